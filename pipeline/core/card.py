@@ -1,0 +1,105 @@
+"""The card beside every result: what it is, what it was made of, what it counted. Written last.
+
+A folder with a card is complete; a folder without one is work in progress; nothing else says so. `content` is the
+hash of the result's files and nothing else, so two machines, worker counts or interrupted runs can be compared by it.
+Seconds and dollars stand in the card but never in `content` or `identity`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.errors import DataError
+from pipeline.core.identity import hash_file, identity_of
+from pipeline.core.shards import write_text
+
+CARD = "card.json"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One file of a result. `rows` is -1 for files that are not tables."""
+
+    file: str
+    rows: int
+    size_bytes: int
+    blake3: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """All that is known of one result. `rows_in == rows_out + sum(dropped) + sum(quarantined)` wherever documents flow."""
+
+    kind: str  # source | measured | gathered | dataset | tokenizer | tokens | mixture | comparison | certificate
+    name: str
+    identity: str
+    payload: Mapping[str, Any]  # what `identity` is the hash of
+    parents: Mapping[str, str]  # name -> identity
+    files: Sequence[StoredFile]
+    content: str
+    rows_in: int = 0
+    rows_out: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)  # "step.rule" -> documents whose first failure it was
+    quarantined: Mapping[str, int] = field(default_factory=dict)  # reason -> documents
+    details: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    cost_usd: float = 0.0
+
+    def conserve(self) -> None:
+        """Raise if a document was lost or invented."""
+        accounted = self.rows_out + sum(self.dropped.values()) + sum(self.quarantined.values())
+        if self.rows_in != accounted:
+            raise DataError(
+                f"{self.name}: {self.rows_in} documents went in but {accounted} are accounted for "
+                f"({self.rows_out} out, {dict(self.dropped)} dropped, {dict(self.quarantined)} quarantined). Report this as a bug."
+            )
+
+
+def describe_files(folder: Path, rows: Mapping[str, int]) -> list[StoredFile]:
+    """Describe the files of `folder` named by `rows` (name -> number of rows, -1 for none), in name order."""
+    return [
+        StoredFile(file=name, rows=rows[name], size_bytes=(folder / name).stat().st_size, blake3=hash_file(folder / name))
+        for name in sorted(rows)
+    ]
+
+
+def content_of(files: Sequence[StoredFile]) -> str:
+    """Return the hash of a result's bytes: file names and their BLAKE3, in name order."""
+    return identity_of([[file.file, file.blake3] for file in files])
+
+
+def write_card(folder: Path, card: Card) -> None:
+    """Write the card, which makes the folder complete."""
+    card.conserve()
+    write_text(folder / CARD, json.dumps(asdict(card), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def read_card(folder: Path) -> Card:
+    """Return a complete folder's card; DataError if there is none or it does not parse."""
+    path = folder / CARD
+    try:
+        data = json.loads(path.read_bytes())
+        return Card(**{**data, "files": [StoredFile(**file) for file in data["files"]]})
+    except FileNotFoundError as error:
+        raise DataError(f"{folder}: has no {CARD}, so it is not complete. Run the recipe again.") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{path}: is not a card ({error}). Delete the folder and run the recipe again.") from error
+
+
+def is_complete(folder: Path, identity: str) -> bool:
+    """Say whether `folder` holds the finished result with this identity."""
+    if not (folder / CARD).exists():
+        return False
+    return read_card(folder).identity == identity
+
+
+def verify_files(folder: Path, card: Card) -> None:
+    """Raise DataError naming the first file whose bytes are not those that the card recorded."""
+    for file in card.files:
+        path = folder / file.file
+        if not path.exists() or path.stat().st_size != file.size_bytes or hash_file(path) != file.blake3:
+            raise DataError(f"{path}: differs from what {folder / CARD} recorded. Delete the folder and run the recipe again.")

@@ -1,0 +1,69 @@
+"""Every failure that Winnow explains to its user; anything else is our bug and shows its traceback.
+
+    WinnowError
+    |-- RecipeError    the recipe, a flag or the environment is wrong      exit 2
+    |-- DataError      an input or a stored file is wrong                  exit 1
+    |-- ServiceError   Claude, a worker or the disk failed                 exit 1
+    |   |-- BudgetError    the money in the recipe is spent; resumable     exit 4
+    |   `-- BusyError      somebody else holds the workspace               exit 75
+    `-- GateError      the gate refused, or the evidence is missing        exit 3
+
+A message says, in this order: place, found value, rule, way out. Classes take one string and no custom
+`__init__`, so that they survive pickling between worker processes; add context with `add_note`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class WinnowError(Exception):
+    """Base of all errors with a message written for the user."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class RecipeError(WinnowError):
+    """The recipe, a flag or the environment cannot be used as given."""
+
+    exit_code = 2
+
+
+class DataError(WinnowError):
+    """An input file or a stored artifact cannot be used as it is."""
+
+    exit_code = 1
+
+
+class ServiceError(WinnowError):
+    """Something outside the process failed: Claude, a worker, the disk."""
+
+    exit_code = 1
+
+
+class BudgetError(ServiceError):
+    """The reserved money is spent; raising the limit and running again resumes."""
+
+    exit_code = 4
+
+
+class BusyError(ServiceError):
+    """Another process holds the workspace."""
+
+    exit_code = 75
+
+
+class GateError(WinnowError):
+    """The gate did not promote, or no certificate says that it did."""
+
+    exit_code = 3
+
+
+def nearest_names(wanted: str, names: object) -> str:
+    """Return `a, b or c`: the three names most like `wanted`, for an error's way out."""
+    import difflib
+
+    known = sorted(str(name) for name in names)  # type: ignore[attr-defined]
+    scored = sorted(known, key=lambda name: -difflib.SequenceMatcher(None, wanted, name).ratio())
+    best = scored[:3]
+    return " or ".join([", ".join(best[:-1]), best[-1]]) if len(best) > 1 else "".join(best)

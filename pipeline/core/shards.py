@@ -1,0 +1,98 @@
+"""The only door to parquet: tables in, durable files out, and back.
+
+A file is written under a temporary name, fsynced, renamed, and its folder fsynced, so a name that exists is a whole
+file. zstd level 1 keeps a copy within reach of the disk (level 3 was 1.9x slower for 6 % fewer bytes; see DECISIONS).
+The bytes depend on the table alone: one row group, no timestamps, a fixed writer version.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.core.errors import DataError, ServiceError
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Call `write(file)` on a temporary neighbour of `path`, make it durable, then rename it to `path`."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ServiceError(f"{path}: cannot be written ({error.strerror or error}). Free the disk and run again.") from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text durably and atomically."""
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write one parquet file durably and atomically, as a single row group."""
+    rows = max(table.num_rows, 1)
+    write_atomically(
+        path,
+        lambda file: pq.write_table(
+            table, file, row_group_size=rows, compression="zstd", compression_level=1, use_dictionary=_dictionary_columns(table)
+        ),
+    )
+
+
+def _dictionary_columns(table: pa.Table) -> list[str]:
+    """Columns worth a dictionary: all but long text and ids, where building one is wasted work."""
+    plain = {"id", "text", "metadata"}
+    return [field.name for field in table.schema if field.name not in plain and not pa.types.is_floating(field.type)]
+
+
+def read_table(path: Path, *, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read one parquet file that Winnow or a user wrote; an unreadable file is a DataError that names it."""
+    with reading(path):
+        return pq.read_table(path, columns=list(columns) if columns is not None else None, use_threads=False)
+
+
+def schema_of(path: Path) -> pa.Schema:
+    """Return a parquet file's Arrow schema."""
+    with reading(path):
+        return pq.read_schema(path)
+
+
+def iterate_row_groups(path: Path, *, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """Yield a parquet file's row groups in order, one in memory at a time."""
+    with reading(path), pq.ParquetFile(path) as file:
+        for index in range(file.num_row_groups):
+            yield file.read_row_group(index, columns=list(columns) if columns is not None else None, use_threads=False)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what Arrow and the system raise while reading `path` into a DataError that names the file."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file.") from error
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{path}: cannot be read as parquet ({reason}). Replace the file or take it out of the recipe.") from error

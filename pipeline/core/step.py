@@ -1,0 +1,226 @@
+"""What a step is: parameters, signals, rules, and one of three ways to work.
+
+A *measuring* step sees one batch of documents at a time and returns one value per document and signal (an *editing*
+step also returns rewritten text). A *gathering* step sees a whole dataset. A *making* step writes new documents.
+Deciding is never a step's own code: a rule is `signal op threshold`, stated as what a document must meet to be kept,
+and the engine applies it to the stored signals. So parameters come in two kinds: those that change a measurement,
+and those that only decide (`decides(...)`); editing the second kind measures nothing again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from pipeline.core.text import Batch
+
+Operator = Literal[">=", ">", "<=", "<", "==", "!="]
+
+
+class Params(BaseModel):
+    """A step's parameters: frozen, strict, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    max_drop_fraction: float = Field(
+        default=1.0, ge=0, le=1, json_schema_extra={"role": "alarm"},
+        description="Stop the run if this step alone drops a larger share of its input.",
+    )  # fmt: skip
+
+    @classmethod
+    def parse(cls, data: Mapping[str, object]) -> Self:
+        """Validate plain recipe data by JSON's type rules (a list becomes a tuple, a string a path, never '1' an int)."""
+        return cls.model_validate_json(json.dumps(dict(data)))
+
+    def of_role(self, role: str) -> dict[str, Any]:
+        """Return parameters of one role (`measure`, `decide`, `input`, `alarm`) that differ from their defaults."""
+        changed = self.model_dump(mode="json", exclude_defaults=True)
+        return {key: value for key, value in changed.items() if field_role(type(self), key) == role}
+
+
+def field_role(params: type[BaseModel], key: str) -> str:
+    """Return `decide`, `input`, `alarm` or, by default, `measure` for one field of a params class."""
+    extra = params.model_fields[key].json_schema_extra
+    return str(extra.get("role", "measure")) if isinstance(extra, dict) else "measure"
+
+
+def decides(default: Any, **constraints: Any) -> Any:
+    """Declare a parameter that only decides: a threshold, never part of a measurement's identity."""
+    return Field(default=default, json_schema_extra={"role": "decide"}, **constraints)
+
+
+def input_names(default: Any = ..., **constraints: Any) -> Any:
+    """Declare a parameter that names datasets or files; its identity is their content, not the words."""
+    return Field(default=default, json_schema_extra={"role": "input"}, **constraints)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One measured column: its name inside the step, Arrow type, unit and meaning."""
+
+    name: str
+    type: pa.DataType
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a document must meet to be kept: `signal op threshold`. A null or NaN value passes: nothing was measured."""
+
+    name: str  # the reason that a dropped document carries
+    signal: str
+    op: Operator
+    threshold: float
+    parameter: str = ""  # the recipe key that sets the threshold, for what-if and why
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A measuring step's answer for one batch: every declared signal, and the new text where the step edits.
+
+    `signals` maps each declared name to `num_docs` values (numpy array or Arrow array). `text` is None for a step that
+    does not edit, else a large_string array of `num_docs`, null where the text stays as it is.
+    """
+
+    signals: Mapping[str, Any]
+    text: pa.Array | None = None
+
+
+class Quantile(Protocol):
+    """Answers the value of a signal below which the given fraction of the live documents lies."""
+
+    def __call__(self, signal: str, fraction: float) -> float: ...
+
+
+class Step:
+    """What all steps share. Subclass MeasuringStep, GatheringStep or MakingStep, never this."""
+
+    name: ClassVar[str]  # as written in a recipe
+    version: ClassVar[int] = 1  # bump whenever an output or a default changes
+    Params: ClassVar[type[Params]] = Params
+    signals: ClassVar[tuple[Signal, ...]] = ()
+    edits: ClassVar[bool] = False
+
+    def __init__(self, *, params: Params) -> None:
+        self.params = params
+
+    def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:
+        """Return this step's rules in the order in which the first failure is reported."""
+        return ()
+
+
+class MeasuringStep(Step):
+    """Documents in, one value per document and signal out; knows one batch at a time and no files."""
+
+    def prepare(self, inputs: Mapping[str, Sequence[Path]]) -> None:
+        """Load what `measure` needs, once per worker. `inputs` maps each `input_names` field to readable files."""
+
+    def measure(self, batch: Batch) -> Measured:
+        """Measure every document of the batch; must not depend on batch boundaries or on other documents."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One shard as a gathering step sees it: only the documents still alive, positions 0 to num_rows - 1. Picklable.
+
+    `load(columns)` reads documents columns (id, text, source, origin, lineage, metadata) with all edits applied;
+    `load_signals("step.signal", ...)` reads signals of earlier steps of the same chain, row for row with `load`.
+    """
+
+    index: int
+    num_rows: int
+    reader: Any  # pipeline-owned, picklable
+
+    def load(self, columns: Sequence[str] = ("id", "text")) -> pa.Table:
+        table: pa.Table = self.reader.load(columns)
+        return table
+
+    def load_signals(self, names: Sequence[str]) -> pa.Table:
+        table: pa.Table = self.reader.load_signals(names)
+        return table
+
+    def batch(self) -> Batch:
+        """Return the live documents as a Batch, for kernels."""
+        from pipeline.core.text import Batch
+
+        return Batch.from_table(self.load(("id", "text")))
+
+
+@dataclass(slots=True)
+class Gathering:
+    """All that a gathering step may touch. The engine makes it; the step returns nothing and writes through it.
+
+    `map(function, items, label=..)` runs a module-level function on picklable items in worker processes and returns
+    the results in item order. `scratch` is a folder that survives a crash and is deleted once the step's card is
+    written: a step that saves a file there with `write_atomically` and finds it again has resumed. `write(part, ..)`
+    stores one value per live document. What the step puts into `details` (plain JSON) stands in its card.
+    """
+
+    parts: Sequence[Part]
+    scratch: Path
+    output: Path  # for files that stay beside the card: a model, a table of labels
+    seed: int
+    inputs: Mapping[str, Sequence[Path]]
+    map: Callable[..., list[Any]]
+    write: Callable[[Part, Mapping[str, Any]], None]
+    say: Callable[[str], None]  # one line of progress
+    ledger: Path  # the workspace's durable log of paid requests
+    details: dict[str, Any] = field(default_factory=dict)
+    cost_usd: float = 0.0
+
+
+class GatheringStep(Step):
+    """A whole dataset in, one value per document and signal out: dedup, labelling, training a classifier."""
+
+    def gather(self, work: Gathering) -> None:
+        raise NotImplementedError
+
+    def estimate_usd(self, num_documents: int, mean_bytes: float) -> float:
+        """Return the dollars that this step may spend at most, for the plan."""
+        return 0.0
+
+
+@dataclass(slots=True)
+class Making:
+    """All that a making step may touch; see Gathering. `write(index, table)` stores one part of new documents."""
+
+    parts: Sequence[Part]  # of the dataset named by `from`; empty without one
+    scratch: Path
+    output: Path
+    seed: int
+    inputs: Mapping[str, Sequence[Path]]
+    map: Callable[..., list[Any]]
+    write: Callable[[int, pa.Table], None]
+    say: Callable[[str], None]
+    ledger: Path
+    details: dict[str, Any] = field(default_factory=dict)
+    cost_usd: float = 0.0
+
+
+class MakingStep(Step):
+    """New documents out, each with its origin and lineage (schema: `pipeline.core.document.SCHEMA`)."""
+
+    def make(self, work: Making) -> None:
+        raise NotImplementedError
+
+    def estimate_usd(self) -> float:
+        return 0.0
+
+
+def as_column(values: Any, *, signal: Signal) -> pa.Array:
+    """Return `values` (numpy, Arrow or list) as an Arrow array of the signal's type."""
+    if isinstance(values, np.ndarray):
+        return pa.array(values, type=signal.type, from_pandas=False)
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    return values.cast(signal.type) if isinstance(values, pa.Array) else pa.array(values, type=signal.type)
