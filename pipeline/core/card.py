@@ -32,7 +32,7 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """All that is known of one result. `rows_in == rows_out + sum(dropped) + sum(quarantined)` wherever documents flow."""
+    """All that is known of one result. Where documents flow, rows in == rows out + dropped + quarantined."""
 
     kind: str  # source | measured | gathered | dataset | tokenizer | tokens | mixture | comparison | certificate
     name: str
@@ -55,14 +55,17 @@ class Card:
         if self.rows_in != accounted:
             raise DataError(
                 f"{self.name}: {self.rows_in} documents went in but {accounted} are accounted for "
-                f"({self.rows_out} out, {dict(self.dropped)} dropped, {dict(self.quarantined)} quarantined). Report this as a bug."
+                f"({self.rows_out} out, {dict(self.dropped)} dropped, {dict(self.quarantined)} quarantined). "
+                "Report this as a bug."
             )
 
 
 def describe_files(folder: Path, rows: Mapping[str, int]) -> list[StoredFile]:
     """Describe the files of `folder` named by `rows` (name -> number of rows, -1 for none), in name order."""
     return [
-        StoredFile(file=name, rows=rows[name], size_bytes=(folder / name).stat().st_size, blake3=hash_file(folder / name))
+        StoredFile(
+            file=name, rows=rows[name], size_bytes=(folder / name).stat().st_size, blake3=hash_file(folder / name)
+        )
         for name in sorted(rows)
     ]
 
@@ -102,4 +105,6 @@ def verify_files(folder: Path, card: Card) -> None:
     for file in card.files:
         path = folder / file.file
         if not path.exists() or path.stat().st_size != file.size_bytes or hash_file(path) != file.blake3:
-            raise DataError(f"{path}: differs from what {folder / CARD} recorded. Delete the folder and run the recipe again.")
+            raise DataError(
+                f"{path}: differs from what {folder / CARD} recorded. Delete the folder and run the recipe again."
+            )

@@ -31,7 +31,9 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         _sync_folder(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise ServiceError(f"{path}: cannot be written ({error.strerror or error}). Free the disk and run again.") from error
+        raise ServiceError(
+            f"{path}: cannot be written ({error.strerror or error}). Free the disk and run again."
+        ) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -56,7 +58,12 @@ def write_table(path: Path, table: pa.Table) -> None:
     write_atomically(
         path,
         lambda file: pq.write_table(
-            table, file, row_group_size=rows, compression="zstd", compression_level=1, use_dictionary=_dictionary_columns(table)
+            table,
+            file,
+            row_group_size=rows,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=_dictionary_columns(table),
         ),
     )
 
@@ -95,4 +102,6 @@ def reading(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: no such file.") from error
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path}: cannot be read as parquet ({reason}). Replace the file or take it out of the recipe.") from error
+        raise DataError(
+            f"{path}: cannot be read as parquet ({reason}). Replace the file or take it out of the recipe."
+        ) from error

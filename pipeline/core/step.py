@@ -37,7 +37,7 @@ class Params(BaseModel):
 
     @classmethod
     def parse(cls, data: Mapping[str, object]) -> Self:
-        """Validate plain recipe data by JSON's type rules (a list becomes a tuple, a string a path, never '1' an int)."""
+        """Validate plain recipe data by JSON's type rules: a list becomes a tuple, a string a path, but '1' no int."""
         return cls.model_validate_json(json.dumps(dict(data)))
 
     def of_role(self, role: str) -> dict[str, Any]:
@@ -110,8 +110,8 @@ class Step:
     signals: ClassVar[tuple[Signal, ...]] = ()
     edits: ClassVar[bool] = False
 
-    def __init__(self, *, params: Params) -> None:
-        self.params = params
+    def __init__(self, *, params: Any) -> None:
+        self.params = params  # of this class's own Params
 
     def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:
         """Return this step's rules in the order in which the first failure is reported."""

@@ -29,7 +29,9 @@ class Batch:
     @staticmethod
     def from_texts(texts: list[str]) -> Batch:
         """Wrap plain strings, ids 0, 1, 2...; for tests, plugins and single documents."""
-        return Batch(ids=pa.array([str(index) for index in range(len(texts))]), text=pa.array(texts, type=pa.large_string()))
+        return Batch(
+            ids=pa.array([str(index) for index in range(len(texts))]), text=pa.array(texts, type=pa.large_string())
+        )
 
     def __len__(self) -> int:
         return len(self.text)
