@@ -1,7 +1,7 @@
 """The only door to parquet: tables in, durable files out, and back.
 
 A file is written under a temporary name, fsynced, renamed, and its folder fsynced, so a name that exists is a whole
-file. zstd level 1 keeps a copy within reach of the disk (level 3 was 1.9x slower for 6 % fewer bytes; see DECISIONS).
+file. zstd level 1 writes 480 MB/s on one core; level 3 took 1.4 times as long for 9 % fewer bytes (see DECISIONS).
 The bytes depend on the table alone: one row group, no timestamps, a fixed writer version.
 """
 

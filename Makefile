@@ -1,0 +1,46 @@
+# make demo    the whole loop on text that every machine has     make test    set up, then every check
+# make check   the checks alone       make bench   measure speed and memory       make clean   remove what was made
+#
+# All paths are relative, so that a folder with a space in its name works. Another Python: make PYTHON=python3.12 ...
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: demo test check bench clean browser
+
+demo: $(READY)
+	@$(BIN)/winnow run recipes/quickstart.yaml; code=$$?; [ $$code -eq 3 ] || exit $$code
+
+test: $(READY) browser
+	@$(MAKE) --no-print-directory check
+
+check: $(READY)
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest
+
+bench: $(READY)
+	@$(BIN)/python -m tests.benchmarks.bench
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist workspace *.egg-info
+
+# Made last, so an interrupted set-up is taken up again; older than the pins, it is made anew.
+$(READY): requirements.lock pyproject.toml
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo 'Winnow needs Python 3.11 or newer. Name one: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; exit 2; }
+	@echo 'Setting up .venv from requirements.lock; this takes a few minutes, once.'
+	@"$(PYTHON)" -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+# The browser test wants a Chromium. Only root on Debian can fetch one here; without it that test says that it is missing.
+browser:
+	@if ! command -v chromium >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium; } \
+	        >/dev/null 2>&1 || echo 'Chromium could not be installed; the browser test is left out.' >&2; \
+	fi
