@@ -1,0 +1,177 @@
+"""A dataset on its way: base parts plus the signals of each step, read as if the documents had been rewritten each time.
+
+No step copies documents. A step's file holds one row per base document (its signals, its edits, its errors); who is
+still alive after some steps is computed from the stored signals whenever somebody asks. Text is written once, when the
+dataset is published. Row i of every file belongs to row i of the base part; a digest of the ids is stored with each
+file and checked, because joining by position without a check is how this field corrupts data silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from pipeline.core.errors import DataError
+from pipeline.core.shards import read_table, schema_of, write_table
+from pipeline.core.step import Part, Rule
+from pipeline.decide import as_numbers, failures
+
+ERROR = "error"  # column of every signals file: why a document broke the step, null for all others
+TEXT = "text"  # column of an editing step's signals file: the new text, null where unchanged
+_DIGEST = b"winnow.ids"
+
+
+@dataclass(frozen=True, slots=True)
+class BasePart:
+    """One file of documents that a chain starts from."""
+
+    index: int
+    path: Path
+    num_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One finished step of a chain."""
+
+    label: str
+    folder: Path
+    rules: tuple[Rule, ...]
+    edits: bool
+
+    def file(self, index: int) -> Path:
+        return self.folder / part_name(index)
+
+
+def part_name(index: int) -> str:
+    """Return the file name of part `index`."""
+    return f"part-{index:05d}.parquet"
+
+
+def ids_digest(ids: pa.Array | pa.ChunkedArray) -> bytes:
+    """Return a 16-byte digest of an id column, independent of chunking."""
+    digest = xxhash.xxh3_128()
+    joined = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+    flat = pa.concat_arrays([joined, pa.array([], type=joined.type)])
+    lengths = np.asarray(pc.binary_length(flat).to_numpy(zero_copy_only=False), dtype=np.int32)
+    digest.update(lengths.tobytes())
+    buffer = flat.buffers()[2]
+    if buffer is not None and len(flat):
+        digest.update(memoryview(buffer)[: int(lengths.sum())])
+    return digest.digest()
+
+
+def write_signals(path: Path, columns: dict[str, pa.Array], *, ids: pa.Array | pa.ChunkedArray) -> None:
+    """Write one step's signals for one part, bound to the ids that they belong to."""
+    table = pa.table(columns).replace_schema_metadata({_DIGEST: ids_digest(ids).hex().encode()})
+    write_table(path, table)
+
+
+def check_ids(path: Path, ids: pa.ChunkedArray) -> None:
+    """Raise DataError if a signals file was made for other documents."""
+    stored = (schema_of(path).metadata or {}).get(_DIGEST, b"")
+    if stored != ids_digest(ids).hex().encode():
+        raise DataError(
+            f"{path}: belongs to other documents than those it lies beside. Delete its folder and run again."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ChainReader:
+    """Reads one part of a chain as it stands after `links`: edits applied, dropped documents left out. Picklable."""
+
+    base: BasePart
+    links: tuple[Link, ...]
+
+    def alive(self) -> np.ndarray:
+        """Return bool[base rows]: who broke no step and passed every rule so far."""
+        alive = np.ones(self.base.num_rows, dtype=bool)
+        for link in self.links:
+            wanted = sorted({rule.signal for rule in link.rules} | {ERROR})
+            table = read_table(link.file(self.base.index), columns=wanted)
+            alive &= np.asarray(table.column(ERROR).is_null())
+            if link.rules:
+                alive &= ~failures(link.rules, table).any(axis=0)
+        return alive
+
+    def load(self, columns: Sequence[str]) -> pa.Table:
+        """Return live documents with the given columns."""
+        return self.load_all(columns).filter(pa.array(self.alive()))
+
+    def load_all(self, columns: Sequence[str]) -> pa.Table:
+        """Return every base document, alive or not, with the edits of all links applied."""
+        edits = [link for link in self.links if link.edits and "text" in columns]
+        wanted = list(dict.fromkeys([*columns, *(["id"] if edits else [])]))
+        table = read_table(self.base.path, columns=wanted)
+        for link in edits:
+            path = link.file(self.base.index)
+            check_ids(path, table.column("id"))
+            edited = read_table(path, columns=[TEXT]).column(TEXT)
+            text = pc.coalesce(edited, table.column("text"))
+            table = table.set_column(table.schema.get_field_index("text"), table.schema.field("text"), text)
+        return table.select(list(columns))
+
+    def load_signals(self, names: Sequence[str]) -> pa.Table:
+        """Return signals `label.signal` of earlier links for the live documents."""
+        return self.load_all_signals(names).filter(pa.array(self.alive()))
+
+    def load_all_signals(self, names: Sequence[str]) -> pa.Table:
+        """Return signals `label.signal` of earlier links for every base document."""
+        columns: dict[str, Any] = {}
+        for name in names:
+            label, _, signal = name.partition(".")
+            link = next((link for link in self.links if link.label == label), None)
+            if link is None:
+                have = ", ".join(link.label for link in self.links)
+                raise DataError(
+                    f"signal `{name}`: no earlier step `{label}` in this dataset (earlier steps: {have or 'none'}). Add it before."
+                )
+            columns[name] = read_table(link.file(self.base.index), columns=[signal]).column(signal)
+        return pa.table(columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """All parts of a dataset after some steps."""
+
+    base: tuple[BasePart, ...]
+    links: tuple[Link, ...] = ()
+
+    def with_link(self, link: Link) -> Chain:
+        return Chain(base=self.base, links=(*self.links, link))
+
+    def reader(self, part: BasePart) -> ChainReader:
+        return ChainReader(base=part, links=self.links)
+
+    def parts(self) -> list[Part]:
+        """Return the parts as a gathering step sees them."""
+        readers = [self.reader(part) for part in self.base]
+        return [Part(index=r.base.index, num_rows=int(r.alive().sum()), reader=r) for r in readers]
+
+    def quantile_of(self, folder: Path) -> Quantiles:
+        """Return the quantile function over a new step's signals, among documents alive before it."""
+        return Quantiles(chain=self, folder=folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """Answers `quantile(signal, fraction)` for rules whose threshold is a target share."""
+
+    chain: Chain
+    folder: Path
+
+    def __call__(self, signal: str, fraction: float) -> float:
+        values = []
+        for part in self.chain.base:
+            column = as_numbers(read_table(self.folder / part_name(part.index), columns=[signal]).column(signal))
+            values.append(column[self.chain.reader(part).alive()])
+        known = np.concatenate(values) if values else np.zeros(0)
+        known = known[~np.isnan(known)]
+        return float(np.quantile(known, fraction, method="higher")) if len(known) else float("-inf")

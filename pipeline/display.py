@@ -1,0 +1,83 @@
+"""Progress for a person: a live bar on a terminal, one plain line every 30 seconds elsewhere. Writes to stderr only."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+SECONDS_BETWEEN_LINES = 30.0
+
+
+class Terminal:
+    """The Progress that the command line uses."""
+
+    def __init__(self) -> None:
+        self.live = sys.stderr.isatty()
+        self.bar: Any = None
+        self.task: Any = None
+        self.label = ""
+        self.unit = ""
+        self.total = 0
+        self.done = 0
+        self.started = self.spoken = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if self.live:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self.bar = Progress(
+                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"),
+                TimeRemainingColumn(), console=Console(stderr=True), transient=True,
+            )  # fmt: skip
+            self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def begin(self, label: str, *, total: int, unit: str) -> None:
+        self.label, self.unit, self.total, self.done = label, unit, total, 0
+        self.started = self.spoken = time.monotonic()
+        if self.bar is not None:
+            self.task = self.bar.add_task(label, total=total or None, speed="")
+
+    def advance(self, amount: int) -> None:
+        self.done += amount
+        if self.bar is not None:
+            self.bar.update(self.task, advance=amount, speed=f"{self._speed():,.0f} {self.unit}/s")
+        elif time.monotonic() - self.spoken >= SECONDS_BETWEEN_LINES:
+            self.spoken = time.monotonic()
+            self._line(self._state())
+
+    def end(self) -> None:
+        if self.bar is not None:
+            self.bar.remove_task(self.task)
+        seconds = time.monotonic() - self.started
+        self.say(f"{self.label}: {max(self.done, 0):,} {self.unit} in {seconds:.1f} s")
+
+    def say(self, line: str) -> None:
+        if self.bar is not None:
+            self.bar.console.print(line, highlight=False, markup=False)
+        else:
+            self._line(line)
+
+    def _speed(self) -> float:
+        return self.done / max(time.monotonic() - self.started, 1e-9)
+
+    def _state(self) -> str:
+        left = ""
+        if self.total and self.done:
+            seconds = (time.monotonic() - self.started) * (self.total - self.done) / self.done
+            left = f", about {max(seconds, 0):.0f} s left"
+        of = f" of {self.total:,}" if self.total else ""
+        return f"{self.label}: {self.done:,}{of} {self.unit}, {self._speed():,.0f}/s{left}"
+
+    def _line(self, text: str) -> None:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()

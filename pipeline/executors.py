@@ -1,0 +1,127 @@
+"""Where tasks run. One seam: `map(function, items)` -> results in item order; what runs cannot know who runs it.
+
+`Local` uses a process pool (spawned, so no thread or lock is inherited). A worker that dies (killed, out of memory)
+breaks the pool at once; the unfinished items are tried once more, each alone in a fresh worker, so that the one that
+kills is named and the others are done. Workers die with their parent (PR_SET_PDEATHSIG) and ignore Ctrl-C, which is
+the parent's to handle.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Protocol
+
+from pipeline.core.errors import ServiceError
+
+Done = Callable[[Any], None]
+
+
+class Executor(Protocol):
+    """Runs a module-level function on picklable items."""
+
+    def map(
+        self, function: Callable[[Any], Any], items: Iterable[Any], *, label: str, done: Done | None = None
+    ) -> list[Any]:
+        """Return `[function(item) for item in items]`; `done(result)` is called as results come in."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Local:
+    """Worker processes on this machine; with one worker, this process itself."""
+
+    def __init__(self, *, workers: int) -> None:
+        self.workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def map(
+        self, function: Callable[[Any], Any], items: Iterable[Any], *, label: str, done: Done | None = None
+    ) -> list[Any]:
+        work = list(items)
+        if self.workers == 1 or len(work) <= 1:
+            return [_report(function(item), done) for item in work]
+        results: dict[int, Any] = {}
+        try:
+            self._submit(function, work, range(len(work)), results, done)
+        except BrokenProcessPool:
+            self.close()
+            self._one_by_one(function, work, results, done, label)
+        return [results[index] for index in range(len(work))]
+
+    def _submit(
+        self,
+        function: Callable[[Any], Any],
+        work: Sequence[Any],
+        indices: Iterable[int],
+        results: dict[int, Any],
+        done: Done | None,
+    ) -> None:
+        if self._pool is None:
+            self._pool = _new_pool(self.workers)
+        futures: dict[Future[Any], int] = {self._pool.submit(function, work[index]): index for index in indices}
+        try:
+            for future in as_completed(futures):
+                results[futures[future]] = _report(future.result(), done)
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
+
+    def _one_by_one(
+        self,
+        function: Callable[[Any], Any],
+        work: Sequence[Any],
+        results: dict[int, Any],
+        done: Done | None,
+        label: str,
+    ) -> None:
+        for index in range(len(work)):
+            if index in results:
+                continue
+            pool = _new_pool(1)
+            try:
+                results[index] = _report(pool.submit(function, work[index]).result(), done)
+            except BrokenProcessPool as error:
+                name = getattr(work[index], "label", f"item {index}")
+                raise ServiceError(
+                    f"{label}: the worker died twice on {name}, most likely out of memory. "
+                    "Give the machine more memory or fewer --workers, then run again; what is done stays done."
+                ) from error
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def close(self) -> None:
+        """Stop the workers; the next map starts new ones."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+
+def _report(result: Any, done: Done | None) -> Any:
+    if done is not None:
+        done(result)
+    return result
+
+
+def _new_pool(workers: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(
+        max_workers=workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),)
+    )
+
+
+def _start_worker(parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGTERM"):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if os.uname().sysname == "Linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
+        if os.getppid() != parent:
+            os._exit(1)

@@ -1,0 +1,77 @@
+"""A source -> documents on disk: slices read in parallel, ids made unique, what cannot be used quarantined.
+
+A document id names one document. Where two rows claim the same id the first in slice order keeps it and the later ones
+are quarantined as `duplicate_id`; their part is rewritten beside the original, which is removed once the card stands.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.core.shards import read_table, write_table
+from pipeline.executors import Executor
+from pipeline.plan import Node
+from pipeline.progress import Progress
+from pipeline.results import close
+from pipeline.tasks import ReadTask, read_slice
+
+QUARANTINE = "quarantine.parquet"
+
+
+def build_source(reader: Any, node: Node, *, executor: Executor, progress: Progress) -> None:
+    """Read all slices of a source and write its card."""
+    started = time.monotonic()
+    node.folder.mkdir(parents=True, exist_ok=True)
+    slices = reader.slices()
+    tasks = [ReadTask(label=part.label, reader=reader, slice=part, folder=node.folder) for part in slices]
+    progress.begin(f"read {node.name}", total=len(tasks), unit="slices")
+    results = executor.map(read_slice, tasks, label=f"source {node.name}", done=lambda _: progress.advance(1))
+    progress.end()
+    files = {name: rows for result in results for name, rows in result.files}
+    rejected = [[item.id, item.place, item.reason, item.excerpt] for result in results for item in result.quarantined]
+    originals = _make_ids_unique(node, files, rejected)
+    if rejected:
+        names = ("id", "place", "reason", "excerpt")
+        columns = {
+            name: pa.array([row[index] for row in rejected], type=pa.string()) for index, name in enumerate(names)
+        }
+        write_table(node.folder / QUARANTINE, pa.table(columns))
+    rows_out = sum(files.values())
+    counts = Counter(str(row[2]) for row in rejected)
+    extra = {QUARANTINE: len(rejected)} if rejected else {}
+    rows_in = sum(result.rows_in for result in results)
+    close(node, files | extra, rows_in=rows_in, rows_out=rows_out, quarantined=counts, seconds=time.monotonic() - started)  # fmt: skip
+    for name in originals:
+        (node.folder / name).unlink(missing_ok=True)
+
+
+def _make_ids_unique(node: Node, files: dict[str, int], rejected: list[list[str]]) -> list[str]:
+    """Rewrite the parts in which an id comes back; return the names of the originals."""
+    import polars as pl
+
+    names = list(files)
+    if not names:
+        return []
+    ids = [
+        pl.Series(values=read_table(node.folder / name, columns=["id"]).column("id"), dtype=pl.String) for name in names
+    ]
+    first = pl.concat(ids).is_first_distinct()
+    originals = []
+    start = 0
+    for name, part in zip(names, ids, strict=True):
+        keep = first.slice(start, len(part))
+        start += len(part)
+        if keep.all():
+            continue
+        table = read_table(node.folder / name)
+        rejected.extend([again, name, "duplicate_id", ""] for again in part.filter(~keep))
+        unique = name.replace("slice-", "unique-", 1)
+        write_table(node.folder / unique, table.filter(pa.array(keep.to_numpy())))
+        originals.append(name)
+        del files[name]
+        files[unique] = int(keep.sum())
+    return originals

@@ -1,0 +1,96 @@
+"""`winnow run` as one function: plan, build, judge, promote, report; returns what happened."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.card import read_card
+from pipeline.executors import Local
+from pipeline.plan import Plan, make_plan
+from pipeline.progress import Progress
+from pipeline.recipe import load_recipe
+from pipeline.run import Run
+from pipeline.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one run did. `verdict` is promote, reject, undecided or None when the recipe has no gate."""
+
+    recipe: str
+    built: tuple[str, ...]
+    reused: int
+    seconds: float
+    cost_usd: float
+    verdict: str | None
+    sentence: str
+    report: str
+    promoted: str | None
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if self.verdict in (None, "promote") else 3
+
+
+def run_recipe(path: Path, *, workspace: Workspace, workers: int, progress: Progress) -> Outcome:
+    """Run a recipe to its end; everything that is already there is reused."""
+    started = time.monotonic()
+    with workspace.locked():
+        recipe = load_recipe(path)
+        plan = make_plan(recipe, workspace)
+        todo = plan.to_build
+        executor = Local(workers=workers)
+        try:
+            Run(plan=plan, executor=executor, progress=progress).execute()
+        finally:
+            executor.close()
+        certificate = certificate_of(plan)
+        promoted = _promote(plan, certificate)
+        report = _report(plan, changed=bool(todo) or promoted is not None, progress=progress)
+    verdict = certificate["verdict"] if certificate else None
+    cost = sum(read_card(node.folder).cost_usd for node in todo)
+    return Outcome(
+        recipe=recipe.name,
+        built=tuple(f"{node.kind} {node.name}" for node in todo),
+        reused=len(plan.nodes) - len(todo),
+        seconds=time.monotonic() - started,
+        cost_usd=cost,
+        verdict=verdict["outcome"] if verdict else None,
+        sentence=verdict["sentence"] if verdict else "The recipe has no gate, so nothing was judged.",
+        report=str(report),
+        promoted=promoted,
+    )
+
+
+def certificate_of(plan: Plan) -> dict[str, Any] | None:
+    """Return the certificate of a finished plan, if its recipe has a gate."""
+    node = plan.experiment.get("certificate")
+    if node is None:
+        return None
+    found: dict[str, Any] = json.loads((node.folder / "certificate.json").read_text(encoding="utf-8"))
+    return found
+
+
+def _promote(plan: Plan, certificate: dict[str, Any] | None) -> str | None:
+    recipe = plan.recipe
+    if certificate is None or recipe.promote is None or recipe.gate is None:
+        return None
+    if certificate["verdict"]["outcome"] != "promote":
+        return None
+    from pipeline.registry import promote_mixture
+
+    return promote_mixture(plan, certificate)
+
+
+def _report(plan: Plan, *, changed: bool, progress: Progress) -> Path:
+    path = plan.workspace.report(plan.recipe.name)
+    if changed or not path.exists():
+        from pipeline.report import write_report
+
+        progress.say("writing the report")
+        write_report(plan, path=path)
+    return path

@@ -1,0 +1,260 @@
+"""Recipe + what is on disk -> an ordered list of nodes, each reuse or build, with the reason.
+
+A node's identity is the hash of its payload: what it is, its version, the parameters that differ from their defaults,
+and the identities of its inputs. So the whole plan is known before any work. A measuring step's payload names the text
+it reads and no earlier verdict: adding a step or moving a threshold leaves every measurement reusable. A gathering
+step sees only living documents, so its payload also names everything decided before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.card import is_complete, read_card
+from pipeline.core.errors import RecipeError, nearest_names
+from pipeline.core.identity import hash_file, identity_of
+from pipeline.core.step import GatheringStep, MakingStep, field_role
+from pipeline.recipe import DatasetSpec, Recipe, StepSpec
+from pipeline.workspace import Workspace
+
+ENGINE_VERSION = 1  # bump when the engine itself writes other bytes for the same payload
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One result to have: already there (`complete`) or to be built, and why."""
+
+    kind: str
+    name: str
+    identity: str
+    payload: Mapping[str, Any]
+    parents: Mapping[str, str]
+    folder: Path
+    complete: bool
+    reason: str
+    cost_usd: float = 0.0  # at most
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step of a dataset with its node and its resolved inputs."""
+
+    spec: StepSpec
+    node: Node
+    inputs: Mapping[str, tuple[str, ...]]  # parameter -> dataset names or file paths
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDataset:
+    """A dataset: what it starts from, its steps, and the node of its published documents."""
+
+    spec: DatasetSpec
+    base: tuple[Node, ...]
+    made: PlannedStep | None
+    steps: tuple[PlannedStep, ...]
+    node: Node
+
+
+@dataclass(slots=True)
+class Plan:
+    """Everything that a run will do, in order."""
+
+    recipe: Recipe
+    workspace: Workspace
+    nodes: list[Node] = field(default_factory=list)
+    sources: dict[str, Node] = field(default_factory=dict)
+    datasets: dict[str, PlannedDataset] = field(default_factory=dict)
+    experiment: dict[str, Node] = field(
+        default_factory=dict
+    )  # tokenizer, tokens.NAME, mixture.NAME, comparison, certificate
+
+    @property
+    def to_build(self) -> list[Node]:
+        return [node for node in self.nodes if not node.complete]
+
+    def documents_node(self, name: str) -> Node:
+        """Return the node whose folder holds the documents of a source or dataset."""
+        return self.sources[name] if name in self.sources else self.datasets[name].node
+
+
+def make_plan(recipe: Recipe, workspace: Workspace) -> Plan:
+    """Plan a recipe against a workspace; reads cards and input files, writes nothing."""
+    plan = Plan(recipe=recipe, workspace=workspace)
+    used = {name for spec in recipe.datasets.values() for name in spec.inputs}
+    for name, source in recipe.sources.items():
+        if name in used:
+            reader = source.reader
+            payload = {
+                "kind": "source", "engine": ENGINE_VERSION, "reader": reader.name, "version": reader.version, "source": name,
+                "params": _changed(reader.params), "inputs": reader.inputs(),
+            }  # fmt: skip
+            plan.sources[name] = _add(plan, "source", name, payload, {})
+    for spec in recipe.datasets.values():
+        plan.datasets[spec.name] = _plan_dataset(plan, spec)
+    if recipe.proxy is not None and recipe.mixtures:
+        from pipeline.experiment import plan_experiment
+
+        plan_experiment(plan, add=_add)
+    return plan
+
+
+def _plan_dataset(plan: Plan, spec: DatasetSpec) -> PlannedDataset:
+    base = tuple(plan.documents_node(name) for name in spec.inputs)
+    made: PlannedStep | None = None
+    if spec.make is not None:
+        made = _plan_made(plan, spec, base)
+        base = (made.node,)
+    text = identity_of(["text", *[node.identity for node in base]])
+    decided: list[Any] = []
+    steps: list[PlannedStep] = []
+    for item in spec.steps:
+        step = item.step
+        inputs, content = _resolve_inputs(plan, spec.name, item)
+        gathers = isinstance(step, GatheringStep)
+        payload: dict[str, Any] = {
+            "kind": "gathered" if gathers else "measured", "engine": ENGINE_VERSION, "step": step.name, "version": step.version,
+            "params": step.params.of_role("measure"), "inputs": content, "text": text,
+        }  # fmt: skip
+        if gathers:
+            payload |= {"decided_before": list(decided), "seed": plan.recipe.seed}
+        parents = {
+            name: plan.documents_node(name).identity
+            for names in inputs.values()
+            for name in names
+            if name in plan.datasets
+        }
+        node = _add(
+            plan,
+            payload["kind"],
+            step.name,
+            payload,
+            parents | {node.name: node.identity for node in base},
+            cost=_cost(plan, item, base),
+        )
+        steps.append(PlannedStep(spec=item, node=node, inputs=inputs))
+        decided.append({"step": item.label, "signals": node.identity, "decides": step.params.of_role("decide")})
+        if step.edits:
+            text = identity_of(["text", text, node.identity])
+    if made is not None and not steps:
+        return PlannedDataset(spec=spec, base=base, made=made, steps=(), node=made.node)
+    payload = {"kind": "dataset", "engine": ENGINE_VERSION, "base": [node.identity for node in base], "steps": decided}
+    parents = {node.name: node.identity for node in base}
+    return PlannedDataset(
+        spec=spec, base=base, made=made, steps=tuple(steps), node=_add(plan, "dataset", spec.name, payload, parents)
+    )
+
+
+def _plan_made(plan: Plan, spec: DatasetSpec, base: tuple[Node, ...]) -> PlannedStep:
+    assert spec.make is not None
+    step = spec.make.step
+    assert isinstance(step, MakingStep)
+    inputs, content = _resolve_inputs(plan, spec.name, spec.make)
+    payload = {
+        "kind": "made", "engine": ENGINE_VERSION, "step": step.name, "version": step.version, "params": step.params.of_role("measure"),
+        "inputs": content, "from": [node.identity for node in base], "seed": plan.recipe.seed,
+    }  # fmt: skip
+    parents = {node.name: node.identity for node in base}
+    return PlannedStep(
+        spec=spec.make, node=_add(plan, "made", spec.name, payload, parents, cost=step.estimate_usd()), inputs=inputs
+    )
+
+
+def _resolve_inputs(
+    plan: Plan, dataset: str, item: StepSpec
+) -> tuple[dict[str, tuple[str, ...]], dict[str, list[str]]]:
+    """Return a step's `input_names` parameters as given, and the identities of what they name."""
+    names: dict[str, tuple[str, ...]] = {}
+    content: dict[str, list[str]] = {}
+    for key in type(item.step.params).model_fields:
+        if field_role(type(item.step.params), key) != "input":
+            continue
+        value = getattr(item.step.params, key)
+        given = (
+            ()
+            if value is None
+            else (str(value),)
+            if isinstance(value, (str, Path))
+            else tuple(str(name) for name in value)
+        )
+        names[key] = given
+        content[key] = [_input_identity(plan, name, f"datasets.{dataset}.{item.label}.{key}") for name in given]
+    return names, {key: value for key, value in content.items() if value}
+
+
+def _input_identity(plan: Plan, name: str, place: str) -> str:
+    if name in plan.datasets or name in plan.sources:
+        return plan.documents_node(name).identity
+    path = Path(name)
+    if not path.is_file():
+        raise RecipeError(
+            f"{plan.recipe.path}: {place}: `{name}` is no dataset and no file. Did you mean {nearest_names(name, plan.recipe.datasets)}?"
+        )
+    return hash_file(path)
+
+
+def _changed(params: Any) -> dict[str, Any]:
+    """Parameters of a reader that differ from their defaults, without the paths: content is named by `inputs`."""
+    changed: dict[str, Any] = params.model_dump(mode="json", exclude_defaults=True)
+    return {key: value for key, value in changed.items() if key not in ("path", "max_drop_fraction")}
+
+
+def _cost(plan: Plan, item: StepSpec, base: tuple[Node, ...]) -> float:
+    step = item.step
+    if not isinstance(step, GatheringStep):
+        return 0.0
+    cards = [read_card(node.folder) for node in base if node.complete]
+    rows = sum(card.rows_out for card in cards)
+    return step.estimate_usd(num_documents=rows, mean_bytes=2000.0)
+
+
+def _add(
+    plan: Plan, kind: str, name: str, payload: Mapping[str, Any], parents: Mapping[str, str], *, cost: float = 0.0
+) -> Node:
+    identity = identity_of(payload)
+    known = next((node for node in plan.nodes if node.identity == identity), None)
+    if known is not None:
+        return known
+    folder = plan.workspace.folder(kind, name, identity)
+    complete = is_complete(folder, identity)
+    reason = "unchanged" if complete else _why_build(plan.workspace, kind, name, payload)
+    node = Node(kind=kind, name=name, identity=identity, payload=payload, parents=parents, folder=folder, complete=complete, reason=reason, cost_usd=0.0 if complete else cost)  # fmt: skip
+    plan.nodes.append(node)
+    return node
+
+
+def _why_build(workspace: Workspace, kind: str, name: str, payload: Mapping[str, Any]) -> str:
+    """Say what differs from the newest earlier result of this name that differs least."""
+    earlier = workspace.complete(kind, name)
+    if not earlier:
+        return "new"
+    changes = min((_differences(read_card(folder).payload, payload) for folder in reversed(earlier)), key=len)
+    return "because " + "; ".join(changes[:3]) + (f" and {len(changes) - 3} more" if len(changes) > 3 else "")
+
+
+def _differences(old: Any, new: Any, place: str = "") -> list[str]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        keys = sorted({*old, *new}, key=str)
+        return [
+            text
+            for key in keys
+            for text in _differences(old.get(key), new.get(key), f"{place}.{key}" if place else str(key))
+        ]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return [
+            text
+            for index, (a, b) in enumerate(zip(old, new, strict=True))
+            for text in _differences(a, b, f"{place}.{_item_name(b, index)}")
+        ]
+    return [] if old == new else [f"{place} {_short(old)} -> {_short(new)}"]
+
+
+def _item_name(item: Any, index: int) -> str:
+    return str(item["step"]) if isinstance(item, Mapping) and "step" in item else str(index)
+
+
+def _short(value: Any) -> str:
+    text = value[:8] if isinstance(value, str) and len(value) == 64 else "default" if value is None else str(value)
+    return text if len(text) <= 40 else text[:37] + "..."

@@ -1,0 +1,29 @@
+"""How work in progress is told: an interface that the engine calls and `cli.py` draws."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """One job at a time: begun with its size, advanced, ended."""
+
+    def begin(self, label: str, *, total: int, unit: str) -> None: ...
+
+    def advance(self, amount: int) -> None: ...
+
+    def end(self) -> None: ...
+
+    def say(self, line: str) -> None: ...
+
+
+class Silent:
+    """Tells nobody; for tests and for use as a library."""
+
+    def begin(self, label: str, *, total: int, unit: str) -> None: ...
+
+    def advance(self, amount: int) -> None: ...
+
+    def end(self) -> None: ...
+
+    def say(self, line: str) -> None: ...

@@ -1,0 +1,361 @@
+"""A recipe file -> one frozen Recipe, or one error that lists every mistake with its line.
+
+One file is one experiment. What is in it is in the hash; how it is run (workers, device, paths) is a flag. Steps and
+readers go by the short names of `catalog.py`; there is no code, no template and no dotted path in a recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from pipeline import strict_yaml
+from pipeline.catalog import reader_class, step_class
+from pipeline.core.errors import RecipeError, nearest_names
+from pipeline.core.step import MakingStep, Params, Step
+from pipeline.sections import GateSection, MixtureSection, PromoteSection, ProxySection, explain_invalid
+from pipeline.strict_yaml import Document, Place
+
+KEYS = ("name", "seed", "sources", "datasets", "mixtures", "proxy", "gate", "promote")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """One `sources:` entry, its reader made and ready."""
+
+    name: str
+    reader: Any
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpec:
+    """One step of a dataset. `label` is unique inside the dataset and names the step's signals: `label.signal`."""
+
+    label: str
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSpec:
+    """One `datasets:` entry: where its documents come from and what happens to them, in order."""
+
+    name: str
+    inputs: tuple[str, ...]
+    make: StepSpec | None
+    steps: tuple[StepSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A validated recipe. `datasets` stand in an order in which each comes after what it needs."""
+
+    path: Path
+    name: str
+    seed: int
+    sources: Mapping[str, SourceSpec]
+    datasets: Mapping[str, DatasetSpec]
+    mixtures: Mapping[str, MixtureSection]
+    proxy: ProxySection | None
+    gate: GateSection | None
+    promote: PromoteSection | None
+
+
+def load_recipe(path: Path, *, settings: Mapping[str, Any] | None = None) -> Recipe:
+    """Read and check a recipe. `settings` maps dotted places (`datasets.clean.gopher_quality.min_words`) to new values."""
+    document = strict_yaml.load(path)
+    if not isinstance(document.data, dict):
+        raise RecipeError(f"{path}:1: a recipe is a mapping with the keys {', '.join(KEYS)}.")
+    for place, value in (settings or {}).items():
+        apply_setting(document, place, value)
+    return _Builder(document).build()
+
+
+def apply_setting(document: Document, place: str, value: Any) -> None:
+    """Replace one value of a parsed recipe; the place goes through step names: `datasets.NAME.STEP.KEY`."""
+    node: Any = document.data
+    keys = place.split(".")
+    for depth, key in enumerate(keys[:-1]):
+        if isinstance(node, dict) and isinstance(node.get(key, {}), (dict, list)):
+            node = node.setdefault(key, {}) if key in node or depth else _missing(document, place, key, node)
+        elif isinstance(node, dict):
+            node[key] = {} if node[key] is None else _missing(document, place, key, node)
+            node = node[key]
+        if isinstance(node, dict) and "steps" in node and depth == 1:
+            node = {_entry_name(entry): _Entry(node["steps"], index) for index, entry in enumerate(node["steps"] or [])}
+        if isinstance(node, _Entry):
+            node = node.parameters()
+    if not isinstance(node, dict):
+        raise RecipeError(f"--set {place}: there is no such place in {document.path}.")
+    node[keys[-1]] = value
+
+
+def _missing(document: Document, place: str, key: str, node: Mapping[str, Any]) -> Any:
+    raise RecipeError(f"--set {place}: `{key}` is not in {document.path}. Did you mean {nearest_names(key, node)}?")
+
+
+def _entry_name(entry: Any) -> str:
+    return str(next(iter(entry))) if isinstance(entry, dict) and entry else str(entry)
+
+
+class _Entry(dict):  # type: ignore[type-arg]
+    """One entry of a `steps:` list as a place that can be written to."""
+
+    def __init__(self, steps: list[Any], index: int) -> None:
+        super().__init__()
+        self.steps, self.index = steps, index
+
+    def parameters(self) -> dict[str, Any]:
+        entry = self.steps[self.index]
+        if not isinstance(entry, dict):
+            entry = self.steps[self.index] = {str(entry): {}}
+        name = next(iter(entry))
+        if entry[name] is None:
+            entry[name] = {}
+        found: dict[str, Any] = entry[name]
+        return found
+
+
+class _Builder:
+    """Turns parsed YAML into a Recipe, noting every mistake with its place."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.data: dict[str, Any] = document.data
+
+    def build(self) -> Recipe:
+        for key in self.data:
+            if key not in KEYS:
+                self.wrong((key,), f"`{key}` is no key of a recipe. Did you mean {nearest_names(key, KEYS)}?")
+        sources = {name: self.source(name, body) for name, body in self.section("sources")}
+        datasets = {name: self.dataset(name, body) for name, body in self.section("datasets")}
+        mixtures = {
+            name: self.model(MixtureSection, body, ("mixtures", name)) for name, body in self.section("mixtures")
+        }
+        proxy = self.optional(ProxySection, "proxy")
+        gate = self.optional(GateSection, "gate")
+        promote = self.optional(PromoteSection, "promote")
+        for name in set(sources) & set(datasets):
+            self.wrong(("datasets", name), f"`{name}` is also a source; give one of the two another name.")
+        ordered = self.order({k: v for k, v in datasets.items() if v is not None}, set(sources))
+        self.check_references(ordered, mixtures, proxy, gate, promote)
+        name, seed = self.scalar("name", str, self.document.path.stem), self.scalar("seed", int, 0)
+        if not ordered and not self.document.mistakes:
+            self.wrong((), "a recipe needs at least one entry under `datasets:`.")
+        self.document.raise_mistakes()
+        return Recipe(
+            path=self.document.path, name=name, seed=seed, sources={k: v for k, v in sources.items() if v is not None},
+            datasets=ordered, mixtures={k: v for k, v in mixtures.items() if v is not None},
+            proxy=proxy, gate=gate, promote=promote,
+        )  # fmt: skip
+
+    def wrong(self, place: Place, message: str) -> None:
+        self.document.mistake(place, message)
+
+    def scalar(self, key: str, kind: type, default: Any) -> Any:
+        value = self.data.get(key, default)
+        if not isinstance(value, kind) or isinstance(value, bool) or (key == "name" and not _is_name(str(value))):
+            rule = "a word of letters, digits, - and _" if key == "name" else "a whole number"
+            self.wrong((key,), f"{key} is {value!r}; it must be {rule}.")
+        return value
+
+    def section(self, key: str) -> Iterator[tuple[str, Any]]:
+        body = self.data.get(key)
+        if body is None:
+            return
+        if not isinstance(body, dict):
+            self.wrong((key,), f"{key} is {body!r}; it must be a mapping of names.")
+            return
+        for name, value in body.items():
+            if _is_name(name):
+                yield name, value
+            else:
+                self.wrong((key, name), f"{key}: `{name}` must be a name of letters, digits, - and _.")
+
+    def optional(self, kind: type[Any], key: str) -> Any:
+        return self.model(kind, self.data[key], (key,)) if self.data.get(key) is not None else None
+
+    def model(self, kind: type[BaseModel], body: Any, place: Place) -> Any:
+        """Validate a section; notes the mistakes and returns None when there are any."""
+        if not isinstance(body, dict):
+            self.wrong(place, f"{_dotted(place)} is {body!r}; it must be a mapping.")
+            return None
+        try:
+            return kind.parse(body)  # type: ignore[attr-defined]
+        except ValidationError as error:
+            for where, message in explain_invalid(error, kind, body, _dotted(place)):
+                self.wrong((*place, *where), message)
+        except (TypeError, ValueError) as error:
+            self.wrong(place, f"{_dotted(place)}: {error}.")
+        return None
+
+    def source(self, name: str, body: Any) -> SourceSpec | None:
+        place: Place = ("sources", name)
+        if not isinstance(body, dict) or "read" not in body:
+            self.wrong(place, f"{_dotted(place)} is {body!r}; it must be a mapping with a key `read`.")
+            return None
+        try:
+            kind = reader_class(str(body["read"]))
+        except RecipeError as error:
+            self.wrong((*place, "read"), f"{_dotted(place)}.read: {error}")
+            return None
+        params = self.model(kind.Params, {k: v for k, v in body.items() if k != "read"}, place)
+        if params is None:
+            return None
+        try:
+            reader = kind(params=params, source=name, base=Path.cwd())
+            reader.check()
+            return SourceSpec(name=name, reader=reader)
+        except RecipeError as error:
+            self.wrong(place, f"{_dotted(place)}: {error}")
+            return None
+
+    def dataset(self, name: str, body: Any) -> DatasetSpec | None:
+        place: Place = ("datasets", name)
+        allowed = ("from", "make", "steps")
+        if not isinstance(body, dict) or not ("from" in body or "make" in body):
+            self.wrong(place, f"{_dotted(place)} is {body!r}; it must be a mapping with `from` or `make`.")
+            return None
+        for key in body:
+            if key not in allowed:
+                self.wrong(
+                    (*place, key),
+                    f"{_dotted(place)}: `{key}` is no key of a dataset. Did you mean {nearest_names(key, allowed)}?",
+                )
+        given = body.get("from", [])
+        inputs = tuple(str(item) for item in (given if isinstance(given, list) else [given]))
+        make = self.step(body["make"], (*place, "make")) if "make" in body else None
+        if make is not None and not isinstance(make.step, MakingStep):
+            self.wrong(
+                (*place, "make"), f"{_dotted(place)}.make: `{make.label}` makes no documents; put it under `steps`."
+            )
+        entries = body.get("steps") or []
+        if not isinstance(entries, list):
+            self.wrong((*place, "steps"), f"{_dotted(place)}.steps is {entries!r}; it must be a list.")
+            entries = []
+        found = [self.step(entry, (*place, "steps", index)) for index, entry in enumerate(entries)]
+        return DatasetSpec(name=name, inputs=inputs, make=make, steps=self.labelled(found, place))
+
+    def labelled(self, found: list[StepSpec | None], place: Place) -> tuple[StepSpec, ...]:
+        """Give a repeated step a number: `pii`, `pii_2`."""
+        steps: list[StepSpec] = []
+        for index, spec in enumerate(found):
+            if spec is None:
+                continue
+            if isinstance(spec.step, MakingStep):
+                self.wrong((*place, "steps", index), f"`{spec.label}` makes documents; put it under `make`.")
+            earlier = sum(other.step.name == spec.step.name for other in steps)
+            steps.append(StepSpec(label=spec.label if not earlier else f"{spec.label}_{earlier + 1}", step=spec.step))
+        return tuple(steps)
+
+    def step(self, entry: Any, place: Place) -> StepSpec | None:
+        if isinstance(entry, str):
+            name, body = entry, {}
+        elif isinstance(entry, dict) and len(entry) == 1:
+            name, body = next(iter(entry.items()))
+        else:
+            self.wrong(
+                place, f"{_dotted(place)} is {entry!r}; it must be a step's name, or one name with its parameters."
+            )
+            return None
+        place = (*place, name) if isinstance(entry, dict) else place
+        try:
+            kind = step_class(name)
+        except RecipeError as error:
+            self.wrong(place, f"{_dotted(place)}: {error}")
+            return None
+        params: Params | None = self.model(kind.Params, {} if body is None else body, place)
+        if params is None:
+            return None
+        try:
+            return StepSpec(label=name, step=kind(params=params))
+        except RecipeError as error:
+            self.wrong(place, f"{_dotted(place)}: {error}")
+            return None
+
+    def order(self, datasets: dict[str, DatasetSpec], sources: set[str]) -> dict[str, DatasetSpec]:
+        """Return the datasets in dependency order; unknown names and cycles are noted."""
+        known = sources | set(self.data.get("datasets") or {}) | set(self.data.get("sources") or {})
+        needs: dict[str, set[str]] = {}
+        for name, spec in datasets.items():
+            for wanted in spec.inputs:
+                if wanted not in known:
+                    self.wrong(
+                        ("datasets", name, "from"),
+                        f"datasets.{name}.from: `{wanted}` is no source and no dataset. Did you mean {nearest_names(wanted, known - {name})}?",
+                    )
+            needs[name] = {wanted for wanted in (*spec.inputs, *step_inputs(spec)) if wanted in datasets}
+        ordered: dict[str, DatasetSpec] = {}
+        while len(ordered) < len(datasets):
+            ready = [name for name in datasets if name not in ordered and needs[name] <= set(ordered)]
+            if not ready:
+                left = [name for name in datasets if name not in ordered]
+                for name in left:
+                    self.wrong(
+                        ("datasets", name),
+                        f"datasets.{name} needs itself through {', '.join(sorted(needs[name] - set(ordered)))}; break the cycle.",
+                    )
+                return ordered
+            ordered.update({name: datasets[name] for name in ready})
+        return ordered
+
+    def check_references(
+        self, datasets: Mapping[str, DatasetSpec], mixtures: Mapping[str, Any], proxy: Any, gate: Any, promote: Any
+    ) -> None:
+        declared = set(self.data.get("datasets") or {})
+        for name, mixture in mixtures.items():
+            for dataset in mixture.weights if mixture else ():
+                self.known(dataset, declared, ("mixtures", name, "weights", dataset), "dataset")
+        if mixtures and proxy is None and self.data.get("proxy") is None:
+            self.wrong(
+                ("mixtures",),
+                "mixtures need a `proxy:` section, which says how large they are and how they are judged.",
+            )
+        if gate is None:
+            if promote is not None and self.data.get("gate") is None:
+                self.wrong(("promote",), "`promote:` needs a `gate:` section; nothing is promoted without evidence.")
+            return
+        for role in ("candidate", "baseline"):
+            self.known(getattr(gate, role), set(self.data.get("mixtures") or {}), ("gate", role), "mixture")
+        for index, dataset in enumerate(gate.on):
+            self.known(dataset, declared, ("gate", "on", index), "dataset")
+            for name, mixture in mixtures.items():
+                if mixture and dataset in mixture.weights:
+                    self.wrong(
+                        ("gate", "on", index),
+                        f"gate.on: `{dataset}` is also trained on, by mixture `{name}`; a held-out set must be held out.",
+                    )
+        for domain in gate.guards:
+            self.known(domain, set(gate.on), ("gate", "guards", domain), "held-out set of gate.on")
+
+    def known(self, name: str, names: set[str], place: Place, kind: str) -> None:
+        if name not in names:
+            hint = f" Did you mean {nearest_names(name, names)}?" if names else ""
+            self.wrong(place, f"{_dotted(place)}: `{name}` is no {kind}.{hint}")
+
+
+def step_inputs(spec: DatasetSpec) -> list[str]:
+    """Return the names that a dataset's steps refer to with `input_names` parameters (datasets or files)."""
+    from pipeline.core.step import field_role
+
+    found: list[str] = []
+    for item in (*spec.steps, *((spec.make,) if spec.make else ())):
+        for key in type(item.step.params).model_fields:
+            if field_role(type(item.step.params), key) == "input":
+                value = getattr(item.step.params, key)
+                found.extend([value] if isinstance(value, str) else [str(name) for name in value or ()])
+    return found
+
+
+def _is_name(name: str) -> bool:
+    return bool(name) and len(name) <= 64 and name.replace("-", "a").replace("_", "a").isalnum() and name.isascii()
+
+
+def _dotted(place: Place) -> str:
+    text = ""
+    for key in place:
+        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
+    return text

@@ -1,0 +1,79 @@
+"""Finished folders: which files hold documents, and the card that closes a node."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.chain import ERROR, BasePart, part_name
+from pipeline.core.card import CARD, Card, content_of, describe_files, read_card, write_card
+from pipeline.core.shards import read_table
+from pipeline.plan import Node
+
+
+def document_paths(folder: Path) -> list[Path]:
+    """Return a complete folder's document files in order."""
+    return [folder / file.file for file in read_card(folder).files if is_documents(file.file)]
+
+
+def is_documents(name: str) -> bool:
+    """Say whether a file of a result holds documents (and not verdicts, labels or a model)."""
+    return name.endswith(".parquet") and name.startswith(("part-", "slice-", "unique-"))
+
+
+def base_parts(nodes: Sequence[Node]) -> tuple[BasePart, ...]:
+    """Return the non-empty document files of complete nodes, numbered in order."""
+    files = [
+        (node.folder / file.file, file.rows)
+        for node in nodes
+        for file in read_card(node.folder).files
+        if is_documents(file.file)
+    ]
+    return tuple(
+        BasePart(index=index, path=path, num_rows=rows)
+        for index, (path, rows) in enumerate((p, r) for p, r in files if r)
+    )
+
+
+def finish_signals(
+    node: Node, base: Sequence[BasePart], *, details: Mapping[str, Any], seconds: float, cost_usd: float
+) -> None:
+    """Write the card of a measured or gathered node: documents in, and those that broke the step."""
+    broken: Counter[str] = Counter()
+    for part in base:
+        errors = read_table(node.folder / part_name(part.index), columns=[ERROR]).column(ERROR).drop_null().to_pylist()
+        broken.update(str(error).partition(":")[0] for error in errors)
+    rows = sum(part.num_rows for part in base)
+    files = {part_name(part.index): part.num_rows for part in base}
+    extra = {
+        path.name: -1
+        for path in node.folder.iterdir()
+        if path.is_file() and path.name not in files and not path.name.startswith(".") and path.name != CARD
+    }
+    close(
+        node,
+        files | extra,
+        rows_in=rows,
+        rows_out=rows - sum(broken.values()),
+        quarantined=broken,
+        details=details,
+        seconds=seconds,
+        cost_usd=cost_usd,
+    )
+
+
+def close(
+    node: Node, files: Mapping[str, int], *, rows_in: int, rows_out: int, dropped: Mapping[str, int] | None = None,
+    quarantined: Mapping[str, int] | None = None, details: Mapping[str, Any] | None = None, seconds: float = 0.0, cost_usd: float = 0.0,
+) -> Card:  # fmt: skip
+    """Describe a finished folder and write its card."""
+    stored = describe_files(node.folder, files)
+    card = Card(
+        kind=node.kind, name=node.name, identity=node.identity, payload=node.payload, parents=node.parents, files=stored,
+        content=content_of(stored), rows_in=rows_in, rows_out=rows_out, dropped=dict(sorted((dropped or {}).items())),
+        quarantined=dict(sorted((quarantined or {}).items())), details=details or {}, seconds=round(seconds, 3), cost_usd=cost_usd,
+    )  # fmt: skip
+    write_card(node.folder, card)
+    return card

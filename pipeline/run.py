@@ -1,0 +1,269 @@
+"""A plan -> results on disk: sources read, steps measured or gathered, datasets published, each with its card last.
+
+The engine owns files, order and accounting; steps own none of it. Everything it writes lies in a folder named by its
+identity, so a killed run leaves only whole files of the right content behind, and the next run picks them up.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.chain import ERROR, Chain, Link, part_name, write_signals
+from pipeline.core import document
+from pipeline.core.errors import DataError
+from pipeline.core.rng import derive
+from pipeline.core.shards import write_table
+from pipeline.core.step import Gathering, GatheringStep, Making, MakingStep, MeasuringStep, Part, as_column
+from pipeline.executors import Executor
+from pipeline.ingest import build_source
+from pipeline.plan import Plan, PlannedDataset, PlannedStep
+from pipeline.progress import Progress
+from pipeline.results import base_parts, close, document_paths, finish_signals
+from pipeline.tasks import MeasureTask, PublishTask, StepRef, measure_part, publish_part
+
+
+@dataclass(slots=True)
+class Run:
+    """One execution of a plan."""
+
+    plan: Plan
+    executor: Executor
+    progress: Progress
+
+    def execute(self) -> None:
+        """Build everything that the plan lists, in its order."""
+        for name, node in self.plan.sources.items():
+            if not node.complete:
+                build_source(
+                    self.plan.recipe.sources[name].reader, node, executor=self.executor, progress=self.progress
+                )
+        for dataset in self.plan.datasets.values():
+            self.build_dataset(dataset)
+        if self.plan.experiment:
+            from pipeline.experiment import build_experiment
+
+            build_experiment(self)
+
+    def build_dataset(self, planned: PlannedDataset) -> None:
+        """Make, measure, gather and publish one dataset; what is complete is left alone."""
+        if planned.made is not None and not planned.made.node.complete:
+            self.make(planned)
+        if all(step.node.complete for step in planned.steps) and planned.node.complete:
+            return
+        chain = Chain(base=base_parts(planned.base))
+        waiting: list[PlannedStep] = []
+        for step in planned.steps:
+            if isinstance(step.spec.step, MeasuringStep):
+                waiting.append(step)
+                continue
+            chain = self.measure(chain, waiting)
+            waiting = []
+            if not step.node.complete:
+                self.gather(chain, step)
+            chain = chain.with_link(link_of(chain, step))
+        chain = self.measure(chain, waiting)
+        if not planned.node.complete:
+            self.publish(chain, planned)
+
+    def measure(self, chain: Chain, steps: Sequence[PlannedStep]) -> Chain:
+        """Run neighbouring measuring steps as one pass over the parts; return the chain with their links."""
+        if any(not step.node.complete for step in steps):
+            started = time.monotonic()
+            links = [
+                Link(label=step.spec.label, folder=step.node.folder, rules=(), edits=step.spec.step.edits)
+                for step in steps
+            ]
+            for link in links:
+                link.folder.mkdir(parents=True, exist_ok=True)
+            refs = [self.reference(step) for step in steps]
+            label = " + ".join(step.spec.label for step in steps if not step.node.complete)
+            tasks = [
+                MeasureTask(
+                    label=f"{label} on {part.path.name}",
+                    reader=chain.reader(part),
+                    steps=tuple(zip(refs, links, strict=True)),
+                )
+                for part in chain.base
+            ]
+            self.progress.begin(label, total=sum(part.num_rows for part in chain.base), unit="documents")
+            self.executor.map(measure_part, tasks, label=label, done=self.progress.advance)
+            self.progress.end()
+            seconds = time.monotonic() - started
+            for step in steps:
+                if not step.node.complete:
+                    finish_signals(step.node, chain.base, details={}, seconds=seconds, cost_usd=0.0)
+        for step in steps:
+            chain = chain.with_link(link_of(chain, step))
+        return chain
+
+    def reference(self, step: PlannedStep) -> StepRef:
+        params = step.spec.step.params.model_dump_json(exclude_defaults=True)
+        inputs = tuple(
+            (key, tuple(str(path) for path in self.input_files(names))) for key, names in step.inputs.items()
+        )
+        return StepRef(name=step.spec.step.name, params=params, inputs=inputs)
+
+    def input_files(self, names: Sequence[str]) -> list[Path]:
+        """Return the files behind dataset names and paths."""
+        files: list[Path] = []
+        for name in names:
+            if name in self.plan.datasets or name in self.plan.sources:
+                files.extend(document_paths(self.plan.documents_node(name).folder))
+            else:
+                files.append(Path(name))
+        return files
+
+    def gather(self, chain: Chain, step: PlannedStep) -> None:
+        """Run a gathering step over the living documents and store its signals row for row with the base."""
+        gathering = step.spec.step
+        assert isinstance(gathering, GatheringStep)
+        node, started = step.node, time.monotonic()
+        scratch = node.folder / "scratch"
+        scratch.mkdir(parents=True, exist_ok=True)
+        parts = chain.parts()
+        self.progress.begin(step.spec.label, total=sum(part.num_rows for part in parts), unit="documents")
+        work = Gathering(
+            parts=parts, scratch=scratch, output=node.folder, seed=derive(self.plan.recipe.seed, step.spec.label),
+            inputs={key: self.input_files(names) for key, names in step.inputs.items()},
+            map=self.executor.map, write=lambda part, columns: self._store(chain, step, part, columns),
+            say=self.progress.say, ledger=self.plan.workspace.ledger,
+        )  # fmt: skip
+        gathering.gather(work)
+        self.progress.end()
+        missing = [part.index for part in chain.base if not (node.folder / part_name(part.index)).exists()]
+        if missing:
+            raise DataError(f"step {step.spec.label} wrote no signals for part {missing[0]}; a gathering step must write every part. Report this as a bug.")  # fmt: skip
+        finish_signals(
+            node, chain.base, details=work.details, seconds=time.monotonic() - started, cost_usd=work.cost_usd
+        )
+        shutil.rmtree(scratch, ignore_errors=True)
+
+    def _store(self, chain: Chain, step: PlannedStep, part: Part, columns: Mapping[str, Any]) -> None:
+        """Spread one value per living document over the base rows, null for the others."""
+        import numpy as np
+
+        reader = chain.reader(next(base for base in chain.base if base.index == part.index))
+        alive = reader.alive()
+        position = np.where(alive, np.cumsum(alive) - 1, -1)
+        spread = pa.array(position, mask=~alive)
+        found = {
+            signal.name: as_column(columns[signal.name], signal=signal).take(spread)
+            for signal in step.spec.step.signals
+        }
+        found[ERROR] = pa.nulls(len(alive), pa.string())
+        ids = reader.load_all(("id",)).column("id")
+        write_signals(step.node.folder / part_name(part.index), found, ids=ids)
+        self.progress.advance(part.num_rows)
+
+    def make(self, planned: PlannedDataset) -> None:
+        """Run a making step and close its folder."""
+        assert planned.made is not None
+        step, node, started = planned.made.spec.step, planned.made.node, time.monotonic()
+        assert isinstance(step, MakingStep)
+        scratch = node.folder / "scratch"
+        scratch.mkdir(parents=True, exist_ok=True)
+        written: dict[str, int] = {}
+        self.progress.begin(planned.made.spec.label, total=0, unit="documents")
+
+        def write(index: int, table: pa.Table) -> None:
+            name = part_name(index)
+            write_table(node.folder / name, table.cast(document.SCHEMA))
+            written[name] = table.num_rows
+            self.progress.advance(table.num_rows)
+
+        inputs = [self.plan.documents_node(name) for name in planned.spec.inputs]
+        work = Making(
+            parts=Chain(base=base_parts(inputs)).parts(), scratch=scratch, output=node.folder,
+            seed=derive(self.plan.recipe.seed, planned.spec.name),
+            inputs={key: self.input_files(names) for key, names in planned.made.inputs.items()},
+            map=self.executor.map, write=write, say=self.progress.say, ledger=self.plan.workspace.ledger,
+        )  # fmt: skip
+        step.make(work)
+        self.progress.end()
+        shutil.rmtree(scratch, ignore_errors=True)
+        rows = sum(written.values())
+        close(
+            node,
+            written,
+            rows_in=rows,
+            rows_out=rows,
+            details=work.details,
+            seconds=time.monotonic() - started,
+            cost_usd=work.cost_usd,
+        )
+
+    def publish(self, chain: Chain, planned: PlannedDataset) -> None:
+        """Decide every document, write those kept, and the verdict on each; stop first if a step drops too much."""
+        node, started = planned.node, time.monotonic()
+        node.folder.mkdir(parents=True, exist_ok=True)
+        tasks = [
+            PublishTask(label=f"{planned.spec.name} part {part.index}", reader=chain.reader(part), folder=node.folder)
+            for part in chain.base
+        ]
+        self.progress.begin(
+            f"publish {planned.spec.name}", total=sum(part.num_rows for part in chain.base), unit="documents"
+        )
+        published = self.executor.map(
+            publish_part,
+            tasks,
+            label=f"publish {planned.spec.name}",
+            done=lambda result: self.progress.advance(result.rows_in),
+        )
+        self.progress.end()
+        dropped: Counter[str] = Counter()
+        quarantined: Counter[str] = Counter()
+        for result in published:
+            dropped.update(result.dropped)
+            quarantined.update(result.quarantined)
+        rows_in = sum(result.rows_in for result in published)
+        check_alarms(planned, rows_in=rows_in, dropped=dropped, quarantined=quarantined)
+        files = {part_name(result.index): result.rows_out for result in published}
+        files |= {f"verdicts-{result.index:05d}.parquet": result.rows_in for result in published}
+        rules = [{"step": link.label, "rule": rule.name, "signal": rule.signal, "op": rule.op, "threshold": rule.threshold, "parameter": rule.parameter} for link in chain.links for rule in link.rules]  # fmt: skip
+        steps = [
+            {"label": step.spec.label, "step": step.spec.step.name, "folder": f"{step.node.kind}/{step.node.folder.name}", "identity": step.node.identity, "edits": step.spec.step.edits,
+             "params": step.spec.step.params.model_dump(mode="json")}
+            for step in planned.steps
+        ]  # fmt: skip
+        base = [
+            {"file": f"{part.path.parent.parent.name}/{part.path.parent.name}/{part.path.name}", "rows": part.num_rows}
+            for part in chain.base
+        ]
+        close(
+            node, files, rows_in=rows_in, rows_out=sum(result.rows_out for result in published), dropped=dropped, quarantined=quarantined,
+            details={"rules": rules, "steps": steps, "base": base, "inputs": list(planned.spec.inputs)}, seconds=time.monotonic() - started,
+        )  # fmt: skip
+
+
+def check_alarms(
+    planned: PlannedDataset, *, rows_in: int, dropped: Mapping[str, int], quarantined: Mapping[str, int]
+) -> None:
+    """Raise DataError if a step dropped a larger share of what reached it than it may."""
+    reached = rows_in
+    for step in planned.steps:
+        label = step.spec.label
+        count = sum(number for reason, number in dropped.items() if reason.partition(".")[0] == label)
+        allowed = step.spec.step.params.max_drop_fraction
+        if reached and count / reached > allowed:
+            worst = max(
+                (reason for reason in dropped if reason.partition(".")[0] == label), key=lambda reason: dropped[reason]
+            )
+            raise DataError(
+                f"{planned.spec.name}: {label} dropped {count} of {reached} documents ({count / reached:.1%}), most by {worst}; "
+                f"it may drop {allowed:.1%}. Look at them with `winnow measure`, mend the data or raise max_drop_fraction."
+            )
+        reached -= count + quarantined.get(label, 0)
+
+
+def link_of(chain: Chain, step: PlannedStep) -> Link:
+    """Return a finished step as a link, its thresholds resolved against the documents alive before it."""
+    rules = step.spec.step.rules(quantile=chain.quantile_of(step.node.folder))
+    return Link(label=step.spec.label, folder=step.node.folder, rules=rules, edits=step.spec.step.edits)

@@ -1,0 +1,119 @@
+"""The sections of a recipe that are not steps, as strict models, and the words for what pydantic finds wrong.
+
+Numbers of tokens may be written with a suffix: `300k`, `20M`, `1.5B`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from pipeline.core.errors import nearest_names
+
+_SUFFIXES = {"k": 10**3, "M": 10**6, "B": 10**9}
+
+
+def count_of(value: Any) -> Any:
+    """Return the number that `20M` stands for; anything else is returned as it is, for pydantic to judge."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([kMB])", value) if isinstance(value, str) else None
+    if match is None:
+        return value
+    exact = float(match[1]) * _SUFFIXES[match[2]]
+    return int(exact) if exact.is_integer() else value
+
+
+Count = Annotated[int, BeforeValidator(count_of)]
+
+
+class Section(BaseModel):
+    """Base of the recipe's sections: frozen, strict, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> Self:
+        """Validate plain recipe data by JSON's type rules."""
+        return cls.model_validate_json(json.dumps(dict(data)))
+
+
+class MixtureSection(Section):
+    """Datasets with weights. Weights are shares of training tokens and are normalised to one."""
+
+    weights: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1, description="Share of tokens by dataset.")
+    max_epochs: float = Field(default=4.0, gt=0, description="Times that a dataset may be repeated (Muennighoff 2023: 4 is nearly free).")  # fmt: skip
+
+
+class ProxySection(Section):
+    """How large the small models are that judge a mixture, and how many."""
+
+    tier: str = Field(default="t0", description="Size of the proxy, a row of the table in eval/proxy.py.")
+    tokens: Count = Field(default=1_000_000, ge=1, description="Training tokens of each proxy.")
+    seeds: int = Field(default=3, ge=1, le=64, description="Paired seeds of initialisation and data order.")
+    learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default=(1.0,), min_length=1, description="Multiples of the tier's rate; the first one decides, the rest must not contradict.",
+    )  # fmt: skip
+    vocabulary: int = Field(
+        default=4096, ge=300, le=65_000, description="Tokenizer pieces, trained once and frozen per comparison."
+    )
+
+
+class GateSection(Section):
+    """The rule, fixed before the experiment, by which a candidate replaces a baseline."""
+
+    candidate: str = Field(description="Mixture that wants to be promoted.")
+    baseline: str = Field(description="Mixture that it must beat.")
+    metric: Literal["bits_per_byte"] = "bits_per_byte"
+    on: tuple[str, ...] = Field(min_length=1, description="Held-out datasets, one domain each; never trained on.")
+    min_gain: float = Field(default=0.004, ge=0, description="Smallest gain worth promoting, bits per byte.")
+    guards: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default={}, description="Largest loss allowed by domain, bits per byte."
+    )
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Confidence of the interval.")
+
+
+class PromoteSection(Section):
+    """Where a promoted mixture is registered."""
+
+    as_: str = Field(alias="as", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Name in the registry.")
+
+
+def explain_invalid(
+    error: ValidationError, kind: type[BaseModel], body: Mapping[str, Any], where: str
+) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """Yield (place inside the section, message) for everything that pydantic found wrong."""
+    keys = [field.alias or name for name, field in kind.model_fields.items()]
+    for problem in error.errors(include_url=False):
+        place = tuple(problem["loc"])
+        dotted = ".".join([where, *map(str, place)])
+        if problem["type"] == "extra_forbidden":
+            yield (
+                place,
+                f"{where}: `{place[-1]}` is not known here. Did you mean {nearest_names(str(place[-1]), keys)}?",
+            )
+        elif problem["type"] == "missing":
+            yield place[:-1], f"{where}: `{place[-1]}` is missing. It has no default; add it."
+        else:
+            rule = problem["msg"].replace("Input should be", "it must be").replace("Value error, ", "")
+            yield place, f"{dotted} is {_found(body, place)}; {rule}.{_way_out(kind, place)}"
+
+
+def _found(body: Any, place: tuple[Any, ...]) -> str:
+    for key in place:
+        try:
+            body = body[key]
+        except (KeyError, IndexError, TypeError):
+            break
+    return json.dumps(body, ensure_ascii=False)
+
+
+def _way_out(kind: type[BaseModel], place: tuple[Any, ...]) -> str:
+    field = next(
+        (field for name, field in kind.model_fields.items() if place and place[0] in (name, field.alias)), None
+    )
+    if field is None or field.is_required():
+        return ""
+    return f" Remove the line to use {json.dumps(field.get_default(call_default_factory=True), default=str)}."

@@ -1,0 +1,251 @@
+"""What a worker does with one part: read a slice, measure it, publish it. Module-level, picklable in and out.
+
+Every task writes its files atomically and finds them again after a crash, so a task run twice writes once. Documents
+that break a step are found by halving the batch, cost only themselves, and keep the reason.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.chain import ERROR, TEXT, BasePart, ChainReader, Link, part_name, write_signals
+from pipeline.core import document
+from pipeline.core.shards import read_table, write_table
+from pipeline.core.step import Measured, MeasuringStep, as_column
+from pipeline.core.text import Batch
+from pipeline.decide import failures
+
+BATCH_BYTES = 4 << 20  # text measured at once; a few MB keeps the shared word arrays inside the cache
+
+
+@dataclass(frozen=True, slots=True)
+class StepRef:
+    """A step as a worker rebuilds it: catalog name, parameters as JSON, readable input files by parameter."""
+
+    name: str
+    params: str
+    inputs: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@lru_cache(maxsize=64)
+def prepared(ref: StepRef) -> MeasuringStep:
+    """Return the step, made and prepared once per worker."""
+    from pipeline.catalog import step_class
+
+    kind = step_class(ref.name)
+    step = kind(params=kind.Params.model_validate_json(ref.params))
+    assert isinstance(step, MeasuringStep)
+    step.prepare({key: [Path(path) for path in paths] for key, paths in ref.inputs})
+    return step
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTask:
+    """Read one slice of a source into parts."""
+
+    label: str
+    reader: Any
+    slice: Any
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What one slice gave: part files in order and rows that went in."""
+
+    files: tuple[tuple[str, int], ...]  # name, rows
+    rows_in: int
+    quarantined: tuple[Any, ...]
+
+
+def read_slice(task: ReadTask) -> Read:
+    """Write a slice's chunks as parts `slice-NNNNN-KKK.parquet`."""
+    files: list[tuple[str, int]] = []
+    quarantined: list[Any] = []
+    rows_in = 0
+    for number, chunk in enumerate(task.reader.read(task.slice)):
+        rows_in += chunk.rows_in
+        quarantined.extend(chunk.quarantined)
+        name = f"slice-{task.slice.index:05d}-{number:03d}.parquet"
+        if chunk.table.num_rows:
+            if not (task.folder / name).exists():
+                write_table(task.folder / name, chunk.table.cast(document.SCHEMA))
+            files.append((name, chunk.table.num_rows))
+    return Read(files=tuple(files), rows_in=rows_in, quarantined=tuple(quarantined))
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureTask:
+    """Measure one part with neighbouring steps. `done` says which of them have this part's file already."""
+
+    label: str
+    reader: ChainReader  # base text with the edits made before these steps
+    steps: tuple[tuple[StepRef, Link], ...]
+
+
+def measure_part(task: MeasureTask) -> int:
+    """Write one signals file per step; return the number of documents."""
+    part = task.reader.base
+    todo = [not link.file(part.index).exists() for _, link in task.steps]
+    if not any(todo):
+        return part.num_rows
+    table = ChainReader(base=part, links=tuple(link for link in task.reader.links if link.edits)).load_all(
+        ("id", "text")
+    )
+    columns: list[list[dict[str, pa.Array]]] = [[] for _ in task.steps]
+    last = max(index for index, wanted in enumerate(todo) if wanted)
+    for start, stop in _windows(table.column("text")):
+        batch = Batch.from_table(table.slice(start, stop - start))
+        for index, (ref, link) in enumerate(task.steps[: last + 1]):
+            if not todo[index] and not link.edits:
+                continue
+            found = measure_batch(prepared(ref), batch)
+            columns[index].append(found)
+            if link.edits:
+                batch = _edited(batch, found[TEXT])
+    for index, (_, link) in enumerate(task.steps):
+        if todo[index]:
+            write_signals(link.file(part.index), _joined(columns[index]), ids=table.column("id"))
+    return part.num_rows
+
+
+def measure_batch(step: MeasuringStep, batch: Batch) -> dict[str, pa.Array]:
+    """Return every signal of a batch plus `error`; a document that breaks the step gets nulls and its reason there."""
+    try:
+        return _columns(step, step.measure(batch), [None] * len(batch))
+    except Exception as error:  # noqa: BLE001  a step may raise anything; the document pays, not the run
+        if len(batch) == 1:
+            return _nulls(step, f"{type(error).__name__}: {error}"[:300])
+    middle = len(batch) // 2
+    halves = [
+        Batch(ids=batch.ids[a:b], text=pa.concat_arrays([batch.text[a:b], batch.text[:0]]))
+        for a, b in ((0, middle), (middle, len(batch)))
+    ]
+    return _joined([measure_batch(step, half) for half in halves])
+
+
+def _columns(step: MeasuringStep, measured: Measured, errors: Sequence[str | None]) -> dict[str, pa.Array]:
+    found = {signal.name: as_column(measured.signals[signal.name], signal=signal) for signal in step.signals}
+    for name, column in found.items():
+        if len(column) != len(errors):
+            raise ValueError(f"signal {name} has {len(column)} values for {len(errors)} documents")
+    if step.edits:
+        found[TEXT] = measured.text if measured.text is not None else pa.nulls(len(errors), pa.large_string())
+    return {**found, ERROR: pa.array(errors, type=pa.string())}
+
+
+def _nulls(step: MeasuringStep, reason: str) -> dict[str, pa.Array]:
+    found = {signal.name: pa.nulls(1, signal.type) for signal in step.signals}
+    if step.edits:
+        found[TEXT] = pa.nulls(1, pa.large_string())
+    return {**found, ERROR: pa.array([reason], type=pa.string())}
+
+
+def _joined(pieces: Sequence[Mapping[str, pa.Array]]) -> dict[str, pa.Array]:
+    return {name: pa.concat_arrays([_plain(piece[name]) for piece in pieces]) for name in pieces[0]} if pieces else {}
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
+
+
+def _edited(batch: Batch, text: pa.Array) -> Batch:
+    import pyarrow.compute as pc
+
+    return Batch(ids=batch.ids, text=pa.concat_arrays([pc.coalesce(text, batch.text), batch.text[:0]]))
+
+
+def _windows(text: pa.ChunkedArray) -> list[tuple[int, int]]:
+    """Cut a part into runs of rows of about BATCH_BYTES of text."""
+    import pyarrow.compute as pc
+
+    ends = np.cumsum(pc.binary_length(text).to_numpy().astype(np.int64)) if len(text) else np.zeros(0, np.int64)
+    windows: list[tuple[int, int]] = []
+    start = 0
+    while start < len(ends):
+        before = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + BATCH_BYTES, side="right")))
+        windows.append((start, stop))
+        start = stop
+    return windows or [(0, 0)]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishTask:
+    """Decide one part by the rules of all links and write its documents and verdicts."""
+
+    label: str
+    reader: ChainReader
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One published part: rows in and out, first failures by `step.rule`, quarantined by step."""
+
+    index: int
+    rows_in: int
+    rows_out: int
+    dropped: Mapping[str, int]
+    quarantined: Mapping[str, int]
+
+
+VERDICTS = "verdicts"
+
+
+def verdicts_name(index: int) -> str:
+    """Return the file name of the verdicts on base part `index`."""
+    return f"{VERDICTS}-{index:05d}.parquet"
+
+
+def publish_part(task: PublishTask) -> Published:
+    """Write `part-NNNNN.parquet` (documents kept) and `verdicts-NNNNN.parquet` (one row for every base document)."""
+    index = task.reader.base.index
+    verdicts_path = task.folder / verdicts_name(index)
+    if not verdicts_path.exists():
+        table = task.reader.load_all(document.SCHEMA.names)
+        verdicts = judge(task.reader.base, task.reader.links, table.column("id"))
+        write_table(task.folder / part_name(index), table.filter(verdicts.column("kept")).cast(document.SCHEMA))
+        write_table(verdicts_path, verdicts)
+    verdicts = read_table(verdicts_path, columns=["kept", "reason", "quarantined"])
+    reasons = Counter(reason for reason in verdicts.column("reason").to_pylist() if reason is not None)
+    quarantined = Counter(reason for reason in verdicts.column("quarantined").to_pylist() if reason is not None)
+    kept = int(np.count_nonzero(verdicts.column("kept").to_numpy()))
+    return Published(
+        index=index, rows_in=verdicts.num_rows, rows_out=kept, dropped=dict(reasons), quarantined=dict(quarantined)
+    )
+
+
+def judge(base: BasePart, links: Sequence[Link], ids: pa.ChunkedArray) -> pa.Table:
+    """Return one row per base document: id, kept, first reason, all failed rules, the step that it broke."""
+    rows = base.num_rows
+    reason = np.full(rows, None, dtype=object)
+    broken = np.full(rows, None, dtype=object)
+    failed_rules: list[list[str]] = [[] for _ in range(rows)]
+    for link in links:
+        wanted = sorted({rule.signal for rule in link.rules} | {ERROR})
+        table = read_table(link.file(base.index), columns=wanted)
+        errors = ~np.asarray(table.column(ERROR).is_null())
+        broken[errors & (reason == None) & (broken == None)] = link.label  # noqa: E711  elementwise
+        failed = failures(link.rules, table)
+        for number, rule in enumerate(link.rules):
+            name = f"{link.label}.{rule.name}"
+            hit = failed[number]
+            reason[hit & (reason == None) & (broken == None)] = name  # noqa: E711  elementwise
+            for row in np.flatnonzero(hit):
+                failed_rules[row].append(name)
+    kept = np.array([r is None and b is None for r, b in zip(reason, broken, strict=True)], dtype=bool)
+    return pa.table(
+        {
+            "id": ids.combine_chunks(), "kept": pa.array(kept), "reason": pa.array(reason, type=pa.string()),
+            "failed": pa.array(failed_rules, type=pa.list_(pa.string())), "quarantined": pa.array(broken, type=pa.string()),
+        }
+    )  # fmt: skip

@@ -1,0 +1,101 @@
+"""Where results live: one folder per result under its kind, one lock for writers, one ledger.
+
+    <root>/source measured gathered dataset made tokenizer tokens mixture comparison certificate /<name>-<hash>/
+    <root>/registry/  <root>/reports/  <root>/ledger.sqlite  <root>/lock
+
+The lock is the kernel's (flock): a killed run frees it at once, so there is no unlock command. Readers need no lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipeline.core.card import CARD, Card, read_card
+from pipeline.core.errors import BusyError, DataError, RecipeError, nearest_names
+from pipeline.core.identity import folder_name
+from pipeline.core.shards import write_text
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A folder of results."""
+
+    root: Path
+
+    def folder(self, kind: str, name: str, identity: str) -> Path:
+        """Return the folder of one result, whether or not it exists."""
+        return self.root / kind / folder_name(name, identity)
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "ledger.sqlite"
+
+    @property
+    def registry(self) -> Path:
+        return self.root / "registry"
+
+    def report(self, recipe: str) -> Path:
+        return self.root / "reports" / f"{recipe}.html"
+
+    def complete(self, kind: str, name: str) -> list[Path]:
+        """Return the complete folders of `kind/name-*`, the newest card last."""
+        found = [
+            path.parent
+            for path in (self.root / kind).glob(f"{name}-*/{CARD}")
+            if path.parent.name.rpartition("-")[0] == name
+        ]
+        return sorted(found, key=lambda folder: ((folder / CARD).stat().st_mtime_ns, folder.name))
+
+    def dataset(self, name: str) -> tuple[Path, Card]:
+        """Return the newest complete dataset called `name` (or `name-<hash>`); made datasets count too."""
+        for kind in ("dataset", "made", "source"):
+            exact = self.root / kind / name
+            if (exact / CARD).exists():
+                return exact, read_card(exact)
+            folders = self.complete(kind, name)
+            if folders:
+                return folders[-1], read_card(folders[-1])
+        names = {
+            path.parent.name.rpartition("-")[0]
+            for kind in ("dataset", "made")
+            for path in (self.root / kind).glob(f"*/{CARD}")
+        }
+        if not names:
+            raise DataError(
+                f"{self.root}: holds no datasets yet. Run a recipe first: winnow run recipes/quickstart.yaml"
+            )
+        raise RecipeError(f"`{name}` is no dataset in {self.root}. Did you mean {nearest_names(name, names)}?")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the workspace for writing; BusyError names who else does."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        owner = self.root / "lock.json"
+        lock = FileLock(self.root / "lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise BusyError(
+                f"{self.root}: in use by {_describe(owner)}. Wait for it, or give --workspace another folder."
+            ) from error
+        try:
+            write_text(owner, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+            yield
+        finally:
+            lock.release()
+
+
+def _describe(owner: Path) -> str:
+    try:
+        data = json.loads(owner.read_text(encoding="utf-8"))
+        return f"process {data['pid']} on {data['host']}"
+    except (OSError, ValueError, KeyError):
+        return "another process"
