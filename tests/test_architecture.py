@@ -1,4 +1,4 @@
-"""The house stays legible: short modules, one-way imports, four doors that only one module each opens, a quick start."""
+"""The house stays legible: short modules, one-way imports, doors that one module each may open, a quick start."""
 
 from __future__ import annotations
 
