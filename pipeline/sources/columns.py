@@ -1,0 +1,99 @@
+"""Arrow columns of foreign files: which are text, which JSON can hold, which bytes are not UTF-8.
+
+Every column passes here as bytes first: Arrow promises nothing about the content of a string column that it read, and
+a kernel that meets broken UTF-8 may do anything. Validation runs at several GB/s, rows are looked at one by one only
+in a batch that fails.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.types as kinds
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Say whether a column of this type may hold text: strings, bytes, or a dictionary of them."""
+    if kinds.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(_is_string(kind) or kinds.is_binary(kind) or kinds.is_large_binary(kind) or kinds.is_binary_view(kind))
+
+
+def _is_string(kind: pa.DataType) -> bool:
+    return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
+
+
+def bytes_of(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """Return a text or integer column as one large_binary array, without trusting it to be UTF-8."""
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    return pa.concat_arrays([_bytes_of(chunk) for chunk in chunks]) if chunks else pa.array([], pa.large_binary())
+
+
+def _bytes_of(array: pa.Array) -> pa.Array:
+    if kinds.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if kinds.is_integer(array.type):
+        array = array.cast(pa.string())
+    return array.cast(pa.large_binary())
+
+
+def json_columns(schema: pa.Schema) -> list[str]:
+    """Return the names, sorted, of the columns that can be written as JSON; a name that stands twice is left out."""
+    return sorted(field.name for field in schema if schema.names.count(field.name) == 1 and _fits_json(field.type))
+
+
+def _fits_json(kind: pa.DataType) -> bool:
+    if isinstance(kind, pa.BaseExtensionType):
+        return False
+    if kinds.is_dictionary(kind):
+        return _is_string(kind.value_type)
+    if kinds.is_list(kind) or kinds.is_large_list(kind):
+        return _fits_json(kind.value_type)
+    if kinds.is_struct(kind):
+        return kind.num_fields > 0 and all(_fits_json(kind.field(index).type) for index in range(kind.num_fields))
+    simple = kinds.is_boolean(kind) or kinds.is_integer(kind) or kinds.is_floating(kind) or _is_string(kind)
+    return bool(simple or kinds.is_date(kind) or kinds.is_timestamp(kind) or kinds.is_null(kind))
+
+
+def json_objects(table: pa.Table) -> pa.Array:
+    """Return one JSON object per row of `json_columns`: keys sorted, NaN as null, times as ISO text."""
+    import polars as pl
+
+    plain = {name: _plain(table.column(name)) for name in sorted(table.column_names)}
+    frame = pl.DataFrame(pl.from_arrow(pa.table(plain)))
+    encoded = frame.select(pl.struct(pl.all()).struct.json_encode().alias("json"))["json"].to_arrow()
+    return encoded.cast(pa.string())
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Turn what polars would write in a shape of its own into plain text and numbers."""
+    kind = column.type
+    if kinds.is_dictionary(kind):
+        return pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks], kind.value_type)
+    if kinds.is_date(kind) or kinds.is_timestamp(kind):
+        return column.cast(pa.string())
+    return column.cast(pa.float32()) if kinds.is_float16(kind) else column
+
+
+def invalid_utf8(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
+    """Return `(num_rows,)` bools: rows of a text or nested column that hold bytes which are not UTF-8."""
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    return np.concatenate([_invalid(chunk) for chunk in chunks]) if chunks else np.zeros(0, dtype=bool)
+
+
+def _invalid(array: pa.Array) -> np.ndarray:
+    if kinds.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if kinds.is_large_binary(array.type):
+        array = array.view(pa.large_string())
+    if _is_valid(array):
+        return np.zeros(len(array), dtype=bool)
+    return np.array([not _is_valid(array.slice(row, 1)) for row in range(len(array))], dtype=bool)
+
+
+def _is_valid(array: pa.Array) -> bool:
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True

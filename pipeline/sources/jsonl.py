@@ -1,0 +1,134 @@
+"""JSON lines into documents: plain, gzip or Zstandard, one object per line.
+
+A plain file is cut into slices of about 64 MiB at line ends; a compressed one is a single slice, streamed with bounded
+memory. A line costs at most itself: what is not UTF-8, not an object, ambiguous (a key twice) or too long is
+quarantined. A compressed stream that ends early or is damaged is a DataError that names the file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pipeline.sources import Chunk, Reader, Reason, Slice
+from pipeline.sources.files import FileParams, InputFile, find_files, name_content
+from pipeline.sources.lines import Line, codec_of, cut_lines, iterate_lines
+from pipeline.sources.rows import ChunkBuilder
+
+# A JSON string may be longer than its text: a Cyrillic letter takes 2 bytes, its escape 6.
+LINE_FACTOR = 3
+
+
+class JsonlReader(Reader):
+    """Reads one document per line of JSON."""
+
+    name: ClassVar[str] = "jsonl"
+    version: ClassVar[int] = 1
+    Params = FileParams
+
+    def __init__(self, *, params: FileParams, source: str, base: Path) -> None:
+        super().__init__(params=params, source=source, base=base)
+        self.params = params
+
+    def _files(self) -> list[InputFile]:
+        return find_files(self.params.path, source=self.source, base=self.base)
+
+    def check(self) -> None:
+        """Raise RecipeError unless the paths name files."""
+        self._files()
+
+    def inputs(self) -> dict[str, Any]:
+        return {"files": name_content(self._files())}
+
+    def slices(self) -> list[Slice]:
+        slices: list[Slice] = []
+        for file in self._files():
+            if codec_of(file.path) is not None:
+                slices.append(Slice(len(slices), str(file.path), (file.label, 0, -1, 0), file.path.name))
+                continue
+            for start, end, first in cut_lines(file.path):
+                label = f"{file.path.name} from line {first + 1}"
+                slices.append(Slice(len(slices), str(file.path), (file.label, start, end, first), label))
+        return slices
+
+    def read(self, piece: Slice) -> Iterator[Chunk]:
+        label, start, end, first = piece.detail
+        rows = ChunkBuilder(
+            source=self.source, origin=self.params.origin, max_document_bytes=self.params.max_document_bytes
+        )
+        cap = LINE_FACTOR * self.params.max_document_bytes
+        for line in iterate_lines(Path(piece.path), start=start, end=end, first_number=first, cap=cap):
+            self._add(rows, line, label)
+            if rows.full:
+                yield rows.take()
+        if rows.num_rows:
+            yield rows.take()
+
+    def _add(self, rows: ChunkBuilder, line: Line, label: str) -> None:
+        place = f"{label} line {line.number + 1}"
+        number = f"{label}:{line.number}"
+        if line.cut:
+            return rows.reject("too_large", id=number, place=place, excerpt=line.data)
+        parsed = parse_object(line.data)
+        if isinstance(parsed, str):
+            return rows.reject(parsed, id=number, place=place, excerpt=line.data)
+        id, reason = self._id(parsed, number)
+        text = parsed.get(self.params.text)
+        if not isinstance(text, str):
+            missing: Reason = "null_text" if self.params.text in parsed else "missing_text"
+            return rows.reject(missing if text is None else "wrong_type", id=id, place=place, excerpt=line.data)
+        if reason is not None:
+            return rows.reject(reason, id=id, place=place, excerpt=text)
+        return rows.add(id=id, text=text, metadata=self._metadata(parsed), place=place)
+
+    def _id(self, parsed: dict[str, Any], number: str) -> tuple[str, Reason | None]:
+        if self.params.id is None:
+            return number, None
+        value = parsed.get(self.params.id)
+        if value is None or value == "":
+            return number, "null_id"
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
+            return number, "wrong_type"
+        return str(value), None
+
+    def _metadata(self, parsed: dict[str, Any]) -> dict[str, Any]:
+        if self.params.metadata == "none":
+            return {}
+        if self.params.metadata == "all":
+            return {key: value for key, value in parsed.items() if key not in (self.params.text, self.params.id)}
+        return {key: parsed.get(key) for key in self.params.metadata}
+
+
+class _KeyTwiceError(ValueError):
+    """An object names one key twice, so nobody can say which value is meant."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _KeyTwiceError
+    return found
+
+
+def _no_number(name: str) -> None:
+    """Read NaN and Infinity, which Python writes and JSON does not know, as null."""
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_number)
+
+
+def parse_object(line: bytes) -> dict[str, Any] | Reason:
+    """Return the object that a line holds, or the reason why it holds none."""
+    try:
+        value = _decoder.decode(line.decode())
+    except UnicodeDecodeError:
+        return "invalid_utf8"
+    except _KeyTwiceError:
+        return "duplicate_key"
+    except RecursionError:
+        return "too_deep"
+    except ValueError:
+        return "not_json"
+    return value if isinstance(value, dict) else "not_object"

@@ -1,0 +1,89 @@
+"""Parquet files into documents: whole row groups packed into slices of about 64 MiB, read 64 rows at a time.
+
+A file whose bytes are broken is a DataError that names it; pyarrow checks page checksums where the writer left some.
+Rows are numbered from 0 over the whole file, so an id does not depend on where the slices are cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pipeline.core.errors import DataError, RecipeError
+from pipeline.core.shards import RowGroup, iterate_batches, row_groups_of, schema_of
+from pipeline.sources import SLICE_BYTES, Chunk, Reader, Slice
+from pipeline.sources.files import FileParams, InputFile, find_files, name_content
+from pipeline.sources.tables import TableChunker
+
+
+class ParquetReader(Reader):
+    """Reads a text column, an id column and metadata columns of parquet files."""
+
+    name: ClassVar[str] = "parquet"
+    version: ClassVar[int] = 1
+    Params = FileParams
+
+    def __init__(self, *, params: FileParams, source: str, base: Path) -> None:
+        super().__init__(params=params, source=source, base=base)
+        self.path = params.path
+        self.chunker = TableChunker(params=params, source=source)
+
+    def _files(self) -> list[InputFile]:
+        return find_files(self.path, source=self.source, base=self.base)
+
+    def check(self) -> None:
+        """Raise RecipeError unless the paths name files and the first of them has the columns."""
+        first = self._files()[0]
+        try:
+            problem = self.chunker.problem(schema_of(first.path))
+        except DataError:
+            return  # an unreadable shard is the run's to name, after the others
+        if problem:
+            raise RecipeError(f"sources.{self.source}: {first.path} {problem}")
+
+    def inputs(self) -> dict[str, Any]:
+        return {"files": name_content(self._files())}
+
+    def slices(self) -> list[Slice]:
+        slices: list[Slice] = []
+        for file in self._files():
+            row = 0
+            for start, stop, rows in _packed(_row_groups(file.path)):
+                label = f"{file.path.name} rows {row}-{max(row + rows - 1, row)}"
+                slices.append(Slice(len(slices), str(file.path), (file.label, start, stop, row), label))
+                row += rows
+        return slices
+
+    def read(self, piece: Slice) -> Iterator[Chunk]:
+        path = Path(piece.path)
+        label, start, stop, first_row = piece.detail
+        schema = schema_of(path)
+        problem = self.chunker.problem(schema)
+        if problem:
+            raise DataError(f"{path}: {problem}")
+        stop = len(row_groups_of(path)) if stop < 0 else stop
+        batches = iterate_batches(path, row_groups=range(start, stop), columns=self.chunker.columns(schema))
+        yield from self.chunker.chunks(batches, label=label, first_row=first_row)
+
+
+def _row_groups(path: Path) -> list[RowGroup]:
+    """Return the row groups, none for a file that cannot be opened: reading its slice will say so."""
+    try:
+        return row_groups_of(path)
+    except DataError:
+        return []
+
+
+def _packed(groups: list[RowGroup]) -> Iterator[tuple[int, int, int]]:
+    """Yield (first group, group after the last, rows) of slices; one open-ended slice where no group is known."""
+    if not groups:
+        yield 0, -1, 0
+    start = 0
+    while start < len(groups):
+        stop, size = start + 1, groups[start].size_bytes
+        while stop < len(groups) and size + groups[stop].size_bytes <= SLICE_BYTES:
+            size += groups[stop].size_bytes
+            stop += 1
+        yield start, stop, sum(group.rows for group in groups[start:stop])
+        start = stop

@@ -1,0 +1,163 @@
+"""Arrow tables of any shape into chunks of documents, without a Python object per row on the usual path.
+
+A row is refused for the first reason that applies, in a fixed order; whole columns are tested at once and single rows
+are looked at only where a column fails. 64 rows at a time are read and what they really take is measured, since a
+footer cannot be trusted (479 bytes that say 1 MB can decode to 200 MB).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.core.document import SCHEMA
+from pipeline.core.errors import nearest_names
+from pipeline.sources import CHUNK_BYTES, Chunk, ColumnParams, Quarantined
+from pipeline.sources.columns import bytes_of, invalid_utf8, is_text, json_columns, json_objects
+from pipeline.sources.rows import EXCERPT_CHARACTERS, MAX_ID_BYTES, printable
+
+
+class TableChunker:
+    """Turns tables with a text column into chunks, as one source's parameters say."""
+
+    def __init__(self, *, params: ColumnParams, source: str) -> None:
+        self.params = params
+        self.source = source
+
+    def problem(self, schema: pa.Schema) -> str:
+        """Say which column does not fit the parameters and what to do, or nothing."""
+        listed = self.params.metadata if isinstance(self.params.metadata, tuple) else ()
+        for name in (*self._keys(), *listed):
+            count = schema.names.count(name)
+            if count != 1:
+                found = "no column" if count == 0 else f"{count} columns"
+                return f"has {found} {name!r}. Its columns: {nearest_names(name, schema.names) or 'none'}."
+        kind = schema.field(self.params.text).type
+        if not is_text(kind):
+            texts = nearest_names(self.params.text, [field.name for field in schema if is_text(field.type)])
+            return f"has {kind} in column {self.params.text!r}; it must be text. Text columns: {texts or 'none'}."
+        if self.params.id is not None:
+            kind = schema.field(self.params.id).type
+            if not (is_text(kind) or pa.types.is_integer(kind)):
+                return f"has {kind} in id column {self.params.id!r}; it must be text or integers. Leave id out."
+        wrong = [name for name in listed if name not in json_columns(schema)]
+        if wrong:
+            kind = schema.field(wrong[0]).type
+            return f"has {kind} in column {wrong[0]!r}, which JSON cannot hold. Take it out of metadata."
+        return ""
+
+    def _keys(self) -> list[str]:
+        return [self.params.text] if self.params.id is None else [self.params.text, self.params.id]
+
+    def metadata_columns(self, schema: pa.Schema) -> list[str]:
+        """Return the columns that become metadata, sorted."""
+        if self.params.metadata == "none":
+            return []
+        if self.params.metadata == "all":
+            return [name for name in json_columns(schema) if name not in self._keys()]
+        return sorted(set(self.params.metadata))
+
+    def columns(self, schema: pa.Schema) -> list[str]:
+        """Return the columns to read, sorted."""
+        return sorted({*self._keys(), *self.metadata_columns(schema)})
+
+    def chunks(self, batches: Iterable[pa.Table | pa.RecordBatch], *, label: str, first_row: int) -> Iterator[Chunk]:
+        """Gather small batches into chunks of about 64 MiB, measured as decoded."""
+        held: list[pa.Table] = []
+        size = 0
+        for batch in batches:
+            held.append(pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch)
+            size += batch.nbytes
+            if size >= CHUNK_BYTES:
+                chunk = self.chunk(pa.concat_tables(held), label=label, first_row=first_row)
+                first_row += chunk.rows_in
+                held, size = [], 0
+                yield chunk
+        if held:
+            yield self.chunk(pa.concat_tables(held), label=label, first_row=first_row)
+
+    def chunk(self, table: pa.Table, *, label: str, first_row: int) -> Chunk:
+        """Turn one table into documents and quarantined rows."""
+        text = bytes_of(table.column(self.params.text))
+        ids = self._ids(table, label=label, first_row=first_row)
+        names = self.metadata_columns(table.schema)
+        reasons = self._reasons(text, ids)
+        for name in names:
+            _mark(reasons, invalid_utf8(table.column(name)), "invalid_utf8")
+        good = pa.array(np.flatnonzero(reasons == ""))
+        if len(good) < len(reasons):
+            documents = self._documents(text.take(good), ids.take(good), table.select(names).take(good))
+        else:
+            documents = self._documents(text, ids, table.select(names))
+        refused = tuple(
+            Quarantined(_excerpt(ids, row), f"{label} row {first_row + row}", reasons[row], _excerpt(text, row))
+            for row in np.flatnonzero(reasons != "").tolist()
+        )
+        return Chunk(table=documents, quarantined=refused, rows_in=len(reasons))
+
+    def _ids(self, table: pa.Table, *, label: str, first_row: int) -> pa.Array:
+        if self.params.id is not None:
+            return bytes_of(table.column(self.params.id))
+        numbers = pa.array(np.arange(first_row, first_row + table.num_rows)).cast(pa.string())
+        return pc.binary_join_element_wise(pa.scalar(label), numbers, ":").cast(pa.large_binary())
+
+    def _documents(self, text: pa.Array, ids: pa.Array, metadata: pa.Table) -> pa.Table:
+        rows = len(text)
+        return pa.table(
+            [
+                ids.view(pa.large_string()).cast(pa.string()),
+                text.view(pa.large_string()),
+                pa.repeat(pa.scalar(self.source), rows),
+                pa.repeat(pa.scalar(self.params.origin), rows),
+                pa.repeat(pa.scalar("[]"), rows),
+                json_objects(metadata) if metadata.num_columns else pa.repeat(pa.scalar("{}"), rows),
+            ],
+            schema=SCHEMA,
+        )
+
+    def _reasons(self, text: pa.Array, ids: pa.Array) -> np.ndarray:
+        """Return `(num_rows,)` objects: the first reason why a row is refused, or an empty string."""
+        reasons = np.full(len(text), "", dtype=object)
+        sizes, id_sizes = _sizes(text), _sizes(ids)
+        _mark(reasons, _nulls(text), "null_text")
+        _mark(reasons, sizes > self.params.max_document_bytes, "too_large")
+        _mark(reasons, invalid_utf8(text), "invalid_utf8")
+        _mark(reasons, (sizes == 0) | _blank(text, valid=reasons == ""), "empty_text")
+        _mark(reasons, _holds_nul(text), "nul_character")
+        _mark(reasons, _nulls(ids) | (id_sizes == 0), "null_id")
+        _mark(reasons, id_sizes > MAX_ID_BYTES, "long_id")
+        _mark(reasons, invalid_utf8(ids), "invalid_utf8")
+        return reasons
+
+
+def _mark(reasons: np.ndarray, rows: np.ndarray, reason: str) -> None:
+    reasons[rows & (reasons == "")] = reason
+
+
+def _nulls(array: pa.Array) -> np.ndarray:
+    return np.asarray(array.is_null(), dtype=bool)
+
+
+def _sizes(array: pa.Array) -> np.ndarray:
+    return np.asarray(pc.fill_null(pc.binary_length(array), 0))
+
+
+def _blank(text: pa.Array, *, valid: np.ndarray) -> np.ndarray:
+    """Return which of the valid rows hold nothing but white space."""
+    checked = text if valid.all() else pc.if_else(pa.array(valid), text, pa.scalar(b"-", pa.large_binary()))
+    return np.asarray(pc.utf8_is_space(checked.view(pa.large_string())), dtype=bool)
+
+
+def _holds_nul(text: pa.Array) -> np.ndarray:
+    buffer = text.buffers()[2]
+    if buffer is None or not (np.frombuffer(buffer, dtype=np.uint8) == 0).any():
+        return np.zeros(len(text), dtype=bool)
+    return np.array([value is not None and b"\0" in value for value in text.to_pylist()], dtype=bool)
+
+
+def _excerpt(array: pa.Array, row: int) -> str:
+    buffer = array[row].as_buffer()
+    return "" if buffer is None else printable(buffer.slice(0, min(buffer.size, 4 * EXCERPT_CHARACTERS)).to_pybytes())
