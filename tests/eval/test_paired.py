@@ -1,0 +1,222 @@
+"""The interval must cover what it claims, see both sources of chance, and say what it could not see."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eval.paired import Comparison, check_rates, compare, lower_bound, seeds_to_resolve, upper_bound
+from pipeline.core.errors import DataError
+from pipeline.core.rng import generator
+
+TRUE_GAIN = 0.02
+
+
+def arms(
+    *,
+    seeds: int = 3,
+    clusters: int = 50,
+    seed_sd: float = 0.01,
+    cluster_sd: float = 0.05,
+    gain: float = TRUE_GAIN,
+    draw: int = 0,
+) -> dict[str, Any]:
+    """Two domains of twin documents, with the given gain, a part of it common to a seed and a part to a cluster."""
+    random = generator(draw, "paired test")
+    cluster = np.repeat(np.arange(2 * clusters), 2)
+    num_bytes = random.integers(200, 3000, size=len(cluster))
+    per_byte = (
+        gain + random.normal(size=(seeds, 1)) * seed_sd + (random.normal(size=2 * clusters) * cluster_sd)[cluster]
+    )
+    per_byte = per_byte + random.normal(size=(seeds, 2 * clusters))[:, cluster] * cluster_sd
+    baseline = np.tile(1.5 * num_bytes, (seeds, 1))
+    return {
+        "bits_candidate": baseline - per_byte * num_bytes,
+        "bits_baseline": baseline,
+        "num_bytes": num_bytes,
+        "domain": ["code" if index < clusters else "web" for index in cluster],
+        "cluster": cluster,
+    }
+
+
+def document_sd(*, ratio: float, seeds: int, seed_sd: float, clusters: int) -> float:
+    """The spread of clusters that makes the document part of the variance `ratio` times the seed part."""
+    return float(np.sqrt(ratio / seeds * 2 * clusters) * seed_sd)
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_the_95_percent_interval_covers_the_truth_in_93_to_97_of_100_experiments(seeds: int) -> None:
+    ratios, runs = (0.1, 0.5, 2.0, 10.0), 500
+    covered = np.zeros((len(ratios), runs))
+
+    for row, ratio in enumerate(ratios):
+        sd = document_sd(ratio=ratio, seeds=seeds, seed_sd=0.01, clusters=50)
+        for run in range(runs):
+            data = arms(seeds=seeds, cluster_sd=sd, draw=run + runs * row + 100_000 * seeds)
+            gain = compare(**data, replicates=0).overall
+            covered[row, run] = gain.low <= TRUE_GAIN <= gain.high
+
+    assert 0.93 <= covered.mean() <= 0.97
+    assert (covered.mean(axis=1) >= 0.93).all()
+
+
+def test_gain_is_positive_where_the_candidate_needs_fewer_bits_and_is_the_mean_over_domains() -> None:
+    comparison = compare(
+        bits_candidate=np.array([[80.0, 80.0, 900.0, 900.0]] * 2),
+        bits_baseline=np.array([[100.0, 100.0, 1000.0, 1000.0]] * 2),
+        num_bytes=np.array([100, 100, 2000, 2000]),
+        domain=["a", "a", "b", "b"],
+        cluster=np.arange(4),
+    )
+
+    assert [gain.gain for gain in comparison.domains] == pytest.approx([0.2, 0.05])
+    assert comparison.overall.gain == pytest.approx(0.125)
+    assert comparison.overall.baseline == pytest.approx(0.75)
+    assert comparison.overall.relative == pytest.approx(0.125 / 0.75)
+
+
+def test_weighting_by_bytes_lets_a_large_domain_count_for_more() -> None:
+    data = arms()
+
+    by_bytes = compare(**data, weighting="bytes", replicates=0).overall
+
+    bits = (data["bits_baseline"] - data["bits_candidate"]).mean(axis=0).sum()
+    assert by_bytes.gain == pytest.approx(bits / data["num_bytes"].sum())
+
+
+def test_twins_count_as_one_document() -> None:
+    data = arms(cluster_sd=0.3, seed_sd=0.0001)
+
+    honest = compare(**data, replicates=0).overall
+    naive = compare(**{**data, "cluster": np.arange(len(data["cluster"]))}, replicates=0).overall
+
+    assert honest.standard_error > 1.25 * naive.standard_error
+
+
+def test_identical_arms_have_no_gain_and_no_width() -> None:
+    data = arms()
+
+    gain = compare(**{**data, "bits_candidate": data["bits_baseline"]}).overall
+
+    assert (gain.gain, gain.low, gain.high, gain.standard_error, gain.probability_better) == (0, 0, 0, 0, 0.5)
+
+
+def test_probability_better_agrees_with_the_interval() -> None:
+    gain = compare(**arms(), replicates=0).overall
+
+    assert lower_bound(gain, level=gain.probability_better) == pytest.approx(0, abs=1e-9)
+    assert (gain.probability_better > 0.975) == (gain.low > 0)
+
+
+def test_a_gain_of_the_detectable_size_is_found_in_about_80_of_100_experiments() -> None:
+    detectable = float(
+        np.mean([compare(**arms(seeds=5, draw=run), replicates=0).overall.detectable for run in range(100)])
+    )
+
+    found = [
+        compare(**arms(seeds=5, gain=detectable, draw=1000 + run), replicates=0).overall.low > 0 for run in range(500)
+    ]
+
+    assert 0.74 <= np.mean(found) <= 0.86
+
+
+def test_seeds_to_resolve_is_the_number_that_moves_the_threshold_out_of_the_interval() -> None:
+    gain = compare(**arms(seed_sd=0.03, cluster_sd=0.01), replicates=0).overall
+    threshold = gain.gain - 0.5 * (gain.gain - gain.low)
+
+    more = seeds_to_resolve(gain, threshold=threshold, level=0.975)
+
+    assert more is not None
+    enough, short = gain.num_seeds + more, gain.num_seeds + more - 1
+    for num_seeds, resolved in ((enough, True), (short, False)):
+        error = (gain.seed_variance / num_seeds + gain.document_variance) ** 0.5
+        assert (
+            lower_bound(replace(gain, num_seeds=num_seeds, standard_error=error), level=0.975) > threshold
+        ) is resolved
+
+
+def test_more_seeds_do_not_help_where_the_documents_are_too_few() -> None:
+    gain = compare(**arms(seed_sd=1e-6, cluster_sd=0.5, clusters=5), replicates=0).overall
+
+    assert seeds_to_resolve(gain, threshold=gain.gain - gain.standard_error, level=0.975) is None
+
+
+def test_results_are_plain_json_and_the_same_twice() -> None:
+    first, second = (compare(**arms(), learning_rate=0.1, seeds=(7, 8, 9)) for _ in range(2))
+
+    assert json.dumps(asdict(first), allow_nan=False) == json.dumps(asdict(second), allow_nan=False)
+    assert first.overall.bootstrap_low is not None
+    assert first.overall.bootstrap_low < first.overall.gain < upper_bound(first.overall, level=0.975)
+
+
+def test_order_of_documents_does_not_matter() -> None:
+    data = arms()
+    order = generator(5, "order").permutation(len(data["cluster"]))
+    turned = {
+        "bits_candidate": data["bits_candidate"][:, order],
+        "bits_baseline": data["bits_baseline"][:, order],
+        "num_bytes": data["num_bytes"][order],
+        "domain": [data["domain"][index] for index in order],
+        "cluster": data["cluster"][order],
+    }
+
+    first, second = compare(**data).overall, compare(**turned).overall
+
+    assert first.low == pytest.approx(second.low, rel=1e-9)
+    assert first.bootstrap_high == pytest.approx(second.bootstrap_high, rel=1e-9)
+
+
+def rates(*bounds: tuple[float, float]) -> list[Comparison]:
+    """Comparisons at learning rates 1, 2, ... whose overall intervals are as given."""
+    comparison = compare(**arms(), replicates=0)
+    return [
+        replace(
+            comparison,
+            learning_rate=float(rate),
+            overall=replace(comparison.overall, gain=(low + high) / 2, low=low, high=high),
+        )
+        for rate, (low, high) in enumerate(bounds, start=1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "status"),
+    [
+        ([(0.1, 0.2)], "single"),
+        ([(0.1, 0.2), (0.05, 0.3)], "agree"),
+        ([(0.1, 0.2), (-0.3, 0.1)], "noted"),
+        ([(0.1, 0.2), (-0.3, -0.1)], "flip"),
+        ([(0.1, 0.2), (-0.1, 0.3), (-0.3, -0.1)], "flip"),
+    ],
+)
+def test_learning_rates_that_disagree_beyond_chance_are_a_flip(bounds: list[tuple[float, float]], status: str) -> None:
+    assert check_rates(rates(*bounds)).status == status
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda data: (
+                data | {"bits_candidate": data["bits_candidate"][:1], "bits_baseline": data["bits_baseline"][:1]}
+            ),
+            "1 seed",
+        ),
+        (lambda data: data | {"bits_candidate": data["bits_candidate"][:, :-1]}, "shapes"),
+        (
+            lambda data: (
+                data | {"bits_candidate": np.where(np.arange(3)[:, None] == 1, np.nan, data["bits_candidate"])}
+            ),
+            "number 1",
+        ),
+        (lambda data: data | {"num_bytes": data["num_bytes"] * 0}, "0 bytes"),
+        (lambda data: data | {"cluster": np.zeros(200, np.int64)}, "'code' has 1 cluster"),
+    ],
+)
+def test_numbers_that_cannot_carry_an_interval_are_refused(change: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        compare(**change(arms()))
