@@ -1,0 +1,288 @@
+"""The only door to the network: requests in, one answer each out, every answer bought once and for ever.
+
+A request is addressed by the hash of what is sent. The door looks in the ledger first, reserves the most a request can
+cost, makes the intent durable, sends it through the anthropic SDK (no SDK retries: see `setbacks`), and stores the raw
+answer before reading it. Refused and truncated answers are outcomes, recorded and never asked for again word for word.
+After a crash, requests that were in flight are counted as in doubt and sent again, once per run, because a single
+Messages request cannot be looked up afterwards; at most `workers` requests can be in doubt per crash.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pipeline.core.answer import Status, read_answer, usage_of
+from pipeline.core.budget import Budget
+from pipeline.core.errors import RecipeError, ServiceError, WinnowError
+from pipeline.core.ledger import Ledger, Planned, State, StoredAnswer
+from pipeline.core.prices import NANO, Tokens, cost_nano, load_prices
+from pipeline.core.purchase import Pace, Purchase
+from pipeline.core.request import Request, bound_nano
+from pipeline.core.rng import generator
+from pipeline.core.setbacks import Setback, connection_setback, status_setback
+
+if TYPE_CHECKING:
+    from anthropic import Anthropic, AnthropicError
+
+MAX_TRIES = 4  # per request and run, of errors that cost nothing
+MAX_LOST = 2  # sends per request and run that may have been billed without an answer
+MAX_WAITS = 60  # 429 answers per request and run
+MAX_BACKOFF_SECONDS = 60.0
+PROGRESS_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one request. `data` is set where a schema was asked for and met; `reason` where it was not."""
+
+    request_id: str
+    status: Status
+    data: Mapping[str, Any] | None = None
+    text: str = ""
+    reason: str = ""
+    raw: bytes = b""
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    cost_usd: float = 0.0
+    from_ledger: bool = False
+
+
+STATES: dict[Status, State] = {
+    "parsed": "PARSED", "invalid": "INVALID", "refused": "REFUSED", "truncated": "TRUNCATED", "errored": "ERRORED",
+}  # fmt: skip
+STOPPED = Setback("stop", "stopped")
+
+
+class ClaudeDoor:
+    """An open door: the ledger, the budget and, once something must be bought, the client. Use as a context manager.
+
+    `max_usd` caps what all requests asked through this door have cost together, in this run and in earlier ones, so a
+    resumed run cannot spend the cap twice. `recorded` answers from the ledger alone and refuses the network.
+    """
+
+    def __init__(
+        self, ledger: Path, *, max_usd: float, mode: Literal["live", "recorded"] = "live", workers: int = 8,
+        timeout_seconds: float = 600.0, backoff_seconds: float = 1.0, say: Callable[[str], None] | None = None,
+    ) -> None:  # fmt: skip
+        self._prices = load_prices(beside=ledger)
+        self._ledger = Ledger(ledger)
+        self._budget = Budget(max_usd=max_usd)
+        self._mode, self._workers, self._say = mode, workers, say
+        self._timeout_seconds, self._backoff_seconds = timeout_seconds, backoff_seconds
+        self._client: Anthropic | None = None
+        self._endpoint = ""
+        self._asked: set[str] = set()
+        self._pace = Pace()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections and the ledger."""
+        if self._client is not None:
+            self._client.close()
+        self._ledger.close()
+
+    def ask(self, requests: Sequence[Request]) -> list[Answer]:
+        """Return one answer per request, in their order; buy what the ledger lacks.
+
+        Raises BudgetError at the cap or the account's limit, ServiceError when the service is out or, in `recorded`
+        mode, when an answer is missing. Whatever was bought before is kept, so the same call resumes.
+        """
+        unique = {request.id: request for request in requests}
+        known = self._ledger.answers(list(unique))
+        self._count_earlier_spending(list(unique))
+        missing = {id: request for id, request in unique.items() if id not in known}
+        failures = self._buy_all(list(missing.values()), num_known=len(known)) if missing else {}
+        bought = self._ledger.answers(list(missing))
+        answers = {id: _read(request, known.get(id), from_ledger=True) for id, request in unique.items() if id in known}
+        for id, request in missing.items():
+            failure = failures[id].reason if id in failures else ""
+            answers[id] = _read(request, bought.get(id), from_ledger=False, failure=failure)
+        self._ledger.conclude((id, STATES[answer.status], answer.reason) for id, answer in answers.items())
+        return [answers[request.id] for request in requests]
+
+    @property
+    def spent_usd(self) -> float:
+        """Dollars that the requests asked so far have cost in all runs together, doubtful ones at their upper bound."""
+        return self._budget.spent_nano / NANO
+
+    @property
+    def num_in_doubt(self) -> int:
+        """Attempts on the requests asked so far that may have been billed without an answer, in all runs together."""
+        return self._ledger.spending(sorted(self._asked)).num_in_doubt
+
+    def _count_earlier_spending(self, ids: Sequence[str]) -> None:
+        fresh = [id for id in ids if id not in self._asked]
+        self._asked.update(fresh)
+        earlier = self._ledger.spending(fresh)
+        self._budget.charge(earlier.settled_nano + earlier.doubted_nano)
+
+    def _buy_all(self, requests: Sequence[Request], *, num_known: int) -> dict[str, Setback]:
+        """Send every request with `workers` threads; return why those without an answer have none, by id."""
+        if self._mode == "recorded":
+            raise ServiceError(
+                f"{len(requests)} of {len(requests) + num_known} answers are not in the ledger "
+                f"(first {requests[0].id}) and the network is refused. Run once without it."
+            )
+        for model in sorted({request.model for request in requests}):
+            self._prices.bands(model, on=_today())
+        self._open_client()
+        self._ledger.plan(
+            Planned(request.id, request.model, request.purpose, json.dumps(request.body())) for request in requests
+        )
+        purchase = Purchase(queue=iter(requests), num_total=len(requests), num_known=num_known)
+        num_threads = min(self._workers, len(requests))
+        with ThreadPoolExecutor(num_threads, thread_name_prefix="claude") as pool:
+            threads = [pool.submit(self._buy_until_empty, purchase) for _ in range(num_threads)]
+            try:
+                while wait(threads, timeout=PROGRESS_SECONDS).not_done:
+                    self._tell(purchase)
+            except BaseException:
+                purchase.stopped.set()  # answers in flight are awaited and stored
+                raise
+        for thread in threads:
+            thread.result()
+        return purchase.finish()
+
+    def _open_client(self) -> None:
+        if self._client is None:
+            self._client = connect(timeout_seconds=self._timeout_seconds)
+            url = self._client.base_url  # its user and password, if any, never reach the ledger
+            self._endpoint = f"{url.scheme}://{url.host}" + (f":{url.port}" if url.port else "")
+
+    def _tell(self, purchase: Purchase) -> None:
+        if self._say is not None:
+            self._say(f"claude: {purchase.num_bought} of {purchase.num_total} answered, {self.spent_usd:.4f} USD")
+
+    def _buy_until_empty(self, purchase: Purchase) -> None:
+        try:
+            for request in iter(purchase.next, None):
+                setback = self._buy(request, purchase=purchase)
+                if setback is None:
+                    purchase.count_answer()
+                elif setback is not STOPPED:
+                    purchase.count_failure(request, setback)
+        except WinnowError as error:
+            purchase.halt(error)
+        except BaseException:
+            purchase.stopped.set()
+            raise
+
+    def _buy(self, request: Request, *, purchase: Purchase) -> Setback | None:
+        """Send one request until it is answered; return why it was given up, or None."""
+        counts = {"wait": 0, "again": 0, "lost": 0}
+        bound = bound_nano(request, prices=self._prices, on=_today())
+        while self._pace.await_turn(purchase.stopped) and self._budget.reserve(bound, stopped=purchase.stopped.is_set):
+            setback = self._send(request, bound=bound)
+            if setback is None or setback.kind == "reject":
+                return setback
+            if setback.error is not None:
+                raise setback.error
+            counts[setback.kind] += 1
+            tries = sum(counts.values())
+            if counts["again"] >= MAX_TRIES or counts["lost"] >= MAX_LOST or counts["wait"] >= MAX_WAITS:
+                return Setback(setback.kind, f"{setback.reason} (given up after {tries} tries)")
+            self._back_off(request, setback, tries=tries, stopped=purchase.stopped)
+        return STOPPED
+
+    def _send(self, request: Request, *, bound: int) -> Setback | None:
+        """Send once, with the intent and the outcome in the ledger; return None when the answer is stored."""
+        from anthropic import AnthropicError
+
+        assert self._client is not None
+        cost, attempt = 0, None
+        try:
+            attempt = self._ledger.record_intent(request.id, reserved_nano=bound, endpoint=self._endpoint)
+            cost = bound  # until the outcome is known, the reservation counts as spent
+            raw = self._client.messages.with_raw_response.create(**request.body()).read()
+            usage = usage_of(raw)
+            if not usage:
+                self._ledger.record_failure(attempt, outcome="in_doubt", error="HTTP 200 without a message")
+                return Setback("lost", "HTTP 200 without a message")
+            tokens = Tokens.of_usage(usage)
+            price = self._prices.price_of(request.model, prompt_tokens=tokens.prompt, on=_today())
+            billed = cost_nano(price, tokens)
+            self._ledger.record_answer(attempt, raw=raw, usage=usage, cost_nano=billed, price=price.stamp)
+            cost = billed
+            return None
+        except AnthropicError as error:
+            assert attempt is not None
+            setback = _setback_of(error)
+            outcome: Literal["in_doubt", "rejected"] = "in_doubt" if setback.kind == "lost" else "rejected"
+            self._ledger.record_failure(attempt, outcome=outcome, error=setback.reason)
+            cost = bound if outcome == "in_doubt" else 0
+            return setback
+        finally:
+            self._budget.settle(bound, cost=cost)
+
+    def _back_off(self, request: Request, setback: Setback, *, tries: int, stopped: threading.Event) -> None:
+        """Wait as long as the server asked (after a 429, everybody), else exponentially with jitter from the id."""
+        seconds = setback.wait_seconds
+        if seconds is None:
+            jitter = float(generator(0, "backoff", request.id, tries).uniform(0.75, 1.0))
+            seconds = min(self._backoff_seconds * 2 ** (tries - 1), MAX_BACKOFF_SECONDS) * jitter
+        if setback.kind == "wait":
+            self._pace.hold(seconds)
+        else:
+            stopped.wait(seconds)
+
+
+def connect(*, timeout_seconds: float) -> Anthropic:
+    """Return an SDK client by the SDK's own rules for keys and addresses; RecipeError if there is no key."""
+    import os
+
+    from anthropic import Anthropic
+
+    client = Anthropic(max_retries=0, timeout=timeout_seconds, open_telemetry=False)
+    if client.api_key is None and client.auth_token is None and client.credentials is None:
+        if not os.environ.get("ANTHROPIC_BASE_URL"):
+            raise RecipeError(
+                "ANTHROPIC_API_KEY is not set, and neither is ANTHROPIC_BASE_URL; asking Claude needs one of them. "
+                "Set it, or use `teacher: offline`."
+            )
+        client.close()
+        client = Anthropic(api_key="none", max_retries=0, timeout=timeout_seconds, open_telemetry=False)
+    return client
+
+
+def _setback_of(error: AnthropicError) -> Setback:
+    """Sort an SDK error; see `setbacks`."""
+    from anthropic import APIConnectionError, APIStatusError
+
+    if isinstance(error, APIStatusError):
+        message = error.api_message if isinstance(error.api_message, str) else "no message"
+        code = error.error_code or error.type or ""
+        return status_setback(error.status_code, code=code, message=message, headers=error.response.headers)
+    if isinstance(error, APIConnectionError):
+        return connection_setback(f"{type(error).__name__} ({type(error.__cause__).__name__})")
+    reason = f"{type(error).__name__}: {error}"
+    return Setback("stop", reason, error=ServiceError(f"Claude: {reason}. Check the credentials and run again."))
+
+
+def estimate_bound_usd(request: Request, *, ledger: Path | None = None) -> float:
+    """Return the most that one such request can cost, for a plan."""
+    return bound_nano(request, prices=load_prices(beside=ledger), on=_today()) / NANO
+
+
+def _read(request: Request, stored: StoredAnswer | None, *, from_ledger: bool, failure: str = "") -> Answer:
+    if stored is None:
+        return Answer(request.id, "errored", reason=failure)
+    reading = read_answer(stored.raw, schema=request.schema)
+    return Answer(
+        request.id, reading.status, data=reading.data, text=reading.text, reason=reading.reason, raw=stored.raw,
+        usage=stored.usage, cost_usd=stored.cost_nano / NANO, from_ledger=from_ledger,
+    )  # fmt: skip
+
+
+def _today() -> date:
+    return datetime.now(tz=UTC).date()

@@ -1,0 +1,153 @@
+"""Dollars from tokens: an effective-dated, user-editable price file, and exact arithmetic on it.
+
+Money is counted in whole nanodollars, so sums are exact (the cheapest rate, 0.01 USD per million cached tokens, is 10
+nanodollars a token). The band is chosen for every request by its own prompt size: above 100,000 prompt tokens Haiku
+5.5 costs five times as much, which a price applied to totals would miss. A model without a price is refused.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.core.errors import RecipeError, nearest_names
+
+PACKAGED = Path(__file__).with_name("prices.toml")
+PRICES_FILE = "prices.toml"  # looked for beside the ledger before the packaged one
+NANO = 1_000_000_000
+
+Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Price(BaseModel):
+    """One row of the price file; rates in US dollars per million tokens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    effective_from: date
+    up_to_prompt_tokens: int | None = Field(default=None, gt=0)
+    input: Rate
+    output: Rate
+    cache_write_5m: Rate
+    cache_write_1h: Rate
+    cache_read: Rate
+    batch_multiplier: float = Field(default=1.0, gt=0, le=1)
+    us_multiplier: float = Field(default=1.1, ge=1)  # inference_geo "us", as third parties report it
+    source: str
+    checked_on: date
+
+    @property
+    def largest_prompt(self) -> float:
+        return math.inf if self.up_to_prompt_tokens is None else self.up_to_prompt_tokens
+
+    @property
+    def stamp(self) -> str:
+        """Name the row in the ledger, so that an old answer keeps the price at which it was bought."""
+        band = "" if self.up_to_prompt_tokens is None else f" up to {self.up_to_prompt_tokens}"
+        return f"{self.model} from {self.effective_from}{band}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a request used, split as the API bills it."""
+
+    input: int
+    output: int
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    cache_read: int = 0
+    batch: bool = False
+    us_only: bool = False
+
+    @property
+    def prompt(self) -> int:
+        return self.input + self.cache_write_5m + self.cache_write_1h + self.cache_read
+
+    @staticmethod
+    def of_usage(usage: Mapping[str, object]) -> Tokens:
+        """Read the `usage` object of an answer; absent and null counts are zero."""
+        written = usage.get("cache_creation")
+        split = written if isinstance(written, Mapping) else {}
+        one_hour = _count(split, "ephemeral_1h_input_tokens")
+        return Tokens(
+            input=_count(usage, "input_tokens"),
+            output=_count(usage, "output_tokens"),
+            cache_write_5m=max(_count(usage, "cache_creation_input_tokens") - one_hour, 0),
+            cache_write_1h=one_hour,
+            cache_read=_count(usage, "cache_read_input_tokens"),
+            batch=usage.get("service_tier") == "batch",
+            us_only=usage.get("inference_geo") == "us",
+        )
+
+
+def _count(counts: Mapping[str, object], key: str) -> int:
+    value = counts.get(key)
+    return value if isinstance(value, int) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """All rows of one price file."""
+
+    path: Path
+    rows: Sequence[Price]
+
+    def bands(self, model: str, *, on: date) -> list[Price]:
+        """Return the rows of `model` in force on a day, smallest band first; RecipeError if there are none."""
+        in_force: dict[int | None, Price] = {}
+        for row in sorted(self.rows, key=lambda row: row.effective_from):
+            if row.model == model and row.effective_from <= on:
+                in_force[row.up_to_prompt_tokens] = row
+        if not in_force:
+            known = sorted({row.model for row in self.rows})
+            raise RecipeError(
+                f"{self.path}: has no price for model {model!r} on {on}; a model without a price is never asked. "
+                f"Nearest: {nearest_names(model, known)}. Add a [[price]] row to a {PRICES_FILE} beside the ledger."
+            )
+        return sorted(in_force.values(), key=lambda row: row.largest_prompt)
+
+    def price_of(self, model: str, *, prompt_tokens: int, on: date) -> Price:
+        """Return the row that a prompt of this size is billed by."""
+        bands = self.bands(model, on=on)
+        return next((row for row in bands if prompt_tokens <= row.largest_prompt), bands[-1])
+
+
+def cost_nano(price: Price, tokens: Tokens) -> int:
+    """Return what `tokens` cost in nanodollars, rounded up."""
+    per_million = (
+        _rate(price.input) * tokens.input
+        + _rate(price.output) * tokens.output
+        + _rate(price.cache_write_5m) * tokens.cache_write_5m
+        + _rate(price.cache_write_1h) * tokens.cache_write_1h
+        + _rate(price.cache_read) * tokens.cache_read
+    )
+    if tokens.batch:
+        per_million *= _rate(price.batch_multiplier)
+    if tokens.us_only:
+        per_million *= _rate(price.us_multiplier)
+    return math.ceil(per_million * NANO / 1_000_000)
+
+
+def _rate(value: float) -> Fraction:
+    """Return the decimal that the user wrote, not its nearest binary fraction."""
+    return Fraction(str(value))
+
+
+def load_prices(*, beside: Path | None = None) -> Prices:
+    """Read the `prices.toml` beside the ledger if there is one, else the packaged one."""
+    own = beside.with_name(PRICES_FILE) if beside is not None else None
+    path = own if own is not None and own.exists() else PACKAGED
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Prices(path=path, rows=[Price.model_validate(row) for row in data["price"]])
+    except (tomllib.TOMLDecodeError, ValidationError, KeyError, TypeError) as error:
+        raise RecipeError(f"{path}: is not a price file ({error}). Follow the rows of {PACKAGED}.") from error

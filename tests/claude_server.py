@@ -1,0 +1,205 @@
+"""A loopback server that speaks the Messages protocol, keeps its own bill, and can be told how to misbehave.
+
+    with claude_server(script=[Status(429, headers={"retry-after": "1"}), Reply()]) as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+
+`script` answers the first requests in order of arrival; `default` answers the rest. The bill is by what was asked
+(a hash of the body that arrived), so it knows nothing of the house's own request ids. A request is billed when the
+server has accepted it, whether or not anybody is still there to read the answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A message. `text` may be computed from the request's body; without one the schema asked for is filled in."""
+
+    text: str | Callable[[Mapping[str, Any]], str] | None = None
+    stop_reason: str = "end_turn"
+    stop_details: Mapping[str, Any] | None = None
+    delay_seconds: float = 0.0  # after the request was billed
+    output_tokens: int = 60
+
+
+@dataclass(frozen=True)
+class Status:
+    """An HTTP error."""
+
+    code: int
+    type: str = "api_error"
+    error_code: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HangUp:
+    """Accept and bill the request, then close the connection without an answer."""
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """Answer 200 with bytes that are no message."""
+
+    body: bytes = b"<html>welcome to the hotel network</html>"
+
+
+Behaviour = Reply | Status | HangUp | Garbage
+
+
+@dataclass
+class Server:
+    """What a test sees of the running server."""
+
+    base_url: str
+    script: list[Behaviour]
+    default: Behaviour | Callable[[Mapping[str, Any]], Behaviour]
+    arrivals: list[Mapping[str, Any]] = field(default_factory=list)  # bodies, in order of arrival
+    headers: list[Mapping[str, str]] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    bill: Counter[str] = field(default_factory=Counter)  # hash of the body -> times billed
+    input_tokens: int = 0
+    output_tokens: int = 0
+    most_at_once: int = 0
+    _at_once: int = 0
+    _mutex: threading.Lock = field(default_factory=threading.Lock)
+
+    def arrive(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> Behaviour:
+        """Note an arrival and say how to answer it."""
+        with self._mutex:
+            self.arrivals.append(body)
+            self.headers.append(headers)
+            self.times.append(time.monotonic())
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+            behaviour = self.script.pop(0) if self.script else self.default
+            behaviour = behaviour(body) if callable(behaviour) else behaviour
+            if not isinstance(behaviour, Status):
+                self.bill[fingerprint(body)] += 1
+            return behaviour
+
+    def leave(self) -> None:
+        """Note that an answer is out."""
+        with self._mutex:
+            self._at_once -= 1
+
+    def usage(self, body: Mapping[str, Any], *, output_tokens: int) -> dict[str, Any]:
+        """Count tokens as four bytes each and put them on the bill."""
+        input_tokens = len(json.dumps(body)) // 4
+        with self._mutex:
+            self.input_tokens += input_tokens
+            self.output_tokens += output_tokens
+        return {"input_tokens": input_tokens, "output_tokens": output_tokens, "service_tier": "standard"}
+
+
+def fingerprint(body: Mapping[str, Any]) -> str:
+    """Return the hash that the bill is kept by."""
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def claude_server(
+    *, script: Sequence[Behaviour] = (), default: Behaviour | Callable[[Mapping[str, Any]], Behaviour] | None = None
+) -> Iterator[Server]:
+    """Run the server on a free port of 127.0.0.1."""
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    listener.daemon_threads = True
+    server = Server(
+        base_url=f"http://127.0.0.1:{listener.server_address[1]}",
+        script=list(script),
+        default=Reply() if default is None else default,
+    )
+    listener.house = server  # type: ignore[attr-defined]
+    thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        listener.shutdown()
+        listener.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        server: Server = self.server.house  # type: ignore[attr-defined]
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if self.path != "/v1/messages":
+            return self._send(404, error_body("not_found_error", None, "no such route"))
+        behaviour = server.arrive(body, {key.lower(): value for key, value in self.headers.items()})
+        try:
+            self._answer(server, body, behaviour)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True  # the client was killed; the bill stands
+        finally:
+            server.leave()
+
+    def _answer(self, server: Server, body: Mapping[str, Any], behaviour: Behaviour) -> None:
+        if isinstance(behaviour, Status):
+            content = error_body(behaviour.type, behaviour.error_code, "as the test ordered")
+            self._send(behaviour.code, content, behaviour.headers)
+        elif isinstance(behaviour, HangUp):
+            self.close_connection = True
+        elif isinstance(behaviour, Garbage):
+            self._send(200, behaviour.body)
+        else:
+            time.sleep(behaviour.delay_seconds)
+            usage = server.usage(body, output_tokens=behaviour.output_tokens)
+            self._send(200, json.dumps(message(body, behaviour, usage=usage)).encode())
+
+    def _send(self, status: int, content: bytes, headers: Mapping[str, str] | None = None) -> None:
+        self.send_response(status)
+        for key, value in {"content-type": "application/json", "request-id": "req_loopback", **(headers or {})}.items():
+            self.send_header(key, value)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+def message(body: Mapping[str, Any], reply: Reply, *, usage: Mapping[str, Any]) -> dict[str, Any]:
+    """Build a Messages answer."""
+    text = reply.text(body) if callable(reply.text) else reply.text
+    if text is None:
+        text = json.dumps(
+            filled(body.get("output_config", {}).get("format", {}).get("schema", {"type": "string"}), seed=body)
+        )
+    content = [] if reply.stop_reason == "refusal" else [{"type": "text", "text": text}]
+    return {
+        "id": "msg_loopback", "type": "message", "role": "assistant", "model": body["model"], "content": content,
+        "stop_reason": reply.stop_reason, "stop_details": reply.stop_details, "stop_sequence": None,
+        "usage": dict(usage),
+    }  # fmt: skip
+
+
+def filled(schema: Mapping[str, Any], *, seed: object) -> Any:
+    """Return a value that meets a schema: the same for the same request, different between requests."""
+    draw = int.from_bytes(hashlib.sha256(json.dumps([seed, schema], sort_keys=True).encode()).digest()[:4], "big")
+    if "enum" in schema:
+        return schema["enum"][draw % len(schema["enum"])]
+    if schema.get("type") == "object":
+        return {key: filled(item, seed=[seed, key]) for key, item in schema.get("properties", {}).items()}
+    values: dict[str, Any] = {"string": f"evidence {draw}", "boolean": draw % 2 == 0, "integer": draw % 6, "array": []}
+    return values[str(schema.get("type"))]
+
+
+def error_body(kind: str, error_code: str | None, text: str) -> bytes:
+    """Build an error answer."""
+    error: dict[str, Any] = {"type": kind, "message": text}
+    if error_code is not None:
+        error["details"] = {"error_code": error_code}
+    return json.dumps({"type": "error", "error": error, "request_id": "req_loopback"}).encode()
