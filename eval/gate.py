@@ -204,8 +204,8 @@ def _about_gain(case: _Case) -> str:
     side = "lies above" if case.low >= needed else "lies below" if case.high < needed else "includes"
     return (
         f"The interval {show(case.low)} to {show(case.high)} {side} the required {needed:g}; with "
-        f"{case.gain.num_seeds} seeds and {case.gain.num_documents} documents a gain of {show(case.gain.detectable)} is detectable in 80 of "
-        "100 runs."
+        f"{case.gain.num_seeds} seeds and {case.gain.num_documents} documents a gain of {show(case.gain.detectable)} "
+        "is detectable in 80 of 100 runs."
     )
 
 

@@ -1,0 +1,258 @@
+"""Datasets and weights in, one stream of tokens out, whose shares are true in tokens at every point of it.
+
+Shares are counted in tokens after packing, BOS included, not in documents or lines, and both the asked and the
+realised ones are reported. A dataset may be repeated at most `max_epochs` times; what a capped dataset cannot give is
+spread over the others in proportion to their weights. Documents are interleaved by worst-case fair weighted fair
+queueing (WF2Q; Bennett and Zhang 1996): of the datasets that are not ahead of their share, the one whose next document
+would end earliest. At every prefix a dataset is ahead of its target by at most its own longest document and behind by
+at most the longest of all; choosing the largest deficit alone gives no such bound for three or more datasets.
+The order within a dataset depends on seed, dataset and epoch only, so two mixtures that share a dataset see its
+documents in the same order: their difference is then the mixture and not the luck of the draw.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.core.errors import DataError, RecipeError, nearest_names
+from pipeline.core.rng import generator
+
+MOST_TOKENS = 2**31 - 1  # keeps the schedule's products exact in int64; 4 GB of uint16
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One tokenized dataset: document d is `tokens[offsets[d]:offsets[d + 1]]`, without BOS."""
+
+    tokens: np.ndarray  # uint16[num_tokens], may be a memory map
+    offsets: np.ndarray  # int64[num_docs + 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one dataset gives to a mixture. All token counts include one BOS per document."""
+
+    name: str
+    weight: float  # as written, normalised to sum 1
+    share: float  # after caps
+    num_tokens: int
+    available_tokens: int
+    num_documents: int
+    epochs: float
+    max_epochs: float
+    capped: bool  # gives all that its max_epochs allow
+
+
+@dataclass(frozen=True, slots=True)
+class MixturePlan:
+    """How a token budget is spent, by dataset in name order."""
+
+    total_tokens: int
+    shares: tuple[Share, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MixtureStream:
+    """The packed tokens of a mixture and where each stretch of them comes from.
+
+    `realised` counts the tokens of each dataset in `tokens`. Document number d of the stream starts at `starts[d]`, is
+    document `documents[d]` of the dataset `plan.shares[datasets[d]]`; the last may be cut.
+    """
+
+    plan: MixturePlan
+    tokens: np.ndarray  # uint16[total_tokens]
+    realised: Mapping[str, int]
+    starts: np.ndarray  # int64[num_docs]
+    datasets: np.ndarray  # int64[num_docs]
+    documents: np.ndarray  # int64[num_docs]
+
+    def details(self) -> dict[str, Any]:
+        """Return what a mixture's card says: asked, planned and realised share, and epochs, of each dataset."""
+        return {
+            share.name: {
+                "weight": share.weight,
+                "planned_share": share.share,
+                "realised_share": self.realised[share.name] / self.plan.total_tokens,
+                "num_tokens": self.realised[share.name],
+                "available_tokens": share.available_tokens,
+                "epochs": self.realised[share.name] / share.available_tokens,
+                "max_epochs": share.max_epochs,
+                "capped": share.capped,
+            }
+            for share in self.plan.shares
+        }
+
+
+def plan_mixture(
+    datasets: Mapping[str, Tokens],
+    *,
+    weights: Mapping[str, float],
+    total_tokens: int,
+    max_epochs: float = 1.0,
+    max_epochs_of: Mapping[str, float] | None = None,
+) -> MixturePlan:
+    """Divide `total_tokens` by weight under the repetition caps; `max_epochs_of` overrides the cap of some datasets.
+
+    Raises RecipeError for an unknown dataset, a weight that is not positive, or a budget that no repetition within the
+    caps can fill; DataError for a dataset without tokens.
+    """
+    caps = {name: max_epochs for name in weights} | dict(max_epochs_of if max_epochs_of is not None else {})
+    _check(datasets, weights=weights, caps=caps, total_tokens=total_tokens)
+    names = sorted(weights)
+    sizes = [_document_sizes(datasets[name]) for name in names]
+    available = [int(size.sum()) for size in sizes]
+    for name, count in zip(names, available, strict=True):
+        if count == 0:
+            raise DataError(
+                f"mixture: dataset '{name}' has no tokens; a weight needs text. Take it out of the mixture."
+            )
+    # A cap is never more than the budget, which keeps an absurd max_epochs within int64.
+    limits = [math.floor(min(caps[name] * count, total_tokens)) for name, count in zip(names, available, strict=True)]
+    if sum(limits) < total_tokens:
+        raise RecipeError(
+            f"mixture: {total_tokens} tokens are asked for, but its datasets give {sum(limits)} within their "
+            f"max_epochs. Lower the tokens to {sum(limits)} or raise max_epochs."
+        )
+    total_weight = math.fsum(weights.values())
+    asked = [weights[name] / total_weight for name in names]
+    counts = _divide(total_tokens, weights=asked, limits=limits)
+    return MixturePlan(
+        total_tokens=total_tokens,
+        shares=tuple(
+            Share(
+                name=name,
+                weight=asked[index],
+                share=counts[index] / total_tokens,
+                num_tokens=counts[index],
+                available_tokens=available[index],
+                num_documents=int((sizes[index] > 0).sum()),
+                epochs=counts[index] / available[index],
+                max_epochs=float(caps[name]),
+                capped=counts[index] + 1 > caps[name] * available[index],
+            )
+            for index, name in enumerate(names)
+        ),
+    )
+
+
+def build_stream(datasets: Mapping[str, Tokens], *, plan: MixturePlan, seed: int, bos: int) -> MixtureStream:
+    """Pack the planned documents, a BOS before each, into exactly `plan.total_tokens` tokens.
+
+    Every document is whole except the last of the stream. Empty documents are left out.
+    """
+    from pipeline.interleave import copy_documents, schedule
+
+    orders = [_order(datasets[share.name], share=share, seed=seed) for share in plan.shares]
+    sizes = [_document_sizes(datasets[share.name])[order] for share, order in zip(plan.shares, orders, strict=True)]
+    targets = np.array([share.num_tokens for share in plan.shares], np.int64)
+    bounds = np.concatenate([[0], np.cumsum([len(order) for order in orders])]).astype(np.int64)
+    picks = schedule(np.concatenate(sizes), bounds, targets)
+    rank = np.empty(len(picks), np.int64)  # how many documents of the same dataset came before
+    for index in range(len(orders)):
+        mine = picks == index
+        rank[mine] = np.arange(mine.sum())
+    chosen = bounds[picks] + rank
+    lengths = np.concatenate(sizes)[chosen]
+    starts = np.cumsum(lengths) - lengths
+    lengths[-1] = plan.total_tokens - starts[-1]
+    documents = np.concatenate(orders)[chosen]
+    stream = np.empty(plan.total_tokens, np.uint16)
+    for index, share in enumerate(plan.shares):
+        mine = picks == index
+        source = datasets[share.name]
+        copy_documents(source.tokens, source.offsets, documents[mine], starts[mine], lengths[mine], stream, bos)
+    counts = np.bincount(picks, weights=lengths, minlength=len(orders)).astype(np.int64)
+    return MixtureStream(
+        plan=plan,
+        tokens=stream,
+        realised={share.name: int(count) for share, count in zip(plan.shares, counts, strict=True)},
+        starts=starts,
+        datasets=picks,
+        documents=documents,
+    )
+
+
+def _check(
+    datasets: Mapping[str, Tokens], *, weights: Mapping[str, float], caps: Mapping[str, float], total_tokens: int
+) -> None:
+    """Raise RecipeError naming the first thing that a mixture cannot mean."""
+    if not weights:
+        raise RecipeError("mixture: has no weights; it needs at least one dataset. Add one under weights.")
+    for name in sorted(set(weights) | set(caps)):
+        if name not in datasets:
+            nearest = nearest_names(name, datasets)
+            raise RecipeError(f"mixture: '{name}' is not a dataset; a weight or cap must name one. Use {nearest}.")
+        if name not in weights:
+            raise RecipeError(
+                f"mixture: max_epochs is set for '{name}', which has no weight. Remove it or add a weight."
+            )
+        if not (math.isfinite(weights[name]) and weights[name] > 0):
+            raise RecipeError(
+                f"mixture: weight of '{name}' is {weights[name]}; it must be above 0. Remove the line to leave it out."
+            )
+        if not caps[name] > 0:
+            raise RecipeError(
+                f"mixture: max_epochs of '{name}' is {caps[name]}; it must be above 0. Remove the dataset instead."
+            )
+        if datasets[name].tokens.dtype != np.uint16:
+            raise DataError(
+                f"mixture: tokens of '{name}' are {datasets[name].tokens.dtype}; they must be uint16. Tokenize again."
+            )
+    if not 1 <= total_tokens <= MOST_TOKENS:
+        raise RecipeError(
+            f"mixture: {total_tokens} tokens are asked for; it must be 1 to {MOST_TOKENS}. Change the number of tokens."
+        )
+
+
+def _document_sizes(source: Tokens) -> np.ndarray:
+    """Return int64[num_docs]: tokens with BOS, 0 for an empty document, which is left out."""
+    lengths = np.diff(source.offsets)
+    return np.where(lengths > 0, lengths + 1, 0)
+
+
+def _divide(total: int, *, weights: Sequence[float], limits: Sequence[int]) -> list[int]:
+    """Divide `total` in proportion to `weights`, no part above its limit, to the last token.
+
+    Whoever would exceed its limit gets the limit; the rest is divided anew among the others, until nobody exceeds.
+    Fractions of a token go to the largest remainders.
+    """
+    counts = [0] * len(weights)
+    open_ones = list(range(len(weights)))
+    rest = total
+    while open_ones:
+        weight = math.fsum(weights[index] for index in open_ones)
+        full = [index for index in open_ones if rest * (weights[index] / weight) >= limits[index]]
+        if not full:
+            break
+        for index in full:
+            counts[index] = limits[index]
+        rest -= sum(limits[index] for index in full)
+        open_ones = [index for index in open_ones if index not in full]
+    weight = math.fsum(weights[index] for index in open_ones)
+    exact = {index: rest * (weights[index] / weight) for index in open_ones}
+    for index in open_ones:
+        counts[index] = math.floor(exact[index])
+    by_remainder = sorted(open_ones, key=lambda index: (counts[index] - exact[index], index))
+    for index in by_remainder[: total - sum(counts)]:
+        counts[index] += 1
+    return counts
+
+
+def _order(source: Tokens, *, share: Share, seed: int) -> np.ndarray:
+    """Return the dataset's documents in the order in which any mixture with this seed takes them, as many as needed."""
+    kept = np.flatnonzero(np.diff(source.offsets) > 0)
+    sizes = _document_sizes(source)
+    epochs: list[np.ndarray] = []
+    left = share.num_tokens
+    while left > 0:
+        order = kept[generator(seed, "mixture", share.name, len(epochs)).permutation(len(kept))]
+        ends = np.cumsum(sizes[order])
+        needed = int(np.searchsorted(ends, left)) + 1  # the document that reaches the target is the last to start
+        epochs.append(order[:needed])
+        left -= int(ends[-1])
+    return np.concatenate(epochs) if epochs else np.zeros(0, np.int64)
