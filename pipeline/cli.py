@@ -81,6 +81,7 @@ def run(
     workspace: WorkspacePath = WORKSPACE,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes; never changes a result.")] = os.cpu_count()
     or 1,
+    device: Annotated[str, typer.Option(help="Where proxies train: auto, cpu or cuda.")] = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Build everything a recipe names, judge the candidate, promote it if the gate says so, write the report."""
@@ -92,7 +93,7 @@ def run(
     from pipeline.workspace import Workspace
 
     with Terminal() as progress:
-        outcome = run_recipe(recipe, workspace=Workspace(workspace), workers=workers, progress=progress)
+        outcome = run_recipe(recipe, workspace=Workspace(workspace), workers=workers, progress=progress, device=device)
     _emit(asdict(outcome), as_json, outcome_text(outcome))
     raise typer.Exit(outcome.exit_code)
 
@@ -107,3 +108,168 @@ def plan(recipe: RecipePath, workspace: WorkspacePath = WORKSPACE, as_json: AsJs
 
     made = make_plan(load_recipe(recipe), Workspace(workspace))
     _emit(plan_rows(made), as_json, plan_text(made))
+
+
+@app.command()
+def status(workspace: WorkspacePath = WORKSPACE, as_json: AsJson = False) -> None:
+    """List what the workspace holds: datasets, mixtures, verdicts, money spent, and what is unfinished."""
+    from pipeline.status import status_of
+    from pipeline.tables import status_text
+    from pipeline.workspace import Workspace
+
+    data = status_of(Workspace(workspace))
+    _emit(data, as_json, status_text(data))
+
+
+@app.command()
+def why(
+    doc_id: Annotated[str, typer.Argument(metavar="DOC_ID", help="The document's id, as `look` shows it.")],
+    workspace: WorkspacePath = WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """Tell one document's story: every step's signals, rule, threshold, verdict and margin."""
+    from pipeline.looking import why as ask
+    from pipeline.tables import why_text
+    from pipeline.workspace import Workspace
+
+    data = ask(Workspace(workspace), doc_id)
+    _emit(data, as_json, why_text(data))
+
+
+@app.command()
+def look(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's name, as in the recipe.")],
+    dropped: Annotated[bool, typer.Option("--dropped", help="Show dropped documents instead of kept ones.")] = False,
+    rule: Annotated[str | None, typer.Option("--rule", help="Only those dropped by this rule or step.")] = None,
+    count: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 20,
+    workspace: WorkspacePath = WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """Show a seeded sample of a dataset's documents, kept or dropped."""
+    from pipeline.looking import look as sample
+    from pipeline.tables import look_text
+    from pipeline.workspace import Workspace
+
+    data = sample(Workspace(workspace), dataset, dropped=dropped, rule=rule, count=count)
+    _emit(data, as_json, look_text(data))
+
+
+@app.command(name="what-if")
+def what_if(
+    recipe: RecipePath,
+    settings: Annotated[
+        list[str], typer.Option("--set", metavar="PATH=VALUE", help="datasets.NAME.STEP.KEY=VALUE; repeatable.")
+    ],
+    workspace: WorkspacePath = WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """Answer from stored signals what other thresholds would keep and drop; measures nothing, writes nothing."""
+    from pipeline.tables import what_if_text
+    from pipeline.whatif import what_if as ask
+    from pipeline.workspace import Workspace
+
+    data = ask(Workspace(workspace), recipe, settings=_settings(settings))
+    _emit(data, as_json, what_if_text(data))
+
+
+def _settings(pairs: list[str]) -> dict[str, Any]:
+    from pipeline.core.errors import RecipeError
+    from pipeline.strict_yaml import scalar
+
+    found = {}
+    for pair in pairs:
+        place, equals, value = pair.partition("=")
+        if not equals:
+            raise RecipeError(
+                f"--set {pair}: it must be PATH=VALUE, such as datasets.clean.gopher_quality.min_words=40."
+            )
+        found[place.strip()] = scalar(value.strip())
+    return found
+
+
+@app.command()
+def report(recipe: RecipePath, workspace: WorkspacePath = WORKSPACE, as_json: AsJson = False) -> None:
+    """Write the recipe's HTML report again from what is on disk; prints where it is."""
+    from pipeline.plan import make_plan
+    from pipeline.recipe import load_recipe
+    from pipeline.report import write_report
+    from pipeline.workspace import Workspace
+
+    place = Workspace(workspace)
+    made = make_plan(load_recipe(recipe), place)
+    path = place.report(made.recipe.name)
+    write_report(made, path=path)
+    _emit({"report": str(path)}, as_json, str(path))
+
+
+@app.command()
+def export(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's name, as in the recipe.")],
+    to: Annotated[Path, typer.Option("--to", help="New folder to write.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export in that folder.")] = False,
+    workspace: WorkspacePath = WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """Write a dataset in the Hugging Face layout, with its card; `datasets.load_dataset(DIR)` reads it."""
+    from pipeline.export import export_named
+    from pipeline.workspace import Workspace
+
+    data = export_named(Workspace(workspace), dataset, to=to, overwrite=overwrite)
+    _emit(data, as_json, f"{data['rows']:,} documents in {data['files']} files: {data['folder']}")
+
+
+@app.command()
+def promote(
+    recipe: RecipePath,
+    override: Annotated[
+        str | None,
+        typer.Option("--override", help="Promote without a certificate that says so; the reason is recorded."),
+    ] = None,
+    workspace: WorkspacePath = WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """Register the recipe's candidate as a new version; refuses without a certificate that says promote."""
+    from pipeline.outcome import promote_recipe
+    from pipeline.workspace import Workspace
+
+    data = promote_recipe(recipe, workspace=Workspace(workspace), override=override)
+    _emit(data, as_json, f"{data['name']} is now version {data['version']}.")
+
+
+@app.command()
+def rollback(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name in the registry.")],
+    to: Annotated[
+        int | None, typer.Option("--to", min=1, help="Version to go back to; the one before, if left out.")
+    ] = None,
+    workspace: WorkspacePath = WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """Point a registered name at an earlier version; nothing is deleted."""
+    from dataclasses import asdict
+
+    from pipeline.registry import rollback as move
+    from pipeline.workspace import Workspace
+
+    with Workspace(workspace).locked():
+        record = move(workspace, name, to=to)
+    _emit(asdict(record), as_json, f"{name} is back at version {record.version}.")
+
+
+@app.command()
+def registry(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this name.")] = None,
+    workspace: WorkspacePath = WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """List promoted versions, the current one marked."""
+    from pipeline.status import registry_of
+    from pipeline.tables import registry_text
+    from pipeline.workspace import Workspace
+
+    data = registry_of(Workspace(workspace), name)
+    _emit(data, as_json, registry_text(data))
+
+
+if __name__ == "__main__":
+    main()

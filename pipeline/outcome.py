@@ -36,7 +36,7 @@ class Outcome:
         return 0 if self.verdict in (None, "promote") else 3
 
 
-def run_recipe(path: Path, *, workspace: Workspace, workers: int, progress: Progress) -> Outcome:
+def run_recipe(path: Path, *, workspace: Workspace, workers: int, progress: Progress, device: str = "auto") -> Outcome:
     """Run a recipe to its end; everything that is already there is reused."""
     started = time.monotonic()
     with workspace.locked():
@@ -45,7 +45,7 @@ def run_recipe(path: Path, *, workspace: Workspace, workers: int, progress: Prog
         todo = plan.to_build
         executor = Local(workers=workers)
         try:
-            Run(plan=plan, executor=executor, progress=progress).execute()
+            Run(plan=plan, executor=executor, progress=progress, device=device, threads=workers).execute()
         finally:
             executor.close()
         certificate = certificate_of(plan)

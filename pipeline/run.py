@@ -37,6 +37,8 @@ class Run:
     plan: Plan
     executor: Executor
     progress: Progress
+    device: str = "auto"  # of the proxies
+    threads: int = 1  # of the proxies; no result depends on it
 
     def execute(self) -> None:
         """Build everything that the plan lists, in its order."""

@@ -56,9 +56,7 @@ class ProxySection(Section):
     learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         default=(1.0,), min_length=1, description="Multiples of the tier's rate; the first one decides, the rest must not contradict.",
     )  # fmt: skip
-    vocabulary: int = Field(
-        default=4096, ge=300, le=65_000, description="Tokenizer pieces, trained once and frozen per comparison."
-    )
+    held_out_bytes: Count = Field(default=300_000, ge=1, description="Text scored of each held-out set, bytes.")
 
 
 class GateSection(Section):

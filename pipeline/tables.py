@@ -75,3 +75,112 @@ def outcome_text(outcome: Outcome) -> str:
     if outcome.promoted:
         lines.append(f"registry: {outcome.promoted}")
     return "\n".join([*lines, f"report: {outcome.report}"])
+
+
+def status_text(data: dict[str, Any]) -> str:
+    """Return the state of a workspace: what is there, what is unfinished, what was judged."""
+    shown = [r for r in data["results"] if r["kind"] in ("source", "made", "dataset")]
+    if not data["results"] and not data["unfinished"]:
+        return f"{data['workspace']}: empty. Start with: winnow run recipes/quickstart.yaml"
+    rows = [
+        [r["kind"], r["name"], r["rows_in"], r["rows_out"], r["dropped"], r["quarantined"], r["seconds"], r["folder"]]
+        for r in shown
+    ]
+    head = ["kind", "name", "rows in", "rows out", "dropped", "quarantined", "seconds", "folder"]
+    lines = [table(rows, head=head), ""]
+    lines += [f"{verdict['certificate']}: {verdict['sentence']}" for verdict in data["verdicts"]]
+    lines += [
+        f"registry {entry['name']}: version {entry['current']} of {len(entry['versions'])}"
+        for entry in data["registry"]
+    ]
+    lines += [f"unfinished: {folder} (the next run goes on with it)" for folder in data["unfinished"]]
+    others = len(data["results"]) - len(shown)
+    lines.append(f"{len(shown)} sets of documents and {others} other results, ${data['cost_usd']:.2f} spent.")
+    return "\n".join(lines)
+
+
+def registry_text(data: dict[str, Any]) -> str:
+    """Return promoted versions as a table."""
+    rows = [
+        ["*" if record["version"] == entry["current"] else "", entry["name"], record["version"], record["promoted_at"], record["mixture"], record["reason"]]
+        for entry in data["names"] for record in entry["versions"]
+    ]  # fmt: skip
+    if not rows:
+        return "Nothing was promoted yet."
+    return table(rows, head=["", "name", "version", "promoted", "mixture", "reason"])
+
+
+def why_text(data: dict[str, Any]) -> str:
+    """Return one document's story."""
+    lines = [data["id"], excerpt(data["datasets"][0]["document"]["text"], 200)]
+    for story in data["datasets"]:
+        verdict = "kept" if story["kept"] else f"dropped: {story['reason']}"
+        lines += ["", f"{story['dataset']} ({story['folder']}): {verdict}"]
+        rows = []
+        for step in story["steps"]:
+            ruled = {rule["signal"] for rule in step["rules"]}
+            for rule in step["rules"]:
+                rows.append(
+                    [
+                        step["step"],
+                        rule["signal"],
+                        rule["value"],
+                        f"{rule['op']} {rule['threshold']:.4g}",
+                        rule["verdict"],
+                        rule["margin"],
+                    ]
+                )
+            others = [
+                [step["step"], name, _short(value), "", "", ""]
+                for name, value in step["signals"].items()
+                if name not in ruled
+            ]
+            rows += others
+            if step["error"]:
+                rows.append([step["step"], "error", step["error"], "", "quarantine", ""])
+        lines.append(table(rows, head=["step", "signal", "value", "kept if", "verdict", "margin"]))
+    return "\n".join(lines)
+
+
+def _short(value: object) -> object:
+    return excerpt(value, 60) if isinstance(value, str) else value
+
+
+def look_text(data: dict[str, Any]) -> str:
+    """Return a sample of documents, a few lines each."""
+    blocks = []
+    for document in data["documents"]:
+        why = document.get("reason")
+        verdict = f"  [{why}: {document['why']}]" if why and document.get("why") else f"  [{why}]" if why else ""
+        blocks.append(f"{document['id']}{verdict}\n    {excerpt(document['text'], 300)}")
+    of = f"{len(data['documents'])} of {data['total']:,} documents of {data['dataset']}"
+    return "\n".join([*blocks, "", of if data["documents"] else f"No such documents in {data['dataset']}."])
+
+
+def what_if_text(data: dict[str, Any]) -> str:
+    """Return the gains and losses of other thresholds."""
+    lines = []
+    for change in data["datasets"]:
+        lines.append(f"{change['dataset']}: {change['kept_before']:,} -> {change['kept_after']:,} documents")
+        for side, sign in (("gained", "+"), ("lost", "-")):
+            found = change[side]
+            lines.append(f"{sign}{found['documents']:,} documents, about {found['tokens']:,} tokens {side}")
+            lines += [
+                f"    {example['id']} (was {example['was']}): {excerpt(example['text'], 100)}"
+                for example in found["examples"]
+            ]
+        if change["approximate_after"]:
+            lines.append(
+                f"    {', '.join(change['approximate_after'])} would run again on other documents; stored signals stand in."
+            )
+        if change["also_affected"]:
+            lines.append(f"    Datasets made from it change too: {', '.join(change['also_affected'])}.")
+        lines.append(f"    Tokens by {change['tokens_by']}.")
+    return "\n".join([*lines, "Nothing was written. To apply it, edit the recipe and run it."])
+
+
+def excerpt(text: str, length: int) -> str:
+    """Return the start of a text on one line, control characters made visible."""
+    flat = " ".join(text.split())
+    shown = flat if len(flat) <= length else flat[: length - 3] + "..."
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.chain import ERROR, TEXT, BasePart, ChainReader, Link, part_name, write_signals
 from pipeline.core import document
@@ -158,15 +159,11 @@ def _plain(column: pa.Array) -> pa.Array:
 
 
 def _edited(batch: Batch, text: pa.Array) -> Batch:
-    import pyarrow.compute as pc
-
     return Batch(ids=batch.ids, text=pa.concat_arrays([pc.coalesce(text, batch.text), batch.text[:0]]))
 
 
 def _windows(text: pa.ChunkedArray) -> list[tuple[int, int]]:
     """Cut a part into runs of rows of about BATCH_BYTES of text."""
-    import pyarrow.compute as pc
-
     ends = np.cumsum(pc.binary_length(text).to_numpy().astype(np.int64)) if len(text) else np.zeros(0, np.int64)
     windows: list[tuple[int, int]] = []
     start = 0
@@ -213,6 +210,8 @@ def publish_part(task: PublishTask) -> Published:
     if not verdicts_path.exists():
         table = task.reader.load_all(document.SCHEMA.names)
         verdicts = judge(task.reader.base, task.reader.links, table.column("id"))
+        size = pc.cast(pc.binary_length(table.column("text")), pa.int64()).combine_chunks()
+        verdicts = verdicts.append_column("num_bytes", size)
         write_table(task.folder / part_name(index), table.filter(verdicts.column("kept")).cast(document.SCHEMA))
         write_table(verdicts_path, verdicts)
     verdicts = read_table(verdicts_path, columns=["kept", "reason", "quarantined"])

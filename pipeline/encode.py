@@ -1,0 +1,140 @@
+"""Documents -> tokens: a seeded choice of documents, encoded in parallel, as flat arrays beside a card.
+
+Documents are chosen in the order of a seeded hash of their ids until the limit is reached, so the same ids give the
+same choice whatever parts they lie in. tokens.npy uint16[num_tokens] (no BOS), offsets.npy int64[num_docs + 1],
+documents.parquet (id, num_bytes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from pipeline.core.shards import read_table, write_atomically, write_table
+from pipeline.executors import Executor
+from pipeline.results import document_paths
+
+BYTES_PER_TOKEN = 8  # no tokenizer here packs more bytes into a token on average, so this many bytes suffice
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Tokens of the chosen documents, in dataset order."""
+
+    tokens: np.ndarray  # uint16[num_tokens]
+    offsets: np.ndarray  # int64[num_docs + 1]
+    num_bytes: np.ndarray  # int64[num_docs]: raw UTF-8 bytes
+    ids: list[str]
+    of_documents: int  # in the dataset
+    of_bytes: int
+
+    @property
+    def sampled_fraction(self) -> float:
+        """Bytes encoded over bytes in the dataset."""
+        return float(self.num_bytes.sum()) / self.of_bytes if self.of_bytes else 1.0
+
+
+def save_encoded(folder: Path, encoded: Encoded) -> list[str]:
+    """Write the arrays; return the file names."""
+    write_atomically(folder / "tokens.npy", lambda file: np.save(file, encoded.tokens, allow_pickle=False))
+    write_atomically(folder / "offsets.npy", lambda file: np.save(file, encoded.offsets, allow_pickle=False))
+    size = np.array([encoded.of_documents, encoded.of_bytes], np.int64)
+    write_atomically(folder / "size.npy", lambda file: np.save(file, size, allow_pickle=False))
+    table = pa.table({"id": pa.array(encoded.ids, pa.string()), "num_bytes": pa.array(encoded.num_bytes)})
+    write_table(folder / "documents.parquet", table)
+    return ["tokens.npy", "offsets.npy", "size.npy", "documents.parquet"]
+
+
+def load_encoded(folder: Path) -> Encoded:
+    """Read what `save_encoded` wrote; the tokens stay a memory map."""
+    table = read_table(folder / "documents.parquet")
+    size = np.load(folder / "size.npy", allow_pickle=False)
+    return Encoded(
+        tokens=np.load(folder / "tokens.npy", mmap_mode="r", allow_pickle=False),
+        offsets=np.load(folder / "offsets.npy", allow_pickle=False),
+        num_bytes=table.column("num_bytes").to_numpy(),
+        ids=table.column("id").to_pylist(),
+        of_documents=int(size[0]),
+        of_bytes=int(size[1]),
+    )
+
+
+def choose(folder: Path, *, limit_bytes: int, seed: int) -> tuple[list[tuple[Path, np.ndarray]], int, int]:
+    """Return (file, chosen rows) in dataset order, and the documents and bytes of the whole dataset."""
+    keys, sizes, counts = [], [], []
+    paths = document_paths(folder)
+    for path in paths:
+        table = read_table(path, columns=["id", "text"])
+        ids = table.column("id").to_pylist()
+        keys.append(np.array([xxhash.xxh64_intdigest(name.encode(), seed=seed % 2**64) for name in ids], np.uint64))
+        sizes.append(np.asarray(pc.binary_length(table.column("text")).to_numpy(), np.int64))
+        counts.append(len(ids))
+    if not paths:
+        return [], 0, 0
+    size = np.concatenate(sizes)
+    order = np.argsort(np.concatenate(keys), kind="stable")
+    wanted = order[: int(np.searchsorted(np.cumsum(size[order]), limit_bytes, side="left")) + 1]
+    chosen = np.zeros(len(size), bool)
+    chosen[wanted] = True
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    rows = [(path, np.flatnonzero(chosen[a:b])) for path, a, b in zip(paths, starts[:-1], starts[1:], strict=True)]
+    return [(path, found) for path, found in rows if len(found)], len(size), int(size.sum())
+
+
+def sample_texts(folder: Path, *, limit_bytes: int, seed: int) -> list[str]:
+    """Return the chosen documents' texts."""
+    texts: list[str] = []
+    for path, rows in choose(folder, limit_bytes=limit_bytes, seed=seed)[0]:
+        texts.extend(read_table(path, columns=["text"]).column("text").take(pa.array(rows)).to_pylist())
+    return texts
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeTask:
+    """Encode some rows of one documents file."""
+
+    label: str
+    tokenizer: Path
+    path: Path
+    rows: np.ndarray
+
+
+def encode_rows(task: EncodeTask) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+    """Return tokens uint16, tokens per document int64, raw bytes per document int64, ids."""
+    table = read_table(task.path, columns=["id", "text"]).take(pa.array(task.rows))
+    tokens = _tokenizer(task.tokenizer).encode(table.column("text").to_pylist())
+    size = np.asarray(pc.binary_length(table.column("text")).to_numpy(), np.int64)
+    return tokens.flat, np.diff(tokens.offsets), size, table.column("id").to_pylist()
+
+
+@lru_cache(maxsize=4)
+def _tokenizer(path: Path) -> Any:
+    from eval.tokenizer import Tokenizer
+
+    return Tokenizer.load(path)
+
+
+def encode_dataset(
+    folder: Path, *, tokenizer: Path, limit_bytes: int, seed: int, executor: Executor, done: Callable[[int], None]
+) -> Encoded:
+    """Encode the chosen documents of a complete dataset folder."""
+    chosen, documents, size = choose(folder, limit_bytes=limit_bytes, seed=seed)
+    tasks = [EncodeTask(label=path.name, tokenizer=tokenizer, path=path, rows=rows) for path, rows in chosen]
+    found = executor.map(encode_rows, tasks, label="tokenize", done=lambda result: done(len(result[3])))
+    lengths = np.concatenate([item[1] for item in found]) if found else np.zeros(0, np.int64)
+    return Encoded(
+        tokens=np.concatenate([item[0] for item in found]) if found else np.zeros(0, np.uint16),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        num_bytes=np.concatenate([item[2] for item in found]) if found else np.zeros(0, np.int64),
+        ids=[name for item in found for name in item[3]],
+        of_documents=documents,
+        of_bytes=size,
+    )

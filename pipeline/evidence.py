@@ -1,0 +1,111 @@
+"""A published dataset's card -> its evidence: the documents it started from and every step's stored signals and rules.
+
+Works from files alone, so a dataset can be questioned years later without its recipe or the code that measured it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.chain import BasePart, Chain, Link
+from pipeline.core.card import CARD, Card
+from pipeline.core.errors import DataError, RecipeError, nearest_names
+from pipeline.core.shards import read_table, schema_of
+from pipeline.core.step import Rule
+from pipeline.tasks import verdicts_name
+from pipeline.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One dataset with all that decided it. `chain.links` carry the rules with their resolved thresholds."""
+
+    name: str
+    folder: Path
+    card: Card
+    chain: Chain
+
+    def verdicts(self, part: BasePart, columns: list[str] | None = None) -> pa.Table:
+        """Return one row per base document: id, kept, reason, failed, quarantined, num_bytes."""
+        return read_table(self.folder / verdicts_name(part.index), columns=columns)
+
+    def signals(self, link: Link, part: BasePart) -> pa.Table:
+        """Return a step's signals, one row per base document."""
+        path = link.file(part.index)
+        if not path.exists():
+            raise DataError(f"{path}: the signals of {link.label} are gone. Run the recipe again to measure them.")
+        return read_table(path, columns=[name for name in schema_of(path).names if name != "text"])
+
+
+def evidence_of(workspace: Workspace, name: str) -> Evidence:
+    """Return the evidence of the newest dataset with this name."""
+    folder, card = workspace.dataset(name)
+    if card.kind != "dataset":
+        raise RecipeError(
+            f"`{name}` is a {card.kind}: nothing was decided about its documents. `look {name}` shows them."
+        )
+    return _from_card(workspace, folder, card)
+
+
+def all_evidence(workspace: Workspace) -> list[Evidence]:
+    """Return the newest dataset of every name, parents before children."""
+    names = sorted({path.parent.name.rpartition("-")[0] for path in (workspace.root / "dataset").glob(f"*/{CARD}")})
+    found = {name: evidence_of(workspace, name) for name in names}
+    ordered: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in ordered:
+            return
+        for parent in found[name].card.parents:
+            if parent in found and parent != name:
+                visit(parent)
+        ordered.append(name)
+
+    for name in names:
+        visit(name)
+    return [found[name] for name in ordered]
+
+
+def _from_card(workspace: Workspace, folder: Path, card: Card) -> Evidence:
+    details = card.details
+    rules: dict[str, list[Rule]] = {}
+    for rule in details["rules"]:
+        made = Rule(rule["rule"], rule["signal"], rule["op"], rule["threshold"], rule["parameter"])
+        rules.setdefault(rule["step"], []).append(made)
+    links = tuple(
+        Link(
+            label=step["label"],
+            folder=workspace.root / step["folder"],
+            rules=tuple(rules.get(step["label"], ())),
+            edits=step["edits"],
+        )
+        for step in details["steps"]
+    )
+    base = tuple(
+        BasePart(index=index, path=workspace.root / part["file"], num_rows=part["rows"])
+        for index, part in enumerate(details["base"])
+    )
+    return Evidence(name=card.name, folder=folder, card=card, chain=Chain(base=base, links=links))
+
+
+def find_rule(evidence: Evidence, wanted: str) -> str:
+    """Return the full `step.rule` that a user's word means; RecipeError names the nearest."""
+    names = [f"{link.label}.{rule.name}" for link in evidence.chain.links for rule in link.rules]
+    exact = [name for name in names if wanted in (name, name.partition(".")[2])]
+    if exact:
+        return exact[0]
+    steps = [link.label for link in evidence.chain.links]
+    if wanted in steps:
+        return wanted
+    raise RecipeError(
+        f"--rule {wanted}: `{evidence.name}` has no such rule. Did you mean {nearest_names(wanted, names)}?"
+    )
+
+
+def plain(value: Any) -> Any:
+    """Return a stored value as JSON would hold it: NaN as None."""
+    return None if isinstance(value, float) and value != value else value

@@ -1,0 +1,232 @@
+"""Mixtures -> proxies -> gate: the nodes of a recipe's experiment, planned with the rest and built in order.
+
+One tokenizer is trained on all mixtures alike and frozen. Of a dataset only as many documents are encoded as the
+proxies could need (chosen by a hash of their ids, so the choice depends on nothing else); a dataset smaller than that
+is encoded whole, so repetition caps bind exactly where they should. All arms share seeds: seed k starts from the same
+weights in every arm and reads a shared dataset's documents in the same order.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline import __version__
+from pipeline.core.card import read_card
+from pipeline.core.rng import derive
+from pipeline.core.shards import write_atomically, write_text
+from pipeline.encode import BYTES_PER_TOKEN, encode_dataset, load_encoded, sample_texts, save_encoded
+from pipeline.plan import ENGINE_VERSION, Node, Plan
+from pipeline.results import close
+
+if TYPE_CHECKING:
+    from pipeline.run import Run
+
+EVAL_VERSION = 1  # bump when tokenizer, mixture, proxy, or evaluation would give other bytes
+TOKENIZER_SAMPLE_BYTES = 6_000_000
+
+Add = Callable[..., Node]
+
+
+def plan_experiment(plan: Plan, *, add: Add) -> None:
+    """Add tokenizer, tokens, mixtures, comparison and certificate to a plan."""
+    recipe, nodes = plan.recipe, plan.experiment
+    proxy, gate = recipe.proxy, recipe.gate
+    assert proxy is not None
+    trained_on = sorted({name for mixture in recipe.mixtures.values() for name in mixture.weights})
+    identity = {name: plan.documents_node(name).identity for name in (*trained_on, *(gate.on if gate else ()))}
+    common = {"engine": ENGINE_VERSION, "eval": EVAL_VERSION, "seed": recipe.seed}
+    weights = {name: _normalised(mixture.weights) for name, mixture in recipe.mixtures.items()}
+
+    sample = sorted([sorted([identity[d], share] for d, share in shares.items()) for shares in weights.values()])
+    payload: dict[str, Any] = {"kind": "tokenizer", **common, "tier": proxy.tier, "sample": sample}
+    nodes["tokenizer"] = add(plan, "tokenizer", recipe.name, payload, {name: identity[name] for name in trained_on})
+    tokenizer = nodes["tokenizer"].identity
+
+    limits = dict.fromkeys(trained_on, proxy.tokens * BYTES_PER_TOKEN)
+    limits |= dict.fromkeys(gate.on if gate else (), proxy.held_out_bytes)
+    for name, limit in limits.items():
+        payload = {"kind": "tokens", **common, "tokenizer": tokenizer, "dataset": identity[name], "limit_bytes": limit}
+        nodes[f"tokens.{name}"] = add(plan, "tokens", name, payload, {name: identity[name], "tokenizer": tokenizer})
+
+    for name, mixture in recipe.mixtures.items():
+        parts = {dataset: nodes[f"tokens.{dataset}"].identity for dataset in mixture.weights}
+        payload = {
+            "kind": "mixture", **common, "tier": proxy.tier, "tokens": proxy.tokens, "seeds": proxy.seeds,
+            "max_epochs": mixture.max_epochs, "weights": {dataset: [parts[dataset], share] for dataset, share in weights[name].items()},
+        }  # fmt: skip
+        nodes[f"mixture.{name}"] = add(plan, "mixture", name, payload, parts)
+    if gate is None:
+        return
+    mixtures = {name: nodes[f"mixture.{name}"].identity for name in recipe.mixtures}
+    held_out = {name: nodes[f"tokens.{name}"].identity for name in gate.on}
+    payload = {
+        "kind": "comparison", **common, "tier": proxy.tier, "tokens": proxy.tokens, "seeds": proxy.seeds,
+        "learning_rates": list(proxy.learning_rates), "mixtures": mixtures, "held_out": held_out,
+    }  # fmt: skip
+    nodes["comparison"] = add(plan, "comparison", recipe.name, payload, mixtures | held_out)
+    rule = {
+        "min_gain": gate.min_gain,
+        "confidence": gate.confidence,
+        "guards": dict(gate.guards),
+        "metric": gate.metric,
+    }
+    payload = {
+        "kind": "certificate", **common, "comparison": nodes["comparison"].identity, "rule": rule,
+        "candidate": gate.candidate, "baseline": gate.baseline,
+    }  # fmt: skip
+    nodes["certificate"] = add(plan, "certificate", recipe.name, payload, {"comparison": nodes["comparison"].identity})
+
+
+def _normalised(weights: Mapping[str, float]) -> dict[str, float]:
+    total = sum(weights.values())
+    return {name: weight / total for name, weight in weights.items()}
+
+
+def build_experiment(run: Run) -> None:
+    """Build every node of the experiment that is not complete."""
+    plan = run.plan
+    for key, node in plan.experiment.items():
+        if node.complete:
+            continue
+        node.folder.mkdir(parents=True, exist_ok=True)
+        started = time.monotonic()
+        kind, _, name = key.partition(".")
+        files, details = _BUILDERS[kind](run, name or node.name, node)
+        rows = sum(details.pop("rows", [0]))
+        close(
+            node, dict.fromkeys(files, -1), rows_in=rows, rows_out=rows, details=details,
+            seconds=time.monotonic() - started,
+        )  # fmt: skip
+
+
+Built = tuple[list[str], dict[str, Any]]
+
+
+def _build_tokenizer(run: Run, name: str, node: Node) -> Built:
+    from eval.tiers import TIERS
+
+    from eval.tokenizer import train_tokenizer
+
+    plan = run.plan
+    proxy = plan.recipe.proxy
+    assert proxy is not None
+    run.progress.begin("train the tokenizer", total=0, unit="bytes")
+    share = TOKENIZER_SAMPLE_BYTES // len(plan.recipe.mixtures)
+    texts: list[str] = []
+    for mixture in plan.recipe.mixtures.values():
+        for dataset, weight in sorted(_normalised(mixture.weights).items()):
+            folder = plan.documents_node(dataset).folder
+            texts.extend(sample_texts(folder, limit_bytes=int(share * weight), seed=plan.recipe.seed))
+    num_bytes = sum(len(text.encode()) for text in texts)
+    vocabulary = TIERS[proxy.tier].vocab_size
+    train_tokenizer(
+        texts,
+        path=node.folder / "tokenizer.model",
+        vocab_size=vocabulary,
+        seed=derive(plan.recipe.seed, "tokenizer") % 2**31,
+    )
+    run.progress.advance(num_bytes)
+    run.progress.end()
+    return ["tokenizer.model"], {"vocabulary": vocabulary, "sample_bytes": num_bytes}
+
+
+def _build_tokens(run: Run, name: str, node: Node) -> Built:
+    plan = run.plan
+    run.progress.begin(f"tokenize {name}", total=0, unit="documents")
+    encoded = encode_dataset(
+        plan.documents_node(name).folder, tokenizer=plan.experiment["tokenizer"].folder / "tokenizer.model",
+        limit_bytes=int(node.payload["limit_bytes"]), seed=plan.recipe.seed, executor=run.executor, done=run.progress.advance,
+    )  # fmt: skip
+    run.progress.end()
+    files = save_encoded(node.folder, encoded)
+    details = {
+        "num_tokens": len(encoded.tokens), "num_bytes": int(encoded.num_bytes.sum()), "documents": len(encoded.ids),
+        "of_documents": encoded.of_documents, "of_bytes": encoded.of_bytes, "rows": [len(encoded.ids)],
+    }  # fmt: skip
+    return files, details
+
+
+def _build_mixture(run: Run, name: str, node: Node) -> Built:
+    from eval.tiers import TIERS
+
+    from eval.tokenizer import Tokenizer
+    from pipeline.mixture import Tokens, build_stream, plan_mixture
+
+    plan = run.plan
+    mixture, proxy = plan.recipe.mixtures[name], plan.recipe.proxy
+    assert proxy is not None
+    tier = TIERS[proxy.tier]
+    encoded = {dataset: load_encoded(plan.experiment[f"tokens.{dataset}"].folder) for dataset in mixture.weights}
+    datasets = {dataset: Tokens(tokens=found.tokens, offsets=found.offsets) for dataset, found in encoded.items()}
+    steps = max(1, proxy.tokens // (tier.batch_rows * tier.context))
+    total = steps * tier.batch_rows * tier.context + 1
+    asked = plan_mixture(datasets, weights=mixture.weights, total_tokens=total, max_epochs=mixture.max_epochs)
+    bos = Tokenizer.load(plan.experiment["tokenizer"].folder / "tokenizer.model").bos
+    files = []
+    run.progress.begin(f"mix {name}", total=proxy.seeds * total, unit="tokens")
+    for k in range(proxy.seeds):
+        stream = build_stream(datasets, plan=asked, seed=derive(plan.recipe.seed, "data", k), bos=bos)
+        files.append(_save_array(node.folder / f"stream-{k:03d}.npy", stream.tokens))
+        run.progress.advance(total)
+    run.progress.end()
+    shares = [
+        {
+            "dataset": dataset, "nominal": found["weight"], "realised": found["realised_share"], "tokens": found["num_tokens"],
+            "epochs": found["epochs"] * encoded[dataset].sampled_fraction, "capped": found["capped"],
+        }
+        for dataset, found in stream.details().items()
+    ]  # fmt: skip
+    return files, {"num_tokens": total, "seeds": proxy.seeds, "shares": shares}
+
+
+def _build_comparison(run: Run, name: str, node: Node) -> Built:
+    from pipeline.proxies import train_and_score
+
+    return train_and_score(run, node)
+
+
+def _build_certificate(run: Run, name: str, node: Node) -> Built:
+    from eval.gate import GateRule, certificate, decide
+    from pipeline.proxies import comparisons_of
+
+    plan = run.plan
+    gate, proxy = plan.recipe.gate, plan.recipe.proxy
+    assert gate is not None and proxy is not None
+    rule = GateRule(metric=gate.metric, min_gain=gate.min_gain, confidence=gate.confidence, guards=dict(gate.guards))
+    folder = plan.experiment["comparison"].folder
+    details = read_card(folder).details
+    comparisons = comparisons_of(
+        folder, candidate=gate.candidate, baseline=gate.baseline, proxy=proxy, confidence=gate.confidence
+    )
+    unhealthy = [lane for lane in details["unhealthy"] if lane.split("/")[0] in (gate.candidate, gate.baseline)]
+    verdict = decide(
+        comparisons, rule=rule, unhealthy_lanes=unhealthy, candidate=gate.candidate, baseline=gate.baseline
+    )
+    arms = {
+        arm: {"name": arm, "identity": plan.experiment[f"mixture.{arm}"].identity}
+        for arm in (gate.candidate, gate.baseline)
+    }
+    found = certificate(
+        verdict, rule=rule, comparisons=comparisons, candidate=arms[gate.candidate], baseline=arms[gate.baseline],
+        tokenizer=plan.experiment["tokenizer"].identity, code_version=__version__, proxy=proxy.model_dump(mode="json"),
+        held_out={domain: plan.documents_node(domain).identity for domain in gate.on}, lanes=details["lanes"],
+    )  # fmt: skip
+    write_text(node.folder / "certificate.json", json.dumps(found, indent=1, sort_keys=True) + "\n")
+    return ["certificate.json"], {"outcome": verdict.outcome, "sentence": verdict.sentence}
+
+
+def _save_array(path: Path, array: np.ndarray) -> str:
+    write_atomically(path, lambda file: np.save(file, array, allow_pickle=False))
+    return path.name
+
+
+_BUILDERS: dict[str, Callable[[Run, str, Node], Built]] = {
+    "tokenizer": _build_tokenizer, "tokens": _build_tokens, "mixture": _build_mixture,
+    "comparison": _build_comparison, "certificate": _build_certificate,
+}  # fmt: skip

@@ -1,0 +1,142 @@
+"""`why` and `look`: one document's whole story, and a sample of those kept or dropped. Reads only files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from pipeline.chain import ERROR, BasePart, ChainReader, Link
+from pipeline.core.errors import DataError
+from pipeline.core.rng import generator
+from pipeline.core.shards import read_table
+from pipeline.decide import as_numbers, margin, passes
+from pipeline.evidence import Evidence, all_evidence, evidence_of, find_rule, plain
+from pipeline.results import document_paths
+from pipeline.workspace import Workspace
+
+
+def why(workspace: Workspace, doc_id: str) -> dict[str, Any]:
+    """Return every step's signals, rules, verdicts and margins for one document, in every dataset that saw it."""
+    stories = [story for evidence in all_evidence(workspace) if (story := _story(evidence, doc_id)) is not None]
+    if not stories:
+        raise DataError(f"{doc_id}: no dataset in {workspace.root} ever saw this id. `winnow look DATASET` shows ids.")
+    return {"id": doc_id, "datasets": stories}
+
+
+def _story(evidence: Evidence, doc_id: str) -> dict[str, Any] | None:
+    for part in evidence.chain.base:
+        ids = read_table(part.path, columns=["id"]).column("id")
+        row = pa.compute.index(ids, pa.scalar(doc_id, ids.type)).as_py()
+        if row < 0:
+            continue
+        verdict = evidence.verdicts(part).slice(row, 1).to_pylist()[0]
+        document = (
+            ChainReader(base=part, links=evidence.chain.links).load_all(("text", "source", "metadata")).slice(row, 1)
+        )
+        return {
+            "dataset": evidence.name, "folder": evidence.folder.name, "kept": verdict["kept"],
+            "reason": verdict["reason"] or verdict["quarantined"], "failed": verdict["failed"],
+            "steps": [_step_story(evidence, link, part, row) for link in evidence.chain.links],
+            "document": document.to_pylist()[0],
+        }  # fmt: skip
+    return None
+
+
+def _step_story(evidence: Evidence, link: Link, part: BasePart, row: int) -> dict[str, Any]:
+    table = evidence.signals(link, part).slice(row, 1)
+    signals = {name: plain(value) for name, value in table.to_pylist()[0].items()}
+    error = signals.pop(ERROR)
+    rules = []
+    for rule in link.rules:
+        value = as_numbers(table.column(rule.signal))
+        known = not np.isnan(value[0])
+        rules.append(
+            {
+                "rule": rule.name, "signal": rule.signal, "value": signals[rule.signal], "op": rule.op, "threshold": rule.threshold,
+                "verdict": "keep" if passes(rule, value)[0] else "drop", "margin": margin(rule, float(value[0])) if known else None,
+                "parameter": rule.parameter,
+            }
+        )  # fmt: skip
+    return {"step": link.label, "signals": signals, "error": error, "rules": rules}
+
+
+def look(
+    workspace: Workspace, dataset: str, *, dropped: bool, rule: str | None, count: int, seed: int = 0
+) -> dict[str, Any]:
+    """Return a seeded sample of a dataset's documents: kept, or dropped (by one rule or step, if named)."""
+    folder, card = workspace.dataset(dataset)
+    if card.kind != "dataset":
+        if dropped or rule:
+            raise DataError(
+                f"{dataset}: nothing was dropped from it; it is a {card.kind}. Leave out --dropped and --rule."
+            )
+        return {
+            "dataset": card.name,
+            "total": card.rows_out,
+            "documents": _sample_documents(document_paths(folder), card.rows_out, count, seed),
+        }
+    evidence = evidence_of(workspace, dataset)
+    wanted = find_rule(evidence, rule) if rule else None
+    chosen = _choose(evidence, dropped=dropped or wanted is not None, wanted=wanted)
+    rows = _pick(chosen.height, count, seed)
+    documents = [_document(evidence, chosen.row(row, named=True)) for row in rows]
+    return {"dataset": evidence.name, "total": chosen.height, "rule": wanted, "documents": documents}
+
+
+def _choose(evidence: Evidence, *, dropped: bool, wanted: str | None) -> pl.DataFrame:
+    frames = []
+    for part in evidence.chain.base:
+        frame = pl.DataFrame(evidence.verdicts(part)).with_row_index("row").with_columns(part=pl.lit(part.index))
+        frames.append(frame)
+    table = pl.concat(frames) if frames else pl.DataFrame(schema={"kept": pl.Boolean, "reason": pl.String})
+    if wanted is not None:
+        reason = pl.col("reason")
+        return table.filter((reason == wanted) | reason.str.starts_with(wanted + "."))
+    return table.filter(~pl.col("kept") if dropped else pl.col("kept"))
+
+
+def _pick(total: int, count: int, seed: int) -> list[int]:
+    if total <= count:
+        return list(range(total))
+    chosen = generator(seed, "look").choice(total, size=count, replace=False)
+    return sorted(int(row) for row in chosen)
+
+
+def _document(evidence: Evidence, verdict: dict[str, Any]) -> dict[str, Any]:
+    part = next(base for base in evidence.chain.base if base.index == verdict["part"])
+    reader = ChainReader(base=part, links=evidence.chain.links)
+    row = reader.load_all(("id", "text", "source", "metadata")).slice(verdict["row"], 1).to_pylist()[0]
+    return {
+        **row,
+        "kept": verdict["kept"],
+        "reason": verdict["reason"] or verdict["quarantined"],
+        "why": _deciding(evidence, part, verdict),
+    }
+
+
+def _deciding(evidence: Evidence, part: BasePart, verdict: dict[str, Any]) -> str | None:
+    """Return `value op threshold` of the first rule that the document failed."""
+    if verdict["reason"] is None:
+        return None
+    label, _, name = verdict["reason"].partition(".")
+    for link in evidence.chain.links:
+        for rule in link.rules:
+            if link.label == label and rule.name == name:
+                value = as_numbers(read_table(link.file(part.index), columns=[rule.signal]).column(rule.signal))
+                return f"{rule.signal} is {value[verdict['row']]:.4g}; kept needs {rule.op} {rule.threshold:.4g}"
+    return None
+
+
+def _sample_documents(paths: list[Any], total: int, count: int, seed: int) -> list[dict[str, Any]]:
+    wanted = set(_pick(total, count, seed))
+    found: list[dict[str, Any]] = []
+    start = 0
+    for path in paths:
+        table = read_table(path, columns=["id", "text", "source", "metadata"])
+        inside = sorted(row - start for row in wanted if start <= row < start + table.num_rows)
+        found.extend(table.take(inside).to_pylist())
+        start += table.num_rows
+    return found

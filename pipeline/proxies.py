@@ -1,0 +1,155 @@
+"""Train the proxies of a comparison in one stacked run, score every held-out document, and pair the results.
+
+bits.parquet: one row per held-out document (domain, id, num_bytes, cluster) and one float64 column of total bits per
+lane, named `<mixture>/seed<k>/lr<rate>`. curves.json: the training loss of each lane.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.core.errors import DataError
+from pipeline.core.rng import derive
+from pipeline.core.shards import read_table, write_table, write_text
+from pipeline.core.text import Batch
+from pipeline.encode import load_encoded
+from pipeline.plan import Node, Plan
+from pipeline.results import document_paths
+from pipeline.sections import ProxySection
+
+if TYPE_CHECKING:
+    from pipeline.run import Run
+
+
+def lane_name(mixture: str, seed: int, rate: float) -> str:
+    """Return the name of one proxy."""
+    return f"{mixture}/seed{seed}/lr{rate:g}"
+
+
+def train_and_score(run: Run, node: Node) -> tuple[list[str], dict[str, Any]]:
+    """Build a comparison node: train all lanes, score all held-out documents."""
+    from eval.tiers import TIERS
+
+    from eval.bits_per_byte import document_bits
+    from eval.packing import Tokens
+    from eval.tokenizer import Tokenizer
+    from eval.trainer import Lane, train
+
+    plan, recipe = run.plan, run.plan.recipe
+    proxy, gate = recipe.proxy, recipe.gate
+    assert proxy is not None and gate is not None
+    tier, device = TIERS[proxy.tier], _device(run.device)
+    about = [(m, k, rate) for m in recipe.mixtures for k in range(proxy.seeds) for rate in proxy.learning_rates]
+    lanes = [
+        Lane(
+            name=lane_name(mixture, k, rate),
+            stream=np.load(plan.experiment[f"mixture.{mixture}"].folder / f"stream-{k:03d}.npy", allow_pickle=False),
+            init_seed=derive(recipe.seed, "init", k),
+            lr_scale=rate,
+        )
+        for mixture, k, rate in about
+    ]
+    scratch = node.folder / "training.npz"
+    total = proxy.tokens * len(lanes)
+    run.progress.begin(f"train {len(lanes)} proxies ({tier.name}, {device})", total=total, unit="tokens")
+    told = 0
+
+    def say(progress: Any) -> None:
+        nonlocal told
+        now = total * progress.step // progress.num_steps
+        run.progress.advance(now - told)
+        told = now
+
+    trained = train(
+        lanes, tier=tier, num_tokens=proxy.tokens, device=device, threads=run.threads, checkpoint=scratch, say=say
+    )
+    run.progress.end()
+    bos = Tokenizer.load(plan.experiment["tokenizer"].folder / "tokenizer.model").bos
+    columns: dict[str, list[Any]] = {"domain": [], "id": [], "num_bytes": []}
+    bits = []
+    for domain in gate.on:
+        held_out = load_encoded(plan.experiment[f"tokens.{domain}"].folder)
+        if not held_out.ids:
+            raise DataError(
+                f"gate.on: held-out set `{domain}` has no documents left; nothing can be measured on it. Take it out."
+            )
+        run.progress.begin(f"score {domain}", total=0, unit="documents")
+        tokens = Tokens(flat=held_out.tokens, offsets=held_out.offsets)
+        bits.append(document_bits(trained.params, tokens, tier=tier, bos=bos, device=device, threads=run.threads))
+        columns["domain"] += [domain] * len(held_out.ids)
+        columns["id"] += held_out.ids
+        columns["num_bytes"] += held_out.num_bytes.tolist()
+        run.progress.advance(len(held_out.ids))
+        run.progress.end()
+    scores = np.concatenate(bits, axis=1)
+    columns["cluster"] = _clusters(plan, columns).tolist()
+    table = pa.table({**columns, **{name: pa.array(scores[index]) for index, name in enumerate(trained.names)}})
+    write_table(node.folder / "bits.parquet", table)
+    described = [
+        {"lane": lane_name(*key), "mixture": key[0], "seed": key[1], "learning_rate": key[2], "healthy": lane_name(*key) not in trained.quarantined}
+        for key in about
+    ]  # fmt: skip
+    curves = [{**lane, "points": curve["points"]} for lane, curve in zip(described, trained.curves, strict=True)]
+    write_text(node.folder / "curves.json", json.dumps(curves) + "\n")
+    scratch.unlink(missing_ok=True)
+    details = {
+        "tier": tier.name, "parameters": tier.num_parameters, "lanes": described, "unhealthy": sorted(trained.quarantined),
+        "tokens_per_lane": trained.tokens_per_lane, "device": trained.device, "precision": trained.precision,
+        "tokens_per_second": round(trained.tokens_per_lane * len(lanes) / max(trained.wall_seconds, 1e-9)),
+    }  # fmt: skip
+    return ["bits.parquet", "curves.json"], details
+
+
+def _device(wanted: str) -> str:
+    import torch
+
+    if wanted != "auto":
+        return wanted
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _clusters(plan: Plan, columns: dict[str, list[Any]]) -> np.ndarray:
+    """Return the near-duplicate group of every held-out document, over all domains together."""
+    from filters.minhash import cluster_documents
+
+    wanted = set(zip(columns["domain"], columns["id"], strict=True))
+    texts: dict[tuple[str, str], str] = {}
+    for domain in dict.fromkeys(columns["domain"]):
+        for path in document_paths(plan.documents_node(domain).folder):
+            table = read_table(path, columns=["id", "text"])
+            for name, text in zip(table.column("id").to_pylist(), table.column("text").to_pylist(), strict=True):
+                if (domain, name) in wanted:
+                    texts[domain, name] = text
+    ordered = [texts[key] for key in zip(columns["domain"], columns["id"], strict=True)]
+    return cluster_documents(Batch.from_texts(ordered))
+
+
+def comparisons_of(folder: Path, *, candidate: str, baseline: str, proxy: ProxySection, confidence: float) -> list[Any]:
+    """Return one paired comparison per learning rate, the deciding one first."""
+    from eval.paired import compare
+
+    table = read_table(folder / "bits.parquet")
+    found = []
+    for rate in proxy.learning_rates:
+        arms = [
+            np.stack([table.column(lane_name(arm, k, rate)).to_numpy() for k in range(proxy.seeds)])
+            for arm in (candidate, baseline)
+        ]
+        found.append(
+            compare(
+                bits_candidate=arms[0],
+                bits_baseline=arms[1],
+                num_bytes=table.column("num_bytes").to_numpy(),
+                domain=table.column("domain").to_pylist(),
+                cluster=table.column("cluster").to_numpy(),
+                learning_rate=rate,
+                seeds=list(range(proxy.seeds)),
+                confidence=confidence,
+            )  # fmt: skip
+        )
+    return found

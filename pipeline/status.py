@@ -1,0 +1,71 @@
+"""`status` and `registry`: what a workspace holds, read from its cards alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.card import CARD, read_card
+from pipeline.workspace import Workspace
+
+KINDS = (
+    "source",
+    "measured",
+    "gathered",
+    "made",
+    "dataset",
+    "tokenizer",
+    "tokens",
+    "mixture",
+    "comparison",
+    "certificate",
+)
+
+
+def status_of(workspace: Workspace) -> dict[str, Any]:
+    """Return finished results by kind, unfinished folders, verdicts and dollars."""
+    results, unfinished = [], []
+    for kind in KINDS:
+        for folder in sorted((workspace.root / kind).glob("*-*")):
+            if not (folder / CARD).exists():
+                unfinished.append(f"{kind}/{folder.name}")
+                continue
+            card = read_card(folder)
+            results.append(
+                {
+                    "kind": kind, "name": card.name, "folder": folder.name, "rows_in": card.rows_in, "rows_out": card.rows_out,
+                    "dropped": sum(card.dropped.values()), "quarantined": sum(card.quarantined.values()),
+                    "size_bytes": sum(file.size_bytes for file in card.files), "seconds": card.seconds, "cost_usd": card.cost_usd,
+                }
+            )  # fmt: skip
+    verdicts = [_verdict(path) for path in sorted((workspace.root / "certificate").glob("*/certificate.json"))]
+    return {
+        "workspace": str(workspace.root), "results": results, "unfinished": unfinished, "verdicts": verdicts,
+        "cost_usd": sum(result["cost_usd"] for result in results), "registry": registry_of(workspace, None)["names"],
+    }  # fmt: skip
+
+
+def _verdict(path: Path) -> dict[str, Any]:
+    verdict = json.loads(path.read_text(encoding="utf-8"))["verdict"]
+    return {"certificate": path.parent.name, "outcome": verdict["outcome"], "sentence": verdict["sentence"]}
+
+
+def registry_of(workspace: Workspace, name: str | None) -> dict[str, Any]:
+    """Return the registered names with their versions, the current one marked."""
+    from pipeline.registry import current, versions
+
+    names = [name] if name else sorted(path.name for path in workspace.registry.glob("*") if path.is_dir())
+    listed = []
+    for each in names:
+        now = current(workspace, each)
+        rows = [record_row(record) for record in versions(workspace, each)]
+        listed.append({"name": each, "current": now.version if now else None, "versions": rows})
+    return {"names": listed}
+
+
+def record_row(record: Any) -> dict[str, Any]:
+    """Return what a list shows of one promoted version."""
+    from dataclasses import asdict
+
+    return asdict(record)

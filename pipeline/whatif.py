@@ -1,0 +1,135 @@
+"""`what-if`: other thresholds over stored signals -> documents and tokens gained and lost, with examples. Measures nothing.
+
+Each changed dataset is decided again from its signals. A gathering step that follows a changed decision (dedup, a
+trained classifier) would see other documents in a real run; its stored signals stand in for it, documents that it
+never saw count as passing it, and the answer says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.chain import Chain, ChainReader
+from pipeline.core.errors import DataError, RecipeError
+from pipeline.core.step import GatheringStep
+from pipeline.evidence import Evidence, evidence_of
+from pipeline.recipe import DatasetSpec, Recipe, StepSpec, load_recipe
+from pipeline.workspace import Workspace
+
+EXAMPLES = 5
+BYTES_PER_TOKEN = 4.0  # assumption when no tokenizer was trained yet; English with a 4k vocabulary lies near 3.5
+
+
+def what_if(workspace: Workspace, path: Path, *, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return, for every dataset that the settings change directly, what would be gained and lost."""
+    before, after = load_recipe(path), load_recipe(path, settings=settings)
+    changed = [name for name in after.datasets if _decisions(before.datasets[name]) != _decisions(after.datasets[name])]
+    if not changed:
+        raise RecipeError(
+            f"what-if: {', '.join(settings)} changes no decision of {path}. Set a threshold, as `winnow why` names them."
+        )
+    return {
+        "settings": dict(settings),
+        "datasets": [_compare(workspace, after, after.datasets[name]) for name in changed],
+    }
+
+
+def _decisions(spec: DatasetSpec) -> list[Any]:
+    return [
+        (item.label, item.step.params.of_role("decide"), item.step.params.of_role("measure")) for item in spec.steps
+    ]
+
+
+def _compare(workspace: Workspace, recipe: Recipe, spec: DatasetSpec) -> dict[str, Any]:
+    evidence = evidence_of(workspace, spec.name)
+    chain = _decided_anew(evidence, spec)
+    gained, lost = [], []
+    kept = gained_bytes = lost_bytes = 0
+    for part in evidence.chain.base:
+        verdicts = evidence.verdicts(part, ["kept", "num_bytes", "id", "reason"])
+        old = np.asarray(verdicts.column("kept"))
+        new = ChainReader(base=part, links=chain.links).alive()
+        size = np.asarray(verdicts.column("num_bytes"))
+        kept += int(new.sum())
+        for rows, found in ((np.flatnonzero(new & ~old), gained), (np.flatnonzero(old & ~new), lost)):
+            found.extend((part, int(row), int(size[row])) for row in rows)
+        gained_bytes += int(size[new & ~old].sum())
+        lost_bytes += int(size[old & ~new].sum())
+    rate, source = _bytes_per_token(workspace, spec.name)
+    return {
+        "dataset": spec.name, "kept_before": evidence.card.rows_out, "kept_after": kept,
+        "gained": _side(evidence, gained, gained_bytes, rate), "lost": _side(evidence, lost, lost_bytes, rate),
+        "tokens_by": source, "approximate_after": _stale(spec, evidence),
+        "also_affected": [name for name, other in recipe.datasets.items() if spec.name in other.inputs],
+    }  # fmt: skip
+
+
+def _decided_anew(evidence: Evidence, spec: DatasetSpec) -> Chain:
+    chain = Chain(base=evidence.chain.base)
+    stored = {step["label"]: step for step in evidence.card.details["steps"]}
+    if [item.label for item in spec.steps] != list(stored):
+        raise DataError(
+            f"what-if: {spec.name} was last built with other steps ({', '.join(stored)}). Run the recipe first."
+        )
+    for item, link in zip(spec.steps, evidence.chain.links, strict=True):
+        _refuse_new_measurement(item, stored[item.label], spec.name)
+        rules = item.step.rules(quantile=chain.quantile_of(link.folder))
+        chain = chain.with_link(replace(link, rules=rules))
+    return chain
+
+
+def _refuse_new_measurement(item: StepSpec, stored: Mapping[str, Any], dataset: str) -> None:
+    was = type(item.step.params).model_validate_json(_as_json(stored["params"])).of_role("measure")
+    now = item.step.params.of_role("measure")
+    for key in sorted({*was, *now}):
+        if was.get(key) != now.get(key):
+            raise RecipeError(
+                f"what-if: datasets.{dataset}.{item.label}.{key} changes what is measured ({was.get(key, 'default')} -> "
+                f"{now.get(key, 'default')}), which stored signals cannot answer. Edit the recipe and run it."
+            )
+
+
+def _as_json(params: Mapping[str, Any]) -> str:
+    import json
+
+    return json.dumps(params)
+
+
+def _stale(spec: DatasetSpec, evidence: Evidence) -> list[str]:
+    """Name the gathering steps that come after the first changed decision."""
+    stored = {step["label"]: step["params"] for step in evidence.card.details["steps"]}
+    changed = False
+    stale = []
+    for item in spec.steps:
+        if changed and isinstance(item.step, GatheringStep):
+            stale.append(item.label)
+        was = type(item.step.params).model_validate_json(_as_json(stored[item.label])).of_role("decide")
+        changed = changed or was != item.step.params.of_role("decide")
+    return stale
+
+
+def _side(evidence: Evidence, found: list[Any], size: int, rate: float) -> dict[str, Any]:
+    step = max(len(found) // EXAMPLES, 1)
+    examples = []
+    for part, row, _ in found[::step][:EXAMPLES]:
+        reader = ChainReader(base=part, links=evidence.chain.links)
+        document = reader.load_all(("id", "text")).slice(row, 1).to_pylist()[0]
+        reason = evidence.verdicts(part, ["reason"]).slice(row, 1).to_pylist()[0]["reason"]
+        examples.append({**document, "was": reason or "kept"})
+    return {"documents": len(found), "tokens": round(size / rate), "bytes": size, "examples": examples}
+
+
+def _bytes_per_token(workspace: Workspace, dataset: str) -> tuple[float, str]:
+    from pipeline.core.card import read_card
+
+    folders = workspace.complete("tokens", dataset)
+    if folders:
+        details = read_card(folders[-1]).details
+        if details.get("num_tokens"):
+            return details["num_bytes"] / details["num_tokens"], "this dataset's own tokenizer"
+    return BYTES_PER_TOKEN, f"{BYTES_PER_TOKEN:g} bytes a token, assumed"
