@@ -1,0 +1,28 @@
+"""Arrays in a gathering step's scratch folder: durable when their name exists, mapped when read again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.core.shards import write_atomically
+
+
+def scratch_file(scratch: Path, kind: str, index: int) -> Path:
+    """Return the path of the array `kind` of part or band `index`."""
+    return scratch / f"{kind}-{index:05d}.npy"
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """Write an array durably and atomically."""
+    write_atomically(path, lambda file: np.save(file, array))
+
+
+def open_array(path: Path) -> np.ndarray:
+    """Map a saved array read-only; an empty one is read, since nothing cannot be mapped."""
+    with path.open("rb") as file:
+        np.lib.format.read_magic(file)
+        shape, _, _ = np.lib.format.read_array_header_1_0(file)
+    array: np.ndarray = np.load(path, mmap_mode=None if 0 in shape else "r")
+    return array

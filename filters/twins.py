@@ -1,0 +1,86 @@
+"""What exact and fuzzy dedup share around a Gathering: global rows, the keep policy, and naming the kept twin.
+
+A global row counts the live documents through the parts in the order of their index. The kept twin is named by its
+document id, never by position, so a verdict still makes sense after the parts are gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.core.errors import RecipeError
+from pipeline.core.step import Part
+
+KEEP_PATTERN = r"^(first|longest|-?[^\s.]\S*\.[^\s.]+)$"
+KEEP_MEANING = (
+    "Which of several twins stays: `first` in part order, `longest` in bytes, the highest value of an earlier "
+    "`step.signal`, or the lowest of `-step.signal`. Ties go to the first."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The global rows of a gathering's parts: part i holds rows starts[i] to starts[i + 1] - 1."""
+
+    parts: Sequence[Part]  # by index
+    starts: np.ndarray  # int64[num_parts + 1]
+
+    @staticmethod
+    def of(parts: Sequence[Part]) -> Rows:
+        ordered = sorted(parts, key=lambda part: part.index)
+        return Rows(parts=ordered, starts=np.cumsum([0, *(part.num_rows for part in ordered)], dtype=np.int64))
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def within(self, position: int) -> slice:
+        """Return the global rows of the part at `position` among the ordered parts."""
+        return slice(int(self.starts[position]), int(self.starts[position + 1]))
+
+
+def keep_scores(rows: Rows, *, keep: str, num_bytes: np.ndarray) -> np.ndarray:
+    """Return float64[num_rows]: the kept twin is the one of the highest score. Nulls become NaN, the lowest."""
+    if keep == "first":
+        return np.zeros(len(rows))
+    if keep == "longest":
+        return num_bytes.astype(np.float64)
+    name = keep.removeprefix("-")
+    columns = [np.zeros(0)]
+    for part in rows.parts:
+        column = part.load_signals([name]).column(name)
+        if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+            raise RecipeError(
+                f"keep: {name} holds {column.type}; it must be numbers. Name another signal, or `longest`."
+            )
+        columns.append(pc.cast(column, pa.float64()).to_numpy())
+    scores = np.concatenate(columns)
+    return -scores if keep.startswith("-") else scores
+
+
+@dataclass(frozen=True, slots=True)
+class KeptIds:
+    """The ids of the kept rows that have duplicates."""
+
+    rows: np.ndarray  # int64[num_kept], ascending
+    ids: pa.Array  # string[num_kept]
+
+    @staticmethod
+    def of(rows: Rows, *, kept: np.ndarray) -> KeptIds:
+        """Read the ids of all rows that some other row names as its kept twin."""
+        wanted = np.unique(kept[kept != np.arange(len(kept))])
+        found = [pa.array([], pa.string())]
+        for position, part in enumerate(rows.parts):
+            first, end = np.searchsorted(wanted, rows.starts[position : position + 2])
+            if end > first:
+                local = pa.array(wanted[first:end] - rows.starts[position])
+                found.append(part.load(("id",)).column("id").take(local).combine_chunks().cast(pa.string()))
+        return KeptIds(rows=wanted, ids=pa.concat_arrays(found))
+
+    def twin_of(self, kept: np.ndarray, *, is_duplicate: np.ndarray) -> pa.Array:
+        """Return string[num_rows]: the kept twin's id for duplicates, else null."""
+        return self.ids.take(pa.array(np.searchsorted(self.rows, kept), mask=~is_duplicate))
