@@ -19,7 +19,9 @@ from pipeline.sources import SLICE_BYTES
 
 BLOCK_BYTES = 2**20
 KEPT_OF_LONG_LINE = 1000
-# gzip cannot exceed 1,032 : 1; text that Zstandard shrinks 5,000-fold is not text.
+# A file may decode to 4 GiB whatever its size, and beyond that to 5,000 times its size: gzip cannot exceed 1,032 : 1,
+# and what Zstandard shrinks more than 5,000-fold is not text.
+FREE_BYTES = 2**32
 MAX_EXPANSION = 5000
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _BOM = b"\xef\xbb\xbf"
@@ -91,7 +93,9 @@ def iterate_blocks(path: Path, *, start: int, end: int) -> Iterator[bytes]:
     codec = codec_of(path)
     with _reading(path), pa.OSFile(str(path)) as file:
         file.seek(start)
-        budget = end - start if end >= 0 else MAX_EXPANSION * file.size() + 2**26
+        budget = end - start if end >= 0 else MAX_EXPANSION * file.size() + FREE_BYTES
+        if codec is not None and file.size() == 0:
+            raise OSError("an empty file is no compressed stream")
         stream = file if codec is None else pa.CompressedInputStream(file, codec)
         while block := stream.read(min(BLOCK_BYTES, budget)):
             budget -= len(block)
