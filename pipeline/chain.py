@@ -1,4 +1,4 @@
-"""A dataset on its way: base parts plus the signals of each step, read as if the documents had been rewritten each time.
+"""A dataset on its way: base parts plus each step's signals, read as if documents had been rewritten every time.
 
 No step copies documents. A step's file holds one row per base document (its signals, its edits, its errors); who is
 still alive after some steps is computed from the stored signals whenever somebody asks. Text is written once, when the
@@ -131,7 +131,8 @@ class ChainReader:
             if link is None:
                 have = ", ".join(link.label for link in self.links)
                 raise DataError(
-                    f"signal `{name}`: no earlier step `{label}` in this dataset (earlier steps: {have or 'none'}). Add it before."
+                    f"signal `{name}`: no earlier step `{label}` in this dataset "
+                    f"(earlier: {have or 'none'}). Add it before."
                 )
             columns[name] = read_table(link.file(self.base.index), columns=[signal]).column(signal)
         return pa.table(columns)

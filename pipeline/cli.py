@@ -100,7 +100,7 @@ def run(
 
 @app.command()
 def plan(recipe: RecipePath, workspace: WorkspacePath = WORKSPACE, as_json: AsJson = False) -> None:
-    """Show what `run` would do and why: each step reuse or build, its rows and its cost. Writes nothing, spends nothing."""
+    """Show what `run` would do and why: reuse or build, rows, cost. Writes nothing, spends nothing."""
     from pipeline.plan import make_plan
     from pipeline.recipe import load_recipe
     from pipeline.tables import plan_rows, plan_text

@@ -57,18 +57,29 @@ def plan_experiment(plan: Plan, *, add: Add) -> None:
     for name, mixture in recipe.mixtures.items():
         parts = {dataset: nodes[f"tokens.{dataset}"].identity for dataset in mixture.weights}
         payload = {
-            "kind": "mixture", **common, "tier": proxy.tier, "tokens": proxy.tokens, "seeds": proxy.seeds,
-            "max_epochs": mixture.max_epochs, "weights": {dataset: [parts[dataset], share] for dataset, share in weights[name].items()},
-        }  # fmt: skip
+            "kind": "mixture",
+            **common,
+            "tier": proxy.tier,
+            "tokens": proxy.tokens,
+            "seeds": proxy.seeds,
+            "max_epochs": mixture.max_epochs,
+            "weights": {dataset: [parts[dataset], share] for dataset, share in weights[name].items()},
+        }
         nodes[f"mixture.{name}"] = add(plan, "mixture", name, payload, parts)
     if gate is None:
         return
     mixtures = {name: nodes[f"mixture.{name}"].identity for name in recipe.mixtures}
     held_out = {name: nodes[f"tokens.{name}"].identity for name in gate.on}
     payload = {
-        "kind": "comparison", **common, "tier": proxy.tier, "tokens": proxy.tokens, "seeds": proxy.seeds,
-        "learning_rates": list(proxy.learning_rates), "mixtures": mixtures, "held_out": held_out,
-    }  # fmt: skip
+        "kind": "comparison",
+        **common,
+        "tier": proxy.tier,
+        "tokens": proxy.tokens,
+        "seeds": proxy.seeds,
+        "learning_rates": list(proxy.learning_rates),
+        "mixtures": mixtures,
+        "held_out": held_out,
+    }
     nodes["comparison"] = add(plan, "comparison", recipe.name, payload, mixtures | held_out)
     rule = {
         "min_gain": gate.min_gain,
@@ -77,9 +88,13 @@ def plan_experiment(plan: Plan, *, add: Add) -> None:
         "metric": gate.metric,
     }
     payload = {
-        "kind": "certificate", **common, "comparison": nodes["comparison"].identity, "rule": rule,
-        "candidate": gate.candidate, "baseline": gate.baseline,
-    }  # fmt: skip
+        "kind": "certificate",
+        **common,
+        "comparison": nodes["comparison"].identity,
+        "rule": rule,
+        "candidate": gate.candidate,
+        "baseline": gate.baseline,
+    }
     nodes["certificate"] = add(plan, "certificate", recipe.name, payload, {"comparison": nodes["comparison"].identity})
 
 
@@ -100,9 +115,13 @@ def build_experiment(run: Run) -> None:
         files, details = _BUILDERS[kind](run, name or node.name, node)
         rows = sum(details.pop("rows", [0]))
         close(
-            node, dict.fromkeys(files, -1), rows_in=rows, rows_out=rows, details=details,
+            node,
+            dict.fromkeys(files, -1),
+            rows_in=rows,
+            rows_out=rows,
+            details=details,
             seconds=time.monotonic() - started,
-        )  # fmt: skip
+        )
 
 
 Built = tuple[list[str], dict[str, Any]]
@@ -140,15 +159,23 @@ def _build_tokens(run: Run, name: str, node: Node) -> Built:
     plan = run.plan
     run.progress.begin(f"tokenize {name}", total=0, unit="documents")
     encoded = encode_dataset(
-        plan.documents_node(name).folder, tokenizer=plan.experiment["tokenizer"].folder / "tokenizer.model",
-        limit_bytes=int(node.payload["limit_bytes"]), seed=plan.recipe.seed, executor=run.executor, done=run.progress.advance,
-    )  # fmt: skip
+        plan.documents_node(name).folder,
+        tokenizer=plan.experiment["tokenizer"].folder / "tokenizer.model",
+        limit_bytes=int(node.payload["limit_bytes"]),
+        seed=plan.recipe.seed,
+        executor=run.executor,
+        done=run.progress.advance,
+    )
     run.progress.end()
     files = save_encoded(node.folder, encoded)
     details = {
-        "num_tokens": len(encoded.tokens), "num_bytes": int(encoded.num_bytes.sum()), "documents": len(encoded.ids),
-        "of_documents": encoded.of_documents, "of_bytes": encoded.of_bytes, "rows": [len(encoded.ids)],
-    }  # fmt: skip
+        "num_tokens": len(encoded.tokens),
+        "num_bytes": int(encoded.num_bytes.sum()),
+        "documents": len(encoded.ids),
+        "of_documents": encoded.of_documents,
+        "of_bytes": encoded.of_bytes,
+        "rows": [len(encoded.ids)],
+    }
     return files, details
 
 
@@ -177,11 +204,15 @@ def _build_mixture(run: Run, name: str, node: Node) -> Built:
     run.progress.end()
     shares = [
         {
-            "dataset": dataset, "nominal": found["weight"], "realised": found["realised_share"], "tokens": found["num_tokens"],
-            "epochs": found["epochs"] * encoded[dataset].sampled_fraction, "capped": found["capped"],
+            "dataset": dataset,
+            "nominal": found["weight"],
+            "realised": found["realised_share"],
+            "tokens": found["num_tokens"],
+            "epochs": found["epochs"] * encoded[dataset].sampled_fraction,
+            "capped": found["capped"],
         }
         for dataset, found in stream.details().items()
-    ]  # fmt: skip
+    ]
     return files, {"num_tokens": total, "seeds": proxy.seeds, "shares": shares}
 
 
@@ -213,10 +244,17 @@ def _build_certificate(run: Run, name: str, node: Node) -> Built:
         for arm in (gate.candidate, gate.baseline)
     }
     found = certificate(
-        verdict, rule=rule, comparisons=comparisons, candidate=arms[gate.candidate], baseline=arms[gate.baseline],
-        tokenizer=plan.experiment["tokenizer"].identity, code_version=__version__, proxy=proxy.model_dump(mode="json"),
-        held_out={domain: plan.documents_node(domain).identity for domain in gate.on}, lanes=details["lanes"],
-    )  # fmt: skip
+        verdict,
+        rule=rule,
+        comparisons=comparisons,
+        candidate=arms[gate.candidate],
+        baseline=arms[gate.baseline],
+        tokenizer=plan.experiment["tokenizer"].identity,
+        code_version=__version__,
+        proxy=proxy.model_dump(mode="json"),
+        held_out={domain: plan.documents_node(domain).identity for domain in gate.on},
+        lanes=details["lanes"],
+    )
     write_text(node.folder / "certificate.json", json.dumps(found, indent=1, sort_keys=True) + "\n")
     return ["certificate.json"], {"outcome": verdict.outcome, "sentence": verdict.sentence}
 
@@ -227,6 +265,9 @@ def _save_array(path: Path, array: np.ndarray) -> str:
 
 
 _BUILDERS: dict[str, Callable[[Run, str, Node], Built]] = {
-    "tokenizer": _build_tokenizer, "tokens": _build_tokens, "mixture": _build_mixture,
-    "comparison": _build_comparison, "certificate": _build_certificate,
-}  # fmt: skip
+    "tokenizer": _build_tokenizer,
+    "tokens": _build_tokens,
+    "mixture": _build_mixture,
+    "comparison": _build_comparison,
+    "certificate": _build_certificate,
+}

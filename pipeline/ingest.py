@@ -44,7 +44,9 @@ def build_source(reader: Any, node: Node, *, executor: Executor, progress: Progr
     counts = Counter(str(row[2]) for row in rejected)
     extra = {QUARANTINE: len(rejected)} if rejected else {}
     rows_in = sum(result.rows_in for result in results)
-    close(node, files | extra, rows_in=rows_in, rows_out=rows_out, quarantined=counts, seconds=time.monotonic() - started)  # fmt: skip
+    close(
+        node, files | extra, rows_in=rows_in, rows_out=rows_out, quarantined=counts, seconds=time.monotonic() - started
+    )
     for name in originals:
         (node.folder / name).unlink(missing_ok=True)
 

@@ -37,11 +37,14 @@ def _story(evidence: Evidence, doc_id: str) -> dict[str, Any] | None:
             ChainReader(base=part, links=evidence.chain.links).load_all(("text", "source", "metadata")).slice(row, 1)
         )
         return {
-            "dataset": evidence.name, "folder": evidence.folder.name, "kept": verdict["kept"],
-            "reason": verdict["reason"] or verdict["quarantined"], "failed": verdict["failed"],
+            "dataset": evidence.name,
+            "folder": evidence.folder.name,
+            "kept": verdict["kept"],
+            "reason": verdict["reason"] or verdict["quarantined"],
+            "failed": verdict["failed"],
             "steps": [_step_story(evidence, link, part, row) for link in evidence.chain.links],
             "document": document.to_pylist()[0],
-        }  # fmt: skip
+        }
     return None
 
 
@@ -55,11 +58,16 @@ def _step_story(evidence: Evidence, link: Link, part: BasePart, row: int) -> dic
         known = not np.isnan(value[0])
         rules.append(
             {
-                "rule": rule.name, "signal": rule.signal, "value": signals[rule.signal], "op": rule.op, "threshold": rule.threshold,
-                "verdict": "keep" if passes(rule, value)[0] else "drop", "margin": margin(rule, float(value[0])) if known else None,
+                "rule": rule.name,
+                "signal": rule.signal,
+                "value": signals[rule.signal],
+                "op": rule.op,
+                "threshold": rule.threshold,
+                "verdict": "keep" if passes(rule, value)[0] else "drop",
+                "margin": margin(rule, float(value[0])) if known else None,
                 "parameter": rule.parameter,
             }
-        )  # fmt: skip
+        )
     return {"step": link.label, "signals": signals, "error": error, "rules": rules}
 
 

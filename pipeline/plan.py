@@ -88,9 +88,14 @@ def make_plan(recipe: Recipe, workspace: Workspace) -> Plan:
         if name in used:
             reader = source.reader
             payload = {
-                "kind": "source", "engine": ENGINE_VERSION, "reader": reader.name, "version": reader.version, "source": name,
-                "params": _changed(reader.params), "inputs": reader.inputs(),
-            }  # fmt: skip
+                "kind": "source",
+                "engine": ENGINE_VERSION,
+                "reader": reader.name,
+                "version": reader.version,
+                "source": name,
+                "params": _changed(reader.params),
+                "inputs": reader.inputs(),
+            }
             plan.sources[name] = _add(plan, "source", name, payload, {})
     for spec in recipe.datasets.values():
         plan.datasets[spec.name] = _plan_dataset(plan, spec)
@@ -115,9 +120,14 @@ def _plan_dataset(plan: Plan, spec: DatasetSpec) -> PlannedDataset:
         inputs, content = _resolve_inputs(plan, spec.name, item)
         gathers = isinstance(step, GatheringStep)
         payload: dict[str, Any] = {
-            "kind": "gathered" if gathers else "measured", "engine": ENGINE_VERSION, "step": step.name, "version": step.version,
-            "params": step.params.of_role("measure"), "inputs": content, "text": text,
-        }  # fmt: skip
+            "kind": "gathered" if gathers else "measured",
+            "engine": ENGINE_VERSION,
+            "step": step.name,
+            "version": step.version,
+            "params": step.params.of_role("measure"),
+            "inputs": content,
+            "text": text,
+        }
         if gathers:
             payload |= {"decided_before": list(decided), "seed": plan.recipe.seed}
         parents = {
@@ -153,9 +163,15 @@ def _plan_made(plan: Plan, spec: DatasetSpec, base: tuple[Node, ...]) -> Planned
     assert isinstance(step, MakingStep)
     inputs, content = _resolve_inputs(plan, spec.name, spec.make)
     payload = {
-        "kind": "made", "engine": ENGINE_VERSION, "step": step.name, "version": step.version, "params": step.params.of_role("measure"),
-        "inputs": content, "from": [node.identity for node in base], "seed": plan.recipe.seed,
-    }  # fmt: skip
+        "kind": "made",
+        "engine": ENGINE_VERSION,
+        "step": step.name,
+        "version": step.version,
+        "params": step.params.of_role("measure"),
+        "inputs": content,
+        "from": [node.identity for node in base],
+        "seed": plan.recipe.seed,
+    }
     parents = {node.name: node.identity for node in base}
     return PlannedStep(
         spec=spec.make, node=_add(plan, "made", spec.name, payload, parents, cost=step.estimate_usd()), inputs=inputs
@@ -190,7 +206,8 @@ def _input_identity(plan: Plan, name: str, place: str) -> str:
     path = Path(name)
     if not path.is_file():
         raise RecipeError(
-            f"{plan.recipe.path}: {place}: `{name}` is no dataset and no file. Did you mean {nearest_names(name, plan.recipe.datasets)}?"
+            f"{plan.recipe.path}: {place}: `{name}` is no dataset and no file. "
+            f"Did you mean {nearest_names(name, plan.recipe.datasets)}?"
         )
     return hash_file(path)
 
@@ -220,7 +237,17 @@ def _add(
     folder = plan.workspace.folder(kind, name, identity)
     complete = is_complete(folder, identity)
     reason = "unchanged" if complete else _why_build(plan.workspace, kind, name, payload)
-    node = Node(kind=kind, name=name, identity=identity, payload=payload, parents=parents, folder=folder, complete=complete, reason=reason, cost_usd=0.0 if complete else cost)  # fmt: skip
+    node = Node(
+        kind=kind,
+        name=name,
+        identity=identity,
+        payload=payload,
+        parents=parents,
+        folder=folder,
+        complete=complete,
+        reason=reason,
+        cost_usd=0.0 if complete else cost,
+    )
     plan.nodes.append(node)
     return node
 

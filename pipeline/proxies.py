@@ -91,17 +91,28 @@ def train_and_score(run: Run, node: Node) -> tuple[list[str], dict[str, Any]]:
     table = pa.table({**columns, **{name: pa.array(scores[index]) for index, name in enumerate(trained.names)}})
     write_table(node.folder / "bits.parquet", table)
     described = [
-        {"lane": lane_name(*key), "mixture": key[0], "seed": key[1], "learning_rate": key[2], "healthy": lane_name(*key) not in trained.quarantined}
+        {
+            "lane": lane_name(*key),
+            "mixture": key[0],
+            "seed": key[1],
+            "learning_rate": key[2],
+            "healthy": lane_name(*key) not in trained.quarantined,
+        }
         for key in about
-    ]  # fmt: skip
+    ]
     curves = [{**lane, "points": curve["points"]} for lane, curve in zip(described, trained.curves, strict=True)]
     write_text(node.folder / "curves.json", json.dumps(curves) + "\n")
     scratch.unlink(missing_ok=True)
     details = {
-        "tier": tier.name, "parameters": tier.num_parameters, "lanes": described, "unhealthy": sorted(trained.quarantined),
-        "tokens_per_lane": trained.tokens_per_lane, "device": trained.device, "precision": trained.precision,
+        "tier": tier.name,
+        "parameters": tier.num_parameters,
+        "lanes": described,
+        "unhealthy": sorted(trained.quarantined),
+        "tokens_per_lane": trained.tokens_per_lane,
+        "device": trained.device,
+        "precision": trained.precision,
         "tokens_per_second": round(trained.tokens_per_lane * len(lanes) / max(trained.wall_seconds, 1e-9)),
-    }  # fmt: skip
+    }
     return ["bits.parquet", "curves.json"], details
 
 
@@ -150,6 +161,6 @@ def comparisons_of(folder: Path, *, candidate: str, baseline: str, proxy: ProxyS
                 learning_rate=rate,
                 seeds=list(range(proxy.seeds)),
                 confidence=confidence,
-            )  # fmt: skip
+            )
         )
     return found

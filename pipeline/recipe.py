@@ -18,6 +18,7 @@ from pipeline.catalog import reader_class, step_class
 from pipeline.core.errors import RecipeError, nearest_names
 from pipeline.core.step import MakingStep, Params, Step
 from pipeline.sections import GateSection, MixtureSection, PromoteSection, ProxySection, explain_invalid
+from pipeline.settings import apply_setting
 from pipeline.strict_yaml import Document, Place
 
 KEYS = ("name", "seed", "sources", "datasets", "mixtures", "proxy", "gate", "promote")
@@ -65,58 +66,13 @@ class Recipe:
 
 
 def load_recipe(path: Path, *, settings: Mapping[str, Any] | None = None) -> Recipe:
-    """Read and check a recipe. `settings` maps dotted places (`datasets.clean.gopher_quality.min_words`) to new values."""
+    """Read and check a recipe; `settings` maps places (`datasets.clean.gopher_quality.min_words`) to new values."""
     document = strict_yaml.load(path)
     if not isinstance(document.data, dict):
         raise RecipeError(f"{path}:1: a recipe is a mapping with the keys {', '.join(KEYS)}.")
     for place, value in (settings or {}).items():
         apply_setting(document, place, value)
     return _Builder(document).build()
-
-
-def apply_setting(document: Document, place: str, value: Any) -> None:
-    """Replace one value of a parsed recipe; the place goes through step names: `datasets.NAME.STEP.KEY`."""
-    node: Any = document.data
-    keys = place.split(".")
-    for depth, key in enumerate(keys[:-1]):
-        if isinstance(node, dict) and isinstance(node.get(key, {}), (dict, list)):
-            node = node.setdefault(key, {}) if key in node or depth else _missing(document, place, key, node)
-        elif isinstance(node, dict):
-            node[key] = {} if node[key] is None else _missing(document, place, key, node)
-            node = node[key]
-        if isinstance(node, dict) and "steps" in node and depth == 1:
-            node = {_entry_name(entry): _Entry(node["steps"], index) for index, entry in enumerate(node["steps"] or [])}
-        if isinstance(node, _Entry):
-            node = node.parameters()
-    if not isinstance(node, dict):
-        raise RecipeError(f"--set {place}: there is no such place in {document.path}.")
-    node[keys[-1]] = value
-
-
-def _missing(document: Document, place: str, key: str, node: Mapping[str, Any]) -> Any:
-    raise RecipeError(f"--set {place}: `{key}` is not in {document.path}. Did you mean {nearest_names(key, node)}?")
-
-
-def _entry_name(entry: Any) -> str:
-    return str(next(iter(entry))) if isinstance(entry, dict) and entry else str(entry)
-
-
-class _Entry(dict):  # type: ignore[type-arg]
-    """One entry of a `steps:` list as a place that can be written to."""
-
-    def __init__(self, steps: list[Any], index: int) -> None:
-        super().__init__()
-        self.steps, self.index = steps, index
-
-    def parameters(self) -> dict[str, Any]:
-        entry = self.steps[self.index]
-        if not isinstance(entry, dict):
-            entry = self.steps[self.index] = {str(entry): {}}
-        name = next(iter(entry))
-        if entry[name] is None:
-            entry[name] = {}
-        found: dict[str, Any] = entry[name]
-        return found
 
 
 class _Builder:
@@ -147,10 +103,16 @@ class _Builder:
             self.wrong((), "a recipe needs at least one entry under `datasets:`.")
         self.document.raise_mistakes()
         return Recipe(
-            path=self.document.path, name=name, seed=seed, sources={k: v for k, v in sources.items() if v is not None},
-            datasets=ordered, mixtures={k: v for k, v in mixtures.items() if v is not None},
-            proxy=proxy, gate=gate, promote=promote,
-        )  # fmt: skip
+            path=self.document.path,
+            name=name,
+            seed=seed,
+            sources={k: v for k, v in sources.items() if v is not None},
+            datasets=ordered,
+            mixtures={k: v for k, v in mixtures.items() if v is not None},
+            proxy=proxy,
+            gate=gate,
+            promote=promote,
+        )
 
     def wrong(self, place: Place, message: str) -> None:
         self.document.mistake(place, message)
@@ -253,7 +215,7 @@ class _Builder:
 
     def step(self, entry: Any, place: Place) -> StepSpec | None:
         if isinstance(entry, str):
-            name, body = entry, {}
+            name, body = entry, dict[str, Any]()
         elif isinstance(entry, dict) and len(entry) == 1:
             name, body = next(iter(entry.items()))
         else:
@@ -285,7 +247,8 @@ class _Builder:
                 if wanted not in known:
                     self.wrong(
                         ("datasets", name, "from"),
-                        f"datasets.{name}.from: `{wanted}` is no source and no dataset. Did you mean {nearest_names(wanted, known - {name})}?",
+                        f"datasets.{name}.from: `{wanted}` is no source and no dataset. "
+                        f"Did you mean {nearest_names(wanted, known - {name})}?",
                     )
             needs[name] = {wanted for wanted in (*spec.inputs, *step_inputs(spec)) if wanted in datasets}
         ordered: dict[str, DatasetSpec] = {}
@@ -296,7 +259,8 @@ class _Builder:
                 for name in left:
                     self.wrong(
                         ("datasets", name),
-                        f"datasets.{name} needs itself through {', '.join(sorted(needs[name] - set(ordered)))}; break the cycle.",
+                        f"datasets.{name} needs itself through {', '.join(sorted(needs[name] - set(ordered)))}; "
+                        "break the cycle.",
                     )
                 return ordered
             ordered.update({name: datasets[name] for name in ready})
@@ -326,7 +290,8 @@ class _Builder:
                 if mixture and dataset in mixture.weights:
                     self.wrong(
                         ("gate", "on", index),
-                        f"gate.on: `{dataset}` is also trained on, by mixture `{name}`; a held-out set must be held out.",
+                        f"gate.on: `{dataset}` is also trained on, by mixture `{name}`; "
+                        "a held-out set must be held out.",
                     )
         for domain in gate.guards:
             self.known(domain, set(gate.on), ("gate", "guards", domain), "held-out set of gate.on")

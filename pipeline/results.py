@@ -65,15 +65,34 @@ def finish_signals(
 
 
 def close(
-    node: Node, files: Mapping[str, int], *, rows_in: int, rows_out: int, dropped: Mapping[str, int] | None = None,
-    quarantined: Mapping[str, int] | None = None, details: Mapping[str, Any] | None = None, seconds: float = 0.0, cost_usd: float = 0.0,
-) -> Card:  # fmt: skip
+    node: Node,
+    files: Mapping[str, int],
+    *,
+    rows_in: int,
+    rows_out: int,
+    dropped: Mapping[str, int] | None = None,
+    quarantined: Mapping[str, int] | None = None,
+    details: Mapping[str, Any] | None = None,
+    seconds: float = 0.0,
+    cost_usd: float = 0.0,
+) -> Card:
     """Describe a finished folder and write its card."""
     stored = describe_files(node.folder, files)
     card = Card(
-        kind=node.kind, name=node.name, identity=node.identity, payload=node.payload, parents=node.parents, files=stored,
-        content=content_of(stored), rows_in=rows_in, rows_out=rows_out, dropped=dict(sorted((dropped or {}).items())),
-        quarantined=dict(sorted((quarantined or {}).items())), details=details or {}, seconds=round(seconds, 3), cost_usd=cost_usd,
-    )  # fmt: skip
+        kind=node.kind,
+        name=node.name,
+        identity=node.identity,
+        payload=node.payload,
+        parents=node.parents,
+        files=stored,
+        content=content_of(stored),
+        rows_in=rows_in,
+        rows_out=rows_out,
+        dropped=dict(sorted((dropped or {}).items())),
+        quarantined=dict(sorted((quarantined or {}).items())),
+        details=details or {},
+        seconds=round(seconds, 3),
+        cost_usd=cost_usd,
+    )
     write_card(node.folder, card)
     return card

@@ -133,16 +133,24 @@ class Run:
         parts = chain.parts()
         self.progress.begin(step.spec.label, total=sum(part.num_rows for part in parts), unit="documents")
         work = Gathering(
-            parts=parts, scratch=scratch, output=node.folder, seed=derive(self.plan.recipe.seed, step.spec.label),
+            parts=parts,
+            scratch=scratch,
+            output=node.folder,
+            seed=derive(self.plan.recipe.seed, step.spec.label),
             inputs={key: self.input_files(names) for key, names in step.inputs.items()},
-            map=self.executor.map, write=lambda part, columns: self._store(chain, step, part, columns),
-            say=self.progress.say, ledger=self.plan.workspace.ledger,
-        )  # fmt: skip
+            map=self.executor.map,
+            write=lambda part, columns: self._store(chain, step, part, columns),
+            say=self.progress.say,
+            ledger=self.plan.workspace.ledger,
+        )
         gathering.gather(work)
         self.progress.end()
         missing = [part.index for part in chain.base if not (node.folder / part_name(part.index)).exists()]
         if missing:
-            raise DataError(f"step {step.spec.label} wrote no signals for part {missing[0]}; a gathering step must write every part. Report this as a bug.")  # fmt: skip
+            raise DataError(
+                f"step {step.spec.label} wrote no signals for part {missing[0]}; "
+                "a gathering step must write every part. Report this as a bug."
+            )
         finish_signals(
             node, chain.base, details=work.details, seconds=time.monotonic() - started, cost_usd=work.cost_usd
         )
@@ -183,11 +191,16 @@ class Run:
 
         inputs = [self.plan.documents_node(name) for name in planned.spec.inputs]
         work = Making(
-            parts=Chain(base=base_parts(inputs)).parts(), scratch=scratch, output=node.folder,
+            parts=Chain(base=base_parts(inputs)).parts(),
+            scratch=scratch,
+            output=node.folder,
             seed=derive(self.plan.recipe.seed, planned.spec.name),
             inputs={key: self.input_files(names) for key, names in planned.made.inputs.items()},
-            map=self.executor.map, write=write, say=self.progress.say, ledger=self.plan.workspace.ledger,
-        )  # fmt: skip
+            map=self.executor.map,
+            write=write,
+            say=self.progress.say,
+            ledger=self.plan.workspace.ledger,
+        )
         step.make(work)
         self.progress.end()
         shutil.rmtree(scratch, ignore_errors=True)
@@ -229,20 +242,43 @@ class Run:
         check_alarms(planned, rows_in=rows_in, dropped=dropped, quarantined=quarantined)
         files = {part_name(result.index): result.rows_out for result in published}
         files |= {f"verdicts-{result.index:05d}.parquet": result.rows_in for result in published}
-        rules = [{"step": link.label, "rule": rule.name, "signal": rule.signal, "op": rule.op, "threshold": rule.threshold, "parameter": rule.parameter} for link in chain.links for rule in link.rules]  # fmt: skip
+        rules = [
+            {
+                "step": link.label,
+                "rule": rule.name,
+                "signal": rule.signal,
+                "op": rule.op,
+                "threshold": rule.threshold,
+                "parameter": rule.parameter,
+            }
+            for link in chain.links
+            for rule in link.rules
+        ]
         steps = [
-            {"label": step.spec.label, "step": step.spec.step.name, "folder": f"{step.node.kind}/{step.node.folder.name}", "identity": step.node.identity, "edits": step.spec.step.edits,
-             "params": step.spec.step.params.model_dump(mode="json")}
+            {
+                "label": step.spec.label,
+                "step": step.spec.step.name,
+                "folder": f"{step.node.kind}/{step.node.folder.name}",
+                "identity": step.node.identity,
+                "edits": step.spec.step.edits,
+                "params": step.spec.step.params.model_dump(mode="json"),
+            }
             for step in planned.steps
-        ]  # fmt: skip
+        ]
         base = [
             {"file": f"{part.path.parent.parent.name}/{part.path.parent.name}/{part.path.name}", "rows": part.num_rows}
             for part in chain.base
         ]
         close(
-            node, files, rows_in=rows_in, rows_out=sum(result.rows_out for result in published), dropped=dropped, quarantined=quarantined,
-            details={"rules": rules, "steps": steps, "base": base, "inputs": list(planned.spec.inputs)}, seconds=time.monotonic() - started,
-        )  # fmt: skip
+            node,
+            files,
+            rows_in=rows_in,
+            rows_out=sum(result.rows_out for result in published),
+            dropped=dropped,
+            quarantined=quarantined,
+            details={"rules": rules, "steps": steps, "base": base, "inputs": list(planned.spec.inputs)},
+            seconds=time.monotonic() - started,
+        )
 
 
 def check_alarms(
@@ -259,8 +295,8 @@ def check_alarms(
                 (reason for reason in dropped if reason.partition(".")[0] == label), key=lambda reason: dropped[reason]
             )
             raise DataError(
-                f"{planned.spec.name}: {label} dropped {count} of {reached} documents ({count / reached:.1%}), most by {worst}; "
-                f"it may drop {allowed:.1%}. Look at them with `winnow measure`, mend the data or raise max_drop_fraction."
+                f"{planned.spec.name}: {label} dropped {count} of {reached} documents ({count / reached:.1%}), "
+                f"most by {worst}; it may drop {allowed:.1%}. Mend the data or raise max_drop_fraction."
             )
         reached -= count + quarantined.get(label, 0)
 

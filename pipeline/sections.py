@@ -44,7 +44,9 @@ class MixtureSection(Section):
     """Datasets with weights. Weights are shares of training tokens and are normalised to one."""
 
     weights: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1, description="Share of tokens by dataset.")
-    max_epochs: float = Field(default=4.0, gt=0, description="Times that a dataset may be repeated (Muennighoff 2023: 4 is nearly free).")  # fmt: skip
+    max_epochs: float = Field(
+        default=4.0, gt=0, description="Most repetitions of a dataset (Muennighoff 2023: 4 are nearly free)."
+    )
 
 
 class ProxySection(Section):
@@ -54,8 +56,10 @@ class ProxySection(Section):
     tokens: Count = Field(default=1_000_000, ge=1, description="Training tokens of each proxy.")
     seeds: int = Field(default=3, ge=1, le=64, description="Paired seeds of initialisation and data order.")
     learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        default=(1.0,), min_length=1, description="Multiples of the tier's rate; the first one decides, the rest must not contradict.",
-    )  # fmt: skip
+        default=(1.0,),
+        min_length=1,
+        description="Multiples of the tier's rate; the first decides, the rest must not contradict.",
+    )
     held_out_bytes: Count = Field(default=300_000, ge=1, description="Text scored of each held-out set, bytes.")
 
 

@@ -34,16 +34,27 @@ def status_of(workspace: Workspace) -> dict[str, Any]:
             card = read_card(folder)
             results.append(
                 {
-                    "kind": kind, "name": card.name, "folder": folder.name, "rows_in": card.rows_in, "rows_out": card.rows_out,
-                    "dropped": sum(card.dropped.values()), "quarantined": sum(card.quarantined.values()),
-                    "size_bytes": sum(file.size_bytes for file in card.files), "seconds": card.seconds, "cost_usd": card.cost_usd,
+                    "kind": kind,
+                    "name": card.name,
+                    "folder": folder.name,
+                    "rows_in": card.rows_in,
+                    "rows_out": card.rows_out,
+                    "dropped": sum(card.dropped.values()),
+                    "quarantined": sum(card.quarantined.values()),
+                    "size_bytes": sum(file.size_bytes for file in card.files),
+                    "seconds": card.seconds,
+                    "cost_usd": card.cost_usd,
                 }
-            )  # fmt: skip
+            )
     verdicts = [_verdict(path) for path in sorted((workspace.root / "certificate").glob("*/certificate.json"))]
     return {
-        "workspace": str(workspace.root), "results": results, "unfinished": unfinished, "verdicts": verdicts,
-        "cost_usd": sum(result["cost_usd"] for result in results), "registry": registry_of(workspace, None)["names"],
-    }  # fmt: skip
+        "workspace": str(workspace.root),
+        "results": results,
+        "unfinished": unfinished,
+        "verdicts": verdicts,
+        "cost_usd": sum(result["cost_usd"] for result in results),
+        "registry": registry_of(workspace, None)["names"],
+    }
 
 
 def _verdict(path: Path) -> dict[str, Any]:

@@ -40,11 +40,16 @@ def plan_rows(plan: Plan) -> dict[str, Any]:
 
     nodes = [
         {
-            "kind": node.kind, "name": node.name, "action": "reuse" if node.complete else "build", "reason": node.reason,
-            "rows": read_card(node.folder).rows_out if node.complete else None, "max_cost_usd": node.cost_usd, "identity": node.identity,
+            "kind": node.kind,
+            "name": node.name,
+            "action": "reuse" if node.complete else "build",
+            "reason": node.reason,
+            "rows": read_card(node.folder).rows_out if node.complete else None,
+            "max_cost_usd": node.cost_usd,
+            "identity": node.identity,
         }
         for node in plan.nodes
-    ]  # fmt: skip
+    ]
     return {
         "recipe": plan.recipe.name,
         "nodes": nodes,
@@ -102,9 +107,17 @@ def status_text(data: dict[str, Any]) -> str:
 def registry_text(data: dict[str, Any]) -> str:
     """Return promoted versions as a table."""
     rows = [
-        ["*" if record["version"] == entry["current"] else "", entry["name"], record["version"], record["promoted_at"], record["mixture"], record["reason"]]
-        for entry in data["names"] for record in entry["versions"]
-    ]  # fmt: skip
+        [
+            "*" if record["version"] == entry["current"] else "",
+            entry["name"],
+            record["version"],
+            record["promoted_at"],
+            record["mixture"],
+            record["reason"],
+        ]
+        for entry in data["names"]
+        for record in entry["versions"]
+    ]
     if not rows:
         return "Nothing was promoted yet."
     return table(rows, head=["", "name", "version", "promoted", "mixture", "reason"])
@@ -171,7 +184,7 @@ def what_if_text(data: dict[str, Any]) -> str:
             ]
         if change["approximate_after"]:
             lines.append(
-                f"    {', '.join(change['approximate_after'])} would run again on other documents; stored signals stand in."
+                f"    {', '.join(change['approximate_after'])} would see other documents; stored signals stand in."
             )
         if change["also_affected"]:
             lines.append(f"    Datasets made from it change too: {', '.join(change['also_affected'])}.")

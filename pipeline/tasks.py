@@ -244,7 +244,10 @@ def judge(base: BasePart, links: Sequence[Link], ids: pa.ChunkedArray) -> pa.Tab
     kept = np.array([r is None and b is None for r, b in zip(reason, broken, strict=True)], dtype=bool)
     return pa.table(
         {
-            "id": ids.combine_chunks(), "kept": pa.array(kept), "reason": pa.array(reason, type=pa.string()),
-            "failed": pa.array(failed_rules, type=pa.list_(pa.string())), "quarantined": pa.array(broken, type=pa.string()),
+            "id": ids.combine_chunks(),
+            "kept": pa.array(kept),
+            "reason": pa.array(reason, type=pa.string()),
+            "failed": pa.array(failed_rules, type=pa.list_(pa.string())),
+            "quarantined": pa.array(broken, type=pa.string()),
         }
-    )  # fmt: skip
+    )

@@ -1,4 +1,4 @@
-"""`what-if`: other thresholds over stored signals -> documents and tokens gained and lost, with examples. Measures nothing.
+"""`what-if`: other thresholds over stored signals -> documents and tokens gained and lost, with examples.
 
 Each changed dataset is decided again from its signals. A gathering step that follows a changed decision (dedup, a
 trained classifier) would see other documents in a real run; its stored signals stand in for it, documents that it
@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.chain import Chain, ChainReader
+from pipeline.chain import BasePart, Chain, ChainReader
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.step import GatheringStep
 from pipeline.evidence import Evidence, evidence_of
 from pipeline.recipe import DatasetSpec, Recipe, StepSpec, load_recipe
 from pipeline.workspace import Workspace
+
+Flip = tuple[BasePart, int, int]  # part, row, bytes
 
 EXAMPLES = 5
 BYTES_PER_TOKEN = 4.0  # assumption when no tokenizer was trained yet; English with a 4k vocabulary lies near 3.5
@@ -31,7 +33,7 @@ def what_if(workspace: Workspace, path: Path, *, settings: Mapping[str, Any]) ->
     changed = [name for name in after.datasets if _decisions(before.datasets[name]) != _decisions(after.datasets[name])]
     if not changed:
         raise RecipeError(
-            f"what-if: {', '.join(settings)} changes no decision of {path}. Set a threshold, as `winnow why` names them."
+            f"what-if: {', '.join(settings)} changes no decision of {path}. Set a threshold that `winnow why` names."
         )
     return {
         "settings": dict(settings),
@@ -48,7 +50,8 @@ def _decisions(spec: DatasetSpec) -> list[Any]:
 def _compare(workspace: Workspace, recipe: Recipe, spec: DatasetSpec) -> dict[str, Any]:
     evidence = evidence_of(workspace, spec.name)
     chain = _decided_anew(evidence, spec)
-    gained, lost = [], []
+    gained: list[Flip] = []
+    lost: list[Flip] = []
     kept = gained_bytes = lost_bytes = 0
     for part in evidence.chain.base:
         verdicts = evidence.verdicts(part, ["kept", "num_bytes", "id", "reason"])
@@ -62,11 +65,15 @@ def _compare(workspace: Workspace, recipe: Recipe, spec: DatasetSpec) -> dict[st
         lost_bytes += int(size[old & ~new].sum())
     rate, source = _bytes_per_token(workspace, spec.name)
     return {
-        "dataset": spec.name, "kept_before": evidence.card.rows_out, "kept_after": kept,
-        "gained": _side(evidence, gained, gained_bytes, rate), "lost": _side(evidence, lost, lost_bytes, rate),
-        "tokens_by": source, "approximate_after": _stale(spec, evidence),
+        "dataset": spec.name,
+        "kept_before": evidence.card.rows_out,
+        "kept_after": kept,
+        "gained": _side(evidence, gained, gained_bytes, rate),
+        "lost": _side(evidence, lost, lost_bytes, rate),
+        "tokens_by": source,
+        "approximate_after": _stale(spec, evidence),
         "also_affected": [name for name, other in recipe.datasets.items() if spec.name in other.inputs],
-    }  # fmt: skip
+    }
 
 
 def _decided_anew(evidence: Evidence, spec: DatasetSpec) -> Chain:
@@ -89,8 +96,9 @@ def _refuse_new_measurement(item: StepSpec, stored: Mapping[str, Any], dataset: 
     for key in sorted({*was, *now}):
         if was.get(key) != now.get(key):
             raise RecipeError(
-                f"what-if: datasets.{dataset}.{item.label}.{key} changes what is measured ({was.get(key, 'default')} -> "
-                f"{now.get(key, 'default')}), which stored signals cannot answer. Edit the recipe and run it."
+                f"what-if: datasets.{dataset}.{item.label}.{key} changes what is measured "
+                f"({was.get(key, 'default')} -> {now.get(key, 'default')}), which stored signals cannot answer. "
+                "Edit the recipe and run it."
             )
 
 
@@ -113,7 +121,7 @@ def _stale(spec: DatasetSpec, evidence: Evidence) -> list[str]:
     return stale
 
 
-def _side(evidence: Evidence, found: list[Any], size: int, rate: float) -> dict[str, Any]:
+def _side(evidence: Evidence, found: list[Flip], size: int, rate: float) -> dict[str, Any]:
     step = max(len(found) // EXAMPLES, 1)
     examples = []
     for part, row, _ in found[::step][:EXAMPLES]:

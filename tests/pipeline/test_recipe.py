@@ -1,0 +1,151 @@
+"""Recipes: every mistake at once, each with its line, what was found and the way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from pipeline.core.errors import RecipeError
+from pipeline.core.shards import write_table
+from pipeline.recipe import load_recipe
+
+GOOD = """\
+name: small
+seed: 3
+sources:
+  crawl: {read: parquet, path: crawl.parquet}
+datasets:
+  clean:
+    from: crawl
+    steps:
+      - exact_dedup
+      - minhash_dedup: {bands: 14}
+"""
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_table(tmp_path / "crawl.parquet", pa.table({"text": ["a text", "another"]}))
+
+    def load(text: str, **settings):
+        Path("r.yaml").write_text(text, encoding="utf-8")
+        return load_recipe(Path("r.yaml"), settings=settings or None)
+
+    return load
+
+
+def mistakes(load, text: str) -> list[str]:
+    with pytest.raises(RecipeError) as caught:
+        load(text)
+    return str(caught.value).splitlines()
+
+
+def test_a_good_recipe_loads(load):
+    recipe = load(GOOD)
+
+    assert (recipe.name, recipe.seed) == ("small", 3)
+    assert [item.label for item in recipe.datasets["clean"].steps] == ["exact_dedup", "minhash_dedup"]
+    assert recipe.datasets["clean"].steps[1].step.params.bands == 14
+
+
+def test_all_mistakes_are_reported_at_once_with_their_lines(load):
+    text = """\
+nmae: x
+sources:
+  crawl: {read: parqet, path: crawl.parquet}
+  more: {read: parquet, path: nowhere/*.parquet}
+datasets:
+  clean:
+    from: crwl
+    steps:
+      - exact_dedupe
+      - minhash_dedup: {bands: 0, shingles: 5}
+      - minhash_dedup: {rows: "8"}
+mixtures:
+  m: {weights: {clean: 1.0, dirty: 0.5}}
+"""
+
+    found = mistakes(load, text)
+    lines = [int(line.split(":")[1]) for line in found]
+
+    assert lines == sorted(lines)
+    assert {1, 3, 4, 7, 9, 10, 11, 12, 13} <= set(lines)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("- exact_dedup\n", "- exact_dedupe\n", r"r\.yaml:9: .*`exact_dedupe` is no step\. Did you mean exact_dedup, "),
+        ("{bands: 14}", "{bands: 0}", r"r\.yaml:10: datasets\.clean\.steps\[1\]\.minhash_dedup\.bands is 0; it must be "),
+        ("{bands: 14}", "{band: 14}", r"r\.yaml:10: .*`band` is not known here\. Did you mean bands"),
+        ("{bands: 14}", "{bands: '14'}", r'bands is "14"; it must be a valid integer\. Remove the line to use 14\.'),
+        ("crawl.parquet", "no*.parquet", r"r\.yaml:4: sources\.crawl: .*no\*\.parquet"),
+        ("from: crawl", "from: clean", r"r\.yaml:6: datasets\.clean needs itself"),
+        ("seed: 3", "seed: three", r"r\.yaml:2: seed is 'three'; it must be a whole number"),
+        ("seed: 3", "seed: 3\nseed: 4", r"r\.yaml:3: `seed` stands here and on line 2"),
+        ("read: parquet", "read: parket", r"`parket` is no reader\. Did you mean parquet"),
+    ],
+)
+def test_a_mistake_names_place_value_rule_and_way_out(load, old, new, message):
+    with pytest.raises(RecipeError, match=message):
+        load(GOOD.replace(old, new))
+
+
+def test_a_cycle_of_datasets_is_found(load):
+    text = GOOD + "  a: {from: b}\n  b: {from: a}\n"
+
+    found = mistakes(load, text)
+
+    assert any("datasets.a needs itself through b" in line for line in found)
+
+
+def test_datasets_come_after_what_they_need(load):
+    recipe = load(GOOD + "  early: {from: [clean, late]}\n  late: {from: crawl}\n")
+
+    assert list(recipe.datasets).index("late") < list(recipe.datasets).index("early")
+
+
+def test_a_repeated_step_gets_a_number(load):
+    recipe = load(GOOD.replace("- exact_dedup\n", "- exact_dedup\n      - exact_dedup\n"))
+
+    assert [item.label for item in recipe.datasets["clean"].steps][:2] == ["exact_dedup", "exact_dedup_2"]
+
+
+def test_a_held_out_set_may_not_be_trained_on(load):
+    text = GOOD + (
+        "mixtures:\n  a: {weights: {clean: 1}}\n  b: {weights: {clean: 1}}\nproxy: {tokens: 20k}\n"
+        "gate: {candidate: a, baseline: b, on: [clean]}\n"
+    )
+
+    assert any("a held-out set must be held out" in line for line in mistakes(load, text))
+
+
+def test_numbers_of_tokens_take_suffixes(load):
+    recipe = load(GOOD + "mixtures: {a: {weights: {clean: 1}}}\nproxy: {tokens: 1.5M}\n")
+
+    assert recipe.proxy.tokens == 1_500_000
+
+
+def test_a_setting_reaches_a_step_parameter(load):
+    recipe = load(GOOD, **{"datasets.clean.minhash_dedup.bands": 7})
+
+    assert recipe.datasets["clean"].steps[1].step.params.bands == 7
+
+
+def test_a_setting_reaches_a_step_written_as_a_bare_name(load):
+    recipe = load(GOOD, **{"datasets.clean.exact_dedup.max_drop_fraction": 0.5})
+
+    assert recipe.datasets["clean"].steps[0].step.params.max_drop_fraction == 0.5
+
+
+def test_a_setting_to_nowhere_is_refused(load):
+    with pytest.raises(RecipeError, match="Did you mean"):
+        load(GOOD, **{"datasets.claen.exact_dedup.keep": 1})
+
+
+def test_an_empty_file_says_what_a_recipe_is(load):
+    with pytest.raises(RecipeError, match="a recipe is a mapping with the keys"):
+        load("")
