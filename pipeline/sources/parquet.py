@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pipeline.core.errors import DataError, RecipeError
-from pipeline.core.shards import RowGroup, iterate_batches, row_groups_of, schema_of
+from pipeline.core.shards import RowGroup, iterate_batches, reading, row_groups_of, schema_of
 from pipeline.sources import SLICE_BYTES, Chunk, Reader, Slice
 from pipeline.sources.files import FileParams, InputFile, find_files, name_content
 from pipeline.sources.tables import TableChunker
@@ -36,7 +36,8 @@ class ParquetReader(Reader):
         """Raise RecipeError unless the paths name files and the first of them has the columns."""
         first = self._files()[0]
         try:
-            problem = self.chunker.problem(schema_of(first.path))
+            with reading(first.path):
+                problem = self.chunker.problem(schema_of(first.path))
         except DataError:
             return  # an unreadable shard is the run's to name, after the others
         if problem:
@@ -58,13 +59,14 @@ class ParquetReader(Reader):
     def read(self, piece: Slice) -> Iterator[Chunk]:
         path = Path(piece.path)
         label, start, stop, first_row = piece.detail
-        schema = schema_of(path)
-        problem = self.chunker.problem(schema)
-        if problem:
-            raise DataError(f"{path}: {problem}")
-        stop = len(row_groups_of(path)) if stop < 0 else stop
-        batches = iterate_batches(path, row_groups=range(start, stop), columns=self.chunker.columns(schema))
-        yield from self.chunker.chunks(batches, label=label, first_row=first_row)
+        with reading(path):
+            schema = schema_of(path)
+            problem = self.chunker.problem(schema)
+            if problem:
+                raise DataError(f"{path}: {problem}")
+            stop = len(row_groups_of(path)) if stop < 0 else stop
+            batches = iterate_batches(path, row_groups=range(start, stop), columns=self.chunker.columns(schema))
+            yield from self.chunker.chunks(batches, label=label, first_row=first_row)
 
 
 def _row_groups(path: Path) -> list[RowGroup]:

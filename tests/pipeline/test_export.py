@@ -11,7 +11,7 @@ import pytest
 from pipeline.core.document import SCHEMA
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.shards import read_table, write_table
-from pipeline.export import DatasetInfo, export_dataset
+from pipeline.export import DatasetInfo, Part, export_dataset
 from pipeline.sources.hub import HubParams, HubReader
 
 
@@ -30,7 +30,10 @@ def test_load_dataset_reads_an_export_offline(tmp_path: Path) -> None:
     import datasets
 
     write_table(tmp_path / "part.parquet", documents(300))
-    parts = [tmp_path / "part.parquet", lambda: documents(200, start=300, source="tasks", origin="procedural")]
+    parts: list[Part] = [
+        tmp_path / "part.parquet",
+        lambda: documents(200, start=300, source="tasks", origin="procedural"),
+    ]
 
     done = export_dataset(parts, to=tmp_path / "out", info=DatasetInfo(name="web"), max_shard_bytes=64_000)
     loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
