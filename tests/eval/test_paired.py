@@ -97,6 +97,25 @@ def test_twins_count_as_one_document() -> None:
     assert honest.standard_error > 1.25 * naive.standard_error
 
 
+def test_the_document_variance_is_right_on_average_even_with_four_clusters() -> None:
+    variances = []
+
+    for draw in range(600):
+        per_byte = generator(draw, "four clusters").normal(size=8) * 0.1
+        variances.append(
+            compare(
+                bits_candidate=np.tile(1000 - 1000 * per_byte, (2, 1)),
+                bits_baseline=np.full((2, 8), 1000.0),
+                num_bytes=np.full(8, 1000),
+                domain=["a"] * 4 + ["b"] * 4,
+                cluster=np.arange(8),
+                replicates=0,
+            ).overall.document_variance
+        )
+
+    assert np.mean(variances) == pytest.approx(0.1**2 / 8, rel=0.1)
+
+
 def test_identical_arms_have_no_gain_and_no_width() -> None:
     data = arms()
 

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from eval.gate import GateRule, certificate, decide
 from eval.paired import compare
 from pipeline.core.errors import DataError, GateError, RecipeError
-from pipeline.registry import Promotion, current, history, promote, rollback, versions
+from pipeline.registry import Promotion, _create, current, history, promote, rollback, versions
 from pipeline.workspace import Workspace
 
 FORK = multiprocessing.get_context("fork")
@@ -294,6 +295,24 @@ def test_of_eight_racing_promoters_none_is_lost_and_a_reader_sees_only_whole_ver
     now = current(workspace, "web-en")
     assert now is not None
     assert now.version == 9
+
+
+def test_where_locks_are_not_honoured_a_number_is_still_given_only_once(workspace: Workspace) -> None:
+    draft = enter(workspace, "a" * 64).version
+    home = workspace.registry / "web-en"
+    start = FORK.Barrier(8)
+
+    def create(letter: str) -> None:
+        start.wait()
+        _create(home, replace(draft, mixture_identity=letter * 64))
+
+    processes = [FORK.Process(target=create, args=(letter,)) for letter in "01234567"]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+
+    assert sorted(version.mixture_identity[0] for version in versions(workspace, "web-en")) == [*"01234567", "a"]
 
 
 def test_a_record_is_plain_json_with_its_own_hash(workspace: Workspace) -> None:
