@@ -80,7 +80,7 @@ def write_hostile(path: Path, *, good: int, poisons: int) -> Counter[str]:
     every = good // poisons
     with path.open("wb") as file:
         for number in range(good):
-            file.write(json.dumps({"id": f"g{number}", "text": f"{PARAGRAPH}{number} é"}).encode() + b"\n")
+            file.write(json.dumps({"id": f"g{number}", "text": f"{PARAGRAPH}{number} \u00e9"}).encode() + b"\n")
             if number % every == 0 and number // every < poisons - 1:
                 reason, make = POISONS[(number // every) % len(POISONS)]
                 file.write(make(number) + b"\n")
@@ -196,7 +196,7 @@ def test_parquet_columns_become_documents(tmp_path: Path) -> None:
             "url": pa.array([f"http://x/{number}" for number in range(500)]).dictionary_encode(),
             "body": pa.array([f"{PARAGRAPH}{number}" for number in range(500)], pa.string()),
             "score": pa.array([float("nan") if number == 0 else number / 4 for number in range(500)]),
-            "tags": pa.array([["a", "é"]] * 500),
+            "tags": pa.array([["a", "\u00e9"]] * 500),
             "raw": pa.array([b"\xff"] * 500),  # bytes are not JSON and stay out of `all`
         }
     )
@@ -207,8 +207,8 @@ def test_parquet_columns_become_documents(tmp_path: Path) -> None:
     assert whole.table["id"].to_pylist() == table["url"].to_pylist()
     assert whole.table["text"].to_pylist() == table["body"].to_pylist()
     assert whole.table["metadata"].to_pylist()[:2] == [
-        '{"score":null,"tags":["a","é"]}',
-        '{"score":0.25,"tags":["a","é"]}',
+        '{"score":null,"tags":["a","\u00e9"]}',
+        '{"score":0.25,"tags":["a","\u00e9"]}',
     ]
     assert set(whole.table["source"].to_pylist()) == {"crawl"}
 
@@ -231,11 +231,11 @@ def test_rows_of_parquet_that_are_no_documents_are_quarantined_one_by_one(tmp_pa
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary()])
 def test_every_arrow_type_of_text_is_text(tmp_path: Path, kind: pa.DataType) -> None:
-    pq.write_table(pa.table({"text": pa.array(["ä", "b"]).cast(kind), "n": [1, 2]}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"text": pa.array(["\u00e4", "b"]).cast(kind), "n": [1, 2]}), tmp_path / "a.parquet")
 
     whole = read(parquet(tmp_path, id="n"))
 
-    assert whole.table["text"].to_pylist() == ["ä", "b"]
+    assert whole.table["text"].to_pylist() == ["\u00e4", "b"]
     assert whole.table["id"].to_pylist() == ["1", "2"]
 
 
