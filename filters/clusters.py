@@ -29,7 +29,7 @@ def equal_key_edges(keys: np.ndarray, *, rows: np.ndarray, chains: bool = False)
 
 
 @njit(cache=True, nogil=True)
-def _run_edges(keys, rows, chains):
+def _run_edges(keys: np.ndarray, rows: np.ndarray, chains: bool) -> tuple[np.ndarray, np.ndarray]:
     """Edges within each run of equal keys; sorts the rows of a run in place."""
     num_rows = len(keys)
     left = np.empty((2 if chains else 1) * num_rows, np.int64)
@@ -58,7 +58,7 @@ def new_forest(num_rows: int) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _root(parents, row):
+def _root(parents: np.ndarray, row: int) -> int:
     while parents[row] != row:
         parents[row] = parents[parents[row]]
         row = parents[row]
@@ -66,7 +66,7 @@ def _root(parents, row):
 
 
 @njit(cache=True, nogil=True)
-def unite(parents, left, right):
+def unite(parents: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
     """Join the trees of left[i] and right[i] for every edge, in place."""
     for edge in range(len(left)):
         one, other = _root(parents, left[edge]), _root(parents, right[edge])
@@ -77,7 +77,7 @@ def unite(parents, left, right):
 
 
 @njit(cache=True, nogil=True)
-def apart(parents, left, right):
+def apart(parents: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Return bool[num_edges]: whether the two rows still stand in different trees."""
     separate = np.empty(len(left), np.bool_)
     for edge in range(len(left)):
@@ -86,7 +86,7 @@ def apart(parents, left, right):
 
 
 @njit(cache=True, nogil=True)
-def cluster_names(parents):
+def cluster_names(parents: np.ndarray) -> np.ndarray:
     """Return int64[num_rows]: the smallest row of each row's cluster. Parents never exceed their children."""
     names = np.empty_like(parents)
     for row in range(len(parents)):
@@ -95,7 +95,7 @@ def cluster_names(parents):
 
 
 @njit(cache=True, nogil=True)
-def best_rows(clusters, scores):
+def best_rows(clusters: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Return int64[num_rows]: the highest-scoring row of each row's cluster, the first of equals; NaN is lowest."""
     best = clusters.copy()  # indexed by a cluster's name, at first the name itself
     for row in range(len(clusters)):

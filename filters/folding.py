@@ -52,7 +52,7 @@ def _fold(code: int) -> int:
         return SKIPPED
     if category[0] not in "LMN":
         return 0
-    base, *accents = unicodedata.normalize("NFD", character)
+    base, *accents = list(unicodedata.normalize("NFD", character))
     if accents and all(0x0300 <= ord(accent) <= 0x036F for accent in accents):
         character = base
     folded = character.casefold() if len(character.casefold()) == 1 else character.lower()

@@ -15,7 +15,8 @@ import numpy as np
 from numba import njit
 
 from filters.bits import fold_product
-from filters.shingles import finish_shingle, fold_table, hash_words, roll, roll_power
+from filters.folding import fold_table
+from filters.shingles import finish_shingle, hash_words, roll, roll_power
 from pipeline.core.rng import generator
 from pipeline.core.text import Batch
 
@@ -75,7 +76,14 @@ def document_chunks(offsets: np.ndarray) -> list[tuple[int, int]]:
 
 
 @njit(cache=True, nogil=True)
-def minima(words, offsets, shingle_words, factors, addends, values):
+def minima(
+    words: np.ndarray,
+    offsets: np.ndarray,
+    shingle_words: int,
+    factors: np.ndarray,
+    addends: np.ndarray,
+    values: np.ndarray,
+) -> None:
     """Fill uint32 values[num_docs, num_values] with the minima over each document's shingles."""
     power = roll_power(shingle_words)
     pending = np.empty(4, np.uint32)
@@ -101,7 +109,15 @@ def minima(words, offsets, shingle_words, factors, addends, values):
 
 
 @njit(cache=True, nogil=True)
-def _lower_by_four(minimum, factors, addends, x0, x1, x2, x3):
+def _lower_by_four(
+    minimum: np.ndarray,
+    factors: np.ndarray,
+    addends: np.ndarray,
+    x0: np.uint32,
+    x1: np.uint32,
+    x2: np.uint32,
+    x3: np.uint32,
+) -> None:
     """Lower each minimum by the hash values of four shingles; LLVM makes 16 lanes of it."""
     for lane in range(len(minimum)):
         a, b = factors[lane], addends[lane]
@@ -111,7 +127,7 @@ def _lower_by_four(minimum, factors, addends, x0, x1, x2, x3):
 
 
 @njit(cache=True, nogil=True)
-def band_keys(values, bands, rows):
+def band_keys(values: np.ndarray, bands: int, rows: int) -> np.ndarray:
     """Return uint64[bands, num_docs]: one 64-bit key for the `rows` values of each band."""
     num_docs = len(values)
     keys = np.empty((bands, num_docs), np.uint64)
@@ -125,7 +141,7 @@ def band_keys(values, bands, rows):
 
 
 @njit(cache=True, nogil=True)
-def agreement(left, right):
+def agreement(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Return float32[num_pairs]: the share of equal values in each pair of signatures, an estimate of Jaccard."""
     num_pairs, num_values = left.shape
     shares = np.empty(num_pairs, np.float32)
@@ -138,7 +154,7 @@ def agreement(left, right):
 
 
 @njit(cache=True, nogil=True)
-def jaccard(left, right):
+def jaccard(left: np.ndarray, right: np.ndarray) -> float:
     """Return the Jaccard similarity of two sorted arrays without repeats; 0 if both are empty."""
     shared = i = j = 0
     while i < len(left) and j < len(right):

@@ -9,6 +9,7 @@ mixes a polynomial of its word hashes with their number, so `ab c` and `a bc` di
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -45,7 +46,9 @@ def words_of(batch: Batch, *, spans: bool = False) -> Words:
 
 
 @njit(cache=True, nogil=True)
-def hash_words(data, offsets, page, folded, with_spans):
+def hash_words(
+    data: np.ndarray, offsets: np.ndarray, page: np.ndarray, folded: np.ndarray, with_spans: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (uint64[num_words] hashes, int64[num_docs + 1] offsets, int64[num_words or 0, 2] byte spans)."""
     num_docs = len(offsets) - 1
     limit = (offsets[num_docs] - offsets[0]) // 2 + num_docs + 1  # a word and its separator take two bytes
@@ -81,12 +84,12 @@ def hash_words(data, offsets, page, folded, with_spans):
 
 
 @njit(cache=True, nogil=True)
-def _address(array):
+def _address(array: np.ndarray) -> Any:
     return np.int64(array.ctypes.data)
 
 
 @njit(cache=True, nogil=True)
-def _mask(position, end, limit):
+def _mask(position: int, end: int, limit: int) -> np.uint64:
     """Word bytes from `position` to `end`, 64 at most, as bits; reads nothing at or beyond `limit`."""
     if position + 64 <= limit:
         mask = word_byte_mask(position)
@@ -103,7 +106,7 @@ def _mask(position, end, limit):
 
 
 @njit(cache=True, nogil=True)
-def _hash_run(start, end, limit):
+def _hash_run(start: int, end: int, limit: int) -> np.uint64:
     """Return the hash of one run of word bytes, or 0 if it holds a byte that is not ASCII."""
     position = start
     state = _WORD_SEED
@@ -127,13 +130,13 @@ def _hash_run(start, end, limit):
 
 
 @njit(cache=True, nogil=True)
-def _finish_word(state):
+def _finish_word(state: np.uint64) -> np.uint64:
     """Mix the last block of a word in; never 0, which says that a run is not ASCII."""
     return max(fold_product(state, _WORD_MULTIPLIER), _ONE)
 
 
 @njit(cache=True, nogil=True)
-def _store(hashes_at, spans_at, out, value, start, end):
+def _store(hashes_at: int, spans_at: int, out: int, value: np.uint64, start: int, end: int) -> int:
     store_word(out, value)
     if spans_at:
         span = spans_at + 2 * (out - hashes_at)
@@ -143,7 +146,9 @@ def _store(hashes_at, spans_at, out, value, start, end):
 
 
 @njit(cache=True, nogil=True)
-def _hash_folded(start, end, base, page_at, folded_at, hashes_at, spans_at, out):
+def _hash_folded(
+    start: int, end: int, base: int, page_at: int, folded_at: int, hashes_at: int, spans_at: int, out: int
+) -> int:
     """Decode, fold and split one run that holds non-ASCII bytes; hash the UTF-8 bytes of the folded characters.
 
     The run may hold several words or none. Returns where the next hash goes.
@@ -183,7 +188,7 @@ def _hash_folded(start, end, base, page_at, folded_at, hashes_at, spans_at, out)
 
 
 @njit(cache=True, nogil=True)
-def _lookup(code, page_at, folded_at):
+def _lookup(code: int, page_at: int, folded_at: int) -> int:
     """Return 0 for a separator, SKIPPED, or a code point, perhaps with ALONE."""
     if code < 0x80:
         return code | 0x20  # the run holds only letters and digits below 0x80
@@ -194,7 +199,7 @@ def _lookup(code, page_at, folded_at):
 
 
 @njit(cache=True, nogil=True)
-def _decode(position, end):
+def _decode(position: int, end: int) -> tuple[int, int]:
     """Return (code point, next position); a byte that begins no whole character counts as a separator."""
     first = load_byte(position)
     if first < 0x80:
@@ -209,7 +214,7 @@ def _decode(position, end):
 
 
 @njit(cache=True, nogil=True)
-def _encode(code):
+def _encode(code: int) -> tuple[np.uint64, int]:
     """Return (UTF-8 bytes packed little-endian, their number)."""
     if code < 0x80:
         return np.uint64(code), 1
@@ -222,13 +227,13 @@ def _encode(code):
 
 
 @njit(cache=True, nogil=True)
-def finish_shingle(rolled, num_words):
+def finish_shingle(rolled: np.uint64, num_words: int) -> np.uint64:
     """Turn a rolled polynomial of word hashes into a mixed 64-bit shingle hash; the length is part of it."""
     return fold_product(rolled ^ _SHINGLE_SEED, _SHINGLE_MULTIPLIER + np.uint64(2 * num_words))
 
 
 @njit(cache=True, nogil=True)
-def roll_power(num_words):
+def roll_power(num_words: int) -> np.uint64:
     """Return the factor that takes the oldest of `num_words` words out of the polynomial."""
     power = _ONE
     for _ in range(num_words):
@@ -237,13 +242,13 @@ def roll_power(num_words):
 
 
 @njit(cache=True, nogil=True)
-def roll(rolled, entering):
+def roll(rolled: np.uint64, entering: np.uint64) -> np.uint64:
     """Append one word hash to the polynomial."""
     return rolled * _ROLL_BASE + entering
 
 
 @njit(cache=True, nogil=True)
-def shingle_hashes(words, offsets, num_words):
+def shingle_hashes(words: np.ndarray, offsets: np.ndarray, num_words: int) -> tuple[np.ndarray, np.ndarray]:
     """Return (uint64 hashes, int64[num_docs + 1] offsets) of all runs of `num_words` words, in order of appearance.
 
     A document of fewer words has one shingle, all its words; a document without words has none.

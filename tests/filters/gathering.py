@@ -1,0 +1,77 @@
+"""Runs a gathering step over tables in memory: real parts and a real scratch folder, one process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.core.step import Gathering, GatheringStep, Part, as_column
+
+
+@dataclass(frozen=True)
+class TableReader:
+    documents: pa.Table
+    signals: pa.Table
+
+    def load(self, columns: Sequence[str]) -> pa.Table:
+        return self.documents.select(list(columns))
+
+    def load_signals(self, names: Sequence[str]) -> pa.Table:
+        return self.signals.select(list(names))
+
+
+@dataclass
+class Gathered:
+    """What a step wrote: signals of all documents in part order, and the details of its card."""
+
+    signals: pa.Table
+    details: dict[str, Any]
+    said: list[str]
+
+    def column(self, name: str) -> list[Any]:
+        return self.signals.column(name).to_pylist()
+
+
+def parts_of(texts: Sequence[str], *, num_parts: int = 1, signals: Mapping[str, Any] | None = None) -> list[Part]:
+    """Cut texts into parts; document i is called `d<i>`."""
+    documents = pa.table(
+        {"id": [f"d{index}" for index in range(len(texts))], "text": pa.array(texts, pa.large_string())},
+    )
+    columns = pa.table(dict(signals or {}))
+    bounds = [len(texts) * index // num_parts for index in range(num_parts + 1)]
+    parts = []
+    for index in range(num_parts):
+        first, length = bounds[index], bounds[index + 1] - bounds[index]
+        reader = TableReader(documents=documents.slice(first, length), signals=columns.slice(first, length))
+        parts.append(Part(index=index, num_rows=length, reader=reader))
+    return parts
+
+
+def gather(step: GatheringStep, parts: Sequence[Part], *, scratch: Path) -> Gathered:
+    """Run the step; raises if it writes a part twice, not at all, or with other signals than it declares."""
+    written: dict[int, pa.Table] = {}
+    said: list[str] = []
+
+    def write(part: Part, values: Mapping[str, Any]) -> None:
+        assert part.index not in written
+        assert set(values) == {signal.name for signal in step.signals}
+        columns = {signal.name: as_column(values[signal.name], signal=signal) for signal in step.signals}
+        written[part.index] = pa.table(columns)
+        assert written[part.index].num_rows == part.num_rows
+
+    def run(function: Any, items: Sequence[Any], *, label: str) -> list[Any]:
+        return [function(item) for item in items]
+
+    scratch.mkdir(parents=True, exist_ok=True)
+    work = Gathering(
+        parts=parts, scratch=scratch, output=scratch, seed=17, inputs={}, map=run, write=write,
+        say=said.append, ledger=scratch / "ledger",
+    )  # fmt: skip
+    step.gather(work)
+    assert set(written) == {part.index for part in parts}
+    signals = pa.concat_tables([written[index] for index in sorted(written)])
+    return Gathered(signals=signals, details=work.details, said=said)

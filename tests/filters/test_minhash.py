@@ -1,0 +1,214 @@
+"""MinHash: its recall beside the theory, the twin that stays, and that parts, order and crashes do not show."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from filters.minhash import MinHashDedup, MinHashParams, cluster_documents, meeting_chance
+from filters.minhash_kernels import band_keys, hash_family, jaccard, minima, signatures_of
+from filters.shingles import shingle_hashes, words_of
+from pipeline.core.errors import RecipeError
+from pipeline.core.rng import generator
+from pipeline.core.text import Batch
+from tests.filters.gathering import gather, parts_of
+
+SHINGLES = 60  # per document of the planted pairs
+GOLDEN_VALUES = [[1263510220, 334842536, 461760406], [2391793, 732606547, 3844331605]]
+GOLDEN_KEYS = [12374822332393086352, 14933250601689829729]
+
+
+def step(**parameters: object) -> MinHashDedup:
+    return MinHashDedup(params=MinHashParams.parse(parameters))
+
+
+def random_words(*path: str | int, shape: tuple[int, ...]) -> np.ndarray:
+    """Words that never repeat by chance."""
+    return generator(3, "words", *path).integers(0, 1 << 48, shape).astype(str)
+
+
+def planted_pairs(num_pairs: int, *, shared: int) -> list[str]:
+    """Return 2 * num_pairs texts; texts 2i and 2i + 1 have `shared` of their SHINGLES 5-word shingles in common."""
+    own = SHINGLES - shared
+    common = random_words("common", shared, shape=(num_pairs, shared + 4))
+    left, right = (random_words(side, shared, shape=(num_pairs, own)) for side in ("left", "right"))
+    texts = []
+    for pair in range(num_pairs):
+        texts.append(" ".join([*common[pair], *left[pair]]))
+        texts.append(" ".join([*common[pair], *right[pair]]))
+    return texts
+
+
+@pytest.mark.parametrize("shared", [40, 45, 50, 53, 56, 58])
+def test_recall_is_within_two_points_of_the_theory(shared: int) -> None:
+    similarity = shared / (2 * SHINGLES - shared)
+    texts = planted_pairs(6000, shared=shared)
+
+    clusters = cluster_documents(Batch.from_texts(texts))
+
+    recall = (clusters[0::2] == clusters[1::2]).mean()
+    assert abs(recall - meeting_chance(similarity, bands=14, rows=8)) < 0.02
+    assert len(np.unique(clusters)) == len(texts) - recall * len(texts) / 2  # nobody met a stranger
+
+
+def test_planted_pairs_have_the_similarity_they_claim() -> None:
+    words = words_of(Batch.from_texts(planted_pairs(1, shared=50)))
+    hashes, offsets = shingle_hashes(words.hashes, words.offsets, 5)
+
+    assert jaccard(np.unique(hashes[: offsets[1]]), np.unique(hashes[offsets[1] :])) == 50 / 70
+
+
+@pytest.mark.parametrize(("num_shingles", "shared"), [(10, 8), (100, 50), (100, 80), (1000, 900)])
+def test_agreement_is_unbiased_and_as_steady_as_independent_hashing(num_shingles: int, shared: int) -> None:
+    """The family is affine modulo 2^32, where independence is not given: so bias and spread are measured."""
+    num_pairs, family = 3000, hash_family(0, num_values=112)
+    universe = generator(1, "shingles").integers(0, 1 << 64, (num_pairs, num_shingles), dtype=np.uint64)
+    middle = shared + (num_shingles - shared) // 2
+    sides = [universe[:, :middle], np.concatenate([universe[:, :shared], universe[:, middle:]], axis=1)]
+    values = [np.empty((num_pairs, 112), np.uint32) for _ in sides]
+
+    for side, value in zip(sides, values, strict=True):
+        offsets = np.arange(num_pairs + 1) * side.shape[1]
+        minima(np.ascontiguousarray(side).ravel(), offsets, 1, family.factors, family.addends, value)
+
+    shares = (values[0] == values[1]).mean(axis=1)
+    similarity = shared / num_shingles
+    spread = np.sqrt(similarity * (1 - similarity) / 112)
+    assert abs(shares.mean() - similarity) < 4 * spread / np.sqrt(num_pairs)
+    assert 0.95 < shares.std() / spread < 1.05
+
+
+def test_signatures_are_what_they_were() -> None:
+    """If this fails, old scratch and promoted stores no longer fit: bump MinHashDedup.version."""
+    batch = Batch.from_texts(["The quick brown fox jumps over the lazy dog.", "Stra\u00dfe \u6f22\u5b57"])
+
+    values = signatures_of(batch, family=hash_family(0, num_values=112), shingle_words=5).values
+
+    assert values[:, :3].tolist() == GOLDEN_VALUES
+    assert band_keys(values, 14, 8)[0].tolist() == GOLDEN_KEYS
+
+
+def test_signatures_do_not_depend_on_the_batch() -> None:
+    texts = [*planted_pairs(40, shared=30), "", "short", "\u00fcber " * 300_000]
+    family = hash_family(9, num_values=24)
+
+    together = signatures_of(Batch.from_texts(texts), family=family, shingle_words=3).values
+    alone = [signatures_of(Batch.from_texts([text]), family=family, shingle_words=3).values[0] for text in texts]
+
+    assert np.array_equal(together, np.stack(alone))
+
+
+BODY = " ".join(random_words("body", shape=(80,)))
+TEXTS = [
+    f"{BODY} one", "unlike " * 3, f"{BODY} two words", "Hi, you!", "", "hi you", BODY, "", "something else entirely",
+]  # fmt: skip
+
+
+def test_the_longest_twin_stays_and_short_twins_are_caught(tmp_path: Path) -> None:
+    found = gather(step(), parts_of(TEXTS, num_parts=2), scratch=tmp_path)
+
+    assert found.column("duplicate_of") == ["d2", None, None, None, None, "d3", "d2", None, None]
+    assert found.column("is_duplicate") == [1, 0, 0, 0, 0, 1, 1, 0, 0]
+    assert found.column("cluster") == [0, 1, 0, 3, 4, 3, 0, 7, 8]
+    assert found.column("cluster_size") == [3, 1, 3, 2, 1, 2, 3, 1, 1]
+    estimates = found.column("jaccard_estimate")
+    assert estimates[5] == 1.0
+    assert estimates[0] > 0.9
+    assert [estimate is None for estimate in estimates] == [twin is None for twin in found.column("duplicate_of")]
+    assert found.details["clusters"] == 2
+    assert found.details["duplicates"] == 3
+    assert found.details["documents_without_words"] == 2
+    assert found.details["documents_shorter_than_a_shingle"] == 4
+
+
+def test_keep_first_or_by_a_signal(tmp_path: Path) -> None:
+    parts = parts_of(TEXTS, num_parts=3, signals={"quality.score": [2.5, 0, 1, 0, 0, 9, None, 0, 0]})
+
+    first = gather(step(keep="first"), parts, scratch=tmp_path / "first")
+    best = gather(step(keep="quality.score"), parts, scratch=tmp_path / "best")
+
+    assert first.column("duplicate_of") == [None, None, "d0", None, None, "d3", "d0", None, None]
+    assert best.column("duplicate_of") == [None, None, "d0", "d5", None, None, "d0", None, None]
+
+
+def test_keep_by_words_is_an_error(tmp_path: Path) -> None:
+    parts = parts_of(TEXTS, signals={"language.name": ["en"] * len(TEXTS)})
+
+    with pytest.raises(RecipeError, match=r"keep: language.name holds string; it must be numbers"):
+        gather(step(keep="language.name"), parts, scratch=tmp_path)
+
+
+def test_parts_and_their_order_do_not_show(tmp_path: Path) -> None:
+    texts = planted_pairs(60, shared=52)
+    texts = texts[0::2] + texts[1::2]
+
+    one = gather(step(), parts_of(texts), scratch=tmp_path / "one")
+    many = gather(step(), parts_of(texts, num_parts=7)[::-1], scratch=tmp_path / "many")
+    some_empty = gather(step(), parts_of(texts, num_parts=200), scratch=tmp_path / "empty")
+
+    assert one.signals.equals(many.signals)
+    assert one.signals.equals(some_empty.signals)
+    assert one.details == many.details
+
+
+def test_a_crash_costs_the_unfinished_parts_only(tmp_path: Path) -> None:
+    texts = planted_pairs(30, shared=55)
+    whole = gather(step(), parts_of(texts, num_parts=4), scratch=tmp_path / "whole")
+    broken = tmp_path / "broken"
+    gather(step(), parts_of(texts, num_parts=4), scratch=broken)
+    for path in [*broken.glob("edges-*"), *broken.glob("*-00002.npy"), broken / "sizes-00003.npy"]:
+        path.unlink(missing_ok=True)
+    kept = (broken / "values-00000.npy").stat().st_mtime_ns
+
+    resumed = gather(step(), parts_of(texts, num_parts=4), scratch=broken)
+
+    assert resumed.signals.equals(whole.signals)
+    assert (broken / "values-00000.npy").stat().st_mtime_ns == kept
+
+
+def test_checked_pairs_have_the_true_similarity(tmp_path: Path) -> None:
+    """With one row per band nearly all related pairs are candidates; the check must let only the similar ones pass."""
+    texts = planted_pairs(40, shared=30) + planted_pairs(40, shared=57)  # Jaccard 0.33 and 0.90
+    parts = parts_of(texts, num_parts=3)
+
+    loose = gather(step(bands=60, rows=1), parts, scratch=tmp_path / "loose")
+    checked = gather(step(bands=60, rows=1, min_jaccard=0.8), parts, scratch=tmp_path / "checked")
+
+    assert loose.details["duplicates"] == 80
+    assert checked.column("cluster_size") == [1] * 80 + [2] * 80
+    assert checked.details["pairs_checked"] >= 80
+    assert checked.details["pairs_refused"] >= 40
+
+
+def test_a_giant_cluster_is_called_out(tmp_path: Path) -> None:
+    found = gather(step(), parts_of([BODY] * 1500 + TEXTS), scratch=tmp_path)
+
+    assert found.details["largest_cluster"] == 1503
+    assert found.said == [found.details["warning"]]
+    assert "1503 of 1509 documents" in found.said[0]
+
+
+def test_no_documents_are_no_error(tmp_path: Path) -> None:
+    assert gather(step(), parts_of([]), scratch=tmp_path).signals.num_rows == 0
+    assert gather(step(min_jaccard=0.5), parts_of(["", ""]), scratch=tmp_path / "empty").column("cluster") == [0, 1]
+    assert len(cluster_documents(Batch.from_texts([]))) == 0
+
+
+def test_parts_travel_to_workers() -> None:
+    part = parts_of(TEXTS)[0]
+
+    assert pickle.loads(pickle.dumps(part)).load(("id",)).equals(part.load(("id",)))
+
+
+@pytest.mark.parametrize("text", ["x" * 1_000_000, "a " * 500_000, "same words " * 100_000, "\u6f22" * 330_000])
+def test_a_megabyte_of_anything_takes_under_a_second(text: str) -> None:
+    cluster_documents(Batch.from_texts(["warm up", "warm up"]))
+    started = time.perf_counter()
+
+    cluster_documents(Batch.from_texts([text, text]))
+
+    assert time.perf_counter() - started < 1
