@@ -229,11 +229,17 @@ def promote(
     as_json: AsJson = False,
 ) -> None:
     """Register the recipe's candidate as a new version; refuses without a certificate that says promote."""
+    from dataclasses import asdict
+
     from pipeline.outcome import promote_recipe
     from pipeline.workspace import Workspace
 
-    data = promote_recipe(recipe, workspace=Workspace(workspace), override=override)
-    _emit(data, as_json, f"{data['name']} is now version {data['version']}.")
+    done = promote_recipe(recipe, workspace=Workspace(workspace), override=override)
+    _emit(
+        asdict(done),
+        as_json,
+        f"{done.version.name} is {'now' if done.created else 'already'} version {done.version.version}.",
+    )
 
 
 @app.command()
@@ -252,7 +258,7 @@ def rollback(
     from pipeline.workspace import Workspace
 
     with Workspace(workspace).locked():
-        record = move(workspace, name, to=to)
+        record = move(Workspace(workspace), name, to=to)
     _emit(asdict(record), as_json, f"{name} is back at version {record.version}.")
 
 

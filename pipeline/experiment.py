@@ -232,10 +232,15 @@ def _build_certificate(run: Run, name: str, node: Node) -> Built:
     rule = GateRule(metric=gate.metric, min_gain=gate.min_gain, confidence=gate.confidence, guards=dict(gate.guards))
     folder = plan.experiment["comparison"].folder
     details = read_card(folder).details
-    comparisons = comparisons_of(
-        folder, candidate=gate.candidate, baseline=gate.baseline, proxy=proxy, confidence=gate.confidence
-    )
     unhealthy = [lane for lane in details["unhealthy"] if lane.split("/")[0] in (gate.candidate, gate.baseline)]
+    comparisons = comparisons_of(
+        folder,
+        candidate=gate.candidate,
+        baseline=gate.baseline,
+        proxy=proxy,
+        confidence=gate.confidence,
+        unhealthy=unhealthy,
+    )
     verdict = decide(
         comparisons, rule=rule, unhealthy_lanes=unhealthy, candidate=gate.candidate, baseline=gate.baseline
     )

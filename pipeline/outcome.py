@@ -6,7 +6,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.card import read_card
 from pipeline.executors import Local
@@ -15,6 +15,9 @@ from pipeline.progress import Progress
 from pipeline.recipe import load_recipe
 from pipeline.run import Run
 from pipeline.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pipeline.registry import Promotion
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,20 @@ def _promote(plan: Plan, certificate: dict[str, Any] | None) -> str | None:
         return None
     from pipeline.registry import promote_mixture
 
-    return promote_mixture(plan, certificate)
+    done = promote_mixture(plan, certificate)
+    state = "is now" if done.created else "is already" if done.is_current else "was rolled back from"
+    return f"{done.version.name} {state} version {done.version.version}"
+
+
+def promote_recipe(path: Path, *, workspace: Workspace, override: str | None) -> Promotion:
+    """Promote a finished recipe's candidate by its certificate, or by the reason given."""
+    from pipeline.registry import promote_mixture
+
+    with workspace.locked():
+        plan = make_plan(load_recipe(path), workspace)
+        node = plan.experiment.get("certificate")
+        certificate = certificate_of(plan) if node is not None and node.complete else None
+        return promote_mixture(plan, certificate, override=override)
 
 
 def _report(plan: Plan, *, changed: bool, progress: Progress) -> Path:

@@ -7,13 +7,14 @@ lane, named `<mixture>/seed<k>/lr<rate>`. curves.json: the training loss of each
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, GateError
 from pipeline.core.rng import derive
 from pipeline.core.shards import read_table, write_table, write_text
 from pipeline.core.text import Batch
@@ -140,17 +141,23 @@ def _clusters(plan: Plan, columns: dict[str, list[Any]]) -> np.ndarray:
     return cluster_documents(Batch.from_texts(ordered))
 
 
-def comparisons_of(folder: Path, *, candidate: str, baseline: str, proxy: ProxySection, confidence: float) -> list[Any]:
-    """Return one paired comparison per learning rate, the deciding one first."""
+def comparisons_of(
+    folder: Path, *, candidate: str, baseline: str, proxy: ProxySection, confidence: float, unhealthy: Sequence[str]
+) -> list[Any]:
+    """Return one paired comparison per learning rate, the deciding one first; a pair with a sick lane is left out."""
     from eval.paired import compare
 
     table = read_table(folder / "bits.parquet")
     found = []
     for rate in proxy.learning_rates:
-        arms = [
-            np.stack([table.column(lane_name(arm, k, rate)).to_numpy() for k in range(proxy.seeds)])
-            for arm in (candidate, baseline)
-        ]
+        pairs = [(lane_name(candidate, k, rate), lane_name(baseline, k, rate)) for k in range(proxy.seeds)]
+        seeds = [k for k, pair in enumerate(pairs) if not set(pair) & set(unhealthy)]
+        if len(seeds) < 2:
+            raise GateError(
+                f"gate: only {len(seeds)} of {proxy.seeds} pairs at learning rate {rate:g} trained without breaking "
+                f"({', '.join(unhealthy)} did not); two are needed. Lower proxy.learning_rates and run again."
+            )
+        arms = [np.stack([table.column(pairs[k][arm]).to_numpy() for k in seeds]) for arm in (0, 1)]
         found.append(
             compare(
                 bits_candidate=arms[0],
@@ -159,7 +166,7 @@ def comparisons_of(folder: Path, *, candidate: str, baseline: str, proxy: ProxyS
                 domain=table.column("domain").to_pylist(),
                 cluster=table.column("cluster").to_numpy(),
                 learning_rate=rate,
-                seeds=list(range(proxy.seeds)),
+                seeds=seeds,
                 confidence=confidence,
             )
         )

@@ -278,6 +278,10 @@ class _Builder:
                 ("mixtures",),
                 "mixtures need a `proxy:` section, which says how large they are and how they are judged.",
             )
+        if proxy is not None:
+            from eval.tiers import TIERS
+
+            self.known(proxy.tier, set(TIERS), ("proxy", "tier"), "tier")
         if gate is None:
             if promote is not None and self.data.get("gate") is None:
                 self.wrong(("promote",), "`promote:` needs a `gate:` section; nothing is promoted without evidence.")

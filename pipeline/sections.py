@@ -54,7 +54,7 @@ class ProxySection(Section):
 
     tier: str = Field(default="t0", description="Size of the proxy, a row of the table in eval/proxy.py.")
     tokens: Count = Field(default=1_000_000, ge=1, description="Training tokens of each proxy.")
-    seeds: int = Field(default=3, ge=1, le=64, description="Paired seeds of initialisation and data order.")
+    seeds: int = Field(default=3, ge=2, le=64, description="Paired seeds of initialisation and data order.")
     learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         default=(1.0,),
         min_length=1,

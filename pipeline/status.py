@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +71,6 @@ def registry_of(workspace: Workspace, name: str | None) -> dict[str, Any]:
     listed = []
     for each in names:
         now = current(workspace, each)
-        rows = [record_row(record) for record in versions(workspace, each)]
+        rows = [asdict(version) for version in versions(workspace, each)]
         listed.append({"name": each, "current": now.version if now else None, "versions": rows})
     return {"names": listed}
-
-
-def record_row(record: Any) -> dict[str, Any]:
-    """Return what a list shows of one promoted version."""
-    from dataclasses import asdict
-
-    return asdict(record)

@@ -1,0 +1,49 @@
+"""Sizes of proxies as a table, apart from the model so that a plan can read it without importing torch.
+
+t1 and above follow nanochat, modded-nanogpt and parameter-golf as surveyed; t0 was fitted on two CPU cores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Shape and training recipe of one proxy size; learning rates are before a lane's own scale."""
+
+    name: str
+    num_layers: int
+    width: int
+    num_heads: int
+    vocab_size: int
+    context: int
+    batch_tokens: int
+    num_tokens: int
+    muon_lr: float = 0.02
+    embed_lr: float = 0.3
+    head_lr: float = 0.004
+
+    @property
+    def num_parameters(self) -> int:
+        """Return the parameters of one lane: blocks, embedding and head."""
+        return 12 * self.num_layers * self.width**2 + 2 * self.vocab_size * self.width
+
+    @property
+    def batch_rows(self) -> int:
+        """Return the rows of `context` tokens in one lane's step."""
+        return max(1, self.batch_tokens // self.context)
+
+
+TIERS: Mapping[str, Tier] = {
+    tier.name: tier
+    for tier in (
+        Tier("t0", 2, 128, 2, 2048, 256, 4_096, 1_000_000),
+        Tier("t1", 4, 128, 2, 4096, 512, 16_384, 20_000_000),
+        Tier("t5", 6, 256, 4, 4096, 512, 32_768, 50_000_000),
+        Tier("t10", 8, 320, 5, 8192, 1024, 65_536, 100_000_000),
+        Tier("t30", 8, 512, 4, 8192, 1024, 131_072, 600_000_000),
+        Tier("t85", 12, 768, 6, 16384, 1024, 524_288, 1_700_000_000, muon_lr=0.025),
+    )
+}
