@@ -211,11 +211,13 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a dataset in the Hugging Face layout, with its card; `datasets.load_dataset(DIR)` reads it."""
+    from dataclasses import asdict
+
     from pipeline.export import export_named
     from pipeline.workspace import Workspace
 
-    data = export_named(Workspace(workspace), dataset, to=to, overwrite=overwrite)
-    _emit(data, as_json, f"{data['rows']:,} documents in {data['files']} files: {data['folder']}")
+    done = export_named(Workspace(workspace), dataset, to=to, overwrite=overwrite)
+    _emit(asdict(done), as_json, f"{done.rows:,} documents in {done.shards} files: {done.folder}")
 
 
 @app.command()

@@ -118,6 +118,7 @@ def _new_pool(workers: int) -> ProcessPoolExecutor:
 
 
 def _start_worker(parent: int) -> None:
+    os.environ["POLARS_MAX_THREADS"] = "1"  # one task, one core
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,6 +23,9 @@ from pipeline import __version__
 from pipeline.core.document import SCHEMA
 from pipeline.core.errors import DataError, RecipeError, ServiceError
 from pipeline.core.shards import read_table, write_table, write_text
+
+if TYPE_CHECKING:
+    from pipeline.workspace import Workspace
 
 MARKER = "winnow.json"
 # The Hub's viewer wants row groups of 100 to 300 MB, and a shard here is one row group.
@@ -92,6 +96,29 @@ def export_dataset(
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return done
+
+
+def export_named(workspace: Workspace, name: str, *, to: Path, overwrite: bool = False) -> Exported:
+    """Export the newest dataset of a workspace, with what its own card and its parents' cards tell about it."""
+    from pipeline.core.card import read_card
+    from pipeline.results import document_paths
+
+    folder, card = workspace.dataset(name)
+    labels = {
+        step["step"]: read_card(workspace.root / step["folder"]).details for step in card.details.get("steps", ())
+    }
+    against = [step["params"]["against"] for step in card.details.get("steps", ()) if step["step"] == "decontaminate"]
+    info = DatasetInfo(
+        name=card.name,
+        identity=card.identity,
+        rows_read=card.rows_in,
+        drops=card.dropped,
+        quarantined=card.quarantined,
+        decontamination=f"word overlap with {', '.join(map(str, against[0]))} removed" if against else "",
+        teacher=str(labels.get("label", {}).get("teacher", "")),
+        cost_usd=card.cost_usd,
+    )
+    return export_dataset(document_paths(folder), to=to, info=info, overwrite=overwrite)
 
 
 def _refuse_occupied(to: Path, *, overwrite: bool) -> None:
