@@ -67,10 +67,11 @@ class ClaudeDoor:
     """
 
     def __init__(
-        self, ledger: Path, *, max_usd: float, mode: Literal["live", "recorded"] = "live", workers: int = 8,
+        self, ledger: Path, *, max_usd: float, prices: Path | None = None, mode: Literal["live", "recorded"] = "live",
+        workers: int = 8,
         timeout_seconds: float = 600.0, backoff_seconds: float = 1.0, say: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
-        self._prices = load_prices(beside=ledger)
+        self._prices = load_prices(prices)
         self._ledger = Ledger(ledger)
         self._budget = Budget(max_usd=max_usd)
         self._mode, self._workers, self._say = mode, workers, say
@@ -269,9 +270,9 @@ def _setback_of(error: AnthropicError) -> Setback:
     return Setback("stop", reason, error=ServiceError(f"Claude: {reason}. Check the credentials and run again."))
 
 
-def estimate_bound_usd(request: Request, *, ledger: Path | None = None) -> float:
+def estimate_bound_usd(request: Request, *, prices: Path | None = None) -> float:
     """Return the most that one such request can cost, for a plan."""
-    return bound_nano(request, prices=load_prices(beside=ledger), on=_today()) / NANO
+    return bound_nano(request, prices=load_prices(prices), on=_today()) / NANO
 
 
 def _read(request: Request, stored: StoredAnswer | None, *, from_ledger: bool, failure: str = "") -> Answer:

@@ -21,7 +21,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pipeline.core.errors import RecipeError, nearest_names
 
 PACKAGED = Path(__file__).with_name("prices.toml")
-PRICES_FILE = "prices.toml"  # looked for beside the ledger before the packaged one
 NANO = 1_000_000_000
 
 Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -111,7 +110,7 @@ class Prices:
             known = sorted({row.model for row in self.rows})
             raise RecipeError(
                 f"{self.path}: has no price for model {model!r} on {on}; a model without a price is never asked. "
-                f"Nearest: {nearest_names(model, known)}. Add a [[price]] row to a {PRICES_FILE} beside the ledger."
+                f"Nearest: {nearest_names(model, known)}. Add a [[price]] row to a copy and name the copy as `prices`."
             )
         return sorted(in_force.values(), key=lambda row: row.largest_prompt)
 
@@ -142,12 +141,11 @@ def _rate(value: float) -> Fraction:
     return Fraction(str(value))
 
 
-def load_prices(*, beside: Path | None = None) -> Prices:
-    """Read the `prices.toml` beside the ledger if there is one, else the packaged one."""
-    own = beside.with_name(PRICES_FILE) if beside is not None else None
-    path = own if own is not None and own.exists() else PACKAGED
+def load_prices(path: Path | None = None) -> Prices:
+    """Read a price file; without a path, the packaged one."""
+    path = PACKAGED if path is None else path
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
         return Prices(path=path, rows=[Price.model_validate(row) for row in data["price"]])
-    except (tomllib.TOMLDecodeError, ValidationError, KeyError, TypeError) as error:
+    except (OSError, tomllib.TOMLDecodeError, ValidationError, KeyError, TypeError) as error:
         raise RecipeError(f"{path}: is not a price file ({error}). Follow the rows of {PACKAGED}.") from error

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.claude import Answer, ClaudeDoor, Request
+from pipeline.core.claude import Answer, ClaudeDoor
 from pipeline.core.errors import BudgetError, BusyError, RecipeError, ServiceError
+from pipeline.core.request import Request
 from tests.claude_server import Garbage, HangUp, Reply, Server, Status, claude_server, fingerprint
 
 KEY = "sk-ant-CANARY-0123456789"
@@ -307,9 +308,7 @@ def test_a_model_without_a_price_is_refused_before_anything_is_sent(
     assert not server.arrivals
 
 
-def test_a_price_file_beside_the_ledger_makes_a_local_model_usable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_price_file_of_ones_own_makes_a_local_model_usable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "prices.toml").write_text(
         '[[price]]\nmodel = "qwen-local"\neffective_from = 2026-01-01\ninput = 0\noutput = 0\ncache_write_5m = 0\n'
         'cache_write_1h = 0\ncache_read = 0\nsource = "our own machine"\nchecked_on = 2026-01-01\n'
@@ -317,7 +316,9 @@ def test_a_price_file_beside_the_ledger_makes_a_local_model_usable(
     monkeypatch.delenv("ANTHROPIC_API_KEY")
     request = Request("qwen-local", system="s", prompt="p", max_tokens=10)
     with claude_server(default=Reply(text="plain words")) as server:
-        (answer,) = ask(tmp_path, server, [request], monkeypatch=monkeypatch, max_usd=0.0)
+        (answer,) = ask(
+            tmp_path, server, [request], monkeypatch=monkeypatch, max_usd=0.0, prices=tmp_path / "prices.toml"
+        )
 
     assert (answer.status, answer.text, answer.cost_usd) == ("parsed", "plain words", 0.0)
 

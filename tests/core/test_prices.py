@@ -57,7 +57,7 @@ def test_usage_is_read_by_how_it_is_billed() -> None:
 def test_the_newest_price_in_force_on_the_day_counts(tmp_path: Path) -> None:
     rows = [ROW.format(day=day, rate=rate) for day, rate in (("2026-01-01", 1), ("2026-06-01", 2), ("2027-01-01", 3))]
     (tmp_path / "prices.toml").write_text("".join(rows))
-    prices = load_prices(beside=tmp_path / "ledger.sqlite")
+    prices = load_prices(tmp_path / "prices.toml")
 
     assert prices.price_of("m", prompt_tokens=1, on=date(2026, 5, 31)).input == 1
     assert prices.price_of("m", prompt_tokens=1, on=TODAY).input == 2
@@ -74,7 +74,7 @@ def test_a_broken_price_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "prices.toml").write_text('[[price]]\nmodel = "m"\n')
 
     with pytest.raises(RecipeError, match=r"prices\.toml: is not a price file"):
-        load_prices(beside=tmp_path / "ledger.sqlite")
+        load_prices(tmp_path / "prices.toml")
 
 
 def test_every_packaged_price_says_where_it_is_from() -> None:

@@ -1,0 +1,194 @@
+"""A sample of the documents graded 0 to 5 by a teacher against a written rubric: the standard for the classifier.
+
+Which documents are graded depends on the seed, their ids, sources and lengths and on nothing else: each id has a place
+in a seeded order, and every stratum (source x length) gives its first ones in proportion to its size. So the sample is
+the same however the dataset is cut into shards, a share found in it is an estimate for the whole, and asking for more
+documents keeps those that were already paid for. 2,000 documents of 6,000 characters cost about 0.70 USD with Claude
+Haiku 5.5 (calculated from its list price, not measured) and nothing with the offline rubric.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field, model_validator
+
+from filters.rubric import NUM_CRITERIA, Rubric, excerpt, load_rubric
+from filters.sampling import Survey, choose, survey_part
+from filters.teachers import ClaudeTeacher, GradeFile, Grading, Lesson, OfflineTeacher, Specimen, Teacher, read_grades
+from pipeline.core.rng import derive
+from pipeline.core.shards import write_table
+from pipeline.core.step import Gathering, GatheringStep, Params, Part, Signal, input_names
+
+LABELS = "labels.parquet"
+
+
+def how(default: Any, **constraints: Any) -> Any:
+    """Declare a parameter that can stop a run but never change a grade, so it is no part of an identity."""
+    return Field(default=default, json_schema_extra={"role": "alarm"}, **constraints)
+
+
+class LabelParams(Params):
+    """Who grades what, by which standard, for how much."""
+
+    rubric: str = Field(default="educational", min_length=1, description="Packaged rubric (filters/rubrics).")
+    rubric_file: str | None = input_names(None, description="A rubric of your own, Markdown, in place of `rubric`.")
+    teacher: Literal["offline", "claude", "file"] = Field(
+        default="offline", description="Who grades: signals (no model), Claude, or a file of grades."
+    )
+    path: str | None = input_names(
+        None, description="For `teacher: file`: parquet or JSONL with `grade` and `id` or `text_hash`."
+    )
+    documents: int = Field(default=2000, ge=1, le=10_000_000, description="Documents to grade.")
+    sample: Literal["stratified", "uniform"] = Field(
+        default="stratified", description="In proportion by source and length, or blind to both."
+    )
+    model: str = Field(default="claude-haiku-5-5", min_length=1, description="For `teacher: claude`: the model's id.")
+    excerpt_chars: int = Field(
+        default=6000, ge=200, le=200_000, description="Characters of a document that the teacher sees, from its start."
+    )
+    max_usd: float = how(1.0, ge=0, description="US dollars that these grades may cost in all runs together.")
+    concurrency: int = how(8, ge=1, le=256, description="Requests in flight at once.")
+    prices: str | None = how(None, description="A price file of your own; without it, pipeline/core/prices.toml.")
+
+    @model_validator(mode="after")
+    def _every_setting_has_an_effect(self) -> Self:
+        if (self.teacher == "file") != (self.path is not None):
+            raise ValueError("`path` goes with `teacher: file`, and only with it")
+        idle = set() if self.teacher == "claude" else {"model", "max_usd", "concurrency", "prices"}
+        idle |= {"excerpt_chars"} if self.teacher == "file" else set()
+        without_effect = sorted(idle & self.model_fields_set)
+        if without_effect:
+            raise ValueError(f"`{'`, `'.join(without_effect)}` has no effect with `teacher: {self.teacher}`")
+        if self.rubric_file is not None and "rubric" in self.model_fields_set:
+            raise ValueError("give `rubric` or `rubric_file`, not both")
+        return self
+
+
+class Label(GatheringStep):
+    """Grades a sample; documents outside of it, and those without a valid grade, have a null grade. Drops nothing."""
+
+    name: ClassVar[str] = "label"
+    version: ClassVar[int] = 1  # bump when a packaged rubric, its frame or the offline scorer changes
+    Params = LabelParams
+    signals = (
+        Signal("grade", pa.float32(), "0 to 5", "criteria of the rubric that the document meets; null: no grade"),
+        Signal("status", pa.string(), "", "graded, refused, truncated, invalid or errored; null: not in the sample"),
+        Signal("teacher", pa.string(), "", "who graded, by which rubric; null: not in the sample"),
+    )
+
+    def __init__(self, *, params: LabelParams) -> None:
+        super().__init__(params=params)
+        self.params: LabelParams = params
+
+    def gather(self, work: Gathering) -> None:
+        rubric = self._rubric(work.inputs.get("rubric_file", ()))
+        brought = read_grades(work.inputs["path"][0]) if self.params.teacher == "file" else None
+        survey = self._survey(work, brought)
+        chosen = choose(survey, count=self.params.documents, stratified=self.params.sample == "stratified")
+        ids = survey.ids[chosen]
+        if brought is not None:
+            lesson = Lesson([brought.grading(key) for key in survey.keys[chosen]], note={"file": brought.path.name})
+            title = brought.title
+        else:
+            teacher = self._teacher(work, rubric)
+            specimens = load_specimens(work.parts, wanted=ids, max_chars=self.params.excerpt_chars)
+            lesson, title = teacher.grade(specimens), teacher.title
+        gradings = dict(zip(ids.tolist(), lesson.gradings, strict=True))
+        write_table(work.output / LABELS, _labels(gradings))
+        for part in work.parts:
+            work.write(part, _columns(part, gradings, title=title))
+        work.cost_usd = lesson.cost_usd
+        work.details |= {"teacher": title, "rubric": rubric.name, "rubric_blake3": rubric.hash}
+        work.details |= _summary(survey.sources[chosen].tolist(), lesson.gradings) | lesson.note
+
+    def estimate_usd(self, num_documents: int, mean_bytes: float) -> float:
+        """Return the most that the grades can cost, capped by `max_usd`."""
+        if self.params.teacher != "claude":
+            return 0.0
+        from pipeline.core.claude import estimate_bound_usd
+
+        # Before the dataset exists its number of documents is unknown and given as 0.
+        count = min(self.params.documents, num_documents) if num_documents > 0 else self.params.documents
+        shown = "x" * int(min(mean_bytes, self.params.excerpt_chars))
+        own = () if self.params.rubric_file is None else (Path(self.params.rubric_file),)
+        request = self._rubric(own).request(shown, model=self.params.model)
+        bound = estimate_bound_usd(request, prices=self._prices())
+        return min(self.params.max_usd, count * bound)
+
+    def _rubric(self, files: Sequence[Path]) -> Rubric:
+        return load_rubric(self.params.rubric, file=files[0] if files else None)
+
+    def _prices(self) -> Path | None:
+        return None if self.params.prices is None else Path(self.params.prices)
+
+    def _survey(self, work: Gathering, brought: GradeFile | None) -> Survey:
+        """Look at every document's id, source and length; with a file, keep those that it grades."""
+        key = "id" if brought is None else brought.key
+        seed = derive(work.seed, "label", "sample")
+        surveys = work.map(survey_part, [(part, key, seed) for part in work.parts], label="label (sampling)")
+        survey = Survey.concatenate(surveys)
+        if brought is None:
+            return survey
+        return survey.where(np.array([key in brought.grades for key in survey.keys], dtype=bool))
+
+    def _teacher(self, work: Gathering, rubric: Rubric) -> Teacher:
+        if self.params.teacher == "offline":
+            return OfflineTeacher(rubric=rubric, map=work.map)
+        return ClaudeTeacher(
+            rubric=rubric, model=self.params.model, ledger=work.ledger, max_usd=self.params.max_usd,
+            prices=self._prices(), concurrency=self.params.concurrency, say=work.say,
+        )  # fmt: skip
+
+
+def load_specimens(parts: Sequence[Part], *, wanted: Sequence[str], max_chars: int) -> list[Specimen]:
+    """Return excerpts of the wanted documents, in the order of `wanted`."""
+    values, texts = pa.array(wanted, type=pa.string()), {}
+    for part in parts:
+        table = part.load(("id", "text"))
+        table = table.filter(pc.is_in(table.column("id"), value_set=values))
+        for id, text in zip(table.column("id").to_pylist(), table.column("text").to_pylist(), strict=True):
+            texts[id] = excerpt(text, max_chars=max_chars)
+    return [Specimen(id=id, text=texts[id]) for id in values.to_pylist()]
+
+
+def _columns(part: Part, gradings: dict[str, Grading], *, title: str) -> dict[str, list[Any]]:
+    found = [gradings.get(id) for id in part.load(("id",)).column("id").to_pylist()]
+    return {
+        "grade": [None if grading is None else grading.grade for grading in found],
+        "status": [None if grading is None else grading.status for grading in found],
+        "teacher": [None if grading is None else title for grading in found],
+    }
+
+
+def _labels(gradings: dict[str, Grading]) -> pa.Table:
+    """Return the graded sample as a table, by id."""
+    rows = [(id, gradings[id]) for id in sorted(gradings)]
+    return pa.table(
+        {
+            "id": pa.array([id for id, _ in rows], type=pa.string()),
+            "grade": pa.array([grading.grade for _, grading in rows], type=pa.float32()),
+            "status": pa.array([grading.status for _, grading in rows], type=pa.string()),
+            "justification": pa.array([grading.justification for _, grading in rows], type=pa.string()),
+        }
+    )
+
+
+def _summary(sources: Iterable[str], gradings: Sequence[Grading]) -> dict[str, Any]:
+    """Count outcomes in all and by source, and grades by whole number."""
+    by_source: dict[str, Counter[str]] = {}
+    for source, grading in zip(sources, gradings, strict=True):
+        by_source.setdefault(source, Counter())[grading.status] += 1
+    grades = Counter(round(grading.grade) for grading in gradings if grading.grade is not None)
+    return {
+        "asked": len(gradings),
+        "outcomes": dict(sorted(Counter(grading.status for grading in gradings).items())),
+        "outcomes_by_source": {source: dict(sorted(by_source[source].items())) for source in sorted(by_source)},
+        "grades": {str(grade): grades[grade] for grade in range(NUM_CRITERIA + 1)},
+    }
