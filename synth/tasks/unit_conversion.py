@@ -105,8 +105,8 @@ def generate(draw: Draw, difficulty: int) -> Task:
 
 
 def decimal(value: Fraction) -> str | None:
-    """Return the finite decimal that `value` is, without trailing zeros, or None when it has more than 8 places."""
-    for places in range(9):
+    """Return the finite decimal that `value` is, without trailing zeros, or None when it has more than 11 places."""
+    for places in range(12):
         scaled = value * 10**places
         if scaled.denominator == 1:
             digits = str(abs(scaled.numerator)).rjust(places + 1, "0")

@@ -1,0 +1,190 @@
+"""Every document was checked, no wrong answer passes, and a task depends on nothing but its seed and its number."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pydantic import ValidationError
+
+from pipeline.core.document import SCHEMA
+from pipeline.core.errors import DataError
+from pipeline.core.step import Making
+from synth import verified_tasks
+from synth.verified_tasks import FAMILIES, Tally, VerifiedTasks, VerifiedTasksParams, checker, make_task, refusal
+from synth.wrong_answers import wrong_answers
+
+SEED = 17
+ANY = VerifiedTasksParams()
+
+
+def make(tmp_path: Path, *, seed: int = SEED, **recipe: Any) -> tuple[pa.Table, Making]:
+    """Run the step with parts made in reverse order, and return all rows in part order."""
+    parts: dict[int, pa.Table] = {}
+    work = Making(
+        parts=[], scratch=tmp_path, output=tmp_path, seed=seed, inputs={}, ledger=tmp_path / "ledger",
+        say=lambda line: None,
+        map=lambda function, items, label="": [function(item) for item in reversed(items)][::-1],
+        write=lambda index, table: parts.update({index: table}),
+    )  # fmt: skip
+    VerifiedTasks(params=VerifiedTasksParams.parse(recipe)).make(work)
+    return pa.concat_tables([parts[index] for index in sorted(parts)]), work
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_300_tasks_of_every_difficulty_are_accepted(family: str) -> None:
+    refused, difficulties = {}, set()
+    for index in range(300):
+        task, page = make_task(family, index, params=ANY, seed=SEED)
+        difficulties.add(task.difficulty)
+        reason = refusal(task, page, check=checker(family))
+        if reason:
+            refused[index] = reason
+
+    assert refused == {}
+    assert difficulties == {1, 2, 3, 4, 5}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_wrong_answer_is_accepted(family: str) -> None:
+    accepted, tried = [], set()
+    for index in range(200):
+        task, _ = make_task(family, index, params=ANY, seed=SEED)
+        other, _ = make_task(family, index + 1, params=ANY, seed=SEED)
+        for kind, wrong in wrong_answers(task.answer, neighbour=other.answer, prompt=task.prompt).items():
+            tried.add(kind)
+            if verified_tasks.accepts(checker(family), task.prompt, wrong):
+                accepted.append((index, kind, wrong, task.answer))
+
+    assert accepted == []
+    assert {"empty", "off_by_one", "swapped_order", "dropped_element", "neighbour", "hedged"} <= tried
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_answer_is_checked_against_its_own_prompt(family: str) -> None:
+    """A checker that ignored the prompt would accept the answer under any other problem."""
+    tasks = [make_task(family, index, params=ANY, seed=SEED)[0] for index in range(60)]
+    pairs = [(a, b) for a, b in zip(tasks, tasks[7:], strict=False) if a.answer != b.answer]
+
+    accepted = [(a.prompt, b.answer) for a, b in pairs if verified_tasks.accepts(checker(family), a.prompt, b.answer)]
+
+    assert len(pairs) > 25
+    assert accepted == []
+
+
+def test_two_runs_give_the_same_rows(tmp_path: Path) -> None:
+    one, _ = make(tmp_path, documents=400)
+    two, _ = make(tmp_path, documents=400)
+
+    assert one.equals(two)
+
+
+def test_a_document_does_not_depend_on_how_many_there_are_or_on_the_parts(tmp_path: Path) -> None:
+    few, _ = make(tmp_path, documents=200, part_documents=70)
+    many, _ = make(tmp_path, documents=300, part_documents=300)
+
+    assert many.slice(0, few.num_rows).equals(few)
+
+
+def test_a_task_does_not_depend_on_the_other_families(tmp_path: Path) -> None:
+    alone, _ = make(tmp_path, documents=30, families=["sorting"])
+    among, _ = make(tmp_path, documents=60, families=["arithmetic", "sorting"])
+
+    same = among.filter(pa.array(["/sorting/" in identity for identity in among["id"].to_pylist()]))
+    assert same["text"].to_pylist() == alone["text"].to_pylist()
+
+
+def test_another_seed_gives_other_tasks(tmp_path: Path) -> None:
+    one, _ = make(tmp_path, documents=50)
+    two, _ = make(tmp_path, documents=50, seed=SEED + 1)
+
+    assert not set(one["text"].to_pylist()) & set(two["text"].to_pylist())
+
+
+def test_rows_say_what_made_and_what_verified_them(tmp_path: Path) -> None:
+    table, _ = make(tmp_path, documents=20)
+
+    assert table.schema.equals(SCHEMA)
+    row = table.to_pylist()[10]
+    assert (row["id"], row["source"], row["origin"]) == ("verified_tasks/arithmetic/1", "verified_tasks", "procedural")
+    (made_by,) = json.loads(row["lineage"])
+    assert made_by == {
+        "step": "verified_tasks", "version": 1, "family": "arithmetic", "seed": SEED, "index": 1,
+        "verified_by": "synth.checkers.arithmetic",
+    }  # fmt: skip
+    metadata = json.loads(row["metadata"])
+    assert metadata["family"] == "arithmetic" and metadata["answer"] in row["text"]
+    assert 1 <= metadata["difficulty"] <= 5
+
+
+def test_difficulty_stays_in_its_range(tmp_path: Path) -> None:
+    table, _ = make(tmp_path, documents=100, min_difficulty=2, max_difficulty=3)
+
+    assert {json.loads(text)["difficulty"] for text in table["metadata"].to_pylist()} == {2, 3}
+
+
+def test_no_prompt_is_written_twice(tmp_path: Path) -> None:
+    """Easy calendar tasks repeat now and then; the later one is dropped, wherever the parts are cut."""
+    recipe: dict[str, Any] = {"documents": 3000, "families": ["calendar_dates"], "max_difficulty": 1}
+
+    table, work = make(tmp_path, **recipe)
+    other, _ = make(tmp_path, part_documents=800, **recipe)
+
+    assert work.details["duplicates_dropped"] > 0
+    assert table.num_rows == 3000 - work.details["duplicates_dropped"]
+    assert other.equals(table)
+
+
+def test_the_card_counts_what_was_tried(tmp_path: Path) -> None:
+    _, work = make(tmp_path, documents=400)
+
+    assert work.details["generated"] == 400
+    assert work.details["verified"] == 400 - sum(work.details["rejected"].values())
+    assert work.details["wrong_answers_tried"] > 100
+    assert work.details["wrong_answers_accepted"] == 0
+
+
+def test_a_task_that_its_checker_refuses_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("synth.checkers.sorting.check", lambda prompt, answer: False)
+
+    table, work = make(tmp_path, documents=40, families=["sorting", "sequences"])
+
+    assert table.num_rows == 20
+    assert work.details["rejected"] == {"sorting: the checker disagrees": 20}
+
+
+def test_a_checker_that_accepts_anything_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("synth.checkers.sorting.check", lambda prompt, answer: True)
+
+    with pytest.raises(DataError, match=r"accepted \d+ of \d+ wrong answers"):
+        make(tmp_path, documents=20, families=["sorting"])
+
+
+def test_a_wrong_step_is_refused_even_if_the_answer_is_right() -> None:
+    task, page = make_task("arithmetic", 1, params=ANY, seed=SEED)
+    spoiled = verified_tasks.Page(text=page.text + "\n\n2 + 2 = 5", style=page.style)
+
+    assert refusal(task, spoiled, check=checker("arithmetic")) == "a worked step is wrong"
+
+
+def test_nothing_verified_is_an_error() -> None:
+    with pytest.raises(DataError, match="none of 0 tasks"):
+        Tally().raise_for_broken_checkers()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        ({"families": ["arithmetics"]}, "Did you mean arithmetic"),
+        ({"families": ["sorting", "sorting"]}, "named twice"),
+        ({"families": []}, "at least 1 item"),
+        ({"min_difficulty": 4, "max_difficulty": 2}, "above max_difficulty"),
+        ({"documents": 0}, "greater than or equal to 1"),
+    ],
+)
+def test_a_wrong_parameter_is_explained(recipe: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        VerifiedTasksParams.parse(recipe)
