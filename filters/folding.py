@@ -47,14 +47,16 @@ def fold_table() -> FoldTable:
 
 def _fold(code: int) -> int:
     character = chr(code)
-    category = unicodedata.category(character)
     if code in _IGNORABLE or 0x0300 <= code <= 0x036F or 0xFE00 <= code <= 0xFE0F:
         return SKIPPED
-    if category[0] not in "LMN":
+    if unicodedata.category(character)[0] not in "LMN":
         return 0
-    base, *accents = list(unicodedata.normalize("NFD", character))
-    if accents and all(0x0300 <= ord(accent) <= 0x036F for accent in accents):
-        character = base
-    folded = character.casefold() if len(character.casefold()) == 1 else character.lower()
+    if unicodedata.decomposition(character):
+        base, *accents = list(unicodedata.normalize("NFD", character))
+        if accents and all(0x0300 <= ord(accent) <= 0x036F for accent in accents):
+            character = base
+    folded = character.casefold()
+    if len(folded) > 1:
+        folded = character.lower()
     result = ord(folded) if len(folded) == 1 else code
     return result | ALONE if any(first <= code <= last for first, last in _UNSPACED) else result

@@ -66,7 +66,13 @@ class MinHashDedup(GatheringStep):
         jobs = [_SignJob(part=part, scratch=work.scratch, params=self.params) for part in rows.parts]
         work.map(_sign_part, jobs, label="signatures")
         stored = _Stored.open(work.scratch, parts=rows.parts)
-        tie = partial(_BandJob, scratch=work.scratch, rows=rows, params=self.params)
+        tie = partial(
+            _BandJob,
+            scratch=work.scratch,
+            indexes=tuple(part.index for part in rows.parts),
+            starts=rows.starts,
+            chains=self.params.min_jaccard > 0,
+        )
         work.map(_tie_band, [tie(band=band) for band in range(self.params.bands)], label="bands")
         clusters, edges_per_band = self._cluster(work, rows=rows)
         num_bytes = stored.num_bytes()
@@ -75,22 +81,7 @@ class MinHashDedup(GatheringStep):
         work.details.update(self._describe(clusters, sizes=sizes, edges_per_band=edges_per_band, stored=stored))
         if "warning" in work.details:
             work.say(work.details["warning"])
-        ids = KeptIds.of(rows, kept=kept)
-        for position, part in enumerate(rows.parts):
-            here = rows.within(position)
-            is_duplicate = kept[here] != np.arange(here.start, here.stop)
-            work.write(
-                part,
-                {
-                    "cluster": clusters[here],
-                    "cluster_size": sizes[here],
-                    "duplicate_of": ids.twin_of(kept[here], is_duplicate=is_duplicate),
-                    "jaccard_estimate": stored.estimates(
-                        rows, position=position, twins=kept[here], masked=~is_duplicate
-                    ),
-                    "is_duplicate": is_duplicate.astype(np.int8),
-                },
-            )
+        self._write(work, rows=rows, clusters=clusters, sizes=sizes, kept=kept, stored=stored)
 
     def _cluster(self, work: Gathering, *, rows: Rows) -> tuple[np.ndarray, list[int]]:
         """Unite the edges of all bands; return (int64[num_rows] clusters, edges found in each band)."""
@@ -111,6 +102,27 @@ class MinHashDedup(GatheringStep):
         if checker is not None:
             work.details.update(pairs_checked=checker.num_checked, pairs_refused=checker.num_refused)
         return cluster_names(parents), counts
+
+    def _write(
+        self, work: Gathering, *, rows: Rows, clusters: np.ndarray, sizes: np.ndarray, kept: np.ndarray, stored: _Stored
+    ) -> None:
+        """Write the signals of every part."""
+        ids = KeptIds.of(rows, kept=kept)
+        for position, part in enumerate(rows.parts):
+            here = rows.within(position)
+            is_duplicate = kept[here] != np.arange(here.start, here.stop)
+            work.write(
+                part,
+                {
+                    "cluster": clusters[here],
+                    "cluster_size": sizes[here],
+                    "duplicate_of": ids.twin_of(kept[here], is_duplicate=is_duplicate),
+                    "jaccard_estimate": stored.estimates(
+                        rows, position=position, twins=kept[here], masked=~is_duplicate
+                    ),
+                    "is_duplicate": is_duplicate.astype(np.int8),
+                },
+            )
 
     def _chance(self, similarity: float) -> float:
         return meeting_chance(similarity, bands=self.params.bands, rows=self.params.rows)
@@ -186,8 +198,9 @@ def _sign_part(job: _SignJob) -> None:
 class _BandJob:
     band: int
     scratch: Path
-    rows: Rows
-    params: MinHashParams
+    indexes: tuple[int, ...]  # of the parts, in the order of their rows
+    starts: np.ndarray  # int64: the first global row of each part
+    chains: bool  # a pair may be refused, so give each document a second chance to be tied
 
 
 def _tie_band(job: _BandJob) -> None:
@@ -196,12 +209,12 @@ def _tie_band(job: _BandJob) -> None:
     if done.exists():
         return
     keys, rows = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
-    for position, part in enumerate(job.rows.parts):
-        num_words = np.load(scratch_file(job.scratch, "sizes", part.index))[1]
+    for position, index in enumerate(job.indexes):
+        num_words = np.load(scratch_file(job.scratch, "sizes", index))[1]
         wordy = np.flatnonzero(num_words > 0)
-        keys.append(open_array(scratch_file(job.scratch, "keys", part.index))[job.band][wordy])
-        rows.append(wordy + job.rows.starts[position])
-    edges = equal_key_edges(np.concatenate(keys), rows=np.concatenate(rows), chains=job.params.min_jaccard > 0)
+        keys.append(open_array(scratch_file(job.scratch, "keys", index))[job.band][wordy])
+        rows.append(wordy + job.starts[position])
+    edges = equal_key_edges(np.concatenate(keys), rows=np.concatenate(rows), chains=job.chains)
     save_array(done, np.stack([edges.left, edges.right]))
 
 

@@ -1,8 +1,8 @@
-"""Runs a gathering step over tables in memory: real parts and a real scratch folder, one process."""
+"""Runs a gathering step over tables in memory: real parts and a real scratch folder."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,14 @@ def parts_of(texts: Sequence[str], *, num_parts: int = 1, signals: Mapping[str, 
     return parts
 
 
-def gather(step: GatheringStep, parts: Sequence[Part], *, scratch: Path) -> Gathered:
+def here(function: Callable[[Any], Any], items: Iterable[Any], *, label: str) -> list[Any]:
+    """Do the work in this process, in order."""
+    return [function(item) for item in items]
+
+
+def gather(
+    step: GatheringStep, parts: Sequence[Part], *, scratch: Path, run: Callable[..., list[Any]] = here
+) -> Gathered:
     """Run the step; raises if it writes a part twice, not at all, or with other signals than it declares."""
     written: dict[int, pa.Table] = {}
     said: list[str] = []
@@ -62,9 +69,6 @@ def gather(step: GatheringStep, parts: Sequence[Part], *, scratch: Path) -> Gath
         columns = {signal.name: as_column(values[signal.name], signal=signal) for signal in step.signals}
         written[part.index] = pa.table(columns)
         assert written[part.index].num_rows == part.num_rows
-
-    def run(function: Any, items: Sequence[Any], *, label: str) -> list[Any]:
-        return [function(item) for item in items]
 
     scratch.mkdir(parents=True, exist_ok=True)
     work = Gathering(
