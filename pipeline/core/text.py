@@ -1,6 +1,8 @@
 """One batch of documents as Arrow buffers, and what several steps need of it, each computed once.
 
-Kernels take `(data: uint8[num_bytes], offsets: int64[num_docs + 1])`; Batch makes these without a copy.
+Kernels take `(data: uint8[num_bytes], offsets: int64[num_docs + 1])`; Batch makes these without a copy. Words and
+lines (definitions: `pipeline.core.segment`) come from one pass over the bytes at the first step that asks.
+Positions are 32-bit and count from the document's first byte, so one document must stay under 2 GiB.
 """
 
 from __future__ import annotations
@@ -10,6 +12,41 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Every word of a batch; those of document d are doc_offsets[d] to doc_offsets[d + 1]."""
+
+    doc_offsets: np.ndarray  # int64[num_docs + 1]
+    starts: np.ndarray  # int32[num_words], bytes from the document's start
+    num_bytes: np.ndarray  # int32[num_words]
+    num_chars: np.ndarray  # int32[num_words]
+    hashes: np.ndarray  # uint64[num_words], of the word's bytes
+    flags: np.ndarray  # uint8[num_words], bits of pipeline.core.segment
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Every line of a batch, blank ones too; a blank line has no words: word_offsets[i] == word_offsets[i + 1]."""
+
+    doc_offsets: np.ndarray  # int64[num_docs + 1]
+    starts: np.ndarray  # int32[num_lines], bytes from the document's start
+    ends: np.ndarray  # int32[num_lines], where the line's terminator begins
+    word_offsets: np.ndarray  # int64[num_lines + 1]
+    char_starts: np.ndarray  # int32[num_lines], characters before the line's first word
+    num_chars: np.ndarray  # int32[num_lines], from its first word to its last
+    hashes: np.ndarray  # uint64[num_lines], of the sequence of its words
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """Words and lines of a batch, and the lengths of its documents; CRLF is one character everywhere."""
+
+    words: Words
+    lines: Lines
+    num_chars: np.ndarray  # int64[num_docs]
+    num_line_ends: np.ndarray  # int64[num_docs]
 
 
 @dataclass(frozen=True)
@@ -48,10 +85,56 @@ class Batch:
         buffer = self.text.buffers()[2]
         return np.frombuffer(buffer, dtype=np.uint8) if buffer is not None else np.zeros(0, np.uint8)
 
+    @cached_property
+    def segmentation(self) -> Segmentation:
+        """Words, lines and lengths, from one pass over the bytes."""
+        return _segmentation(self.data, self.offsets)
+
+    @property
+    def words(self) -> Words:
+        """The words of all documents."""
+        return self.segmentation.words
+
+    @property
+    def lines(self) -> Lines:
+        """The lines of all documents."""
+        return self.segmentation.lines
+
     def strings(self) -> list[str]:
         """Return the documents as Python strings, for steps that are not kernels."""
         strings: list[str] = self.text.to_pylist()
         return strings
+
+
+def _segmentation(data: np.ndarray, offsets: np.ndarray) -> Segmentation:
+    from pipeline.core.characters import character_table
+    from pipeline.core.segment import count_bounds, segment
+
+    data = data[: int(offsets[-1])]  # Arrow pads its buffers
+    num_docs = len(offsets) - 1
+    num_spaces, num_line_ends = count_bounds(data)
+    max_words, max_lines = num_spaces + num_docs, num_line_ends + num_docs
+    words = tuple(np.empty(max_words, kind) for kind in (np.int32, np.int32, np.int32, np.uint64, np.uint8))
+    kinds = (np.int32, np.int32, np.int64, np.int32, np.int32, np.uint64)
+    lines = tuple(np.empty(max_lines + 1, kind) for kind in kinds)
+    docs = tuple(np.empty(num_docs + more, np.int64) for more in (1, 1, 0, 0))
+    num_words, num_lines = segment(data, offsets, character_table(), words, lines, docs)
+    starts, num_bytes, num_chars, hashes, flags = (array[:num_words] for array in words)
+    line_starts, ends, word_offsets, char_starts, line_chars, line_hashes = lines
+    return Segmentation(
+        words=Words(docs[0], starts, num_bytes, num_chars, hashes, flags),
+        lines=Lines(
+            docs[1],
+            line_starts[:num_lines],
+            ends[:num_lines],
+            word_offsets[: num_lines + 1],
+            char_starts[:num_lines],
+            line_chars[:num_lines],
+            line_hashes[:num_lines],
+        ),
+        num_chars=docs[2],
+        num_line_ends=docs[3],
+    )
 
 
 def _flat(array: pa.Array | pa.ChunkedArray, kind: pa.DataType) -> pa.Array:

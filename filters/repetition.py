@@ -1,0 +1,235 @@
+"""Word and line hashes -> how much of each document is said again, for Gopher's and FineWeb's rules.
+
+An n-gram can repeat only where its (n - 1)-gram repeats. So bigrams pass through a byte-wide sieve first, only those
+that collide in it reach an exact table, and each longer n starts from the positions that survived the one before: on
+prose the passes from n = 3 on touch a few words in a hundred. Tables are reused over all documents by generation
+stamps. Identity is a 64-bit hash of the words' hashes; linear time whatever the text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from pipeline.core.bits import MIX_1, absorb
+
+TOP_SIZES = (2, 3, 4)
+DUP_SIZES = (5, 6, 7, 8, 9, 10)
+LAST_SIZE = 10
+SEED = np.uint64(0x165667B19E3779F9)
+MIN_BITS = 4
+
+
+@njit(cache=True, nogil=True)
+def table_bits(num_entries: Any) -> Any:
+    """Return b such that a table of 2**b slots is at most half full with this many entries."""
+    bits = MIN_BITS
+    while (1 << bits) < 2 * num_entries:
+        bits += 1
+    return bits
+
+
+@njit(inline="always")
+def find_slot(keys: Any, stamps: Any, stamp: Any, bits: Any, key: Any) -> Any:
+    """Return the slot that holds `key`, or the free slot (its stamp differs) where it belongs."""
+    mask = (1 << bits) - 1
+    slot = np.int64((key * MIX_1) >> np.uint64(64 - bits))
+    while stamps[slot] == stamp and keys[slot] != key:
+        slot = (slot + 1) & mask
+    return slot
+
+
+@njit(cache=True, nogil=True)
+def repeated_elements(keys: Any, lengths: Any, tables: Any, stamp: Any) -> Any:
+    """Return (elements, characters) of `keys` that stood before in it, the first of its kind not counted."""
+    slots, stamps, _ = tables
+    bits = table_bits(len(keys))
+    elements = 0
+    characters = 0
+    for index in range(len(keys)):
+        slot = find_slot(slots, stamps, stamp, bits, keys[index])
+        if stamps[slot] == stamp:
+            elements += 1
+            characters += lengths[index]
+        else:
+            stamps[slot] = stamp
+            slots[slot] = keys[index]
+    return elements, characters
+
+
+@njit(cache=True, nogil=True)
+def new_tables(num_entries: Any) -> Any:
+    """Return (keys, stamps, counts) with room for this many entries; all slots free for stamps from 1 on."""
+    size = 1 << table_bits(num_entries)
+    return np.empty(size, np.uint64), np.zeros(size, np.int64), np.empty(size, np.int32)
+
+
+@njit(cache=True, nogil=True)
+def most_elements(offsets: Any) -> Any:
+    """Return the length of the longest of the runs that `offsets` delimits."""
+    most = 0
+    for index in range(len(offsets) - 1):
+        most = max(most, offsets[index + 1] - offsets[index])
+    return most
+
+
+@njit(cache=True, nogil=True)
+def repeated_lines(doc_lines: Any, word_offsets: Any, char_starts: Any, num_chars: Any, hashes: Any) -> Any:
+    """Return int64[num_docs, 6]: paragraphs, repeated ones, their characters; lines, repeated ones, their characters.
+
+    Blank lines are no lines; they and the ends of the document separate paragraphs.
+    """
+    num_docs = len(doc_lines) - 1
+    counts = np.zeros((num_docs, 6), np.int64)
+    most = most_elements(doc_lines)
+    tables = new_tables(most)
+    keys, lengths = np.empty(most, np.uint64), np.empty(most, np.int64)
+    paragraph_keys, paragraph_lengths = np.empty(most, np.uint64), np.empty(most, np.int64)
+    for doc in range(num_docs):
+        lines = 0
+        paragraphs = 0
+        open_paragraph = False
+        first_char = 0
+        for line in range(doc_lines[doc], doc_lines[doc + 1]):
+            if word_offsets[line] == word_offsets[line + 1]:
+                open_paragraph = False
+                continue
+            keys[lines] = hashes[line]
+            lengths[lines] = num_chars[line]
+            lines += 1
+            if not open_paragraph:
+                open_paragraph = True
+                first_char = char_starts[line]
+                paragraph_keys[paragraphs] = SEED
+                paragraphs += 1
+            paragraph_keys[paragraphs - 1] = absorb(paragraph_keys[paragraphs - 1], hashes[line])
+            paragraph_lengths[paragraphs - 1] = char_starts[line] + num_chars[line] - first_char
+        counts[doc, 0] = paragraphs
+        counts[doc, 3] = lines
+        if paragraphs > 1:
+            again = repeated_elements(paragraph_keys[:paragraphs], paragraph_lengths, tables, 2 * doc + 1)
+            counts[doc, 1], counts[doc, 2] = again
+        if lines > 1:
+            counts[doc, 4], counts[doc, 5] = repeated_elements(keys[:lines], lengths, tables, 2 * doc + 2)
+    return counts
+
+
+@njit(cache=True, nogil=True)
+def sieve_bigrams(hashes: Any, lengths: Any, sieve: Any, places: Any, grams: Any, chars: Any) -> Any:
+    """Store place, hash and characters of the bigrams that may repeat; return how many there are."""
+    count = len(hashes) - 1
+    bits = table_bits(count + (count >> 1))
+    shift = np.uint64(64 - bits)
+    sieve[: 1 << bits] = 0
+    for index in range(count):
+        gram = absorb(hashes[index], SEED) + hashes[index + 1]
+        grams[index] = gram
+        slot = (gram * MIX_1) >> shift
+        sieve[slot] = sieve[slot] + 1 if sieve[slot] < 2 else 2
+    found = 0
+    for index in range(count):
+        gram = grams[index]
+        places[found] = index
+        grams[found] = gram
+        chars[found] = lengths[index] + lengths[index + 1]
+        found += sieve[(gram * MIX_1) >> shift] > 1
+    return found
+
+
+@njit(cache=True, nogil=True)
+def count_grams(grams: Any, found: Any, tables: Any, stamp: Any, homes: Any) -> None:
+    """Count the first `found` hashes in the tables and store in `homes` the slot of each."""
+    keys, stamps, counts = tables
+    bits = table_bits(found)
+    for index in range(found):
+        slot = find_slot(keys, stamps, stamp, bits, grams[index])
+        if stamps[slot] == stamp:
+            counts[slot] += 1
+        else:
+            stamps[slot] = stamp
+            keys[slot] = grams[index]
+            counts[slot] = 1
+        homes[index] = slot
+
+
+@njit(cache=True, nogil=True)
+def top_characters(size: Any, found: Any, chars: Any, homes: Any, counts: Any) -> Any:
+    """Return the characters of the most frequent n-gram, joined by spaces, times its count; the first on a tie."""
+    best = 1
+    characters = 0
+    for index in range(found):
+        if counts[homes[index]] > best:
+            best = counts[homes[index]]
+            characters = (chars[index] + size - 1) * best
+    return characters
+
+
+@njit(cache=True, nogil=True)
+def again_characters(size: Any, found: Any, places: Any, chars: Any, homes: Any, counts: Any) -> Any:
+    """Return the characters of n-grams met before, walking left to right and jumping over each that counts."""
+    characters = 0
+    free_from = 0
+    for index in range(found):
+        slot = homes[index]
+        if places[index] < free_from or counts[slot] == 1:
+            continue
+        if counts[slot] < 0:
+            characters += chars[index]
+            free_from = places[index] + size
+        else:
+            counts[slot] = -counts[slot]
+    return characters
+
+
+@njit(cache=True, nogil=True)
+def extend_grams(size: Any, found: Any, work: Any, counts: Any, hashes: Any, lengths: Any) -> Any:
+    """Keep places whose n-gram and whose right neighbour repeat, as (n + 1)-grams; return how many there are."""
+    places, grams, chars, homes = work
+    kept = 0
+    for index in range(found):
+        if abs(counts[homes[index]]) > 1:
+            places[kept] = places[index]
+            grams[kept] = grams[index]
+            chars[kept] = chars[index]
+            kept += 1
+    longer = 0
+    for index in range(kept - 1):
+        place = places[index]
+        if places[index + 1] == place + 1:
+            places[longer] = place
+            grams[longer] = absorb(grams[index], SEED) + hashes[place + size]
+            chars[longer] = chars[index] + lengths[place + size]
+            longer += 1
+    return longer
+
+
+@njit(cache=True, nogil=True)
+def repeated_grams(doc_words: Any, hashes: Any, lengths: Any) -> Any:
+    """Return int64[num_docs, 9]: characters of the top 2-, 3-, 4-gram and of repeated 5- to 10-grams."""
+    num_docs = len(doc_words) - 1
+    counts = np.zeros((num_docs, 9), np.int64)
+    most = most_elements(doc_words)
+    sieve = np.zeros(1 << table_bits(most + (most >> 1)), np.uint8)
+    tables = new_tables(most)
+    work = (np.empty(most, np.int64), np.empty(most, np.uint64), np.empty(most, np.int64), np.empty(most, np.int64))
+    places, grams, chars, homes = work
+    stamp = 0
+    for doc in range(num_docs):
+        begin, end = doc_words[doc], doc_words[doc + 1]
+        if end - begin < 3:  # two words make one bigram, which cannot repeat
+            continue
+        word_hashes, word_lengths = hashes[begin:end], lengths[begin:end]
+        found = sieve_bigrams(word_hashes, word_lengths, sieve, places, grams, chars)
+        for size in range(2, LAST_SIZE + 1):
+            if found < 2:
+                break
+            stamp += 1
+            count_grams(grams, found, tables, stamp, homes)
+            if size <= 4:
+                counts[doc, size - 2] = top_characters(size, found, chars, homes, tables[2])
+            else:
+                counts[doc, size - 2] = again_characters(size, found, places, chars, homes, tables[2])
+            found = extend_grams(size, found, work, tables[2], word_hashes, word_lengths)
+    return counts
