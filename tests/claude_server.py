@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import threading
 import time
 from collections import Counter
@@ -113,8 +114,7 @@ def claude_server(
     *, script: Sequence[Behaviour] = (), default: Behaviour | Callable[[Mapping[str, Any]], Behaviour] | None = None
 ) -> Iterator[Server]:
     """Run the server on a free port of 127.0.0.1."""
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    listener.daemon_threads = True
+    listener = _Listener(("127.0.0.1", 0), _Handler)
     server = Server(
         base_url=f"http://127.0.0.1:{listener.server_address[1]}",
         script=list(script),
@@ -128,6 +128,15 @@ def claude_server(
     finally:
         listener.shutdown()
         listener.server_close()
+
+
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that were killed; anything else is printed, as always."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -148,7 +148,7 @@ class Ledger:
         """Record requests that are about to be sent; known ones stay as they are."""
         now = time.time()
         insert = "INSERT OR IGNORE INTO requests(id, model, purpose, body, planned_at) VALUES (?,?,?,?,?)"
-        rows = [(request.id, request.model, request.purpose, request.body, now) for request in requests]
+        rows = ((request.id, request.model, request.purpose, request.body, now) for request in requests)
         with self._transaction() as database:
             database.executemany(insert, rows)
 

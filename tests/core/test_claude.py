@@ -356,13 +356,17 @@ def wait_for(condition: Any, *, seconds: float = 20.0) -> None:
         time.sleep(0.01)
 
 
+def start_child(folder: Path, server: Server) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "ANTHROPIC_BASE_URL": server.base_url, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", CHILD, str(folder / "ledger.sqlite")]
+    return subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.DEVNULL)
+
+
 @pytest.fixture
 def killed_run(tmp_path: Path) -> Iterator[Server]:
     """Kill -9 a run in another process while four of its requests are accepted, billed and not yet answered."""
     with claude_server(default=Reply(delay_seconds=0.25)) as server:
-        environment = {**os.environ, "ANTHROPIC_BASE_URL": server.base_url, "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-c", CHILD, str(tmp_path / "ledger.sqlite")]
-        child = subprocess.Popen(command, env=environment, cwd=ROOT)
+        child = start_child(tmp_path, server)
         wait_for(lambda: len(server.arrivals) >= 10)
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
@@ -388,6 +392,23 @@ def test_after_kill_9_nothing_is_billed_twice_but_what_is_counted_as_in_doubt(
         if answer.from_ledger
     }
     assert kept and not kept & twice
+
+
+def test_ctrl_c_waits_for_the_answers_in_flight_and_leaves_nothing_in_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with claude_server(default=Reply(delay_seconds=0.25)) as server:
+        child = start_child(tmp_path, server)
+        wait_for(lambda: len(server.arrivals) >= 6)
+        child.send_signal(signal.SIGINT)
+        child.wait()
+        asked = len(server.arrivals)
+        server.default = Reply()
+        answers = ask(tmp_path, server, requests_for(24), monkeypatch=monkeypatch)
+
+    assert child.returncode != 0 and asked < 24
+    assert sum(answer.from_ledger for answer in answers) == asked
+    assert set(server.bill.values()) == {1}
 
 
 def test_the_key_is_written_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
