@@ -18,11 +18,7 @@ RATIO = (
     "the mean of 1, 2 and 30 is 11, whereas the median is 2. Therefore a statistic of incomes is usually a median."
 )
 REFERENCE = "Parameters\n----------\nx : array_like\n    Input.\naxis : int\n    Axis.\nReturns\n-------\n" * 3
-    "Parameters\n----------\nx : array_like\n    Input.\naxis : int\n    Axis.\nout : ndarray\n    Output.\n" * 3
-)
 METADATA = "Metadata-Version: 2.1\nRequires-Dist: other>=1\nClassifier: Programming Language :: Python\n" * 5
-    "Metadata-Version: 2.1\nName: thing\nRequires-Dist: other>=1\nClassifier: Programming Language :: Python\n" * 5
-)
 
 
 def test_an_explanation_with_an_example_meets_all_five_questions() -> None:
