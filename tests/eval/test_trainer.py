@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from eval.optimizer import orthogonalize, schedule
+from eval.packing import Stream, Tokens, num_rows, pack
+from eval.tiers import Tier
+from eval.trainer import Lane, Progress, Trained, train
+from pipeline.core.errors import DataError
+
+BOS = 1
+
+
+@pytest.fixture
+def stream(tiny: Tier, tokens: Tokens) -> Stream:
+    return pack(tokens, bos=BOS, context=tiny.context)
+
+
+def lanes_on(stream: Stream, *, count: int) -> list[Lane]:
+    return [Lane(f"lane{k}", stream, init_seed=10 + k, data_seed=k, lr_scale=(1.0, 0.3)[k % 2]) for k in range(count)]
+
+
+def assert_same_weights(a: Trained, b: Trained, *, tolerance: float = 0.0) -> None:
+    for name in a.params:
+        torch.testing.assert_close(a.params[name], b.params[name], rtol=0, atol=tolerance)
+
+
+class CutOffError(Exception):
+    """Stands for a kill between two steps."""
+
+
+def train_until(step: int, lanes: list[Lane], *, tier: Tier, checkpoint: Path, lanes_at_once: int = 1) -> None:
+    def cut(progress: Progress) -> None:
+        if progress.step == step:
+            raise CutOffError
+
+    with pytest.raises(CutOffError):
+        train(lanes, tier=tier, checkpoint=checkpoint, checkpoint_seconds=0, lanes_at_once=lanes_at_once, say=cut)
+
+
+def test_four_stacked_lanes_equal_four_runs_after_twenty_steps(tiny: Tier, stream: Stream) -> None:
+    lanes = lanes_on(stream, count=4)
+
+    together = train(lanes, tier=tiny, precision="fp32", lanes_at_once=4)
+
+    assert together.num_steps == 20
+    for index, lane in enumerate(lanes):
+        alone = train([lane], tier=tiny, precision="fp32")
+        for name, param in alone.params.items():
+            torch.testing.assert_close(together.params[name][index : index + 1], param, rtol=0, atol=1e-5)
+
+
+def test_thread_count_does_not_change_a_bit(tiny: Tier, stream: Stream) -> None:
+    lanes = lanes_on(stream, count=3)
+
+    one, two = (train(lanes, tier=tiny, threads=threads) for threads in (1, 2))
+
+    assert_same_weights(one, two)
+    assert torch.get_num_threads() >= 1
+
+
+@pytest.mark.parametrize("lanes_at_once", [1, 3])
+def test_a_run_that_was_cut_off_ends_with_the_same_bits(
+    tiny: Tier, stream: Stream, tmp_path: Path, lanes_at_once: int
+) -> None:
+    lanes = lanes_on(stream, count=3)
+    whole = train(lanes, tier=tiny, lanes_at_once=lanes_at_once)
+    for step in (5, 11):
+        train_until(step, lanes, tier=tiny, checkpoint=tmp_path / "run.npz", lanes_at_once=lanes_at_once)
+
+    resumed = train(lanes, tier=tiny, lanes_at_once=lanes_at_once, checkpoint=tmp_path / "run.npz")
+
+    assert_same_weights(whole, resumed)
+    strip = [[{**p, "seconds": 0} for p in curve["points"]] for curve in whole.curves]
+    assert strip == [[{**p, "seconds": 0} for p in curve["points"]] for curve in resumed.curves]
+
+
+def test_a_finished_run_is_read_back_without_training(tiny: Tier, stream: Stream, tmp_path: Path) -> None:
+    lanes, heard = lanes_on(stream, count=2), list[Progress]()
+    first = train(lanes, tier=tiny, checkpoint=tmp_path / "run.npz")
+
+    again = train(lanes, tier=tiny, checkpoint=tmp_path / "run.npz", say=heard.append)
+
+    assert_same_weights(first, again)
+    assert not heard
+
+
+def test_a_checkpoint_of_another_run_is_refused(tiny: Tier, stream: Stream, tmp_path: Path) -> None:
+    lanes = lanes_on(stream, count=2)
+    train(lanes, tier=tiny, checkpoint=tmp_path / "run.npz")
+    other = stream.copy()
+    other[100] ^= 1
+
+    with pytest.raises(DataError, match=r"run\.npz: belongs to run"):
+        train([dataclasses.replace(lane, stream=other) for lane in lanes], tier=tiny, checkpoint=tmp_path / "run.npz")
+
+
+def test_a_damaged_checkpoint_is_named(tiny: Tier, stream: Stream, tmp_path: Path) -> None:
+    train_until(3, lanes_on(stream, count=1), tier=tiny, checkpoint=tmp_path / "run.npz")
+    whole = (tmp_path / "run.npz").read_bytes()
+
+    for damaged in (whole[: len(whole) // 2], b"", b"PK\x03\x04 nothing"):
+        (tmp_path / "run.npz").write_bytes(damaged)
+        with pytest.raises(DataError, match=r"run\.npz: not a readable checkpoint"):
+            train(lanes_on(stream, count=1), tier=tiny, checkpoint=tmp_path / "run.npz")
+
+
+def test_a_lane_that_breaks_is_named_and_leaves_the_others_alone(tiny: Tier, stream: Stream) -> None:
+    lanes = lanes_on(stream, count=3)
+    wild = [lanes[0], dataclasses.replace(lanes[1], lr_scale=1e38), lanes[2]]
+
+    calm, trained = (train(some, tier=tiny, precision="fp32", lanes_at_once=3) for some in (lanes, wild))
+
+    assert list(trained.quarantined) == ["lane1"]
+    assert trained.curves[1]["points"][-1]["bits_per_token"] is None
+    for name, param in trained.params.items():
+        torch.testing.assert_close(param[[0, 2]], calm.params[name][[0, 2]], rtol=0, atol=0)
+
+
+def test_the_loss_falls_on_a_stream_with_a_pattern(tiny: Tier) -> None:
+    pattern = Tokens(flat=np.tile(np.arange(2, 18), 400).astype(np.uint16), offsets=np.array([0, 6_400]))
+    lane = Lane("pattern", pack(pattern, bos=BOS, context=tiny.context), init_seed=1, data_seed=1)
+
+    points = train([lane], tier=tiny).curves[0]["points"]
+
+    assert points[0]["bits_per_token"] == pytest.approx(6, abs=0.1)
+    assert points[-1]["bits_per_token"] < 4.5
+    assert [p["tokens"] for p in points] == [128 * (i + 1) for i in range(20)]
+
+
+def test_seeds_decide_the_weights_and_the_order(tiny: Tier, stream: Stream) -> None:
+    lanes = [
+        Lane("a", stream, init_seed=1, data_seed=1),
+        Lane("twin", stream, init_seed=1, data_seed=1),
+        Lane("order", stream, init_seed=1, data_seed=2),
+        Lane("init", stream, init_seed=2, data_seed=1),
+        Lane("as it comes", stream, init_seed=1),
+    ]
+
+    head = train(lanes, tier=tiny).params["head_KVD"]
+
+    assert torch.equal(head[0], head[1])
+    assert len({lane.numpy().tobytes() for lane in head}) == 4
+
+
+def test_a_stream_that_is_too_short_is_refused_before_training(tiny: Tier, stream: Stream) -> None:
+    lane = Lane("short", stream[: 5 * tiny.context + 1], init_seed=1)
+
+    assert num_rows(lane.stream, context=tiny.context) == 5
+    with pytest.raises(DataError, match="lane short: its stream holds 5 rows of 32 tokens; the run reads 80"):
+        train([lane], tier=tiny)
+
+
+def test_parts_of_a_batch_add_up_to_the_batch(tiny: Tier, stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = train(lanes_on(stream, count=1), tier=tiny, precision="fp32")
+    monkeypatch.setitem(__import__("eval.trainer").trainer.TOKENS_IN_FLIGHT, "cpu", 2 * tiny.context)
+
+    parts = train(lanes_on(stream, count=1), tier=tiny, precision="fp32")
+
+    assert_same_weights(whole, parts, tolerance=1e-4)
+
+
+def test_orthogonalized_matrices_have_singular_values_near_one() -> None:
+    draw = torch.Generator().manual_seed(1)
+    for shape in ((3, 16, 64), (3, 64, 16), (3, 32, 32)):
+        matrices = torch.randn(shape, generator=draw) * 100
+
+        values = torch.linalg.svdvals(orthogonalize(matrices, dtype=torch.float32))
+
+        assert ((values > 0.3) & (values < 1.3)).all()
+    assert torch.equal(orthogonalize(torch.zeros(1, 4, 4), dtype=torch.float32), torch.zeros(1, 4, 4))
+
+
+def test_the_schedule_warms_up_holds_and_decays() -> None:
+    factors = [schedule(step, num_steps=1_000) for step in range(1_000)]
+
+    assert factors[0] < 0.05
+    assert factors[100] == factors[350] == 1.0
+    assert factors[-1] == pytest.approx(0.05, abs=0.01)
+    assert all(a >= b for a, b in itertools.pairwise(factors[350:]))
+
+
+def test_the_training_path_needs_only_torch_numpy_and_pyarrow() -> None:
+    """The proxies are also trained on machines where nothing else is installed."""
+    program = """
+import sys
+import numpy, pyarrow, torch
+class Bare:
+    allowed = {"torch", "numpy", "pyarrow", "eval", "pipeline", *sys.stdlib_module_names}
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in self.allowed:
+            raise ImportError(f"{name} is not on a bare machine")
+        if name.startswith("pipeline.") and name not in ("pipeline.core", "pipeline.core.errors"):
+            raise ImportError(f"{name} is not on the training path")
+sys.meta_path.insert(0, Bare())
+from eval import bits_per_byte, checkpoint, head, machine, optimizer, packing, proxy, tiers, trainer
+unwanted = {"pydantic", "blake3", "sentencepiece", "safetensors", "scipy"} & set(sys.modules)
+assert not unwanted, unwanted
+"""
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr
