@@ -2,56 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.core.claude import Answer, ClaudeDoor
+from pipeline.core.claude import ClaudeDoor
 from pipeline.core.errors import BudgetError, BusyError, RecipeError, ServiceError
 from pipeline.core.request import Request
-from tests.claude_server import Garbage, HangUp, Reply, Server, Status, claude_server, fingerprint
-
-KEY = "sk-ant-CANARY-0123456789"
-ROOT = Path(__file__).resolve().parents[2]
-
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["evidence", "clear"],
-    "properties": {"evidence": {"type": "string"}, "clear": {"type": "boolean"}},
-}
+from tests.claude_server import Garbage, HangUp, Reply, Status, claude_server
+from tests.core.asking import KEY, SCHEMA, ask, requests_for
 
 
 @pytest.fixture(autouse=True)
 def a_key_and_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-
-def requests_for(count: int) -> list[Request]:
-    return [
-        Request(
-            "claude-haiku-5-5", system="Grade.", prompt=f"document {n}", schema=SCHEMA, max_tokens=100, purpose="test"
-        )
-        for n in range(count)
-    ]
-
-
-def ask(
-    folder: Path, server: Server, requests: list[Request], *, monkeypatch: pytest.MonkeyPatch, max_usd: float = 1.0,
-    **how: Any,
-) -> list[Answer]:  # fmt: skip
-    monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
-    with ClaudeDoor(folder / "ledger.sqlite", max_usd=max_usd, backoff_seconds=0.02, **how) as door:
-        return door.ask(requests)
 
 
 def attempts(folder: Path) -> list[tuple[str, str]]:
@@ -337,88 +304,3 @@ def test_without_a_key_and_an_address_the_way_out_is_said(tmp_path: Path, monkey
 def test_two_processes_cannot_buy_at_once(tmp_path: Path) -> None:
     with ClaudeDoor(tmp_path / "ledger.sqlite", max_usd=1), pytest.raises(BusyError):
         ClaudeDoor(tmp_path / "ledger.sqlite", max_usd=1)
-
-
-CHILD = """
-import sys
-from pathlib import Path
-from pipeline.core.claude import ClaudeDoor
-from tests.core.test_claude import requests_for
-with ClaudeDoor(Path(sys.argv[1]), max_usd=1, workers=4) as door:
-    door.ask(requests_for(24))
-"""
-
-
-def wait_for(condition: Any, *, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the child never got there"
-        time.sleep(0.01)
-
-
-def start_child(folder: Path, server: Server) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "ANTHROPIC_BASE_URL": server.base_url, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", CHILD, str(folder / "ledger.sqlite")]
-    return subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.DEVNULL)
-
-
-@pytest.fixture
-def killed_run(tmp_path: Path) -> Iterator[Server]:
-    """Kill -9 a run in another process while four of its requests are accepted, billed and not yet answered."""
-    with claude_server(default=Reply(delay_seconds=0.25)) as server:
-        child = start_child(tmp_path, server)
-        wait_for(lambda: len(server.arrivals) >= 10)
-        os.kill(child.pid, signal.SIGKILL)
-        child.wait()
-        yield server
-
-
-def test_after_kill_9_nothing_is_billed_twice_but_what_is_counted_as_in_doubt(
-    tmp_path: Path, killed_run: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    killed_run.default = Reply()
-    monkeypatch.setenv("ANTHROPIC_BASE_URL", killed_run.base_url)
-    with ClaudeDoor(tmp_path / "ledger.sqlite", max_usd=1) as door:
-        answers = door.ask(requests_for(24))
-        in_doubt = door.num_in_doubt
-
-    twice = {key for key, times in killed_run.bill.items() if times > 1}
-    assert {answer.status for answer in answers} == {"parsed"}
-    assert len(killed_run.bill) == 24 and max(killed_run.bill.values()) <= 2
-    assert 0 < len(twice) <= in_doubt <= 4  # one per worker
-    kept = {
-        fingerprint(request.body())
-        for request, answer in zip(requests_for(24), answers, strict=True)
-        if answer.from_ledger
-    }
-    assert kept and not kept & twice
-
-
-def test_ctrl_c_waits_for_the_answers_in_flight_and_leaves_nothing_in_doubt(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with claude_server(default=Reply(delay_seconds=0.25)) as server:
-        child = start_child(tmp_path, server)
-        wait_for(lambda: len(server.arrivals) >= 6)
-        child.send_signal(signal.SIGINT)
-        child.wait()
-        asked = len(server.arrivals)
-        server.default = Reply()
-        answers = ask(tmp_path, server, requests_for(24), monkeypatch=monkeypatch)
-
-    assert child.returncode != 0 and asked < 24
-    assert sum(answer.from_ledger for answer in answers) == asked
-    assert set(server.bill.values()) == {1}
-
-
-def test_the_key_is_written_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with claude_server(script=[Reply(), Status(400), Status(529), HangUp(), Garbage()]) as server:
-        ask(tmp_path, server, requests_for(6), monkeypatch=monkeypatch)
-        server.default = Status(401, "authentication_error")
-        with pytest.raises(ServiceError) as caught:
-            ask(tmp_path, server, requests_for(9), monkeypatch=monkeypatch)
-
-        assert KEY in server.headers[0].get("x-api-key", "") + server.headers[0].get("authorization", "")
-    assert KEY not in repr(caught.value) + str(caught.value)
-    for path in tmp_path.rglob("*"):
-        assert KEY.encode() not in path.read_bytes(), path
