@@ -1,0 +1,111 @@
+"""How well scores agree with the teacher on documents held out: what stands in the classifier's card.
+
+Everything is measured on one split by near-duplicate cluster, the baselines too, because a classifier that only beat
+chance on twins of its training documents would look the same. The interval resamples clusters, not documents.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from pipeline.core import rng
+
+RESAMPLES = 1000
+KEEP_FRACTIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+MIN_SCORES = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
+CALIBRATION_EDGES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0)
+
+
+def spearman(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the rank correlation, ties sharing their mean rank; 0 when either side does not vary."""
+    from scipy.stats import rankdata
+
+    left, right = rankdata(a), rankdata(b)
+    left, right = left - left.mean(), right - right.mean()
+    scale = float(np.sqrt((left**2).sum() * (right**2).sum()))
+    return float((left * right).sum() / scale) if scale > 0 else 0.0
+
+
+def agreement(scores: np.ndarray, grades: np.ndarray, *, clusters: np.ndarray, seed: int) -> dict[str, float]:
+    """Return Spearman with its 95 % interval (clusters resampled), and the size of the errors in grades."""
+    draw = rng.generator(seed, "quality", "bootstrap")
+    members = [np.flatnonzero(clusters == cluster) for cluster in np.unique(clusters)]
+    resampled = np.empty(RESAMPLES)
+    for turn in range(RESAMPLES):
+        rows = np.concatenate([members[at] for at in draw.integers(len(members), size=len(members))])
+        resampled[turn] = spearman(scores[rows], grades[rows])
+    low, high = np.quantile(resampled, (0.025, 0.975))
+    return {
+        "spearman": spearman(scores, grades),
+        "spearman_low": float(low),
+        "spearman_high": float(high),
+        **errors(scores, grades),
+    }
+
+
+def errors(scores: np.ndarray, grades: np.ndarray) -> dict[str, float]:
+    """Return root mean square and mean absolute error, in grades."""
+    gaps = np.asarray(scores, np.float64) - grades
+    return {"rmse": float(np.sqrt((gaps**2).mean())), "mean_absolute_error": float(np.abs(gaps).mean())}
+
+
+def length_baseline(train_bytes: np.ndarray, train_grades: np.ndarray, held_bytes: np.ndarray) -> np.ndarray:
+    """Return the grades that a straight line through log length would give."""
+    x = np.log1p(train_bytes.astype(np.float64))
+    spread = x.var()
+    slope = ((x - x.mean()) * (train_grades - train_grades.mean())).mean() / spread if spread > 0 else 0.0
+    line: np.ndarray = train_grades.mean() + slope * (np.log1p(held_bytes.astype(np.float64)) - x.mean())
+    return line
+
+
+def at_threshold(scores: np.ndarray, grades: np.ndarray, *, threshold: float, positive_grade: float) -> dict[str, Any]:
+    """Return precision, recall and F1 of `score >= threshold` for `grade >= positive_grade`; None where undefined."""
+    kept, good = scores >= threshold, grades >= positive_grade
+    both = int((kept & good).sum())
+    precision = both / int(kept.sum()) if kept.any() else None
+    recall = both / int(good.sum()) if good.any() else None
+    total = int(kept.sum()) + int(good.sum())
+    return {
+        "threshold": float(threshold),
+        "kept": int(kept.sum()),
+        "precision": precision,
+        "recall": recall,
+        "f1": 2 * both / total if total else None,
+    }
+
+
+def operating_points(
+    scores: np.ndarray, grades: np.ndarray, *, all_scores: np.ndarray, positive_grade: float
+) -> list[dict[str, Any]]:
+    """Return a row for each share to keep of the whole dataset, then for each fixed score."""
+    rows = []
+    for fraction in KEEP_FRACTIONS:
+        threshold = float(np.quantile(all_scores, 1 - fraction, method="higher"))  # as `keep_fraction` decides
+        point = at_threshold(scores, grades, threshold=threshold, positive_grade=positive_grade)
+        rows.append({"keep_fraction": fraction, **point})
+    rows += [
+        {"min_score": score, **at_threshold(scores, grades, threshold=score, positive_grade=positive_grade)}
+        for score in MIN_SCORES
+    ]
+    return rows
+
+
+def calibration(scores: np.ndarray, grades: np.ndarray) -> list[dict[str, Any]]:
+    """Return one row per bin of the score: its bounds, documents, mean score and the teacher's mean grade."""
+    rows = []
+    for low, high in pairwise(CALIBRATION_EDGES):
+        inside = (scores >= low) & ((scores < high) | (high == CALIBRATION_EDGES[-1]))
+        if inside.any():
+            rows.append(
+                {
+                    "from": low,
+                    "to": high,
+                    "documents": int(inside.sum()),
+                    "mean_score": float(scores[inside].mean()),
+                    "mean_grade": float(grades[inside].mean()),
+                }
+            )
+    return rows
