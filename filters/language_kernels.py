@@ -1,7 +1,8 @@
 """Bytes -> probability of each language, by the tables of py3langid's own model.
 
-An automaton finds features, naive Bayes weighs them. The automaton is walked byte by byte; each feature's row of weights is added once per document, times log(1 + count).
-The arithmetic is py3langid's, in float32 like it; only the order of the sums differs.
+An automaton finds features, naive Bayes weighs them. The automaton is walked byte by byte; each feature's row of
+weights is added once per document, times log(1 + count). The arithmetic is py3langid's, in float32 like it; only the
+order of the sums differs.
 """
 
 from __future__ import annotations

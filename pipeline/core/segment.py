@@ -132,7 +132,7 @@ def scan_word(data: Any, start: Any, end: Any, table: Any) -> Any:
     if first_alnum >= 0 and length <= 4:
         core = 0
         for offset in range(length):
-            core |= (np.int64(data[first_alnum + offset]) | 0x20) << (8 * offset)
+            core |= (int(data[first_alnum + offset]) | 0x20) << (8 * offset)
         flags |= stop_number(core, length) << STOP_SHIFT
     return at, characters, flags | ending_flags(data, start, at, table)
 
@@ -205,7 +205,7 @@ def fast_word(data: Any, start: Any, end: Any, table: Any) -> Any:
         if used > 0:
             state = absorb(state, group)
         flags = (any_letter != NO_BITS) * HAS_LETTER + (num_alnum > 0) * HAS_ALNUM
-        if num_alnum <= 4 and past - start > 8 and num_alnum > 0:
+        if num_alnum <= 4 and past - start >= 8 and num_alnum > 0:
             return -1, 0, NO_BITS  # mostly punctuation: a stop word may hide in it
         if used == 0 or data[past - 1] < 0x30 or not table[data[past - 1]] & ALNUM:
             flags |= ending_flags(data, start, past, table)

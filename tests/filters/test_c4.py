@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from filters.c4 import C4Quality
+from tests.filters.conftest import Case, measured_rows, read_cases, verdict_of
+from tests.filters.reference_heuristics import c4_quality
+from tests.filters.text_strategies import BATCHES
+
+STEP = C4Quality(params=C4Quality.Params())
+
+
+def rewritten(text: str, **params: object) -> str | None:
+    """Return the new text, None where it stays as it is."""
+    (row,) = measured_rows(C4Quality(params=C4Quality.Params.parse(params)), [text])
+    new = row["text"]
+    assert new is None or isinstance(new, str)
+    return new
+
+
+@pytest.mark.parametrize("case", read_cases("c4_quality"), ids=lambda case: case.name)
+def test_cases(case: Case) -> None:
+    assert verdict_of(STEP, case.text) == case.verdict
+
+
+@given(BATCHES, st.booleans(), st.sampled_from([8, 1000]))
+@settings(max_examples=600, deadline=None)
+def test_kernels_agree_with_the_definitions(texts: list[str], terminal: bool, longest: int) -> None:
+    step = C4Quality(params=C4Quality.Params(terminal_punctuation=terminal, max_word_length=longest))
+
+    for row, text in zip(measured_rows(step, texts), texts, strict=True):
+        signals, new_text = c4_quality(text, max_word_length=longest, terminal=terminal)
+        assert row == {**signals, "text": new_text}
+
+
+def test_kernels_agree_with_the_definitions_on_real_text(docstrings: list[str]) -> None:
+    for row, text in zip(measured_rows(STEP, docstrings), docstrings, strict=True):
+        signals, new_text = c4_quality(text, max_word_length=1000, terminal=True)
+        assert row == {**signals, "text": new_text}
+
+
+def test_a_document_measures_the_same_in_any_batch(docstrings: list[str]) -> None:
+    texts = docstrings[:120]
+
+    assert measured_rows(STEP, texts) == [measured_rows(STEP, [text])[0] for text in texts]
+
+
+def test_text_without_a_dropped_line_is_not_touched() -> None:
+    assert rewritten("  An indented line stays here.\r\n\r\n\r\nSo do blank lines too.\n\n") is None
+
+
+def test_kept_lines_keep_indentation_and_paragraphs() -> None:
+    text = "Menu\n\nThe first stays here.\n    It has an indented line.\n\nHome\n\nThe second one is kept.\n\nFooter\n"
+
+    assert rewritten(text) == ("The first stays here.\n    It has an indented line.\n\nThe second one is kept.")
+
+
+def test_a_line_may_end_in_a_citation() -> None:
+    assert rewritten("It is known to be so. [3]\n") == "It is known to be so. "
+
+
+def test_empty_brackets_and_long_numbers_are_no_citations() -> None:
+    assert rewritten("The list [] is empty here.\nThe year was called [1984].") is None
+
+
+def test_citations_stay_when_asked() -> None:
+    assert rewritten("It is known to be so [3] here.", citations="keep") is None
+    assert rewritten("It is known to be so [3] here.") == "It is known to be so  here."
+
+
+def test_lines_of_one_kind_stay_when_asked() -> None:
+    text = "We use javascript on this page.\nRead the terms of use here."
+
+    assert rewritten(text) == ""
+    assert rewritten(text, javascript_lines="keep") == "We use javascript on this page."
+    assert rewritten(text, javascript_lines="keep", policy_lines="keep") is None
+
+
+def test_braces_drop_no_code_when_their_limit_is_null() -> None:
+    text = "The body of a function stands in { braces }. " * 6
+
+    assert verdict_of(STEP, text) == "drop: curly_bracket"
+    assert verdict_of(C4Quality(params=C4Quality.Params(max_curly_brackets=None)), text) == "keep"
+
+
+HOSTILE = {
+    "left brackets": "[" * 1_000_000,
+    "citations": "[1]" * 300_000,
+    "almost citations": "[citation neede " * 60_000,
+    "almost phrases": "use of cookie lorem ipsu " * 40_000,
+    "a million lines": "a b c.\n" * 300_000,
+    "one endless word": "x" * 10_000_000,
+    "closing brackets": ")" * 1_000_000,
+    "words of closing brackets": (")" * 1000 + " ") * 1000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.timeout(60)
+def test_hostile_text_takes_linear_time(name: str) -> None:
+    (row,) = measured_rows(STEP, [HOSTILE[name]])
+
+    assert row["num_sentences"] is not None
