@@ -1,0 +1,279 @@
+"""Numbers in, inline SVG out: bars, histograms, intervals, curves, calibration.
+
+Every chart is as wide as its box and keeps its type size, because x is in percent and only y in pixels: a phone shows
+the same chart narrower, not smaller. Colours are CSS classes, so dark mode costs nothing. No script, no library; each
+chart says in `<title>` what a reader who cannot see it needs. Three hundred small charts weigh about 1 MB.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup, escape
+
+from pipeline.report import figures
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A range of values laid over 0 to 100 percent, linear or logarithmic."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def percent(self, value: float) -> float:
+        """Return where a value lies, clamped to the axis."""
+        low, high, at = self._bent(self.low), self._bent(self.high), self._bent(value)
+        return 0.0 if high <= low else 100 * min(max((at - low) / (high - low), 0.0), 1.0)
+
+    def _bent(self, value: float) -> float:
+        return math.log10(max(value, 1e-12)) if self.log else value
+
+    def ticks(self, most: int = 5) -> list[float]:
+        """Return round values inside the axis, at most about `most`."""
+        if self.high <= self.low:
+            return [self.low]
+        return self._decades(most) if self.log else round_values(self.low, self.high, most)
+
+    def _decades(self, most: int) -> list[float]:
+        first, last = math.ceil(self._bent(self.low) - 1e-9), math.floor(self._bent(self.high) + 1e-9)
+        if last - first < 1:
+            return round_values(self.low, self.high, most)
+        stride = max(1, math.ceil((last - first + 1) / most))
+        return [10.0**power for power in range(first, last + 1, stride)]
+
+
+def round_values(low: float, high: float, most: int) -> list[float]:
+    """Return multiples of 1, 2 or 5 times a power of ten between `low` and `high`."""
+    rough = (high - low) / max(most, 1)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(k * step, 12) for k in range(first, last + 1)]
+
+
+def tick_text(value: float) -> str:
+    """Return a tick's label: `2k` for 2000, `1M` for a million."""
+    for size, suffix in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return figures.number(value / size, 3) + suffix
+    return figures.number(value, 3)
+
+
+def pct(value: float) -> str:
+    """Return a percentage for an attribute, short."""
+    return f"{value:.2f}".rstrip("0").rstrip(".") + "%"
+
+
+def svg(title: str, *, height: float, body: Sequence[Markup], kind: str) -> Markup:
+    """Wrap shapes as one picture with its description."""
+    head = Markup('<svg class="chart {}" role="img" width="100%" height="{}"><title>{}</title>').format(
+        kind, f"{height:g}", title
+    )
+    return head + Markup("").join(body) + Markup("</svg>")
+
+
+def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
+    """Draw a line; x in percent, y in pixels."""
+    return Markup('<line class="{}" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
+        kind, pct(x1), f"{y1:g}", pct(x2), f"{y2:g}"
+    )
+
+
+def rect(x: float, y: float, width: float, height: float, kind: str) -> Markup:
+    """Draw a rectangle; x and width in percent, y and height in pixels."""
+    return Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>').format(
+        kind, pct(x), f"{y:.4g}", pct(width), f"{height:.4g}"
+    )
+
+
+def dot(x: float, y: float, radius: float, kind: str) -> Markup:
+    """Draw a dot."""
+    return Markup('<circle class="{}" cx="{}" cy="{}" r="{}"/>').format(kind, pct(x), f"{y:g}", f"{radius:g}")
+
+
+def label(x: float, y: float, text: str, kind: str = "tick") -> Markup:
+    """Write text at a place; near an edge it grows inwards."""
+    anchor = "start" if x < 6 else "end" if x > 94 else "middle"
+    return Markup('<text class="{}" x="{}" y="{}" text-anchor="{}">{}</text>').format(
+        kind, pct(x), f"{y:g}", anchor, escape(text)
+    )
+
+
+def share_bar(parts: Sequence[tuple[float, str]], *, title: str) -> Markup:
+    """Draw one bar cut into shares of the whole width: (fraction, css class) from the left."""
+    start, body = 0.0, [rect(0, 2, 100, 8, "track")]
+    for fraction, kind in parts:
+        if fraction > 0:
+            body.append(rect(100 * start, 2, max(100 * fraction, 0.35), 8, kind))
+        start += fraction
+    return svg(title, height=12, body=body, kind="bar")
+
+
+def columns(counts: Sequence[int], labels: Sequence[str], *, title: str, height: float = 110) -> Markup:
+    """Draw one column for each label, its count on top."""
+    most = max([*counts, 1])
+    width, floor = 100 / max(len(counts), 1), height - 18
+    body = [line(0, floor + 0.5, 100, floor + 0.5, "axis")]
+    for index, (number, name) in enumerate(zip(counts, labels, strict=True)):
+        tall, middle = (floor - 18) * number / most, (index + 0.5) * width
+        body.append(rect(index * width + 0.12 * width, floor - tall, 0.76 * width, tall, "kept"))
+        body.append(
+            Markup('<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>').format(
+                pct(middle), f"{floor - tall - 5:.4g}", figures.count(number)
+            )
+        )
+        body.append(
+            Markup('<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>').format(
+                pct(middle), f"{height - 4:g}", name
+            )
+        )
+    return svg(title, height=height, body=body, kind="columns")
+
+
+@dataclass(frozen=True, slots=True)
+class Bins:
+    """A histogram: counts of kept and dropped between neighbouring edges, and how many lie outside."""
+
+    edges: np.ndarray
+    kept: np.ndarray
+    dropped: np.ndarray
+    below: int
+    above: int
+    log: bool
+
+
+def histogram(bins: Bins, thresholds: Sequence[tuple[str, float]], *, title: str, height: float = 108) -> Markup:
+    """Draw kept and dropped counts by value with every threshold and the side that it drops shaded.
+
+    Heights are square roots of counts: at a linear scale the few that a rule drops could not be seen.
+    """
+    axis = Axis(float(bins.edges[0]), float(bins.edges[-1]), log=bins.log)
+    floor, top = height - 17, 14.0
+    body = [_shade(axis, op, value, top=top, floor=floor) for op, value in thresholds]
+    most = math.sqrt(max(float((bins.kept + bins.dropped).max(initial=0)), 1.0))
+    for index, (kept, dropped) in enumerate(zip(bins.kept, bins.dropped, strict=True)):
+        if kept + dropped == 0:
+            continue
+        left, right = axis.percent(bins.edges[index]), axis.percent(bins.edges[index + 1])
+        tall = max((floor - top) * math.sqrt(kept + dropped) / most, 1.0)
+        lost = tall * dropped / (kept + dropped)
+        wide = max(right - left - 0.25, 0.2)
+        if dropped:
+            body.append(rect(left, floor - lost, wide, lost, "dropped"))
+        if kept:
+            body.append(rect(left, floor - tall, wide, tall - lost, "kept"))
+    body.append(line(0, floor + 0.5, 100, floor + 0.5, "axis"))
+    body += [label(axis.percent(tick), height - 4, tick_text(tick)) for tick in axis.ticks(4)]
+    for op, value in thresholds:
+        at = axis.percent(value)
+        body.append(line(at, top - 2, at, floor, "threshold"))
+        body.append(label(at, 9, f"{op} {figures.number(value, 3)}", "mark"))
+    return svg(title, height=height, body=body, kind="histogram")
+
+
+def _shade(axis: Axis, op: str, value: float, *, top: float, floor: float) -> Markup:
+    at = axis.percent(value)
+    left, right = (0.0, at) if op in (">=", ">") else (at, 100.0) if op in ("<=", "<") else (at, at)
+    return rect(left, top, right - left, floor - top, "shade")
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value with its interval and the values that it is the mean of."""
+
+    value: float
+    low: float
+    high: float
+    points: tuple[float, ...] = ()
+
+
+def interval(item: Interval, *, axis: Axis, marks: Sequence[tuple[float, str]], title: str, strong: bool) -> Markup:
+    """Draw one row of an interval plot: marks behind, interval, seeds as small dots, the value as a large one."""
+    height, middle = 38.0, 17.0
+    body = [line(axis.percent(at), 0, axis.percent(at), height, kind) for at, kind in marks]
+    low, high = axis.percent(item.low), axis.percent(item.high)
+    kind = "interval strong" if strong else "interval"
+    body += [
+        line(low, middle, high, middle, kind),
+        line(low, middle - 4, low, middle + 4, kind),
+        line(high, middle - 4, high, middle + 4, kind),
+    ]
+    body += [dot(axis.percent(point), middle + 9, 1.8, "seed") for point in item.points]
+    body.append(dot(axis.percent(item.value), middle, 5 if strong else 4, "value"))
+    return svg(title, height=height, body=body, kind="intervals")
+
+
+def ruler(axis: Axis, *, marks: Sequence[tuple[float, str]] = ()) -> Markup:
+    """Draw the axis below rows that share it."""
+    body = [line(0, 0.5, 100, 0.5, "axis")]
+    for tick in axis.ticks(5):
+        body += [
+            line(axis.percent(tick), 0, axis.percent(tick), 4, "axis"),
+            label(axis.percent(tick), 16, figures.number(tick, 3)),
+        ]
+    body += [line(axis.percent(at), 0, axis.percent(at), 6, kind) for at, kind in marks]
+    return Markup('<svg class="chart ruler" aria-hidden="true" width="100%" height="20">{}</svg>').format(
+        Markup("").join(body)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One line of a plot: points (x, y), its css class."""
+
+    points: Sequence[tuple[float, float]]
+    kind: str
+
+
+def plot(
+    curves: Sequence[Curve],
+    *,
+    x: Axis,
+    y: Axis,
+    title: str,
+    x_text: str,
+    y_text: str,
+    height: float = 250,
+    dots: bool = False,
+) -> Markup:
+    """Draw lines over common axes, dots on the last if asked. They stretch with the page; type and strokes do not."""
+    top, floor = 20.0, height - 34
+    names, body = [Markup('<text class="tick" x="0" y="10">{}</text>').format(y_text)], []
+    for tick in y.ticks(5):
+        at = floor - (floor - top) * y.percent(tick) / 100
+        body.append(line(0, at, 100, at, "grid"))
+        names.append(
+            Markup('<text class="tick" x="38" y="{}" text-anchor="end">{}</text>').format(
+                f"{at + 4:.4g}", tick_text(tick)
+            )
+        )
+    body.append(line(0, floor + 0.5, 100, floor + 0.5, "axis"))
+    body += [label(x.percent(tick), floor + 15, tick_text(tick)) for tick in x.ticks(5)]
+    body.append(
+        Markup('<text class="tick" x="100%" y="{}" text-anchor="end">{}</text>').format(f"{height - 4:g}", x_text)
+    )
+    body.append(
+        Markup('<svg viewBox="0 0 1000 1000" preserveAspectRatio="none" y="{}" width="100%" height="{}">').format(
+            f"{top:g}", f"{floor - top:g}"
+        )
+    )
+    body += [_polyline(curve, x=x, y=y) for curve in curves]
+    body.append(Markup("</svg>"))
+    if dots:
+        body += [
+            dot(x.percent(a), floor - (floor - top) * y.percent(b) / 100, 4, "value") for a, b in curves[-1].points
+        ]
+    side = Markup('<svg class="chart side" aria-hidden="true" width="44" height="{}">{}</svg>').format(
+        f"{height:g}", Markup("").join(names)
+    )
+    return Markup('<div class="plot">{}{}</div>').format(side, svg(title, height=height, body=body, kind="lines"))
+
+
+def _polyline(curve: Curve, *, x: Axis, y: Axis) -> Markup:
+    points = " ".join(f"{10 * x.percent(a):.5g},{1000 - 10 * y.percent(b):.5g}" for a, b in curve.points)
+    return Markup('<polyline class="{}" points="{}"/>').format(curve.kind, points)

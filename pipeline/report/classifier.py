@@ -1,0 +1,125 @@
+"""The card of a quality classifier -> its agreement with the teacher, baselines, operating point and calibration.
+
+Expected in `details`: agreement (spearman, spearman_low, spearman_high, rmse), baselines (name -> spearman, rmse),
+operating_points (threshold, precision, recall, f1, and keep_fraction or min_score), calibration (documents, mean_score,
+mean_grade by bin of the score) and the sizes of the split. All are measured on documents held out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from pipeline.report import figures
+from pipeline.report.charts import Axis, Curve, plot
+from pipeline.report.steps import DatasetShown, StepShown
+
+HIGHEST_GRADE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How well one way to grade agrees with the teacher; empty text where it was not measured."""
+
+    name: str
+    spearman: str
+    interval: str
+    rmse: str
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What a threshold would keep of the held-out documents. `chosen` marks the one nearest to the rule in force."""
+
+    keeps: str
+    threshold: str
+    precision: str
+    recall: str
+    f1: str
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """A classifier as the report shows it."""
+
+    step: str
+    teacher: str
+    sizes: tuple[tuple[str, str], ...]
+    positive_grade: str
+    agreements: tuple[Agreement, ...]
+    points: tuple[Point, ...]
+    calibration: Markup | None
+    bins: tuple[tuple[str, str, str], ...]  # mean score, mean grade, documents
+
+
+def classifiers_in(shown: DatasetShown) -> list[Classifier]:
+    """Return every classifier of a dataset."""
+    return [_classifier(step) for step in shown.steps if {"agreement", "calibration"} <= set(step.card.details)]
+
+
+def _classifier(step: StepShown) -> Classifier:
+    details = step.card.details
+    sizes = [(name, f"{name}_documents") for name in ("graded", "train", "held_out")]
+    rows = [("the classifier", details["agreement"]), *dict(details.get("baselines", {})).items()]
+    bins = list(details["calibration"])
+    return Classifier(
+        step=step.label,
+        teacher=str(details.get("teacher", "")),
+        sizes=tuple((name.replace("_", " "), figures.count(details[key])) for name, key in sizes if key in details),
+        positive_grade=figures.number(details.get("positive_grade")),
+        agreements=tuple(_agreement(str(name), found) for name, found in rows),
+        points=_points(step, details.get("operating_points", ())),
+        calibration=_calibration(bins) if bins else None,
+        bins=tuple((_two(row["mean_score"]), _two(row["mean_grade"]), figures.count(row["documents"])) for row in bins),
+    )
+
+
+def _two(value: float | None) -> str:
+    return figures.NONE if value is None else f"{value:.2f}".replace("-", figures.MINUS)
+
+
+def _agreement(name: str, found: Mapping[str, Any]) -> Agreement:
+    low, high = found.get("spearman_low"), found.get("spearman_high")
+    return Agreement(
+        name=name.replace("_", " "),
+        spearman=_two(found.get("spearman")),
+        interval=f"{_two(low)} to {_two(high)}" if low is not None and high is not None else "",
+        rmse=_two(found.get("rmse")),
+    )
+
+
+def _points(step: StepShown, found: Sequence[Mapping[str, Any]]) -> tuple[Point, ...]:
+    threshold = step.rules[0].threshold if step.rules else None
+    nearest = min((abs(row["threshold"] - threshold) for row in found), default=0.0) if threshold is not None else -1.0
+    points: list[Point] = []
+    for row in found:
+        share = row.get("keep_fraction")
+        near = threshold is not None and abs(row["threshold"] - threshold) == nearest
+        points.append(
+            Point(
+                keeps=f"best {figures.share(share, 1)}"
+                if share is not None
+                else f"score {figures.number(row.get('min_score'))} or more",
+                threshold=_two(row["threshold"]),
+                precision=_two(row.get("precision")),
+                recall=_two(row.get("recall")),
+                f1=_two(row.get("f1")),
+                chosen=near and not any(point.chosen for point in points),
+            )
+        )
+    return tuple(points)
+
+
+def _calibration(bins: Sequence[Mapping[str, Any]]) -> Markup:
+    """Draw the teacher's mean grade over the classifier's mean score, with the line on which both agree."""
+    points = [(float(row["mean_score"]), float(row["mean_grade"])) for row in bins]
+    top = min(HIGHEST_GRADE, max(1.0, *(value for point in points for value in point)) + 0.3)
+    axis = Axis(0.0, top)
+    spoken = "; ".join(f"score {x:.2f}, grade {y:.2f}" for x, y in points)
+    curves = [Curve([(0.0, 0.0), (top, top)], "ideal"), Curve(points, "found")]
+    title = f"Calibration on held-out documents, mean score and the teacher's mean grade: {spoken}"
+    return plot(curves, x=axis, y=axis, title=title, x_text="mean score", y_text="mean grade", height=270, dots=True)

@@ -1,0 +1,92 @@
+"""Numbers and texts as a tired reader wants them: few digits, a unit, one line. Pure functions, strings out.
+
+`12,345`, `3.1 %`, `2 min 5 s`, `$0.42`. A share that is not zero is never printed as `0.0 %`, and one that is not all
+is never printed as `100.0 %`: rounding must not turn a few documents into none.
+"""
+
+from __future__ import annotations
+
+import math
+
+MINUS = "\N{MINUS SIGN}"
+NONE = "\N{EN DASH}"  # in place of a number that is not there
+
+
+def count(value: float | None) -> str:
+    """Return `12,345`."""
+    return NONE if value is None else f"{value:,.0f}".replace("-", MINUS)
+
+
+def share(part: float, whole: float) -> str:
+    """Return `part` of `whole` in percent."""
+    if whole == 0:
+        return NONE
+    percent = 100 * part / whole
+    if 0 < percent < 0.1:
+        return "< 0.1 %"
+    if 99.9 < percent < 100:
+        return "> 99.9 %"
+    return f"{percent:.1f} %"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Return a measurement with `digits` significant digits, thousands separated, no exponent between 1e-4 and 1e9."""
+    if value is None or math.isnan(value):
+        return NONE
+    if math.isinf(value):
+        return "no limit"
+    if value == 0:
+        return "0"
+    size = math.floor(math.log10(abs(value)))
+    if not -5 < size < 9:
+        return f"{value:.{digits - 1}e}".replace("-", MINUS)
+    if float(value).is_integer():
+        return count(value)
+    text = f"{value:,.{max(digits - 1 - size, 0)}f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", MINUS)
+
+
+def signed(value: float, decimals: int) -> str:
+    """Return a difference with its sign and a fixed number of decimals."""
+    return f"{value:+.{decimals}f}".replace("-", MINUS)
+
+
+def seconds(value: float | None) -> str:
+    """Return a duration: `0.4 s`, `31 s`, `2 min 5 s`, `1 h 20 min`."""
+    if value is None:
+        return NONE
+    if 0 < value < 0.05:
+        return "< 0.1 s"
+    if value < 9.95:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def dollars(value: float) -> str:
+    """Return `$0.42`; a hundredth of a cent is still not nothing."""
+    return "$0" if value == 0 else f"${value:,.2f}" if value >= 0.01 else f"${value:.4f}"
+
+
+def excerpt(text: str, length: int, *, lines: int = 1) -> str:
+    """Return the start of a text: at most `length` characters and `lines` lines, blank ones left out of the count.
+
+    Control characters and others that cannot be seen become a visible mark.
+    """
+    rows = [row.rstrip() for row in text[: 2 * length].splitlines()]
+    filled = [row for row, before in zip(rows, ["", *rows], strict=False) if row or before]
+    start = " ".join(" ".join(filled).split()) if lines == 1 else "\n".join(filled).strip("\n")
+    rows = start[:length].split("\n")[:lines]
+    shown = "\n".join(rows).rstrip()
+    if len(shown) < len(start) or len(text) > 2 * length:
+        shown += " \N{HORIZONTAL ELLIPSIS}"
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in shown)
+
+
+def short(identity: str) -> str:
+    """Return the start of a hash, enough to name a folder."""
+    return identity[:12]

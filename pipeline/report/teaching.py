@@ -1,0 +1,159 @@
+"""Cards of grading, classifying and task-making steps -> what the report says of teacher, classifier and tasks.
+
+Expected in `details`: of `label`, teacher, rubric, asked, outcomes and grades (grade -> documents); of a step that
+makes verified tasks, generated, verified, verified_by_family, rejected, duplicates_dropped and the wrong answers tried
+and accepted. What is missing is left out of the page; anything else that a step noted is listed as it stands.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from pipeline.core.card import Card
+from pipeline.core.rng import generator
+from pipeline.core.shards import read_table
+from pipeline.plan import Plan
+from pipeline.report import figures
+from pipeline.report.charts import columns
+from pipeline.report.examples import EXCERPT, EXCERPT_LINES, Example
+from pipeline.report.steps import DatasetShown
+from pipeline.results import document_paths
+
+MOST_NOTES = 24
+TASK_FACTS = ("generated", "verified", "duplicates_dropped", "wrong_answers_tried", "wrong_answers_accepted")
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """Who graded a sample by which rubric, and how the grades fell."""
+
+    step: str
+    title: str
+    offline: bool
+    rubric: str
+    rubric_hash: str
+    asked: int
+    outcomes: tuple[tuple[str, int], ...]
+    picture: Markup | None
+    cost_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A dataset that a step made: what was generated, what was verified, a few documents."""
+
+    name: str
+    step: str
+    rows: int
+    families: tuple[tuple[str, int], ...]
+    rejected: tuple[tuple[str, int], ...]
+    facts: tuple[tuple[str, str], ...]
+    examples: tuple[Example, ...]
+    seconds: float
+    cost_usd: float
+
+
+def teachers_in(shown: DatasetShown) -> list[Teacher]:
+    """Return every grading step of a dataset."""
+    return [_teacher(step.label, step.card) for step in shown.steps if {"teacher", "grades"} <= set(step.card.details)]
+
+
+def _teacher(label: str, card: Card) -> Teacher:
+    details = card.details
+    grades = {str(grade): int(number) for grade, number in dict(details["grades"]).items()}
+    title = str(details["teacher"])
+    spoken = "Grades given: " + ", ".join(
+        f"{figures.count(number)} of grade {grade}" for grade, number in grades.items()
+    )
+    return Teacher(
+        step=label,
+        title=title,
+        offline=title.startswith("offline"),
+        rubric=str(details.get("rubric", "")),
+        rubric_hash=str(details.get("rubric_blake3", "")),
+        asked=int(details.get("asked", sum(grades.values()))),
+        outcomes=tuple(dict(details.get("outcomes", {})).items()),
+        cost_usd=card.cost_usd,
+        picture=columns(list(grades.values()), list(grades), title=spoken) if any(grades.values()) else None,
+    )
+
+
+def made_in(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> list[Made]:
+    """Return every dataset that a making step wrote."""
+    found = []
+    for name, planned in plan.datasets.items():
+        card = cards.get(planned.made.node.identity) if planned.made is not None else None
+        if planned.made is None or card is None:
+            continue
+        details = card.details
+        told = {key: details[key] for key in TASK_FACTS if key in details}
+        told |= {key: value for key, value in details.items() if not isinstance(value, Mapping)}
+        found.append(
+            Made(
+                name=name,
+                step=planned.made.spec.label,
+                rows=card.rows_out,
+                families=_counts(details.get("verified_by_family")),
+                rejected=_counts(details.get("rejected")),
+                facts=tuple(notes_of(told)),
+                examples=_some_documents(plan, name, card, count=per_side),
+                seconds=card.seconds,
+                cost_usd=card.cost_usd,
+            )
+        )
+    return found
+
+
+def _counts(value: Any) -> tuple[tuple[str, int], ...]:
+    return tuple((str(key), int(number)) for key, number in value.items()) if isinstance(value, Mapping) else ()
+
+
+def _some_documents(plan: Plan, name: str, card: Card, *, count: int) -> tuple[Example, ...]:
+    planned = plan.datasets[name].made
+    assert planned is not None
+    if not card.rows_out or not count:
+        return ()
+    size = min(count, card.rows_out)
+    rows = sorted(int(r) for r in generator(0, "report", name, "made").choice(card.rows_out, size=size, replace=False))
+    found, start = [], 0
+    for path in document_paths(planned.node.folder):
+        table = read_table(path, columns=["id", "text", "source", "metadata"])
+        for document in table.take([row - start for row in rows if start <= row < start + table.num_rows]).to_pylist():
+            found.append(_made_example(document))
+        start += table.num_rows
+    return tuple(found)
+
+
+def _made_example(document: Mapping[str, Any]) -> Example:
+    metadata = json.loads(document["metadata"])
+    known = tuple(
+        (key, figures.excerpt(str(metadata[key]), 120)) for key in ("family", "difficulty", "answer") if key in metadata
+    )
+    return Example(
+        doc_id=figures.excerpt(document["id"], 160),
+        source=document["source"],
+        text=figures.excerpt(document["text"], 2 * EXCERPT, lines=2 * EXCERPT_LINES),
+        note="",
+        signals=known,
+    )
+
+
+def notes_of(details: Mapping[str, Any], *, above: str = "") -> list[tuple[str, str]]:
+    """Return plain numbers and words of a card's details as (name, text), nested names joined."""
+    found: list[tuple[str, str]] = []
+    for key, value in details.items():
+        name = f"{above} {key}".strip().replace("_", " ")
+        if isinstance(value, Mapping):
+            found += notes_of(value, above=name)
+        elif isinstance(value, bool) or value is None:
+            continue
+        elif isinstance(value, (int, float)):
+            found.append((name, figures.number(float(value))))
+        elif isinstance(value, str):
+            found.append((name, figures.excerpt(value, 80)))
+    return found[:MOST_NOTES]
