@@ -16,8 +16,9 @@ from typing import Any
 from pipeline.core.card import is_complete, read_card
 from pipeline.core.errors import RecipeError, nearest_names
 from pipeline.core.identity import hash_file, identity_of
+from pipeline.core.rng import derive
 from pipeline.core.step import GatheringStep, MakingStep, field_role
-from pipeline.recipe import DatasetSpec, Recipe, StepSpec
+from pipeline.recipe import DatasetSpec, Recipe, StepSpec, step_inputs
 from pipeline.workspace import Workspace
 
 ENGINE_VERSION = 1  # bump when the engine itself writes other bytes for the same payload
@@ -83,7 +84,7 @@ class Plan:
 def make_plan(recipe: Recipe, workspace: Workspace) -> Plan:
     """Plan a recipe against a workspace; reads cards and input files, writes nothing."""
     plan = Plan(recipe=recipe, workspace=workspace)
-    used = {name for spec in recipe.datasets.values() for name in spec.inputs}
+    used = {name for spec in recipe.datasets.values() for name in (*spec.inputs, *step_inputs(spec))}
     for name, source in recipe.sources.items():
         if name in used:
             reader = source.reader
@@ -170,7 +171,7 @@ def _plan_made(plan: Plan, spec: DatasetSpec, base: tuple[Node, ...]) -> Planned
         "params": step.params.of_role("measure"),
         "inputs": content,
         "from": [node.identity for node in base],
-        "seed": plan.recipe.seed,
+        "seed": derive(plan.recipe.seed, spec.name),  # two datasets made alike are two draws
     }
     parents = {node.name: node.identity for node in base}
     return PlannedStep(
@@ -231,10 +232,10 @@ def _add(
     plan: Plan, kind: str, name: str, payload: Mapping[str, Any], parents: Mapping[str, str], *, cost: float = 0.0
 ) -> Node:
     identity = identity_of(payload)
-    known = next((node for node in plan.nodes if node.identity == identity), None)
+    folder = plan.workspace.folder(kind, name, identity)
+    known = next((node for node in plan.nodes if node.folder == folder), None)
     if known is not None:
         return known
-    folder = plan.workspace.folder(kind, name, identity)
     complete = is_complete(folder, identity)
     reason = "unchanged" if complete else _why_build(plan.workspace, kind, name, payload)
     node = Node(

@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.chain import ERROR, BasePart, part_name
 from pipeline.core.card import CARD, Card, content_of, describe_files, read_card, write_card
+from pipeline.core.errors import DataError
 from pipeline.core.shards import read_table
 from pipeline.plan import Node
 
@@ -20,7 +21,7 @@ def document_paths(folder: Path) -> list[Path]:
 
 def is_documents(name: str) -> bool:
     """Say whether a file of a result holds documents (and not verdicts, labels or a model)."""
-    return name.endswith(".parquet") and name.startswith(("part-", "slice-", "unique-"))
+    return name.endswith(".parquet") and name.startswith(("part-", "slice-"))
 
 
 def base_parts(nodes: Sequence[Node]) -> tuple[BasePart, ...]:
@@ -46,6 +47,8 @@ def finish_signals(
         errors = read_table(node.folder / part_name(part.index), columns=[ERROR]).column(ERROR).drop_null().to_pylist()
         broken.update(str(error).partition(":")[0] for error in errors)
     rows = sum(part.num_rows for part in base)
+    if rows > 1 and broken.total() == rows:
+        _refuse_broken(node, base, str(errors[0]))
     files = {part_name(part.index): part.num_rows for part in base}
     extra = {
         path.name: -1
@@ -61,6 +64,16 @@ def finish_signals(
         details=details,
         seconds=seconds,
         cost_usd=cost_usd,
+    )
+
+
+def _refuse_broken(node: Node, base: Sequence[BasePart], reason: str) -> None:
+    """A step that breaks on every document is broken itself: forget its answers, so that the next run asks again."""
+    for part in base:
+        (node.folder / part_name(part.index)).unlink()
+    raise DataError(
+        f"step {node.name} broke on every one of {sum(part.num_rows for part in base)} documents ({reason}). "
+        "Mend its parameters, its inputs or its code and run again; nothing of it was kept."
     )
 
 

@@ -16,15 +16,17 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.alarms import check_alarms
 from pipeline.chain import ERROR, Chain, Link, part_name, write_signals
 from pipeline.core import document
+from pipeline.core.card import is_complete
 from pipeline.core.errors import DataError
 from pipeline.core.rng import derive
 from pipeline.core.shards import write_table
 from pipeline.core.step import Gathering, GatheringStep, Making, MakingStep, MeasuringStep, Part, as_column
 from pipeline.executors import Executor
 from pipeline.ingest import build_source
-from pipeline.plan import Plan, PlannedDataset, PlannedStep
+from pipeline.plan import Node, Plan, PlannedDataset, PlannedStep
 from pipeline.progress import Progress
 from pipeline.results import base_parts, close, document_paths, finish_signals
 from pipeline.tasks import MeasureTask, PublishTask, StepRef, measure_part, publish_part
@@ -40,6 +42,10 @@ class Run:
     device: str = "auto"  # of the proxies
     threads: int = 1  # of the proxies; no result depends on it
 
+    def finished(self, node: Node) -> bool:
+        """Say whether a node is there by now: complete when the run was planned, or built since."""
+        return node.complete or is_complete(node.folder, node.identity)
+
     def execute(self) -> None:
         """Build everything that the plan lists, in its order."""
         for name, node in self.plan.sources.items():
@@ -47,8 +53,10 @@ class Run:
                 build_source(
                     self.plan.recipe.sources[name].reader, node, executor=self.executor, progress=self.progress
                 )
+            self.plan.workspace.remember(name, node.folder)
         for dataset in self.plan.datasets.values():
             self.build_dataset(dataset)
+            self.plan.workspace.remember(dataset.spec.name, dataset.node.folder)
         if self.plan.experiment:
             from pipeline.experiment import build_experiment
 
@@ -56,9 +64,9 @@ class Run:
 
     def build_dataset(self, planned: PlannedDataset) -> None:
         """Make, measure, gather and publish one dataset; what is complete is left alone."""
-        if planned.made is not None and not planned.made.node.complete:
+        if planned.made is not None and not self.finished(planned.made.node):
             self.make(planned)
-        if all(step.node.complete for step in planned.steps) and planned.node.complete:
+        if all(self.finished(step.node) for step in planned.steps) and self.finished(planned.node):
             return
         chain = Chain(base=base_parts(planned.base))
         waiting: list[PlannedStep] = []
@@ -68,16 +76,19 @@ class Run:
                 continue
             chain = self.measure(chain, waiting)
             waiting = []
-            if not step.node.complete:
+            check_alarms(chain, planned.steps, place=planned.spec.name)
+            if not self.finished(step.node):
                 self.gather(chain, step)
             chain = chain.with_link(link_of(chain, step))
         chain = self.measure(chain, waiting)
-        if not planned.node.complete:
+        check_alarms(chain, planned.steps, place=planned.spec.name)
+        if not self.finished(planned.node):
             self.publish(chain, planned)
 
     def measure(self, chain: Chain, steps: Sequence[PlannedStep]) -> Chain:
         """Run neighbouring measuring steps as one pass over the parts; return the chain with their links."""
-        if any(not step.node.complete for step in steps):
+        missing = [step for step in steps if not self.finished(step.node)]
+        if missing:
             started = time.monotonic()
             links = [
                 Link(label=step.spec.label, folder=step.node.folder, rules=(), edits=step.spec.step.edits)
@@ -86,7 +97,7 @@ class Run:
             for link in links:
                 link.folder.mkdir(parents=True, exist_ok=True)
             refs = [self.reference(step) for step in steps]
-            label = " + ".join(step.spec.label for step in steps if not step.node.complete)
+            label = " + ".join(step.spec.label for step in missing)
             tasks = [
                 MeasureTask(
                     label=f"{label} on {part.path.name}",
@@ -99,9 +110,8 @@ class Run:
             self.executor.map(measure_part, tasks, label=label, done=self.progress.advance)
             self.progress.end()
             seconds = time.monotonic() - started
-            for step in steps:
-                if not step.node.complete:
-                    finish_signals(step.node, chain.base, details={}, seconds=seconds, cost_usd=0.0)
+            for step in missing:
+                finish_signals(step.node, chain.base, details={}, seconds=seconds, cost_usd=0.0)
         for step in steps:
             chain = chain.with_link(link_of(chain, step))
         return chain
@@ -111,7 +121,7 @@ class Run:
         inputs = tuple(
             (key, tuple(str(path) for path in self.input_files(names))) for key, names in step.inputs.items()
         )
-        return StepRef(name=step.spec.step.name, params=params, inputs=inputs)
+        return StepRef(name=step.spec.step.name, params=params, inputs=inputs, identity=step.node.identity)
 
     def input_files(self, names: Sequence[str]) -> list[Path]:
         """Return the files behind dataset names and paths."""
@@ -194,7 +204,7 @@ class Run:
             parts=Chain(base=base_parts(inputs)).parts(),
             scratch=scratch,
             output=node.folder,
-            seed=derive(self.plan.recipe.seed, planned.spec.name),
+            seed=int(node.payload["seed"]),
             inputs={key: self.input_files(names) for key, names in planned.made.inputs.items()},
             map=self.executor.map,
             write=write,
@@ -239,7 +249,6 @@ class Run:
             dropped.update(result.dropped)
             quarantined.update(result.quarantined)
         rows_in = sum(result.rows_in for result in published)
-        check_alarms(planned, rows_in=rows_in, dropped=dropped, quarantined=quarantined)
         files = {part_name(result.index): result.rows_out for result in published}
         files |= {f"verdicts-{result.index:05d}.parquet": result.rows_in for result in published}
         rules = [
@@ -279,26 +288,6 @@ class Run:
             details={"rules": rules, "steps": steps, "base": base, "inputs": list(planned.spec.inputs)},
             seconds=time.monotonic() - started,
         )
-
-
-def check_alarms(
-    planned: PlannedDataset, *, rows_in: int, dropped: Mapping[str, int], quarantined: Mapping[str, int]
-) -> None:
-    """Raise DataError if a step dropped a larger share of what reached it than it may."""
-    reached = rows_in
-    for step in planned.steps:
-        label = step.spec.label
-        count = sum(number for reason, number in dropped.items() if reason.partition(".")[0] == label)
-        allowed = step.spec.step.params.max_drop_fraction
-        if reached and count / reached > allowed:
-            worst = max(
-                (reason for reason in dropped if reason.partition(".")[0] == label), key=lambda reason: dropped[reason]
-            )
-            raise DataError(
-                f"{planned.spec.name}: {label} dropped {count} of {reached} documents ({count / reached:.1%}), "
-                f"most by {worst}; it may drop {allowed:.1%}. Mend the data or raise max_drop_fraction."
-            )
-        reached -= count + quarantined.get(label, 0)
 
 
 def link_of(chain: Chain, step: PlannedStep) -> Link:

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.chain import ERROR, TEXT, BasePart, ChainReader, Link, part_name, write_signals
+from pipeline.chain import ERROR, TEXT, BasePart, ChainReader, Link, check_ids, part_name, write_signals
 from pipeline.core import document
 from pipeline.core.shards import read_table, write_table
 from pipeline.core.step import Measured, MeasuringStep, as_column
@@ -34,6 +34,7 @@ class StepRef:
     name: str
     params: str
     inputs: tuple[tuple[str, tuple[str, ...]], ...]
+    identity: str  # of the node: the same paths with other content are another step to prepare
 
 
 @lru_cache(maxsize=64)
@@ -120,6 +121,8 @@ def measure_part(task: MeasureTask) -> int:
 
 def measure_batch(step: MeasuringStep, batch: Batch) -> dict[str, pa.Array]:
     """Return every signal of a batch plus `error`; a document that breaks the step gets nulls and its reason there."""
+    if not len(batch):
+        return _columns(step, step.measure(batch), [])
     try:
         return _columns(step, step.measure(batch), [None] * len(batch))
     except Exception as error:  # noqa: BLE001  a step may raise anything; the document pays, not the run
@@ -231,6 +234,7 @@ def judge(base: BasePart, links: Sequence[Link], ids: pa.ChunkedArray) -> pa.Tab
     failed_rules: list[list[str]] = [[] for _ in range(rows)]
     for link in links:
         wanted = sorted({rule.signal for rule in link.rules} | {ERROR})
+        check_ids(link.file(base.index), ids)
         table = read_table(link.file(base.index), columns=wanted)
         errors = ~np.asarray(table.column(ERROR).is_null())
         broken[errors & (reason == None) & (broken == None)] = link.label  # noqa: E711  elementwise
