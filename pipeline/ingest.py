@@ -71,7 +71,7 @@ def _make_ids_unique(node: Node, files: dict[str, int], rejected: list[list[str]
             continue
         table = read_table(node.folder / name)
         rejected.extend([again, name, "duplicate_id", ""] for again in part.filter(~keep))
-        unique = name.replace("slice-", "unique-", 1)
+        unique = name.replace(".parquet", "-unique.parquet")  # sorts where the original did
         write_table(node.folder / unique, table.filter(pa.array(keep.to_numpy())))
         originals.append(name)
         del files[name]
