@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.chain import BasePart, Chain, Link
-from pipeline.core.card import CARD, Card
+from pipeline.core.card import CARD, Card, read_card
 from pipeline.core.errors import DataError, RecipeError, nearest_names
 from pipeline.core.shards import read_table, schema_of
 from pipeline.core.step import Rule
@@ -48,13 +48,19 @@ def evidence_of(workspace: Workspace, name: str) -> Evidence:
         raise RecipeError(
             f"`{name}` is a {card.kind}: nothing was decided about its documents. `look {name}` shows them."
         )
-    return _from_card(workspace, folder, card)
+    return evidence_at(workspace, folder)
+
+
+def evidence_at(workspace: Workspace, folder: Path) -> Evidence:
+    """Return the evidence of one complete dataset folder."""
+    return _from_card(workspace, folder, read_card(folder))
 
 
 def all_evidence(workspace: Workspace) -> list[Evidence]:
     """Return the newest dataset of every name, parents before children."""
     names = sorted({path.parent.name.rpartition("-")[0] for path in (workspace.root / "dataset").glob(f"*/{CARD}")})
-    found = {name: evidence_of(workspace, name) for name in names}
+    newest = {name: workspace.dataset(name) for name in names}
+    found = {name: evidence_at(workspace, folder) for name, (folder, card) in newest.items() if card.kind == "dataset"}
     ordered: list[str] = []
 
     def visit(name: str) -> None:
@@ -65,7 +71,7 @@ def all_evidence(workspace: Workspace) -> list[Evidence]:
                 visit(parent)
         ordered.append(name)
 
-    for name in names:
+    for name in found:
         visit(name)
     return [found[name] for name in ordered]
 

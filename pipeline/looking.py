@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.chain import ERROR, BasePart, ChainReader, Link
 from pipeline.core.errors import DataError
@@ -21,15 +23,25 @@ from pipeline.workspace import Workspace
 def why(workspace: Workspace, doc_id: str) -> dict[str, Any]:
     """Return every step's signals, rules, verdicts and margins for one document, in every dataset that saw it."""
     stories = [story for evidence in all_evidence(workspace) if (story := _story(evidence, doc_id)) is not None]
-    if not stories:
+    refused = [
+        found for path in sorted(workspace.root.glob("source/*/quarantine.parquet")) for found in _refused(path, doc_id)
+    ]
+    if not stories and not refused:
         raise DataError(f"{doc_id}: no dataset in {workspace.root} ever saw this id. `winnow look DATASET` shows ids.")
-    return {"id": doc_id, "datasets": stories}
+    return {"id": doc_id, "datasets": stories, "quarantined": refused}
+
+
+def _refused(path: Path, doc_id: str) -> list[dict[str, Any]]:
+    """Return the rows with this id that a source could not turn into documents, with their reasons."""
+    table = read_table(path)
+    found = table.filter(pc.equal(table.column("id"), doc_id)).to_pylist()
+    return [{"source": path.parent.name, **{key: row[key] for key in ("place", "reason", "excerpt")}} for row in found]
 
 
 def _story(evidence: Evidence, doc_id: str) -> dict[str, Any] | None:
     for part in evidence.chain.base:
         ids = read_table(part.path, columns=["id"]).column("id")
-        row = pa.compute.index(ids, pa.scalar(doc_id, ids.type)).as_py()
+        row = pc.index(ids, pa.scalar(doc_id, ids.type)).as_py()
         if row < 0:
             continue
         verdict = evidence.verdicts(part).slice(row, 1).to_pylist()[0]

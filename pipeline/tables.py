@@ -125,7 +125,12 @@ def registry_text(data: dict[str, Any]) -> str:
 
 def why_text(data: dict[str, Any]) -> str:
     """Return one document's story."""
-    lines = [data["id"], excerpt(data["datasets"][0]["document"]["text"], 200)]
+    lines = [data["id"]]
+    lines += [excerpt(story["document"]["text"], 200) for story in data["datasets"][:1]]
+    lines += [
+        f"{row['source']}: quarantined at {row['place']}: {row['reason']} ({excerpt(row['excerpt'], 100)})"
+        for row in data["quarantined"]
+    ]
     for story in data["datasets"]:
         verdict = "kept" if story["kept"] else f"dropped: {story['reason']}"
         lines += ["", f"{story['dataset']} ({story['folder']}): {verdict}"]

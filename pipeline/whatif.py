@@ -17,7 +17,8 @@ import numpy as np
 from pipeline.chain import BasePart, Chain, ChainReader
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.step import GatheringStep
-from pipeline.evidence import Evidence, evidence_of
+from pipeline.evidence import Evidence, evidence_at
+from pipeline.plan import make_plan
 from pipeline.recipe import DatasetSpec, Recipe, StepSpec, load_recipe
 from pipeline.workspace import Workspace
 
@@ -35,10 +36,18 @@ def what_if(workspace: Workspace, path: Path, *, settings: Mapping[str, Any]) ->
         raise RecipeError(
             f"what-if: {', '.join(settings)} changes no decision of {path}. Set a threshold that `winnow why` names."
         )
-    return {
-        "settings": dict(settings),
-        "datasets": [_compare(workspace, after, after.datasets[name]) for name in changed],
-    }
+    plan = make_plan(before, workspace)
+    found = []
+    for name in changed:
+        node = plan.datasets[name].node
+        if not node.complete:
+            raise DataError(
+                f"what-if: {name} has no stored signals for {path} as it stands ({node.reason}). "
+                f"Run it first: winnow run {path}"
+            )
+        evidence = evidence_at(workspace, node.folder)
+        found.append(_compare(workspace, after, before.datasets[name], after.datasets[name], evidence))
+    return {"settings": dict(settings), "datasets": found}
 
 
 def _decisions(spec: DatasetSpec) -> list[Any]:
@@ -47,9 +56,10 @@ def _decisions(spec: DatasetSpec) -> list[Any]:
     ]
 
 
-def _compare(workspace: Workspace, recipe: Recipe, spec: DatasetSpec) -> dict[str, Any]:
-    evidence = evidence_of(workspace, spec.name)
-    chain = _decided_anew(evidence, spec)
+def _compare(
+    workspace: Workspace, recipe: Recipe, before: DatasetSpec, spec: DatasetSpec, evidence: Evidence
+) -> dict[str, Any]:
+    chain = _decided_anew(evidence, before, spec)
     gained: list[Flip] = []
     lost: list[Flip] = []
     kept = gained_bytes = lost_bytes = 0
@@ -71,53 +81,39 @@ def _compare(workspace: Workspace, recipe: Recipe, spec: DatasetSpec) -> dict[st
         "gained": _side(evidence, gained, gained_bytes, rate),
         "lost": _side(evidence, lost, lost_bytes, rate),
         "tokens_by": source,
-        "approximate_after": _stale(spec, evidence),
+        "approximate_after": _stale(before, spec),
         "also_affected": [name for name, other in recipe.datasets.items() if spec.name in other.inputs],
     }
 
 
-def _decided_anew(evidence: Evidence, spec: DatasetSpec) -> Chain:
+def _decided_anew(evidence: Evidence, before: DatasetSpec, after: DatasetSpec) -> Chain:
     chain = Chain(base=evidence.chain.base)
-    stored = {step["label"]: step for step in evidence.card.details["steps"]}
-    if [item.label for item in spec.steps] != list(stored):
-        raise DataError(
-            f"what-if: {spec.name} was last built with other steps ({', '.join(stored)}). Run the recipe first."
-        )
-    for item, link in zip(spec.steps, evidence.chain.links, strict=True):
-        _refuse_new_measurement(item, stored[item.label], spec.name)
+    for was, item, link in zip(before.steps, after.steps, evidence.chain.links, strict=True):
+        _refuse_new_measurement(was, item, after.name)
         rules = item.step.rules(quantile=chain.quantile_of(link.folder))
         chain = chain.with_link(replace(link, rules=rules))
     return chain
 
 
-def _refuse_new_measurement(item: StepSpec, stored: Mapping[str, Any], dataset: str) -> None:
-    was = type(item.step.params).model_validate_json(_as_json(stored["params"])).of_role("measure")
-    now = item.step.params.of_role("measure")
-    for key in sorted({*was, *now}):
-        if was.get(key) != now.get(key):
+def _refuse_new_measurement(was: StepSpec, item: StepSpec, dataset: str) -> None:
+    old, new = was.step.params.of_role("measure"), item.step.params.of_role("measure")
+    for key in sorted({*old, *new}):
+        if old.get(key) != new.get(key):
             raise RecipeError(
                 f"what-if: datasets.{dataset}.{item.label}.{key} changes what is measured "
-                f"({was.get(key, 'default')} -> {now.get(key, 'default')}), which stored signals cannot answer. "
+                f"({old.get(key, 'default')} -> {new.get(key, 'default')}), which stored signals cannot answer. "
                 "Edit the recipe and run it."
             )
 
 
-def _as_json(params: Mapping[str, Any]) -> str:
-    import json
-
-    return json.dumps(params)
-
-
-def _stale(spec: DatasetSpec, evidence: Evidence) -> list[str]:
+def _stale(before: DatasetSpec, after: DatasetSpec) -> list[str]:
     """Name the gathering steps that come after the first changed decision."""
-    stored = {step["label"]: step["params"] for step in evidence.card.details["steps"]}
     changed = False
     stale = []
-    for item in spec.steps:
+    for was, item in zip(before.steps, after.steps, strict=True):
         if changed and isinstance(item.step, GatheringStep):
             stale.append(item.label)
-        was = type(item.step.params).model_validate_json(_as_json(stored[item.label])).of_role("decide")
-        changed = changed or was != item.step.params.of_role("decide")
+        changed = changed or was.step.params.of_role("decide") != item.step.params.of_role("decide")
     return stale
 
 

@@ -23,6 +23,8 @@ from pipeline.core.errors import BusyError, DataError, RecipeError, nearest_name
 from pipeline.core.identity import folder_name
 from pipeline.core.shards import write_text
 
+LATEST = "latest.json"
+
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
@@ -55,11 +57,15 @@ class Workspace:
         return sorted(found, key=lambda folder: ((folder / CARD).stat().st_mtime_ns, folder.name))
 
     def dataset(self, name: str) -> tuple[Path, Card]:
-        """Return the newest complete dataset called `name` (or `name-<hash>`); made datasets count too."""
+        """Return the dataset called `name` that a run built or reused last, or the folder called `name-<hash>`."""
         for kind in ("dataset", "made", "source"):
             exact = self.root / kind / name
             if (exact / CARD).exists():
                 return exact, read_card(exact)
+        used = self.latest().get(name)
+        if used is not None and (self.root / used / CARD).exists():
+            return self.root / used, read_card(self.root / used)
+        for kind in ("dataset", "made", "source"):
             folders = self.complete(kind, name)
             if folders:
                 return folders[-1], read_card(folders[-1])
@@ -73,6 +79,24 @@ class Workspace:
                 f"{self.root}: holds no datasets yet. Run a recipe first: winnow run recipes/quickstart.yaml"
             )
         raise RecipeError(f"`{name}` is no dataset in {self.root}. Did you mean {nearest_names(name, names)}?")
+
+    def latest(self) -> dict[str, str]:
+        """Return dataset name -> the folder that a run built or reused last, relative to the root."""
+        path = self.root / LATEST
+        try:
+            found = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise DataError(f"{path}: is not JSON ({error}). Delete it; the next run writes it again.") from error
+        return {str(name): str(folder) for name, folder in found.items()}
+
+    def remember(self, name: str, folder: Path) -> None:
+        """Make `folder` what `name` means from now on; by a file and not by age, so a restored recipe restores it."""
+        known = self.latest()
+        now = known | {name: f"{folder.parent.name}/{folder.name}"}
+        if now != known:
+            write_text(self.root / LATEST, json.dumps(now, indent=1, sort_keys=True) + "\n")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
