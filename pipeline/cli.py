@@ -7,6 +7,7 @@ Exit codes: 0 done; 1 a step failed; 2 bad recipe, usage or environment; 3 the g
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sys
@@ -72,7 +73,16 @@ def _fail(*lines: str) -> None:
 
 
 def _emit(data: Any, as_json: bool, text: str) -> None:
-    print(json.dumps(data, ensure_ascii=False, indent=1, default=str) if as_json else text)
+    print(json.dumps(_strict(data), ensure_ascii=False, indent=1, default=str, allow_nan=False) if as_json else text)
+
+
+def _strict(data: Any) -> Any:
+    """Return data with null for the numbers that JSON cannot hold."""
+    if isinstance(data, dict):
+        return {key: _strict(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_strict(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 @app.command()

@@ -42,8 +42,8 @@ class Outcome:
 def run_recipe(path: Path, *, workspace: Workspace, workers: int, progress: Progress, device: str = "auto") -> Outcome:
     """Run a recipe to its end; everything that is already there is reused."""
     started = time.monotonic()
+    recipe = load_recipe(path)  # first, so that a bad recipe leaves nothing behind
     with workspace.locked():
-        recipe = load_recipe(path)
         plan = make_plan(recipe, workspace)
         todo = plan.to_build
         executor = Local(workers=workers)
