@@ -1,0 +1,23 @@
+"""A house to run recipes in, with the test-only steps in its catalog.
+
+Its disk does not wait for the platter: half of a small run is fsync. What survives a kill is tested with real processes.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline import catalog
+from tests.pipeline.house import House
+from tests.pipeline.steps import STEPS
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    for step in STEPS:
+        monkeypatch.setitem(catalog.STEPS, step.name, f"tests.pipeline.steps:{step.__name__}")
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+    return House(tmp_path)

@@ -1,0 +1,116 @@
+"""Sources on disk: ids made unique, what cannot be used quarantined with its reason, rows conserved."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from pipeline.core.errors import DataError
+from pipeline.core.shards import read_table
+from pipeline.executors import Local
+from tests.pipeline.house import texts, write_lines
+
+WITH_IDS = "{read: jsonl, path: DIR/*.jsonl, id: name}"
+
+
+def source_card(house):
+    return house.card("docs")
+
+
+def test_the_first_of_a_repeated_id_keeps_it_and_the_others_are_quarantined(house):
+    house.lines("a.jsonl", [{"name": "x", "text": "first"}, {"name": "y", "text": "other"}, {"name": "x", "text": "2"}])
+    house.lines("b.jsonl", [{"name": "z", "text": "zed"}, {"name": "x", "text": "third"}])
+    house.clean([], source=WITH_IDS)
+
+    house.run()
+
+    card = source_card(house)
+    assert [(row["id"], row["text"]) for row in house.documents()] == [("x", "first"), ("y", "other"), ("z", "zed")]
+    assert (card.rows_in, card.rows_out, dict(card.quarantined)) == (5, 3, {"duplicate_id": 2})
+    quarantine = read_table(house.workspace.dataset("docs")[0] / "quarantine.parquet").to_pylist()
+    assert [(row["id"], row["reason"]) for row in quarantine] == [("x", "duplicate_id")] * 2
+
+
+def test_a_repeated_id_does_not_move_the_documents_around_it(house):
+    """Order is meaning: `keep: first` of a dedup follows it."""
+    house.lines("a.jsonl", [{"name": "a", "text": "1"}, {"name": "a", "text": "2"}])
+    house.lines("b.jsonl", [{"name": "b", "text": "3"}])
+    house.clean([], source=WITH_IDS)
+
+    house.run()
+
+    assert house.ids() == ["a", "b"]
+
+
+def test_rows_that_are_no_documents_are_counted_by_reason(house):
+    (house.folder / "a.jsonl").write_bytes(
+        b'{"text": "good"}\n{"text": "\xff\xfe"}\n{"text": ""}\nnot json\n{"text": "\\ud800 alone"}\n'
+        b'{"text": null}\n{"text": "a", "text": "b"}\n[1]\n{"text": "also good"}\n'
+    )
+    house.clean([])
+
+    house.run()
+
+    card = source_card(house)
+    assert card.rows_in == 9 and card.rows_out == 2
+    assert Counter(card.quarantined) == Counter(
+        {"invalid_utf8": 1, "empty_text": 1, "not_json": 1, "lone_surrogate": 1, "null_text": 1, "duplicate_key": 1,
+         "not_object": 1}
+    )  # fmt: skip
+    assert [row["text"] for row in house.documents()] == ["good", "also good"]
+
+
+def test_one_huge_line_costs_itself(house):
+    house.lines("a.jsonl", ["before", "x" * 300_000, "after"])
+    house.clean([], source="{read: jsonl, path: DIR/*.jsonl, max_document_bytes: 1000}")
+
+    house.run()
+
+    assert [row["text"] for row in house.documents()] == ["before", "after"]
+    assert source_card(house).quarantined == {"too_large": 1}
+
+
+def test_a_source_of_nothing_but_rubbish_is_an_empty_dataset_and_no_crash(house):
+    (house.folder / "a.jsonl").write_text("rubbish\n", encoding="utf-8")
+    house.clean(["length", "count", "exact_dedup"])
+
+    house.run()
+
+    assert (source_card(house).rows_in, source_card(house).rows_out, house.card().rows_in) == (1, 0, 0)
+
+
+@pytest.mark.timeout(60)
+def test_an_unreadable_shard_is_named_and_what_is_done_stays_done(house):
+    for name in ("a", "c"):
+        house.lines(f"{name}.jsonl", texts(3))
+    (house.folder / "b.jsonl.gz").write_bytes(b"\x1f\x8b\x08 and then something else")
+    house.clean([], source="{read: jsonl, path: DIR/*.jsonl*}")
+
+    with pytest.raises(DataError, match=r"b\.jsonl\.gz"):
+        house.run()
+
+    assert list((house.folder / "workspace").glob("source/*/slice-00000-000.parquet"))
+    assert not list((house.folder / "workspace").glob("source/*/card.json"))
+    write_lines(house.folder / "b.jsonl.gz", [])
+    (house.folder / "b.jsonl.gz").unlink()
+    house.run()
+    assert source_card(house).rows_out == 6
+
+
+@pytest.mark.timeout(60)
+def test_duplicate_ids_are_settled_alike_by_any_number_of_workers(house):
+    for number in range(4):
+        rows = [{"name": f"n{row % 7}", "text": f"{number} {row}"} for row in range(number, number + 9)]
+        house.lines(f"{number}.jsonl", rows)
+    house.clean([], source=WITH_IDS)
+    house.run()
+    one = house.documents()
+    (house.folder / "workspace").rename(house.folder / "one")
+
+    executor = Local(workers=2)
+    house.run(executor=executor)
+    executor.close()
+
+    assert house.documents() == one
+    assert len({row["id"] for row in one}) == len(one) == 7

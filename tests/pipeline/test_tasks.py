@@ -1,0 +1,153 @@
+"""One part at a time: a broken document costs itself, windows change nothing, every document has a verdict."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import tasks
+from pipeline.chain import ERROR, TEXT, BasePart
+from pipeline.core.errors import DataError
+from pipeline.core.shards import read_table, write_table
+from pipeline.core.step import Measured
+from pipeline.core.text import Batch
+from pipeline.tasks import judge, measure_batch
+from tests.pipeline.house import texts
+from tests.pipeline.steps import POISON, Length, Poisoned, Shout
+
+
+def poisoned() -> Poisoned:
+    step = Poisoned(params=Poisoned.Params())
+    step.prepare({})
+    return step
+
+
+@settings(max_examples=40, deadline=None)
+@given(poison=st.sets(st.integers(0, 29)))
+def test_a_poison_document_costs_itself_and_its_neighbours_keep_their_signals(poison):
+    good = texts(30)
+    mixed = [f"{POISON} {number}" if number in poison else text for number, text in enumerate(good)]
+
+    found = measure_batch(poisoned(), Batch.from_texts(mixed))
+
+    clean = measure_batch(poisoned(), Batch.from_texts(good))
+    for number in range(30):
+        if number in poison:
+            assert found[ERROR][number].as_py().startswith("ValueError: cannot stand 'POISON")
+            assert found["length"][number].as_py() is None
+        else:
+            assert found[ERROR][number].as_py() is None
+            assert found["length"][number] == clean["length"][number]
+
+
+def test_an_empty_batch_is_measured_like_any_other():
+    assert len(measure_batch(poisoned(), Batch.from_texts([]))["length"]) == 0
+
+
+def test_a_step_that_returns_too_few_values_breaks_and_does_not_shift_rows():
+    class Short(Length):
+        def measure(self, batch: Batch) -> Measured:
+            return Measured({"length": np.zeros(len(batch) - 1), "shared": [None] * len(batch)})
+
+    step = Short(params=Short.Params())
+
+    found = measure_batch(step, Batch.from_texts(["a", "b"]))
+
+    assert [error.startswith("ValueError: signal length has 0 values") for error in found[ERROR].to_pylist()] == [True] * 2
+
+
+def test_an_edit_that_breaks_leaves_the_text_as_it_was():
+    class BrokenShout(Shout):
+        def measure(self, batch: Batch) -> Measured:
+            if any(POISON in text for text in batch.strings()):
+                raise ValueError("no")
+            return super().measure(batch)
+
+    found = measure_batch(BrokenShout(params=BrokenShout.Params()), Batch.from_texts(["loud", POISON, "soft"]))
+
+    assert found[TEXT].to_pylist() == ["LOUD!", None, None]
+    assert found[ERROR].to_pylist() == [None, "ValueError: no", None]
+
+
+@pytest.mark.parametrize("batch_bytes", [1, 60, 700, 1 << 30])
+def test_windows_do_not_change_signals(house, monkeypatch, batch_bytes):
+    house.lines("a.jsonl", ["", *texts(40), "loud words here", "x" * 5000, POISON])
+    house.clean(["poisoned", "shout", "length", "gopher_quality"])
+    monkeypatch.setattr(tasks, "BATCH_BYTES", batch_bytes)
+
+    house.run()
+
+    found = {step: house.signals(step) for step in ("poisoned", "shout", "length", "gopher_quality")}
+    assert len(found["length"]) == 43
+    monkeypatch.setattr(tasks, "BATCH_BYTES", 4 << 20)
+    (house.folder / "workspace").rename(house.folder / "other")
+    house.run()
+    assert repr({step: house.signals(step) for step in found}) == repr(found)  # repr: NaN equals NaN
+
+
+def test_windows_cover_every_row_once():
+    text = pa.chunked_array([pa.array(["", "a" * 10, "", "b" * (9 << 20), "c"], pa.large_string())])
+
+    windows = tasks._windows(text)
+
+    assert [row for start, stop in windows for row in range(start, stop)] == list(range(5))
+
+
+def test_every_document_has_a_verdict_and_the_first_failure_is_its_reason(house):
+    house.lines("a.jsonl", ["abcdefgh", "ab", "abcdefghijklmnop", POISON + " poison", "abcdefghi"])
+    house.clean(["length: {max_length: 15}", "poisoned: {min_length: 9}"])
+
+    plan = house.run()
+
+    card = house.card()
+    assert (card.rows_in, card.rows_out) == (5, 1)
+    assert card.dropped == {"length.too_short": 1, "length.too_long": 1, "poisoned.too_short": 1}
+    assert card.quarantined == {"poisoned": 1}
+    verdicts = read_table(plan.datasets["clean"].node.folder / "verdicts-00000.parquet").to_pylist()
+    assert [row["reason"] for row in verdicts] == [
+        "poisoned.too_short", "length.too_short", "length.too_long", None, None,
+    ]  # fmt: skip
+    assert verdicts[1]["failed"] == ["length.too_short", "poisoned.too_short"]
+    assert [row["quarantined"] for row in verdicts] == [None, None, None, "poisoned", None]
+
+
+def test_signals_of_other_documents_are_refused_when_a_dataset_is_decided(house):
+    house.lines("a.jsonl", texts(6))
+    house.clean(["length"])
+    plan = house.run()
+    dataset = plan.datasets["clean"]
+    path = dataset.steps[0].node.folder / "part-00000.parquet"
+    table = read_table(path)
+
+    write_table(path, table.replace_schema_metadata({b"winnow.ids": b"0" * 32}))
+
+    (dataset.node.folder / "card.json").unlink()
+    (dataset.node.folder / "verdicts-00000.parquet").unlink()
+    with pytest.raises(DataError, match=r"length-.*part-00000\.parquet: belongs to other documents"):
+        house.run()
+
+
+def test_a_prepared_step_is_not_reused_for_other_content_at_the_same_path(house):
+    """Both runs happen in this process, as they do in a notebook."""
+    house.lines("a.jsonl", ["alpha beta", "gamma delta"])
+    against = house.folder / "held.txt"
+    against.write_text("alpha", encoding="utf-8")
+    house.clean([f"length: {{against: ['{against}']}}"])
+    house.run()
+    before = house.ids()
+
+    against.write_text("gamma", encoding="utf-8")
+    house.run()
+
+    assert (before, house.ids()) == (["a:1"], ["a:0"])
+
+
+def test_judging_no_links_keeps_everybody(tmp_path):
+    base = BasePart(index=0, path=tmp_path / "none", num_rows=2)
+
+    verdicts = judge(base, (), pa.chunked_array([["a", "b"]]))
+
+    assert verdicts.column("kept").to_pylist() == [True, True]
