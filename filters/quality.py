@@ -120,9 +120,10 @@ class Quality(GatheringStep):
         if len(fit) == 0 or len(check) == 0:
             return L2_GRID[0], {}
         fit_inputs, check_inputs = inputs.take(fit), inputs.take(check)
-        losses = {}
-        for l2 in L2_GRID:
-            model = train(fit_inputs, grades[fit], settings=settings, l2=l2, epochs=self.params.epochs)
+        losses: dict[float, float] = {}
+        model: Model | None = None
+        for l2 in L2_GRID:  # from the strongest on, each fit beginning where the last one ended
+            model = train(fit_inputs, grades[fit], settings=settings, l2=l2, epochs=self.params.epochs, start=model)
             losses[l2] = loss_of(model, check_inputs, grades[check])
         return min(losses, key=lambda l2: losses[l2]), {f"{l2:g}": loss for l2, loss in losses.items()}
 

@@ -1,8 +1,8 @@
 """Graded documents -> a linear model of the grade: one weight per hashed n-gram, one threshold per step of the grade.
 
 Cumulative logits share the weights (P(grade > k) = sigmoid(x.w + b_k)), so a grade of 4 counts as nearer to 5 than to
-0, and a fractional grade is a soft target. Training is full-batch L-BFGS in one thread from zero, which has no order
-to depend on: the same documents give the same bytes. 2,000 documents of 1 kB take 1-2 s a fit (measured, 1 core).
+0, and a fractional grade is a soft target. Training is full-batch L-BFGS in one thread, which has no order to
+depend on: the same documents give the same bytes. 2,000 documents of 1 kB take 1-2 s a fit (measured, 1 core).
 """
 
 from __future__ import annotations
@@ -102,16 +102,24 @@ class Model:
         return Model(weights=tensors["weights"], biases=tensors["biases"], settings=settings)
 
 
-def train(inputs: Features, grades: np.ndarray, *, settings: Settings, l2: float, epochs: int) -> Model:
-    """Fit one model by at most `epochs` L-BFGS iterations over all documents."""
+def train(
+    inputs: Features, grades: np.ndarray, *, settings: Settings, l2: float, epochs: int, start: Model | None = None
+) -> Model:
+    """Fit one model by at most `epochs` L-BFGS iterations over all documents, from zero or from another model."""
     import torch
 
     with one_thread():
-        weights = torch.zeros(settings.buckets, 1, requires_grad=True)
-        biases = torch.zeros(TOP_GRADE, requires_grad=True)
-        look = _Lookup.of(inputs)
+        seen, columns = np.unique(inputs.buckets, return_inverse=True)  # a bucket that no document hits stays at zero
+        first = np.zeros(settings.buckets, np.float32) if start is None else start.weights
+        weights = torch.from_numpy(first[seen][:, None]).requires_grad_()
+        biases = torch.from_numpy(
+            np.zeros(TOP_GRADE, np.float32) if start is None else start.biases.copy()
+        ).requires_grad_()
+        look = _Lookup.of(Features(buckets=columns, starts=inputs.starts))
         targets = torch.from_numpy(_targets(grades))
-        optimizer = torch.optim.LBFGS([weights, biases], max_iter=epochs, line_search_fn="strong_wolfe")
+        optimizer = torch.optim.LBFGS(
+            [weights, biases], max_iter=epochs, history_size=10, line_search_fn="strong_wolfe"
+        )
 
         def closure() -> Any:
             optimizer.zero_grad()
@@ -122,9 +130,9 @@ def train(inputs: Features, grades: np.ndarray, *, settings: Settings, l2: float
             return loss
 
         optimizer.step(closure)
-    return Model(
-        weights=weights.detach().numpy()[:, 0].copy(), biases=biases.detach().numpy().copy(), settings=settings
-    )
+    spread = np.zeros(settings.buckets, np.float32)
+    spread[seen] = weights.detach().numpy()[:, 0]
+    return Model(weights=spread, biases=biases.detach().numpy().copy(), settings=settings)
 
 
 def loss_of(model: Model, inputs: Features, grades: np.ndarray) -> float:
