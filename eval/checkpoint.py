@@ -26,7 +26,7 @@ Array = npt.NDArray[Any]
 def fingerprint(what: Mapping[str, Any], *, streams: list[Array]) -> str:
     """Return a hash of the JSON-able settings and the bytes of the streams."""
     distinct = {id(stream): stream for stream in streams}
-    hashes = {name: hashlib.sha256(np.ascontiguousarray(stream)).hexdigest() for name, stream in distinct.items()}
+    hashes = {name: hashlib.sha256(np.ascontiguousarray(stream).data).hexdigest() for name, stream in distinct.items()}
     described = {**what, "streams": [hashes[id(stream)] for stream in streams]}
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 

@@ -24,7 +24,7 @@ from torch import Tensor
 from eval.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from eval.machine import Precision, compute_dtype, lane_groups, spread
 from eval.optimizer import LaneOptimizer
-from eval.packing import Stream, num_rows, read_rows
+from eval.packing import IGNORE, Stream, num_rows, read_rows
 from eval.proxy import init_lane, stack, total_nats
 from eval.tiers import Tier
 from pipeline.core.errors import DataError
@@ -207,6 +207,10 @@ def _row_order(lane: Lane, *, tier: Tier, num_steps: int) -> npt.NDArray[np.int6
 
 def _check_lanes(lanes: Sequence[Lane], *, tier: Tier, num_steps: int) -> None:
     needed = num_steps * tier.batch_rows
+    if not lanes or len({lane.name for lane in lanes}) < len(lanes):
+        raise DataError(
+            f"lanes: {[lane.name for lane in lanes]}; there must be one or more, with different names. Rename them."
+        )
     for lane in lanes:
         available = num_rows(lane.stream, context=tier.context)
         if available < needed:
@@ -214,6 +218,12 @@ def _check_lanes(lanes: Sequence[Lane], *, tier: Tier, num_steps: int) -> None:
                 f"lane {lane.name}: its stream holds {available} rows of {tier.context} tokens; the run reads "
                 f"{needed}. "
                 "Build a longer stream (repeat documents there, within the epoch cap) or train on fewer tokens."
+            )
+        largest = int(np.where(lane.stream == IGNORE, 0, lane.stream).max())
+        if largest >= tier.vocab_size:
+            raise DataError(
+                f"lane {lane.name}: its stream holds token {largest}; tier {tier.name} has {tier.vocab_size} tokens. "
+                "Train the tokenizer for this tier and encode again."
             )
 
 

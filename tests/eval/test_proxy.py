@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from eval.head import CAP
+from eval.head import BLOCK_LOGITS, CAP
 from eval.proxy import EPSILON, QK_SCALE, ROPE_BASE, init_lane, stack, token_nats, total_nats
 from eval.tiers import TIERS, Tier
 
@@ -117,6 +117,21 @@ def test_targets_below_zero_count_neither_in_the_loss_nor_in_the_gradient(tiny: 
         torch.testing.assert_close(masked[name].grad, short[name].grad, rtol=1e-4, atol=1e-5)
 
 
+def test_cutting_the_logits_into_blocks_changes_nothing(tiny: Tier, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = some_ids(tiny, lanes=2, rows=3, seed=9)
+    lanes = stack([awake(tiny, seed=seed) for seed in (1, 2)])
+    found = []
+    for logits in (1 << 20, 2 * tiny.vocab_size * 7):
+        monkeypatch.setitem(BLOCK_LOGITS, "cpu", logits)
+        params = {name: param.clone().requires_grad_() for name, param in lanes.items()}
+        total_nats(params, ids[..., :-1], ids[..., 1:], tier=tiny, dtype=torch.float32).sum().backward()
+        nats = token_nats(params, ids[..., :-1], ids[..., 1:], tier=tiny, dtype=torch.float32)
+        found.append([nats, *(param.grad for param in params.values())])
+
+    for whole, blocks in zip(*found, strict=True):
+        torch.testing.assert_close(whole, blocks, rtol=1e-4, atol=1e-4)
+
+
 def test_a_new_lane_predicts_nearly_uniformly(tiny: Tier) -> None:
     ids = some_ids(tiny, lanes=1, rows=2, seed=7)
 
@@ -140,4 +155,9 @@ def test_every_tier_has_whole_heads_and_a_vocabulary_that_fits_uint16() -> None:
     for tier in TIERS.values():
         assert tier.width % (2 * tier.num_heads) == 0
         assert tier.vocab_size < 65_535
-        assert sum(p.numel() for p in init_lane(tier, seed=0).values()) == tier.num_parameters
+        assert tier.batch_tokens % tier.context == 0
+
+
+def test_a_tier_knows_its_number_of_parameters() -> None:
+    for tier in (TIERS["t0"], TIERS["t1"]):
+        assert sum(param.numel() for param in init_lane(tier, seed=0).values()) == tier.num_parameters

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import os
 import subprocess
 import sys
@@ -11,10 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from eval.optimizer import orthogonalize, schedule
 from eval.packing import Stream, Tokens, num_rows, pack
 from eval.tiers import Tier
-from eval.trainer import Lane, Progress, Trained, train
+from eval.trainer import TOKENS_IN_FLIGHT, Lane, Progress, Trained, train
 from pipeline.core.errors import DataError
 
 BOS = 1
@@ -160,33 +158,27 @@ def test_a_stream_that_is_too_short_is_refused_before_training(tiny: Tier, strea
         train([lane], tier=tiny)
 
 
+def test_tokens_outside_the_vocabulary_are_refused_before_training(tiny: Tier, stream: Stream) -> None:
+    foreign = stream.copy()
+    foreign[9] = 64
+
+    with pytest.raises(DataError, match="lane x: its stream holds token 64; tier tiny has 64 tokens"):
+        train([Lane("x", foreign, init_seed=1)], tier=tiny)
+
+
+def test_lanes_need_names_of_their_own(tiny: Tier, stream: Stream) -> None:
+    for lanes in ([], [Lane("same", stream, init_seed=seed) for seed in (1, 2)]):
+        with pytest.raises(DataError, match="different names"):
+            train(lanes, tier=tiny)
+
+
 def test_parts_of_a_batch_add_up_to_the_batch(tiny: Tier, stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = train(lanes_on(stream, count=1), tier=tiny, precision="fp32")
-    monkeypatch.setitem(__import__("eval.trainer").trainer.TOKENS_IN_FLIGHT, "cpu", 2 * tiny.context)
+    monkeypatch.setitem(TOKENS_IN_FLIGHT, "cpu", 2 * tiny.context)
 
     parts = train(lanes_on(stream, count=1), tier=tiny, precision="fp32")
 
     assert_same_weights(whole, parts, tolerance=1e-4)
-
-
-def test_orthogonalized_matrices_have_singular_values_near_one() -> None:
-    draw = torch.Generator().manual_seed(1)
-    for shape in ((3, 16, 64), (3, 64, 16), (3, 32, 32)):
-        matrices = torch.randn(shape, generator=draw) * 100
-
-        values = torch.linalg.svdvals(orthogonalize(matrices, dtype=torch.float32))
-
-        assert ((values > 0.3) & (values < 1.3)).all()
-    assert torch.equal(orthogonalize(torch.zeros(1, 4, 4), dtype=torch.float32), torch.zeros(1, 4, 4))
-
-
-def test_the_schedule_warms_up_holds_and_decays() -> None:
-    factors = [schedule(step, num_steps=1_000) for step in range(1_000)]
-
-    assert factors[0] < 0.05
-    assert factors[100] == factors[350] == 1.0
-    assert factors[-1] == pytest.approx(0.05, abs=0.01)
-    assert all(a >= b for a, b in itertools.pairwise(factors[350:]))
 
 
 def test_the_training_path_needs_only_torch_numpy_and_pyarrow() -> None:
