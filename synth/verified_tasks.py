@@ -62,15 +62,15 @@ class VerifiedTasksParams(Params):
     def _known(cls, families: tuple[str, ...]) -> tuple[str, ...]:
         for family in families:
             if family not in FAMILIES:
-                raise ValueError(f"`{family}` is no task family. Did you mean {nearest_names(family, FAMILIES)}?")
+                raise ValueError(f"`{family}` is no task family; the nearest are {nearest_names(family, FAMILIES)}")
         if len(set(families)) != len(families):
-            raise ValueError("a family is named twice. Name each once; documents are shared equally.")
+            raise ValueError("a family is named twice; name each once, since documents are shared equally")
         return families
 
     @model_validator(mode="after")
     def _range(self) -> VerifiedTasksParams:
         if self.min_difficulty > self.max_difficulty:
-            raise ValueError(f"min_difficulty {self.min_difficulty} is above max_difficulty {self.max_difficulty}.")
+            raise ValueError(f"min_difficulty {self.min_difficulty} is above max_difficulty {self.max_difficulty}")
         return self
 
 
@@ -169,7 +169,7 @@ def without_known(made: Made, seen: set[bytes]) -> pa.Table:
         if prompt not in seen:
             seen.add(prompt)
             keep.append(at)
-    return made.table if len(keep) == made.table.num_rows else made.table.take(keep)
+    return made.table if len(keep) == made.table.num_rows else made.table.take(pa.array(keep, pa.int64()))
 
 
 def make_part(job: Job) -> Made:

@@ -138,6 +138,17 @@ def test_no_prompt_is_written_twice(tmp_path: Path) -> None:
     assert other.equals(table)
 
 
+def test_a_part_of_nothing_but_repeats_is_empty(tmp_path: Path) -> None:
+    task, _ = make_task("sorting", 0, params=ANY, seed=SEED)
+    job = verified_tasks.Job(VerifiedTasksParams.parse({"families": ["sorting"]}), 0, 3, SEED)
+    made = verified_tasks.make_part(job)
+
+    again = verified_tasks.without_known(made, set(made.prompts))
+
+    assert again.num_rows == 0 and again.schema.equals(SCHEMA)
+    assert task.prompt in made.table["text"][0].as_py()
+
+
 def test_the_card_counts_what_was_tried(tmp_path: Path) -> None:
     _, work = make(tmp_path, documents=400)
 
@@ -178,7 +189,7 @@ def test_nothing_verified_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("recipe", "said"),
     [
-        ({"families": ["arithmetics"]}, "Did you mean arithmetic"),
+        ({"families": ["arithmetics"]}, "the nearest are arithmetic"),
         ({"families": ["sorting", "sorting"]}, "named twice"),
         ({"families": []}, "at least 1 item"),
         ({"min_difficulty": 4, "max_difficulty": 2}, "above max_difficulty"),
