@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from blake3 import blake3
 from pydantic import ValidationError
 
 from pipeline.core.document import SCHEMA
@@ -199,3 +200,12 @@ def test_nothing_verified_is_an_error() -> None:
 def test_a_wrong_parameter_is_explained(recipe: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         VerifiedTasksParams.parse(recipe)
+
+
+def test_the_text_changes_only_with_the_version(tmp_path: Path) -> None:
+    """When this fails on purpose, bump `VerifiedTasks.version` and write the new hash beside it."""
+    table, _ = make(tmp_path, documents=200)
+
+    digest = blake3("\0".join(table["text"].to_pylist()).encode()).hexdigest()[:16]
+
+    assert (VerifiedTasks.version, digest) == (1, "87c62d3369074259")
