@@ -172,7 +172,7 @@ class _Builder:
             reader.check()
             return SourceSpec(name=name, reader=reader)
         except RecipeError as error:
-            self.wrong(place, f"{_dotted(place)}: {error}")
+            self.wrong(place, str(error))  # readers begin with their place: sources.NAME...
             return None
 
     def dataset(self, name: str, body: Any) -> DatasetSpec | None:

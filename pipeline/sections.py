@@ -52,7 +52,7 @@ class MixtureSection(Section):
 class ProxySection(Section):
     """How large the small models are that judge a mixture, and how many."""
 
-    tier: str = Field(default="t0", description="Size of the proxy, a row of the table in eval/proxy.py.")
+    tier: str = Field(default="t0", description="Size of the proxy, a row of the table in eval/tiers.py.")
     tokens: Count = Field(default=1_000_000, ge=1, description="Training tokens of each proxy.")
     seeds: int = Field(default=3, ge=2, le=64, description="Paired seeds of initialisation and data order.")
     learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(
@@ -68,7 +68,9 @@ class GateSection(Section):
 
     candidate: str = Field(description="Mixture that wants to be promoted.")
     baseline: str = Field(description="Mixture that it must beat.")
-    metric: Literal["bits_per_byte"] = "bits_per_byte"
+    metric: Literal["bits_per_byte"] = Field(
+        default="bits_per_byte", description="What is compared, on raw text: fewer bits per byte are better."
+    )
     on: tuple[str, ...] = Field(min_length=1, description="Held-out datasets, one domain each; never trained on.")
     min_gain: float = Field(default=0.004, ge=0, description="Smallest gain worth promoting, bits per byte.")
     guards: dict[str, Annotated[float, Field(ge=0)]] = Field(

@@ -26,6 +26,7 @@ class ParquetReader(Reader):
 
     def __init__(self, *, params: FileParams, source: str, base: Path) -> None:
         super().__init__(params=params, source=source, base=base)
+        self.params = params
         self.path = params.path
         self.chunker = TableChunker(params=params, source=source)
 

@@ -82,7 +82,7 @@ mixtures:
         ("{bands: 14}", "{bands: 0}", r"r\.yaml:10: datasets\.clean\.steps\[1\]\.minhash_dedup\.bands is 0; it must be "),
         ("{bands: 14}", "{band: 14}", r"r\.yaml:10: .*`band` is not known here\. Did you mean bands"),
         ("{bands: 14}", "{bands: '14'}", r'bands is "14"; it must be a valid integer\. Remove the line to use 14\.'),
-        ("crawl.parquet", "no*.parquet", r"r\.yaml:4: sources\.crawl: .*no\*\.parquet"),
+        ("crawl.parquet", "no*.parquet", r"r\.yaml:4: sources\.crawl\.path: .*no\*\.parquet"),
         ("from: crawl", "from: clean", r"r\.yaml:6: datasets\.clean needs itself"),
         ("seed: 3", "seed: three", r"r\.yaml:2: seed is 'three'; it must be a whole number"),
         ("seed: 3", "seed: 3\nseed: 4", r"r\.yaml:3: `seed` stands here and on line 2"),
