@@ -103,6 +103,17 @@ def marker_end(data: Any, at: Any, end: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
+def has_marker(text: Any) -> Any:
+    """Say whether a citation marker occurs; the count of brackets, a vector loop, settles most documents."""
+    if count_byte(text, LEFT_BRACKET) == 0:
+        return False
+    at = 0
+    while at < len(text) and marker_end(text, at, len(text)) == at:
+        at += 1
+    return at < len(text)
+
+
+@njit(cache=True, nogil=True)
 def copy_uncited(data: Any, start: Any, end: Any, out: Any, cursor: Any) -> Any:
     """Copy data[start:end] without citation markers to `out` from `cursor` on; return (cursor, markers)."""
     markers = 0
@@ -189,7 +200,7 @@ def judge_lines(data: Any, offsets: Any, words: Any, lines: Any, limits: Any, ta
         base = offsets[doc]
         text = data[base : offsets[doc + 1]]
         phrases = has_phrase_anchor(text)
-        brackets = uncite and count_byte(text, LEFT_BRACKET) > 0
+        cited = uncite and has_marker(text)
         counts[8, doc] = count_phrase(text, LOREM_IPSUM) if phrases else 0
         counts[9, doc] = count_byte(text, LEFT_BRACE)
         for line in range(doc_lines[doc], doc_lines[doc + 1]):
@@ -198,11 +209,11 @@ def judge_lines(data: Any, offsets: Any, words: Any, lines: Any, limits: Any, ta
                 continue
             bare = text[line_starts[line] : line_ends[line]]
             markers = 0
-            if brackets and count_byte(bare, LEFT_BRACKET):
+            if cited and has_marker(bare):
                 if len(scratch) < len(bare):
                     scratch = np.empty(2 * len(bare), np.uint8)
                 length, markers = copy_uncited(bare, 0, len(bare), scratch, 0)
-                bare = scratch[:length] if markers else bare
+                bare = scratch[:length]
             if markers:
                 size, longest, sentences, ended = read_line(bare, table)
             else:

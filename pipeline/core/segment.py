@@ -148,7 +148,7 @@ def hash_bytes(data: Any, start: Any, end: Any) -> Any:
     return finish(state, end - start)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def load_up_to_eight(data: Any, at: Any, end: Any) -> Any:
     """Return data[at:min(at + 8, end)] as a uint64, zeros above."""
     if at + 8 <= len(data):
@@ -173,7 +173,7 @@ def ascii_digits(group: Any) -> Any:
     return (group + FROM_0) & ~(group + PAST_9) & HIGH
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def fast_word(data: Any, start: Any, end: Any, table: Any) -> Any:
     """Return (end, flags, hash) of an ASCII word, or end -1 where the word needs `scan_word`."""
     at = start
@@ -207,7 +207,7 @@ def fast_word(data: Any, start: Any, end: Any, table: Any) -> Any:
         flags = (any_letter != NO_BITS) * HAS_LETTER + (num_alnum > 0) * HAS_ALNUM
         if num_alnum <= 4 and past - start >= 8 and num_alnum > 0:
             return -1, 0, NO_BITS  # mostly punctuation: a stop word may hide in it
-        if used == 0 or data[past - 1] < 0x30 or not table[data[past - 1]] & ALNUM:
+        if used == 0 or (zeros_above(alnum) >> 3) + used != 8:  # the last byte is, or may be, punctuation
             flags |= ending_flags(data, start, past, table)
         if letters != NO_BITS and past - start <= 8:
             first = zeros_below(alnum) >> 3

@@ -26,7 +26,7 @@ def test_cases(case: Case) -> None:
 
 
 @given(BATCHES, st.booleans(), st.sampled_from([8, 1000]))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_kernels_agree_with_the_definitions(texts: list[str], terminal: bool, longest: int) -> None:
     step = C4Quality(params=C4Quality.Params(terminal_punctuation=terminal, max_word_length=longest))
 

@@ -18,7 +18,7 @@ def test_cases(case: Case) -> None:
 
 
 @given(BATCHES, st.sampled_from([0, 10, 30]))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_kernels_agree_with_the_definitions(texts: list[str], short: int) -> None:
     step = FineWebQuality(params=FineWebQuality.Params(short_line_length=short))
 

@@ -23,14 +23,14 @@ def test_repetition_cases(case: Case) -> None:
 
 
 @given(BATCHES)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_quality_kernels_agree_with_the_definitions(texts: list[str]) -> None:
     for row, text in zip(measured_rows(QUALITY, texts), texts, strict=True):
         assert row == gopher_quality(text)
 
 
 @given(BATCHES)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_repetition_kernels_agree_with_the_definitions(texts: list[str]) -> None:
     for row, text in zip(measured_rows(REPETITION, texts), texts, strict=True):
         assert row == gopher_repetition(text)
