@@ -1,6 +1,6 @@
 """A signal's values and who failed its rules -> histogram bins that a reader can trust.
 
-The range is robust (the middle 99 % and every threshold) and what lies outside is counted, not hidden. Whole numbers
+The range is robust (the middle 99 % and thresholds nearby) and what lies outside is counted, not hidden. Whole numbers
 get bins of whole numbers; a long right tail gets a logarithmic scale. Kept and dropped are counted apart in every bin,
 so a bin that straddles a threshold shows both.
 """
@@ -16,6 +16,7 @@ from pipeline.report.charts import Bins
 
 MOST_BINS = 44
 TAIL = 0.005  # share of values on each side that may lie outside
+REACH = 0.6  # how far outside the range, in ranges, a threshold is still drawn
 SKEW = 8.0  # the top of the range over the median from which a logarithmic scale reads better
 
 
@@ -23,22 +24,28 @@ def bin_values(values: np.ndarray, failed: np.ndarray, thresholds: Sequence[floa
     """Return bins of the known `values` (float64, NaN unknown) split by `failed`; None for fewer than 3 values."""
     known = np.isfinite(values)
     values, failed = values[known], failed[known]
-    marks = [mark for mark in thresholds if math.isfinite(mark)]
     if len(np.unique(values)) < 3:
         return None
     low, high = (float(q) for q in np.quantile(values, [TAIL, 1 - TAIL], method="nearest"))
-    low, high = min(low, *marks, high), max(high, *marks, low)
     if low == high:
         low, high = float(values.min()), float(values.max())
-    median = float(np.median(values))
-    log = low > 0 and median > 0 and high / median > SKEW
-    edges = (
-        _log_edges(low, high) if log else _edges(low, high, whole=bool((values == np.round(values)).all()), marks=marks)
-    )
+    log = low > 0 and high / float(np.median(values)) > SKEW
+    marks = [mark for mark in thresholds if _is_near(mark, low=low, high=high, log=log)]
+    low, high = min(low, *marks, high), max(high, *marks, low)
+    whole = bool((values == np.round(values)).all()) and not log
+    edges = _log_edges(low, high) if log else _edges(low, high, whole=whole, marks=marks)
     kept, _ = np.histogram(values[~failed], edges)
     dropped, _ = np.histogram(values[failed], edges)
     below, above = int((values < edges[0]).sum()), int((values > edges[-1]).sum())
-    return Bins(edges=edges, kept=kept, dropped=dropped, below=below, above=above, log=log)
+    return Bins(edges=edges, kept=kept, dropped=dropped, below=below, above=above, log=log, whole=whole)
+
+
+def _is_near(mark: float, *, low: float, high: float, log: bool) -> bool:
+    """Say whether a threshold may stretch the range: one far off would press all values into a corner."""
+    if not math.isfinite(mark) or (log and mark <= 0):
+        return False
+    place, first, last = (math.log(v) if log else v for v in (mark, low, high))
+    return first - REACH * (last - first) <= place <= last + REACH * (last - first)
 
 
 def _log_edges(low: float, high: float) -> np.ndarray:

@@ -145,6 +145,11 @@ class Bins:
     below: int
     above: int
     log: bool
+    whole: bool  # bins are whole numbers, each drawn half a unit to both sides
+
+    def place(self, op: str, threshold: float) -> float:
+        """Return where the line between kept and dropped stands: between two whole numbers if values are such."""
+        return threshold + {">=": -0.5, "<": -0.5, "<=": 0.5, ">": 0.5}.get(op, 0.0) * self.whole
 
 
 def histogram(bins: Bins, thresholds: Sequence[tuple[str, float]], *, title: str, height: float = 108) -> Markup:
@@ -154,7 +159,8 @@ def histogram(bins: Bins, thresholds: Sequence[tuple[str, float]], *, title: str
     """
     axis = Axis(float(bins.edges[0]), float(bins.edges[-1]), log=bins.log)
     floor, top = height - 17, 14.0
-    body = [_shade(axis, op, value, top=top, floor=floor) for op, value in thresholds]
+    placed = [(op, value, bins.place(op, value)) for op, value in thresholds]
+    body = [_shade(axis, op, at, top=top, floor=floor) for op, _, at in placed]
     most = math.sqrt(max(float((bins.kept + bins.dropped).max(initial=0)), 1.0))
     for index, (kept, dropped) in enumerate(zip(bins.kept, bins.dropped, strict=True)):
         if kept + dropped == 0:
@@ -169,10 +175,13 @@ def histogram(bins: Bins, thresholds: Sequence[tuple[str, float]], *, title: str
             body.append(rect(left, floor - tall, wide, tall - lost, "kept"))
     body.append(line(0, floor + 0.5, 100, floor + 0.5, "axis"))
     body += [label(axis.percent(tick), height - 4, tick_text(tick)) for tick in axis.ticks(4)]
-    for op, value in thresholds:
-        at = axis.percent(value)
-        body.append(line(at, top - 2, at, floor, "threshold"))
-        body.append(label(at, 9, f"{op} {figures.number(value, 3)}", "mark"))
+    for op, value, at in placed:
+        text = f"{op} {figures.number(value, 3)}"
+        if axis.low <= at <= axis.high:
+            body.append(line(axis.percent(at), top - 2, axis.percent(at), floor, "threshold"))
+        else:  # far off: say so instead of drawing it where it is not
+            text = f"\N{LEFTWARDS ARROW} {text}" if at < axis.low else f"{text} \N{RIGHTWARDS ARROW}"
+        body.append(label(axis.percent(at), 9, text, "mark"))
     return svg(title, height=height, body=body, kind="histogram")
 
 

@@ -31,6 +31,7 @@ from pipeline.report.experiment import (
 )
 from pipeline.report.findings import contamination_in, duplicates_in
 from pipeline.report.flow import flow_picture
+from pipeline.report.heldout import held_out
 from pipeline.report.steps import DatasetShown, Signals, dataset_shown
 from pipeline.report.teaching import made_in, notes_of, teachers_in
 
@@ -91,9 +92,9 @@ def _content(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> dict[st
     """Return everything that the template names."""
     certificate = certificate_in(plan)
     verdict = certificate["verdict"] if certificate else None
-    held_out = plan.recipe.gate.on if plan.recipe.gate is not None else ()
+    last = plan.recipe.gate.on if plan.recipe.gate is not None else ()
     decided = [name for name in plan.datasets if _is_decided(plan, name, cards)]
-    datasets = [_dataset(plan, name, per_side=per_side) for name in sorted(decided, key=lambda name: name in held_out)]
+    datasets = [_dataset(plan, name, per_side=per_side) for name in sorted(decided, key=lambda name: name in last)]
     spent = spent_on(plan, cards)
     by_domain, by_rate = forests(certificate) if certificate else (None, None)
     outcome = verdict["outcome"] if verdict else "none"
@@ -117,6 +118,7 @@ def _content(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> dict[st
         "mixtures": mixture_rows(plan),
         "facts": experiment_facts(plan),
         "curves": curve_plots(plan),
+        "held_out": held_out(plan, per_side=per_side),
     }
 
 

@@ -1,0 +1,93 @@
+"""Bits of every held-out document under both mixtures -> where the candidate wins and loses, in the documents' words.
+
+A mean over thousands of documents hides what a mixture forgot. Each document's gain is its bits saved, averaged over
+the seeds of the deciding learning rate; the ends of the list are quoted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.core.shards import read_table, schema_of
+from pipeline.plan import Plan
+from pipeline.report import figures
+from pipeline.report.account import node_of
+from pipeline.report.bins import bin_values
+from pipeline.report.charts import Bins
+from pipeline.report.examples import EXCERPT, EXCERPT_LINES, Example
+from pipeline.results import document_paths
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """One held-out domain: how the gain is spread over its documents, and its ends."""
+
+    domain: str
+    num_documents: int
+    num_better: int
+    bins: Bins | None
+    spoken: str
+    gained: tuple[Example, ...]
+    lost: tuple[Example, ...]
+
+
+def held_out(plan: Plan, *, per_side: int) -> list[HeldOut]:
+    """Return every held-out domain of a finished comparison, in the gate's order."""
+    node, gate, proxy = node_of(plan, "comparison"), plan.recipe.gate, plan.recipe.proxy
+    if node is None or gate is None or proxy is None or not (node.folder / "bits.parquet").exists():
+        return []
+    path, suffix = node.folder / "bits.parquet", f"/lr{proxy.learning_rates[0]:g}"
+    names = [name for name in schema_of(path).names if name.endswith(suffix)]
+    arms = {arm: [name for name in names if name.startswith(f"{arm}/seed")] for arm in (gate.candidate, gate.baseline)}
+    if not all(arms.values()):
+        return []
+    table = read_table(path, columns=["domain", "id", "num_bytes", *arms[gate.candidate], *arms[gate.baseline]])
+    mean = {arm: np.mean([table.column(name).to_numpy() for name in lanes], axis=0) for arm, lanes in arms.items()}
+    saved = mean[gate.baseline] - mean[gate.candidate]
+    domains = np.array(table.column("domain").to_pylist())
+    return [
+        _domain(plan, domain, table.filter(pa.array(domains == domain)), saved[domains == domain], per_side=per_side)
+        for domain in gate.on
+        if (domains == domain).any()
+    ]
+
+
+def _domain(plan: Plan, domain: str, table: pa.Table, saved: np.ndarray, *, per_side: int) -> HeldOut:
+    rates = saved / table.column("num_bytes").to_numpy()
+    known = np.flatnonzero(np.isfinite(saved))
+    order = known[np.argsort(saved[known], kind="stable")]
+    lost = [int(row) for row in order[:per_side] if saved[row] < 0]
+    gained = [int(row) for row in order[::-1][:per_side] if saved[row] > 0]
+    ids = table.column("id").to_pylist()
+    texts = _texts(plan, domain, [ids[row] for row in (*lost, *gained)])
+    better = int((saved > 0).sum())
+    bins = bin_values(rates, saved < 0, [0.0])
+
+    def quote(row: int) -> Example:
+        note = f"{figures.signed(float(saved[row]), 0)} bits, {figures.signed(float(rates[row]), 3)} per byte"
+        return Example(doc_id=figures.excerpt(ids[row], 160), source=domain, text=texts.get(ids[row], ""), note=note)
+
+    return HeldOut(
+        domain=domain,
+        num_documents=len(saved),
+        num_better=better,
+        bins=bins,
+        spoken=f"Gain in bits per byte of {len(saved)} documents of {domain}; {better} are predicted better.",
+        gained=tuple(quote(row) for row in gained),
+        lost=tuple(quote(row) for row in lost),
+    )
+
+
+def _texts(plan: Plan, domain: str, ids: list[str]) -> dict[str, str]:
+    wanted = pa.array(ids, pa.string())
+    found: dict[str, Any] = {}
+    for path in document_paths(plan.documents_node(domain).folder):
+        table = read_table(path, columns=["id", "text"])
+        table = table.filter(pc.is_in(table.column("id"), value_set=wanted))
+        found |= dict(zip(table.column("id").to_pylist(), table.column("text").to_pylist(), strict=True))
+    return {name: figures.excerpt(text, EXCERPT, lines=EXCERPT_LINES) for name, text in found.items()}

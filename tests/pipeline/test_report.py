@@ -1,0 +1,193 @@
+"""The report shows what is stored: the verdict first, every count, every drop, and nothing that is not there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import catalog
+from pipeline.core.card import read_card
+from pipeline.core.errors import DataError
+from pipeline.report import page, write_report
+from tests.pipeline.report_parts import STEPS, finish, plan_of, write_lines
+
+EXPERIMENT = """
+mixtures:
+  baseline: {weights: {raw: 1.0}}
+  candidate: {weights: {clean: 0.9, tasks: 0.1}}
+proxy: {tier: t0, tokens: 1M, seeds: 3, learning_rates: [1.0, 0.3]}
+gate: {candidate: candidate, baseline: baseline, on: [held], min_gain: 0.004, guards: {held: 0.01}}
+"""
+RECIPE = """
+name: trial
+sources:
+  docs: {read: jsonl, path: DIR/docs.jsonl}
+  more: {read: jsonl, path: DIR/held.jsonl}
+datasets:
+  held: {from: more}
+  raw: {from: docs}
+  clean:
+    from: docs
+    steps: [toy_words, toy_twins, {decontaminate: {against: [held]}}]
+  tasks: {make: {verified_tasks: {documents: 40}}}
+"""
+SMALL = """
+sources: {docs: {read: jsonl, path: DIR/docs.jsonl}}
+datasets: {clean: {from: docs, steps: [STEPS]}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def toy_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, place in STEPS.items():
+        monkeypatch.setitem(catalog.STEPS, name, place)
+
+
+def documents(count: int) -> Iterator[dict[str, Any]]:
+    for number in range(count):
+        base = number % 130  # so that some texts come twice
+        words = [f"word{(base * 7 + k * k) % 90}" for k in range(base % 40)]
+        text = "poison in a text of five words" if number % 50 == 3 else " ".join(["start", *words])
+        yield {"id": f"d{number}", "text": text}
+
+
+def recipe(folder: Path, text: str) -> str:
+    """Write the inputs and return the recipe with their place in it."""
+    write_lines(folder / "docs.jsonl", list(documents(300)))
+    held = [{"id": f"h{n}", "text": f"held out text {n} " + "about one more thing " * (n % 5)} for n in range(60)]
+    write_lines(folder / "held.jsonl", held)
+    return text.replace("DIR", str(folder))
+
+
+def page_of(folder: Path, text: str, *, gain: float | None = None) -> str:
+    plan = finish(recipe(folder, text), folder=folder, gain=gain)
+    write_report(plan, path=folder / "out" / "report.html")
+    return (folder / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def words_of(html: str) -> str:
+    """Return what a reader sees, on one line."""
+    body = re.sub(r"<(style|title)[^>]*>.*?</\1>", " ", html, flags=re.S)
+    return " ".join(re.sub(r"<[^>]+>", " ", body).split())
+
+
+@pytest.mark.parametrize(("gain", "outcome"), [(0.03, "promote"), (-0.03, "reject"), (0.004, "undecided")])
+def test_the_verdict_is_the_first_thing_said(tmp_path: Path, gain: float, outcome: str) -> None:
+    found = page_of(tmp_path, RECIPE + EXPERIMENT, gain=gain)
+
+    assert f'<section class="verdict {outcome}"' in found
+    start = words_of(found)[:400].lower()
+    assert f"winnow report on trial {outcome} candidate needs" in start
+    assert ("next step." in start) == (outcome == "undecided")
+
+
+def test_every_steps_counts_are_those_of_the_card(tmp_path: Path) -> None:
+    plan = finish(recipe(tmp_path, RECIPE), folder=tmp_path)
+    write_report(plan, path=tmp_path / "report.html")
+
+    seen = words_of((tmp_path / "report.html").read_text(encoding="utf-8"))
+
+    card = read_card(plan.datasets["clean"].node.folder)
+    reached = card.rows_in
+    for label in ("toy_words", "toy_twins", "decontaminate"):
+        dropped = sum(number for reason, number in card.dropped.items() if reason.startswith(label))
+        broken = card.quarantined.get(label, 0)
+        assert f"{label} {reached} {dropped} {broken} {reached - dropped - broken}" in seen
+        reached -= dropped + broken
+    assert f"{card.rows_out} of {card.rows_in} documents kept" in seen
+
+
+def test_each_rule_tells_first_reason_alone_and_only(tmp_path: Path) -> None:
+    texts = ("one 1 2 3 4 5 6 7", "12 34", "good words are here now", "a b")
+    write_lines(tmp_path / "docs.jsonl", [{"text": text} for text in texts])
+    text = SMALL.replace("STEPS", "toy_words")
+
+    plan = finish(text.replace("DIR", str(tmp_path)), folder=tmp_path)
+    write_report(plan, path=tmp_path / "report.html")
+
+    seen = words_of((tmp_path / "report.html").read_text(encoding="utf-8"))
+    # `12 34` fails both rules, `a b` only the first and `one 1 2 ...` only the second
+    assert re.search(r"too_few 2 50\.0 % (\S+ )?2 1 words &gt;= 5", seen)
+    assert re.search(r"alert\(1\)&lt;/script&gt; 1 25\.0 % (\S+ )?2 1 letters &gt;= 0\.6", seen)
+
+
+def test_quoted_documents_say_the_value_that_decided(tmp_path: Path) -> None:
+    seen = words_of(page_of(tmp_path, RECIPE))
+
+    assert "words 4, nearest to the threshold" in seen
+    assert "words 5, nearest to the threshold" in seen
+    assert "Kept in their place" in seen  # the twin of a duplicate
+    assert "toy_words: ValueError: the text holds &lt;i&gt;poison&lt;/i&gt; 6" in seen
+
+
+def test_the_teacher_and_the_classifier_are_named_as_what_they_are(tmp_path: Path) -> None:
+    good = "A heap is a tree because each node is smaller than its children. For example, the root of a heap of {0} "
+    good += (
+        "values is the smallest, so that it can be found in 1 step. This means that sorting takes {0} log {0} steps. "
+    )
+    texts = [good.format(n) * 3 if n % 2 else f"heap.push({n}) heap_pop size_{n}" for n in range(200)]
+    write_lines(tmp_path / "docs.jsonl", [{"text": f"{n} {text}"} for n, text in enumerate(texts)])
+    text = SMALL.replace("STEPS", "{label: {documents: 200}}, {quality: {keep_fraction: 0.5}}")
+
+    plan = finish(text.replace("DIR", str(tmp_path)), folder=tmp_path)
+    write_report(plan, path=tmp_path / "report.html")
+
+    seen = words_of((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "offline-rubric-v1 (signals, not a model) , the offline rubric: counts of words and marks, no model" in seen
+    assert "Classifier: quality" in seen and "95 % interval" in seen and "Calibration" in seen
+
+
+def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
+    first = page_of(tmp_path, RECIPE + EXPERIMENT, gain=0.03)
+
+    plan = plan_of((tmp_path / "recipe.yaml").read_text(encoding="utf-8"), folder=tmp_path)
+    write_report(plan, path=tmp_path / "out" / "report.html")
+
+    assert (tmp_path / "out" / "report.html").read_text(encoding="utf-8") == first
+
+
+def test_a_page_that_would_be_too_large_quotes_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = page_of(tmp_path, RECIPE)
+    assert whole.count("<pre>") > 12
+
+    monkeypatch.setattr(page, "MOST_BYTES", len(whole.encode()) - 2000)
+    plan = plan_of((tmp_path / "recipe.yaml").read_text(encoding="utf-8"), folder=tmp_path)
+    write_report(plan, path=tmp_path / "report.html")
+
+    smaller = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert 0 < smaller.count("<pre>") < whole.count("<pre>")
+    assert len(smaller.encode()) <= len(whole.encode()) - 2000
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [[], ["one document with quite enough words"], ["all of these are kept here", "and so is this one too"], ["", "x"]],
+    ids=["no document", "one document", "no drops", "all dropped"],
+)
+def test_a_small_recipe_has_a_report_too(tmp_path: Path, texts: list[str]) -> None:
+    write_lines(tmp_path / "docs.jsonl", [{"text": text} for text in texts])
+    text = SMALL.replace("STEPS", "toy_words, toy_twins")
+
+    plan = finish(text.replace("DIR", str(tmp_path)), folder=tmp_path)
+    write_report(plan, path=tmp_path / "report.html")
+
+    seen = words_of((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "No verdict The recipe has no gate, so nothing was judged." in seen
+
+
+def test_a_half_built_recipe_says_what_is_missing(tmp_path: Path) -> None:
+    seen = words_of(page_of(tmp_path, RECIPE + EXPERIMENT))
+
+    assert "The recipe has a gate, but its experiment is not finished." in seen
+    assert re.search(r"[0-9]+ results of this recipe are not built yet", seen)
+
+
+def test_a_recipe_without_results_has_no_report(tmp_path: Path) -> None:
+    plan = plan_of(recipe(tmp_path, RECIPE), folder=tmp_path)
+
+    with pytest.raises(DataError, match="nothing of this recipe is built"):
+        write_report(plan, path=tmp_path / "report.html")
