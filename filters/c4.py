@@ -42,7 +42,8 @@ class C4Quality(MeasuringStep):
         Signal(
             "num_sentences", pa.int64(), "sentences",
             "In the lines that stay: words that end in terminal punctuation, closing marks aside, but not in an "
-            "ellipsis or in a lone letter or digit and a full stop (J. e.g. 3. 1.5.), and one more for each line whose last word does not.",
+            "ellipsis or in a lone letter or digit and a full stop (J. e.g. 3. 1.5.), and one more for "
+            "each line whose last word does not.",
         ),
         Signal("num_citations", pa.int64(), "markers", "Citation markers removed from the lines that stay."),
         Signal("num_lorem_ipsum", pa.int64(), "phrases", "`lorem ipsum` in any case, in the whole document."),
