@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.chain import ERROR, BasePart, ChainReader, Link
+from pipeline.core.card import CARD
 from pipeline.core.errors import DataError
 from pipeline.core.rng import generator
 from pipeline.core.shards import read_table
@@ -23,12 +24,32 @@ from pipeline.workspace import Workspace
 def why(workspace: Workspace, doc_id: str) -> dict[str, Any]:
     """Return every step's signals, rules, verdicts and margins for one document, in every dataset that saw it."""
     stories = [story for evidence in all_evidence(workspace) if (story := _story(evidence, doc_id)) is not None]
+    stories += [story for name in _made(workspace) if (story := _made_story(workspace, name, doc_id)) is not None]
     refused = [
         found for path in sorted(workspace.root.glob("source/*/quarantine.parquet")) for found in _refused(path, doc_id)
     ]
     if not stories and not refused:
         raise DataError(f"{doc_id}: no dataset in {workspace.root} ever saw this id. `winnow look DATASET` shows ids.")
     return {"id": doc_id, "datasets": stories, "quarantined": refused}
+
+
+def _made(workspace: Workspace) -> list[str]:
+    """Return the names under which a making step's own documents are published."""
+    names = sorted({path.parent.name.rpartition("-")[0] for path in (workspace.root / "made").glob(f"*/{CARD}")})
+    return [name for name in names if workspace.dataset(name)[1].kind == "made"]
+
+
+def _made_story(workspace: Workspace, name: str, doc_id: str) -> dict[str, Any] | None:
+    """Return the story of a made document: nothing decided about it, its lineage tells where it came from."""
+    folder = workspace.dataset(name)[0]
+    for path in document_paths(folder):
+        table = read_table(path, columns=["id", "text", "source", "lineage", "metadata"])
+        row = pc.index(table.column("id"), pa.scalar(doc_id, pa.string())).as_py()
+        if row >= 0:
+            document = table.slice(row, 1).drop_columns("id").to_pylist()[0]
+            nothing: dict[str, Any] = {"kept": True, "reason": None, "failed": [], "steps": []}
+            return {"dataset": name, "folder": folder.name, **nothing, "document": document}
+    return None
 
 
 def _refused(path: Path, doc_id: str) -> list[dict[str, Any]]:
@@ -114,7 +135,8 @@ def _choose(evidence: Evidence, *, dropped: bool, wanted: str | None) -> pl.Data
     table = pl.concat(frames) if frames else pl.DataFrame(schema={"kept": pl.Boolean, "reason": pl.String})
     if wanted is not None:
         reason = pl.col("reason")
-        return table.filter((reason == wanted) | reason.str.starts_with(wanted + "."))
+        broken = pl.col("quarantined") == wanted
+        return table.filter((reason == wanted) | reason.str.starts_with(wanted + ".") | broken)
     return table.filter(~pl.col("kept") if dropped else pl.col("kept"))
 
 
@@ -157,6 +179,6 @@ def _sample_documents(paths: list[Any], total: int, count: int, seed: int) -> li
     for path in paths:
         table = read_table(path, columns=["id", "text", "source", "metadata"])
         inside = sorted(row - start for row in wanted if start <= row < start + table.num_rows)
-        found.extend(table.take(inside).to_pylist())
+        found.extend(table.take(pa.array(inside, pa.int64())).to_pylist())
         start += table.num_rows
     return found

@@ -156,7 +156,8 @@ def why_text(data: dict[str, Any]) -> str:
             rows += others
             if step["error"]:
                 rows.append([step["step"], "error", step["error"], "", "quarantine", ""])
-        lines.append(table(rows, head=["step", "signal", "value", "kept if", "verdict", "margin"]))
+        if rows:
+            lines.append(table(rows, head=["step", "signal", "value", "kept if", "verdict", "margin"]))
     return "\n".join(lines)
 
 

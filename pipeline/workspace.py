@@ -101,14 +101,18 @@ class Workspace:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the workspace for writing; BusyError names who else does."""
-        self.root.mkdir(parents=True, exist_ok=True)
         owner = self.root / "lock.json"
         lock = FileLock(self.root / "lock", timeout=0)
         try:
+            self.root.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except Timeout as error:
             raise BusyError(
                 f"{self.root}: in use by {_describe(owner)}. Wait for it, or give --workspace another folder."
+            ) from error
+        except OSError as error:
+            raise RecipeError(
+                f"{self.root}: cannot be used as a workspace ({error.strerror}). Give --workspace another folder."
             ) from error
         try:
             write_text(owner, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
