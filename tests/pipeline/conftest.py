@@ -1,6 +1,7 @@
 """A house to run recipes in, with the test-only steps in its catalog.
 
-Its disk does not wait for the platter: half of a small run is fsync. What survives a kill is tested with real processes.
+Its disk does not wait for the platter, as half of a small run is fsync. What survives a kill is tested with real
+processes elsewhere.
 """
 
 from __future__ import annotations

@@ -79,9 +79,7 @@ def test_a_signal_of_no_earlier_step_is_named(tmp_path, base):
 
 
 def test_edits_made_for_other_documents_are_refused(tmp_path, base):
-    other = link(
-        tmp_path / "1", {TEXT: pa.array(["x"] * 4, pa.large_string())}, ids=["a", "b", "d", "c"], edits=True
-    )
+    other = link(tmp_path / "1", {TEXT: pa.array(["x"] * 4, pa.large_string())}, ids=["a", "b", "d", "c"], edits=True)
 
     with pytest.raises(DataError, match=r"part-00000\.parquet: belongs to other documents"):
         ChainReader(base=base, links=(other,)).load_all(("text",))

@@ -56,7 +56,9 @@ def test_a_step_that_returns_too_few_values_breaks_and_does_not_shift_rows():
 
     found = measure_batch(step, Batch.from_texts(["a", "b"]))
 
-    assert [error.startswith("ValueError: signal length has 0 values") for error in found[ERROR].to_pylist()] == [True] * 2
+    assert [error.startswith("ValueError: signal length has 0 values") for error in found[ERROR].to_pylist()] == [
+        True
+    ] * 2
 
 
 def test_an_edit_that_breaks_leaves_the_text_as_it_was():

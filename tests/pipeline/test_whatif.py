@@ -1,0 +1,140 @@
+"""What-if equals the run that it stands for, and writes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.errors import DataError, RecipeError
+from pipeline.core.shards import read_table
+from pipeline.whatif import what_if
+from tests.pipeline.house import House, texts
+
+STEPS = ["length: {min_length: 30}", "gopher_quality: {min_words: 10}"]
+
+
+@pytest.fixture
+def built(house: House) -> House:
+    house.lines("a.jsonl", texts(40))
+    house.lines("b.jsonl", texts(30, start=40))
+    house.clean(STEPS)
+    house.run()
+    return house
+
+
+def every_file(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "edited"),
+    [
+        ("length.min_length", 80, ["length: {min_length: 80}", STEPS[1]]),
+        ("length.min_length", 3, ["length: {min_length: 3}", STEPS[1]]),
+        ("length.max_length", 100, ["length: {min_length: 30, max_length: 100}", STEPS[1]]),
+        ("gopher_quality.min_words", 20, [STEPS[0], "gopher_quality: {min_words: 20}"]),
+    ],
+)
+def test_the_answer_is_what_an_edited_run_gives_to_the_document(
+    built: House, key: str, value: float, edited: list[str]
+):
+    before = set(built.ids())
+
+    (answer,) = what_if(built.workspace, built.recipe, settings={f"datasets.clean.{key}": value})["datasets"]
+
+    built.clean(edited)
+    built.run()
+    after = {row["id"]: row for row in built.documents()}
+    gained, lost = set(after) - before, before - set(after)
+    assert (answer["kept_before"], answer["kept_after"]) == (len(before), len(after))
+    assert (answer["gained"]["documents"], answer["lost"]["documents"]) == (len(gained), len(lost))
+    assert {example["id"] for example in answer["gained"]["examples"]} <= gained
+    assert {example["id"] for example in answer["lost"]["examples"]} <= lost
+    assert answer["gained"]["bytes"] == sum(len(after[name]["text"].encode()) for name in gained)
+    assert answer["approximate_after"] == []
+
+
+def test_all_gained_and_lost_documents_are_those_of_the_run_when_few_enough_to_list(built: House):
+    ids = set(built.ids())
+    longest = sorted(len(row["text"]) for row in built.documents())[-4]
+    (answer,) = what_if(built.workspace, built.recipe, settings={"datasets.clean.length.max_length": longest})[
+        "datasets"
+    ]
+    built.clean([f"length: {{min_length: 30, max_length: {longest}}}", STEPS[1]])
+    built.run()
+
+    assert 0 < answer["lost"]["documents"] <= 5
+    assert {example["id"] for example in answer["lost"]["examples"]} == ids - set(built.ids())
+
+
+def test_two_changes_at_once_are_one_answer(built: House):
+    settings = {"datasets.clean.length.min_length": 60, "datasets.clean.gopher_quality.min_words": 12}
+
+    (answer,) = what_if(built.workspace, built.recipe, settings=settings)["datasets"]
+
+    built.clean(["length: {min_length: 60}", "gopher_quality: {min_words: 12}"])
+    built.run()
+    assert answer["kept_after"] == built.card().rows_out
+
+
+def test_nothing_is_written(built: House):
+    before = every_file(built.folder)
+
+    what_if(built.workspace, built.recipe, settings={"datasets.clean.length.min_length": 80})
+
+    assert every_file(built.folder) == before
+
+
+def test_a_gathering_step_after_the_change_is_named_as_approximate(house: House):
+    house.lines("a.jsonl", texts(20))
+    house.write(
+        "sources: {docs: {read: jsonl, path: DIR/a.jsonl}}\ndatasets:\n"
+        "  clean: {from: docs, steps: [{length: {min_length: 50}}, exact_dedup, count]}\n"
+        "  best: {from: clean, steps: [length]}\n"
+    )
+    house.run()
+
+    first = what_if(house.workspace, house.recipe, settings={"datasets.clean.length.min_length": 5})["datasets"][0]
+    last = what_if(house.workspace, house.recipe, settings={"datasets.clean.count.min_rank": 4})["datasets"][0]
+
+    assert (first["approximate_after"], last["approximate_after"]) == (["exact_dedup", "count"], [])
+    assert first["also_affected"] == ["best"]
+    assert last["lost"]["documents"] == 4
+
+
+def test_a_measurement_cannot_be_answered_from_stored_signals(built: House):
+    with pytest.raises(RecipeError, match=r"datasets\.clean\.length\.unit changes what is measured \(default -> 2\)"):
+        what_if(built.workspace, built.recipe, settings={"datasets.clean.length.unit": 2})
+
+
+def test_a_setting_that_decides_nothing_is_refused(built: House):
+    with pytest.raises(RecipeError, match="changes no decision"):
+        what_if(built.workspace, built.recipe, settings={"seed": 99})
+
+
+def test_a_recipe_that_was_edited_and_not_run_is_not_answered_from_old_documents(built: House):
+    built.clean(["length: {min_length: 31}", STEPS[1]])
+
+    with pytest.raises(DataError, match=r"no stored signals for .*min_length 30\.0 -> 31\.0.*Run it first"):
+        what_if(built.workspace, built.recipe, settings={"datasets.clean.length.min_length": 80})
+
+
+def test_another_recipe_in_the_same_workspace_is_not_mixed_up_with_this_one(built: House, tmp_path: Path):
+    kept = len(built.ids())
+    recipe = built.recipe.read_bytes()
+    built.clean(["length: {min_length: 200}"])
+    built.run()
+    built.recipe.write_bytes(recipe)
+
+    (answer,) = what_if(built.workspace, built.recipe, settings={"datasets.clean.length.min_length": 80})["datasets"]
+
+    assert answer["kept_before"] == kept != built.card().rows_out
+
+
+def test_lost_documents_say_what_would_drop_them_and_gained_ones_what_did(built: House):
+    (answer,) = what_if(built.workspace, built.recipe, settings={"datasets.clean.length.min_length": 3})["datasets"]
+
+    assert {example["was"] for example in answer["gained"]["examples"]} <= {"length.too_short"}
+    folder = built.workspace.dataset("clean")[0]
+    assert read_table(folder / "verdicts-00000.parquet").num_rows == 40
