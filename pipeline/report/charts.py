@@ -152,8 +152,10 @@ class Bins:
         return threshold + {">=": -0.5, "<": -0.5, "<=": 0.5, ">": 0.5}.get(op, 0.0) * self.whole
 
 
-def histogram(bins: Bins, thresholds: Sequence[tuple[str, float]], *, title: str, height: float = 108) -> Markup:
-    """Draw kept and dropped counts by value with every threshold and the side that it drops shaded.
+def histogram(
+    bins: Bins, thresholds: Sequence[tuple[str, float]], *, title: str, height: float = 108, marked: bool = True
+) -> Markup:
+    """Draw kept and dropped counts by value with every threshold (its words if `marked`) and the dropped side shaded.
 
     Heights are square roots of counts: at a linear scale the few that a rule drops could not be seen.
     """
@@ -181,7 +183,8 @@ def histogram(bins: Bins, thresholds: Sequence[tuple[str, float]], *, title: str
             body.append(line(axis.percent(at), top - 2, axis.percent(at), floor, "threshold"))
         else:  # far off: say so instead of drawing it where it is not
             text = f"\N{LEFTWARDS ARROW} {text}" if at < axis.low else f"{text} \N{RIGHTWARDS ARROW}"
-        body.append(label(axis.percent(at), 9, text, "mark"))
+        if marked:
+            body.append(label(axis.percent(at), 9, text, "mark"))
     return svg(title, height=height, body=body, kind="histogram")
 
 

@@ -7,6 +7,7 @@ Everything is escaped by the template engine. When quoting makes the page larger
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -74,12 +75,20 @@ def render(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> str:
         "seconds": figures.seconds,
         "dollars": figures.dollars,
         "short": figures.short,
+        "soft": _soft,
     }
     environment.globals |= {"share": figures.share, **_chart_functions()}
     page: str = environment.get_template("report.html").render(
         css=Markup((TEMPLATES / "report.css").read_text(encoding="ascii")), **_content(plan, cards, per_side=per_side)
     )
     return page
+
+
+def _soft(name: str) -> Any:
+    """Return an escaped name that may break after an underscore, a slash or a dot."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"(?<=[_/.])(?=[^_/.])", "<wbr>", str(escape(name))))
 
 
 def _chart_functions() -> dict[str, Any]:

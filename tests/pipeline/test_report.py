@@ -71,6 +71,7 @@ def page_of(folder: Path, text: str, *, gain: float | None = None) -> str:
 
 def words_of(html: str) -> str:
     """Return what a reader sees, on one line."""
+    html = html.replace("<wbr>", "")
     body = re.sub(r"<(style|title)[^>]*>.*?</\1>", " ", html, flags=re.S)
     return " ".join(re.sub(r"<[^>]+>", " ", body).split())
 
