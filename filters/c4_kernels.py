@@ -108,7 +108,7 @@ def has_marker(text: Any) -> Any:
     if count_byte(text, LEFT_BRACKET) == 0:
         return False
     at = 0
-    while at < len(text) and marker_end(text, at, len(text)) == at:
+    while at < len(text) and (text[at] != LEFT_BRACKET or marker_end(text, at, len(text)) == at):
         at += 1
     return at < len(text)
 
