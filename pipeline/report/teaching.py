@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 from markupsafe import Markup
 
 from pipeline.core.card import Card
@@ -123,7 +124,8 @@ def _some_documents(plan: Plan, name: str, card: Card, *, count: int) -> tuple[E
     found, start = [], 0
     for path in document_paths(planned.node.folder):
         table = read_table(path, columns=["id", "text", "source", "metadata"])
-        for document in table.take([row - start for row in rows if start <= row < start + table.num_rows]).to_pylist():
+        inside = [row - start for row in rows if start <= row < start + table.num_rows]
+        for document in table.take(pa.array(inside, pa.int64())).to_pylist():
             found.append(_made_example(document))
         start += table.num_rows
     return tuple(found)
