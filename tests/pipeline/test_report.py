@@ -33,7 +33,7 @@ datasets:
   clean:
     from: docs
     steps: [toy_words, toy_twins, {decontaminate: {against: [held]}}]
-  tasks: {make: {verified_tasks: {documents: 40}}}
+  tasks: {make: {verified_tasks: {documents: 40, part_documents: 5}}}
 """
 SMALL = """
 sources: {docs: {read: jsonl, path: DIR/docs.jsonl}}
