@@ -55,7 +55,7 @@ class Terminal:
     def advance(self, amount: int) -> None:
         self.done += amount
         if self.bar is not None:
-            self.bar.update(self.task, advance=amount, speed=f"{self._speed():,.0f} {self.unit}/s")
+            self.bar.update(self.task, advance=amount, speed=f"{self._speed()} {self.unit}/s")
         elif time.monotonic() - self.spoken >= SECONDS_BETWEEN_LINES:
             self.spoken = time.monotonic()
             self._line(self._state())
@@ -72,8 +72,9 @@ class Terminal:
         else:
             self._line(line)
 
-    def _speed(self) -> float:
-        return self.done / max(time.monotonic() - self.started, 1e-9)
+    def _speed(self) -> str:
+        speed = self.done / max(time.monotonic() - self.started, 1e-9)
+        return f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}"
 
     def _state(self) -> str:
         left = ""
@@ -81,7 +82,7 @@ class Terminal:
             seconds = (time.monotonic() - self.started) * (self.total - self.done) / self.done
             left = f", about {max(seconds, 0):.0f} s left"
         of = f" of {self.total:,}" if self.total else ""
-        return f"{self.label}: {self.done:,}{of} {self.unit}, {self._speed():,.0f}/s{left}"
+        return f"{self.label}: {self.done:,}{of} {self.unit}, {self._speed()}/s{left}"
 
     def _line(self, text: str) -> None:
         sys.stderr.write(text + "\n")

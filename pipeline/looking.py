@@ -160,15 +160,20 @@ def _document(evidence: Evidence, verdict: dict[str, Any]) -> dict[str, Any]:
 
 
 def _deciding(evidence: Evidence, part: BasePart, verdict: dict[str, Any]) -> str | None:
-    """Return `value op threshold` of the first rule that the document failed."""
+    """Return `value op threshold` of the first rule that the document failed, and the step's own words, if any."""
     if verdict["reason"] is None:
         return None
     label, _, name = verdict["reason"].partition(".")
     for link in evidence.chain.links:
         for rule in link.rules:
             if link.label == label and rule.name == name:
-                value = as_numbers(read_table(link.file(part.index), columns=[rule.signal]).column(rule.signal))
-                return f"{rule.signal} is {value[verdict['row']]:.4g}; kept needs {rule.op} {rule.threshold:.4g}"
+                row = evidence.signals(link, part).slice(verdict["row"], 1)
+                value = as_numbers(row.column(rule.signal))[0]
+                words = [
+                    f"; {key}: {said}" for key, said in row.to_pylist()[0].items() if said and isinstance(said, str)
+                ]
+                needs = f"{rule.signal} is {value:.4g}; kept needs {rule.op} {rule.threshold:.4g}"
+                return needs + "".join(words[:1])  # the twin's id, the evaluation item, the language
     return None
 
 

@@ -30,7 +30,7 @@ def _cell(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:,.4g}"
+        return f"{value:,.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:,.4g}"
     return str(value)
 
 
@@ -38,10 +38,15 @@ def plan_rows(plan: Plan) -> dict[str, Any]:
     """Return a plan as plain data."""
     from pipeline.core.card import read_card
 
+    homes: dict[str, list[str]] = {}
+    for name, dataset in plan.datasets.items():
+        for step in dataset.steps:
+            homes.setdefault(step.node.identity, []).append(name)
     nodes = [
         {
             "kind": node.kind,
             "name": node.name,
+            "datasets": homes.get(node.identity, []),
             "action": "reuse" if node.complete else "build",
             "reason": node.reason,
             "rows": read_card(node.folder).rows_out if node.complete else None,
@@ -61,11 +66,19 @@ def plan_rows(plan: Plan) -> dict[str, Any]:
 def plan_text(plan: Plan) -> str:
     """Return a plan as a table and one closing line."""
     data = plan_rows(plan)
-    rows = [[n["action"], n["kind"], n["name"], n["rows"], n["reason"]] for n in data["nodes"]]
+    rows = [[n["action"], n["kind"], _at_home(n), n["rows"], n["reason"]] for n in data["nodes"]]
     body = table(rows, head=["action", "kind", "name", "rows", "reason"])
     cost = f"at most ${data['max_cost_usd']:.2f}" if data["max_cost_usd"] else "no paid requests"
     todo = f"{data['to_build']} of {len(rows)} to build, {cost}." if data["to_build"] else "Nothing to do."
     return f"{body}\n\n{todo}"
+
+
+def _at_home(node: dict[str, Any]) -> str:
+    """Return `clean.exact_dedup` for a step of a dataset, and how many other datasets share its measurement."""
+    if not node["datasets"]:
+        return str(node["name"])
+    first, *others = node["datasets"]
+    return f"{first}.{node['name']}" + (f" (also {', '.join(others)})" if others else "")
 
 
 def outcome_text(outcome: Outcome) -> str:
@@ -143,21 +156,22 @@ def why_text(data: dict[str, Any]) -> str:
                         step["step"],
                         rule["signal"],
                         rule["value"],
-                        f"{rule['op']} {rule['threshold']:.4g}",
-                        rule["verdict"],
+                        f"{rule['op']} {_cell(float(rule['threshold']))}",
+                        "keep" if rule["verdict"] == "keep" else rule["verdict"].upper(),
                         rule["margin"],
+                        rule["parameter"],
                     ]
                 )
             others = [
-                [step["step"], name, _short(value), "", "", ""]
+                [step["step"], name, _short(value), "", "", "", ""]
                 for name, value in step["signals"].items()
                 if name not in ruled
             ]
             rows += others
             if step["error"]:
-                rows.append([step["step"], "error", step["error"], "", "quarantine", ""])
+                rows.append([step["step"], "error", step["error"], "", "QUARANTINE", "", ""])
         if rows:
-            lines.append(table(rows, head=["step", "signal", "value", "kept if", "verdict", "margin"]))
+            lines.append(table(rows, head=["step", "signal", "value", "kept if", "verdict", "margin", "set by"]))
     return "\n".join(lines)
 
 
@@ -172,8 +186,12 @@ def look_text(data: dict[str, Any]) -> str:
         why = document.get("reason")
         verdict = f"  [{why}: {document['why']}]" if why and document.get("why") else f"  [{why}]" if why else ""
         blocks.append(f"{document['id']}{verdict}\n    {excerpt(document['text'], 300)}")
-    of = f"{len(data['documents'])} of {data['total']:,} documents of {data['dataset']}"
-    return "\n".join([*blocks, "", of if data["documents"] else f"No such documents in {data['dataset']}."])
+    if not data["documents"]:
+        return f"No such documents in {data['dataset']}."
+    dropped = data["documents"][0].get("kept") is False
+    fate = f" dropped by {data['rule']}" if data.get("rule") else " dropped" if dropped else ""
+    of = f"{len(data['documents'])} of {data['total']:,} documents of {data['dataset']}{fate}"
+    return "\n".join([*blocks, "", of])
 
 
 def what_if_text(data: dict[str, Any]) -> str:
