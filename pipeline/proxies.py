@@ -34,10 +34,9 @@ def lane_name(mixture: str, seed: int, rate: float) -> str:
 
 def train_and_score(run: Run, node: Node) -> tuple[list[str], dict[str, Any]]:
     """Build a comparison node: train all lanes, score all held-out documents."""
-    from eval.tiers import TIERS
-
     from eval.bits_per_byte import document_bits
     from eval.packing import Tokens
+    from eval.tiers import TIERS
     from eval.tokenizer import Tokenizer
     from eval.trainer import Lane, train
 
@@ -101,7 +100,13 @@ def train_and_score(run: Run, node: Node) -> tuple[list[str], dict[str, Any]]:
         }
         for key in about
     ]
-    curves = [{**lane, "points": curve["points"]} for lane, curve in zip(described, trained.curves, strict=True)]
+    curves = [
+        {
+            **lane,
+            "points": [{key: value for key, value in point.items() if key != "seconds"} for point in curve["points"]],
+        }
+        for lane, curve in zip(described, trained.curves, strict=True)
+    ]  # no seconds: two runs of the same work have the same bytes
     write_text(node.folder / "curves.json", json.dumps(curves) + "\n")
     scratch.unlink(missing_ok=True)
     details = {
