@@ -16,7 +16,7 @@ from pipeline.report.charts import Bins
 
 MOST_BINS = 44
 TAIL = 0.005  # share of values on each side that may lie outside
-REACH = 0.6  # how far outside the range, in ranges, a threshold is still drawn
+REACH = 0.9  # how far outside the range, in ranges, a threshold is still drawn
 SKEW = 8.0  # the top of the range over the median from which a logarithmic scale reads better
 
 

@@ -106,7 +106,9 @@ class Examples:
         )
         notes = {row: ", nearest to the threshold" for row in nearest}
         return [
-            _Chosen(row=row, note=f"{rule.signal} {figures.number(float(values[row]))}{notes.get(row, '')}")
+            _Chosen(
+                row=row, note=f"{rule.signal} {figures.beside(float(values[row]), rule.threshold)}{notes.get(row, '')}"
+            )
             for row in [*nearest, *drawn]
         ]
 

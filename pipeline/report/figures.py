@@ -46,6 +46,17 @@ def number(value: float | None, digits: int = 4) -> str:
     return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", MINUS)
 
 
+def beside(value: float, threshold: float) -> str:
+    """Return a measurement with as many digits as tell it from the threshold that it was held against."""
+    texts = (number(value, digits) for digits in range(4, 10))
+    return next((text for text in texts if value == threshold or text != number(threshold, 9)), f"{value!r}")
+
+
+def fixed(value: float, decimals: int) -> str:
+    """Return a number with a fixed number of decimals, for columns that are compared."""
+    return f"{value:,.{decimals}f}".replace("-", MINUS)
+
+
 def signed(value: float, decimals: int) -> str:
     """Return a difference with its sign and a fixed number of decimals."""
     return f"{value:+.{decimals}f}".replace("-", MINUS)

@@ -111,6 +111,11 @@ def _assign_columns(boxes: Boxes) -> None:
     """Put each box one column after its latest parent; a dataset without parents moves next to its first user."""
     for box in boxes.values():
         box.column = max((boxes[name].column + 1 for name in box.before), default=0)
+    mixtures = [box for box in boxes.values() if box.kind == "mixture"]
+    for box in mixtures:  # stand above each other
+        box.column = max(other.column for other in mixtures)
+    if "gate" in boxes:
+        boxes["gate"].column = max([boxes["gate"].column, *(box.column + 1 for box in mixtures)])
     last = max((box.column for box in boxes.values()), default=0)
     for box in boxes.values():
         if not box.before and box.kind == "dataset":

@@ -72,6 +72,8 @@ def render(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> str:
     environment.filters |= {
         "count": figures.count,
         "number": figures.number,
+        "fixed": figures.fixed,
+        "signed": figures.signed,
         "seconds": figures.seconds,
         "dollars": figures.dollars,
         "short": figures.short,

@@ -99,6 +99,11 @@ def test_numbers_have_four_digits_that_mean_something(value: float | None, text:
     assert figures.number(value) == text
 
 
+@pytest.mark.parametrize(("value", "text"), [(0.64999, "0.64999"), (0.65, "0.65"), (0.51234567, "0.5123")])
+def test_a_value_is_never_rounded_onto_its_threshold(value: float, text: str) -> None:
+    assert figures.beside(value, 0.65) == text
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
