@@ -143,7 +143,7 @@ def _dataset(plan: Plan, name: str, *, per_side: int) -> dict[str, Any]:
     evidence = evidence_of(plan.workspace, planned.node.folder.name)
     signals = Signals(evidence)
     meanings = {item.label: {signal.name: signal for signal in item.step.signals} for item in planned.spec.steps}
-    shown: DatasetShown = dataset_shown(evidence, signals, meanings)
+    shown: DatasetShown = dataset_shown(evidence, signals, name=name, meanings=meanings)
     examples = Examples(shown, signals, per_side=per_side)
     return {
         "shown": shown,

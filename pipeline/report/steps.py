@@ -152,8 +152,13 @@ class Signals:
         return self._strings[link.label]
 
 
-def dataset_shown(evidence: Evidence, signals: Signals, meanings: Mapping[str, Mapping[str, Any]]) -> DatasetShown:
-    """Gather all that the report shows of a dataset. `meanings` maps a step's label to its signals by name."""
+def dataset_shown(
+    evidence: Evidence, signals: Signals, *, name: str, meanings: Mapping[str, Mapping[str, Any]]
+) -> DatasetShown:
+    """Gather all that the report shows of a dataset. `meanings` maps a step's label to its signals by name.
+
+    Two datasets that are made alike share one folder, so the name is not read from it.
+    """
     verdicts = _verdicts(evidence)
     first, alone, only = _counts(verdicts)
     broken = Counter(verdicts["quarantined"].drop_nulls().to_list())
@@ -184,7 +189,7 @@ def dataset_shown(evidence: Evidence, signals: Signals, meanings: Mapping[str, M
         steps.append(shown)
         reached = shown.left
     return DatasetShown(
-        name=evidence.name,
+        name=name,
         evidence=evidence,
         verdicts=verdicts,
         rows_in=verdicts.height,

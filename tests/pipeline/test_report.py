@@ -180,6 +180,17 @@ def test_a_small_recipe_has_a_report_too(tmp_path: Path, texts: list[str]) -> No
     assert "No verdict The recipe has no gate, so nothing was judged." in seen
 
 
+def test_equal_datasets_keep_their_own_names(tmp_path: Path) -> None:
+    write_lines(tmp_path / "docs.jsonl", list(documents(50)))
+    text = SMALL.replace("STEPS", "toy_words").replace("clean:", "one: {from: docs, steps: [toy_words]}, two:")
+
+    plan = finish(text.replace("DIR", str(tmp_path)), folder=tmp_path)
+    write_report(plan, path=tmp_path / "report.html")
+
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert html.count('id="dataset-one"') == html.count('id="dataset-two"') == 1
+
+
 def test_a_half_built_recipe_says_what_is_missing(tmp_path: Path) -> None:
     seen = words_of(page_of(tmp_path, RECIPE + EXPERIMENT))
 
