@@ -26,7 +26,17 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def tiny() -> Tier:
     return Tier(
-        name="tiny", num_layers=2, width=32, num_heads=2, vocab_size=64, context=32, batch_tokens=128, num_tokens=2_560
+        name="tiny",
+        num_layers=2,
+        width=32,
+        num_heads=2,
+        vocab_size=64,
+        context=32,
+        batch_tokens=128,
+        num_tokens=2_560,
+        muon_lr=0.02,
+        embed_lr=0.3,
+        head_lr=0.004,
     )
 
 
@@ -40,4 +50,4 @@ def random_tokens(*, num_docs: int, vocab_size: int, seed: int, longest: int = 1
 
 @pytest.fixture
 def tokens(tiny: Tier) -> Tokens:
-    return random_tokens(num_docs=80, vocab_size=tiny.vocab_size, seed=7)
+    return random_tokens(num_docs=64, vocab_size=tiny.vocab_size, seed=7)

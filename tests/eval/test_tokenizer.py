@@ -51,7 +51,7 @@ def documents_of(tokenizer: Tokenizer, texts: list[str]) -> list[str]:
 @example(text="\U0001f600\U0001f468\u200d\U0001f469 \ufeff \ufffd")
 @example(text="\u2581 the mark that sentencepiece uses for a space \u2581\u2581")
 @example(text="<s> <unk> <0x41> \u2047 \u2585")
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
 def test_decoding_gives_back_every_byte(tokenizer: Tokenizer, text: str) -> None:
     assert documents_of(tokenizer, [text]) == [text]
 
