@@ -1,0 +1,219 @@
+"""The whole house: a small recipe end to end, killed at ten points, on more workers; golden outputs of every step.
+
+Real processes, the real command line, real text (what a few small packages say about themselves).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pipeline.catalog import STEPS
+from pipeline.core.card import read_card, verify_files
+from tests.conftest import ROOT
+from tests.golden import answer_of, differences, furnish, path_of
+from tests.pipeline.house import House, contents, files_of
+
+RECIPE = """# winnow run recipe.yaml
+name: small
+seed: 5
+sources:
+  docs: {read: installed_docs, packages: [jinja2, pytest, filelock, xxhash]}
+  other: {read: installed_docs, packages: [markupsafe, packaging]}
+datasets:
+  held: {from: other, steps: [exact_dedup]}
+  raw: {from: docs, steps: [decontaminate: {against: [held]}]}
+  clean:
+    from: docs
+    steps:
+      - language: {keep: [en], min_score: 0.5}
+      - gopher_quality: {min_words: 20}
+      - gopher_repetition
+      - c4_quality: {terminal_punctuation: false}
+      - fineweb_quality
+      - exact_dedup
+      - minhash_dedup
+      - decontaminate: {against: [held]}
+  good:
+    from: clean
+    steps:
+      - label: {documents: 100}
+      - quality: {keep_fraction: 0.6}
+  tasks: {make: {verified_tasks: {documents: 150, part_documents: 50}}}
+mixtures:
+  baseline: {weights: {raw: 1.0}}
+  candidate: {weights: {good: 0.8, tasks: 0.2}, max_epochs: 8}
+proxy: {tier: t0, tokens: 4k, seeds: 2, held_out_bytes: 10k}
+gate: {candidate: candidate, baseline: baseline, on: [held]}
+promote: {as: docs-en}
+"""
+KILLS = 10
+SECONDS = 240  # for one process; the first on a machine compiles every kernel
+
+
+@dataclass
+class Winnow:
+    """The command in a folder of its own."""
+
+    folder: Path
+
+    @property
+    def workspace(self) -> Path:
+        return self.folder / "workspace"
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the command in its own process group."""
+        command = [sys.executable, "-m", "pipeline.cli", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            command, cwd=self.folder, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        )
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments)
+        try:
+            out, told = process.communicate(timeout=SECONDS)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, told)
+
+    def files(self) -> list[str]:
+        """Return the files of results, without temporary ones."""
+        found = self.workspace.glob("*/*/**/*")
+        return [str(path.relative_to(self.workspace)) for path in found if path.is_file() and path.name[0] != "."]
+
+
+def winnow(folder: Path) -> Winnow:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
+    return Winnow(folder)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Winnow, dict[str, object]]]:
+    """One uninterrupted run on one worker, and what it printed."""
+    here = winnow(tmp_path_factory.mktemp("a house") / "whole")
+    done = here.run("run", "recipe.yaml", "--workers", "1", "--json")
+    assert done.returncode in (0, 3), done.stderr
+    yield here, json.loads(done.stdout)
+
+
+@pytest.mark.timeout(2 * SECONDS)
+def test_the_whole_loop_ends_with_a_verdict_and_a_report(whole):
+    here, outcome = whole
+
+    kinds = {path.parent.name for path in here.workspace.glob("*/*") if (path / "card.json").exists()}
+    assert kinds == {
+        "source", "measured", "gathered", "made", "dataset", "tokenizer", "tokens", "mixture", "comparison",
+        "certificate",
+    }  # fmt: skip
+    assert outcome["verdict"] in ("promote", "reject", "undecided") and outcome["sentence"]
+    assert (here.folder / str(outcome["report"])).stat().st_size > 10_000
+    assert len(outcome["built"]) == len(list(here.workspace.glob("*/*/card.json")))
+
+
+@pytest.mark.timeout(SECONDS)
+def test_every_document_is_accounted_for_and_every_file_is_what_its_card_says(whole):
+    here, _ = whole
+
+    for path in here.workspace.glob("*/*/card.json"):
+        card = read_card(path.parent)
+        card.conserve()
+        verify_files(path.parent, card)
+        assert not [file for file in path.parent.iterdir() if file.name.startswith(".") or file.name == "scratch"]
+
+
+@pytest.mark.timeout(SECONDS)
+def test_a_second_run_does_nothing_and_says_so(whole):
+    here, first = whole
+    before = {path: path.stat().st_mtime_ns for path in here.workspace.rglob("*") if path.is_file()}
+
+    again = here.run("run", "recipe.yaml", "--json")
+
+    outcome = json.loads(again.stdout)
+    assert (outcome["built"], outcome["verdict"], outcome["sentence"]) == ([], first["verdict"], first["sentence"])
+    after = {path: path.stat().st_mtime_ns for path in here.workspace.rglob("*") if path.is_file()}
+    changed = {path.name for path in before if before[path] != after.get(path)}
+    assert changed <= {"lock.json", "lock"} and set(after) == set(before)
+
+
+@pytest.mark.timeout(2 * SECONDS)
+def test_four_workers_give_the_bytes_of_one(whole, tmp_path):
+    here, _ = whole
+    there = winnow(tmp_path / "four")
+
+    done = there.run("run", "recipe.yaml", "--workers", "4")
+
+    assert done.returncode in (0, 3), done.stderr
+    assert contents(there.workspace) == contents(here.workspace)
+
+
+@pytest.mark.timeout(4 * SECONDS)
+def test_a_run_killed_at_ten_points_ends_with_the_bytes_of_one_that_was_not(whole, tmp_path):
+    """Each kill takes the whole process group; the next start is the same command and goes on from there."""
+    here, _ = whole
+    there = winnow(tmp_path / "killed")
+    total = len(here.files())
+
+    killed = 0
+    for point in range(KILLS):
+        killed += _kill_when(there, files=1 + (total - 3) * point // KILLS)
+    done = there.run("run", "recipe.yaml", "--workers", "2", "--json")
+
+    assert killed == KILLS
+    assert done.returncode in (0, 3), done.stderr
+    assert contents(there.workspace) == contents(here.workspace)
+    assert files_of(there.workspace) == files_of(here.workspace)
+    assert sorted(there.files()) == sorted(here.files())
+    assert not list(there.workspace.rglob(".*.tmp"))
+
+
+def _kill_when(there: Winnow, *, files: int) -> bool:
+    """Run until so many files lie there, then kill everything at once; say whether it was still running."""
+    process = there.start("run", "recipe.yaml", "--workers", "2")
+    deadline = time.monotonic() + SECONDS
+    while process.poll() is None and len(there.files()) < files and time.monotonic() < deadline:
+        time.sleep(0.002)
+    running = process.poll() is None
+    if running:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    return running
+
+
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> House:
+    return furnish(tmp_path_factory.mktemp("golden"))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_steps_output_changes_only_with_its_version(furnished: House, step: str):
+    how = f"Bump `version` in the class of {step} if it is meant, then: python -m tests.golden --write {step}"
+    assert path_of(step).exists(), f"{step} has no golden output yet. Write it: python -m tests.golden --write {step}"
+    stored = json.loads(path_of(step).read_text(encoding="utf-8"))
+
+    found = answer_of(step, furnished)
+
+    changed = differences(stored, found)
+    if stored["version"] == found["version"]:
+        assert not changed, f"{step} answers otherwise than before under the same version: {changed[:3]}. {how}"
+    else:
+        assert not changed, f"{step} has a new version and an old golden output. {how}"
+    assert stored["version"] == found["version"], f"{step}: python -m tests.golden --write {step}"
+
+
+def test_there_is_no_golden_output_of_a_step_that_is_gone():
+    stored = {path.stem for path in path_of("any").parent.glob("*.json")}
+
+    assert stored <= set(STEPS)
