@@ -89,7 +89,9 @@ def close(
     seconds: float = 0.0,
     cost_usd: float = 0.0,
 ) -> Card:
-    """Describe a finished folder and write its card."""
+    """Describe a finished folder and write its card; what killed runs left half-written in it is swept out."""
+    for path in node.folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
     stored = describe_files(node.folder, files)
     card = Card(
         kind=node.kind,
