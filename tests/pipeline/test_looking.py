@@ -80,7 +80,7 @@ def test_why_of_a_made_document_says_how_it_came_to_be(built: House):
 
 
 def test_an_id_that_nobody_saw_is_said_to_be_so(built: House):
-    with pytest.raises(DataError, match="nobody-7: no dataset in .* ever saw this id"):
+    with pytest.raises(DataError, match=r"nobody-7: no dataset in .* ever saw this id"):
         why(built.workspace, "nobody-7")
 
 
