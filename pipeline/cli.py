@@ -227,7 +227,7 @@ def export(
     from pipeline.workspace import Workspace
 
     done = export_named(Workspace(workspace), dataset, to=to, overwrite=overwrite)
-    _emit(asdict(done), as_json, f"{done.rows:,} documents in {done.shards} files: {done.folder}")
+    _emit(asdict(done), as_json, f"{to}: documents {done.rows:,}, files {done.shards}")
 
 
 @app.command()

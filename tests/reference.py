@@ -1,0 +1,257 @@
+"""The models of recipes, readers and steps -> recipes/README.md, the reference of everything that a recipe may say.
+
+`python -m tests.reference --write` writes it, without `--write` it is printed; a test compares. Nothing in it is kept
+twice: types, bounds, defaults, descriptions, signals and rules are read from the classes that check a recipe.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import re
+import sys
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from eval.tiers import TIERS
+from pipeline.catalog import READERS, STEPS, reader_class, step_class
+from pipeline.core.step import GatheringStep, MakingStep, MeasuringStep, Params, Rule, Step, field_role
+from pipeline.recipe import KEYS
+from pipeline.sections import GateSection, MixtureSection, PromoteSection, ProxySection
+from pipeline.sources import ColumnParams, ReaderParams
+from tests.conftest import ROOT
+
+REFERENCE = ROOT / "recipes" / "README.md"
+RECIPE_KEYS = {
+    "name": "Word of letters, digits, - and _; names the report. Default: the file's name.",
+    "seed": "Whole number from which every random choice is derived. Default: 0.",
+    "sources": "Named inputs, each `{read: READER, ...}`; see Readers.",
+    "datasets": "Named sets of documents; see Datasets. The only key that every recipe needs.",
+    "mixtures": "Named weighted datasets to train on; they need `proxy`. See Mixtures.",
+    "proxy": "Size and number of the small models that judge; see Proxy.",
+    "gate": "The rule, fixed before the experiment, for which mixture wins; see Gate.",
+    "promote": "Where a promoted mixture is registered; needs `gate`. See Promote.",
+}
+DATASET_KEYS = {
+    "from": "A source or dataset, or a list of them.",
+    "make": "One making step, `{STEP: {...}}`. It writes new documents, from those of `from` where it is given.",
+    "steps": "A list of measuring and gathering steps, in order: `STEP` or `{STEP: {...}}`.",
+}
+ROLES = {"measure": "measures", "decide": "decides", "input": "input", "alarm": "run only"}
+HEAD = """\
+# Recipes: every key, reader, step and parameter
+
+Written by `python -m tests.reference --write` from the classes that check a recipe. Do not edit it; a test compares.
+
+A recipe is one YAML file and one experiment. Unknown keys, wrong types and duplicate keys are errors, all reported at
+once with their lines. YAML 1.2: `no` is a word, `3e-4` a number. Relative paths start at the current directory.
+"""
+LEGEND = """\
+The last column of each table says what a parameter does to a result:
+
+- *measures*: it changes what is measured, so editing it measures again.
+- *decides*: a threshold over stored signals. Editing it measures nothing, and `winnow what-if` answers for it at once.
+- *input*: it names datasets or files. They count by their content, not by their names.
+- *run only*: it can stop or pace a run, never change a result.
+
+Every step takes:
+"""
+
+
+def main() -> None:
+    """Print the reference, or write it."""
+    parser = argparse.ArgumentParser(description="The reference of recipes, from the models that check them.")
+    parser.add_argument("--write", action="store_true", help="write recipes/README.md instead of printing")
+    if parser.parse_args().write:
+        REFERENCE.write_text(reference(), encoding="utf-8")
+    else:
+        sys.stdout.write(reference())
+
+
+def reference() -> str:
+    """Return the whole page."""
+    blocks = [HEAD, *_recipes(), *_sections(), *_readers(), "## Steps\n", LEGEND, _parameters(Params)]
+    for kind, title in (
+        (MeasuringStep, "Measuring steps: one document at a time"),
+        (GatheringStep, "Gathering steps: a whole dataset at once"),
+        (MakingStep, "Making steps: new documents"),
+    ):
+        blocks.append(f"## {title}\n")
+        blocks += [block for name in STEPS if issubclass(step_class(name), kind) for block in _step(step_class(name))]
+    return "\n".join(blocks)
+
+
+def _recipes() -> Iterator[str]:
+    yield "## The recipes of this folder\n"
+    for path in sorted((ROOT / "recipes").glob("*.yaml")):
+        about = [line.removeprefix("#").strip() for line in _first_comment(path)]
+        text = " ".join(about[1:]).strip()
+        yield f"- [`{path.name}`]({path.name}): {text}"
+    yield ""
+
+
+def _first_comment(path: Path) -> list[str]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return lines[: next(index for index, line in enumerate(lines) if not line.startswith("#"))]
+
+
+def _sections() -> Iterator[str]:
+    assert tuple(RECIPE_KEYS) == KEYS
+    yield "## The keys of a recipe\n"
+    yield _table(("key", "meaning"), [[f"`{key}`", meaning] for key, meaning in RECIPE_KEYS.items()])
+    yield "## Datasets\n"
+    yield "`datasets: {NAME: {...}}`. A dataset needs `from` or `make`.\n"
+    yield _table(("key", "meaning"), [[f"`{key}`", meaning] for key, meaning in DATASET_KEYS.items()])
+    for title, usage, model in (
+        ("Mixtures", "`mixtures: {NAME: {...}}`. Weights are normalised to one.", MixtureSection),
+        ("Proxy", "`proxy: {...}`. Numbers of tokens and bytes may be written `300k`, `20M`, `1.5B`.", ProxySection),
+        ("Gate", "`gate: {...}`.", GateSection),
+        ("Promote", "`promote: {as: NAME}`.", PromoteSection),
+    ):
+        yield f"## {title}\n"
+        yield usage + "\n"
+        yield _parameters(model, roles=False)
+        if model is ProxySection:
+            yield _tiers()
+
+
+def _tiers() -> str:
+    rows = [
+        [
+            f"`{t.name}`",
+            f"{t.num_parameters:,}",
+            t.num_layers,
+            t.width,
+            f"{t.vocab_size:,}",
+            t.context,
+            f"{t.num_tokens:,}",
+        ]
+        for t in TIERS.values()
+    ]
+    head = ("tier", "parameters", "layers", "width", "vocabulary", "context, tokens", "tokens by design")
+    return _table(head, rows)
+
+
+def _readers() -> Iterator[str]:
+    yield "## Readers\n"
+    yield "`sources: {NAME: {read: READER, ...}}`.\n"
+    yield "Every reader takes:\n"
+    yield _parameters(ReaderParams, roles=False)
+    yield "`parquet`, `jsonl` and `hf` also take:\n"
+    yield _parameters(ColumnParams, without=ReaderParams, roles=False)
+    for name in READERS:
+        reader = reader_class(name)
+        yield f"### `read: {name}`\n"
+        yield _about(reader) + "\n"
+        shared = ColumnParams if issubclass(reader.Params, ColumnParams) else ReaderParams
+        yield _parameters(reader.Params, without=shared, roles=False)
+
+
+def _step(step: type[Step]) -> Iterator[str]:
+    yield f"### `{step.name}`\n"
+    yield _about(step) + "\n"
+    yield _parameters(step.Params, without=Params)
+    if step.signals:
+        rows = [[f"`{s.name}`", _sentence(s.meaning), s.unit or "-"] for s in step.signals]
+        yield "Signals, stored for every document:\n"
+        yield _table(("signal", "meaning", "unit"), rows)
+    rules = _rules(step)
+    if rules:
+        yield "Kept if, with the defaults: " + ", ".join(rules) + "."
+        yield ""
+
+
+def _rules(step: type[Step]) -> list[str]:
+    """Return the rules of a step as it stands without parameters; a step that needs some is shown with them."""
+    given = {"decontaminate": {"against": ["x"]}, "quality": {"keep_fraction": 0.3}}.get(step.name, {})
+    rules: tuple[Rule, ...] = step(params=step.Params.parse(given)).rules(quantile=lambda signal, fraction: fraction)
+    if step.name == "quality":
+        return ["`score` is in the top `keep_fraction` of the documents, or at least `min_score`"]
+    return [f"`{rule.signal}` {rule.op} {rule.threshold:g}" for rule in rules]
+
+
+def _about(kind: type[Any]) -> str:
+    """Return what a module or class says it does: the first paragraph of the module's docstring."""
+    module = inspect.getmodule(kind)
+    assert module is not None
+    documented = inspect.getdoc(kind) if _shared_module(kind) else inspect.getdoc(module)
+    paragraph = (documented or "").split("\n\n")[0]
+    return re.sub(r"^`\w+`: (.)", lambda match: match[1].upper(), " ".join(paragraph.split()))
+
+
+def _shared_module(kind: type[Any]) -> bool:
+    """Say whether several steps live in the module of this one, so that only the class speaks for itself."""
+    table = {**STEPS, **READERS}
+    return sum(place.startswith(kind.__module__ + ":") for place in table.values()) > 1
+
+
+def _parameters(model: type[BaseModel], *, without: type[BaseModel] | None = None, roles: bool = True) -> str:
+    known = set(without.model_fields) if without is not None else set()
+    rows = []
+    for name, field in model.model_fields.items():
+        if name in known:
+            continue
+        row = [f"`{field.alias or name}`", _type(field), _default(field), _cell(field.description or "")]
+        rows.append([*row, ROLES[field_role(model, name)]] if roles else row)
+    head = ("parameter", "type", "default", "meaning", "effect") if roles else ("key", "type", "default", "meaning")
+    return _table(head, rows) if rows else "No parameters of its own.\n"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "needed"
+    value = field.get_default(call_default_factory=True)
+    return f"`{json.dumps(value, default=list)}`" if not isinstance(value, str) else f"`{value}`"
+
+
+def _type(field: FieldInfo) -> str:
+    return _cell(", ".join([_words(field.annotation), *_bounds(field.metadata)]))
+
+
+def _words(kind: Any) -> str:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Literal:
+        return " or ".join(f"`{value}`" for value in arguments)
+    if origin is typing.Annotated:
+        metadata = [part for item in arguments[1:] for part in getattr(item, "metadata", [item])]
+        return ", ".join([_words(arguments[0]), *_bounds(metadata)])
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(_words(argument) for argument in arguments)
+    if origin is tuple:
+        return f"list of {_words(arguments[0])}"
+    if origin is dict:
+        return f"mapping of name to {_words(arguments[1])}"
+    return {int: "whole number", float: "number", bool: "true or false", str: "text", type(None): "null"}[kind]
+
+
+def _bounds(metadata: list[Any]) -> list[str]:
+    """Return what pydantic was told about a number's range, in words."""
+    found = {name: getattr(item, name) for item in metadata for name in ("ge", "gt", "le", "lt") if hasattr(item, name)}
+    if "ge" in found and "le" in found:
+        return [f"{found['ge']:,} to {found['le']:,}"]
+    words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+    return [f"{words[name]} {value:,}" for name, value in found.items()]
+
+
+def _sentence(text: str) -> str:
+    return _cell(text[:1].upper() + text[1:])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _table(head: tuple[str, ...], rows: list[list[Any]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
