@@ -110,6 +110,11 @@ class DatasetShown:
         return max((max(rule.alone, rule.first) for step in self.steps for rule in step.rules), default=1)
 
     @property
+    def has_overlap(self) -> bool:
+        """Whether some rule failed documents that another had dropped before."""
+        return any(rule.alone > rule.first for step in self.steps for rule in step.rules)
+
+    @property
     def num_dropped(self) -> int:
         return sum(step.dropped for step in self.steps)
 
