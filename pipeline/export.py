@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -60,8 +59,8 @@ class Exported:
     shards: int = 0
     size_bytes: int = 0
     text_bytes: int = 0
-    by_source: Counter[str] = field(default_factory=Counter)
-    by_origin: Counter[str] = field(default_factory=Counter)
+    by_source: dict[str, int] = field(default_factory=dict)  # no Counter: asdict of Python 3.11 makes nonsense of one
+    by_origin: dict[str, int] = field(default_factory=dict)
 
 
 def export_dataset(
@@ -178,7 +177,7 @@ def _write_shards(shards: Iterator[pa.Table], folder: Path) -> Exported:
         done.text_bytes += pc.sum(pc.binary_length(table["text"])).as_py() or 0
         for counts, column in ((done.by_source, "source"), (done.by_origin, "origin")):
             for counted in pc.value_counts(table[column]).to_pylist():
-                counts[counted["values"]] += counted["counts"]
+                counts[counted["values"]] = counts.get(counted["values"], 0) + counted["counts"]
     done.shards = len(written)
     for index, path in enumerate(written):
         path.rename(folder / f"train-{index:05d}-of-{done.shards:05d}.parquet")
