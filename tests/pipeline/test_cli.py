@@ -1,0 +1,233 @@
+"""The verbs as processes of their own see them: exit codes that tell the truth, one JSON document, loud failures.
+
+Verbs run inside this process through `main`, as the command does; signals, locks and full disks in test_cli_faults.py.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import cli
+from pipeline.core.errors import BudgetError, BusyError, DataError, GateError, RecipeError, ServiceError
+from tests.pipeline.house import House, texts
+from tests.pipeline.steps import POISON, Length
+
+
+@pytest.fixture
+def winnow(house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run a verb; return its exit code, stdout and stderr."""
+    monkeypatch.chdir(house.folder)
+    monkeypatch.setattr(cli.signal, "signal", lambda number, handler: None)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["winnow", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return int(str(ended.value.code)), captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def built(house: House, winnow) -> House:
+    house.lines("a.jsonl", ["ab", *texts(12), POISON + " inside of a rather long text", ""])
+    house.clean(["length: {min_length: 30}", "poisoned", "exact_dedup"])
+    code, _, _ = winnow("run", "recipe.yaml", "--workers", "1")
+    assert code == 0
+    return house
+
+
+VERBS = {
+    "run": ["run", "recipe.yaml", "--workers", "1"],
+    "plan": ["plan", "recipe.yaml"],
+    "status": ["status"],
+    "why": ["why", "a:0"],
+    "look": ["look", "clean", "-n", "3"],
+    "look dropped": ["look", "clean", "--dropped", "--rule", "too_short"],
+    "what-if": ["what-if", "recipe.yaml", "--set", "datasets.clean.length.min_length=60"],
+    "report": ["report", "recipe.yaml"],
+    "registry": ["registry"],
+    "export": ["export", "clean", "--to", "exported"],
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_json_is_one_document_on_stdout_and_nothing_else(built: House, winnow, verb: str):
+    code, out, _ = winnow(*VERBS[verb], "--json")
+
+    assert code == 0
+    assert isinstance(json.loads(out, parse_constant=_refuse), dict)
+
+
+def _refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is not JSON")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_text_says_something_and_keeps_stderr_for_progress(built: House, winnow, verb: str):
+    code, out, told = winnow(*VERBS[verb])
+
+    assert code == 0 and out.strip()
+    assert "Traceback" not in told and not out.lstrip().startswith("{")
+
+
+def test_every_verb_of_the_help_is_tried_here():
+    promoting = {"promote", "rollback"}  # tests/pipeline/test_registry.py
+
+    assert {command.name or command.callback.__name__ for command in cli.app.registered_commands} == {
+        verb.split()[0] for verb in VERBS
+    } | promoting
+
+
+def test_progress_goes_to_stderr_only(house: House, winnow):
+    house.lines("a.jsonl", texts(4))
+    house.clean(["length"])
+
+    _, out, told = winnow("run", "recipe.yaml", "--json")
+
+    assert json.loads(out)["built"] == ["source docs", "measured length", "dataset clean"]
+    assert "read docs: 1 slices" in told and "length: 4 documents" in told
+
+
+def test_a_second_run_says_that_there_was_nothing_to_do(built: House, winnow):
+    code, out, told = winnow("run", "recipe.yaml")
+
+    assert code == 0 and "nothing to do" in out and told == ""
+
+
+def test_plan_writes_nothing_and_tells_reuse_build_and_why(built: House, winnow):
+    built.clean(["length: {min_length: 31}", "poisoned", "exact_dedup"])
+    before = sorted(str(path) for path in built.folder.rglob("*"))
+
+    _, out, _ = winnow("plan", "recipe.yaml", "--json")
+
+    told = {(node["kind"], node["name"]): node for node in json.loads(out)["nodes"]}
+    assert told["measured", "length"]["action"] == "reuse"
+    assert told["dataset", "clean"]["action"] == "build"
+    assert "min_length 30.0 -> 31.0" in told["dataset", "clean"]["reason"]
+    assert sorted(str(path) for path in built.folder.rglob("*")) == before
+
+
+BAD_RECIPE = """
+sources:
+  docs: {read: jsonl, path: nowhere.jsonl}
+datasets:
+  clean: {from: dosc, steps: [{gopher_qualty: {}}, {exact_dedup: {keeep: first}}, {length: {min_length: "x"}}]}
+  a: {from: b}
+  b: {from: a}
+"""
+
+
+def test_a_bad_recipe_lists_every_mistake_with_its_line_before_any_work(house: House, winnow):
+    house.write(BAD_RECIPE)
+
+    code, out, told = winnow("run", "recipe.yaml")
+
+    assert (code, out) == (2, "")
+    for part in ("nowhere.jsonl", "dosc", "gopher_quality", "keeep", "min_length", "needs itself"):
+        assert part in told
+    assert told.count("recipe.yaml:") >= 6
+    assert not (house.folder / "workspace").exists()
+
+
+USAGE = {
+    "no such verb": ["lok"],
+    "no such recipe": ["run", "nowhere.yaml"],
+    "no recipe": ["plan"],
+    "an unknown flag": ["status", "--jsn"],
+    "a flag of the wrong type": ["run", "recipe.yaml", "--workers", "many"],
+    "a folder for a recipe": ["plan", "."],
+    "a setting without a value": ["what-if", "recipe.yaml", "--set", "datasets.clean"],
+    "a setting that is nowhere": ["what-if", "recipe.yaml", "--set", "datasets.claen.length.min_length=3"],
+    "a setting of the wrong type": ["what-if", "recipe.yaml", "--set", "datasets.clean.length.min_length=x"],
+    "an unknown dataset": ["look", "claen"],
+    "an unknown rule": ["look", "clean", "--rule", "too_shrt"],
+    "decisions about a source": ["export", "nothing", "--to", "x"],
+    "a name that was never promoted": ["rollback", "web"],
+    "a file for a workspace": ["run", "recipe.yaml", "-w", "recipe.yaml"],
+}
+
+
+@pytest.mark.parametrize("case", USAGE)
+def test_wrong_usage_ends_with_2_and_one_explained_error(built: House, winnow, case: str):
+    code, out, told = winnow(*USAGE[case])
+
+    assert (code, out) == (2, "")
+    assert told.startswith(("winnow: ", "Usage")) and "Traceback" not in told
+
+
+FAILED = {
+    "an id that nobody saw": (["why", "nobody"], "no dataset in"),
+    "nothing dropped from a source": (["look", "docs", "--dropped"], "nothing was dropped"),
+    "an empty workspace": (["look", "clean", "-w", "empty"], "holds no datasets yet"),
+}
+
+
+@pytest.mark.parametrize("case", FAILED)
+def test_data_that_cannot_answer_ends_with_1(built: House, winnow, case: str):
+    arguments, part = FAILED[case]
+
+    code, out, told = winnow(*arguments)
+
+    assert (code, out) == (1, "") and part in told
+
+
+ERRORS = [
+    (RecipeError, 2), (DataError, 1), (ServiceError, 1), (BudgetError, 4), (BusyError, 75), (GateError, 3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("error", "expected"), ERRORS)
+def test_each_error_of_a_step_has_its_exit_code_and_its_notes(house: House, winnow, monkeypatch, error, expected):
+    def prepare(self, inputs):
+        failure = error("somewhere: 3 is wrong; it must be 4. Write 4.")
+        failure.add_note("shard 00017")
+        raise failure
+
+    house.lines("a.jsonl", texts(3))
+    house.clean(["length"])
+    monkeypatch.setattr(Length, "prepare", prepare)
+
+    code, out, told = winnow("run", "recipe.yaml", "--workers", "1", "--json")
+
+    assert (code, out) == (expected, "")
+    assert "winnow: somewhere: 3 is wrong; it must be 4. Write 4.\nwinnow: shard 00017\n" in told
+
+
+def test_our_own_bugs_show_their_traceback(house: House, winnow, monkeypatch):
+    def prepare(self, inputs):
+        raise KeyError("a bug")
+
+    house.lines("a.jsonl", texts(3))
+    house.clean(["length"])
+    monkeypatch.setattr(Length, "prepare", prepare)
+    monkeypatch.setattr(sys, "argv", ["winnow", "run", "recipe.yaml", "--workers", "1"])
+
+    with pytest.raises(KeyError, match="a bug"):
+        cli.main()
+
+
+@pytest.mark.parametrize(("outcome", "expected"), [("promote", 0), ("reject", 3), ("undecided", 3), (None, 0)])
+def test_only_a_verdict_of_promote_or_no_gate_ends_with_0(outcome, expected):
+    from pipeline.outcome import Outcome
+
+    ended = Outcome("r", (), 0, 0.0, 0.0, outcome, "", "", None)
+
+    assert ended.exit_code == expected
+
+
+def test_help_lists_the_exit_codes(winnow):
+    code, out, _ = winnow("--help")
+
+    assert code == 0 and "0 done, 1 a step failed, 2 bad recipe" in out
+
+
+def test_a_poison_document_does_not_change_the_exit_code(built: House):
+    assert built.card().quarantined == {"poisoned": 1}
+    assert Path("workspace/reports/recipe.html").exists()
