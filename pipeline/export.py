@@ -126,7 +126,7 @@ def _refuse_occupied(to: Path, *, overwrite: bool) -> None:
     if not (to / MARKER).is_file():
         raise RecipeError(f"{to}: holds something that is not an export of Winnow. Name a new or empty folder.")
     if not overwrite:
-        raise RecipeError(f"{to}: holds an earlier export. Name another folder, or allow it to be overwritten.")
+        raise RecipeError(f"{to}: holds an earlier export. Name another folder, or give --overwrite to replace it.")
 
 
 def _put_in_place(building: Path, to: Path) -> None:

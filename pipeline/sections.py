@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from pipeline.core.errors import nearest_names
 
@@ -102,6 +103,8 @@ def explain_invalid(
             yield place[:-1], f"{where}: `{place[-1]}` is missing. It has no default; add it."
         else:
             rule = problem["msg"].replace("Input should be", "it must be").replace("Value error, ", "")
+            if problem["type"] == "string_pattern_mismatch" and (meaning := _meaning(kind, place)):
+                rule = f"it must be one of what this says: {meaning.rstrip('.')}"
             yield place, f"{dotted} is {_found(body, place)}; {rule}.{_way_out(kind, place)}"
 
 
@@ -114,10 +117,18 @@ def _found(body: Any, place: tuple[Any, ...]) -> str:
     return json.dumps(body, ensure_ascii=False)
 
 
+def _field(kind: type[BaseModel], place: tuple[Any, ...]) -> FieldInfo | None:
+    named = (field for name, field in kind.model_fields.items() if place and place[0] in (name, field.alias))
+    return next(named, None)
+
+
+def _meaning(kind: type[BaseModel], place: tuple[Any, ...]) -> str:
+    field = _field(kind, place)
+    return (field.description or "") if field is not None else ""
+
+
 def _way_out(kind: type[BaseModel], place: tuple[Any, ...]) -> str:
-    field = next(
-        (field for name, field in kind.model_fields.items() if place and place[0] in (name, field.alias)), None
-    )
+    field = _field(kind, place)
     if field is None or field.is_required():
         return ""
     return f" Remove the line to use {json.dumps(field.get_default(call_default_factory=True), default=str)}."
