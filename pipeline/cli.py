@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 a step failed; 2 bad recipe, usage or environment; 3 the g
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -30,10 +31,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file.", show_default=False)]
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.", show_default=False)]
 WorkspacePath = Annotated[Path, typer.Option("--workspace", "-w", help="Folder of results.", envvar="WINNOW_WORKSPACE")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 WORKSPACE = Path("workspace")
+FULL_OR_BROKEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}  # wherever it strikes
 
 
 def main() -> NoReturn:
@@ -41,19 +43,24 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         code = app(standalone_mode=False)
+        if code == 130:
+            raise KeyboardInterrupt  # typer swallows it and returns its code
     except typer.Exit as error:
         code = error.exit_code
-    except typer.Abort:
-        code = 130
     except WinnowError as error:
         _fail(str(error), *getattr(error, "__notes__", []))
         code = error.exit_code
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         _fail("stopped; run the same command again to go on.")
         code = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        if error.errno not in FULL_OR_BROKEN:
+            raise
+        _fail(f"{error.filename or 'a file'}: {error.strerror}. Free or mend the disk and run again.")
+        code = 1
     except Exception as error:
         if not hasattr(error, "format_message"):  # click's own usage errors have one; anything else is our bug
             raise
@@ -85,7 +92,7 @@ def _strict(data: Any) -> Any:
     return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
-@app.command()
+@app.command(short_help="Build, judge, promote and report what a recipe names.")
 def run(
     recipe: RecipePath,
     workspace: WorkspacePath = WORKSPACE,
@@ -108,7 +115,7 @@ def run(
     raise typer.Exit(outcome.exit_code)
 
 
-@app.command()
+@app.command(short_help="Show what `run` would do, and why.")
 def plan(recipe: RecipePath, workspace: WorkspacePath = WORKSPACE, as_json: AsJson = False) -> None:
     """Show what `run` would do and why: reuse or build, rows, cost. Writes nothing, spends nothing."""
     from pipeline.plan import make_plan
@@ -120,7 +127,7 @@ def plan(recipe: RecipePath, workspace: WorkspacePath = WORKSPACE, as_json: AsJs
     _emit(plan_rows(made), as_json, plan_text(made))
 
 
-@app.command()
+@app.command(short_help="List what the workspace holds.")
 def status(workspace: WorkspacePath = WORKSPACE, as_json: AsJson = False) -> None:
     """List what the workspace holds: datasets, mixtures, verdicts, money spent, and what is unfinished."""
     from pipeline.status import status_of
@@ -131,7 +138,7 @@ def status(workspace: WorkspacePath = WORKSPACE, as_json: AsJson = False) -> Non
     _emit(data, as_json, status_text(data))
 
 
-@app.command()
+@app.command(short_help="Tell why one document was kept or dropped.")
 def why(
     doc_id: Annotated[str, typer.Argument(metavar="DOC_ID", help="The document's id, as `look` shows it.")],
     workspace: WorkspacePath = WORKSPACE,
@@ -146,7 +153,7 @@ def why(
     _emit(data, as_json, why_text(data))
 
 
-@app.command()
+@app.command(short_help="Show documents of a dataset, kept or dropped.")
 def look(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's name, as in the recipe.")],
     dropped: Annotated[bool, typer.Option("--dropped", help="Show dropped documents instead of kept ones.")] = False,
@@ -164,7 +171,7 @@ def look(
     _emit(data, as_json, look_text(data))
 
 
-@app.command(name="what-if")
+@app.command(name="what-if", short_help="Tell what other thresholds would keep and drop.")
 def what_if(
     recipe: RecipePath,
     settings: Annotated[
@@ -197,7 +204,7 @@ def _settings(pairs: list[str]) -> dict[str, Any]:
     return found
 
 
-@app.command()
+@app.command(short_help="Write the HTML report again.")
 def report(recipe: RecipePath, workspace: WorkspacePath = WORKSPACE, as_json: AsJson = False) -> None:
     """Write the recipe's HTML report again from what is on disk; prints where it is."""
     from pipeline.plan import make_plan
@@ -212,7 +219,7 @@ def report(recipe: RecipePath, workspace: WorkspacePath = WORKSPACE, as_json: As
     _emit({"report": str(path)}, as_json, str(path))
 
 
-@app.command()
+@app.command(short_help="Write a dataset in the Hugging Face layout.")
 def export(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's name, as in the recipe.")],
     to: Annotated[Path, typer.Option("--to", help="New folder to write.")],
@@ -230,7 +237,7 @@ def export(
     _emit(asdict(done), as_json, f"{to}: documents {done.rows:,}, files {done.shards}")
 
 
-@app.command()
+@app.command(short_help="Register the candidate as a new version.")
 def promote(
     recipe: RecipePath,
     override: Annotated[
@@ -254,7 +261,7 @@ def promote(
     )
 
 
-@app.command()
+@app.command(short_help="Point a name at an earlier version.")
 def rollback(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name in the registry.")],
     to: Annotated[
@@ -274,7 +281,7 @@ def rollback(
     _emit(asdict(record), as_json, f"{name} is back at version {record.version}.")
 
 
-@app.command()
+@app.command(short_help="List promoted versions.")
 def registry(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this name.")] = None,
     workspace: WorkspacePath = WORKSPACE,

@@ -82,20 +82,29 @@ class Local:
         done: Done | None,
         label: str,
     ) -> None:
-        for index in range(len(work)):
-            if index in results:
-                continue
-            pool = _new_pool(1)
+        alone = Local(workers=1)
+        try:
+            for index in range(len(work)):
+                if index not in results:
+                    results[index] = _report(alone._in_one_worker(function, work[index], index, label), done)
+        finally:
+            alone.close()
+
+    def _in_one_worker(self, function: Callable[[Any], Any], item: Any, index: int, label: str) -> Any:
+        """Run an item in this executor's only worker, and once more in a fresh one if it dies."""
+        while True:
+            fresh = self._pool is None
+            self._pool = self._pool or _new_pool(1)
             try:
-                results[index] = _report(pool.submit(function, work[index]).result(), done)
+                return self._pool.submit(function, item).result()
             except BrokenProcessPool as error:
-                name = getattr(work[index], "label", f"item {index}")
-                raise ServiceError(
-                    f"{label}: the worker died twice on {name}, most likely out of memory. "
-                    "Give the machine more memory or fewer --workers, then run again; what is done stays done."
-                ) from error
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+                self.close()
+                if fresh:
+                    name = getattr(item, "label", f"item {index}")
+                    raise ServiceError(
+                        f"{label}: the worker died twice on {name}, most likely out of memory. "
+                        "Give the machine more memory or fewer --workers, then run again; what is done stays done."
+                    ) from error
 
     def close(self) -> None:
         """Stop the workers; the next map starts new ones."""

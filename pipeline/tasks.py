@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from pipeline.chain import ERROR, TEXT, BasePart, ChainReader, Link, check_ids, part_name, write_signals
 from pipeline.core import document
+from pipeline.core.errors import WinnowError
 from pipeline.core.shards import read_table, write_table
 from pipeline.core.step import Measured, MeasuringStep, as_column
 from pipeline.core.text import Batch
@@ -125,6 +126,8 @@ def measure_batch(step: MeasuringStep, batch: Batch) -> dict[str, pa.Array]:
         return _columns(step, step.measure(batch), [])
     try:
         return _columns(step, step.measure(batch), [None] * len(batch))
+    except (WinnowError, OSError):
+        raise  # said for the user, or the machine's fault: no document's
     except Exception as error:  # noqa: BLE001  a step may raise anything; the document pays, not the run
         if len(batch) == 1:
             return _nulls(step, f"{type(error).__name__}: {error}"[:300])
