@@ -8,20 +8,17 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from pipeline.catalog import STEPS
 from pipeline.core.card import read_card, verify_files
-from tests.conftest import ROOT
 from tests.golden import answer_of, differences, furnish, path_of
 from tests.pipeline.house import House, contents, files_of
+from tests.process import SECONDS, Winnow
 
 RECIPE = """# winnow run recipe.yaml
 name: small
@@ -57,41 +54,6 @@ gate: {candidate: candidate, baseline: baseline, on: [held]}
 promote: {as: docs-en}
 """
 KILLS = 10
-SECONDS = 240  # for one process; the first on a machine compiles every kernel
-
-
-@dataclass
-class Winnow:
-    """The command in a folder of its own."""
-
-    folder: Path
-
-    @property
-    def workspace(self) -> Path:
-        return self.folder / "workspace"
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start the command in its own process group."""
-        command = [sys.executable, "-m", "pipeline.cli", *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        pipe = subprocess.PIPE
-        return subprocess.Popen(
-            command, cwd=self.folder, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
-        )
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments)
-        try:
-            out, told = process.communicate(timeout=SECONDS)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-        return subprocess.CompletedProcess(arguments, process.returncode, out, told)
-
-    def files(self) -> list[str]:
-        """Return the files of results, without temporary ones."""
-        found = self.workspace.glob("*/*/**/*")
-        return [str(path.relative_to(self.workspace)) for path in found if path.is_file() and path.name[0] != "."]
 
 
 def winnow(folder: Path) -> Winnow:

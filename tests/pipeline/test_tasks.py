@@ -153,3 +153,13 @@ def test_judging_no_links_keeps_everybody(tmp_path):
     verdicts = judge(base, (), pa.chunked_array([["a", "b"]]))
 
     assert verdicts.column("kept").to_pylist() == [True, True]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), DataError("held.jsonl: is empty. Fill it.")])
+def test_a_full_disk_or_an_explained_error_is_not_blamed_on_a_document(error):
+    class Failing(Length):
+        def measure(self, batch: Batch) -> Measured:
+            raise error
+
+    with pytest.raises(type(error)):
+        measure_batch(Failing(params=Failing.Params()), Batch.from_texts(["a", "b"]))
