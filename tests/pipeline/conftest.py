@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import catalog
+from pipeline.tasks import prepared
 from tests.pipeline.house import House
 from tests.pipeline.steps import STEPS
 
@@ -20,5 +21,6 @@ from tests.pipeline.steps import STEPS
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     for step in STEPS:
         monkeypatch.setitem(catalog.STEPS, step.name, f"tests.pipeline.steps:{step.__name__}")
+    prepared.cache_clear()
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     return House(tmp_path)
