@@ -1,0 +1,179 @@
+"""`make bench`: speed and memory on the quickstart's text, one core, ours and the rivals' in the same run.
+
+    python -m tests.benchmarks.bench                 # everything, about ten minutes; writes results.json
+    python -m tests.benchmarks.bench --quick         # 4 MB of text, two repeats: does it run, what is far off
+    python -m tests.benchmarks.bench --only minhash  # works whose name holds the word; `--only memory` is the last part
+
+The full run writes tests/benchmarks/results.json; a part of it writes only where `--out` says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.machine import hold_libraries_to_one_thread, hold_to_one_core, load, machine
+from tests.benchmarks.table import TITLES, table
+
+RESULTS = Path(__file__).with_name("results.json")
+QUICK_BYTES = 4_000_000
+SAMPLE_DOCUMENTS = 2_000  # for a rival: a few seconds of its work
+DEDUP_SAMPLE_DOCUMENTS = 8_000  # so that the twenty-odd durable files of a dedup do not decide
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One row: our work on all the text, and a rival's on the sample beside ours on the same sample."""
+
+    name: str
+    ours: Callable[..., Any]
+    rival: Callable[..., Any] | None = None
+    sample_documents: int = SAMPLE_DOCUMENTS
+
+
+def comparisons() -> list[Comparison]:
+    """Return everything that is measured, in the order of the table."""
+    from tests.benchmarks import curation as c
+    from tests.benchmarks import modelling as m
+    from tests.benchmarks import rivals as r
+
+    heuristics = tuple(c.HEURISTICS)
+    return [
+        Comparison("read", c.reading),
+        Comparison("copy", c.copying),
+        Comparison("segmentation", c.segmenting),
+        Comparison("gopher_quality", c.rule_set("gopher_quality"), r.rival_filter("GopherQualityFilter")),
+        Comparison("gopher_repetition", c.rule_set("gopher_repetition"), r.rival_filter("GopherRepetitionFilter")),
+        Comparison(
+            "c4_quality", c.rule_set("c4_quality"), r.rival_filter("C4QualityFilter", filter_no_terminal_punct=False)
+        ),
+        Comparison("fineweb_quality", c.rule_set("fineweb_quality"), r.rival_filter("FineWebQualityFilter")),
+        Comparison("language", c.rule_set("language")),
+        Comparison("decontaminate", c.rule_set("decontaminate")),
+        Comparison("fused_heuristics", c.fused("fused_heuristics", *heuristics), r.rival_pass),
+        Comparison("fused_pass", c.fused("fused_pass", "language", *heuristics, "decontaminate")),
+        Comparison("exact_dedup", c.exact),
+        Comparison("minhash_signatures", c.signatures, r.rival_signatures),
+        Comparison("minhash_dedup", c.minhash, r.rival_minhash, DEDUP_SAMPLE_DOCUMENTS),
+        Comparison("quality_scoring", c.classifying),
+        Comparison("tokenizer", m.tokenizing),
+        Comparison("packing", m.packing),
+        Comparison("proxy_training", m.training),
+        Comparison("proxy_scoring", m.scoring),
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print the table, write the figures."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    names = [*TITLES, "memory"]
+    if unknown := [word for word in options.only if not any(word in name for name in names)]:
+        parser.error(f"--only {unknown[0]}: no work's name holds it; they are {', '.join(names)}")
+    os.environ["TQDM_DISABLE"] = "1"
+    with tempfile.TemporaryDirectory(prefix="winnow-bench-") as folder:
+        if not options.quick:  # so that what compiling costs is measured, not what an earlier run left
+            os.environ["NUMBA_CACHE_DIR"] = f"{folder}/kernels"
+        cores = hold_to_one_core()
+        results: dict[str, Any] = {
+            "date": datetime.now(UTC).date().isoformat(),
+            "load_at_start": load(),
+            "machine": machine(),
+            "quick": options.quick,
+        }
+        results |= _speed(Path(folder), options)
+        _write(results, options)
+        if _wanted("memory", options) and not options.quick:
+            from tests.benchmarks.memory import measure_memory
+
+            results["memory"] = measure_memory(Path(folder), cores=cores)
+            _write(results, options)
+    print(table(results))
+    return 0
+
+
+def _speed(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    chosen = [comparison for comparison in comparisons() if _wanted(comparison.name, options)]
+    if not chosen:
+        return {"works": {}}
+    from tests.benchmarks.corpus import held_out_file, quickstart_text, sample
+    from tests.benchmarks.curation import Place
+
+    hold_libraries_to_one_thread()
+    repeats = 2 if options.quick else 5
+    _say("reading the text")
+    text = quickstart_text(folder / "text", max_bytes=QUICK_BYTES if options.quick else None)
+    place = Place(folder=folder, held_out=held_out_file(folder / "held_out.parquet"))
+    works = {}
+    for comparison in chosen:
+        wanted = comparison.sample_documents // (10 if options.quick else 1)
+        few = sample(text, folder / f"sample-{wanted}", num_documents=wanted)
+        works[comparison.name] = measured(comparison, text=text, few=few, place=place, repeats=repeats)
+    size = {"documents": text.num_documents, "size_bytes": text.size_bytes}
+    return {"load_at_end": load(), "repeats": repeats, "text": size, "works": works}
+
+
+def measured(comparison: Comparison, *, text: Any, few: Any, place: Any, repeats: int) -> dict[str, Any]:
+    """Return one row's figures: ours, and the rival's repeats each beside one of ours on the same documents."""
+    from tests.benchmarks.clock import interleaved, spread
+    from tests.benchmarks.rivals import missing
+
+    reason = missing()
+    works = [comparison.ours(text, place)]
+    if comparison.rival is not None and not reason:
+        works += [comparison.ours(few, place), comparison.rival(few, place)]
+    timings = interleaved(works, repeats=repeats)
+    found = timings[0].as_plain()
+    if len(timings) == 3:
+        _, ours, rival = timings
+        pairs = [theirs / own for own, theirs in zip(ours.seconds, rival.seconds, strict=True)]
+        found["rival"] = {"name": rival.work.name, "ours": ours.as_plain(), "ratio": spread(pairs), **rival.as_plain()}
+    elif comparison.rival is not None:
+        found["rival"] = {"absent": reason}
+    _say(f"{comparison.name}: {_summary(found)}")
+    return found
+
+
+def _summary(found: dict[str, Any]) -> str:
+    rate = found.get("mb_per_second") or found["tokens_per_second"]
+    unit = "MB/s" if "mb_per_second" in found else "tokens/s"
+    had = sum(found["cpu_seconds"]) / max(sum(found["seconds"]), 1e-9)
+    rival = found.get("rival", {})
+    ratio = f", {rival['ratio']['median']:g}x of {rival['name']}" if "ratio" in rival else ""
+    return f"{rate['median']:,g} {unit} ({rate['min']:,g} to {rate['max']:,g}), {had:.0%} of the core{ratio}"
+
+
+def _wanted(name: str, options: argparse.Namespace) -> bool:
+    return not options.only or any(word in name for word in options.only)
+
+
+def _write(results: dict[str, Any], options: argparse.Namespace) -> None:
+    out = options.out or (None if options.quick or options.only else RESULTS)
+    if out is not None:
+        out.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.bench", description=str(__doc__).split("\n")[0])
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="measure works whose name holds this; repeatable"
+    )
+    parser.add_argument("--quick", action="store_true", help="little text, two repeats, no memory part")
+    parser.add_argument("--out", type=Path, help="where the figures go")
+    return parser
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

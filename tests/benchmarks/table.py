@@ -1,0 +1,147 @@
+"""results.json -> the Markdown table of the README: work, ours, mark, rival, ratio.
+
+`python -m tests.benchmarks.table` prints it, `python -m tests.benchmarks.table README.md` writes it between the two
+`<!-- bench -->` lines of the README, where a test looks for it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+RESULTS = Path(__file__).with_name("results.json")
+MARKER = "<!-- bench -->"
+MARKS = {"fused_heuristics": 40.0, "minhash_signatures": 100.0, "quality_scoring": 16.0}  # MB/s per core, at least
+QUIET = 0.9  # share of the core below which a table says that it had to share
+MEMORY_MARK_GB = 1.5  # at 1 GB of input, at most
+TITLES = {
+    "read": "read ids and texts",
+    "copy": "plain parquet copy, the floor",
+    "segmentation": "words and lines, shared by all rules",
+    "gopher_quality": "`gopher_quality` alone",
+    "gopher_repetition": "`gopher_repetition` alone",
+    "c4_quality": "`c4_quality` alone",
+    "fineweb_quality": "`fineweb_quality` alone",
+    "language": "`language` alone",
+    "decontaminate": "`decontaminate` alone",
+    "fused_heuristics": "those four heuristics in one pass, parquet in, signals out",
+    "fused_pass": "the same with `language` and `decontaminate`",
+    "exact_dedup": "`exact_dedup`, parquet in, signals out",
+    "minhash_signatures": "MinHash signatures, 112 values",
+    "minhash_dedup": "`minhash_dedup`, parquet in, signals out",
+    "quality_scoring": "`quality`: scoring by the classifier",
+    "tokenizer": "tokenizer",
+    "packing": "packing",
+    "proxy_training": "proxy t0, training",
+    "proxy_scoring": "proxy t0, scoring",
+}
+
+
+def table(results: dict[str, Any]) -> str:
+    """Return the Markdown table with a note on how its figures came about."""
+    rows = [["work", "ours", "mark", "rival", "ratio"], ["---"] * 5]
+    rows += [_row(name, results["works"][name]) for name in TITLES if name in results.get("works", {})]
+    rows += _memory_rows(results.get("memory"))
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([*lines, "", *_notes(results)])
+
+
+def _row(name: str, found: dict[str, Any]) -> list[str]:
+    mark = f">= {MARKS[name]:g} MB/s" if name in MARKS else ""
+    rival = found.get("rival")
+    if rival is None:
+        return [TITLES[name], _rate(found), mark, "", ""]
+    if "absent" in rival:
+        return [TITLES[name], _rate(found), mark, f"absent: {rival['absent']}", ""]
+    ratio = rival["ratio"]
+    shown = f"{_short(ratio['median'])}x ({_short(ratio['min'])} to {_short(ratio['max'])})"
+    return [TITLES[name], _rate(found), mark, f"{rival['name']}: {_rate(rival)}", shown]
+
+
+def _rate(found: dict[str, Any]) -> str:
+    if "mb_per_second" in found and "tokens_per_second" not in found:
+        return f"{_short(found['mb_per_second']['median'])} MB/s"
+    tokens = f"{_short(found['tokens_per_second']['median'])} tokens/s"
+    return f"{_short(found['mb_per_second']['median'])} MB/s, {tokens}" if "mb_per_second" in found else tokens
+
+
+def _memory_rows(memory: dict[str, Any] | None) -> list[list[str]]:
+    if memory is None:
+        return []
+    large, growth = memory["runs"][-1], memory["growth"]
+    workers = f"{memory['workers']} workers"
+    return [
+        [
+            f"`winnow run`, {large['size_bytes'] / 1e9:.2g} GB of text, {workers}: peak memory, all processes",
+            f"{large['peak_sum_gb']:.2f} GB",
+            f"< {MEMORY_MARK_GB:g} GB",
+            "",
+            "",
+        ],
+        ["the same, largest process", f"{large['peak_process_gb']:.2f} GB", "", "", ""],
+        [
+            f"the same, {growth['times']:.2g}x the text",
+            f"{growth['time_ratio']:.2f}x the time, {growth['memory_ratio']:.2f}x the memory",
+            "",
+            "",
+            "",
+        ],
+    ]
+
+
+def _notes(results: dict[str, Any]) -> list[str]:
+    machine, versions = results["machine"], results["machine"]["versions"]
+    text = results.get("text")
+    rival = ", ".join(f"{name} {versions[name]}" for name in ("datatrove", "spacy") if name in versions)
+    notes = [
+        f"Measured {results['date']} on one core of {machine['cpu']}, Python {machine['python']}, "
+        f"numba {versions['numba']}, pyarrow {versions['pyarrow']}, torch {versions['torch']}."
+    ]
+    if text is not None:
+        notes.append(
+            f"Text: the quickstart's, {text['documents']:,} documents, {text['size_bytes'] / 1e6:.1f} MB of UTF-8 "
+            "(1 MB is 10^6 bytes) in one parquet file. "
+            f"Medians of {results['repeats']} repeats; compiling, once per machine, is left out."
+        )
+        notes.append(
+            f"A rival ({rival}) works on a seeded sample of the documents (2,000; 8,000 for the whole dedup), ours in "
+            "turn with it on the same; the ratio is the median of the pairs, with the smallest and the largest. Ours "
+            "keep every signal of every document; the rival's filters stop at the first failed rule. `language` reads "
+            "4 kB of a document, and MB/s counts all of it; the classifier's MB/s count only the excerpt that it reads."
+        )
+    shares = [sum(found["cpu_seconds"]) / sum(found["seconds"]) for found in results.get("works", {}).values()]
+    if shares and median(shares) < QUIET:
+        notes.append(
+            f"The machine was busy: a work had {median(shares):.0%} of the core in the median, so rates are low."
+        )
+    return notes
+
+
+def _short(value: float) -> str:
+    """Write a number with two or three significant digits."""
+    if value >= 1000:
+        return f"{round(value, -len(str(int(value))) + 3):,.0f}"
+    return f"{value:.0f}" if value >= 100 else f"{value:.2g}" if value < 1 else f"{value:.3g}"
+
+
+def shown_in(page: str, results: dict[str, Any]) -> str:
+    """Return a page with the table between its two markers."""
+    before, _, after = page.split(MARKER)
+    return f"{before}{MARKER}\n{table(results)}\n{MARKER}{after}"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the table, or write it into the pages named."""
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    for path in map(Path, arguments):
+        path.write_text(shown_in(path.read_text(encoding="utf-8"), results), encoding="utf-8")
+    if not arguments:
+        print(table(results))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

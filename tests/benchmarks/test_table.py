@@ -1,0 +1,89 @@
+"""The committed figures, the table that they give, and the README that shows it."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.benchmarks.bench import comparisons, main
+from tests.benchmarks.clock import MIN_SECONDS, Work, interleaved
+from tests.benchmarks.table import MARKER, MARKS, MEMORY_MARK_GB, RESULTS, TITLES, shown_in, table
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return found
+
+
+def test_the_committed_figures_are_of_a_full_run_and_make_a_table(results: dict[str, Any]) -> None:
+    lines = table(results).splitlines()
+
+    assert not results["quick"]
+    assert set(results["works"]) == {comparison.name for comparison in comparisons()} == set(TITLES)
+    assert all(len(found["seconds"]) >= 5 for found in results["works"].values())
+    assert all(line.count(" | ") == 4 for line in lines if line.startswith("|"))
+    assert sum(line.startswith("|") for line in lines) >= 2 + len(TITLES)
+
+
+def test_memory_was_measured_up_to_one_gigabyte_of_text(results: dict[str, Any]) -> None:
+    assert "memory" in results, "no memory figures yet; run `make bench` on a quiet machine and commit results.json"
+    assert results["memory"]["runs"][-1]["size_bytes"] >= 1_000_000_000
+    assert f"< {MEMORY_MARK_GB:g} GB" in table(results)
+
+
+def test_the_marks_are_those_that_were_set() -> None:
+    assert MARKS == {"fused_heuristics": 40, "minhash_signatures": 100, "quality_scoring": 16}
+    assert MEMORY_MARK_GB == 1.5
+
+
+def test_the_figures_do_not_tell_where_they_were_measured(results: dict[str, Any]) -> None:
+    assert RESULTS.read_text(encoding="utf-8") == json.dumps(results, indent=1, sort_keys=True) + "\n"
+    assert "/" not in json.dumps({key: value for key, value in results.items() if key not in ("memory", "works")})
+
+
+def test_the_readme_shows_the_table_of_the_committed_figures(results: dict[str, Any]) -> None:
+    pieces = README.read_text(encoding="utf-8").split(MARKER) if README.exists() else []
+
+    if len(pieces) > 1:
+        assert len(pieces) == 3, f"the README has {len(pieces) - 1} lines {MARKER}; the table stands between two"
+        assert pieces[1].strip() == table(results), "stale; run `python -m tests.benchmarks.table README.md`"
+
+
+def test_a_table_is_written_between_the_markers_and_nowhere_else(results: dict[str, Any]) -> None:
+    page = shown_in(f"before\n{MARKER}\nold\n{MARKER}\nafter\n", results)
+
+    assert page == f"before\n{MARKER}\n{table(results)}\n{MARKER}\nafter\n"
+    assert shown_in(page, results) == page
+
+
+def _recorded(name: str, order: list[str]) -> Work:
+    def run() -> None:
+        order.append(name)
+        time.sleep(MIN_SECONDS)
+
+    return Work(name=name, run=run, num_documents=1, size_bytes=1)
+
+
+def test_repeats_of_rivals_alternate() -> None:
+    order: list[str] = []
+    works = [_recorded("A", order), _recorded("B", order)]
+
+    timings = interleaved(works, repeats=2)
+
+    assert order[-4:] == ["A", "B", "A", "B"]
+    assert [len(timing.seconds) for timing in timings] == [2, 2]
+
+
+def test_asking_for_a_work_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["--only", "minhahs"])
+
+    assert refused.value.code == 2
+    assert "minhash_dedup" in capsys.readouterr().err
