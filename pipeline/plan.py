@@ -8,6 +8,7 @@ step sees only living documents, so its payload also names everything decided be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from pipeline.core.step import GatheringStep, MakingStep, field_role
 from pipeline.recipe import DatasetSpec, Recipe, StepSpec, step_inputs
 from pipeline.workspace import Workspace
 
+_HASHES = re.compile(" [0-9a-f]{8} -> [0-9a-f]{8}$")  # as `_short` writes them
 ENGINE_VERSION = 1  # bump when the engine itself writes other bytes for the same payload
 
 
@@ -237,7 +239,8 @@ def _add(
     if known is not None:
         return known
     complete = is_complete(folder, identity)
-    reason = "unchanged" if complete else _why_build(plan.workspace, kind, name, payload)
+    remade = [name for name, parent in parents.items() if any(node.identity == parent for node in plan.to_build)]
+    reason = "unchanged" if complete else _why_build(plan.workspace, kind, name, payload, remade)
     node = Node(
         kind=kind,
         name=name,
@@ -253,13 +256,17 @@ def _add(
     return node
 
 
-def _why_build(workspace: Workspace, kind: str, name: str, payload: Mapping[str, Any]) -> str:
-    """Say what differs from the newest earlier result of this name that differs least."""
+def _why_build(workspace: Workspace, kind: str, name: str, payload: Mapping[str, Any], remade: list[str]) -> str:
+    """Say what differs from the newest earlier result of this name that differs least, in words before hashes."""
     earlier = workspace.complete(kind, name)
     if not earlier:
         return "new"
     changes = min((_differences(read_card(folder).payload, payload) for folder in reversed(earlier)), key=len)
-    return "because " + "; ".join(changes[:3]) + (f" and {len(changes) - 3} more" if len(changes) > 3 else "")
+    told = [change for change in changes if not _HASHES.search(change)]
+    if not told and remade:
+        return f"because {', '.join(remade)} {'is' if len(remade) == 1 else 'are'} built anew"
+    told = told or changes
+    return "because " + "; ".join(told[:3]) + (f" and {len(told) - 3} more" if len(told) > 3 else "")
 
 
 def _differences(old: Any, new: Any, place: str = "") -> list[str]:
