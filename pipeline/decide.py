@@ -18,8 +18,13 @@ import pyarrow.compute as pc
 from pipeline.core.step import Rule
 
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
-    ">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt, "==": operator.eq, "!=": operator.ne,
-}  # fmt: skip
+    ">=": operator.ge,
+    ">": operator.gt,
+    "<=": operator.le,
+    "<": operator.lt,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
 
 
 def as_numbers(column: pa.ChunkedArray | pa.Array) -> np.ndarray:

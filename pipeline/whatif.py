@@ -30,7 +30,7 @@ BYTES_PER_TOKEN = 4.0  # assumption when no tokenizer was trained yet; English w
 
 def what_if(workspace: Workspace, path: Path, *, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return, for every dataset that the settings change directly, what would be gained and lost."""
-    before, after = load_recipe(path), load_recipe(path, settings=settings)
+    before, after = load_recipe(path), load_recipe(path, settings=settings, look_at_inputs=False)
     changed = [name for name in after.datasets if _decisions(before.datasets[name]) != _decisions(after.datasets[name])]
     if not changed:
         raise RecipeError(
