@@ -20,7 +20,7 @@ class Terminal:
         self.label = ""
         self.unit = ""
         self.total = 0
-        self.done = 0
+        self.done = self.documents = 0
         self.started = self.spoken = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -47,13 +47,14 @@ class Terminal:
             self.bar.stop()
 
     def begin(self, label: str, *, total: int, unit: str) -> None:
-        self.label, self.unit, self.total, self.done = label, unit, total, 0
+        self.label, self.unit, self.total, self.done, self.documents = label, unit, total, 0, 0
         self.started = self.spoken = time.monotonic()
         if self.bar is not None:
             self.task = self.bar.add_task(label, total=total or None, speed="")
 
-    def advance(self, amount: int) -> None:
+    def advance(self, amount: int, *, documents: int = 0) -> None:
         self.done += amount
+        self.documents += documents
         if self.bar is not None:
             self.bar.update(self.task, advance=amount, speed=f"{self._speed()} {self.unit}/s")
         elif time.monotonic() - self.spoken >= SECONDS_BETWEEN_LINES:
@@ -64,7 +65,7 @@ class Terminal:
         if self.bar is not None:
             self.bar.remove_task(self.task)
         seconds = time.monotonic() - self.started
-        self.say(f"{self.label}: {max(self.done, 0):,} {self.unit} in {seconds:.1f} s")
+        self.say(f"{self.label}: {self._counted()} in {seconds:.1f} s")
 
     def say(self, line: str) -> None:
         if self.bar is not None:
@@ -73,8 +74,11 @@ class Terminal:
             self._line(line)
 
     def _speed(self) -> str:
-        speed = self.done / max(time.monotonic() - self.started, 1e-9)
-        return f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}"
+        amount, unit = (self.documents, "documents") if self.documents else (self.done, self.unit)
+        return f"{amount / max(time.monotonic() - self.started, 1e-9):,.0f} {unit}/s"
+
+    def _counted(self) -> str:
+        return f"{self.documents:,} documents" if self.documents else f"{self.done:,} {self.unit}"
 
     def _state(self) -> str:
         left = ""
@@ -82,7 +86,8 @@ class Terminal:
             seconds = (time.monotonic() - self.started) * (self.total - self.done) / self.done
             left = f", about {max(seconds, 0):.0f} s left"
         of = f" of {self.total:,}" if self.total else ""
-        return f"{self.label}: {self.done:,}{of} {self.unit}, {self._speed()}/s{left}"
+        documents = f", {self.documents:,} documents" if self.documents else ""
+        return f"{self.label}: {self.done:,}{of} {self.unit}{documents}, {self._speed()}{left}"
 
     def _line(self, text: str) -> None:
         sys.stderr.write(text + "\n")

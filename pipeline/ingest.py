@@ -29,7 +29,12 @@ def build_source(reader: Any, node: Node, *, executor: Executor, progress: Progr
     slices = reader.slices()
     tasks = [ReadTask(label=part.label, reader=reader, slice=part, folder=node.folder) for part in slices]
     progress.begin(f"read {node.name}", total=len(tasks), unit="slices")
-    results = executor.map(read_slice, tasks, label=f"source {node.name}", done=lambda _: progress.advance(1))
+    results = executor.map(
+        read_slice,
+        tasks,
+        label=f"source {node.name}",
+        done=lambda result: progress.advance(1, documents=result.rows_in),
+    )
     progress.end()
     files = {name: rows for result in results for name, rows in result.files}
     rejected = [[item.id, item.place, item.reason, item.excerpt] for result in results for item in result.quarantined]
