@@ -1,0 +1,213 @@
+"""The README and the recipe reference say what is there, all of it, and what they print is what happens."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import typer.main
+
+from pipeline.catalog import READERS, STEPS
+from pipeline.cli import app
+from pipeline.core.errors import RecipeError
+from pipeline.core.shards import write_table
+from pipeline.plan import make_plan
+from pipeline.recipe import KEYS, load_recipe
+from pipeline.workspace import Workspace
+from tests.conftest import HOUSE, ROOT, house_files
+from tests.reference import REFERENCE, reference
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+VERBS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+PROSE = "Lakes freeze from above, since water is densest at four degrees and the colder water stays on top. " * 3
+
+
+def blocks(language: str) -> list[str]:
+    """Return the README's code blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.M | re.S)
+
+
+def block(marker: str) -> str:
+    """Return the code block that stands below a marker."""
+    found = re.search(rf"^<!-- {marker} -->\n```\w+\n(.*?)^```$", README, re.M | re.S)
+    assert found is not None, f"README.md has no block below <!-- {marker} -->"
+    return found[1]
+
+
+def file_block(path: str) -> str:
+    """Return the code block that begins with a file's name, without that line."""
+    found = re.search(rf"^```\w+\n# {re.escape(path)}[^\n]*\n(.*?)^```$", README, re.M | re.S)
+    assert found is not None, f"README.md has no block for {path}"
+    return found[1]
+
+
+def run(command: list[str], *, folder: Path, house: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run a command with `winnow` and `python` of this house first on the path."""
+    bin_folder = folder.parent / f"{folder.name}-bin"
+    bin_folder.mkdir(exist_ok=True)
+    start = "import sys; sys.argv[0] = 'winnow'; from pipeline.cli import main; main()"
+    for name, words in (("winnow", f'-c "{start}"'), ("python", "")):
+        (bin_folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
+        (bin_folder / name).chmod(0o755)
+    path = f"{bin_folder}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(house)}
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+
+
+def test_the_reference_is_what_the_models_say() -> None:
+    assert REFERENCE.read_text(encoding="utf-8") == reference(), "run: python -m tests.reference --write"
+
+
+@pytest.mark.parametrize("name", [*STEPS, *READERS, *KEYS])
+def test_every_step_reader_and_key_is_in_the_reference(name: str) -> None:
+    assert f"`{name}`" in reference() or f"`read: {name}`" in reference()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_is_in_the_readme(verb: str) -> None:
+    assert re.search(rf"winnow {verb}\b", README)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_answers_a_call_for_help(verb: str, tmp_path: Path) -> None:
+    ran = run(["winnow", verb, "--help"], folder=tmp_path)
+
+    assert ran.returncode == 0
+    assert ran.stdout.startswith(f"Usage: winnow {verb} ")
+    assert "--json" in ran.stdout
+
+
+@pytest.mark.parametrize("code", ["0", "1", "2", "3", "4", "75", "130, 143"])
+def test_every_exit_code_is_in_the_readme(code: str) -> None:
+    assert f"\n| {code} | " in README
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
+def test_a_recipe_begins_with_the_command_that_runs_it(path: Path) -> None:
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+
+    assert re.fullmatch(rf"# (ANTHROPIC_API_KEY=\.\.\. )?winnow run recipes/{path.name}", first)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
+def test_without_its_files_a_recipe_has_no_other_mistake(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    try:
+        load_recipe(path)
+        mistakes = []
+    except RecipeError as error:
+        mistakes = str(error).splitlines()
+
+    assert [line for line in mistakes if "no file matches" not in line] == []
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
+def test_with_its_files_a_recipe_can_be_planned(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_files(path, folder=tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    plan = make_plan(load_recipe(path), Workspace(tmp_path / "workspace"))
+
+    assert {node.reason for node in plan.to_build} == {"new"}
+
+
+def make_files(path: Path, *, folder: Path) -> None:
+    """Write small files under every path that a recipe names, with every column that one may ask for."""
+    for number, place in enumerate(re.findall(r"path: (\S+?)[,}]", path.read_text(encoding="utf-8"))):
+        file = folder / place.replace("*", "part")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        texts = [f"{PROSE} Lake {number}-{row} is {row} metres deep." for row in range(3)]
+        rows = [{"id": str(row), "url": f"u{row}", "text": text, "question": text} for row, text in enumerate(texts)]
+        if file.suffix == ".parquet":
+            write_table(file, pa.Table.from_pylist(rows))
+        else:
+            lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
+            file.write_bytes(gzip.compress(lines) if file.suffix == ".gz" else lines)
+
+
+def test_the_recipe_for_the_web_runs(tmp_path: Path) -> None:
+    make_files(ROOT / "recipes" / "web.yaml", folder=tmp_path)
+
+    ran = run(["winnow", "run", str(ROOT / "recipes" / "web.yaml"), "--workers", "1"], folder=tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    assert "reused 0" in ran.stdout
+
+
+def test_the_block_on_ones_own_text_prints_what_it_prints(tmp_path: Path) -> None:
+    ran = run(["bash", "-e", "-c", block("runs")], folder=tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    assert without_seconds(ran.stdout) == without_seconds(block("prints"))
+
+
+def without_seconds(text: str) -> str:
+    return re.sub(r"\d+\.\d s\b", "SECONDS", text).strip()
+
+
+def test_the_filter_of_the_readme_works_as_printed(tmp_path: Path) -> None:
+    house = tmp_path / "house"
+    for name in (*HOUSE, "tests"):
+        shutil.copytree(ROOT / name, house / name)
+    (house / "filters" / "line_length.py").write_text(file_block("filters/line_length.py"))
+    (house / "tests" / "cases" / "line_length.txt").write_text(file_block("tests/cases/line_length.txt"))
+    catalog = house / "pipeline" / "catalog.py"
+    start = "STEPS: dict[str, str] = {\n"
+    line = file_block("pipeline/catalog.py")
+    catalog.write_text(catalog.read_text().replace(start, start + line))
+
+    cases = run(
+        ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/filters/test_cases.py", "-k", "line_length"],
+        folder=house,
+        house=house,
+    )
+    style = run(["python", "-m", "ruff", "check", "--config", str(ROOT / "pyproject.toml"), "filters"], folder=house)
+
+    assert "2 passed" in cases.stdout, cases.stdout + cases.stderr
+    assert style.returncode == 0, style.stdout
+
+
+def test_the_tree_names_every_module_and_nothing_else() -> None:
+    there = {str(path.relative_to(ROOT)) for path in house_files() if path.name != "__init__.py"}
+
+    assert set(tree()) ^ there == set()
+
+
+def tree() -> Iterator[str]:
+    """Yield the files of the README's tree as paths."""
+    drawn = next(text for text in blocks("text") if text.startswith(f"{HOUSE[0]}/"))
+    folders: list[str] = []
+    for line in drawn.splitlines():
+        name, comment = line.split()[0], line.split()[1:]
+        assert comment, f"{name} has no comment in the tree"
+        depth = (len(line) - len(line.lstrip())) // 2
+        folders[depth:] = [name] if name.endswith("/") else []
+        if not name.endswith("/"):
+            yield "".join(folders[:depth]) + name
+
+
+def test_every_promise_names_tests_that_exist() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", README)
+
+    assert len(named) > 20
+    assert [f"{path}::{name}" for path, name in named if f"def {name}(" not in (ROOT / path).read_text()] == []
+
+
+def test_links_of_the_documentation_lead_somewhere() -> None:
+    for page in (ROOT / "README.md", REFERENCE):
+        targets = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+
+        assert [target for target in targets if "://" not in target and not (page.parent / target).exists()] == []
