@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pipeline import __version__
 from pipeline.chain import ERROR, BasePart, part_name
 from pipeline.core.card import CARD, Card, content_of, describe_files, read_card, write_card
 from pipeline.core.errors import DataError
@@ -108,6 +111,19 @@ def close(
         details=details or {},
         seconds=round(seconds, 3),
         cost_usd=cost_usd,
+        environment=environment(),
     )
     write_card(node.folder, card)
     return card
+
+
+def environment() -> dict[str, str]:
+    """Return what a result was built with: versions and kind of machine, no names of hosts or people."""
+    return {
+        "winnow": __version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "numpy": version("numpy"),
+        "pyarrow": version("pyarrow"),
+    }

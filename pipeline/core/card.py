@@ -48,6 +48,7 @@ class Card:
     details: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     cost_usd: float = 0.0
+    environment: Mapping[str, str] = field(default_factory=dict)  # what it was built with; like seconds, never hashed
 
     def conserve(self) -> None:
         """Raise if a document was lost or invented."""
