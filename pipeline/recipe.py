@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from pipeline import strict_yaml
-from pipeline.catalog import reader_class, step_class
+from pipeline.catalog import READERS, reader_class, step_class
 from pipeline.core.errors import RecipeError, nearest_names
 from pipeline.core.step import MakingStep, Params, Step
 from pipeline.sections import GateSection, MixtureSection, PromoteSection, ProxySection, explain_invalid
@@ -161,7 +161,9 @@ class _Builder:
     def source(self, name: str, body: Any) -> SourceSpec | None:
         place: Place = ("sources", name)
         if not isinstance(body, dict) or "read" not in body:
-            self.wrong(place, f"{_dotted(place)} is {body!r}; it must be a mapping with a key `read`.")
+            self.wrong(
+                place, f"{_dotted(place)} is {body!r}; it must be a mapping with a key `read`: {', '.join(READERS)}."
+            )
             return None
         try:
             kind = reader_class(str(body["read"]))

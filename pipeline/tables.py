@@ -101,10 +101,19 @@ def status_text(data: dict[str, Any]) -> str:
     if not data["results"] and not data["unfinished"]:
         return f"{data['workspace']}: empty. Start with: winnow run recipes/quickstart.yaml"
     rows = [
-        [r["kind"], r["name"], r["rows_in"], r["rows_out"], r["dropped"], r["quarantined"], r["seconds"], r["folder"]]
+        [
+            r["kind"],
+            r["name"],
+            r["rows_in"],
+            r["rows_out"],
+            r["dropped"],
+            r["quarantined"],
+            round(r["size_bytes"] / 1e6, 1),
+            r["folder"],
+        ]
         for r in shown
     ]
-    head = ["kind", "name", "rows in", "rows out", "dropped", "quarantined", "seconds", "folder"]
+    head = ["kind", "name", "rows in", "rows out", "dropped", "quarantined", "MB", "folder"]
     lines = [table(rows, head=head), ""]
     lines += [f"{verdict['certificate']}: {verdict['sentence']}" for verdict in data["verdicts"]]
     lines += [
