@@ -1,7 +1,7 @@
 """A source -> documents on disk: slices read in parallel, ids made unique, what cannot be used quarantined.
 
 A document id names one document. Where two rows claim the same id the first in slice order keeps it and the later ones
-are quarantined as `duplicate_id`; their part is rewritten beside the original, which is removed once the card stands.
+are quarantined as `duplicate_id`; their part is rewritten beside the original, which is then removed.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ def build_source(reader: Any, node: Node, *, executor: Executor, progress: Progr
     counts = Counter(str(row[2]) for row in rejected)
     extra = {QUARANTINE: len(rejected)} if rejected else {}
     rows_in = sum(result.rows_in for result in results)
+    for name in originals:
+        (node.folder / name).unlink(missing_ok=True)
     close(
         node, files | extra, rows_in=rows_in, rows_out=rows_out, quarantined=counts, seconds=time.monotonic() - started
     )
-    for name in originals:
-        (node.folder / name).unlink(missing_ok=True)
 
 
 def _make_ids_unique(node: Node, files: dict[str, int], rejected: list[list[str]]) -> list[str]:

@@ -44,7 +44,10 @@ class Run:
 
     def finished(self, node: Node) -> bool:
         """Say whether a node is there by now: complete when the run was planned, or built since."""
-        return node.complete or is_complete(node.folder, node.identity)
+        done = node.complete or is_complete(node.folder, node.identity)
+        if done:
+            shutil.rmtree(node.folder / "scratch", ignore_errors=True)  # a kill came between card and sweep
+        return done
 
     def execute(self) -> None:
         """Build everything that the plan lists, in its order."""

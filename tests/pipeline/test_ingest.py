@@ -41,6 +41,8 @@ def test_a_repeated_id_does_not_move_the_documents_around_it(house):
     house.run()
 
     assert house.ids() == ["a", "b"]
+    names = sorted(path.name for path in house.workspace.dataset("docs")[0].iterdir())
+    assert names == ["card.json", "quarantine.parquet", "slice-00000-000-unique.parquet", "slice-00001-000.parquet"]
 
 
 def test_rows_that_are_no_documents_are_counted_by_reason(house):

@@ -213,6 +213,18 @@ def test_a_run_stopped_before_any_of_its_writes_goes_on_to_the_same_bytes(house:
     assert stopped >= 6
 
 
+def test_scratch_that_a_kill_left_beside_a_card_is_swept_by_the_next_run(house: House):
+    house.lines("a.jsonl", texts(3))
+    house.clean(["exact_dedup"])
+    folder = house.run().datasets["clean"].steps[0].node.folder
+    (folder / "scratch").mkdir()
+    (folder / "scratch" / "hashes.npy").write_bytes(b"left")
+
+    house.run()
+
+    assert not (folder / "scratch").exists()
+
+
 def test_a_damaged_stored_file_is_named(house: House):
     house.lines("a.jsonl", texts(8))
     house.clean(["length"])
