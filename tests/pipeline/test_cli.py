@@ -92,7 +92,7 @@ def test_progress_goes_to_stderr_only(house: House, winnow):
     _, out, told = winnow("run", "recipe.yaml", "--json")
 
     assert json.loads(out)["built"] == ["source docs", "measured length", "dataset clean"]
-    assert "read docs: 1 slices" in told and "length: 4 documents" in told
+    assert "read docs: 4 documents" in told and "length: 4 documents" in told
 
 
 def test_a_second_run_says_that_there_was_nothing_to_do(built: House, winnow):
