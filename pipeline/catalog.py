@@ -19,6 +19,7 @@ STEPS: dict[str, str] = {
     "fineweb_quality": "filters.fineweb:FineWebQuality",
     "decontaminate": "filters.decontaminate:Decontaminate",
     # gathering
+    "unique_ids": "filters.unique_ids:UniqueIds",
     "exact_dedup": "filters.exact_dedup:ExactDedup",
     "minhash_dedup": "filters.minhash:MinHashDedup",
     "label": "filters.label:Label",

@@ -206,7 +206,11 @@ class _Builder:
             self.wrong((*place, "steps"), f"{_dotted(place)}.steps is {entries!r}; it must be a list.")
             entries = []
         found = [self.step(entry, (*place, "steps", index)) for index, entry in enumerate(entries)]
-        return DatasetSpec(name=name, inputs=inputs, make=make, steps=self.labelled(found, place))
+        steps = self.labelled(found, place)
+        if make is None and len(inputs) > 1 and all(item.label != "unique_ids" for item in steps):
+            kind = step_class("unique_ids")  # ids of two inputs may meet
+            steps = (StepSpec(label="unique_ids", step=kind(params=kind.Params())), *steps)
+        return DatasetSpec(name=name, inputs=inputs, make=make, steps=steps)
 
     def labelled(self, found: list[StepSpec | None], place: Place) -> tuple[StepSpec, ...]:
         """Give a repeated step a number: `pii`, `pii_2`."""

@@ -1,0 +1,41 @@
+"""One document per id, the first in order, however the inputs are cut."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from filters.unique_ids import UniqueIds
+from pipeline.core.step import Part
+from pipeline.recipe import load_recipe
+from tests.filters.gathering import TableReader, gather
+
+
+@pytest.mark.parametrize("cut", [[5], [2, 1, 2], [3, 0, 2]])
+def test_the_first_document_keeps_the_id(tmp_path, cut):
+    ids, parts = ["a", "b", "a", "c", "b"], []
+    for index, size in enumerate(cut):
+        start = sum(cut[:index])
+        documents = pa.table({"id": pa.array(ids[start : start + size], pa.string())})
+        parts.append(Part(index=index, num_rows=size, reader=TableReader(documents=documents, signals=documents)))
+
+    found = gather(UniqueIds(params=UniqueIds.Params()), parts, scratch=tmp_path)
+
+    assert found.column("is_repeated") == [0, 0, 1, 0, 1]
+    assert found.details == {"repeated": 2}
+
+
+def test_a_dataset_with_several_inputs_begins_with_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jsonl").write_text('{"text": "words"}\n', encoding="utf-8")
+    sources = "sources: {a: {read: jsonl, path: a.jsonl}, b: {read: jsonl, path: b.jsonl}}\n"
+    (tmp_path / "r.yaml").write_text(
+        sources + "datasets: {both: {from: [a, b], steps: [exact_dedup]}, one: {from: a, steps: [exact_dedup]}}\n",
+        encoding="utf-8",
+    )
+
+    recipe = load_recipe(tmp_path / "r.yaml")
+
+    assert [item.label for item in recipe.datasets["both"].steps] == ["unique_ids", "exact_dedup"]
+    assert [item.label for item in recipe.datasets["one"].steps] == ["exact_dedup"]
