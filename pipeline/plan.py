@@ -212,7 +212,7 @@ def _input_identity(plan: Plan, name: str, place: str) -> str:
             f"{plan.recipe.path}: {place}: `{name}` is no dataset and no file. "
             f"Did you mean {nearest_names(name, plan.recipe.datasets)}?"
         )
-    return hash_file(path)
+    return identity_of([path.name, hash_file(path)])  # steps read a file by its suffix and name items after it
 
 
 def _changed(params: Any) -> dict[str, Any]:

@@ -198,6 +198,23 @@ def test_the_reason_names_what_differs(built: House, old: str, new: str, reason:
     assert built.plan().datasets["clean"].node.reason.startswith(reason)
 
 
+def test_a_file_of_a_step_under_another_name_is_measured_anew(house: House):
+    """A step reads a file by its suffix (one item per line, or JSON) and names items after it."""
+    house.lines("docs.jsonl", texts(4))
+    items = house.folder / "items.txt"
+    items.write_text('{"text": "the of and to"}\n', encoding="utf-8")
+    house.clean(
+        [f"decontaminate: {{against: [{items}], ngram: 3, min_item_words: 1}}"],
+        source="{read: jsonl, path: DIR/docs.jsonl}",
+    )
+    first = house.run().datasets["clean"].steps[0].node
+    renamed = items.rename(items.with_suffix(".jsonl"))
+
+    replace(str(items), str(renamed))(house)
+
+    assert house.plan().datasets["clean"].steps[0].node.identity != first.identity
+
+
 def test_the_reason_of_an_edited_file_names_the_file_hash(built: House):
     edit_input(built)
 
