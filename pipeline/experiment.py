@@ -9,6 +9,7 @@ weights in every arm and reads a shared dataset's documents in the same order.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,7 +28,7 @@ from pipeline.results import close
 if TYPE_CHECKING:
     from pipeline.run import Run
 
-EVAL_VERSION = 1  # bump when tokenizer, mixture, proxy, or evaluation would give other bytes
+EVAL_VERSION = 2  # bump when tokenizer, mixture, proxy, or evaluation would give other bytes
 TOKENIZER_SAMPLE_BYTES = 6_000_000
 
 Add = Callable[..., Node]
@@ -99,7 +100,7 @@ def plan_experiment(plan: Plan, *, add: Add) -> None:
 
 
 def _normalised(weights: Mapping[str, float]) -> dict[str, float]:
-    total = sum(weights.values())
+    total = math.fsum(weights.values())
     return {name: weight / total for name, weight in weights.items()}
 
 
@@ -129,7 +130,6 @@ Built = tuple[list[str], dict[str, Any]]
 
 def _build_tokenizer(run: Run, name: str, node: Node) -> Built:
     from eval.tiers import TIERS
-
     from eval.tokenizer import train_tokenizer
 
     plan = run.plan
@@ -137,11 +137,11 @@ def _build_tokenizer(run: Run, name: str, node: Node) -> Built:
     assert proxy is not None
     run.progress.begin("train the tokenizer", total=0, unit="bytes")
     share = TOKENIZER_SAMPLE_BYTES // len(plan.recipe.mixtures)
+    folders = {plan.documents_node(name).identity: plan.documents_node(name).folder for name in node.parents}
     texts: list[str] = []
-    for mixture in plan.recipe.mixtures.values():
-        for dataset, weight in sorted(_normalised(mixture.weights).items()):
-            folder = plan.documents_node(dataset).folder
-            texts.extend(sample_texts(folder, limit_bytes=int(share * weight), seed=plan.recipe.seed))
+    for mixture in node.payload["sample"]:  # in the payload's order: neither names nor the recipe's order may show
+        for identity, weight in mixture:
+            texts.extend(sample_texts(folders[identity], limit_bytes=int(share * weight), seed=plan.recipe.seed))
     num_bytes = sum(len(text.encode()) for text in texts)
     vocabulary = TIERS[proxy.tier].vocab_size
     train_tokenizer(
@@ -181,7 +181,6 @@ def _build_tokens(run: Run, name: str, node: Node) -> Built:
 
 def _build_mixture(run: Run, name: str, node: Node) -> Built:
     from eval.tiers import TIERS
-
     from eval.tokenizer import Tokenizer
     from pipeline.mixture import Tokens, build_stream, plan_mixture
 

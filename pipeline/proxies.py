@@ -44,7 +44,7 @@ def train_and_score(run: Run, node: Node) -> tuple[list[str], dict[str, Any]]:
     proxy, gate = recipe.proxy, recipe.gate
     assert proxy is not None and gate is not None
     tier, device = TIERS[proxy.tier], _device(run.device)
-    about = [(m, k, rate) for m in recipe.mixtures for k in range(proxy.seeds) for rate in proxy.learning_rates]
+    about = [(m, k, rate) for m in sorted(recipe.mixtures) for k in range(proxy.seeds) for rate in proxy.learning_rates]
     lanes = [
         Lane(
             name=lane_name(mixture, k, rate),
@@ -72,7 +72,7 @@ def train_and_score(run: Run, node: Node) -> tuple[list[str], dict[str, Any]]:
     bos = Tokenizer.load(plan.experiment["tokenizer"].folder / "tokenizer.model").bos
     columns: dict[str, list[Any]] = {"domain": [], "id": [], "num_bytes": []}
     bits = []
-    for domain in gate.on:
+    for domain in sorted(gate.on):  # as the identity names them: the recipe's order must not show
         held_out = load_encoded(plan.experiment[f"tokens.{domain}"].folder)
         if not held_out.ids:
             raise DataError(
