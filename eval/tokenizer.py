@@ -19,6 +19,7 @@ import numpy as np
 from eval.packing import IGNORE, Tokens
 from pipeline.core import rng
 from pipeline.core.errors import DataError, RecipeError
+from pipeline.core.shards import write_atomically
 
 SAMPLE_CHUNKS = 8_000
 CHUNK_CHARACTERS = 2_000  # of the training sample: at most 16 MB, trained in 1-2 s
@@ -109,10 +110,8 @@ def train_tokenizer(texts: Iterable[str], *, path: Path, vocab_size: int, seed: 
         )
     except RuntimeError as error:
         raise DataError(f"tokenizer: sentencepiece could not train vocab_size {vocab_size}: {error}") from error
-    temporary = path.with_name(f".{path.name}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary.write_bytes(model.getvalue())
-    temporary.replace(path)
+    write_atomically(path, lambda file: file.write(model.getvalue()))
     return Tokenizer(model.getvalue())
 
 
