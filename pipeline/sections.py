@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
 from pipeline.core.errors import nearest_names
@@ -63,6 +63,13 @@ class ProxySection(Section):
     )
     held_out_bytes: Count = Field(default=300_000, ge=1, description="Text scored of each held-out set, bytes.")
 
+    @field_validator("learning_rates")
+    @classmethod
+    def _rates_differ(cls, rates: tuple[float, ...]) -> tuple[float, ...]:
+        if len({f"{rate:g}" for rate in rates}) < len(rates):  # a lane is named by its rate, six digits of it
+            raise ValueError("it must not name a rate twice")
+        return rates
+
 
 class GateSection(Section):
     """The rule, fixed before the experiment, by which a candidate replaces a baseline."""
@@ -78,6 +85,20 @@ class GateSection(Section):
         default={}, description="Largest loss allowed by domain, bits per byte."
     )
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Confidence of the interval.")
+
+    @field_validator("baseline")
+    @classmethod
+    def _two_mixtures(cls, baseline: str, info: ValidationInfo) -> str:
+        if baseline == info.data.get("candidate"):
+            raise ValueError("it must be another mixture than the candidate")
+        return baseline
+
+    @field_validator("on")
+    @classmethod
+    def _domains_differ(cls, on: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(on)) < len(on):
+            raise ValueError("it must not name a set twice, whose documents would count twice")
+        return on
 
 
 class PromoteSection(Section):

@@ -79,7 +79,11 @@ mixtures:
     ("old", "new", "message"),
     [
         ("- exact_dedup\n", "- exact_dedupe\n", r"r\.yaml:9: .*`exact_dedupe` is no step\. Did you mean exact_dedup, "),
-        ("{bands: 14}", "{bands: 0}", r"r\.yaml:10: datasets\.clean\.steps\[1\]\.minhash_dedup\.bands is 0; it must be "),
+        (
+            "{bands: 14}",
+            "{bands: 0}",
+            r"r\.yaml:10: datasets\.clean\.steps\[1\]\.minhash_dedup\.bands is 0; it must be ",
+        ),
         ("{bands: 14}", "{band: 14}", r"r\.yaml:10: .*`band` is not known here\. Did you mean bands"),
         ("{bands: 14}", "{bands: '14'}", r'bands is "14"; it must be a valid integer\. Remove the line to use 14\.'),
         ("crawl.parquet", "no*.parquet", r"r\.yaml:4: sources\.crawl\.path: .*no\*\.parquet"),
@@ -121,6 +125,25 @@ def test_a_held_out_set_may_not_be_trained_on(load):
     )
 
     assert any("a held-out set must be held out" in line for line in mistakes(load, text))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("baseline: b", "baseline: a", r'gate\.baseline is "a"; it must be another mixture than the candidate'),
+        ("on: [held]", "on: [held, held]", r"gate\.on is .*; it must not name a set twice"),
+        ("20k", "20k, learning_rates: [1.0, 0.3, 1]", r"proxy\.learning_rates is .*; it must not name a rate twice"),
+    ],
+)
+def test_a_comparison_of_a_thing_with_itself_is_refused(load, old, new, message):
+    text = GOOD + (
+        "  held: {from: crawl}\nmixtures:\n  a: {weights: {clean: 1}}\n  b: {weights: {clean: 1}}\n"
+        "proxy: {tokens: 20k}\ngate: {candidate: a, baseline: b, on: [held]}\n"
+    )
+    load(text)
+
+    with pytest.raises(RecipeError, match=message):
+        load(text.replace(old, new))
 
 
 def test_numbers_of_tokens_take_suffixes(load):
