@@ -6,6 +6,7 @@ and so are anchors, tags and merges: a recipe is read by people. All mistakes ar
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,6 +115,6 @@ def scalar(text: str) -> Any:
         return text == "true"
     if _INTEGER.fullmatch(text):
         return int(text)
-    if _FLOAT.fullmatch(text) and not re.fullmatch(r"[-+]?0[0-9]+", text):
-        return float(text)
+    if _FLOAT.fullmatch(text) and not re.fullmatch(r"[-+]?0[0-9]+", text) and math.isfinite(float(text)):
+        return float(text)  # 1e999 is no number that an identity can hold: it stays a word, which no number accepts
     return text

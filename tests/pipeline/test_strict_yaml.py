@@ -19,8 +19,9 @@ def parse(tmp_path: Path, text: str):
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("no", "no"), ("on", "on"), ("3e-4", 3e-4), ("1e3", 1000.0), ("0123", "0123"), ("12:30", "12:30"), ("true", True),
-        ("null", None), ("-7", -7), ("1.10", 1.1), ("20M", "20M"), ("0x10", "0x10"), ("", None),
+        ("no", "no"), ("on", "on"), ("3e-4", 3e-4), ("1e3", 1000.0), ("0123", "0123"), ("12:30", "12:30"),
+        ("true", True), ("null", None), ("-7", -7), ("1.10", 1.1), ("20M", "20M"), ("0x10", "0x10"), ("", None),
+        ("1e999", "1e999"),
     ],
 )  # fmt: skip
 def test_a_plain_scalar_means_what_it_looks_like(text, value):
