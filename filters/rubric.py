@@ -81,9 +81,9 @@ class Rubric:
 
 def load_rubric(name: str, *, file: Path | None = None) -> Rubric:
     """Read a packaged rubric by name, or a user's file; RecipeError if it has not five `## key: question` sections."""
+    known = [each.stem for each in FOLDER.glob("*.md")]
     path = FOLDER / f"{name}.md" if file is None else file
-    if not path.is_file():
-        known = [each.stem for each in FOLDER.glob("*.md")]
+    if not path.is_file() or (file is None and name not in known):  # a path in `name` would be in no identity
         raise RecipeError(f"label.rubric is {name!r}, which is no packaged rubric. Use {nearest_names(name, known)}.")
     text = path.read_text(encoding="utf-8")
     criteria = tuple(SECTION.findall(text))

@@ -335,6 +335,12 @@ def test_the_plan_is_told_the_most_that_labels_can_cost() -> None:
         estimate(teacher="claude", model="claude-nobody")
 
 
+def test_a_rubric_is_named_and_not_pathed(tmp_path: Path) -> None:
+    """What a path names would be in no identity; `rubric_file` is for that."""
+    with pytest.raises(RecipeError, match=r"no packaged rubric"):
+        load_rubric("../rubrics/educational")
+
+
 def test_a_rubric_of_ones_own_needs_five_questions_and_another_teacher(tmp_path: Path) -> None:
     own = tmp_path / "own.md"
     own.write_text("# Mine\n\n" + "".join(f"## q_{letter}: Question?\n\nText.\n\n" for letter in "abcde"))
