@@ -128,7 +128,9 @@ def measure_batch(step: MeasuringStep, batch: Batch) -> dict[str, pa.Array]:
         return _columns(step, step.measure(batch), [None] * len(batch))
     except (WinnowError, OSError):
         raise  # said for the user, or the machine's fault: no document's
-    except Exception as error:  # noqa: BLE001  a step may raise anything; the document pays, not the run
+    except Exception as error:  # a step may raise anything; the document pays, not the run
+        if len(batch) == 1 and isinstance(error, MemoryError):
+            raise  # the machine's fault too: elsewhere the document would be measured
         if len(batch) == 1:
             return _nulls(step, f"{type(error).__name__}: {error}"[:300])
     middle = len(batch) // 2

@@ -155,7 +155,9 @@ def test_judging_no_links_keeps_everybody(tmp_path):
     assert verdicts.column("kept").to_pylist() == [True, True]
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), DataError("held.jsonl: is empty. Fill it.")])
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), DataError("held.jsonl: is empty. Fill it."), MemoryError()]
+)
 def test_a_full_disk_or_an_explained_error_is_not_blamed_on_a_document(error):
     class Failing(Length):
         def measure(self, batch: Batch) -> Measured:
