@@ -76,11 +76,20 @@ def _terminate(number: int, frame: object) -> NoReturn:
 
 def _fail(*lines: str) -> None:
     for line in lines:
-        print(f"winnow: {line}" if "\n" not in line else line, file=sys.stderr)
+        print(_visible(f"winnow: {line}" if "\n" not in line else line), file=sys.stderr)
 
 
 def _emit(data: Any, as_json: bool, text: str) -> None:
-    print(json.dumps(_strict(data), ensure_ascii=False, indent=1, default=str, allow_nan=False) if as_json else text)
+    print(
+        json.dumps(_strict(data), ensure_ascii=False, indent=1, default=str, allow_nan=False)
+        if as_json
+        else _visible(text)
+    )
+
+
+def _visible(text: str) -> str:
+    """Return text that cannot steer a terminal: an id or a file name may hold anything that its author liked."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _strict(data: Any) -> Any:

@@ -231,3 +231,15 @@ def test_help_lists_the_exit_codes(winnow):
 def test_a_poison_document_does_not_change_the_exit_code(built: House):
     assert built.card().quarantined == {"poisoned": 1}
     assert Path("workspace/reports/recipe.html").exists()
+
+
+def test_an_id_that_steers_a_terminal_is_shown_and_not_obeyed(house: House, winnow):
+    steering = "a\x1b]0;owned\x07"
+    house.lines("a.jsonl", [{"id": steering, "text": "ab"}])
+    house.clean(["length: {min_length: 30}"], source="{read: jsonl, path: DIR/a.jsonl, id: id}")
+    winnow("run", "recipe.yaml", "--workers", "1")
+
+    shown = [winnow("look", "clean", "--dropped")[1], winnow("why", steering)[1], winnow("why", "\x1b[2J")[2]]
+
+    assert all(set(text) - {"\n"} and all(c.isprintable() or c == "\n" for c in text) for text in shown)
+    assert "a\N{REPLACEMENT CHARACTER}]0;owned" in shown[0]
