@@ -34,7 +34,9 @@ app = typer.Typer(
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.", show_default=False)]
 WorkspacePath = Annotated[Path, typer.Option("--workspace", "-w", help="Folder of results.", envvar="WINNOW_WORKSPACE")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Workers = Annotated[int, typer.Option("--workers", min=1, help="Worker processes; never changes a result.")]
 WORKSPACE = Path("workspace")
+CORES = os.cpu_count() or 1
 FULL_OR_BROKEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}  # wherever it strikes
 
 
@@ -105,8 +107,7 @@ def _strict(data: Any) -> Any:
 def run(
     recipe: RecipePath,
     workspace: WorkspacePath = WORKSPACE,
-    workers: Annotated[int, typer.Option(min=1, help="Worker processes; never changes a result.")] = os.cpu_count()
-    or 1,
+    workers: Workers = CORES,
     device: Annotated[str, typer.Option(help="Where proxies train: auto, cpu or cuda.")] = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -198,18 +199,58 @@ def what_if(
     _emit(data, as_json, what_if_text(data))
 
 
-def _settings(pairs: list[str]) -> dict[str, Any]:
+@app.command(short_help="Measure files without a recipe.")
+def measure(
+    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Parquet or JSON lines (.gz, .zst).")],
+    steps: Annotated[str, typer.Option("--steps", help="Measuring steps, in order, with commas between.")],
+    out: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="STEP.KEY=VALUE", help="A step's parameter; repeatable.")
+    ] = None,
+    text: Annotated[bool, typer.Option("--text", help="Write each text too, as the steps left it.")] = False,
+    text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
+    id_column: Annotated[str | None, typer.Option(help="Column that holds the id; else <file>:<row>.")] = None,
+    workers: Workers = CORES,
+    as_json: AsJson = False,
+) -> None:
+    """Write every document's signals, verdict and first reason to one parquet file; rows keep their order."""
+    from pipeline.display import Terminal
+    from pipeline.executors import Local
+    from pipeline.measure import measure as ask
+    from pipeline.tables import measure_text
+
+    names = [name.strip() for name in steps.split(",") if name.strip()]
+    columns = {"text": text_column, "id": id_column, "metadata": "none"}
+    executor = Local(workers=workers)
+    try:
+        with Terminal() as progress:
+            data = ask(
+                files,
+                steps=names,
+                out=out,
+                settings=_settings(settings or [], such_as="gopher_quality.min_words=40"),
+                text=text,
+                columns=columns,
+                executor=executor,
+                progress=progress,
+            )
+    finally:
+        executor.close()
+    _emit(data, as_json, measure_text(data))
+
+
+def _settings(pairs: list[str], *, such_as: str = "datasets.clean.gopher_quality.min_words=40") -> dict[str, Any]:
     from pipeline.core.errors import RecipeError
     from pipeline.strict_yaml import scalar
 
-    found = {}
+    found: dict[str, Any] = {}
     for pair in pairs:
-        place, equals, value = pair.partition("=")
+        place, equals, value = (part.strip() for part in pair.partition("="))
         if not equals:
-            raise RecipeError(
-                f"--set {pair}: it must be PATH=VALUE, such as datasets.clean.gopher_quality.min_words=40."
-            )
-        found[place.strip()] = scalar(value.strip())
+            raise RecipeError(f"--set {pair}: it must be PATH=VALUE, such as {such_as}.")
+        listed = value.startswith("[") and value.endswith("]")
+        items = [scalar(item.strip()) for item in value[1:-1].split(",") if item.strip()]
+        found[place] = items if listed else scalar(value)
     return found
 
 

@@ -225,6 +225,16 @@ def what_if_text(data: dict[str, Any]) -> str:
     return "\n".join([*lines, "Nothing was written. To apply it, edit the recipe and run it."])
 
 
+def measure_text(data: dict[str, Any]) -> str:
+    """Return what a measurement counted and where its rows are."""
+    lines = [f"{data['kept']:,} of {data['rows_in']:,} rows kept"]
+    lines += [f"    {count:,} {reason}" for reason, count in data["dropped"].items()]
+    if data["quarantined_rows"]:
+        told = ", ".join(f"{count:,} {reason}" for reason, count in data["quarantined"].items())
+        lines.append(f"    {told}: no documents, in {data['quarantined_rows']}")
+    return "\n".join([*lines, f"{data['out']}: {len(data['columns'])} columns"])
+
+
 def excerpt(text: str, length: int) -> str:
     """Return the start of a text on one line, control characters made visible."""
     flat = " ".join(text.split())

@@ -105,7 +105,7 @@ def measure_part(task: MeasureTask) -> int:
     )
     columns: list[list[dict[str, pa.Array]]] = [[] for _ in task.steps]
     last = max(index for index, wanted in enumerate(todo) if wanted)
-    for start, stop in _windows(table.column("text")):
+    for start, stop in windows(table.column("text")):
         batch = Batch.from_table(table.slice(start, stop - start))
         for index, (ref, link) in enumerate(task.steps[: last + 1]):
             if not todo[index] and not link.edits:
@@ -113,7 +113,7 @@ def measure_part(task: MeasureTask) -> int:
             found = measure_batch(prepared(ref), batch)
             columns[index].append(found)
             if link.edits:
-                batch = _edited(batch, found[TEXT])
+                batch = edited(batch, found[TEXT])
     for index, (_, link) in enumerate(task.steps):
         if todo[index]:
             write_signals(link.file(part.index), _joined(columns[index]), ids=table.column("id"))
@@ -166,11 +166,12 @@ def _plain(column: pa.Array) -> pa.Array:
     return column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
 
 
-def _edited(batch: Batch, text: pa.Array) -> Batch:
+def edited(batch: Batch, text: pa.Array) -> Batch:
+    """Return the batch with new text where `text` is not null."""
     return Batch(ids=batch.ids, text=pa.concat_arrays([pc.coalesce(text, batch.text), batch.text[:0]]))
 
 
-def _windows(text: pa.ChunkedArray) -> list[tuple[int, int]]:
+def windows(text: pa.ChunkedArray) -> list[tuple[int, int]]:
     """Cut a part into runs of rows of about BATCH_BYTES of text."""
     ends = np.cumsum(pc.binary_length(text).to_numpy().astype(np.int64)) if len(text) else np.zeros(0, np.int64)
     windows: list[tuple[int, int]] = []

@@ -154,6 +154,14 @@ def test_the_block_on_ones_own_text_prints_what_it_prints(tmp_path: Path) -> Non
     assert without_seconds(ran.stdout) == without_seconds(block("prints"))
 
 
+def test_the_block_on_measuring_prints_what_it_prints(tmp_path: Path) -> None:
+    pages = block("runs").partition("cat > pages.yaml")[0]
+
+    ran = run(["bash", "-e", "-c", pages + block("runs measure")], folder=tmp_path)
+
+    assert (ran.returncode, ran.stdout) == (0, block("prints measure")), ran.stderr
+
+
 def without_seconds(text: str) -> str:
     return re.sub(r"\d+\.\d s\b", "SECONDS", text).strip()
 

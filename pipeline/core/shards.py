@@ -9,11 +9,11 @@ a flipped bit is an error that names the file; without one a fifth of the flips 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -57,24 +57,33 @@ def write_text(path: Path, text: str) -> None:
 def write_table(path: Path, table: pa.Table) -> None:
     """Write one parquet file durably and atomically, as a single row group."""
     rows = max(table.num_rows, 1)
-    write_atomically(
-        path,
-        lambda file: pq.write_table(
-            table,
-            file,
-            row_group_size=rows,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=_dictionary_columns(table),
-            write_page_checksum=True,
-        ),
-    )
+    write_atomically(path, lambda file: pq.write_table(table, file, row_group_size=rows, **_options(table.schema)))
 
 
-def _dictionary_columns(table: pa.Table) -> list[str]:
+def write_tables(path: Path, tables: Iterable[pa.Table], *, schema: pa.Schema) -> None:
+    """Write tables of one schema durably and atomically into one file, a row group each; holds one at a time."""
+
+    def write(file: BinaryIO) -> None:
+        with pq.ParquetWriter(file, schema, **_options(schema)) as writer:
+            for table in tables:
+                writer.write_table(table, row_group_size=max(table.num_rows, 1))
+
+    write_atomically(path, write)
+
+
+def _options(schema: pa.Schema) -> dict[str, Any]:
+    return {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": _dictionary_columns(schema),
+        "write_page_checksum": True,
+    }
+
+
+def _dictionary_columns(schema: pa.Schema) -> list[str]:
     """Columns worth a dictionary: all but long text and ids, where building one is wasted work."""
     plain = {"id", "text", "metadata"}
-    return [field.name for field in table.schema if field.name not in plain and not pa.types.is_floating(field.type)]
+    return [field.name for field in schema if field.name not in plain and not pa.types.is_floating(field.type)]
 
 
 def read_table(path: Path, *, columns: Sequence[str] | None = None) -> pa.Table:

@@ -93,7 +93,7 @@ def test_windows_do_not_change_signals(house, monkeypatch, batch_bytes):
 def test_windows_cover_every_row_once():
     text = pa.chunked_array([pa.array(["", "a" * 10, "", "b" * (9 << 20), "c"], pa.large_string())])
 
-    windows = tasks._windows(text)
+    windows = tasks.windows(text)
 
     assert [row for start, stop in windows for row in range(start, stop)] == list(range(5))
 

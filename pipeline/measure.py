@@ -1,0 +1,300 @@
+"""`measure`: files in, a row out for every document: its signals, verdict and first reason, without a recipe.
+
+The same readers, steps and rules as in a run, so the same values; but nothing is stored beside the one file that is
+asked for, and nothing is reused. Rows keep the order of the files and of the rows in them. A slice of input (about
+64 MiB) is the unit of work and memory: its rows wait in a hidden folder beside the output until all are there.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pydantic import ValidationError
+
+from pipeline.catalog import reader_class, step_class
+from pipeline.chain import ERROR, TEXT
+from pipeline.core.errors import RecipeError, nearest_names
+from pipeline.core.identity import hash_file, identity_of
+from pipeline.core.shards import read_table, write_table, write_tables
+from pipeline.core.step import MeasuringStep, Rule, Step, field_role
+from pipeline.core.text import Batch
+from pipeline.decide import failures
+from pipeline.executors import Executor
+from pipeline.progress import Progress
+from pipeline.sections import explain_invalid
+from pipeline.sources import Reader, Slice
+from pipeline.tasks import StepRef, edited, measure_batch, prepared, windows
+
+SOURCE = "files"
+QUARANTINED = pa.schema([(name, pa.string()) for name in ("id", "place", "reason", "excerpt")])
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledStep:
+    """A measuring step with its rules; `label` begins the names of its columns."""
+
+    label: str
+    ref: StepRef
+    rules: tuple[Rule, ...]
+    fields: tuple[tuple[str, pa.DataType], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SliceTask:
+    """Measure one slice of one file."""
+
+    label: str
+    number: int
+    reader: Reader
+    slice: Slice
+    steps: tuple[LabelledStep, ...]
+    schema: pa.Schema
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredSlice:
+    """What one slice gave: files of rows and of quarantined rows, in order, and counts."""
+
+    files: tuple[str, ...]
+    refused: tuple[str, ...]
+    rows_in: int
+    kept: int
+    reasons: Mapping[str, int]
+    quarantined: Mapping[str, int]
+
+
+def measure(
+    files: Sequence[Path],
+    *,
+    steps: Sequence[str],
+    out: Path,
+    settings: Mapping[str, Any],
+    text: bool,
+    columns: Mapping[str, Any],
+    executor: Executor,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Write one row per document of `files` to `out`; return counts.
+
+    `settings` maps `step.parameter` to values; `columns` are the readers' parameters `text` and `id`. With `text` the
+    output also has each document's text after all edits.
+    """
+    labelled = labelled_steps(steps, settings)
+    schema = _schema(labelled, text=text)
+    if out.resolve() in [file.resolve() for file in files]:
+        raise RecipeError(f"--out {out}: is also an input. Give the output another name.")
+    if not out.parent.is_dir():
+        raise RecipeError(f"--out {out}: {out.parent} is no folder. Make it, or write elsewhere.")
+    folder = out.with_name(f".{out.name}.parts")
+    shutil.rmtree(folder, ignore_errors=True)  # of a measurement that was killed
+    tasks = [
+        SliceTask(f"{out.name} from {piece.label}", number, reader, piece, labelled, schema, folder)
+        for number, (reader, piece) in enumerate(_slices(files, columns))
+    ]
+    folder.mkdir()
+    try:
+        progress.begin("measure", total=len(tasks), unit="slices")
+        found: list[MeasuredSlice] = executor.map(
+            measure_slice,
+            tasks,
+            label="measure",
+            done=lambda result: progress.advance(1, documents=result.rows_in),
+        )
+        progress.end()
+        write_tables(out, (read_table(folder / name) for done in found for name in done.files), schema=schema)
+        refused = [folder / name for done in found for name in done.refused]
+        place = out.with_name(f"{out.name}.quarantined.parquet")
+        place.unlink(missing_ok=True)
+        if refused:
+            write_tables(place, (read_table(path) for path in refused), schema=QUARANTINED)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return {
+        "out": str(out),
+        "rows_in": sum(done.rows_in for done in found),
+        "kept": sum(done.kept for done in found),
+        "dropped": _total([done.reasons for done in found]),
+        "quarantined": _total([done.quarantined for done in found]),
+        "quarantined_rows": str(place) if refused else None,
+        "columns": schema.names,
+    }
+
+
+def _total(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
+    return dict(total.most_common())
+
+
+def labelled_steps(names: Sequence[str], settings: Mapping[str, Any]) -> tuple[LabelledStep, ...]:
+    """Return the named steps with the parameters that `settings` give them; a repeated name gets a number."""
+    if not names:
+        raise RecipeError("--steps is empty; name at least one measuring step, such as gopher_quality.")
+    labels = [name if not (n := names[:place].count(name)) else f"{name}_{n + 1}" for place, name in enumerate(names)]
+    bodies: dict[str, dict[str, Any]] = {label: {} for label in labels}
+    for place, value in settings.items():
+        owner = max((label for label in labels if place.startswith(f"{label}.")), key=len, default=None)
+        if owner is None:
+            raise RecipeError(
+                f"--set {place}: it must begin with one of the steps and a dot. Did you mean "
+                f"{nearest_names(place.partition('.')[0], labels)}?"
+            )
+        bodies[owner][place[len(owner) + 1 :]] = value
+    return tuple(_labelled(label, name, bodies[label]) for label, name in zip(labels, names, strict=True))
+
+
+def _labelled(label: str, name: str, body: dict[str, Any]) -> LabelledStep:
+    kind = step_class(name)
+    if not issubclass(kind, MeasuringStep):
+        raise RecipeError(
+            f"--steps: `{name}` needs a whole dataset, and measure sees one document at a time. Take it out, or put it "
+            f"into a recipe, `datasets: {{clean: {{from: docs, steps: [{name}]}}}}`, and use winnow run."
+        )
+    try:
+        params = kind.Params.parse(body)
+    except ValidationError as error:
+        told = [message for _, message in explain_invalid(error, kind.Params, body, label)]
+        raise RecipeError("\n".join(f"--set {message}" for message in told)) from error
+    step: Step = kind(params=params)
+    inputs = _inputs(label, step)
+    content = {key: [[Path(path).name, hash_file(Path(path))] for path in paths] for key, paths in inputs.items()}
+    ref = StepRef(
+        name=name,
+        params=params.model_dump_json(exclude_defaults=True),
+        inputs=tuple(inputs.items()),
+        identity=identity_of([name, step.version, params.of_role("measure"), content]),
+    )
+    fields = tuple((signal.name, _decoded(signal.type)) for signal in step.signals)
+    return LabelledStep(label=label, ref=ref, rules=step.rules(quantile=_no_quantile), fields=fields)
+
+
+def _no_quantile(signal: str, fraction: float) -> float:
+    raise RecipeError(
+        f"a share of {fraction} of `{signal}` needs all documents, and measure sees one at a time. Set a threshold."
+    )
+
+
+def _decoded(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _inputs(label: str, step: Step) -> dict[str, tuple[str, ...]]:
+    """Return the files that a step's `input_names` parameters name."""
+    found: dict[str, tuple[str, ...]] = {}
+    for key in type(step.params).model_fields:
+        value = getattr(step.params, key) if field_role(type(step.params), key) == "input" else None
+        if value is not None:
+            given = (str(value),) if isinstance(value, (str, Path)) else tuple(str(name) for name in value)
+            missing = next((name for name in given if not Path(name).is_file()), None)
+            if missing is not None:
+                raise RecipeError(
+                    f"--set {label}.{key}: `{missing}` is no file; measure knows no datasets. Name files."
+                )
+            found[key] = given
+    return found
+
+
+def _schema(steps: Sequence[LabelledStep], *, text: bool) -> pa.Schema:
+    fields = [("id", pa.string()), ("kept", pa.bool_()), ("reason", pa.string()), ("error", pa.string())]
+    fields += [(f"{step.label}.{name}", kind) for step in steps for name, kind in step.fields]
+    return pa.schema([*fields, *([("text", pa.large_string())] if text else [])])
+
+
+def _slices(files: Sequence[Path], columns: Mapping[str, Any]) -> list[tuple[Reader, Slice]]:
+    """Return every slice with its reader, in the order of the files."""
+    order: dict[str, int] = {}
+    by_reader: dict[str, list[str]] = {}
+    for file in files:
+        if not file.is_file():
+            raise RecipeError(f"{file}: no such file. Correct the path.")
+        if str(file) not in order:
+            order[str(file)] = len(order)
+            by_reader.setdefault("parquet" if _is_parquet(file) else "jsonl", []).append(str(file))
+    found: list[tuple[Reader, Slice]] = []
+    for name, paths in by_reader.items():
+        kind = reader_class(name)
+        reader = kind(params=kind.Params.parse({**columns, "path": paths}), source=SOURCE, base=Path.cwd())
+        try:
+            reader.check()
+        except RecipeError as error:
+            raise RecipeError(f"{str(error).removeprefix(f'sources.{SOURCE}: ')} See --text-column.") from error
+        found.extend((reader, piece) for piece in reader.slices())
+    return sorted(found, key=lambda item: order[item[1].path])
+
+
+def _is_parquet(file: Path) -> bool:
+    if file.suffix == ".parquet":
+        return True
+    with file.open("rb") as opened:
+        return opened.read(4) == b"PAR1"
+
+
+def measure_slice(task: SliceTask) -> MeasuredSlice:
+    """Measure and judge one slice; write its rows, and apart from them those that are no documents."""
+    files: list[str] = []
+    refused: list[str] = []
+    reasons: Counter[str] = Counter()
+    quarantined: Counter[str] = Counter()
+    rows_in = kept = 0
+    for number, chunk in enumerate(task.reader.read(task.slice)):
+        rows_in += chunk.rows_in
+        if chunk.quarantined:
+            refused.append(f"refused-{task.number:05d}-{number:03d}.parquet")
+            rows = [{name: getattr(row, name) for name in QUARANTINED.names} for row in chunk.quarantined]
+            write_table(task.folder / refused[-1], pa.Table.from_pylist(rows, schema=QUARANTINED))
+            quarantined.update(str(row.reason) for row in chunk.quarantined)
+        if chunk.table.num_rows:
+            files.append(f"rows-{task.number:05d}-{number:03d}.parquet")
+            measured = pa.concat_tables(_measured(task, chunk.table))
+            write_table(task.folder / files[-1], measured)
+            told = measured.column("reason").value_counts().to_pylist()
+            reasons.update({row["values"]: row["counts"] for row in told if row["values"] is not None})
+            kept += measured.column("reason").null_count
+    return MeasuredSlice(tuple(files), tuple(refused), rows_in, kept, reasons, quarantined)
+
+
+def _measured(task: SliceTask, table: pa.Table) -> Iterator[pa.Table]:
+    """Yield the output rows of one chunk, a few MB of text at a time."""
+    for start, stop in windows(table.column("text")):
+        batch = Batch.from_table(table.slice(start, stop - start))
+        found: list[dict[str, pa.Array]] = []
+        for step in task.steps:
+            found.append(measure_batch(prepared(step.ref), batch))
+            if TEXT in found[-1]:
+                batch = edited(batch, found[-1][TEXT])
+        columns = {"id": batch.ids, **_verdicts(task.steps, found, len(batch))}
+        for step, signals in zip(task.steps, found, strict=True):
+            columns |= {f"{step.label}.{name}": signals[name].cast(kind) for name, kind in step.fields}
+        if "text" in task.schema.names:
+            columns["text"] = batch.text
+        yield pa.table(columns, schema=task.schema)
+
+
+def _verdicts(steps: Sequence[LabelledStep], found: Sequence[Mapping[str, pa.Array]], rows: int) -> dict[str, pa.Array]:
+    """Return kept, first reason (`step.rule`, or the step that the document broke) and what broke it."""
+    reason = np.full(rows, None, dtype=object)
+    told = np.full(rows, None, dtype=object)
+    open_rows = np.ones(rows, dtype=bool)
+    for step, signals in zip(steps, found, strict=True):
+        names = [(step.label, np.asarray(signals[ERROR].is_valid()))]
+        failed = failures(step.rules, pa.table({name: signals[name] for name, _ in step.fields}))
+        names += [(f"{step.label}.{rule.name}", failed[index]) for index, rule in enumerate(step.rules)]
+        errors = signals[ERROR].to_numpy(zero_copy_only=False)
+        told[names[0][1] & open_rows] = errors[names[0][1] & open_rows]
+        for name, hit in names:
+            reason[hit & open_rows] = name
+            open_rows &= ~hit
+    return {
+        "kept": pa.array(open_rows),
+        "reason": pa.array(reason, pa.string()),
+        "error": pa.array(told, pa.string()),
+    }

@@ -1,0 +1,191 @@
+"""`measure`: what a run of a recipe would say of every document, without one, in the order of the input."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from pipeline.core.errors import DataError, RecipeError
+from pipeline.core.shards import read_table, write_table
+from pipeline.evidence import evidence_of
+from pipeline.executors import Local
+from pipeline.measure import measure
+from pipeline.progress import Silent
+from pipeline.sources import lines
+from tests.pipeline.house import House, texts
+from tests.pipeline.steps import POISON
+
+STEPS = ["length", "poisoned", "shout", "gopher_quality"]
+SETTINGS = {"length.min_length": 30, "gopher_quality.min_words": 10}
+ROWS = [*texts(30), "ab", f"{POISON} in a text that is long enough to be kept", "so loud " * 12, ""]
+
+
+def measured(house: House, files: list[Path], steps: list[str], **options: Any) -> tuple[dict[str, Any], pa.Table]:
+    given: dict[str, Any] = {"settings": {}, "text": False, "columns": {}, "workers": 1, **options}
+    executor = Local(workers=given.pop("workers"))
+    out = house.folder / "out.parquet"
+    try:
+        told = measure(files, steps=steps, out=out, executor=executor, progress=Silent(), **given)
+    finally:
+        executor.close()
+    return told, read_table(out)
+
+
+def test_every_row_says_what_a_run_would_say_of_it(house: House):
+    file = house.lines("a.jsonl", ROWS)
+    house.clean(["length: {min_length: 30}", "poisoned", "shout", "gopher_quality: {min_words: 10}"])
+    house.run()
+    evidence = evidence_of(house.workspace, "clean")
+    verdicts = evidence.verdicts(evidence.chain.base[0]).to_pylist()
+
+    told, table = measured(house, [file], STEPS, settings=SETTINGS)
+
+    rows = table.to_pylist()
+    assert [row["id"] for row in rows] == [row["id"] for row in verdicts]
+    assert [row["kept"] for row in rows] == [row["kept"] for row in verdicts]
+    assert [row["reason"] for row in rows] == [row["reason"] or row["quarantined"] for row in verdicts]
+    for step in STEPS:
+        stored = [{k: v for k, v in row.items() if k not in ("text", "error")} for row in house.signals(step)]
+        assert [{name: row[f"{step}.{name}"] for name in stored[0]} for row in rows] == stored
+    assert told["kept"] == house.card().rows_out
+    assert told["dropped"] == {**house.card().dropped, **house.card().quarantined}
+
+
+def test_the_text_is_as_the_steps_left_it_for_dropped_documents_too(house: House):
+    file = house.lines("a.jsonl", ["loud and long enough", "loud", "calm"])
+
+    _, table = measured(house, [file], ["shout", "length"], settings={"length.min_length": 6}, text=True)
+
+    assert table.select(["text", "length.length", "kept"]).to_pylist() == [
+        {"text": "LOUD AND LONG ENOUGH!", "length.length": 21.0, "kept": True},
+        {"text": "LOUD!", "length.length": 5.0, "kept": False},
+        {"text": "calm", "length.length": 4.0, "kept": False},
+    ]
+
+
+def test_files_of_every_kind_stand_in_the_order_in_which_they_were_named(house: House):
+    plain = house.lines("z.jsonl", texts(3))
+    packed = house.folder / "m.jsonl.gz"
+    packed.write_bytes(gzip.compress("".join(json.dumps({"text": text}) + "\n" for text in texts(2)).encode()))
+    table = house.folder / "a.parquet"
+    write_table(table, pa.table({"text": texts(2)}))
+
+    _, rows = measured(house, [plain, table, packed], ["length"])
+
+    assert rows.column("id").to_pylist() == ["z:0", "z:1", "z:2", "a:0", "a:1", "m:0", "m:1"]
+
+
+def test_rows_that_are_no_documents_are_counted_and_lie_beside_the_output(house: House):
+    file = house.lines("a.jsonl", ["a text", "", {"words": "no text"}, "another"])
+
+    told, table = measured(house, [file], ["length"])
+
+    assert (told["rows_in"], told["quarantined"]) == (4, {"empty_text": 1, "missing_text": 1})
+    assert table.column("id").to_pylist() == ["a:0", "a:3"]
+    refused = read_table(Path(told["quarantined_rows"])).to_pylist()
+    assert [row["reason"] for row in refused] == ["empty_text", "missing_text"]
+
+
+def test_a_document_that_breaks_a_step_costs_itself_and_says_why(house: House):
+    file = house.lines("a.jsonl", ["fine text", f"{POISON} here"])
+
+    _, table = measured(house, [file], ["poisoned", "length"])
+
+    broken = table.to_pylist()[1]
+    assert (broken["kept"], broken["reason"], broken["poisoned.length"]) == (False, "poisoned", None)
+    assert broken["error"] == "ValueError: cannot stand 'POISON here'"
+    assert broken["length.length"] == len(f"{POISON} here")
+
+
+def test_the_number_of_workers_and_of_slices_does_not_show(house: House, monkeypatch: pytest.MonkeyPatch):
+    files = [house.lines(f"{name}.jsonl", texts(20, start=20 * index)) for index, name in enumerate("ab")]
+    _, alone = measured(house, files, ["gopher_quality", "fineweb_quality"])
+    monkeypatch.setattr(lines, "SLICE_BYTES", 500)
+
+    _, many = measured(house, files, ["gopher_quality", "fineweb_quality"], workers=2)
+
+    assert many.equals(alone)
+
+
+def test_nothing_but_the_output_stays(house: House):
+    file = house.lines("a.jsonl", texts(3))
+    before = set(house.folder.iterdir())
+
+    measured(house, [file], ["length"])
+
+    assert set(house.folder.iterdir()) - before == {house.folder / "out.parquet"}
+
+
+def test_a_file_that_breaks_off_leaves_no_output(house: House):
+    packed = house.folder / "m.jsonl.gz"
+    packed.write_bytes(gzip.compress(json.dumps({"text": "long " * 999}).encode())[:-20])
+
+    with pytest.raises(DataError, match=r"m\.jsonl\.gz"):
+        measured(house, [packed], ["length"])
+
+    assert list(house.folder.iterdir()) == [packed]
+
+
+def test_a_repeated_step_gets_a_number(house: House):
+    file = house.lines("a.jsonl", texts(2))
+
+    _, table = measured(house, [file], ["length", "length"], settings={"length_2.unit": 2})
+
+    row = table.to_pylist()[0]
+    assert row["length.length"] == 2 * row["length_2.length"]
+
+
+def test_files_that_a_step_reads_are_named_by_set(house: House):
+    file = house.lines("a.jsonl", ["some words that nobody said", "all new"])
+    against = house.folder / "known.txt"
+    against.write_text("nobody said")
+
+    _, table = measured(house, [file], ["length"], settings={"length.against": [str(against)]})
+
+    assert table.column("length.shared").to_pylist() == [2, 0]
+
+
+def test_other_columns_may_hold_text_and_id(house: House):
+    file = house.folder / "a.parquet"
+    write_table(file, pa.table({"url": ["x", "y"], "body": texts(2)}))
+
+    _, table = measured(house, [file], ["length"], columns={"text": "body", "id": "url"})
+
+    assert table.column("id").to_pylist() == ["x", "y"]
+    with pytest.raises(RecipeError, match=r"no column 'text'.*--text-column"):
+        measured(house, [file], ["length"])
+
+
+WRONG = {
+    "a gathering step": (["exact_dedup"], {}, r"`exact_dedup` needs a whole dataset.*steps: \[exact_dedup\]"),
+    "a making step": (["write"], {}, "`write` needs a whole dataset"),
+    "an unknown step": (["gopher_qualty"], {}, "gopher_quality"),
+    "no step": ([], {}, "--steps is empty"),
+    "a setting of another step": (["length"], {"gopher_quality.min_words": 3}, "must begin with one of the steps"),
+    "an unknown key": (["length"], {"length.min_len": 3}, "min_length"),
+    "a wrong type": (["length"], {"length.min_length": "x"}, r"--set length\.min_length"),
+    "a file that is not there": (["length"], {"length.against": ["no.txt"]}, r"`no\.txt` is no file"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_cannot_be_measured_is_said_before_any_work(house: House, case: str):
+    steps, settings, told = WRONG[case]
+    file = house.lines("a.jsonl", texts(2))
+
+    with pytest.raises(RecipeError, match=told):
+        measured(house, [file], steps, settings=settings)
+
+    assert list(house.folder.iterdir()) == [file]
+
+
+def test_an_input_is_never_overwritten(house: House):
+    file = house.lines("out.parquet", texts(2))
+
+    with pytest.raises(RecipeError, match="is also an input"):
+        measured(house, [file], ["length"])
