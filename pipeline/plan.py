@@ -18,8 +18,8 @@ from pipeline.core.card import is_complete, read_card
 from pipeline.core.errors import RecipeError, nearest_names
 from pipeline.core.identity import hash_file, identity_of
 from pipeline.core.rng import derive
-from pipeline.core.step import GatheringStep, MakingStep, field_role
-from pipeline.recipe import DatasetSpec, Recipe, StepSpec, step_inputs
+from pipeline.core.step import GatheringStep, MakingStep
+from pipeline.recipe import DatasetSpec, Recipe, StepSpec, input_names_of, step_inputs
 from pipeline.workspace import Workspace
 
 _HASHES = re.compile(" [0-9a-f]{8} -> [0-9a-f]{8}$")  # as `_short` writes them
@@ -185,21 +185,11 @@ def _resolve_inputs(
     plan: Plan, dataset: str, item: StepSpec
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, list[str]]]:
     """Return a step's `input_names` parameters as given, and the identities of what they name."""
-    names: dict[str, tuple[str, ...]] = {}
-    content: dict[str, list[str]] = {}
-    for key in type(item.step.params).model_fields:
-        if field_role(type(item.step.params), key) != "input":
-            continue
-        value = getattr(item.step.params, key)
-        given = (
-            ()
-            if value is None
-            else (str(value),)
-            if isinstance(value, (str, Path))
-            else tuple(str(name) for name in value)
-        )
-        names[key] = given
-        content[key] = [_input_identity(plan, name, f"datasets.{dataset}.{item.label}.{key}") for name in given]
+    names = input_names_of(item.step.params)
+    content = {
+        key: [_input_identity(plan, name, f"datasets.{dataset}.{item.label}.{key}") for name in given]
+        for key, given in names.items()
+    }
     return names, {key: value for key, value in content.items() if value}
 
 

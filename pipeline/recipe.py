@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline import strict_yaml
 from pipeline.catalog import READERS, reader_class, step_class
 from pipeline.core.errors import RecipeError, nearest_names
-from pipeline.core.step import MakingStep, Params, Step
+from pipeline.core.step import MakingStep, Params, Step, field_role
 from pipeline.sections import GateSection, MixtureSection, PromoteSection, ProxySection, explain_invalid
 from pipeline.settings import apply_setting
 from pipeline.strict_yaml import Document, Place
@@ -243,11 +243,21 @@ class _Builder:
         params: Params | None = self.model(kind.Params, {} if body is None else body, place)
         if params is None:
             return None
+        self.check_files(params, place)
         try:
             return StepSpec(label=name, step=kind(params=params))
         except RecipeError as error:
             self.wrong(place, f"{_dotted(place)}: {error}")
             return None
+
+    def check_files(self, params: Params, place: Place) -> None:
+        """Note the names in a step's parameters that are neither a dataset or source of the recipe nor a file."""
+        declared = {*(self.data.get("datasets") or ()), *(self.data.get("sources") or ())}
+        for key, names in input_names_of(params).items():
+            for name in names if self.look_at_inputs else ():
+                if name not in declared and not Path(name).is_file():
+                    hint = f" Did you mean {nearest_names(name, declared)}?" if declared else ""
+                    self.wrong((*place, key), f"{_dotted((*place, key))}: `{name}` is no dataset and no file.{hint}")
 
     def order(self, datasets: dict[str, DatasetSpec], sources: set[str]) -> dict[str, DatasetSpec]:
         """Return the datasets in dependency order; unknown names and cycles are noted."""
@@ -319,14 +329,18 @@ class _Builder:
 
 def step_inputs(spec: DatasetSpec) -> list[str]:
     """Return the names that a dataset's steps refer to with `input_names` parameters (datasets or files)."""
-    from pipeline.core.step import field_role
+    items = (*spec.steps, *((spec.make,) if spec.make else ()))
+    return [name for item in items for names in input_names_of(item.step.params).values() for name in names]
 
-    found: list[str] = []
-    for item in (*spec.steps, *((spec.make,) if spec.make else ())):
-        for key in type(item.step.params).model_fields:
-            if field_role(type(item.step.params), key) == "input":
-                value = getattr(item.step.params, key)
-                found.extend([value] if isinstance(value, str) else [str(name) for name in value or ()])
+
+def input_names_of(params: Params) -> dict[str, tuple[str, ...]]:
+    """Return the `input_names` parameters of a step and what each names, as given."""
+    found: dict[str, tuple[str, ...]] = {}
+    for key in type(params).model_fields:
+        if field_role(type(params), key) == "input":
+            value = getattr(params, key)
+            listed = () if value is None else (value,) if isinstance(value, (str, Path)) else value
+            found[key] = tuple(str(name) for name in listed)
     return found
 
 
