@@ -318,6 +318,12 @@ class _Builder:
                         f"gate.on: `{dataset}` is also trained on, by mixture `{name}`; "
                         "a held-out set must be held out.",
                     )
+                elif mixture and (shared := [each for each in mixture.weights if leaks(datasets, each, dataset)]):
+                    self.wrong(
+                        ("gate", "on", index),
+                        f"gate.on: `{dataset}` and `{shared[0]}` of mixture `{name}` have documents of one source. "
+                        f"Hold out another source, or `decontaminate: {{against: [{dataset}]}}` in `{shared[0]}`.",
+                    )
         for domain in gate.guards:
             self.known(domain, set(gate.on), ("gate", "guards", domain), "held-out set of gate.on")
 
@@ -331,6 +337,22 @@ def step_inputs(spec: DatasetSpec) -> list[str]:
     """Return the names that a dataset's steps refer to with `input_names` parameters (datasets or files)."""
     items = (*spec.steps, *((spec.make,) if spec.make else ()))
     return [name for item in items for names in input_names_of(item.step.params).values() for name in names]
+
+
+def leaks(datasets: Mapping[str, DatasetSpec], name: str, held_out: str) -> bool:
+    """Say whether a dataset may hold documents of a held-out one: both have one origin, no step looks at the other."""
+    spec = datasets.get(name)
+    if spec is not None and held_out in step_inputs(spec):
+        return False
+    if name in _origins(datasets, held_out):
+        return True
+    return spec is not None and any(leaks(datasets, wanted, held_out) for wanted in spec.inputs)
+
+
+def _origins(datasets: Mapping[str, DatasetSpec], name: str) -> set[str]:
+    """Return the sources and makers that a dataset's documents come from, itself included."""
+    inputs = datasets[name].inputs if name in datasets else ()
+    return {name}.union(*(_origins(datasets, wanted) for wanted in inputs))
 
 
 def input_names_of(params: Params) -> dict[str, tuple[str, ...]]:

@@ -128,6 +128,28 @@ def test_a_held_out_set_may_not_be_trained_on(load):
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "is_sound"),
+    [
+        ("", "", False),
+        ("raw: {from: crawl}", "raw: {from: crawl, steps: [decontaminate: {against: [held]}]}", True),
+        ("held: {from: crawl}", "held: {from: other}", True),
+    ],
+)
+def test_a_held_out_set_may_not_share_a_source_with_what_is_trained_on(load, old, new, is_sound):
+    text = GOOD.replace("datasets:", "  other: {read: installed_docs, packages: [pyarrow]}\ndatasets:") + (
+        "  raw: {from: crawl}\n  more: {from: raw}\n  held: {from: crawl}\n"
+        "mixtures:\n  a: {weights: {more: 1}}\n  b: {weights: {raw: 1}}\nproxy: {tokens: 20k}\n"
+        "gate: {candidate: a, baseline: b, on: [held]}\n"
+    )
+    text = text.replace(old, new)
+
+    if is_sound:
+        load(text)
+    else:
+        assert len([line for line in mistakes(load, text) if "have documents of one source" in line]) == 2
+
+
+@pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("baseline: b", "baseline: a", r'gate\.baseline is "a"; it must be another mixture than the candidate'),
@@ -137,7 +159,8 @@ def test_a_held_out_set_may_not_be_trained_on(load):
 )
 def test_a_comparison_of_a_thing_with_itself_is_refused(load, old, new, message):
     text = GOOD + (
-        "  held: {from: crawl}\nmixtures:\n  a: {weights: {clean: 1}}\n  b: {weights: {clean: 1}}\n"
+        "  held: {from: crawl}\n  rest: {from: crawl, steps: [decontaminate: {against: [held]}]}\n"
+        "mixtures:\n  a: {weights: {rest: 1}}\n  b: {weights: {rest: 1}}\n"
         "proxy: {tokens: 20k}\ngate: {candidate: a, baseline: b, on: [held]}\n"
     )
     load(text)
