@@ -2,7 +2,8 @@
 
 === name of the case
 text, as it stands; \\r, \\t, \\0 and \\uXXXX are escapes; `@ 60` at a line's start repeats the rest 60 times
---- keep                 (or: --- drop: reason of the first rule that fails)
+--- keep                 (or: --- drop: reason of the first rule that fails,
+                          or: --- becomes: the new text of an editing step, a line end written \\n)
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pipeline.catalog import STEPS, step_class
-from tests.filters.conftest import CASES, Case, read_cases, verdict_of
+from pipeline.core.step import MeasuringStep
+from tests.filters.conftest import CASES, Case, measured_rows, read_cases, verdict_of
 
 NAMES = sorted(path.stem for path in CASES.glob("*.txt") if path.stem in STEPS)
 EVERY = [pytest.param(name, case, id=f"{name}: {case.name}") for name in NAMES for case in read_cases(name)]
@@ -14,5 +15,11 @@ EVERY = [pytest.param(name, case, id=f"{name}: {case.name}") for name in NAMES f
 @pytest.mark.parametrize(("name", "case"), EVERY)
 def test_a_step_with_its_defaults_says_what_its_case_file_says(name: str, case: Case) -> None:
     kind = step_class(name)
+    step = kind(params=kind.Params())
+    assert isinstance(step, MeasuringStep)
 
-    assert verdict_of(kind(params=kind.Params()), case.text) == case.verdict
+    if case.verdict.startswith("becomes: "):
+        (row,) = measured_rows(step, [case.text])
+        assert f"becomes: {row['text']}".replace("\n", "\\n") == case.verdict
+    else:
+        assert verdict_of(step, case.text) == case.verdict
