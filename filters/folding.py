@@ -47,7 +47,8 @@ def fold_table() -> FoldTable:
 
 def _fold(code: int) -> int:
     character = chr(code)
-    if code in _IGNORABLE or 0x0300 <= code <= 0x036F or 0xFE00 <= code <= 0xFE0F:
+    selector = 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF
+    if code in _IGNORABLE or 0x0300 <= code <= 0x036F or selector:
         return SKIPPED
     if unicodedata.category(character)[0] not in "LMN":
         return 0

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from filters.bits import fold_product
 from filters.folding import fold_table
 from filters.shingles import finish_shingle, hash_words, roll, roll_power
+from pipeline.core.bits import fold_product
 from pipeline.core.rng import generator
 from pipeline.core.text import Batch
 

@@ -9,19 +9,27 @@ mixes a polynomial of its word hashes with their number, so `ab c` and `a bc` di
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numba import njit
 
-from filters.bits import fold_product, load_byte, load_half, load_word, store_word, trailing_zeros, word_byte_mask
 from filters.folding import ALONE, LAST_TABULATED, SKIPPED, fold_table
+from pipeline.core.bits import (
+    ALL_BITS,
+    ONE_BIT,
+    address_of,
+    fold_product,
+    load_byte,
+    load_half,
+    load_word,
+    range_mask,
+    store_word,
+    zeros_below,
+)
 from pipeline.core.text import Batch
 
 _LOWER = np.uint64(0x2020202020202020)  # sets the case bit; digits have it already
 _HIGH = np.uint64(0x8080808080808080)
-_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
-_ONE = np.uint64(1)
 _WORD_SEED = np.uint64(0x9E3779B97F4A7C15)
 _WORD_MULTIPLIER = np.uint64(0xD6E8FEB86659FD93)
 _ROLL_BASE = np.uint64(0x2545F4914F6CDD1D)
@@ -55,8 +63,8 @@ def hash_words(
     hashes = np.empty(limit, np.uint64)
     spans = np.empty((limit if with_spans else 0, 2), np.int64)
     word_offsets = np.zeros(num_docs + 1, np.int64)
-    base, page_at, folded_at = _address(data), _address(page), _address(folded)
-    hashes_at, spans_at = _address(hashes), _address(spans) if with_spans else 0
+    base, page_at, folded_at = address_of(data), address_of(page), address_of(folded)
+    hashes_at, spans_at = address_of(hashes), address_of(spans) if with_spans else 0
     limit_at = base + len(data)
     out = hashes_at
     for doc in range(num_docs):
@@ -65,17 +73,17 @@ def hash_words(
         inside = np.uint64(0)
         while position <= end:  # a last block, empty where need be, closes the last word
             mask = _mask(position, end, limit_at)
-            changes = mask ^ ((mask << _ONE) | inside)
+            changes = mask ^ ((mask << ONE_BIT) | inside)
             while changes != 0:
-                change = position + trailing_zeros(changes)
-                changes &= changes - _ONE
+                change = position + zeros_below(changes)
+                changes &= changes - ONE_BIT
                 if inside:
                     value = _hash_run(start, change, limit_at)
                     if value != 0:
                         out = _store(hashes_at, spans_at, out, value, start - base, change - base)
                     else:
                         out = _hash_folded(start, change, base, page_at, folded_at, hashes_at, spans_at, out)
-                inside ^= _ONE
+                inside ^= ONE_BIT
                 start = change
             position += 64
         word_offsets[doc + 1] = (out - hashes_at) >> 3
@@ -83,26 +91,12 @@ def hash_words(
     return hashes[:count], word_offsets, spans[: count if with_spans else 0]
 
 
-@njit(cache=True, nogil=True)
-def _address(array: np.ndarray) -> Any:
-    return np.int64(array.ctypes.data)
-
-
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _mask(position: int, end: int, limit: int) -> np.uint64:
-    """Word bytes from `position` to `end`, 64 at most, as bits; reads nothing at or beyond `limit`."""
-    if position + 64 <= limit:
-        mask = word_byte_mask(position)
-    else:
-        mask = np.uint64(0)
-        for index in range(end - position):
-            byte = load_byte(position + index)
-            lowered = byte | 0x20
-            if (97 <= lowered <= 122) or (48 <= byte <= 57) or byte >= 0x80:
-                mask |= _ONE << np.uint64(index)
-    if end - position < 64:
-        mask &= (_ONE << np.uint64(end - position)) - _ONE
-    return mask
+    """Word bytes from `position` to `end`, 64 at most, as bits: ASCII letters and digits, and all that is not ASCII."""
+    letters = range_mask(position, end, limit, 0x20, 0x61, 26)
+    digits = range_mask(position, end, limit, 0, 0x30, 10)
+    return letters | digits | range_mask(position, end, limit, 0, 0x80, 128)
 
 
 @njit(cache=True, nogil=True)
@@ -117,7 +111,7 @@ def _hash_run(start: int, end: int, limit: int) -> np.uint64:
         state = fold_product(state ^ (block | _LOWER), _WORD_MULTIPLIER)
         position += 8
     size = end - position
-    keep = _ALL >> np.uint64(64 - 8 * size)
+    keep = ALL_BITS >> np.uint64(64 - 8 * size)
     if position + 8 <= limit:
         block = load_word(position) & keep
     else:
@@ -132,7 +126,7 @@ def _hash_run(start: int, end: int, limit: int) -> np.uint64:
 @njit(cache=True, nogil=True)
 def _finish_word(state: np.uint64) -> np.uint64:
     """Mix the last block of a word in; never 0, which says that a run is not ASCII."""
-    return max(fold_product(state, _WORD_MULTIPLIER), _ONE)
+    return max(fold_product(state, _WORD_MULTIPLIER), ONE_BIT)
 
 
 @njit(cache=True, nogil=True)
@@ -235,7 +229,7 @@ def finish_shingle(rolled: np.uint64, num_words: int) -> np.uint64:
 @njit(cache=True, nogil=True)
 def roll_power(num_words: int) -> np.uint64:
     """Return the factor that takes the oldest of `num_words` words out of the polynomial."""
-    power = _ONE
+    power = ONE_BIT
     for _ in range(num_words):
         power *= _ROLL_BASE
     return power

@@ -1,7 +1,7 @@
 """One batch of documents as Arrow buffers, and what several steps need of it, each computed once.
 
 Kernels take `(data: uint8[num_bytes], offsets: int64[num_docs + 1])`; Batch makes these without a copy. Words and
-lines (definitions: `pipeline.core.segment`) come from one pass over the bytes at the first step that asks.
+lines (definitions: `pipeline.core.find`, `pipeline.core.segment`) are found when the first step asks.
 Positions are 32-bit and count from the document's first byte, so one document must stay under 2 GiB.
 """
 
@@ -108,33 +108,48 @@ class Batch:
 
 def _segmentation(data: np.ndarray, offsets: np.ndarray) -> Segmentation:
     from pipeline.core.characters import character_table
-    from pipeline.core.segment import count_bounds, segment
+    from pipeline.core.find import count_bounds, find_words
+    from pipeline.core.segment import describe_lines, describe_words
 
-    data = data[: int(offsets[-1])]  # Arrow pads its buffers
+    table = character_table()
     num_docs = len(offsets) - 1
-    num_spaces, num_line_ends = count_bounds(data)
-    max_words, max_lines = num_spaces + num_docs, num_line_ends + num_docs
-    words = tuple(np.empty(max_words, kind) for kind in (np.int32, np.int32, np.int32, np.uint64, np.uint8))
-    kinds = (np.int32, np.int32, np.int64, np.int32, np.int32, np.uint64)
-    lines = tuple(np.empty(max_lines + 1, kind) for kind in kinds)
-    docs = tuple(np.empty(num_docs + more, np.int64) for more in (1, 1, 0, 0))
-    num_words, num_lines = segment(data, offsets, character_table(), words, lines, docs)
-    starts, num_bytes, num_chars, hashes, flags = (array[:num_words] for array in words)
-    line_starts, ends, word_offsets, char_starts, line_chars, line_hashes = lines
-    return Segmentation(
-        words=Words(docs[0], starts, num_bytes, num_chars, hashes, flags),
-        lines=Lines(
-            docs[1],
-            line_starts[:num_lines],
-            ends[:num_lines],
-            word_offsets[: num_lines + 1],
-            char_starts[:num_lines],
-            line_chars[:num_lines],
-            line_hashes[:num_lines],
-        ),
-        num_chars=docs[2],
-        num_line_ends=docs[3],
+    num_spaces, num_line_ends = count_bounds(data[: int(offsets[-1])])  # Arrow pads its buffers
+    starts, num_bytes = (np.empty(num_spaces + num_docs, np.int32) for _ in range(2))
+    line_starts, line_ends = (np.empty(num_line_ends + num_docs + 1, np.int32) for _ in range(2))
+    line_words = np.empty(num_line_ends + num_docs + 1, np.int64)
+    doc_words, doc_lines = (np.empty(num_docs + 1, np.int64) for _ in range(2))
+    doc_chars, doc_breaks = (np.empty(num_docs, np.int64) for _ in range(2))
+    num_words, num_lines = find_words(
+        data,
+        offsets,
+        table,
+        (starts, num_bytes),
+        (line_starts, line_ends, line_words),
+        (doc_words, doc_lines, doc_breaks),
     )
+    num_chars, hashes, flags = (np.empty(num_words, kind) for kind in (np.int32, np.uint64, np.uint8))
+    describe_words(data, offsets, table, doc_words, starts, num_bytes, num_chars, (hashes, flags))
+    char_starts, line_chars, line_hashes = (np.empty(num_lines, kind) for kind in (np.int32, np.int32, np.uint64))
+    describe_lines(
+        data,
+        offsets,
+        doc_lines,
+        line_words,
+        (starts, num_bytes, hashes),
+        (char_starts, line_chars, line_hashes),
+        doc_chars,
+    )
+    words = Words(doc_words, starts[:num_words], num_bytes[:num_words], num_chars, hashes, flags)
+    lines = Lines(
+        doc_lines,
+        line_starts[:num_lines],
+        line_ends[:num_lines],
+        line_words[: num_lines + 1],
+        char_starts,
+        line_chars,
+        line_hashes,
+    )
+    return Segmentation(words=words, lines=lines, num_chars=doc_chars, num_line_ends=doc_breaks)
 
 
 def _flat(array: pa.Array | pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
