@@ -118,6 +118,22 @@ class ChainReader:
             table = table.set_column(table.schema.get_field_index("text"), table.schema.field("text"), text)
         return table.select(list(columns))
 
+    def load_rows(self, columns: Sequence[str], rows: Sequence[int]) -> pa.Table:
+        """Return some base documents, alive or not, with the edits of all links applied; one text column at a time."""
+        edits = [link for link in self.links if link.edits and "text" in columns]
+        wanted = list(dict.fromkeys([*columns, *(["id"] if edits else [])]))
+        places = pa.array(list(rows), pa.int64())
+        table = read_table(self.base.path, columns=wanted)
+        ids = table.column("id") if edits else None
+        table = table.take(places)
+        for link in edits:
+            path = link.file(self.base.index)
+            check_ids(path, ids)
+            edited = read_table(path, columns=[TEXT]).column(TEXT).take(places)
+            text = pc.coalesce(edited, table.column("text"))
+            table = table.set_column(table.schema.get_field_index("text"), table.schema.field("text"), text)
+        return table.select(list(columns))
+
     def load_signals(self, names: Sequence[str]) -> pa.Table:
         """Return signals `label.signal` of earlier links for the live documents."""
         return self.load_all_signals(names).filter(pa.array(self.alive()))

@@ -5,13 +5,14 @@ Works from files alone, so a dataset can be questioned years later without its r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.chain import BasePart, Chain, Link
+from pipeline.chain import TEXT, BasePart, Chain, Link
 from pipeline.core.card import CARD, Card, read_card
 from pipeline.core.errors import DataError, RecipeError, nearest_names
 from pipeline.core.shards import read_table, schema_of
@@ -33,12 +34,21 @@ class Evidence:
         """Return one row per base document: id, kept, reason, failed, quarantined, num_bytes."""
         return read_table(self.folder / verdicts_name(part.index), columns=columns)
 
-    def signals(self, link: Link, part: BasePart) -> pa.Table:
-        """Return a step's signals, one row per base document."""
+    def signals(self, link: Link, part: BasePart, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return a step's signals, one row per base document; all but the edited text if no columns are named."""
+        if columns is None:
+            columns = [name for name in self.signals_schema(link, part).names if name != TEXT]
+        return read_table(self._signals_file(link, part), columns=columns)
+
+    def signals_schema(self, link: Link, part: BasePart) -> pa.Schema:
+        """Return the names and types of what a step stored."""
+        return schema_of(self._signals_file(link, part))
+
+    def _signals_file(self, link: Link, part: BasePart) -> Path:
         path = link.file(part.index)
         if not path.exists():
             raise DataError(f"{path}: the signals of {link.label} are gone. Run the recipe again to measure them.")
-        return read_table(path, columns=[name for name in schema_of(path).names if name != "text"])
+        return path
 
 
 def evidence_of(workspace: Workspace, name: str) -> Evidence:

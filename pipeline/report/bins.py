@@ -2,13 +2,15 @@
 
 The range is robust (the middle 99 % and thresholds nearby) and what lies outside is counted, not hidden. Whole numbers
 get bins of whole numbers; a long right tail gets a logarithmic scale. Kept and dropped are counted apart in every bin,
-so a bin that straddles a threshold shows both.
+so a bin that straddles a threshold shows both. Values come in pieces and are looked at twice, first for the range, then
+to be counted: every value is counted, but of very many the quantiles are those of a drawn share, so memory is bounded.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,26 +20,72 @@ MOST_BINS = 44
 TAIL = 0.005  # share of values on each side that may lie outside
 REACH = 0.9  # how far outside the range, in ranges, a threshold is still drawn
 SKEW = 8.0  # the top of the range over the median from which a logarithmic scale reads better
+MOST_DRAWN = 250_000  # values that quantiles are taken of: 2 MB, and 0.5 % is then known to +-0.014 % (one sigma)
 
 
 def bin_values(values: np.ndarray, failed: np.ndarray, thresholds: Sequence[float]) -> Bins | None:
     """Return bins of the known `values` (float64, NaN unknown) split by `failed`; None for fewer than 3 values."""
+    spread = Spread()
+    spread.add(values)
+    bins = spread.bins(thresholds)
+    return counted(bins, values, failed) if bins is not None else None
+
+
+@dataclass(slots=True)
+class Spread:
+    """What a first look at the values tells of their range."""
+
+    num_values: int = 0
+    least: float = math.inf
+    most: float = -math.inf
+    all_whole: bool = True
+    distinct: np.ndarray = field(default_factory=lambda: np.zeros(0))  # the first three at most
+    drawn: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, values: np.ndarray, *, drawn: np.ndarray | None = None) -> None:
+        """Look at some values; `drawn` says which of them count for the quantiles, None that all do."""
+        known = np.isfinite(values)
+        self.drawn.append(values[known] if drawn is None else values[known & drawn])
+        values = values[known]
+        if not len(values):
+            return
+        self.num_values += len(values)
+        self.least, self.most = min(self.least, float(values.min())), max(self.most, float(values.max()))
+        self.all_whole = self.all_whole and bool((values == np.round(values)).all())
+        if len(self.distinct) < 3:
+            self.distinct = np.unique(np.concatenate([self.distinct, values]))[:3]
+
+    def bins(self, thresholds: Sequence[float]) -> Bins | None:
+        """Return empty bins over the range; None for fewer than 3 values."""
+        values = np.concatenate(self.drawn) if self.drawn else np.zeros(0)
+        if len(self.distinct) < 3 or not len(values):
+            return None
+        low, high = (float(q) for q in np.quantile(values, [TAIL, 1 - TAIL], method="nearest"))
+        if low == high:
+            low, high = self.least, self.most
+        log = low > 0 and high / float(np.median(values)) > SKEW
+        marks = [mark for mark in thresholds if _is_near(mark, low=low, high=high, log=log)]
+        low, high = min(low, *marks, high), max(high, *marks, low)
+        whole = self.all_whole and not log
+        edges = _log_edges(low, high) if log else _edges(low, high, whole=whole, marks=marks)
+        kept, dropped = (np.zeros(len(edges) - 1, np.int64) for _ in range(2))
+        return Bins(edges=edges, kept=kept, dropped=dropped, below=0, above=0, log=log, whole=whole)
+
+
+def counted(bins: Bins, values: np.ndarray, failed: np.ndarray) -> Bins:
+    """Return the bins with some more values in them."""
     known = np.isfinite(values)
     values, failed = values[known], failed[known]
-    if len(np.unique(values)) < 3:
-        return None
-    low, high = (float(q) for q in np.quantile(values, [TAIL, 1 - TAIL], method="nearest"))
-    if low == high:
-        low, high = float(values.min()), float(values.max())
-    log = low > 0 and high / float(np.median(values)) > SKEW
-    marks = [mark for mark in thresholds if _is_near(mark, low=low, high=high, log=log)]
-    low, high = min(low, *marks, high), max(high, *marks, low)
-    whole = bool((values == np.round(values)).all()) and not log
-    edges = _log_edges(low, high) if log else _edges(low, high, whole=whole, marks=marks)
-    kept, _ = np.histogram(values[~failed], edges)
-    dropped, _ = np.histogram(values[failed], edges)
-    below, above = int((values < edges[0]).sum()), int((values > edges[-1]).sum())
-    return Bins(edges=edges, kept=kept, dropped=dropped, below=below, above=above, log=log, whole=whole)
+    kept, _ = np.histogram(values[~failed], bins.edges)
+    dropped, _ = np.histogram(values[failed], bins.edges)
+    below, above = int((values < bins.edges[0]).sum()), int((values > bins.edges[-1]).sum())
+    return replace(
+        bins,
+        kept=bins.kept + kept,
+        dropped=bins.dropped + dropped,
+        below=bins.below + below,
+        above=bins.above + above,
+    )
 
 
 def _is_near(mark: float, *, low: float, high: float, log: bool) -> bool:

@@ -1,23 +1,23 @@
 """A rule's verdicts -> a few documents that it dropped beside a few that passed it, the deciding value with each.
 
 One of each side is the document nearest to the threshold, where a rule is right or wrong; the others are drawn at
-random, because the nearest say nothing about the many. A duplicate stands beside the twin that was kept for it.
+random, because the nearest say nothing about the many. A duplicate stands beside the twin that was kept for it. All
+documents are chosen before any is read, and each part's text is read once: memory is that of one part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipeline.chain import ChainReader, Link
-from pipeline.core.rng import generator
+from pipeline.chain import ERROR, BasePart, ChainReader, Link
 from pipeline.core.step import Rule
-from pipeline.decide import passes
 from pipeline.report import figures
+from pipeline.report.chosen import Chosen, Place, Side, choose
 from pipeline.report.steps import DatasetShown, Signals
 
 EXCERPT, EXCERPT_LINES = 400, 16  # characters and lines
@@ -47,100 +47,136 @@ class RuleExamples:
     twins: bool  # each kept document is the twin of the dropped one in the same place
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    row: int
-    note: str
-
-
 class Examples:
-    """Chooses and quotes documents of one dataset; every part's text is read at most once."""
+    """Chooses and quotes documents of one dataset. `named` are ids to quote besides, by the step that reads them."""
 
-    def __init__(self, shown: DatasetShown, signals: Signals, *, per_side: int) -> None:
+    def __init__(
+        self, shown: DatasetShown, signals: Signals, *, per_side: int, named: Mapping[str, Sequence[str]]
+    ) -> None:
         self.shown, self.signals, self.per_side = shown, signals, per_side
-        self._tables: dict[tuple[int, int], Any] = {}  # (part, edits applied) -> documents
-        self._rows = {str(doc): row for row, doc in enumerate(shown.verdicts["id"].to_list())} if per_side else {}
+        links = shown.evidence.chain.links if per_side else ()
+        self._links = {link.label: link for link in links}
+        self._chosen: dict[Side, list[Chosen]] = {}
+        for link in links:
+            self._chosen |= choose(signals, link, self._sides(link), dataset=shown.name, per_side=per_side)
+        dropped = {
+            (side.link.label, item.place) for side, chosen in self._chosen.items() if side.dropped for item in chosen
+        }
+        self._words = self._read_words(dropped)
+        ids = {words[DUPLICATE_OF] for words in self._words.values() if DUPLICATE_OF in words}
+        self._places = self._find(ids | {doc_id for label in self._links for doc_id in named.get(label, ())})
+        self._add_twins()
+        quoted = {(side.link.label, item.place) for side, chosen in self._chosen.items() for item in chosen}
+        self._words |= self._read_words(quoted - dropped)
+        asked = {
+            (label, self._places[doc_id])
+            for label in self._links
+            for doc_id in named.get(label, ())
+            if doc_id in self._places
+        }
+        self._documents = self._read_documents(quoted | asked)
+
+    def _sides(self, link: Link) -> list[Side]:
+        rules = [rule for rule in link.rules if self._count(link, rule)]
+        sides = (True,) if DUPLICATE_OF in self.signals.texts(link) else (True, False)
+        return [Side(link, rule, dropped) for rule in rules for dropped in sides]
+
+    def _count(self, link: Link, rule: Rule) -> int:
+        return self.shown.reasons.get(f"{link.label}.{rule.name}", 0)
+
+    def _add_twins(self) -> None:
+        """Put the kept twin opposite each dropped duplicate; one whose twin is not to be found is not quoted."""
+        for side in [side for side in self._chosen if DUPLICATE_OF in self.signals.texts(side.link)]:
+            twins = [
+                self._places.get(self._words[side.link.label, item.place].get(DUPLICATE_OF, ""))
+                for item in self._chosen[side]
+            ]
+            pairs = [(item, twin) for item, twin in zip(self._chosen[side], twins, strict=True) if twin is not None]
+            self._chosen[side] = [item for item, _ in pairs]
+            self._chosen[replace(side, dropped=False)] = [Chosen(twin, "kept in its place") for _, twin in pairs]
 
     def of_step(self, label: str) -> tuple[RuleExamples, ...]:
         """Return examples of every rule of a step that dropped something, the one that dropped most first."""
-        link = next(link for link in self.shown.evidence.chain.links if link.label == label)
-        counts = {rule.name: self.shown.reasons.get(f"{label}.{rule.name}", 0) for rule in link.rules}
-        chosen = sorted((rule for rule in link.rules if counts[rule.name]), key=lambda rule: -counts[rule.name])
-        return tuple(self._of_rule(link, rule, counts[rule.name]) for rule in chosen) if self.per_side else ()
+        link = self._links.get(label)
+        if link is None:
+            return ()
+        rules = sorted((rule for rule in link.rules if self._count(link, rule)), key=lambda r: -self._count(link, r))
+        return tuple(self._of_rule(link, rule) for rule in rules)
 
-    def _of_rule(self, link: Link, rule: Rule, num_dropped: int) -> RuleExamples:
-        values = self.signals.numbers(link, rule.signal)
-        reason = self.shown.verdicts["reason"]
-        lost = np.flatnonzero((reason == f"{link.label}.{rule.name}").fill_null(False).to_numpy())
-        words = self.signals.strings(link)
-        condition = f"{rule.signal} {rule.op} {figures.number(rule.threshold)}"
-        dropped = self._choose(lost, values, rule, place=f"{link.label}.{rule.name}.dropped")
-        if DUPLICATE_OF in words:
-            pairs = [(item, self._rows.get(str(words[DUPLICATE_OF][item.row]))) for item in dropped]
-            pairs = [(item, twin) for item, twin in pairs if twin is not None]
-            kept = [_Chosen(row=twin, note="kept in its place") for _, twin in pairs if twin is not None]
-            dropped = [item for item, _ in pairs]
-        else:
-            stayed = np.flatnonzero(self.shown.verdicts["kept"].to_numpy() & passes(rule, values) & ~np.isnan(values))
-            kept = self._choose(stayed, values, rule, place=f"{link.label}.{rule.name}.kept")
+    def _of_rule(self, link: Link, rule: Rule) -> RuleExamples:
+        dropped, kept = (
+            tuple(self._quote(item, link) for item in self._chosen[Side(link, rule, side)]) for side in (True, False)
+        )
         return RuleExamples(
             rule=rule.name,
-            condition=condition,
-            num_dropped=num_dropped,
-            dropped=tuple(self._quote(item, words, seen_by=link) for item in dropped),
-            kept=tuple(self._quote(item, words, seen_by=link) for item in kept),
-            twins=DUPLICATE_OF in words,
+            condition=f"{rule.signal} {rule.op} {figures.number(rule.threshold)}",
+            num_dropped=self._count(link, rule),
+            dropped=dropped,
+            kept=kept,
+            twins=DUPLICATE_OF in self.signals.texts(link),
         )
 
-    def _choose(self, rows: np.ndarray, values: np.ndarray, rule: Rule, *, place: str) -> list[_Chosen]:
-        """Return the row nearest to the threshold, where the values differ, and others at random, in row order."""
-        if not len(rows):
-            return []
-        nearest: list[int] = []
-        if len(np.unique(values[rows])) > 2:
-            nearest = [int(rows[int(np.abs(values[rows] - rule.threshold).argmin())])]
-        rest = rows[~np.isin(rows, nearest)]
-        size = min(self.per_side - len(nearest), len(rest))
-        drawn = sorted(
-            int(row) for row in generator(0, "report", self.shown.name, place).choice(rest, size=size, replace=False)
-        )
-        notes = {row: ", nearest to the threshold" for row in nearest}
-        return [
-            _Chosen(
-                row=row, note=f"{rule.signal} {figures.beside(float(values[row]), rule.threshold)}{notes.get(row, '')}"
-            )
-            for row in [*nearest, *drawn]
-        ]
+    def _quote(self, item: Chosen, link: Link) -> Example:
+        words = self._words[link.label, item.place]
+        known = tuple((name, figures.excerpt(text, 120)) for name, text in words.items())
+        return replace(self._documents[link.label, item.place], note=item.note, signals=known)
 
-    def _quote(self, item: _Chosen, words: Mapping[str, list[Any]], *, seen_by: Link) -> Example:
-        document = self.document(item.row, seen_by=seen_by)
-        known = tuple(
-            (name, figures.excerpt(str(values[item.row]), 120)) for name, values in words.items() if values[item.row]
-        )
-        return Example(
-            doc_id=figures.excerpt(document["id"], 160),
-            source=document["source"],
-            text=figures.excerpt(document["text"], EXCERPT, lines=EXCERPT_LINES),
-            note=item.note,
-            signals=known,
-        )
+    def named(self, doc_id: str, *, label: str) -> Example | None:
+        """Return a document that was named, as the step `label` read it, or None if the dataset never saw it."""
+        place = self._places.get(doc_id)
+        return self._documents[label, place] if place is not None else None
 
-    def named(self, doc_id: str, *, seen_by: Link) -> Example | None:
-        """Return the document with this id as an example, or None if the dataset never saw it."""
-        row = self._rows.get(doc_id)
-        return self._quote(_Chosen(row=row, note=""), {}, seen_by=seen_by) if row is not None else None
-
-    def document(self, row: int, *, seen_by: Link) -> dict[str, Any]:
-        """Return id, text and source of base row `row` as the step `seen_by` read it: earlier edits applied."""
-        part, inside = self.shown.verdicts["part"][row], int(self.shown.verdicts["row"][row])
-        chain = self.shown.evidence.chain
-        earlier = chain.links[: chain.links.index(seen_by)]
-        key = (part, sum(link.edits for link in earlier))
-        if key not in self._tables:
-            base = next(base for base in chain.base if base.index == part)
-            self._tables[key] = ChainReader(base=base, links=earlier).load_all(("id", "text", "source"))
-        found: dict[str, Any] = self._tables[key].slice(inside, 1).to_pylist()[0]
+    def _find(self, ids: set[str]) -> dict[str, Place]:
+        """Return where the documents with these ids lie."""
+        wanted, found = pa.array(sorted(ids), pa.string()), dict[str, Place]()
+        for part in self.shown.evidence.chain.base if ids else ():
+            column = self.shown.evidence.verdicts(part, ["id"]).column("id")
+            rows = np.flatnonzero(pc.is_in(column, value_set=wanted).to_numpy())
+            found |= {column[int(row)].as_py(): Place(part.index, int(row)) for row in rows}
         return found
+
+    def _read_words(self, wanted: set[tuple[str, Place]]) -> dict[tuple[str, Place], dict[str, str]]:
+        """Return the signals that are text and not empty, by step and place."""
+        found: dict[tuple[str, Place], dict[str, str]] = {}
+        for label, part, rows in _by_part(wanted, self.shown.evidence.chain.base):
+            link = self._links[label]
+            names = self.signals.texts(link)
+            table = self.shown.evidence.signals(link, part, names) if names else None
+            taken = table.take(pa.array(rows)).to_pylist() if table is not None else [{}] * len(rows)
+            for row, values in zip(rows, taken, strict=True):
+                found[label, Place(part.index, row)] = {name: str(text) for name, text in values.items() if text}
+        return found
+
+    def _read_documents(self, wanted: set[tuple[str, Place]]) -> dict[tuple[str, Place], Example]:
+        """Return documents as the steps read them, earlier edits applied; steps between two edits read the same."""
+        links = self.shown.evidence.chain.links
+        earlier = {
+            link.label: tuple(other for other in links[:number] if other.edits) for number, link in enumerate(links)
+        }
+        first = {label: next(name for name, edits in earlier.items() if edits == earlier[label]) for label in earlier}
+        read: dict[tuple[str, Place], Example] = {}
+        for label, part, rows in _by_part(
+            {(first[label], place) for label, place in wanted}, self.shown.evidence.chain.base
+        ):
+            reader = ChainReader(base=part, links=earlier[label])
+            for row, document in zip(rows, reader.load_rows(("id", "text", "source"), rows).to_pylist(), strict=True):
+                read[label, Place(part.index, row)] = Example(
+                    doc_id=figures.excerpt(document["id"], 160),
+                    source=document["source"],
+                    text=figures.excerpt(document["text"], EXCERPT, lines=EXCERPT_LINES),
+                    note="",
+                )
+        return {(label, place): read[first[label], place] for label, place in wanted}
+
+
+def _by_part(wanted: set[tuple[str, Place]], base: Sequence[BasePart]) -> Iterator[tuple[str, BasePart, list[int]]]:
+    """Yield each step and part with the rows wanted of it, ascending."""
+    rows: dict[tuple[int, str], list[int]] = {}
+    for label, place in sorted(wanted):
+        rows.setdefault((place.part, label), []).append(place.row)
+    parts = {part.index: part for part in base}
+    for (part, label), found in sorted(rows.items()):
+        yield label, parts[part], found
 
 
 def quarantine_reasons(shown: DatasetShown, most: int = 5) -> list[tuple[str, int]]:
@@ -148,8 +184,8 @@ def quarantine_reasons(shown: DatasetShown, most: int = 5) -> list[tuple[str, in
     counts: dict[str, int] = {}
     for link in shown.evidence.chain.links:
         for part in shown.evidence.chain.base:
-            errors = pl.DataFrame(shown.evidence.signals(link, part).select(["error"]))["error"].drop_nulls()
-            for error in errors.to_list():
+            errors = shown.evidence.signals(link, part, [ERROR]).column(ERROR).drop_null()
+            for error in errors.to_pylist():
                 text = f"{link.label}: {figures.excerpt(str(error), 140)}"
                 counts[text] = counts.get(text, 0) + 1
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:most]

@@ -1,18 +1,27 @@
 """What single steps found, beyond who was dropped: clusters of duplicates and evaluation items met in the text.
 
 Works from the stored signals (`duplicate_of`; `overlap`, `item`, `excerpt`), so any step that gives them is shown.
+Duplicates are counted by the 64-bit hash of the twin that was kept, a few million at a time, so that the memory does
+not grow with the corpus; two clusters of 30 million share a hash with a chance of 0.00002.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+import polars as pl
+import pyarrow.compute as pc
+
+from pipeline.chain import Link
 from pipeline.report import figures
 from pipeline.report.examples import DUPLICATE_OF, Example, Examples
 from pipeline.report.steps import DatasetShown, Signals
 
 LARGEST, ITEMS = 6, 8
+MOST_HASHES = 4_000_000  # counted at a time: 32 MB, and about 100 MB while they are sorted
 SIZES = ((2, 2), (3, 5), (6, 10), (11, 100), (101, 10**12))
 
 
@@ -22,6 +31,14 @@ class Cluster:
 
     size: int
     kept: Example
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """The sizes of a deduplication step's clusters, and the largest by the id of the document kept."""
+
+    by_size: Mapping[int, int]  # documents in the cluster, the kept one too -> clusters
+    largest: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,34 +75,68 @@ class Contamination:
     hits: tuple[Hit, ...]
 
 
-def duplicates_in(shown: DatasetShown, signals: Signals, examples: Examples) -> list[Duplicates]:
-    """Return the clusters of every deduplication step of a dataset."""
-    found = []
-    for link, step in zip(shown.evidence.chain.links, shown.steps, strict=True):
-        if DUPLICATE_OF not in signals.names(link):
+def clusters_in(shown: DatasetShown, signals: Signals) -> dict[str, Clusters]:
+    """Return the clusters of every deduplication step of a dataset, by the step's label."""
+    links = [link for link in shown.evidence.chain.links if DUPLICATE_OF in signals.texts(link)]
+    return {link.label: _clusters(signals, link) for link in links}
+
+
+def _clusters(signals: Signals, link: Link) -> Clusters:
+    num_duplicates = sum(len(twins) for twins in _twins(signals, link, share=(0, 1)))
+    rounds = max(-(-num_duplicates // MOST_HASHES), 1)
+    by_size: Counter[int] = Counter()
+    largest: dict[str, int] = {}
+    for number in range(rounds):
+        pieces = [twins["hash"].to_numpy() for twins in _twins(signals, link, share=(number, rounds))]
+        hashes, counts = np.unique(np.concatenate([np.zeros(0, np.uint64), *pieces]), return_counts=True)
+        if not len(hashes):
             continue
-        twins = Counter(str(twin) for twin in signals.strings(link)[DUPLICATE_OF] if twin is not None)
-        sizes = [count + 1 for count in twins.values()]
+        by_size.update(dict(zip(*(found.tolist() for found in np.unique(counts + 1, return_counts=True)), strict=True)))
+        least = int(np.partition(counts, -LARGEST)[-LARGEST]) if len(counts) > LARGEST else 1
+        for twins in _twins(signals, link, share=(number, rounds)):
+            count = counts[np.searchsorted(hashes, twins["hash"].to_numpy())]
+            near = twins.with_columns(count=pl.Series(count, dtype=pl.Int64)).filter(pl.col("count") >= least)
+            near = near.unique("id").sort(["count", "id"], descending=[True, False]).head(LARGEST)
+            largest |= dict(zip(near["id"].to_list(), near["count"].to_list(), strict=True))
+            largest = dict(sorted(largest.items(), key=lambda item: (-item[1], item[0]))[:LARGEST])
+    return Clusters(by_size=by_size, largest=tuple((name, count + 1) for name, count in largest.items()))
+
+
+def _twins(signals: Signals, link: Link, *, share: tuple[int, int]) -> Iterator[pl.DataFrame]:
+    """Yield the kept twins' ids and hashes part by part: those whose hash leaves rest `share[0]` over `share[1]`."""
+    rest, rounds = share
+    for _, table in signals.parts(link, [DUPLICATE_OF]):
+        ids = pl.Series("id", table.column(DUPLICATE_OF), dtype=pl.String).drop_nulls()
+        twins = pl.DataFrame({"id": ids, "hash": ids.hash(seed=0)})
+        yield twins.filter(pl.col("hash") % rounds == rest) if rounds > 1 else twins
+
+
+def duplicates_in(shown: DatasetShown, clusters: Mapping[str, Clusters], examples: Examples) -> list[Duplicates]:
+    """Return what every deduplication step of a dataset found, its largest clusters quoted."""
+    found = []
+    for step in shown.steps:
+        if step.label not in clusters:
+            continue
+        by_size = clusters[step.label].by_size
         spread = tuple(
             (
                 f"{low}" if low == high else f"over {low - 1}" if high > 10**9 else f"{low} to {high}",
-                sum(low <= size <= high for size in sizes),
+                sum(number for size, number in by_size.items() if low <= size <= high),
             )
             for low, high in SIZES
         )
-        largest = sorted(twins.items(), key=lambda item: (-item[1], item[0]))[:LARGEST]
         found.append(
             Duplicates(
                 dataset=shown.name,
                 step=step.label,
                 examined=step.reached,
-                num_clusters=len(twins),
-                num_duplicates=sum(twins.values()),
+                num_clusters=sum(by_size.values()),
+                num_duplicates=sum((size - 1) * number for size, number in by_size.items()),
                 sizes=spread,
                 largest=tuple(
-                    Cluster(size=count + 1, kept=kept)
-                    for name, count in largest
-                    if (kept := examples.named(name, seen_by=link))
+                    Cluster(size=size, kept=kept)
+                    for name, size in clusters[step.label].largest
+                    if (kept := examples.named(name, label=step.label))
                 ),
             )
         )
@@ -99,13 +150,12 @@ def contamination_in(shown: DatasetShown, signals: Signals) -> list[Contaminatio
         names = signals.names(link)
         if not {"item", "excerpt", "overlap"} <= set(names):
             continue
-        words = signals.strings(link)
         items: Counter[str] = Counter()
-        texts: dict[str, str] = {}
-        for item, excerpt in zip(words["item"], words["excerpt"], strict=True):
-            if item is not None:
-                items[str(item)] += 1
-                texts.setdefault(str(item), str(excerpt))
+        texts: dict[str, str] = {}  # both as many as there are evaluation items, however large the corpus
+        for _, table in signals.parts(link, ["item", "excerpt"]):
+            for met in table.filter(pc.is_valid(table.column("item"))).to_pylist():
+                items[met["item"]] += 1
+                texts.setdefault(met["item"], str(met["excerpt"]))
         most = sorted(items.items(), key=lambda pair: (-pair[1], pair[0]))[:ITEMS]
         found.append(
             Contamination(

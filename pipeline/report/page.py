@@ -30,7 +30,7 @@ from pipeline.report.experiment import (
     mixture_rows,
     seed_rows,
 )
-from pipeline.report.findings import contamination_in, duplicates_in
+from pipeline.report.findings import clusters_in, contamination_in, duplicates_in
 from pipeline.report.flow import flow_picture
 from pipeline.report.heldout import held_out
 from pipeline.report.steps import DatasetShown, Signals, dataset_shown
@@ -144,11 +144,13 @@ def _dataset(plan: Plan, name: str, *, per_side: int) -> dict[str, Any]:
     signals = Signals(evidence)
     meanings = {item.label: {signal.name: signal for signal in item.step.signals} for item in planned.spec.steps}
     shown: DatasetShown = dataset_shown(evidence, signals, name=name, meanings=meanings)
-    examples = Examples(shown, signals, per_side=per_side)
+    clusters = clusters_in(shown, signals)
+    largest = {label: [doc_id for doc_id, _ in found.largest] for label, found in clusters.items()}
+    examples = Examples(shown, signals, per_side=per_side, named=largest)
     return {
         "shown": shown,
         "examples": {step.label: examples.of_step(step.label) for step in shown.steps},
-        "duplicates": duplicates_in(shown, signals, examples),
+        "duplicates": duplicates_in(shown, clusters, examples),
         "contamination": contamination_in(shown, signals),
         "teachers": teachers_in(shown),
         "classifiers": classifiers_in(shown),

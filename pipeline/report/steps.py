@@ -8,21 +8,22 @@ would come back without it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipeline.chain import ERROR, Link
+from pipeline.chain import ERROR, TEXT, BasePart, Link
 from pipeline.core.card import Card, read_card
+from pipeline.core.rng import generator
 from pipeline.core.step import Rule
 from pipeline.decide import as_numbers, passes
 from pipeline.evidence import Evidence
 from pipeline.report import figures
-from pipeline.report.bins import bin_values
+from pipeline.report.bins import MOST_DRAWN, Spread, counted
 from pipeline.report.charts import Bins
 
 
@@ -98,7 +99,6 @@ class DatasetShown:
 
     name: str
     evidence: Evidence
-    verdicts: pl.DataFrame  # row, part, id, kept, reason, failed, quarantined, num_bytes
     rows_in: int
     rows_out: int
     steps: tuple[StepShown, ...]
@@ -124,37 +124,27 @@ class DatasetShown:
 
 
 class Signals:
-    """The signals of one dataset's steps, each column read once over all parts."""
+    """The signals of one dataset's steps, read anew at every look: a few columns of one part at a time."""
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
-        self._tables: dict[str, list[Any]] = {}
-        self._strings: dict[str, dict[str, list[Any]]] = {}
-
-    def tables(self, link: Link) -> list[Any]:
-        """Return one table per part."""
-        if link.label not in self._tables:
-            self._tables[link.label] = [self.evidence.signals(link, part) for part in self.evidence.chain.base]
-        return self._tables[link.label]
 
     def names(self, link: Link) -> list[str]:
-        tables = self.tables(link)
-        return [name for name in tables[0].column_names if name != ERROR] if tables else []
+        return [name for name in self._schema(link).names if name not in (ERROR, TEXT)]
 
-    def numbers(self, link: Link, signal: str) -> np.ndarray:
-        """Return float64[rows of the base], NaN where nothing was measured."""
-        found = [as_numbers(table.column(signal)) for table in self.tables(link)]
-        return np.concatenate(found) if found else np.zeros(0)
+    def texts(self, link: Link) -> list[str]:
+        """Return the names of the signals that are text."""
+        schema = self._schema(link)
+        return [name for name in self.names(link) if pa.types.is_string(schema.field(name).type)]
 
-    def strings(self, link: Link) -> dict[str, list[Any]]:
-        """Return the values of every signal that is text."""
-        if link.label not in self._strings:
-            tables = self.tables(link)
-            named = [name for name in self.names(link) if pa.types.is_string(tables[0].schema.field(name).type)]
-            self._strings[link.label] = {
-                name: [value for table in tables for value in table.column(name).to_pylist()] for name in named
-            }
-        return self._strings[link.label]
+    def parts(self, link: Link, names: Sequence[str]) -> Iterator[tuple[BasePart, pa.Table]]:
+        """Yield each part with some of its signals."""
+        for part in self.evidence.chain.base if names else ():
+            yield part, self.evidence.signals(link, part, names)
+
+    def _schema(self, link: Link) -> pa.Schema:
+        base = self.evidence.chain.base
+        return self.evidence.signals_schema(link, base[0]) if base else pa.schema([])
 
 
 def dataset_shown(
@@ -164,16 +154,14 @@ def dataset_shown(
 
     Two datasets that are made alike share one folder, so the name is not read from it.
     """
-    verdicts = _verdicts(evidence)
-    first, alone, only = _counts(verdicts)
-    broken = Counter(verdicts["quarantined"].drop_nulls().to_list())
+    counts = _counts(evidence)
     cards = {link.label: read_card(link.folder) for link in evidence.chain.links}
     details = {step["label"]: step for step in evidence.card.details["steps"]}
     steps: list[StepShown] = []
-    reached = verdicts.height
+    reached = rows_in = sum(part.num_rows for part in evidence.chain.base)
     for index, link in enumerate(evidence.chain.links):
         card = cards[link.label]
-        rules = tuple(_rule_shown(link, rule, first, alone, only) for rule in link.rules)
+        rules = tuple(_rule_shown(link, rule, counts) for rule in link.rules)
         before = steps[index - 1].card if index else None
         shown = StepShown(
             label=link.label,
@@ -181,7 +169,7 @@ def dataset_shown(
             kind=card.kind,
             reached=reached,
             dropped=sum(rule.first for rule in rules),
-            quarantined=broken[link.label],
+            quarantined=counts.broken[link.label],
             seconds=card.seconds,
             shared=before is not None and card.kind == before.kind == "measured" and card.seconds == before.seconds,
             cost_usd=card.cost_usd,
@@ -196,41 +184,42 @@ def dataset_shown(
     return DatasetShown(
         name=name,
         evidence=evidence,
-        verdicts=verdicts,
-        rows_in=verdicts.height,
+        rows_in=rows_in,
         rows_out=reached,
         steps=tuple(steps),
-        reasons=dict(first),
+        reasons=dict(counts.first),
     )
 
 
-def _verdicts(evidence: Evidence) -> pl.DataFrame:
-    frames = [
-        pl.DataFrame(evidence.verdicts(part)).with_row_index("row").with_columns(part=pl.lit(part.index, pl.Int64))
-        for part in evidence.chain.base
-    ]
-    schema: dict[str, Any] = {
-        "row": pl.UInt32,
-        "id": pl.String,
-        "kept": pl.Boolean,
-        "reason": pl.String,
-        "failed": pl.List(pl.String),
-        "quarantined": pl.String,
-        "num_bytes": pl.Int64,
-        "part": pl.Int64,
-    }
-    return pl.concat(frames) if frames else pl.DataFrame(schema=schema)
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """Documents by rule: whose first failure it was, who fail it at all, who fail nothing else; broken ones by step."""
+
+    first: Counter[str] = field(default_factory=Counter)
+    alone: Counter[str] = field(default_factory=Counter)
+    only: Counter[str] = field(default_factory=Counter)
+    broken: Counter[str] = field(default_factory=Counter)
 
 
-def _counts(verdicts: pl.DataFrame) -> tuple[Counter[str], Counter[str], Counter[str]]:
-    """Return documents by rule: whose first failure it was, who fail it at all, who fail nothing else."""
-    first = Counter(verdicts["reason"].drop_nulls().to_list())
-    alone = Counter(verdicts["failed"].explode().drop_nulls().to_list())
-    single = verdicts.filter((pl.col("failed").list.len() == 1) & pl.col("quarantined").is_null())
-    return first, alone, Counter(single["failed"].explode().to_list())
+def _counts(evidence: Evidence) -> _Counts:
+    found = _Counts()
+    for part in evidence.chain.base:
+        verdicts = evidence.verdicts(part, ["reason", "failed", "quarantined"])
+        failed, broken = verdicts.column("failed"), verdicts.column("quarantined")
+        single = pc.and_(pc.equal(pc.list_value_length(failed), 1), broken.is_null())
+        found.first.update(_values(verdicts.column("reason")))
+        found.alone.update(_values(pc.list_flatten(failed)))
+        found.only.update(_values(pc.list_flatten(failed.filter(single))))
+        found.broken.update(_values(broken))
+    return found
 
 
-def _rule_shown(link: Link, rule: Rule, first: Counter[str], alone: Counter[str], only: Counter[str]) -> RuleShown:
+def _values(column: pa.ChunkedArray) -> dict[str, int]:
+    """Return how often each word stands in a column."""
+    return {pair["values"]: pair["counts"] for pair in pc.value_counts(column.drop_null()).to_pylist()}
+
+
+def _rule_shown(link: Link, rule: Rule, counts: _Counts) -> RuleShown:
     full = f"{link.label}.{rule.name}"
     return RuleShown(
         name=rule.name,
@@ -239,9 +228,9 @@ def _rule_shown(link: Link, rule: Rule, first: Counter[str], alone: Counter[str]
         op=rule.op,
         threshold=rule.threshold,
         parameter=rule.parameter,
-        first=first[full],
-        alone=alone[full],
-        only=only[full],
+        first=counts.first[full],
+        alone=counts.alone[full],
+        only=counts.only[full],
     )
 
 
@@ -260,25 +249,39 @@ def _plain(value: Any) -> str:
 def _histograms(
     signals: Signals, link: Link, rules: Sequence[RuleShown], meanings: Mapping[str, Any]
 ) -> tuple[HistogramShown, ...]:
-    shown = []
-    for name in dict.fromkeys(rule.signal for rule in rules):
-        values = signals.numbers(link, name)
-        mine = tuple(rule for rule in rules if rule.signal == name)
-        failed = np.zeros(len(values), dtype=bool)
-        for rule in link.rules:
-            if rule.signal == name:
-                failed |= ~passes(rule, values)
-        bins = bin_values(values, failed, [rule.threshold for rule in mine])
-        if bins is not None:
-            signal = meanings.get(name)
-            shown.append(
-                HistogramShown(
-                    signal=name,
-                    unit=getattr(signal, "unit", ""),
-                    meaning=getattr(signal, "meaning", ""),
-                    rules=mine,
-                    bins=bins,
-                    num_values=int(np.isfinite(values).sum()),
-                )
-            )
-    return tuple(shown)
+    mine = {rule.signal: tuple(other for other in rules if other.signal == rule.signal) for rule in rules}
+    spreads = {name: Spread() for name in mine}
+    for part, table in signals.parts(link, list(mine)):
+        drawn = _drawn(part, signals.evidence.chain.base)
+        for name, spread in spreads.items():
+            spread.add(as_numbers(table.column(name)), drawn=drawn)
+    empty = {name: spread.bins([rule.threshold for rule in mine[name]]) for name, spread in spreads.items()}
+    found = {name: bins for name, bins in empty.items() if bins is not None}
+    for _, table in signals.parts(link, list(found)):
+        for name, bins in found.items():
+            values = as_numbers(table.column(name))
+            failed = np.zeros(len(values), dtype=bool)
+            for rule in link.rules:
+                if rule.signal == name:
+                    failed |= ~passes(rule, values)
+            found[name] = counted(bins, values, failed)
+    return tuple(
+        HistogramShown(
+            signal=name,
+            unit=getattr(meanings.get(name), "unit", ""),
+            meaning=getattr(meanings.get(name), "meaning", ""),
+            rules=mine[name],
+            bins=bins,
+            num_values=spreads[name].num_values,
+        )
+        for name, bins in found.items()
+    )
+
+
+def _drawn(part: BasePart, base: Sequence[BasePart]) -> np.ndarray | None:
+    """Return which rows of a part the range of a histogram is taken of; None for all."""
+    share = MOST_DRAWN / max(sum(other.num_rows for other in base), 1)
+    if share >= 1:
+        return None
+    drawn: np.ndarray = generator(0, "report", "histograms", part.index).random(part.num_rows) < share
+    return drawn
