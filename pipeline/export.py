@@ -24,6 +24,7 @@ from pipeline.core.errors import DataError, RecipeError, ServiceError
 from pipeline.core.shards import read_table, write_table, write_text
 
 if TYPE_CHECKING:
+    from pipeline.core.card import Card
     from pipeline.workspace import Workspace
 
 MARKER = "winnow.json"
@@ -103,21 +104,41 @@ def export_named(workspace: Workspace, name: str, *, to: Path, overwrite: bool =
     from pipeline.results import document_paths
 
     folder, card = workspace.dataset(name)
-    labels = {
-        step["step"]: read_card(workspace.root / step["folder"]).details for step in card.details.get("steps", ())
-    }
-    against = [step["params"]["against"] for step in card.details.get("steps", ()) if step["step"] == "decontaminate"]
+    history = _history(workspace, folder)
+    steps = {step["folder"]: step for parent in history.values() for step in parent.details.get("steps", ())}
+    cards = {place: read_card(workspace.root / place) for place in steps}
+    against = [each for step in steps.values() if step["step"] == "decontaminate" for each in step["params"]["against"]]
+    teachers = [cards[place].details.get("teacher", "") for place, step in steps.items() if step["step"] == "label"]
     info = DatasetInfo(
         name=card.name,
         identity=card.identity,
-        rows_read=card.rows_in,
-        drops=card.dropped,
-        quarantined=card.quarantined,
-        decontamination=f"word overlap with {', '.join(map(str, against[0]))} removed" if against else "",
-        teacher=str(labels.get("label", {}).get("teacher", "")),
-        cost_usd=card.cost_usd,
+        rows_read=sum(parent.rows_out for parent in history.values() if "base" not in parent.details),
+        drops=_summed(parent.dropped for parent in history.values()),
+        quarantined=_summed(parent.quarantined for parent in history.values()),
+        decontamination=f"word overlap with {', '.join(dict.fromkeys(against))} removed" if against else "",
+        teacher=", ".join(dict.fromkeys(teachers)),
+        cost_usd=sum(each.cost_usd for each in (*history.values(), *cards.values())),
     )
     return export_dataset(document_paths(folder), to=to, info=info, overwrite=overwrite)
+
+
+def _history(workspace: Workspace, folder: Path) -> dict[Path, Card]:
+    """Return the cards of a dataset and of all that its documents come from, by folder, the sources first."""
+    from pipeline.core.card import read_card
+
+    card = read_card(folder)
+    found: dict[Path, Card] = {}
+    for parent in dict.fromkeys(workspace.root / Path(part["file"]).parent for part in card.details.get("base", ())):
+        found |= _history(workspace, parent)
+    return found | {folder: card}
+
+
+def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Return the sums by key, in the order in which the keys first come."""
+    total: dict[str, int] = {}
+    for each in counts:
+        total |= {key: total.get(key, 0) + count for key, count in each.items()}
+    return total
 
 
 def _refuse_occupied(to: Path, *, overwrite: bool) -> None:

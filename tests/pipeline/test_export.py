@@ -11,8 +11,9 @@ import pytest
 from pipeline.core.document import SCHEMA
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.shards import read_table, write_table
-from pipeline.export import DatasetInfo, Part, export_dataset
+from pipeline.export import DatasetInfo, Part, export_dataset, export_named
 from pipeline.sources.hub import HubParams, HubReader
+from tests.pipeline.house import House, texts
 
 
 def documents(count: int, *, start: int = 0, source: str = "crawl", origin: str = "human") -> pa.Table:
@@ -78,6 +79,26 @@ def test_the_card_counts_and_escapes(tmp_path: Path) -> None:
     assert parsed["configs"][0]["data_files"] == [{"split": "train", "path": "data/train-*"}]
     assert "<script>" not in body and "<b>" not in body
     assert "| gopher.min&#95;words | 150 |" in body and "| good | 0.7500 |" in body and "| crawl | 20 |" in body
+
+
+def test_the_card_tells_what_happened_to_the_datasets_before(house: House) -> None:
+    house.lines("a.jsonl", [*texts(20), "ab"])
+    house.lines("held.jsonl", [texts(1)[0]])
+    house.write(
+        "sources:\n  docs: {read: jsonl, path: DIR/a.jsonl}\n  more: {read: jsonl, path: DIR/held.jsonl}\n"
+        "datasets:\n  held: {from: more}\n"
+        "  clean: {from: docs, steps: [length, decontaminate: {against: [held], ngram: 3, min_item_words: 1}]}\n"
+        "  best: {from: clean, steps: [length: {min_length: 60}]}\n"
+    )
+    house.run()
+
+    export_named(house.workspace, "best", to=house.folder / "out")
+
+    card = (house.folder / "out" / "README.md").read_text(encoding="utf-8")
+    dropped = house.card("clean").dropped["length.too_short"] + house.card("best").dropped["length.too_short"]
+    assert "Decontamination: word overlap with held removed" in card
+    assert "Documents dropped of the 21 that were read" in card
+    assert f"| length.too&#95;short | {dropped} |" in card
 
 
 def test_an_empty_dataset_keeps_its_columns(tmp_path: Path) -> None:
