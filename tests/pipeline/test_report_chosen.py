@@ -116,7 +116,9 @@ def test_chosen_documents_are_those_of_a_choice_from_all_rows_at_once(tmp_path: 
         near = [rows[np.abs(values[rows] - side.rule.threshold).argmin()]] if len(np.unique(values[rows])) > 2 else []
         rest = rows[~np.isin(rows, near)]
         size = min(3 - len(near), len(rest))
-        drawn: Any = generator(0, "report", "clean", side.name).choice(rest, size=size, replace=False) if len(rows) else []
+        drawn: Any = (
+            generator(0, "report", "clean", side.name).choice(rest, size=size, replace=False) if len(rows) else []
+        )
         assert [starts[item.place.part] + item.place.row for item in chosen] == [*near, *sorted(drawn)]
     assert any(chosen for chosen in found.values())
 
