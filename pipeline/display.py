@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from types import TracebackType
 from typing import Any, Self
 
 SECONDS_BETWEEN_LINES = 30.0
+SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class Terminal:
@@ -22,6 +24,7 @@ class Terminal:
         self.total = 0
         self.done = self.documents = 0
         self.started = self.spoken = time.monotonic()
+        self.closed = threading.Event()
 
     def __enter__(self) -> Self:
         if self.live:
@@ -38,13 +41,27 @@ class Terminal:
                 transient=True,
             )
             self.bar.start()
+        else:
+            threading.Thread(target=self._remind, daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.closed.set()
         if self.bar is not None:
             self.bar.stop()
+
+    def _remind(self) -> None:
+        """Tell the state also while a long piece of work reports nothing, such as the hashing before a dedup."""
+        while not self.closed.wait(SECONDS_BETWEEN_LOOKS):
+            if self.label:
+                self._speak_if_due()
+
+    def _speak_if_due(self) -> None:
+        if time.monotonic() - self.spoken >= SECONDS_BETWEEN_LINES:
+            self.spoken = time.monotonic()
+            self._line(self._state())
 
     def begin(self, label: str, *, total: int, unit: str) -> None:
         self.label, self.unit, self.total, self.done, self.documents = label, unit, total, 0, 0
@@ -57,15 +74,15 @@ class Terminal:
         self.documents += documents
         if self.bar is not None:
             self.bar.update(self.task, advance=amount, speed=f"{self._speed()} {self.unit}/s")
-        elif time.monotonic() - self.spoken >= SECONDS_BETWEEN_LINES:
-            self.spoken = time.monotonic()
-            self._line(self._state())
+        else:
+            self._speak_if_due()
 
     def end(self) -> None:
         if self.bar is not None:
             self.bar.remove_task(self.task)
         seconds = time.monotonic() - self.started
-        self.say(f"{self.label}: {self._counted()} in {seconds:.1f} s")
+        label, self.label = self.label, ""
+        self.say(f"{label}: {self._counted()} in {seconds:.1f} s")
 
     def say(self, line: str) -> None:
         if self.bar is not None:

@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from pipeline import display
@@ -35,6 +36,17 @@ def test_elsewhere_a_line_tells_rows_speed_and_time_left(capsys, monkeypatch):
     assert first.startswith("measure: 500 of 2,000 documents, ")
     assert "documents/s, about " in first and first.endswith(" s left")
     assert last.startswith("measure: 500 documents in ")
+
+
+def test_elsewhere_work_that_reports_nothing_is_told_of_as_well(capsys, monkeypatch):
+    monkeypatch.setattr(display, "SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(display, "SECONDS_BETWEEN_LOOKS", 0.01)
+
+    with Terminal() as progress:
+        progress.begin("minhash_dedup", total=2000, unit="documents")
+        time.sleep(0.2)
+
+    assert "minhash_dedup: 0 of 2,000 documents, " in capsys.readouterr().err
 
 
 def test_elsewhere_nothing_is_said_within_half_a_minute(capsys):
