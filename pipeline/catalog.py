@@ -17,6 +17,7 @@ STEPS: dict[str, str] = {
     "gopher_repetition": "filters.gopher:GopherRepetition",
     "c4_quality": "filters.c4:C4Quality",
     "fineweb_quality": "filters.fineweb:FineWebQuality",
+    "length": "filters.length:Length",
     "pii": "filters.pii:Pii",
     "decontaminate": "filters.decontaminate:Decontaminate",
     # gathering
