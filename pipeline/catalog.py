@@ -9,6 +9,7 @@ from pipeline.core.errors import RecipeError, nearest_names
 
 if TYPE_CHECKING:
     from pipeline.core.step import Step
+    from pipeline.plugins import Plugin
 
 STEPS: dict[str, str] = {
     # measuring
@@ -39,9 +40,25 @@ READERS: dict[str, str] = {
 
 
 def step_class(name: str) -> type[Step]:
-    """Return the class of a step; RecipeError names the three nearest for an unknown one."""
+    """Return the class of a step, a plugin's if it is none of ours; RecipeError names the three nearest."""
+    if name not in STEPS:
+        from pipeline.plugins import plugin_names, plugin_of
+
+        plugin = plugin_of(name)
+        if plugin is not None:
+            return plugin.kind
+        raise RecipeError(f"`{name}` is no step. Did you mean {nearest_names(name, [*STEPS, *plugin_names()])}?")
     found: type[Step] = _resolve(name, STEPS, "step")
     return found
+
+
+def outside(name: str) -> Plugin | None:
+    """Return the plugin that a step comes from, None for one of ours."""
+    if name in STEPS:
+        return None
+    from pipeline.plugins import plugin_of
+
+    return plugin_of(name)
 
 
 def reader_class(name: str) -> Any:

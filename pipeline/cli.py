@@ -7,17 +7,21 @@ Exit codes: 0 done; 1 a step failed; 2 bad recipe, usage or environment; 3 the g
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import math
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
+from pipeline import questions
 from pipeline.core.errors import WinnowError
+from pipeline.flags import CORES, WORKSPACE, AsJson, Plugins, RecipePath, Workers, WorkspacePath, load_plugins
 
 EPILOG = "Exit codes: 0 done, 1 a step failed, 2 bad recipe or usage, 3 not promoted, 4 budget reached, 75 busy."
 
@@ -31,12 +35,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.", show_default=False)]
-WorkspacePath = Annotated[Path, typer.Option("--workspace", "-w", help="Folder of results.", envvar="WINNOW_WORKSPACE")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-Workers = Annotated[int, typer.Option("--workers", min=1, help="Worker processes; never changes a result.")]
-WORKSPACE = Path("workspace")
-CORES = os.cpu_count() or 1
 FULL_OR_BROKEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}  # wherever it strikes
 
 
@@ -109,6 +107,7 @@ def run(
     workspace: WorkspacePath = WORKSPACE,
     workers: Workers = CORES,
     device: Annotated[str, typer.Option(help="Where proxies train: auto, cpu or cuda.")] = "auto",
+    plugin: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
     """Build everything a recipe names, judge the candidate, promote it if the gate says so, write the report."""
@@ -119,6 +118,7 @@ def run(
     from pipeline.tables import outcome_text
     from pipeline.workspace import Workspace
 
+    load_plugins(plugin)
     with Terminal() as progress:
         outcome = run_recipe(recipe, workspace=Workspace(workspace), workers=workers, progress=progress, device=device)
     _emit(asdict(outcome), as_json, outcome_text(outcome))
@@ -126,13 +126,16 @@ def run(
 
 
 @app.command(short_help="Show what `run` would do, and why.")
-def plan(recipe: RecipePath, workspace: WorkspacePath = WORKSPACE, as_json: AsJson = False) -> None:
+def plan(
+    recipe: RecipePath, workspace: WorkspacePath = WORKSPACE, plugin: Plugins = None, as_json: AsJson = False
+) -> None:
     """Show what `run` would do and why: reuse or build, rows, cost. Writes nothing, spends nothing."""
     from pipeline.plan import make_plan
     from pipeline.recipe import load_recipe
     from pipeline.tables import plan_rows, plan_text
     from pipeline.workspace import Workspace
 
+    load_plugins(plugin)
     made = make_plan(load_recipe(recipe), Workspace(workspace))
     _emit(plan_rows(made), as_json, plan_text(made))
 
@@ -181,87 +184,17 @@ def look(
     _emit(data, as_json, look_text(data))
 
 
-@app.command(name="what-if", short_help="Tell what other thresholds would keep and drop.")
-def what_if(
-    recipe: RecipePath,
-    settings: Annotated[
-        list[str], typer.Option("--set", metavar="PATH=VALUE", help="datasets.NAME.STEP.KEY=VALUE; repeatable.")
-    ],
-    workspace: WorkspacePath = WORKSPACE,
-    as_json: AsJson = False,
-) -> None:
-    """Answer from stored signals what other thresholds would keep and drop; measures nothing, writes nothing."""
-    from pipeline.tables import what_if_text
-    from pipeline.whatif import what_if as ask
-    from pipeline.workspace import Workspace
-
-    data = ask(Workspace(workspace), recipe, settings=_settings(settings))
-    _emit(data, as_json, what_if_text(data))
-
-
-@app.command(short_help="Measure files without a recipe.")
-def measure(
-    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Parquet or JSON lines (.gz, .zst).")],
-    steps: Annotated[str, typer.Option("--steps", help="Measuring steps, in order, with commas between.")],
-    out: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="STEP.KEY=VALUE", help="A step's parameter; repeatable.")
-    ] = None,
-    text: Annotated[bool, typer.Option("--text", help="Write each text too, as the steps left it.")] = False,
-    text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
-    id_column: Annotated[str | None, typer.Option(help="Column that holds the id; else <file>:<row>.")] = None,
-    workers: Workers = CORES,
-    as_json: AsJson = False,
-) -> None:
-    """Write every document's signals, verdict and first reason to one parquet file; rows keep their order."""
-    from pipeline.display import Terminal
-    from pipeline.executors import Local
-    from pipeline.measure import measure as ask
-    from pipeline.tables import measure_text
-
-    names = [name.strip() for name in steps.split(",") if name.strip()]
-    columns = {"text": text_column, "id": id_column, "metadata": "none"}
-    executor = Local(workers=workers)
-    try:
-        with Terminal() as progress:
-            data = ask(
-                files,
-                steps=names,
-                out=out,
-                settings=_settings(settings or [], such_as="gopher_quality.min_words=40"),
-                text=text,
-                columns=columns,
-                executor=executor,
-                progress=progress,
-            )
-    finally:
-        executor.close()
-    _emit(data, as_json, measure_text(data))
-
-
-def _settings(pairs: list[str], *, such_as: str = "datasets.clean.gopher_quality.min_words=40") -> dict[str, Any]:
-    from pipeline.core.errors import RecipeError
-    from pipeline.strict_yaml import scalar
-
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        place, equals, value = (part.strip() for part in pair.partition("="))
-        if not equals:
-            raise RecipeError(f"--set {pair}: it must be PATH=VALUE, such as {such_as}.")
-        listed = value.startswith("[") and value.endswith("]")
-        items = [scalar(item.strip()) for item in value[1:-1].split(",") if item.strip()]
-        found[place] = items if listed else scalar(value)
-    return found
-
-
 @app.command(short_help="Write the HTML report again.")
-def report(recipe: RecipePath, workspace: WorkspacePath = WORKSPACE, as_json: AsJson = False) -> None:
+def report(
+    recipe: RecipePath, workspace: WorkspacePath = WORKSPACE, plugin: Plugins = None, as_json: AsJson = False
+) -> None:
     """Write the recipe's HTML report again from what is on disk; prints where it is."""
     from pipeline.plan import make_plan
     from pipeline.recipe import load_recipe
     from pipeline.report import write_report
     from pipeline.workspace import Workspace
 
+    load_plugins(plugin)
     place = Workspace(workspace)
     made = make_plan(load_recipe(recipe), place)
     path = place.report(made.recipe.name)
@@ -295,6 +228,7 @@ def promote(
         typer.Option("--override", help="Promote without a certificate that says so; the reason is recorded."),
     ] = None,
     workspace: WorkspacePath = WORKSPACE,
+    plugin: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
     """Register the recipe's candidate as a new version; refuses without a certificate that says promote."""
@@ -303,6 +237,7 @@ def promote(
     from pipeline.outcome import promote_recipe
     from pipeline.workspace import Workspace
 
+    load_plugins(plugin)
     done = promote_recipe(recipe, workspace=Workspace(workspace), override=override)
     _emit(
         asdict(done),
@@ -344,6 +279,22 @@ def registry(
 
     data = registry_of(Workspace(workspace), name)
     _emit(data, as_json, registry_text(data))
+
+
+def _printed(question: Callable[..., questions.Answer]) -> Callable[..., None]:
+    """Return a question as a verb: what it answers is printed."""
+
+    @functools.wraps(question)
+    def verb(*, as_json: bool, **given: Any) -> None:
+        answer = question(as_json=as_json, **given)
+        _emit(answer.data, as_json, answer.text)
+
+    return verb
+
+
+app.command(name="what-if", short_help="Tell what other thresholds would keep and drop.")(_printed(questions.what_if))
+app.command(short_help="Measure files without a recipe.")(_printed(questions.measure))
+app.command(short_help="List the steps that come from outside.")(_printed(questions.plugins))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import ValidationError
 
-from pipeline.catalog import reader_class, step_class
+from pipeline.catalog import outside, reader_class, step_class
 from pipeline.chain import ERROR, TEXT
 from pipeline.core.errors import RecipeError, nearest_names
 from pipeline.core.identity import hash_file, identity_of
@@ -167,11 +167,14 @@ def _labelled(label: str, name: str, body: dict[str, Any]) -> LabelledStep:
     step: Step = kind(params=params)
     inputs = _inputs(label, step)
     content = {key: [[Path(path).name, hash_file(Path(path))] for path in paths] for key, paths in inputs.items()}
+    plugin = outside(name)
+    code = step.version if plugin is None else plugin.identity
     ref = StepRef(
         name=name,
         params=params.model_dump_json(exclude_defaults=True),
         inputs=tuple(inputs.items()),
-        identity=identity_of([name, step.version, params.of_role("measure"), content]),
+        identity=identity_of([name, code, params.of_role("measure"), content]),
+        plugin=None if plugin is None else plugin.file,
     )
     fields = tuple((signal.name, _decoded(signal.type)) for signal in step.signals)
     return LabelledStep(label=label, ref=ref, rules=step.rules(quantile=_no_quantile), fields=fields)

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.catalog import outside
 from pipeline.core.card import is_complete, read_card
 from pipeline.core.errors import RecipeError, nearest_names
 from pipeline.core.identity import hash_file, identity_of
 from pipeline.core.rng import derive
-from pipeline.core.step import GatheringStep, MakingStep
+from pipeline.core.step import GatheringStep, MakingStep, Step
 from pipeline.recipe import DatasetSpec, Recipe, StepSpec, input_names_of, step_inputs
 from pipeline.workspace import Workspace
 
@@ -131,6 +132,7 @@ def _plan_dataset(plan: Plan, spec: DatasetSpec) -> PlannedDataset:
             "inputs": content,
             "text": text,
         }
+        payload |= _code(step)
         if gathers:
             payload |= {"decided_before": list(decided), "seed": plan.recipe.seed}
         parents = {
@@ -174,11 +176,17 @@ def _plan_made(plan: Plan, spec: DatasetSpec, base: tuple[Node, ...]) -> Planned
         "inputs": content,
         "from": [node.identity for node in base],
         "seed": derive(plan.recipe.seed, spec.name),  # two datasets made alike are two draws
-    }
+    } | _code(step)
     parents = {node.name: node.identity for node in base}
     return PlannedStep(
         spec=spec.make, node=_add(plan, "made", spec.name, payload, parents, cost=step.estimate_usd()), inputs=inputs
     )
+
+
+def _code(step: Step) -> dict[str, str]:
+    """Name the code of a step from outside: a file by its content, a package by name and version."""
+    plugin = outside(step.name)
+    return {} if plugin is None else {"plugin": plugin.identity}
 
 
 def _resolve_inputs(

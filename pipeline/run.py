@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,18 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.alarms import check_alarms
+from pipeline.catalog import outside
 from pipeline.chain import ERROR, Chain, Link, part_name, write_signals
 from pipeline.core import document
 from pipeline.core.card import is_complete
 from pipeline.core.errors import DataError
 from pipeline.core.rng import derive
 from pipeline.core.shards import write_table
-from pipeline.core.step import Gathering, GatheringStep, Making, MakingStep, MeasuringStep, Part, as_column
+from pipeline.core.step import Gathering, GatheringStep, Making, MakingStep, MeasuringStep, Part, Step, as_column
 from pipeline.executors import Executor
 from pipeline.ingest import build_source
 from pipeline.plan import Node, Plan, PlannedDataset, PlannedStep
+from pipeline.plugins import InPlugin, PluginFile
 from pipeline.progress import Progress
 from pipeline.results import base_parts, close, document_paths, finish_signals
 from pipeline.tasks import MeasureTask, PublishTask, StepRef, measure_part, publish_part
@@ -124,7 +126,17 @@ class Run:
         inputs = tuple(
             (key, tuple(str(path) for path in self.input_files(names))) for key, names in step.inputs.items()
         )
-        return StepRef(name=step.spec.step.name, params=params, inputs=inputs, identity=step.node.identity)
+        name = step.spec.step.name
+        return StepRef(
+            name=name, params=params, inputs=inputs, identity=step.node.identity, plugin=_plugin_file(step.spec.step)
+        )
+
+    def map_for(self, step: Step) -> Callable[..., list[Any]]:
+        """Return the executor's `map`, for functions of the step's own file too."""
+        file = _plugin_file(step)
+        if file is None:
+            return self.executor.map
+        return lambda function, items, **options: self.executor.map(InPlugin(file, function), items, **options)
 
     def input_files(self, names: Sequence[str]) -> list[Path]:
         """Return the files behind dataset names and paths."""
@@ -151,7 +163,7 @@ class Run:
             output=node.folder,
             seed=derive(self.plan.recipe.seed, step.spec.label),
             inputs={key: self.input_files(names) for key, names in step.inputs.items()},
-            map=self.executor.map,
+            map=self.map_for(gathering),
             write=lambda part, columns: self._store(chain, step, part, columns),
             say=self.progress.say,
             ledger=self.plan.workspace.ledger,
@@ -209,7 +221,7 @@ class Run:
             output=node.folder,
             seed=int(node.payload["seed"]),
             inputs={key: self.input_files(names) for key, names in planned.made.inputs.items()},
-            map=self.executor.map,
+            map=self.map_for(step),
             write=write,
             say=self.progress.say,
             ledger=self.plan.workspace.ledger,
@@ -291,6 +303,11 @@ class Run:
             details={"rules": rules, "steps": steps, "base": base, "inputs": list(planned.spec.inputs)},
             seconds=time.monotonic() - started,
         )
+
+
+def _plugin_file(step: Step) -> PluginFile | None:
+    plugin = outside(step.name)
+    return None if plugin is None else plugin.file
 
 
 def link_of(chain: Chain, step: PlannedStep) -> Link:

@@ -235,6 +235,15 @@ def measure_text(data: dict[str, Any]) -> str:
     return "\n".join([*lines, f"{data['out']}: {len(data['columns'])} columns"])
 
 
+def plugins_text(data: dict[str, Any]) -> str:
+    """Return the steps from outside as a table."""
+    if not data["plugins"]:
+        return "No plugins. Name a file with --plugin, or install a package with an entry point `winnow.steps`."
+    rows = [[row[key] for key in ("step", "kind", "version", "origin", "about")] for row in data["plugins"]]
+    problems = [row["problem"] for row in data["plugins"] if row["problem"]]
+    return "\n".join([table(rows, head=["step", "kind", "version", "from", "about"]), *problems])
+
+
 def excerpt(text: str, length: int) -> str:
     """Return the start of a text on one line, control characters made visible."""
     flat = " ".join(text.split())

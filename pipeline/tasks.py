@@ -24,6 +24,7 @@ from pipeline.core.shards import read_table, write_table
 from pipeline.core.step import Measured, MeasuringStep, as_column
 from pipeline.core.text import Batch
 from pipeline.decide import failures
+from pipeline.plugins import PluginFile
 
 BATCH_BYTES = 4 << 20  # text measured at once; a few MB keeps the shared word arrays inside the cache
 
@@ -36,6 +37,7 @@ class StepRef:
     params: str
     inputs: tuple[tuple[str, tuple[str, ...]], ...]
     identity: str  # of the node: the same paths with other content are another step to prepare
+    plugin: PluginFile | None = None  # unpickling it makes the step's name known
 
 
 @lru_cache(maxsize=64)

@@ -162,6 +162,15 @@ def test_the_block_on_measuring_prints_what_it_prints(tmp_path: Path) -> None:
     assert (ran.returncode, ran.stdout) == (0, block("prints measure")), ran.stderr
 
 
+def test_the_plugin_of_the_readme_works_as_printed(tmp_path: Path) -> None:
+    pages = block("runs").partition("cat > pages.yaml")[0]
+
+    ran = run(["bash", "-e", "-c", pages + block("runs plugin")], folder=tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    assert without_seconds(ran.stdout) == without_seconds(block("prints plugin"))
+
+
 def without_seconds(text: str) -> str:
     return re.sub(r"\d+\.\d s\b", "SECONDS", text).strip()
 

@@ -1,0 +1,44 @@
+"""Arguments and options that several verbs share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.", show_default=False)]
+WorkspacePath = Annotated[Path, typer.Option("--workspace", "-w", help="Folder of results.", envvar="WINNOW_WORKSPACE")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Workers = Annotated[int, typer.Option("--workers", min=1, help="Worker processes; never changes a result.")]
+WORKSPACE = Path("workspace")
+CORES = os.cpu_count() or 1
+Plugins = Annotated[
+    list[Path] | None, typer.Option("--plugin", metavar="FILE", help="Python file with steps of your own; repeatable.")
+]
+
+
+def load_plugins(paths: list[Path] | None) -> None:
+    """Make the steps of every `--plugin FILE` known."""
+    if paths:
+        from pipeline.plugins import add_plugin
+
+        for path in paths:
+            add_plugin(path)
+
+
+def parse_settings(pairs: list[str], *, such_as: str = "datasets.clean.gopher_quality.min_words=40") -> dict[str, Any]:
+    """Return `--set PATH=VALUE` pairs as values; `[a, b]` is a list."""
+    from pipeline.core.errors import RecipeError
+    from pipeline.strict_yaml import scalar
+
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        place, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals:
+            raise RecipeError(f"--set {pair}: it must be PATH=VALUE, such as {such_as}.")
+        listed = value.startswith("[") and value.endswith("]")
+        items = [scalar(item.strip()) for item in value[1:-1].split(",") if item.strip()]
+        found[place] = items if listed else scalar(value)
+    return found

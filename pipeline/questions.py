@@ -1,0 +1,99 @@
+"""Verbs that answer and change no result: what each takes on the command line, and its answer as data and as text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.flags import (
+    CORES,
+    WORKSPACE,
+    AsJson,
+    Plugins,
+    RecipePath,
+    Workers,
+    WorkspacePath,
+    load_plugins,
+    parse_settings,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a verb found: plain data for `--json`, and the same for a reader."""
+
+    data: Any
+    text: str
+
+
+def what_if(
+    recipe: RecipePath,
+    settings: Annotated[
+        list[str], typer.Option("--set", metavar="PATH=VALUE", help="datasets.NAME.STEP.KEY=VALUE; repeatable.")
+    ],
+    workspace: WorkspacePath = WORKSPACE,
+    plugin: Plugins = None,
+    as_json: AsJson = False,
+) -> Answer:
+    """Answer from stored signals what other thresholds would keep and drop; measures nothing, writes nothing."""
+    from pipeline.tables import what_if_text
+    from pipeline.whatif import what_if as ask
+    from pipeline.workspace import Workspace
+
+    load_plugins(plugin)
+    data = ask(Workspace(workspace), recipe, settings=parse_settings(settings))
+    return Answer(data, what_if_text(data))
+
+
+def measure(
+    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Parquet or JSON lines (.gz, .zst).")],
+    steps: Annotated[str, typer.Option("--steps", help="Measuring steps, in order, with commas between.")],
+    out: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="STEP.KEY=VALUE", help="A step's parameter; repeatable.")
+    ] = None,
+    text: Annotated[bool, typer.Option("--text", help="Write each text too, as the steps left it.")] = False,
+    text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
+    id_column: Annotated[str | None, typer.Option(help="Column that holds the id; else <file>:<row>.")] = None,
+    workers: Workers = CORES,
+    plugin: Plugins = None,
+    as_json: AsJson = False,
+) -> Answer:
+    """Write every document's signals, verdict and first reason to one parquet file; rows keep their order."""
+    from pipeline.display import Terminal
+    from pipeline.executors import Local
+    from pipeline.measure import measure as ask
+    from pipeline.tables import measure_text
+
+    load_plugins(plugin)
+    names = [name.strip() for name in steps.split(",") if name.strip()]
+    columns = {"text": text_column, "id": id_column, "metadata": "none"}
+    executor = Local(workers=workers)
+    try:
+        with Terminal() as progress:
+            data = ask(
+                files,
+                steps=names,
+                out=out,
+                settings=parse_settings(settings or [], such_as="gopher_quality.min_words=40"),
+                text=text,
+                columns=columns,
+                executor=executor,
+                progress=progress,
+            )
+    finally:
+        executor.close()
+    return Answer(data, measure_text(data))
+
+
+def plugins(plugin: Plugins = None, as_json: AsJson = False) -> Answer:
+    """List the steps of installed packages (entry points `winnow.steps`) and of every --plugin FILE."""
+    from pipeline.plugins import list_plugins
+    from pipeline.tables import plugins_text
+
+    load_plugins(plugin)
+    data = {"plugins": list_plugins()}
+    return Answer(data, plugins_text(data))
