@@ -21,6 +21,7 @@ from pipeline.sections import GateSection, MixtureSection, PromoteSection, Proxy
 from pipeline.settings import apply_setting
 from pipeline.strict_yaml import Document, Place
 
+MOST_REPEATED_IDS = 0.01  # assumption, not measured; a recipe that means more writes `unique_ids` itself
 KEYS = ("name", "seed", "sources", "datasets", "mixtures", "proxy", "gate", "promote")
 
 
@@ -208,8 +209,9 @@ class _Builder:
         found = [self.step(entry, (*place, "steps", index)) for index, entry in enumerate(entries)]
         steps = self.labelled(found, place)
         if make is None and len(inputs) > 1 and all(item.label != "unique_ids" for item in steps):
-            kind = step_class("unique_ids")  # ids of two inputs may meet
-            steps = (StepSpec(label="unique_ids", step=kind(params=kind.Params())), *steps)
+            kind = step_class("unique_ids")  # ids of two inputs may meet; many that do name different documents alike
+            alarm = kind.Params(max_drop_fraction=MOST_REPEATED_IDS)
+            steps = (StepSpec(label="unique_ids", step=kind(params=alarm)), *steps)
         return DatasetSpec(name=name, inputs=inputs, make=make, steps=steps)
 
     def labelled(self, found: list[StepSpec | None], place: Place) -> tuple[StepSpec, ...]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 
 from filters.unique_ids import UniqueIds
+from pipeline.core.errors import DataError
 from pipeline.core.step import Part
 from pipeline.recipe import load_recipe
 from tests.filters.gathering import TableReader, gather
+from tests.pipeline.house import House, texts
 
 
 @pytest.mark.parametrize("cut", [[5], [2, 1, 2], [3, 0, 2]])
@@ -39,3 +43,20 @@ def test_a_dataset_with_several_inputs_begins_with_it(tmp_path, monkeypatch):
 
     assert [item.label for item in recipe.datasets["both"].steps] == ["unique_ids", "exact_dedup"]
     assert [item.label for item in recipe.datasets["one"].steps] == ["exact_dedup"]
+
+
+def test_different_documents_of_one_name_stop_the_run_unless_the_recipe_asks_for_it(tmp_path: Path):
+    """Files of one name in two folders, without an id column: every id comes twice, and half the texts would go."""
+    house = House(tmp_path)
+    for name in ("a", "b"):
+        (house.folder / name).mkdir()
+        house.lines(f"{name}/part.jsonl", [f"{name} {text}" for text in texts(5)])
+    sources = "sources: {a: {read: jsonl, path: DIR/a/part.jsonl}, b: {read: jsonl, path: DIR/b/part.jsonl}}\n"
+    house.write(sources + "datasets: {both: {from: [a, b], steps: [exact_dedup]}}\n")
+
+    with pytest.raises(DataError, match=r"both: unique_ids dropped 5 of 10 documents .* such as part:0"):
+        house.run()
+    house.write(sources + "datasets: {both: {from: [a, b], steps: [unique_ids, exact_dedup]}}\n")
+    house.run()
+
+    assert house.card("both").dropped == {"unique_ids.repeated_id": 5}
