@@ -1,7 +1,7 @@
 """Lines of a batch -> which of them C4's line rules drop, and the text that is left.
 
-`judge_lines` decides line by line, `rewrite` copies what stays. Most documents hold no marker, brace or telling phrase
-at all; one vector loop over the bytes finds that out before any line is searched.
+`judge_lines` decides line by line, `rewrite` copies what stays. Most documents hold no marker or telling phrase at
+all; `filters.c4_phrases` finds that out before any line is searched.
 """
 
 from __future__ import annotations
@@ -11,123 +11,23 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from filters.c4_phrases import (
+    FIRST_POLICY,
+    JAVASCRIPT_PHRASE,
+    LEFT_BRACKET,
+    count_braces,
+    find_phrases,
+    has_marker,
+    marker_end,
+)
+from pipeline.core.bits import address_of, copy_bytes, load_byte
 from pipeline.core.characters import CLOSER, SPACE
 from pipeline.core.segment import ENDS_SENTENCE, ENDS_TERMINAL, character_start, decode, scan_word
 
 KEPT, LONG_WORD, NOT_ENDED, FEW_WORDS, JAVASCRIPT, POLICY = 0, 1, 2, 3, 4, 5
 NUM_ACTIONS = 6
 CITED = 8  # added to an action where the line holds a marker to remove
-PHRASES = (
-    b"lorem ipsum", b"javascript", b"terms of use", b"privacy policy", b"cookie policy", b"uses cookies",
-    b"use of cookies", b"use cookies",
-)  # fmt: skip
-PHRASE_BYTES = np.frombuffer(b"".join(PHRASES), np.uint8)
-PHRASE_STARTS = np.cumsum([0, *map(len, PHRASES)])
-LOREM_IPSUM, FIRST_POLICY = 0, 2
-EDIT = np.frombuffer(b"edit]", np.uint8)
-CITATION_NEEDED = np.frombuffer(b"citation needed]", np.uint8)
-LEFT_BRACKET, RIGHT_BRACKET, LEFT_BRACE, FULL_STOP = 0x5B, 0x5D, 0x7B, 0x2E
-
-
-@njit(inline="always")
-def anchor(a: Any, b: Any, c: Any, d: Any, text: Any) -> Any:
-    """Say whether four lower-cased bytes are the four of `text`."""
-    return (a == text[0]) & (b == text[1]) & (c == text[2]) & (d == text[3])
-
-
-@njit(cache=True, nogil=True)
-def has_phrase_anchor(text: Any) -> Any:
-    """Say whether four letters occur without which none of PHRASES can."""
-    found = 0
-    for at in range(len(text) - 3):
-        a, b, c, d = text[at] | 0x20, text[at + 1] | 0x20, text[at + 2] | 0x20, text[at + 3] | 0x20
-        found |= (
-            anchor(a, b, c, d, (0x69, 0x70, 0x73, 0x75))  # ipsu
-            | anchor(a, b, c, d, (0x6A, 0x61, 0x76, 0x61))  # java
-            | anchor(a, b, c, d, (0x65, 0x72, 0x6D, 0x73))  # erms
-            | anchor(a, b, c, d, (0x6F, 0x6C, 0x69, 0x63))  # olic
-            | anchor(a, b, c, d, (0x6F, 0x6F, 0x6B, 0x69))  # ooki
-        )
-    return found != 0
-
-
-@njit(cache=True, nogil=True)
-def count_byte(text: Any, wanted: Any) -> Any:
-    """Return how often a byte occurs."""
-    count = 0
-    for byte in text:
-        count += byte == wanted
-    return count
-
-
-@njit(cache=True, nogil=True)
-def count_phrase(text: Any, phrase: Any) -> Any:
-    """Return how often one of PHRASES occurs in bytes, in any ASCII case."""
-    begin, size = PHRASE_STARTS[phrase], PHRASE_STARTS[phrase + 1] - PHRASE_STARTS[phrase]
-    count = 0
-    for at in range(len(text) - size + 1):
-        matched = 0
-        while matched < size:
-            byte = text[at + matched]
-            if (byte | 0x20 if 0x41 <= byte <= 0x5A else byte) != PHRASE_BYTES[begin + matched]:
-                break
-            matched += 1
-        count += matched == size
-    return count
-
-
-@njit(cache=True, nogil=True)
-def begins_with(data: Any, at: Any, end: Any, wanted: Any) -> Any:
-    """Say whether data[at:end] begins with the wanted bytes."""
-    if end - at < len(wanted):
-        return False
-    same = 0
-    for offset in range(len(wanted)):
-        same += data[at + offset] == wanted[offset]
-    return same == len(wanted)
-
-
-@njit(cache=True, nogil=True)
-def marker_end(data: Any, at: Any, end: Any) -> Any:
-    """Return where the citation marker that opens at `at` ends; `at` itself where there is none."""
-    if data[at] != LEFT_BRACKET:
-        return at
-    past = at + 1
-    while past < end and past - at <= 3 and 0x30 <= data[past] <= 0x39:
-        past += 1
-    if past > at + 1:
-        return past + 1 if past < end and data[past] == RIGHT_BRACKET else at
-    if begins_with(data, at + 1, end, EDIT):
-        return at + 1 + len(EDIT)
-    return at + 1 + len(CITATION_NEEDED) if begins_with(data, at + 1, end, CITATION_NEEDED) else at
-
-
-@njit(cache=True, nogil=True)
-def has_marker(text: Any) -> Any:
-    """Say whether a citation marker occurs; the count of brackets, a vector loop, settles most documents."""
-    if count_byte(text, LEFT_BRACKET) == 0:
-        return False
-    at = 0
-    while at < len(text) and (text[at] != LEFT_BRACKET or marker_end(text, at, len(text)) == at):
-        at += 1
-    return at < len(text)
-
-
-@njit(cache=True, nogil=True)
-def copy_uncited(data: Any, start: Any, end: Any, out: Any, cursor: Any) -> Any:
-    """Copy data[start:end] without citation markers to `out` from `cursor` on; return (cursor, markers)."""
-    markers = 0
-    at = start
-    while at < end:
-        past = marker_end(data, at, end)
-        if past > at:
-            markers += 1
-            at = past
-        else:
-            out[cursor] = data[at]
-            cursor += 1
-            at += 1
-    return cursor, markers
+FULL_STOP = 0x2E
 
 
 @njit(cache=True, nogil=True)
@@ -171,15 +71,30 @@ def read_line(text: Any, table: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def phrase_action(text: Any, drop_javascript: Any, drop_policy: Any) -> Any:
+def copy_uncited(start: Any, end: Any, out: Any) -> Any:
+    """Copy bytes without citation markers to the address `out`; return (where they end there, markers)."""
+    markers = 0
+    at = kept = start
+    while at < end:
+        past = marker_end(at, end) if load_byte(at) == LEFT_BRACKET else at
+        if past > at:
+            copy_bytes(out, kept, at - kept)
+            out += at - kept
+            markers += 1
+            at = kept = past
+        else:
+            at += 1
+    copy_bytes(out, kept, end - kept)
+    return out + end - kept, markers
+
+
+@njit(cache=True, nogil=True)
+def phrase_action(start: Any, end: Any, limit: Any, drop_javascript: Any, drop_policy: Any) -> Any:
     """Return JAVASCRIPT or POLICY for a line that says so, else KEPT."""
-    if drop_javascript and count_phrase(text, 1):
+    found, _ = find_phrases(start, end, limit)
+    if drop_javascript and (found >> JAVASCRIPT_PHRASE) & 1:
         return JAVASCRIPT
-    if drop_policy:
-        for phrase in range(FIRST_POLICY, len(PHRASE_STARTS) - 1):
-            if count_phrase(text, phrase):
-                return POLICY
-    return KEPT
+    return POLICY if drop_policy and found >> FIRST_POLICY else KEPT
 
 
 @njit(cache=True, nogil=True)
@@ -196,26 +111,26 @@ def judge_lines(data: Any, offsets: Any, words: Any, lines: Any, limits: Any, ta
     actions = np.zeros(len(line_starts), np.uint8)
     counts = np.zeros((10, num_docs), np.int64)
     scratch = np.empty(256, np.uint8)
+    origin = address_of(data)
+    limit = origin + len(data)
     for doc in range(num_docs):
-        base = offsets[doc]
-        text = data[base : offsets[doc + 1]]
-        phrases = has_phrase_anchor(text)
-        cited = uncite and has_marker(text)
-        counts[8, doc] = count_phrase(text, LOREM_IPSUM) if phrases else 0
-        counts[9, doc] = count_byte(text, LEFT_BRACE)
+        base, end = origin + offsets[doc], origin + offsets[doc + 1]
+        phrases, counts[8, doc] = find_phrases(base, end, limit)
+        cited = uncite and has_marker(base, end, limit)
+        counts[9, doc] = count_braces(base, end, limit)
         for line in range(doc_lines[doc], doc_lines[doc + 1]):
             first, past = word_offsets[line], word_offsets[line + 1]
             if first == past:
                 continue
-            bare = text[line_starts[line] : line_ends[line]]
+            start, stop, stop_limit = base + line_starts[line], base + line_ends[line], limit
             markers = 0
-            if cited and has_marker(bare):
-                if len(scratch) < len(bare):
-                    scratch = np.empty(2 * len(bare), np.uint8)
-                length, markers = copy_uncited(bare, 0, len(bare), scratch, 0)
-                bare = scratch[:length]
-            if markers:
-                size, longest, sentences, ended = read_line(bare, table)
+            if cited and has_marker(start, stop, limit):
+                if len(scratch) < stop - start:
+                    scratch = np.empty(2 * (stop - start), np.uint8)
+                bare_end, markers = copy_uncited(start, stop, address_of(scratch))
+                start = address_of(scratch)
+                stop, stop_limit = bare_end, start + len(scratch)
+                size, longest, sentences, ended = read_line(scratch[: stop - start], table)
             else:
                 size = past - first
                 longest = sentences = 0
@@ -223,10 +138,12 @@ def judge_lines(data: Any, offsets: Any, words: Any, lines: Any, limits: Any, ta
                     longest = max(longest, num_chars[word])
                     sentences += (flags[word] & ENDS_SENTENCE) // ENDS_SENTENCE
                 last = past - 1
-                sentences += (flags[last] & ENDS_SENTENCE) == 0
-                ended = not terminal or ends_well(
-                    text, starts[last], starts[last] + num_bytes[last], flags[last], table
-                )
+                well = (flags[last] & ENDS_SENTENCE) != 0
+                sentences += not well
+                if terminal and not well:
+                    at = offsets[doc] + starts[last]
+                    well = ends_well(data, at, at + num_bytes[last], flags[last], table)
+                ended = well
             action = KEPT
             if longest > longest_word:
                 action = LONG_WORD
@@ -234,8 +151,8 @@ def judge_lines(data: Any, offsets: Any, words: Any, lines: Any, limits: Any, ta
                 action = NOT_ENDED
             elif size < fewest_words:
                 action = FEW_WORDS
-            elif phrases:
-                action = phrase_action(bare, drop_javascript, drop_policy)
+            elif phrases or markers:
+                action = phrase_action(start, stop, stop_limit, drop_javascript, drop_policy)
             counts[action, doc] += 1
             if action == KEPT:
                 counts[6, doc] += sentences
@@ -244,13 +161,6 @@ def judge_lines(data: Any, offsets: Any, words: Any, lines: Any, limits: Any, ta
             else:
                 actions[line] = action
     return actions, counts
-
-
-@njit(cache=True, nogil=True)
-def copy_bytes(data: Any, start: Any, end: Any, out: Any, cursor: Any) -> Any:
-    """Copy data[start:end] to `out` from `cursor` on; return the new cursor."""
-    out[cursor : cursor + end - start] = data[start:end]
-    return cursor + end - start
 
 
 @njit(cache=True, nogil=True)
@@ -267,29 +177,33 @@ def rewrite(data: Any, offsets: Any, lines: Any, actions: Any, edited: Any) -> A
         size += (offsets[doc + 1] - offsets[doc]) * edited[doc]
     out = np.empty(size, np.uint8)
     out_offsets = np.zeros(num_docs + 1, np.int64)
-    cursor = 0
+    origin, out_origin = address_of(data), address_of(out)
+    cursor = out_origin
     for doc in range(num_docs):
-        base, last = offsets[doc], doc_lines[doc + 1]
+        base, last = origin + offsets[doc], doc_lines[doc + 1]
         begun = False
         gap_start = gap_end = base  # blank lines since the last line with words
-        tail = cursor  # where the last kept line's content ends
+        run_start = run_end = run_content = base  # to be copied; the content of its last line ends at run_content
         for line in range(doc_lines[doc], last if edited[doc] else doc_lines[doc]):
             start, end = base + line_starts[line], base + line_ends[line]
-            next_start = base + line_starts[line + 1] if line + 1 < last else offsets[doc + 1]
+            next_start = base + line_starts[line + 1] if line + 1 < last else origin + offsets[doc + 1]
             if word_offsets[line] == word_offsets[line + 1]:
                 gap_start = start if gap_end != start else gap_start
                 gap_end = next_start
                 continue
             if actions[line] == KEPT or actions[line] == CITED:
-                if begun and gap_end == start:
-                    cursor = copy_bytes(data, gap_start, gap_end, out, cursor)
+                wanted = gap_start if begun and gap_end == start else start
+                if wanted != run_end:
+                    copy_bytes(cursor, run_start, run_end - run_start)
+                    cursor += run_end - run_start
+                    run_start = wanted
                 if actions[line] == CITED:
-                    cursor, _ = copy_uncited(data, start, end, out, cursor)
-                else:
-                    cursor = copy_bytes(data, start, end, out, cursor)
-                tail = cursor
-                cursor = copy_bytes(data, end, next_start, out, cursor)
+                    copy_bytes(cursor, run_start, start - run_start)
+                    cursor, _ = copy_uncited(start, end, cursor + start - run_start)
+                    run_start = end
+                run_end, run_content = next_start, end
                 begun = True
-        cursor = tail
-        out_offsets[doc + 1] = cursor
-    return out[:cursor], out_offsets
+        copy_bytes(cursor, run_start, run_content - run_start)
+        cursor += run_content - run_start
+        out_offsets[doc + 1] = cursor - out_origin
+    return out[: cursor - out_origin], out_offsets

@@ -103,3 +103,18 @@ def test_hostile_text_takes_linear_time(name: str) -> None:
     (row,) = measured_rows(STEP, [HOSTILE[name]])
 
     assert row["num_sentences"] is not None
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    ["javascript", "terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies"],
+)
+def test_a_phrase_is_found_wherever_it_stands(phrase: str) -> None:
+    for before in range(70):
+        line = "x" * before + phrase.upper() + " on a line of words."
+        assert rewritten(f"The first line stays here.\n{line}") == "The first line stays here."
+        assert rewritten(f"The first line stays here.\n{line}", javascript_lines="keep", policy_lines="keep") is None
+
+
+def test_a_phrase_that_a_marker_parts_counts() -> None:
+    assert rewritten("The first line stays here.\nIt needs java[1]script to be read.") == "The first line stays here."
