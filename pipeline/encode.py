@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from pipeline.core.shards import read_table, write_atomically, write_table
+from pipeline.core.shards import iterate_batches, read_table, row_groups_of, write_atomically, write_table
 from pipeline.executors import Executor
 from pipeline.results import document_paths
 
@@ -72,10 +72,9 @@ def choose(folder: Path, *, limit_bytes: int, seed: int) -> tuple[list[tuple[Pat
     keys, sizes, counts = [], [], []
     paths = document_paths(folder)
     for path in paths:
-        table = read_table(path, columns=["id", "text"])
-        ids = table.column("id").to_pylist()
+        ids = read_table(path, columns=["id"]).column("id").to_pylist()
         keys.append(np.array([xxhash.xxh64_intdigest(name.encode(), seed=seed % 2**64) for name in ids], np.uint64))
-        sizes.append(np.asarray(pc.binary_length(table.column("text")).to_numpy(), np.int64))
+        sizes.append(_sizes(path))
         counts.append(len(ids))
     if not paths:
         return [], 0, 0
@@ -87,6 +86,14 @@ def choose(folder: Path, *, limit_bytes: int, seed: int) -> tuple[list[tuple[Pat
     starts = np.concatenate([[0], np.cumsum(counts)])
     rows = [(path, np.flatnonzero(chosen[a:b])) for path, a, b in zip(paths, starts[:-1], starts[1:], strict=True)]
     return [(path, found) for path, found in rows if len(found)], len(size), int(size.sum())
+
+
+def _sizes(path: Path) -> np.ndarray:
+    """Return int64[num_docs], the bytes of each text, without a whole file's text in memory."""
+    groups = range(len(row_groups_of(path)))
+    batches = iterate_batches(path, row_groups=groups, columns=["text"])
+    lengths = [pc.binary_length(batch.column("text")).to_numpy() for batch in batches]
+    return np.concatenate([np.zeros(0, np.int64), *lengths]).astype(np.int64)
 
 
 def sample_texts(folder: Path, *, limit_bytes: int, seed: int) -> list[str]:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import xxhash
 
 from pipeline.core.shards import read_table, write_table
 from pipeline.executors import Executor
@@ -58,27 +61,36 @@ def build_source(reader: Any, node: Node, *, executor: Executor, progress: Progr
 
 def _make_ids_unique(node: Node, files: dict[str, int], rejected: list[list[str]]) -> list[str]:
     """Rewrite the parts in which an id comes back; return the names of the originals."""
-    import polars as pl
-
-    names = list(files)
-    if not names:
+    repeated = _repeated_hashes(node, files)
+    if not len(repeated):
         return []
-    ids = [
-        pl.Series(values=read_table(node.folder / name, columns=["id"]).column("id"), dtype=pl.String) for name in names
-    ]
-    first = pl.concat(ids).is_first_distinct()
     originals = []
-    start = 0
-    for name, part in zip(names, ids, strict=True):
-        keep = first.slice(start, len(part))
-        start += len(part)
+    seen: set[str] = set()  # of the few ids that share a hash with another
+    for name in list(files):
+        ids = read_table(node.folder / name, columns=["id"]).column("id")
+        keep = np.ones(len(ids), dtype=bool)
+        for row in np.flatnonzero(np.isin(_hashes(ids), repeated)):
+            again = ids[int(row)].as_py()
+            keep[row] = again not in seen
+            seen.add(again)
+            if not keep[row]:
+                rejected.append([again, name, "duplicate_id", ""])
         if keep.all():
             continue
-        table = read_table(node.folder / name)
-        rejected.extend([again, name, "duplicate_id", ""] for again in part.filter(~keep))
         unique = name.replace(".parquet", "-unique.parquet")  # sorts where the original did
-        write_table(node.folder / unique, table.filter(pa.array(keep.to_numpy())))
+        write_table(node.folder / unique, read_table(node.folder / name).filter(pa.array(keep)))
         originals.append(name)
         del files[name]
         files[unique] = int(keep.sum())
     return originals
+
+
+def _repeated_hashes(node: Node, files: Mapping[str, int]) -> np.ndarray:
+    """Return the hashes that two ids have: 16 bytes of memory an id, however long it is."""
+    found = [_hashes(read_table(node.folder / name, columns=["id"]).column("id")) for name in files]
+    hashes = np.sort(np.concatenate([np.zeros(0, np.uint64), *found]))
+    return np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+
+
+def _hashes(ids: pa.ChunkedArray) -> np.ndarray:
+    return np.array([xxhash.xxh3_64_intdigest(name) for name in ids.cast(pa.binary()).to_pylist()], np.uint64)

@@ -66,9 +66,8 @@ def _story(evidence: Evidence, doc_id: str) -> dict[str, Any] | None:
         if row < 0:
             continue
         verdict = evidence.verdicts(part).slice(row, 1).to_pylist()[0]
-        document = (
-            ChainReader(base=part, links=evidence.chain.links).load_all(("text", "source", "metadata")).slice(row, 1)
-        )
+        reader = ChainReader(base=part, links=evidence.chain.links)
+        document = reader.load_rows(("text", "source", "metadata"), [row])
         return {
             "dataset": evidence.name,
             "folder": evidence.folder.name,
@@ -130,8 +129,8 @@ def look(
 def _choose(evidence: Evidence, *, dropped: bool, wanted: str | None) -> pl.DataFrame:
     frames = []
     for part in evidence.chain.base:
-        frame = pl.DataFrame(evidence.verdicts(part)).with_row_index("row").with_columns(part=pl.lit(part.index))
-        frames.append(frame)
+        verdicts = evidence.verdicts(part, ["kept", "reason", "quarantined"])  # not the ids, which are most of it
+        frames.append(pl.DataFrame(verdicts).with_row_index("row").with_columns(part=pl.lit(part.index)))
     table = pl.concat(frames) if frames else pl.DataFrame(schema={"kept": pl.Boolean, "reason": pl.String})
     if wanted is not None:
         reason = pl.col("reason")
@@ -150,7 +149,7 @@ def _pick(total: int, count: int, seed: int) -> list[int]:
 def _document(evidence: Evidence, verdict: dict[str, Any]) -> dict[str, Any]:
     part = next(base for base in evidence.chain.base if base.index == verdict["part"])
     reader = ChainReader(base=part, links=evidence.chain.links)
-    row = reader.load_all(("id", "text", "source", "metadata")).slice(verdict["row"], 1).to_pylist()[0]
+    row = reader.load_rows(("id", "text", "source", "metadata"), [verdict["row"]]).to_pylist()[0]
     return {
         **row,
         "kept": verdict["kept"],
