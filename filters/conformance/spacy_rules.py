@@ -1,4 +1,4 @@
-"""spaCy's English tokenizer -> its rules as tables that kernels can read, and the tokenizer itself for what they cannot.
+"""spaCy's English tokenizer -> its rules as tables that kernels read, and the tokenizer itself for what they cannot.
 
 The tables are read off the installed spaCy: which characters its regular expressions strip from the front or the back
 of a chunk, split it at, or look for beside such a place; its 1,347 special cases; the token sequences that it joins
@@ -12,6 +12,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ LETTER = 2048  # str.isalpha
 MARK = 4096  # in datatrove's PUNCTUATION_SET
 CATEGORY_P = 8192  # Unicode punctuation
 STOP = 16384  # the sentencizer's ends of sentences
+DIGIT = 32768  # any decimal digit, \d of a regular expression
 
 KNOWN = {
     "prefix_search": "978b274152b82e29",
@@ -115,7 +117,7 @@ def _rules(nlp: Any) -> Rules:
         for place, token in enumerate(sequence):
             state = sequence_hash(state, span_hash(token))
             beginnings[state] = beginnings.get(state, 0) | (place == len(sequence) - 1)
-        links |= {_link(left, right, specials) for left, right in zip(sequence, sequence[1:], strict=False)}
+        links |= {_link(left, right, specials) for left, right in pairwise(sequence)}
     join_keys, join_rows = hash_table(list(beginnings))
     ends = np.array(list(beginnings.values()), np.uint8)[join_rows]
     link_keys, _ = hash_table(sorted(links))
@@ -182,6 +184,7 @@ def _characters(nlp: Any) -> np.ndarray:
     mark(HARD_AFTER_DIGIT, sorted(units))
     mark(HARD, "\u00b0\u2026")
     mark(SPACE, filter(str.isspace, everything))
+    mark(DIGIT, filter(str.isdecimal, everything))
     mark(LETTER, filter(str.isalpha, everything))
     mark(MARK, PUNCTUATION_SET)
     mark(CATEGORY_P, [char for char in everything if unicodedata.category(char)[0] == "P"])

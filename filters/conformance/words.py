@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import xxhash
 
 from filters.conformance.spacy_rules import Tokenizer, tokenizer
 from pipeline.core.text import Batch
@@ -97,21 +98,35 @@ def _ask(questions: list[bytes], *, spacy: Tokenizer) -> list[bytes]:
     ]
 
 
+@dataclass(slots=True)
+class Latest:
+    """The words found last and a digest of the text that they belong to: steps share a batch, or one equal to it."""
+
+    digest: bytes = b""
+    words: SpacyWords | None = None
+
+
+LATEST = Latest()
+
+
 def spacy_words(batch: Batch) -> SpacyWords:
     """Return the words of a batch, found at the first call."""
-    found = batch.__dict__.get("spacy_words")  # beside what Batch itself has computed once
-    if found is None:
-        found = batch.__dict__["spacy_words"] = words_of(batch.data, batch.offsets)
-    words: SpacyWords = found
-    return words
+    return words_of(batch.data, batch.offsets)
 
 
 def words_of(data: np.ndarray, offsets: np.ndarray) -> SpacyWords:
-    """Return the words of the documents data[offsets[d]:offsets[d + 1]], UTF-8."""
+    """Return the words of the documents data[offsets[d]:offsets[d + 1]], UTF-8; those found last are kept."""
+    data = np.ascontiguousarray(data[: int(offsets[-1])])
+    digest = xxhash.xxh3_128_digest(data.data) + xxhash.xxh3_128_digest(np.ascontiguousarray(offsets).data)
+    if LATEST.words is None or LATEST.digest != digest:
+        LATEST.words, LATEST.digest = _words(data, offsets), digest
+    return LATEST.words
+
+
+def _words(data: np.ndarray, offsets: np.ndarray) -> SpacyWords:
     from filters.conformance.token_kernels import describe_tokens
 
     spacy = tokenizer()
-    data = data[: int(offsets[-1])]
     starts, ends, doc_offsets = _tokens(data, offsets, spacy=spacy)
     num_chars = np.empty(len(starts), np.int32)
     hashes, powers = np.empty(len(starts), np.uint64), np.empty(len(starts), np.uint64)

@@ -1,0 +1,177 @@
+"""`minhash_dedup@datatrove-0.10`: the signatures, the clusters and the choice of datatrove 0.10's four MinHash steps.
+
+Simplified text (`normalise.py`), spaCy's words, 5-grams, 14 bands of 8 values: FineWeb's setting. Documents that agree
+in a band are tied one to the next in the order of their values and rows; the root of the union by size is the
+document kept, as there: arbitrary, and no matter of quality. A document of fewer words than a shingle has no signature
+and no twin. Rows count through the parts in order, which is what one rank per part, or one rank for all, gives.
+There is no index of earlier dumps (datatrove's misses twins) and no 32-bit precision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+from numba import njit
+from pydantic import Field
+
+from filters.scratch import open_array, save_array, scratch_file
+from filters.twins import KeptIds, Rows
+from pipeline.core.step import Gathering, GatheringStep, Params, Part, Quantile, Rule, Signal
+from pipeline.core.text import Batch
+
+PLACE = "datatrove 0.10, minhash.py."
+PRIME = (1 << 61) - 1
+
+
+class MinHashParams(Params):
+    bands: int = Field(default=14, ge=1, le=256, description=f"Bands, count; twins agree in one at least. {PLACE}")
+    rows: int = Field(default=8, ge=1, le=64, description=f"Hash values per band, count. {PLACE}")
+    shingle_words: int = Field(default=5, ge=1, le=64, description=f"Consecutive words per shingle, count. {PLACE}")
+    seed: int = Field(default=1, ge=0, lt=2**32, description=f"Seed of the hash functions. {PLACE}")
+    hash: Literal["xxhash", "sha1"] = Field(
+        default="xxhash", description=f"64-bit hash of a shingle; FineWeb used sha1. {PLACE}"
+    )
+
+
+class MinHashDedup(GatheringStep):
+    """Drop near-duplicate documents as datatrove 0.10 does."""
+
+    name: ClassVar[str] = "minhash_dedup@datatrove-0.10"
+    version: ClassVar[int] = 1
+    Params: ClassVar[type[Params]] = MinHashParams
+    signals: ClassVar[tuple[Signal, ...]] = (
+        Signal("cluster", pa.int64(), "row", "Row of the document that the cluster keeps; its own if it has no twin."),
+        Signal("cluster_size", pa.int64(), "documents", "Documents in the cluster."),
+        Signal("num_shingles", pa.int64(), "shingles", "Runs of shingle_words words; with none there is no twin."),
+        Signal("duplicate_of", pa.string(), "id", "The kept twin; null for a kept document."),
+        Signal("is_duplicate", pa.int8(), "0 or 1", "1 if another document of the cluster is kept instead."),
+    )
+    params: MinHashParams
+
+    def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:
+        return (Rule("near_duplicate", "is_duplicate", "<=", 0),)
+
+    def gather(self, work: Gathering) -> None:
+        rows = Rows.of(work.parts)
+        jobs = [_SignJob(part=part, scratch=work.scratch, params=self.params) for part in rows.parts]
+        work.map(_sign_part, jobs, label="signatures")
+        counts = [np.load(scratch_file(work.scratch, "shingles", part.index)) for part in rows.parts]
+        num_shingles = np.concatenate([np.zeros(0, np.int64), *counts])
+        kept = self._clusters(work, rows=rows, signed=np.flatnonzero(num_shingles))
+        sizes = np.bincount(kept, minlength=len(kept))[kept] if len(kept) else np.zeros(0, np.int64)
+        ids = KeptIds.of(rows, kept=kept)
+        for position, part in enumerate(rows.parts):
+            here = rows.within(position)
+            is_duplicate = kept[here] != np.arange(here.start, here.stop)
+            work.write(
+                part,
+                {
+                    "cluster": kept[here],
+                    "cluster_size": sizes[here],
+                    "num_shingles": num_shingles[here],
+                    "duplicate_of": ids.twin_of(kept[here], is_duplicate=is_duplicate),
+                    "is_duplicate": is_duplicate.astype(np.int8),
+                },
+            )
+        work.details.update(
+            documents=len(rows), duplicates=int((kept != np.arange(len(kept))).sum()),
+            without_signature=int((num_shingles == 0).sum()), largest_cluster=int(sizes.max(initial=0)),
+        )  # fmt: skip
+
+    def _clusters(self, work: Gathering, *, rows: Rows, signed: np.ndarray) -> np.ndarray:
+        """Return int64[num_rows]: the kept row of each row's cluster."""
+        parents, sizes = np.arange(len(rows), dtype=np.int64), np.ones(len(rows), np.int64)
+        stored = [open_array(scratch_file(work.scratch, "values", part.index)) for part in rows.parts]
+        for band in range(self.params.bands):
+            columns = slice(band * self.params.rows, (band + 1) * self.params.rows)
+            values = np.concatenate(
+                [np.zeros((0, self.params.rows), np.uint64), *(part[:, columns] for part in stored)]
+            )
+            left, right = band_edges(values[signed], rows=signed)
+            unite_by_size(parents, sizes, left, right)
+        return roots(parents)
+
+
+def hash_family(params: MinHashParams) -> tuple[np.ndarray, np.ndarray]:
+    """Draw datatrove's hash functions: (factors, addends), each uint64[bands * rows]."""
+    draw = np.random.RandomState(params.seed)  # as datatrove draws its family
+    shape = params.bands * params.rows
+    factors = draw.randint(1, PRIME, dtype=np.uint64, size=shape)
+    return factors, draw.randint(0, PRIME, dtype=np.uint64, size=shape)
+
+
+def signatures_of(batch: Batch, *, params: MinHashParams) -> tuple[np.ndarray, np.ndarray]:
+    """Return (uint64[num_docs, bands * rows] values, int64[num_docs] shingles); without shingles all bits are set."""
+    from filters.conformance.normalise import normalised
+    from filters.conformance.shingle_kernels import signatures
+    from filters.conformance.words import words_of
+
+    data, offsets = normalised(batch.data[: int(batch.offsets[-1])], batch.offsets)
+    words = words_of(data, offsets)
+    values = np.empty((len(batch), params.bands * params.rows), np.uint64)
+    spans = words.starts, words.ends, words.doc_offsets
+    counts = signatures(data, spans, params.shingle_words, hash_family(params), params.hash == "sha1", values)
+    return values, counts
+
+
+@dataclass(frozen=True, slots=True)
+class _SignJob:
+    part: Part
+    scratch: Path
+    params: MinHashParams
+
+
+def _sign_part(job: _SignJob) -> None:
+    """Save a part's signatures, unless they are there; the counts are written last."""
+    done = scratch_file(job.scratch, "shingles", job.part.index)
+    if done.exists():
+        return
+    values, counts = signatures_of(job.part.batch(), params=job.params)
+    save_array(scratch_file(job.scratch, "values", job.part.index), values)
+    save_array(done, counts)
+
+
+def band_edges(values: np.ndarray, *, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pairs of neighbours with equal values, in the order of (values, row)."""
+    order = np.argsort(values[:, 0], kind="stable")
+    first = values[order, 0]
+    twin = np.zeros(len(order) + 1, np.bool_)
+    twin[1:-1] = first[1:] == first[:-1]
+    some = order[twin[1:] | twin[:-1]]  # the others agree with nobody
+    some = some[np.lexsort((some, *values[some].T[::-1]))]
+    equal = (values[some[1:]] == values[some[:-1]]).all(axis=1)
+    return rows[some[:-1][equal]], rows[some[1:][equal]]
+
+
+@njit(cache=True, nogil=True)
+def _root(parents: Any, row: int) -> int:
+    while parents[row] != row:
+        parents[row] = parents[parents[row]]
+        row = parents[row]
+    return row
+
+
+@njit(cache=True, nogil=True)
+def unite_by_size(parents: Any, sizes: Any, left: Any, right: Any) -> None:
+    """Join the trees of each pair, in order: the smaller under the larger, the second under the first on a tie."""
+    for edge in range(len(left)):
+        one, other = _root(parents, left[edge]), _root(parents, right[edge])
+        if one == other:
+            continue
+        if sizes[one] < sizes[other]:
+            one, other = other, one
+        parents[other] = one
+        sizes[one] += sizes[other]
+
+
+@njit(cache=True, nogil=True)
+def roots(parents: Any) -> Any:
+    """Return int64[num_rows]: the root of every row."""
+    found = np.empty_like(parents)
+    for row in range(len(parents)):
+        found[row] = _root(parents, row)
+    return found
