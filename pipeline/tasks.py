@@ -102,11 +102,11 @@ def measure_part(task: MeasureTask) -> int:
     todo = [not link.file(part.index).exists() for _, link in task.steps]
     if not any(todo):
         return part.num_rows
-    table = ChainReader(base=part, links=tuple(link for link in task.reader.links if link.edits)).load_all(
-        ("id", "text")
-    )
     columns: list[list[dict[str, pa.Array]]] = [[] for _ in task.steps]
     last = max(index for index, wanted in enumerate(todo) if wanted)
+    needs = {name for index, (ref, _) in enumerate(task.steps) if todo[index] for name in prepared(ref).needs}
+    reader = ChainReader(base=part, links=tuple(link for link in task.reader.links if link.edits))
+    table = reader.load_all(("id", "text", *sorted(needs)))
     for start, stop in windows(table.column("text")):
         batch = Batch.from_table(table.slice(start, stop - start))
         for index, (ref, link) in enumerate(task.steps[: last + 1]):
@@ -137,7 +137,11 @@ def measure_batch(step: MeasuringStep, batch: Batch) -> dict[str, pa.Array]:
             return _nulls(step, f"{type(error).__name__}: {error}"[:300])
     middle = len(batch) // 2
     halves = [
-        Batch(ids=batch.ids[a:b], text=pa.concat_arrays([batch.text[a:b], batch.text[:0]]))
+        Batch(
+            ids=batch.ids[a:b],
+            text=pa.concat_arrays([batch.text[a:b], batch.text[:0]]),
+            metadata=None if batch.metadata is None else batch.metadata[a:b],
+        )
         for a, b in ((0, middle), (middle, len(batch)))
     ]
     return _joined([measure_batch(step, half) for half in halves])
@@ -170,7 +174,8 @@ def _plain(column: pa.Array) -> pa.Array:
 
 def edited(batch: Batch, text: pa.Array) -> Batch:
     """Return the batch with new text where `text` is not null."""
-    return Batch(ids=batch.ids, text=pa.concat_arrays([pc.coalesce(text, batch.text), batch.text[:0]]))
+    new = pa.concat_arrays([pc.coalesce(text, batch.text), batch.text[:0]])
+    return Batch(ids=batch.ids, text=new, metadata=batch.metadata)
 
 
 def windows(text: pa.ChunkedArray) -> list[tuple[int, int]]:

@@ -55,13 +55,15 @@ class Batch:
 
     ids: pa.Array  # string[num_docs]
     text: pa.Array  # large_string[num_docs], no nulls, zero offset
+    metadata: pa.Array | None = None  # string[num_docs] of JSON objects, for steps that say they need it
 
     @staticmethod
     def from_table(table: pa.Table) -> Batch:
-        """Wrap a table with columns `id` and `text`."""
+        """Wrap a table with columns `id`, `text` and perhaps `metadata`."""
         text = table.column("text").combine_chunks()
         ids = table.column("id").combine_chunks()
-        return Batch(ids=_flat(ids, pa.string()), text=_flat(text, pa.large_string()))
+        metadata = _flat(table.column("metadata"), pa.string()) if "metadata" in table.column_names else None
+        return Batch(ids=_flat(ids, pa.string()), text=_flat(text, pa.large_string()), metadata=metadata)
 
     @staticmethod
     def from_texts(texts: list[str]) -> Batch:
