@@ -20,6 +20,7 @@ STEPS: dict[str, str] = {
     "fineweb_quality": "filters.fineweb:FineWebQuality",
     "length": "filters.length:Length",
     "pii": "filters.pii:Pii",
+    "url": "filters.url:Url",
     "decontaminate": "filters.decontaminate:Decontaminate",
     # gathering
     "unique_ids": "filters.unique_ids:UniqueIds",

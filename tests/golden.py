@@ -34,6 +34,7 @@ TRAINED = {"quality": 1e-2}  # an optimiser ends a little elsewhere on another p
 NEEDS: dict[str, tuple[list[str], str]] = {
     "decontaminate": ([], "{against: [DIR/held.jsonl]}"),
     "quality": (["label: {documents: 120}"], "{keep_fraction: 0.5}"),
+    "url": ([], "{domains: [DIR/domains.txt], urls: [DIR/urls.txt], words: [DIR/words.txt]}"),
     "verified_tasks": ([], "{documents: 60}"),
 }
 
@@ -72,7 +73,13 @@ def furnish(folder: Path) -> House:
     house = House(folder)
     cases = [json.loads(line) for line in TEXTS.read_text(encoding="utf-8").splitlines()]
     plain = texts(120) + texts(30)
-    write_lines(folder / "texts.jsonl", [{"text": case["text"]} for case in cases] + [{"text": text} for text in plain])
+    every = [case["text"] for case in cases] + plain
+    rows = [
+        {"text": text, "url": f"http://s{number % 7}.x{number % 3}.org/a/{number}"} for number, text in enumerate(every)
+    ]
+    write_lines(folder / "texts.jsonl", rows)
+    for name, entries in (("domains", "x1.org\ns5.x0.org\n"), ("urls", "s2.x2.org/a/2/\n"), ("words", "7\ns3\n")):
+        (folder / f"{name}.txt").write_text(entries)
     write_lines(folder / "held.jsonl", [{"text": texts(1, start=30)[0]}, {"text": cases[20]["text"]}])
     return house
 

@@ -44,6 +44,12 @@ DATASET_KEYS = {
     "make": "One making step, `{STEP: {...}}`. It writes new documents, from those of `from` where it is given.",
     "steps": "A list of measuring and gathering steps, in order: `STEP` or `{STEP: {...}}`.",
 }
+# What steps that do not stand without parameters are shown with.
+GIVEN: dict[str, dict[str, Any]] = {
+    "decontaminate": {"against": ["x"]},
+    "quality": {"keep_fraction": 0.3},
+    "url": {"domains": ["x"], "urls": ["x"], "words": ["x"]},
+}
 ROLES = {"measure": "measures", "decide": "decides", "input": "input", "alarm": "run only"}
 HEAD = """\
 # Recipes: every key, reader, step and parameter
@@ -170,7 +176,7 @@ def _step(step: type[Step]) -> Iterator[str]:
 
 def _rules(step: type[Step]) -> list[str]:
     """Return the rules of a step as it stands without parameters; a step that needs some is shown with them."""
-    given = {"decontaminate": {"against": ["x"]}, "quality": {"keep_fraction": 0.3}}.get(step.name, {})
+    given = GIVEN.get(step.name, {})
     rules: tuple[Rule, ...] = step(params=step.Params.parse(given)).rules(quantile=lambda signal, fraction: fraction)
     if step.name == "quality":
         return ["`score` is in the top `keep_fraction` of the documents, or at least `min_score`"]
