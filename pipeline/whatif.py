@@ -7,7 +7,7 @@ never saw count as passing it, and the answer says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from pipeline.plan import make_plan
 from pipeline.recipe import DatasetSpec, Recipe, StepSpec, load_recipe
 from pipeline.workspace import Workspace
 
-Flip = tuple[BasePart, int, int]  # part, row, bytes
+Flips = list[tuple[BasePart, np.ndarray]]  # of every part, the rows decided otherwise, int64[num_flips]
 
 EXAMPLES = 5
 BYTES_PER_TOKEN = 4.0  # assumption when no tokenizer was trained yet; English with a 4k vocabulary lies near 3.5
@@ -60,17 +60,17 @@ def _compare(
     workspace: Workspace, recipe: Recipe, before: DatasetSpec, spec: DatasetSpec, evidence: Evidence
 ) -> dict[str, Any]:
     chain = _decided_anew(evidence, before, spec)
-    gained: list[Flip] = []
-    lost: list[Flip] = []
+    gained: Flips = []
+    lost: Flips = []
     kept = gained_bytes = lost_bytes = 0
     for part in evidence.chain.base:
-        verdicts = evidence.verdicts(part, ["kept", "num_bytes", "id", "reason"])
+        verdicts = evidence.verdicts(part, ["kept", "num_bytes"])
         old = np.asarray(verdicts.column("kept"))
         new = ChainReader(base=part, links=chain.links).alive()
         size = np.asarray(verdicts.column("num_bytes"))
         kept += int(new.sum())
-        for rows, found in ((np.flatnonzero(new & ~old), gained), (np.flatnonzero(old & ~new), lost)):
-            found.extend((part, int(row), int(size[row])) for row in rows)
+        gained.append((part, np.flatnonzero(new & ~old)))
+        lost.append((part, np.flatnonzero(old & ~new)))
         gained_bytes += int(size[new & ~old].sum())
         lost_bytes += int(size[old & ~new].sum())
     rate, source = _bytes_per_token(workspace, spec.name)
@@ -117,15 +117,23 @@ def _stale(before: DatasetSpec, after: DatasetSpec) -> list[str]:
     return stale
 
 
-def _side(evidence: Evidence, found: list[Flip], size: int, rate: float) -> dict[str, Any]:
-    step = max(len(found) // EXAMPLES, 1)
+def _side(evidence: Evidence, found: Flips, size: int, rate: float) -> dict[str, Any]:
+    total = sum(len(rows) for _, rows in found)
+    step = max(total // EXAMPLES, 1)
     examples = []
-    for part, row, _ in found[::step][:EXAMPLES]:
+    for part, row in _at(found, range(0, total, step)[:EXAMPLES]):
         reader = ChainReader(base=part, links=evidence.chain.links)
-        document = reader.load_all(("id", "text")).slice(row, 1).to_pylist()[0]
+        document = reader.load_rows(("id", "text"), [row]).to_pylist()[0]
         reason = evidence.verdicts(part, ["reason"]).slice(row, 1).to_pylist()[0]["reason"]
         examples.append({**document, "was": reason or "kept"})
-    return {"documents": len(found), "tokens": round(size / rate), "bytes": size, "examples": examples}
+    return {"documents": total, "tokens": round(size / rate), "bytes": size, "examples": examples}
+
+
+def _at(found: Flips, places: Sequence[int]) -> list[tuple[BasePart, int]]:
+    """Return the part and row of some places in the count of all flips."""
+    starts = np.cumsum([0, *(len(rows) for _, rows in found)])
+    numbers = np.searchsorted(starts, np.asarray(places, np.int64), side="right") - 1
+    return [(found[n][0], int(found[n][1][place - starts[n]])) for n, place in zip(numbers, places, strict=True)]
 
 
 def _bytes_per_token(workspace: Workspace, dataset: str) -> tuple[float, str]:
