@@ -89,6 +89,21 @@ def measure(
     return Answer(data, measure_text(data))
 
 
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="A dataset: its name, or its folder as `status` shows it.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The one to compare with it.")],
+    workspace: WorkspacePath = WORKSPACE,
+    as_json: AsJson = False,
+) -> Answer:
+    """List what dataset B gained and lost beside A, by the rule of the other side that is responsible."""
+    from pipeline.diff import diff as ask
+    from pipeline.tables import diff_text
+    from pipeline.workspace import Workspace
+
+    data = ask(Workspace(workspace), a, b)
+    return Answer(data, diff_text(data))
+
+
 def plugins(plugin: Plugins = None, as_json: AsJson = False) -> Answer:
     """List the steps of installed packages (entry points `winnow.steps`) and of every --plugin FILE."""
     from pipeline.plugins import list_plugins

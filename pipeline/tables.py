@@ -235,6 +235,29 @@ def measure_text(data: dict[str, Any]) -> str:
     return "\n".join([*lines, f"{data['out']}: {len(data['columns'])} columns"])
 
 
+def diff_text(data: dict[str, Any]) -> str:
+    """Return what one dataset gained and lost beside another, by rule."""
+    a, b = data["a"], data["b"]
+    lines = [f"{a['folder']} -> {b['folder']}: {a['documents']:,} -> {b['documents']:,} documents"]
+    for side, sign, owner in (("gained", "+", a), ("lost", "-", b)):
+        found = data[side]
+        sign = sign if found["documents"] else ""
+        size = f"{sign}{found['bytes']:,} bytes, about {sign}{found['tokens']:,} tokens"
+        lines.append(f"{sign}{found['documents']:,} documents {side}, {size}")
+        lines += [f"    {row['documents']:,} {_charged(row['rule'], owner)}" for row in found["by"]]
+        lines += [f"        {row['id']} ({row['rule']}): {excerpt(row['text'], 100)}" for row in found["examples"]]
+    resized = data["resized"]
+    if resized["documents"]:
+        lines.append(
+            f"{resized['documents']:,} of {data['both']:,} kept by both differ in size: {resized['bytes']:+,} bytes"
+        )
+    return "\n".join([*lines, f"Tokens by {data['tokens_by']}."])
+
+
+def _charged(rule: str, owner: dict[str, Any]) -> str:
+    return f"{rule} of {owner['folder']}" if rule == "not in its input" else f"dropped in {owner['folder']} by {rule}"
+
+
 def plugins_text(data: dict[str, Any]) -> str:
     """Return the steps from outside as a table."""
     if not data["plugins"]:

@@ -73,7 +73,7 @@ def _compare(
         lost.append((part, np.flatnonzero(old & ~new)))
         gained_bytes += int(size[new & ~old].sum())
         lost_bytes += int(size[old & ~new].sum())
-    rate, source = _bytes_per_token(workspace, spec.name)
+    rate, source = bytes_per_token(workspace, spec.name)
     return {
         "dataset": spec.name,
         "kept_before": evidence.card.rows_out,
@@ -136,7 +136,8 @@ def _at(found: Flips, places: Sequence[int]) -> list[tuple[BasePart, int]]:
     return [(found[n][0], int(found[n][1][place - starts[n]])) for n, place in zip(numbers, places, strict=True)]
 
 
-def _bytes_per_token(workspace: Workspace, dataset: str) -> tuple[float, str]:
+def bytes_per_token(workspace: Workspace, dataset: str) -> tuple[float, str]:
+    """Return bytes per token of a dataset, and where the number comes from."""
     from pipeline.core.card import read_card
 
     folders = workspace.complete("tokens", dataset)

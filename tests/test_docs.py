@@ -171,6 +171,19 @@ def test_the_plugin_of_the_readme_works_as_printed(tmp_path: Path) -> None:
     assert without_seconds(ran.stdout) == without_seconds(block("prints plugin"))
 
 
+def test_the_block_on_differences_prints_what_it_prints(tmp_path: Path) -> None:
+    first = run(["bash", "-e", "-c", block("runs")], folder=tmp_path)
+
+    ran = run(["bash", "-e", "-c", block("runs diff")], folder=tmp_path)
+
+    assert (first.returncode, ran.returncode) == (0, 0), ran.stderr
+    assert without_hashes(ran.stdout) == without_hashes(block("prints diff"))
+
+
+def without_hashes(text: str) -> str:
+    return re.sub(r"-[0-9a-f]{12}\b", "-HASH", without_seconds(text))
+
+
 def without_seconds(text: str) -> str:
     return re.sub(r"\d+\.\d s\b", "SECONDS", text).strip()
 
