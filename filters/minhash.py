@@ -3,15 +3,13 @@
 Two documents of Jaccard similarity s meet in some band with probability 1 - (1 - s^rows)^bands: 14 bands of 8 rows
 find 92 % of pairs at 0.8 and 21 % at 0.6 (FineWeb's setting; arXiv 2406.17557, section 3.4). A document shorter than
 a shingle has one shingle, all its words, so short copies are caught. Signatures lie in scratch files, one set per
-part; bands are sorted one at a time, so memory holds one key per document and band, not the signatures.
+part; bands are sorted one at a time, so memory holds one key per document and band, not the signatures. Every run
+measures itself with planted copies (`filters/minhash_audit.py`), because recall is a promise of theory until then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,15 +17,24 @@ import pyarrow as pa
 from pydantic import Field
 
 from filters.clusters import Edges, best_rows, cluster_names, cluster_sizes, equal_key_edges, new_forest, unite
+from filters.minhash_audit import (
+    Copies,
+    joined_pairs,
+    plantings,
+    precision_account,
+    recall_account,
+    true_similarities,
+)
+from filters.minhash_bands import BandJob, SignJob, Stored, edge_file, sign_part, tie_band
 from filters.minhash_check import PairChecker
-from filters.minhash_kernels import agreement, band_keys, hash_family, signatures_of
-from filters.scratch import open_array, save_array, scratch_file
+from filters.minhash_kernels import band_keys, hash_family, signatures_of
 from filters.twins import KEEP_MEANING, KEEP_PATTERN, KeptIds, Rows, keep_scores
-from pipeline.core.step import Gathering, GatheringStep, Params, Part, Quantile, Rule, Signal
+from pipeline.core.step import Gathering, GatheringStep, Params, Quantile, Rule, Signal
 from pipeline.core.text import Batch
 
 GIANT_FRACTION = 0.01  # assumption, not measured: a cluster above this share of the documents deserves a look
 GIANT_DOCUMENTS = 1000
+MEGA_WORDS = 100_000  # about the 500,000 characters at which others cut documents short
 CURVE = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)  # similarities at which the card gives the theory
 
 
@@ -40,6 +47,10 @@ class MinHashParams(Params):
     min_jaccard: float = Field(
         default=0.0, ge=0, le=1,
         description="Join candidates only from this true Jaccard similarity of shingle sets on; 0 trusts the bands.",
+    )  # fmt: skip
+    audit_pairs: int = Field(
+        default=200, ge=0, le=1_000_000, json_schema_extra={"role": "alarm"},
+        description="Near-duplicates planted, and joined pairs compared, to measure recall and precision; 0 for none.",
     )  # fmt: skip
 
 
@@ -62,23 +73,32 @@ class MinHashDedup(GatheringStep):
         return (Rule("near_duplicate", "is_duplicate", "<=", 0),)
 
     def gather(self, work: Gathering) -> None:
-        rows = Rows.of(work.parts)
-        jobs = [_SignJob(part=part, scratch=work.scratch, params=self.params) for part in rows.parts]
-        work.map(_sign_part, jobs, label="signatures")
-        stored = _Stored.open(work.scratch, parts=rows.parts)
+        params, rows = self.params, Rows.of(work.parts)
+        sign = partial(
+            SignJob, scratch=work.scratch, bands=params.bands, rows=params.rows,
+            shingle_words=params.shingle_words, seed=params.seed,
+        )  # fmt: skip
+        planned = plantings(rows, num_pairs=params.audit_pairs, seed=work.seed)
+        jobs = [sign(part=part, planting=planting) for part, planting in zip(rows.parts, planned, strict=True)]
+        work.map(sign_part, jobs, label="signatures")
+        stored = Stored.open(work.scratch, parts=rows.parts, num_values=params.bands * params.rows)
         tie = partial(
-            _BandJob,
+            BandJob,
             scratch=work.scratch,
             indexes=tuple(part.index for part in rows.parts),
             starts=rows.starts,
-            chains=self.params.min_jaccard > 0,
+            num_pairs=params.audit_pairs,
+            chains=params.min_jaccard > 0,
         )
-        work.map(_tie_band, [tie(band=band) for band in range(self.params.bands)], label="bands")
+        work.map(tie_band, [tie(band=band) for band in range(params.bands)], label="bands")
         clusters, edges_per_band = self._cluster(work, rows=rows)
         num_bytes = stored.num_bytes()
-        kept = best_rows(clusters, keep_scores(rows, keep=self.params.keep, num_bytes=num_bytes))
+        kept = best_rows(clusters, keep_scores(rows, keep=params.keep, num_bytes=num_bytes))
         sizes = cluster_sizes(clusters)
         work.details.update(self._describe(clusters, sizes=sizes, edges_per_band=edges_per_band, stored=stored))
+        if params.audit_pairs > 0:
+            work.details["audit"] = self._audit(work, rows=rows, clusters=clusters, kept=kept, stored=stored)
+        work.details["chance_to_meet_by_jaccard"] = {f"{share:.2f}": round(self._chance(share), 4) for share in CURVE}
         if "warning" in work.details:
             work.say(work.details["warning"])
         self._write(work, rows=rows, clusters=clusters, sizes=sizes, kept=kept, stored=stored)
@@ -86,13 +106,14 @@ class MinHashDedup(GatheringStep):
     def _cluster(self, work: Gathering, *, rows: Rows) -> tuple[np.ndarray, list[int]]:
         """Unite the edges of all bands; return (int64[num_rows] clusters, edges found in each band)."""
         parents = new_forest(len(rows))
-        paths = [scratch_file(work.scratch, "edges", band) for band in range(self.params.bands)]
+        paths = [edge_file(work.scratch, band, num_pairs=self.params.audit_pairs) for band in range(self.params.bands)]
         checker = None
         if self.params.min_jaccard > 0:
             checker = PairChecker.open(work, rows=rows, paths=paths, shingle_words=self.params.shingle_words)
         counts = []
         for path in paths:
             left, right = np.load(path)
+            left, right = left[right < len(rows)], right[right < len(rows)]
             counts.append(len(np.unique(right)))
             if checker is not None:
                 left, right = checker.confirmed(
@@ -103,8 +124,36 @@ class MinHashDedup(GatheringStep):
             work.details.update(pairs_checked=checker.num_checked, pairs_refused=checker.num_refused)
         return cluster_names(parents), counts
 
+    def _audit(
+        self, work: Gathering, *, rows: Rows, clusters: np.ndarray, kept: np.ndarray, stored: Stored
+    ) -> dict[str, Any]:
+        """Count the planted copies that the run would have joined, and measure a sample of the pairs that it did."""
+        params = self.params
+        copies = Copies.of(work.scratch, rows=rows, num_pairs=params.audit_pairs)
+        for band in range(params.bands):
+            left, right = np.load(edge_file(work.scratch, band, num_pairs=self.params.audit_pairs))
+            planted = right >= len(rows)
+            copies.meet(clusters, left=left[planted], copies=right[planted] - len(rows))
+        if params.min_jaccard > 0:  # the check of candidates is exact, so it need not be repeated for copies
+            copies.found[copies.similarities < params.min_jaccard] = False
+        account = recall_account(
+            copies, num_pairs=params.audit_pairs,
+            chance=lambda similarity: self._chance(similarity) if similarity >= params.min_jaccard else 0.0,
+        )  # fmt: skip
+        twins, direct = joined_pairs(
+            clusters, kept, num_pairs=params.audit_pairs, seed=work.seed,
+            keys_of=lambda wanted: band_keys(stored.of_rows(rows, wanted), params.bands, params.rows),
+        )  # fmt: skip
+        wanted = max((1 / params.bands) ** (1 / params.rows), params.min_jaccard)  # where the curve is steepest
+        pairs = np.concatenate([twins, direct])
+        alike = true_similarities(work, rows=rows, pairs=pairs, shingle_words=params.shingle_words)
+        return account | {
+            "kept_twins": precision_account(alike[: len(twins)], wanted=wanted),
+            "candidates": precision_account(alike[len(twins) :], wanted=wanted),
+        }
+
     def _write(
-        self, work: Gathering, *, rows: Rows, clusters: np.ndarray, sizes: np.ndarray, kept: np.ndarray, stored: _Stored
+        self, work: Gathering, *, rows: Rows, clusters: np.ndarray, sizes: np.ndarray, kept: np.ndarray, stored: Stored
     ) -> None:
         """Write the signals of every part."""
         ids = KeptIds.of(rows, kept=kept)
@@ -128,7 +177,7 @@ class MinHashDedup(GatheringStep):
         return meeting_chance(similarity, bands=self.params.bands, rows=self.params.rows)
 
     def _describe(
-        self, clusters: np.ndarray, *, sizes: np.ndarray, edges_per_band: list[int], stored: _Stored
+        self, clusters: np.ndarray, *, sizes: np.ndarray, edges_per_band: list[int], stored: Stored
     ) -> dict[str, Any]:
         named = clusters == np.arange(len(clusters))
         largest = int(sizes.max(initial=0))
@@ -142,13 +191,22 @@ class MinHashDedup(GatheringStep):
             "documents_without_words": int((num_words == 0).sum()),
             "documents_shorter_than_a_shingle": int(((num_words > 0) & (num_words < self.params.shingle_words)).sum()),
             "longest_document_words": int(num_words.max(initial=0)),
-            "chance_to_meet_by_jaccard": {f"{share:.2f}": round(self._chance(share), 4) for share in CURVE},
         }
+        warnings = []
         if largest > max(GIANT_DOCUMENTS, GIANT_FRACTION * len(clusters)):
-            details["warning"] = (
-                f"minhash_dedup: one cluster holds {largest} of {len(clusters)} documents. Boilerplate may chain "
+            warnings.append(
+                f"one cluster holds {largest} of {len(clusters)} documents. Boilerplate may chain "
                 f"unlike documents together; look at cluster {int(clusters[sizes.argmax()])}, or set min_jaccard."
             )
+        mega = int((num_words >= MEGA_WORDS).sum())
+        details["mega_documents"] = mega
+        if mega:
+            warnings.append(
+                f"{mega} documents have {MEGA_WORDS} words or more. What such a document quotes it does not resemble: "
+                "its parts are found by no Jaccard similarity. Cut them up before, or drop them."
+            )
+        if warnings:
+            details["warning"] = "minhash_dedup: " + " Also, ".join(warnings)
         return details
 
 
@@ -171,82 +229,3 @@ def cluster_documents(batch: Batch, *, seed: int = 0) -> np.ndarray:
         edges = equal_key_edges(keys, rows=wordy)
         unite(parents, edges.left, edges.right)
     return cluster_names(parents)
-
-
-@dataclass(frozen=True, slots=True)
-class _SignJob:
-    part: Part
-    scratch: Path
-    params: MinHashParams
-
-
-def _sign_part(job: _SignJob) -> None:
-    """Save a part's signatures, band keys and sizes, unless they are there; sizes are written last."""
-    done = scratch_file(job.scratch, "sizes", job.part.index)
-    if done.exists():
-        return
-    batch = job.part.batch()
-    family = hash_family(job.params.seed, num_values=job.params.bands * job.params.rows)
-    signatures = signatures_of(batch, family=family, shingle_words=job.params.shingle_words)
-    keys = band_keys(signatures.values, job.params.bands, job.params.rows)
-    save_array(scratch_file(job.scratch, "values", job.part.index), signatures.values)
-    save_array(scratch_file(job.scratch, "keys", job.part.index), keys)
-    save_array(done, np.stack([np.diff(batch.offsets), signatures.num_words]))
-
-
-@dataclass(frozen=True, slots=True)
-class _BandJob:
-    band: int
-    scratch: Path
-    indexes: tuple[int, ...]  # of the parts, in the order of their rows
-    starts: np.ndarray  # int64: the first global row of each part
-    chains: bool  # a pair may be refused, so give each document a second chance to be tied
-
-
-def _tie_band(job: _BandJob) -> None:
-    """Save the edges between documents that agree in one band, unless they are there."""
-    done = scratch_file(job.scratch, "edges", job.band)
-    if done.exists():
-        return
-    keys, rows = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
-    for position, index in enumerate(job.indexes):
-        num_words = np.load(scratch_file(job.scratch, "sizes", index))[1]
-        wordy = np.flatnonzero(num_words > 0)
-        keys.append(open_array(scratch_file(job.scratch, "keys", index))[job.band][wordy])
-        rows.append(wordy + job.starts[position])
-    edges = equal_key_edges(np.concatenate(keys), rows=np.concatenate(rows), chains=job.chains)
-    save_array(done, np.stack([edges.left, edges.right]))
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """The scratch files of all parts, mapped, not read."""
-
-    values: Sequence[np.ndarray]  # uint32[num_docs, num_values] per part
-    sizes: Sequence[np.ndarray]  # int64[2, num_docs] per part: bytes, words
-
-    @staticmethod
-    def open(scratch: Path, *, parts: Sequence[Part]) -> _Stored:
-        return _Stored(
-            values=[open_array(scratch_file(scratch, "values", part.index)) for part in parts],
-            sizes=[np.load(scratch_file(scratch, "sizes", part.index)) for part in parts],
-        )
-
-    def num_bytes(self) -> np.ndarray:
-        return np.concatenate([np.zeros(0, np.int64), *(size[0] for size in self.sizes)])
-
-    def num_words(self) -> np.ndarray:
-        return np.concatenate([np.zeros(0, np.int64), *(size[1] for size in self.sizes)])
-
-    def estimates(self, rows: Rows, *, position: int, twins: np.ndarray, masked: np.ndarray) -> pa.Array:
-        """Return float32[num_docs]: the agreement of each signature with its twin's, null where masked."""
-        local = np.flatnonzero(~masked)
-        estimates = np.zeros(len(twins), np.float32)
-        twins = twins[local]
-        twin_values = np.empty((len(twins), self.values[position].shape[1]), np.uint32)
-        owner = np.searchsorted(rows.starts, twins, side="right") - 1
-        for part in np.unique(owner):
-            mine = np.flatnonzero(owner == part)
-            twin_values[mine] = self.values[part][twins[mine] - rows.starts[part]]
-        estimates[local] = agreement(np.ascontiguousarray(self.values[position][local]), twin_values)
-        return pa.array(estimates, mask=masked)

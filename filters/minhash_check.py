@@ -58,7 +58,8 @@ class PairChecker:
         """Shingle every document that stands in some edge."""
         wanted = np.zeros(len(rows), np.bool_)
         for path in paths:
-            wanted[np.load(path).ravel()] = True
+            edges = np.load(path)
+            wanted[edges[:, edges[1] < len(rows)]] = True  # the others lead to planted copies
         jobs = [
             _ShingleJob(
                 part=part, scratch=work.scratch, shingle_words=shingle_words,
