@@ -85,7 +85,8 @@ class C4Quality(MeasuringStep):
         return tuple(rules)
 
     def measure(self, batch: Batch) -> Measured:
-        from filters.c4_kernels import NUM_ACTIONS, judge_lines, rewrite
+        from filters.c4_kernels import NUM_ACTIONS, judge_lines, kept_runs, rewrite
+        from filters.c4_words import words_left
         from pipeline.core.characters import character_table
 
         p, words, lines = self.params, batch.words, batch.lines
@@ -105,17 +106,11 @@ class C4Quality(MeasuringStep):
             character_table(),
         )
         edited = (counts[1:NUM_ACTIONS].sum(axis=0) + counts[7]) > 0
-        data, offsets = rewrite(
-            batch.data,
-            batch.offsets,
-            (lines.doc_offsets, lines.starts, lines.ends, lines.word_offsets),
-            actions,
-            edited,
-        )
-        return Measured(
-            signals={signal.name: counts[row] for row, signal in enumerate(self.signals)},
-            text=_text(data, offsets, edited),
-        )
+        runs = kept_runs(lines.doc_offsets, lines.word_offsets, actions, edited)
+        data, offsets = rewrite(batch.data, batch.offsets, (lines.starts, lines.ends), actions, edited, runs)
+        text = _text(data, offsets, edited)
+        batch.foresee(text, lambda before: words_left(before, text, runs, counts[7] > 0))
+        return Measured(signals={signal.name: counts[row] for row, signal in enumerate(self.signals)}, text=text)
 
 
 def _text(data: np.ndarray, offsets: np.ndarray, present: np.ndarray) -> pa.Array:

@@ -164,13 +164,46 @@ def judge_lines(data: Any, offsets: Any, words: Any, lines: Any, limits: Any, ta
 
 
 @njit(cache=True, nogil=True)
-def rewrite(data: Any, offsets: Any, lines: Any, actions: Any, edited: Any) -> Any:
+def kept_runs(doc_lines: Any, word_offsets: Any, actions: Any, edited: Any) -> Any:
+    """Return (doc_runs int64[num_docs + 1], firsts, pasts): runs of lines that stay, all lines where nothing is edited.
+
+    Of the blank lines between two kept lines stay those right before the second.
+    """
+    num_docs = len(doc_lines) - 1
+    doc_runs = np.zeros(num_docs + 1, np.int64)
+    firsts, pasts = np.empty(len(actions), np.int64), np.empty(len(actions), np.int64)
+    run = 0
+    for doc in range(num_docs):
+        begin, end = doc_lines[doc], doc_lines[doc + 1]
+        if edited[doc]:
+            gap = blank = -1  # the first of the blank lines that reach to `blank`
+            begun = False
+            for line in range(begin, end):
+                if word_offsets[line] == word_offsets[line + 1]:
+                    gap = gap if blank == line - 1 and blank >= begin else line
+                    blank = line
+                elif actions[line] == KEPT or actions[line] == CITED:
+                    wanted = gap if begun and blank == line - 1 else line
+                    if not begun or pasts[run - 1] != wanted:
+                        firsts[run] = wanted
+                        run += 1
+                    pasts[run - 1] = line + 1
+                    begun = True
+        elif end > begin:
+            firsts[run], pasts[run] = begin, end
+            run += 1
+        doc_runs[doc + 1] = run
+    return doc_runs, firsts[:run], pasts[:run]
+
+
+@njit(cache=True, nogil=True)
+def rewrite(data: Any, offsets: Any, lines: Any, actions: Any, edited: Any, runs: Any) -> Any:
     """Return (bytes, offsets) of the edited documents, nothing for the others.
 
-    Kept lines keep their indentation and line ends. Of the blank lines between two kept lines stay those right before
-    the second; an edited document begins and ends with a kept line, without its line end.
+    Kept lines keep their indentation and line ends; the last one loses its line end.
     """
-    doc_lines, line_starts, line_ends, word_offsets = lines
+    line_starts, line_ends = lines
+    doc_runs, firsts, pasts = runs
     num_docs = len(offsets) - 1
     size = 0
     for doc in range(num_docs):
@@ -180,30 +213,18 @@ def rewrite(data: Any, offsets: Any, lines: Any, actions: Any, edited: Any) -> A
     origin, out_origin = address_of(data), address_of(out)
     cursor = out_origin
     for doc in range(num_docs):
-        base, last = origin + offsets[doc], doc_lines[doc + 1]
-        begun = False
-        gap_start = gap_end = base  # blank lines since the last line with words
-        run_start = run_end = run_content = base  # to be copied; the content of its last line ends at run_content
-        for line in range(doc_lines[doc], last if edited[doc] else doc_lines[doc]):
-            start, end = base + line_starts[line], base + line_ends[line]
-            next_start = base + line_starts[line + 1] if line + 1 < last else origin + offsets[doc + 1]
-            if word_offsets[line] == word_offsets[line + 1]:
-                gap_start = start if gap_end != start else gap_start
-                gap_end = next_start
-                continue
-            if actions[line] == KEPT or actions[line] == CITED:
-                wanted = gap_start if begun and gap_end == start else start
-                if wanted != run_end:
-                    copy_bytes(cursor, run_start, run_end - run_start)
-                    cursor += run_end - run_start
-                    run_start = wanted
+        base = origin + offsets[doc]
+        for run in range(doc_runs[doc], doc_runs[doc + 1] if edited[doc] else doc_runs[doc]):
+            at, past = base + line_starts[firsts[run]], pasts[run]
+            for line in range(firsts[run], past):
                 if actions[line] == CITED:
-                    copy_bytes(cursor, run_start, start - run_start)
-                    cursor, _ = copy_uncited(start, end, cursor + start - run_start)
-                    run_start = end
-                run_end, run_content = next_start, end
-                begun = True
-        copy_bytes(cursor, run_start, run_content - run_start)
-        cursor += run_content - run_start
+                    start = base + line_starts[line]
+                    copy_bytes(cursor, at, start - at)
+                    cursor += start - at
+                    at = base + line_ends[line]
+                    cursor, _ = copy_uncited(start, at, cursor)
+            end = base + (line_starts[past] if run + 1 < doc_runs[doc + 1] else line_ends[past - 1])
+            copy_bytes(cursor, at, end - at)
+            cursor += end - at
         out_offsets[doc + 1] = cursor - out_origin
     return out[: cursor - out_origin], out_offsets

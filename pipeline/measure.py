@@ -30,7 +30,7 @@ from pipeline.executors import Executor
 from pipeline.progress import Progress
 from pipeline.sections import explain_invalid
 from pipeline.sources import Reader, Slice
-from pipeline.tasks import StepRef, edited, measure_batch, prepared, windows
+from pipeline.tasks import StepRef, measure_batch, prepared, windows
 
 SOURCE = "files"
 QUARANTINED = pa.schema([(name, pa.string()) for name in ("id", "place", "reason", "excerpt")])
@@ -273,7 +273,7 @@ def _measured(task: SliceTask, table: pa.Table) -> Iterator[pa.Table]:
         for step in task.steps:
             found.append(measure_batch(prepared(step.ref), batch))
             if TEXT in found[-1]:
-                batch = edited(batch, found[-1][TEXT])
+                batch = batch.edited(found[-1][TEXT])
         columns = {"id": batch.ids, **_verdicts(task.steps, found, len(batch))}
         for step, signals in zip(task.steps, found, strict=True):
             columns |= {f"{step.label}.{name}": signals[name].cast(kind) for name, kind in step.fields}

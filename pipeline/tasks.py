@@ -115,7 +115,7 @@ def measure_part(task: MeasureTask) -> int:
             found = measure_batch(prepared(ref), batch)
             columns[index].append(found)
             if link.edits:
-                batch = edited(batch, found[TEXT])
+                batch = batch.edited(found[TEXT])
     for index, (_, link) in enumerate(task.steps):
         if todo[index]:
             write_signals(link.file(part.index), _joined(columns[index]), ids=table.column("id"))
@@ -170,12 +170,6 @@ def _joined(pieces: Sequence[Mapping[str, pa.Array]]) -> dict[str, pa.Array]:
 
 def _plain(column: pa.Array) -> pa.Array:
     return column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
-
-
-def edited(batch: Batch, text: pa.Array) -> Batch:
-    """Return the batch with new text where `text` is not null."""
-    new = pa.concat_arrays([pc.coalesce(text, batch.text), batch.text[:0]])
-    return Batch(ids=batch.ids, text=new, metadata=batch.metadata)
 
 
 def windows(text: pa.ChunkedArray) -> list[tuple[int, int]]:

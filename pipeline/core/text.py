@@ -7,11 +7,13 @@ Positions are 32-bit and count from the document's first byte, so one document m
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,22 @@ class Batch:
 
     @cached_property
     def segmentation(self) -> Segmentation:
-        """Words, lines and lengths, from one pass over the bytes."""
-        return _segmentation(self.data, self.offsets)
+        """Words, lines and lengths: from the bytes, or as the step foresaw that edited them."""
+        before, foreseen = self.__dict__.pop("_before", (None, None))  # frees the batch before the edit
+        return foreseen(before) if foreseen is not None else _segmentation(self.data, self.offsets)
+
+    def foresee(self, text: pa.Array, segmentation: Callable[[Batch], Segmentation]) -> None:
+        """Remember how words and lines of `edited(text)` follow from those of this batch, sooner than by reading."""
+        self.__dict__["_foreseen"] = (text, segmentation)
+
+    def edited(self, text: pa.Array) -> Batch:
+        """Return the batch with new text where `text` is not null."""
+        whole = pa.concat_arrays([pc.coalesce(text, self.text), self.text[:0]])
+        new = Batch(ids=self.ids, text=whole, metadata=self.metadata)
+        foreseen, segmentation = self.__dict__.get("_foreseen", (None, None))
+        if foreseen is text:
+            new.__dict__["_before"] = (self, segmentation)
+        return new
 
     @property
     def words(self) -> Words:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.c4 import C4Quality
+from pipeline.core.text import Batch
 from tests.filters.conftest import Case, measured_rows, read_cases, verdict_of
 from tests.filters.reference_heuristics import c4_quality
 from tests.filters.text_strategies import BATCHES
@@ -118,3 +121,33 @@ def test_a_phrase_is_found_wherever_it_stands(phrase: str) -> None:
 
 def test_a_phrase_that_a_marker_parts_counts() -> None:
     assert rewritten("The first line stays here.\nIt needs java[1]script to be read.") == "The first line stays here."
+
+
+def same_segmentation(texts: list[str], step: C4Quality) -> None:
+    batch = Batch.from_texts(texts)
+    edited = batch.edited(step.measure(batch).text)
+    found, read = edited.segmentation, Batch(ids=edited.ids, text=edited.text).segmentation
+
+    for part in ("words", "lines"):
+        for field in fields(getattr(read, part)):
+            left, right = getattr(getattr(found, part), field.name), getattr(getattr(read, part), field.name)
+            assert (left.dtype, left.tolist()) == (right.dtype, right.tolist()), field.name
+    assert found.num_chars.tolist() == read.num_chars.tolist()
+    assert found.num_line_ends.tolist() == read.num_line_ends.tolist()
+
+
+@given(BATCHES, st.booleans(), st.integers(0, 4), st.sampled_from(["remove", "keep"]))
+@settings(max_examples=300, deadline=None)
+def test_words_and_lines_of_the_new_text_are_those_read_from_it(
+    texts: list[str], terminal: bool, fewest: int, citations: str
+) -> None:
+    params = {"terminal_punctuation": terminal, "min_words_per_line": fewest, "citations": citations}
+    same_segmentation(texts, C4Quality(params=C4Quality.Params.parse(params)))
+
+
+def test_words_and_lines_of_new_real_text_are_those_read_from_it(docstrings: list[str]) -> None:
+    same_segmentation(docstrings, STEP)
+
+
+def test_a_return_before_a_dropped_line_may_join_a_line_feed() -> None:
+    same_segmentation(["The first line stays.\rMenu\n\nThe last line stays."], STEP)
