@@ -294,6 +294,7 @@ def _printed(question: Callable[..., questions.Answer]) -> Callable[..., None]:
 
 app.command(name="what-if", short_help="Tell what other thresholds would keep and drop.")(_printed(questions.what_if))
 app.command(short_help="Tell what one dataset keeps and another does not.")(_printed(questions.diff))
+app.command(short_help="Tell how stored signals are distributed.")(_printed(questions.stats))
 app.command(short_help="Measure files without a recipe.")(_printed(questions.measure))
 app.command(short_help="List the steps that come from outside.")(_printed(questions.plugins))
 

@@ -89,6 +89,31 @@ def measure(
     return Answer(data, measure_text(data))
 
 
+def stats(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's name, as in the recipe.")],
+    signal: Annotated[str | None, typer.Option("--signal", help="Only this one, as step.signal.")] = None,
+    by: Annotated[
+        str | None, typer.Option("--by", help="Group by source, origin, a text signal, or a key of the metadata.")
+    ] = None,
+    kept: Annotated[bool, typer.Option("--kept", help="Only documents that were kept.")] = False,
+    dropped: Annotated[bool, typer.Option("--dropped", help="Only documents that were dropped.")] = False,
+    workspace: WorkspacePath = WORKSPACE,
+    as_json: AsJson = False,
+) -> Answer:
+    """Tell how a dataset's stored signals are distributed: counts and quantiles, over all documents that reached it."""
+    from pipeline.core.errors import RecipeError
+    from pipeline.stats import Fate
+    from pipeline.stats import stats as ask
+    from pipeline.tables import stats_text
+    from pipeline.workspace import Workspace
+
+    if kept and dropped:
+        raise RecipeError("--kept and --dropped leave no document. Take one of them out.")
+    fate: Fate = "kept" if kept else "dropped" if dropped else "all"
+    data = ask(Workspace(workspace), dataset, signal=signal, by=by, fate=fate)
+    return Answer(data, stats_text(data))
+
+
 def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="A dataset: its name, or its folder as `status` shows it.")],
     b: Annotated[str, typer.Argument(metavar="B", help="The one to compare with it.")],

@@ -258,6 +258,27 @@ def _charged(rule: str, owner: dict[str, Any]) -> str:
     return f"{rule} of {owner['folder']}" if rule == "not in its input" else f"dropped in {owner['folder']} by {rule}"
 
 
+def stats_text(data: dict[str, Any]) -> str:
+    """Return distributions as tables."""
+    lines = []
+    if data["by"]:
+        rows = [[g["group"], g["documents"], g["kept"], f"{g['kept_fraction']:.1%}"] for g in data["groups"]]
+        lines += [table(rows, head=[data["by"], "documents", "kept", "share"]), ""]
+    numbers = [row for row in data["signals"] if "values" not in row]
+    keys = ["signal", *(["group"] if data["by"] else []), "measured", "mean", "min", "p05", "p25", "p50", "p75", "p95"]
+    if numbers:
+        head = [*keys, "max", "kept_if"]
+        rows = [[row[key] if row[key] is not None else "" for key in head] for row in numbers]
+        lines.append(table(rows, head=[data["by"] if name == "group" else name.replace("_", " ") for name in head]))
+    for row in data["signals"]:
+        if "values" in row:
+            group = f" of {row['group']}" if data["by"] else ""
+            lines.append(f"{row['signal']}{group}: {row['measured']:,} of {row['documents']:,} documents")
+            lines += [f"    {times:,} {excerpt(value, 60)}" for value, times in row["values"].items()]
+    fate = "" if data["documents"] == "all" else f", {data['documents']} documents only"
+    return "\n".join([*lines, f"{data['folder']}{fate}"])
+
+
 def plugins_text(data: dict[str, Any]) -> str:
     """Return the steps from outside as a table."""
     if not data["plugins"]:

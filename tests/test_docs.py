@@ -171,13 +171,14 @@ def test_the_plugin_of_the_readme_works_as_printed(tmp_path: Path) -> None:
     assert without_seconds(ran.stdout) == without_seconds(block("prints plugin"))
 
 
-def test_the_block_on_differences_prints_what_it_prints(tmp_path: Path) -> None:
-    first = run(["bash", "-e", "-c", block("runs")], folder=tmp_path)
+def test_the_blocks_on_distributions_and_differences_print_what_they_print(tmp_path: Path) -> None:
+    run(["bash", "-e", "-c", block("runs")], folder=tmp_path)
 
-    ran = run(["bash", "-e", "-c", block("runs diff")], folder=tmp_path)
+    for name in ("stats", "diff"):
+        ran = run(["bash", "-e", "-c", block(f"runs {name}")], folder=tmp_path)
 
-    assert (first.returncode, ran.returncode) == (0, 0), ran.stderr
-    assert without_hashes(ran.stdout) == without_hashes(block("prints diff"))
+        assert ran.returncode == 0, ran.stderr
+        assert without_hashes(ran.stdout) == without_hashes(block(f"prints {name}"))
 
 
 def without_hashes(text: str) -> str:

@@ -52,6 +52,7 @@ VERBS = {
     "look dropped": ["look", "clean", "--dropped", "--rule", "too_short"],
     "what-if": ["what-if", "recipe.yaml", "--set", "datasets.clean.length.min_length=60"],
     "measure": ["measure", "a.jsonl", "--steps", "length, gopher_quality", "--out", "out.parquet", "--workers", "1"],
+    "stats": ["stats", "clean", "--by", "source"],
     "diff": ["diff", "docs", "clean"],
     "plugins": ["plugins"],
     "report": ["report", "recipe.yaml"],
