@@ -22,6 +22,7 @@ STEPS: dict[str, str] = {
     "pii": "filters.pii:Pii",
     "url": "filters.url:Url",
     "decontaminate": "filters.decontaminate:Decontaminate",
+    "datatrove": "filters.datatrove_step:DatatroveStep",
     # gathering
     "unique_ids": "filters.unique_ids:UniqueIds",
     "exact_dedup": "filters.exact_dedup:ExactDedup",

@@ -33,6 +33,7 @@ TRAINED = {"quality": 1e-2}  # an optimiser ends a little elsewhere on another p
 # Steps that say nothing on their own: what stands before them, and their parameters.
 NEEDS: dict[str, tuple[list[str], str]] = {
     "decontaminate": ([], "{against: [DIR/held.jsonl]}"),
+    "datatrove": ([], "{step: GopherQualityFilter}"),
     "quality": (["label: {documents: 120}"], "{keep_fraction: 0.5}"),
     "url": ([], "{domains: [DIR/domains.txt], urls: [DIR/urls.txt], words: [DIR/words.txt]}"),
     "verified_tasks": ([], "{documents: 60}"),

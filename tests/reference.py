@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 
 from eval.tiers import TIERS
@@ -47,6 +47,7 @@ DATASET_KEYS = {
 # What steps that do not stand without parameters are shown with.
 GIVEN: dict[str, dict[str, Any]] = {
     "decontaminate": {"against": ["x"]},
+    "datatrove": {"step": "GopherQualityFilter"},
     "quality": {"keep_fraction": 0.3},
     "url": {"domains": ["x"], "urls": ["x"], "words": ["x"]},
 }
@@ -234,7 +235,14 @@ def _words(kind: Any) -> str:
         return f"list of {_words(arguments[0])}"
     if origin is dict:
         return f"mapping of name to {_words(arguments[1])}"
-    return {int: "whole number", float: "number", bool: "true or false", str: "text", type(None): "null"}[kind]
+    return {
+        int: "whole number",
+        float: "number",
+        bool: "true or false",
+        str: "text",
+        JsonValue: "value",
+        type(None): "null",
+    }[kind]
 
 
 def _bounds(metadata: list[Any]) -> list[str]:
