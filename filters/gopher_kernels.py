@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from pipeline.core.bits import ONE_BIT, address_of, ones_in, range_mask, zeros_below
 from pipeline.core.characters import BULLET
 from pipeline.core.segment import HAS_ALNUM, HAS_LETTER, STOP_MASK, STOP_SHIFT, STOP_WORDS, decode
 
@@ -36,39 +37,40 @@ def count_words(doc_words: Any, num_chars: Any, flags: Any) -> Any:
     return shape[0], shape[1], shape[2], shape[3]
 
 
+@njit(cache=True, nogil=True, forceinline=True)
+def three_at(at: Any, end: Any, limit: Any, first: Any, second: Any, third: Any) -> Any:
+    """Return as bits where of the 64 bytes from `at` on these three stand in a row."""
+    found = range_mask(at, end, limit, 0, first, 1)
+    if found:
+        found &= range_mask(at + 1, max(end, at + 1), limit, 0, second, 1)
+        found &= range_mask(at + 2, max(end, at + 2), limit, 0, third, 1)
+    return found
+
+
 @njit(cache=True, nogil=True)
 def count_symbols(data: Any, offsets: Any) -> Any:
     """Return (hash signs, ellipses) per document; `...` counts without overlap, so `.....` is one."""
     num_docs = len(offsets) - 1
     hashes, ellipses = np.zeros(num_docs, np.int64), np.zeros(num_docs, np.int64)
+    origin = address_of(data)
+    limit = origin + len(data)
     for doc in range(num_docs):
-        text = data[offsets[doc] : offsets[doc + 1]]
-        signs = 0
-        for byte in text:
-            signs += byte == HASH_SIGN
-        hashes[doc] = signs
-        candidates = 0
-        for at in range(len(text) - 2):  # one vector loop; most documents have no ellipsis and end here
-            first, second, third = text[at], text[at + 1], text[at + 2]
-            dots = (first == FULL_STOP) & (second == FULL_STOP) & (third == FULL_STOP)
-            candidates += dots | ((first == 0xE2) & (second == 0x80) & (third == 0xA6))
-        if candidates:
-            ellipses[doc] = count_ellipses(text)
+        at, end = origin + offsets[doc], origin + offsets[doc + 1]
+        signs = found = 0
+        free = at  # where the next ellipsis may begin
+        while at < end:
+            signs += ones_in(range_mask(at, end, limit, 0, HASH_SIGN, 1))
+            starts = three_at(at, end, limit, FULL_STOP, FULL_STOP, FULL_STOP)
+            starts |= three_at(at, end, limit, 0xE2, 0x80, 0xA6)
+            while starts:
+                here = at + zeros_below(starts)
+                starts &= starts - ONE_BIT
+                if here >= free:
+                    found += 1
+                    free = here + 3
+            at += 64
+        hashes[doc], ellipses[doc] = signs, found
     return hashes, ellipses
-
-
-@njit(cache=True, nogil=True)
-def count_ellipses(text: Any) -> Any:
-    """Return how often `...` or U+2026 occurs in the bytes of one document, without overlap."""
-    count = 0
-    at = 0
-    while at < len(text) - 2:
-        if is_ellipsis(text, at):
-            count += 1
-            at += 3
-        else:
-            at += 1
-    return count
 
 
 @njit(cache=True, nogil=True)

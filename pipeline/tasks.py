@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from pipeline.chain import ERROR, TEXT, BasePart, ChainReader, Link, check_ids, part_name, write_signals
 from pipeline.core import document
 from pipeline.core.errors import WinnowError
+from pipeline.core.memory import keep_freed_memory
 from pipeline.core.shards import read_table, write_table
 from pipeline.core.step import Measured, MeasuringStep, as_column
 from pipeline.core.text import Batch
@@ -102,6 +103,7 @@ def measure_part(task: MeasureTask) -> int:
     todo = [not link.file(part.index).exists() for _, link in task.steps]
     if not any(todo):
         return part.num_rows
+    keep_freed_memory()
     columns: list[list[dict[str, pa.Array]]] = [[] for _ in task.steps]
     last = max(index for index, wanted in enumerate(todo) if wanted)
     needs = {name for index, (ref, _) in enumerate(task.steps) if todo[index] for name in prepared(ref).needs}
