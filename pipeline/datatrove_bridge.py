@@ -1,0 +1,155 @@
+"""Any measuring step of ours as a block of a datatrove pipeline: `winnow_step("gopher_quality", min_words=30)`.
+
+The block measures some megabytes of text at a time, as a run does, and keeps the order. It writes every signal into a
+document's metadata as `step.signal`, rewrites the text where the step edits, and drops by the step's rules: the name
+of the first that fails is the reason in datatrove's statistics (`dropped_<reason>`) and, with an `exclusion_writer`,
+in the metadata of what was dropped (`filter_reason`). A document that breaks the step is dropped as `error` and costs
+nobody else. Gathering and making steps need a whole dataset, which one datatrove task does not have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from datatrove.pipeline.base import PipelineStep
+from datatrove.utils.typeshelper import StatHints
+from pydantic import ValidationError
+
+from pipeline.catalog import step_class
+from pipeline.chain import ERROR, TEXT
+from pipeline.core.errors import RecipeError
+from pipeline.core.identity import hash_file, identity_of
+from pipeline.core.step import MeasuringStep, Rule
+from pipeline.core.text import Batch
+from pipeline.decide import failures
+from pipeline.recipe import input_names_of
+from pipeline.sections import explain_invalid
+from pipeline.tasks import BATCH_BYTES, StepRef, measure_batch, prepared
+
+BATCH_DOCUMENTS = 4096  # so that short documents do not wait for megabytes
+REASON = "filter_reason"  # datatrove's own key
+
+
+def winnow_step(name: str, *, exclusion_writer: Any = None, **params: Any) -> WinnowStep:
+    """Return a measuring step as a datatrove `PipelineStep`; RecipeError for what no recipe could say either.
+
+    `params` are the step's parameters as in a recipe; `exclusion_writer` is a datatrove writer for what is dropped.
+    """
+    kind = step_class(name)
+    if not issubclass(kind, MeasuringStep):
+        raise RecipeError(
+            f"winnow_step: `{name}` needs a whole dataset, and a datatrove task sees its own documents only. "
+            "Use a measuring step here, and `winnow run` for this one."
+        )
+    try:
+        parsed = kind.Params.parse(params)
+    except ValidationError as error:
+        told = [message for _, message in explain_invalid(error, kind.Params, params, f"winnow_step: {name}")]
+        raise RecipeError("\n".join(told)) from error
+    inputs = input_names_of(parsed)
+    missing = next((path for paths in inputs.values() for path in paths if not Path(path).is_file()), None)
+    if missing is not None:
+        raise RecipeError(f"winnow_step: {name}: `{missing}` is no file; there are no datasets here. Name a file.")
+    content = {key: [[Path(path).name, hash_file(Path(path))] for path in paths] for key, paths in inputs.items()}
+    ref = StepRef(
+        name=name,
+        params=parsed.model_dump_json(exclude_defaults=True),
+        inputs=tuple((key, tuple(str(Path(path).absolute()) for path in paths)) for key, paths in inputs.items()),
+        identity=identity_of([name, kind.version, parsed.of_role("measure"), content]),
+    )
+    return WinnowStep(ref, rules=kind(params=parsed).rules(quantile=_no_quantile), exclusion_writer=exclusion_writer)
+
+
+def _no_quantile(signal: str, fraction: float) -> float:
+    raise RecipeError(
+        f"winnow_step: a share of {fraction} of `{signal}` needs all documents, and a datatrove task sees its own "
+        "only. Set a threshold."
+    )
+
+
+class WinnowStep(PipelineStep):
+    """Documents through one measuring step. Holds names and numbers only, so it pickles; each worker prepares it."""
+
+    type = "FILTER"
+
+    def __init__(self, ref: StepRef, *, rules: Sequence[Rule], exclusion_writer: Any) -> None:
+        self.name = f"winnow {ref.name}"
+        super().__init__()
+        self.ref = ref
+        self.rules = tuple(rules)
+        self.exclusion_writer = exclusion_writer
+
+    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
+        """Yield the documents that pass, in order, with signals in their metadata."""
+        with self.exclusion_writer or contextlib.nullcontext() as writer:
+            for documents in _batches(data or ()):
+                with self.track_time("batch"):
+                    reasons = self._answer(documents)
+                for document, reason in zip(documents, reasons, strict=True):
+                    self.stat_update(StatHints.total)
+                    if reason is None:
+                        self.stat_update(StatHints.forwarded)
+                        self.update_doc_stats(document)
+                        yield document
+                        continue
+                    self.stat_update(StatHints.dropped, f"dropped_{reason}")
+                    if writer is not None:
+                        document.metadata[REASON] = reason
+                        writer.write(document, rank)
+
+    def _answer(self, documents: list[Any]) -> list[str | None]:
+        """Measure documents, write what was found into them, and return why each is dropped, or None."""
+        sound = [place for place, document in enumerate(documents) if _is_unicode(document.text)]
+        reasons: list[str | None] = ["lone_surrogate"] * len(documents)
+        found = measure_batch(prepared(self.ref), _batch([documents[place] for place in sound]))
+        signals = {name: column for name, column in found.items() if name not in (ERROR, TEXT)}
+        failed = failures(self.rules, pa.table(signals))
+        values = {name: column.to_pylist() for name, column in found.items()}
+        for row, place in enumerate(sound):
+            document = documents[place]
+            document.metadata |= {f"{self.ref.name}.{name}": values[name][row] for name in signals}
+            if TEXT in values and values[TEXT][row] is not None:
+                document.text = values[TEXT][row]
+            broken = values[ERROR][row]
+            if broken is not None:
+                document.metadata[f"{self.ref.name}.{ERROR}"] = broken
+            hit = np.flatnonzero(failed[:, row])
+            reasons[place] = ERROR if broken is not None else self.rules[hit[0]].name if len(hit) else None
+        return reasons
+
+
+def _batches(data: Any) -> Iterator[list[Any]]:
+    """Yield runs of documents of about BATCH_BYTES of text."""
+    held: list[Any] = []
+    size = 0
+    for document in data:
+        held.append(document)
+        size += len(document.text)
+        if size >= BATCH_BYTES or len(held) >= BATCH_DOCUMENTS:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _batch(documents: list[Any]) -> Batch:
+    columns = {
+        "id": pa.array([str(document.id) for document in documents], pa.string()),
+        "text": pa.array([document.text for document in documents], pa.large_string()),
+        "metadata": pa.array([json.dumps(document.metadata, default=str) for document in documents], pa.string()),
+    }
+    return Batch.from_table(pa.table(columns))
