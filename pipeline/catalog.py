@@ -25,6 +25,8 @@ STEPS: dict[str, str] = {
     "datatrove": "filters.datatrove_step:DatatroveStep",
     # gathering
     "unique_ids": "filters.unique_ids:UniqueIds",
+    "line_dedup": "filters.line_dedup:LineDedup",
+    "paragraph_dedup": "filters.line_dedup:ParagraphDedup",
     "exact_dedup": "filters.exact_dedup:ExactDedup",
     "minhash_dedup": "filters.minhash:MinHashDedup",
     "label": "filters.label:Label",

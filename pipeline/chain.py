@@ -20,11 +20,12 @@ import xxhash
 
 from pipeline.core.errors import DataError
 from pipeline.core.shards import read_table, schema_of, write_table
-from pipeline.core.step import Part, Rule
+from pipeline.core.step import Part, Rule, Signal
 from pipeline.decide import as_numbers, failures
 
 ERROR = "error"  # column of every signals file: why a document broke the step, null for all others
 TEXT = "text"  # column of an editing step's signals file: the new text, null where unchanged
+EDIT = Signal(TEXT, pa.large_string(), "text", "The new text; null where it stays as it is.")
 _DIGEST = b"winnow.ids"
 
 

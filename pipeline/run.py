@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from pipeline.alarms import check_alarms
 from pipeline.catalog import outside
-from pipeline.chain import ERROR, Chain, Link, part_name, write_signals
+from pipeline.chain import EDIT, ERROR, TEXT, Chain, Link, part_name, write_signals
 from pipeline.core import document
 from pipeline.core.card import is_complete
 from pipeline.core.errors import DataError
@@ -193,6 +193,8 @@ class Run:
             signal.name: as_column(columns[signal.name], signal=signal).take(spread)
             for signal in step.spec.step.signals
         }
+        if step.spec.step.edits:
+            found[TEXT] = as_column(columns[TEXT], signal=EDIT).take(spread)
         found[ERROR] = pa.nulls(len(alive), pa.string())
         ids = reader.load_all(("id",)).column("id")
         write_signals(step.node.folder / part_name(part.index), found, ids=ids)

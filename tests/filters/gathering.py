@@ -9,7 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.core.step import Gathering, GatheringStep, Part, as_column
+from pipeline.core.step import Gathering, GatheringStep, Part, Signal, as_column
+
+TEXT = Signal("text", pa.large_string(), "text", "The new text; null where it stays as it is.")
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,10 @@ def gather(
 
     def write(part: Part, values: Mapping[str, Any]) -> None:
         assert part.index not in written
-        assert set(values) == {signal.name for signal in step.signals}
+        assert set(values) == {signal.name for signal in step.signals} | ({"text"} if step.edits else set())
         columns = {signal.name: as_column(values[signal.name], signal=signal) for signal in step.signals}
+        if step.edits:
+            columns["text"] = as_column(values["text"], signal=TEXT)
         written[part.index] = pa.table(columns)
         assert written[part.index].num_rows == part.num_rows
 
