@@ -79,7 +79,12 @@ class Label(GatheringStep):
     Params = LabelParams
     signals = (
         Signal("grade", pa.float32(), "0 to 5", "criteria of the rubric that the document meets; null: no grade"),
-        Signal("status", pa.string(), "", "graded, refused, truncated, invalid or errored; null: not in the sample"),
+        Signal(
+            "status",
+            pa.string(),
+            "",
+            "graded, refused, truncated, invalid or errored (rejected); null: not in the sample",
+        ),
         Signal("teacher", pa.string(), "", "who graded, by which rubric; null: not in the sample"),
     )
 

@@ -2,8 +2,8 @@
 
 A teacher gets excerpts and returns one grading per document, in their order, and a note for the card. Its `title` goes
 into every row that it graded, so no label travels without saying whose it is. Refused, cut off and malformed answers
-are gradings without a grade, never dropped: what a teacher would not grade is not missing at random (Claude's safety
-classifiers decline by topic), and a classifier trained on the rest must be able to know.
+and rejected requests are gradings without a grade, never dropped: what a teacher would not grade is not missing at
+random (Claude's safety classifiers decline by topic), and a classifier trained on the rest must be able to know.
 """
 
 from __future__ import annotations

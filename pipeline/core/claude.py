@@ -96,8 +96,9 @@ class ClaudeDoor:
     def ask(self, requests: Sequence[Request]) -> list[Answer]:
         """Return one answer per request, in their order; buy what the ledger lacks.
 
-        Raises BudgetError at the cap or the account's limit, ServiceError when the service is out or, in `recorded`
-        mode, when an answer is missing. Whatever was bought before is kept, so the same call resumes.
+        A request that the service rejects is answered as `errored`. Raises BudgetError at the cap or the account's
+        limit, ServiceError when the service is out, when a request got no answer or, in `recorded` mode, when one is
+        missing. Whatever was bought before is kept, so the same call resumes.
         """
         unique = {request.id: request for request in requests}
         known = self._ledger.answers(list(unique))

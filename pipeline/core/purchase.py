@@ -1,14 +1,17 @@
 """What the threads that buy answers share: the queue, the pace, the count of failures, and the reason to stop.
 
-A single bad request is given up and reported; a service that fails every request is a reason to stop, with all answers
-in flight awaited and kept. Which thread asks what never shows in a result: answers are collected by request.
+A request that the service refuses to take is an outcome. One that merely failed, by a time-out or an overloaded server,
+is not: when all others have landed the run ends with an error, so that no result is written that another try would
+change, and the next run asks for these only. A service that fails every request is a reason to stop at once, with all
+answers in flight awaited and kept. Which thread asks what never shows in a result: answers are collected by request.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.core.errors import ServiceError, WinnowError
@@ -16,6 +19,7 @@ from pipeline.core.request import Request
 from pipeline.core.setbacks import Setback
 
 FAILURES_THAT_STOP = 5  # given up in a row, or of any kind before the first answer
+REASONS_TOLD = 3
 
 
 class Pace:
@@ -78,10 +82,10 @@ class Purchase:
             self.halt(self._out_of_service(setback))
 
     def finish(self) -> dict[str, Setback]:
-        """Return what failed, by request id; raise what stopped the threads."""
-        failures = list(self.failures.values())
-        if self.fatal is None and len(failures) == self.num_total and all(each.kind != "reject" for each in failures):
-            self.fatal = self._out_of_service(failures[-1])
+        """Return what was rejected, by request id; raise what stopped the threads, or left a request unanswered."""
+        unanswered = [setback for setback in self.failures.values() if setback.kind != "reject"]
+        if self.fatal is None and unanswered:
+            self.fatal = self._incomplete(unanswered)
         if self.fatal is not None:
             self.fatal.add_note(
                 f"{self.num_bought} of {self.num_total} requests were answered in this run and are kept"
@@ -93,4 +97,15 @@ class Purchase:
         return ServiceError(
             f"Claude: {len(self.failures)} requests failed, the last with {last.reason}. "
             "Answers so far are kept; run again to resume."
+        )
+
+    def _incomplete(self, unanswered: Sequence[Setback]) -> ServiceError:
+        reasons = Counter(setback.reason for setback in unanswered)
+        told = [
+            f"{count} x {reason}" for reason, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+        ]
+        more = f"; {len(told) - REASONS_TOLD} more reasons" if len(told) > REASONS_TOLD else ""
+        return ServiceError(
+            f"Claude: {len(unanswered)} of {self.num_total} requests have no answer: "
+            f"{'; '.join(told[:REASONS_TOLD])}{more}. All other answers are kept; run again to ask for these only."
         )

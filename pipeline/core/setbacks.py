@@ -26,6 +26,7 @@ SPENT_CODES = (
     "linked_organization_spend_limit_reached",
     "linked_organization_billing_unavailable",
 )
+NO_CREDIT = "credit balance is too low"  # the API's words to an account that prepaid too little
 HALT_CODES = ("organization_on_hold",)
 LOST_STATUSES = (408, 409, 499, 504)
 UNSENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol")  # of httpx2
@@ -47,9 +48,12 @@ def connection_setback(cause: str) -> Setback:
 
 
 def status_setback(status: int, *, code: str, message: str, headers: Mapping[str, str]) -> Setback:
-    """Sort an HTTP error by its status and the API's stable error code; the message is only passed on."""
+    """Sort an HTTP error by its status and the API's stable error code; the message is passed on.
+
+    One message is read: an account without credit is told so with 400 and no code of its own.
+    """
     reason = f"HTTP {status} {code}: {message[:300]}"
-    if code in SPENT_CODES or status == 402:
+    if code in SPENT_CODES or status == 402 or (status == 400 and NO_CREDIT in message.lower()):
         way_out = "The account's own limit is reached; raise it or wait, then run again to resume."
         return Setback("stop", reason, error=BudgetError(f"Claude: {reason}. {way_out}"))
     if status in (401, 403, 404) or code in HALT_CODES:

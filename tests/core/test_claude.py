@@ -224,15 +224,27 @@ def test_a_lost_answer_is_in_doubt_and_sent_once_more(
     assert sum(server.bill.values()) == 2
 
 
-def test_a_request_that_is_lost_twice_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def one_is_lost(body: Any) -> Reply | HangUp:
-        return HangUp() if body["messages"][0]["content"] == "document 0" else Reply()
+@pytest.mark.parametrize(
+    ("failing", "reason"),
+    [(HangUp(), r"1 x APIConnectionError .*given up after 2 tries"), (Status(529), r"1 x HTTP 529 .*after 4 tries")],
+)
+def test_a_request_without_an_answer_ends_the_run_and_the_next_one_asks_for_it_alone(
+    failing: HangUp | Status, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def one_fails(body: Any) -> Reply | HangUp | Status:
+        return failing if body["messages"][0]["content"] == "document 0" else Reply()
 
-    with claude_server(default=one_is_lost) as server:
+    with claude_server(default=one_fails) as server:
+        with pytest.raises(ServiceError, match=rf"1 of 4 requests have no answer: {reason}.*ask for these only") as end:
+            ask(tmp_path, server, requests_for(4), monkeypatch=monkeypatch)
+        server.default, num_before = Reply(), len(server.arrivals)
         answers = ask(tmp_path, server, requests_for(4), monkeypatch=monkeypatch)
 
-    assert [answer.status for answer in answers] == ["errored", "parsed", "parsed", "parsed"]
-    assert sum(server.bill.values()) == 5
+    assert end.value.exit_code == 1
+    assert end.value.__notes__ == ["3 of 4 requests were answered in this run and are kept"]
+    assert [body["messages"][0]["content"] for body in server.arrivals[num_before:]] == ["document 0"]
+    assert [answer.status for answer in answers] == ["parsed"] * 4
+    assert [answer.from_ledger for answer in answers] == [False, True, True, True]
 
 
 def test_a_server_that_nobody_runs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

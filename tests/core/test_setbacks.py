@@ -42,6 +42,13 @@ def test_spent_money_is_a_budget_error_and_a_wrong_key_is_not() -> None:
     assert isinstance(wrong.error, ServiceError) and not isinstance(wrong.error, BudgetError)
 
 
+def test_an_account_without_credit_is_no_fault_of_the_request() -> None:
+    message = "Your credit balance is too low to access the Anthropic API."
+    setback = status_setback(400, code="invalid_request_error", message=message, headers={})
+
+    assert setback.kind == "stop" and isinstance(setback.error, BudgetError)
+
+
 def test_only_what_surely_never_left_is_not_in_doubt() -> None:
     assert connection_setback("APIConnectionError (ConnectError)").kind == "again"
     assert connection_setback("APITimeoutError (ReadTimeout)").kind == "lost"

@@ -21,11 +21,11 @@ from filters.offline_rubric import grade_text
 from filters.rubric import excerpt, load_rubric
 from filters.sampling import shares
 from filters.teachers import OFFLINE_TITLE, read_grades
-from pipeline.core.errors import BudgetError, DataError, RecipeError
+from pipeline.core.errors import BudgetError, DataError, RecipeError, ServiceError
 from pipeline.core.identity import hash_file
 from pipeline.core.shards import read_table, write_table
 from pipeline.core.step import Gathering, Part
-from tests.claude_server import Reply, Server, Status, claude_server
+from tests.claude_server import HangUp, Reply, Server, Status, claude_server
 
 LESSON = (
     "A binary search finds a value in a sorted list by halving the part in which it can be. Because the list is "
@@ -214,6 +214,28 @@ def test_a_second_run_and_a_larger_one_buy_only_what_is_new(tmp_path: Path, monk
     assert (again.work.cost_usd, again.work.details["from_ledger"]) == (0.0, 4)
     assert more.work.details["bought"] == 1
     assert set(server.bill.values()) == {1} and len(server.bill) == 5
+
+
+def test_only_a_rejected_request_is_written_as_errored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What merely failed leaves the step open, or another run of the same recipe would get other grades."""
+
+    def by_luck(body: Mapping[str, Any]) -> Reply | Status | HangUp:
+        text = body["messages"][0]["content"]
+        return Status(400, "invalid_request_error") if "endless" in text else HangUp() if "virus" in text else Reply()
+
+    with claude_server(default=by_luck) as server:
+        with pytest.raises(ServiceError, match="1 of 4 requests have no answer"):
+            claude(tmp_path, server, monkeypatch, TEXTS)
+        assert not (tmp_path / LABELS).exists()
+        server.default = by_text
+        claude(tmp_path, server, monkeypatch, {id: TEXTS[id] for id in ("a/lesson", "a/licence", "b/bio")})
+        server.default = by_luck
+        room = claude(tmp_path, server, monkeypatch, TEXTS)
+
+    assert {id: row["status"] for id, row in room.columns.items()} == {
+        "a/lesson": "graded", "a/licence": "graded", "b/bio": "refused", "b/long": "errored",
+    }  # fmt: skip
+    assert room.columns["b/long"]["grade"] is None
 
 
 def test_the_same_text_under_two_ids_is_bought_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
