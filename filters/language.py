@@ -54,6 +54,7 @@ class Language(MeasuringStep):
     """Keep documents in the languages wanted."""
 
     name = "language"
+    leans_on = ("py3langid",)
     signals = (
         Signal("language", pa.string(), "code", "Most probable language (ISO 639); und where nothing is known of it."),
         Signal("score", pa.float64(), "probability", "Probability of that language."),

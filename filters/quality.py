@@ -60,6 +60,7 @@ class Quality(GatheringStep):
 
     name: ClassVar[str] = "quality"
     version: ClassVar[int] = 1
+    leans_on: ClassVar[tuple[str, ...]] = ("torch",)
     Params: ClassVar[type[Params]] = QualityParams
     signals: ClassVar[tuple[Signal, ...]] = (
         Signal("score", pa.float32(), "grade, 0 to 5", "Grade that the classifier expects the teacher to give."),

@@ -7,12 +7,13 @@ step may declare `max_drop_fraction`. A step that breaks on every document is br
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow.compute as pc
 
 from pipeline.chain import Chain
+from pipeline.core.card import Card
 from pipeline.core.errors import DataError
 from pipeline.core.shards import read_table
 from pipeline.plan import PlannedStep
@@ -69,14 +70,27 @@ def check_alarms(chain: Chain, steps: Sequence[PlannedStep], *, place: str) -> N
     allowed = {step.spec.label: step.spec.step.params.max_drop_fraction for step in steps if step.spec.label in done}
     if all(share >= 1.0 for share in allowed.values()):
         return
-    losses = losses_of(chain)
+    _sound(losses_of(chain), allowed, place=place)
+
+
+def check_finished(steps: Sequence[PlannedStep], card: Card, *, place: str) -> None:
+    """Raise DataError by a published dataset's counts: an alarm that was set after it was built."""
+    allowed = {step.spec.label: step.spec.step.params.max_drop_fraction for step in steps}
+    if any(share < 1.0 for share in allowed.values()):
+        losses = Losses(documents=card.rows_in, dropped=Counter(card.dropped), quarantined=Counter(card.quarantined))
+        _sound(losses, allowed, place=place)
+
+
+def _sound(losses: Losses, allowed: Mapping[str, float], *, place: str) -> None:
+    """Raise DataError for the first step that cost a larger share of what reached it than it may."""
     reached = losses.documents
     for label, share in allowed.items():
         count = losses.by(label)
         if reached and count / reached > share:
+            examples = ", ".join(losses.examples.get(label, ()))
             raise DataError(
                 f"{place}: {label} dropped {count} of {reached} documents ({count / reached:.1%}), most by "
-                f"{losses.worst_of(label)}, such as {', '.join(losses.examples[label])}; it may drop {share:.1%}. "
+                f"{losses.worst_of(label)}{f', such as {examples}' if examples else ''}; it may drop {share:.1%}. "
                 "Mend the data or raise max_drop_fraction."
             )
         reached -= count

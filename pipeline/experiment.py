@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline import __version__
-from pipeline.core.card import read_card
+from pipeline.core.card import read_card, verify_files
 from pipeline.core.rng import derive
 from pipeline.core.shards import write_atomically, write_text
 from pipeline.encode import BYTES_PER_TOKEN, encode_dataset, load_encoded, sample_texts, save_encoded
@@ -45,7 +47,13 @@ def plan_experiment(plan: Plan, *, add: Add) -> None:
     weights = {name: _normalised(mixture.weights) for name, mixture in recipe.mixtures.items()}
 
     sample = sorted([sorted([identity[d], share] for d, share in shares.items()) for shares in weights.values()])
-    payload: dict[str, Any] = {"kind": "tokenizer", **common, "tier": proxy.tier, "sample": sample}
+    payload: dict[str, Any] = {
+        "kind": "tokenizer",
+        **common,
+        "tier": proxy.tier,
+        "sample": sample,
+        "sentencepiece": version("sentencepiece"),
+    }
     nodes["tokenizer"] = add(plan, "tokenizer", recipe.name, payload, {name: identity[name] for name in trained_on})
     tokenizer = nodes["tokenizer"].identity
 
@@ -80,6 +88,7 @@ def plan_experiment(plan: Plan, *, add: Add) -> None:
         "learning_rates": list(proxy.learning_rates),
         "mixtures": mixtures,
         "held_out": held_out,
+        "torch": version("torch").partition("+")[0],  # CPU and CUDA builds of one version count as one
     }
     nodes["comparison"] = add(plan, "comparison", recipe.name, payload, mixtures | held_out)
     rule = {
@@ -107,8 +116,11 @@ def _normalised(weights: Mapping[str, float]) -> dict[str, float]:
 def build_experiment(run: Run) -> None:
     """Build every node of the experiment that is not complete."""
     plan = run.plan
+    if all(node.complete for node in plan.experiment.values()):
+        return
     for key, node in plan.experiment.items():
         if node.complete:
+            verify_files(node.folder, read_card(node.folder))  # arrays carry no checksums of their own
             continue
         node.folder.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
@@ -123,6 +135,7 @@ def build_experiment(run: Run) -> None:
             details=details,
             seconds=time.monotonic() - started,
         )
+        shutil.rmtree(node.folder / "scratch", ignore_errors=True)
 
 
 Built = tuple[list[str], dict[str, Any]]

@@ -6,6 +6,7 @@ are quarantined as `duplicate_id`; their part is rewritten beside the original, 
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -40,7 +41,7 @@ def build_source(reader: Any, node: Node, *, executor: Executor, progress: Progr
     )
     progress.end()
     files = {name: rows for result in results for name, rows in result.files}
-    rejected = [[item.id, item.place, item.reason, item.excerpt] for result in results for item in result.quarantined]
+    rejected = [list(item) for result in results for item in result.quarantined]
     originals = _make_ids_unique(node, files, rejected)
     if rejected:
         names = ("id", "place", "reason", "excerpt")
@@ -57,6 +58,7 @@ def build_source(reader: Any, node: Node, *, executor: Executor, progress: Progr
     close(
         node, files | extra, rows_in=rows_in, rows_out=rows_out, quarantined=counts, seconds=time.monotonic() - started
     )
+    shutil.rmtree(node.folder / "scratch", ignore_errors=True)
 
 
 def _make_ids_unique(node: Node, files: dict[str, int], rejected: list[list[str]]) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.card import read_card
+from pipeline.core.errors import GateError
 from pipeline.executors import Local
 from pipeline.plan import Plan, make_plan
 from pipeline.progress import Progress
@@ -39,7 +40,10 @@ class Outcome:
         return 0 if self.verdict in (None, "promote") else 3
 
 
-def run_recipe(path: Path, *, workspace: Workspace, workers: int, progress: Progress, device: str = "auto") -> Outcome:
+def run_recipe(
+    path: Path, *, workspace: Workspace, workers: int, progress: Progress, device: str = "auto",
+    memory_bytes: int = 2 << 30,
+) -> Outcome:  # fmt: skip
     """Run a recipe to its end; everything that is already there is reused."""
     started = time.monotonic()
     recipe = load_recipe(path)  # first, so that a bad recipe leaves nothing behind
@@ -48,7 +52,13 @@ def run_recipe(path: Path, *, workspace: Workspace, workers: int, progress: Prog
         todo = plan.to_build
         executor = Local(workers=workers)
         try:
-            Run(plan=plan, executor=executor, progress=progress, device=device, threads=workers).execute()
+            Run(
+                plan=plan, executor=executor, progress=progress, device=device, threads=workers,
+                memory_bytes=memory_bytes, workers=workers,
+            ).execute()  # fmt: skip
+        except GateError:
+            _report(plan, changed=True, progress=progress)  # what there is, without a verdict
+            raise
         finally:
             executor.close()
         certificate = certificate_of(plan)

@@ -183,10 +183,10 @@ def _plan_made(plan: Plan, spec: DatasetSpec, base: tuple[Node, ...]) -> Planned
     )
 
 
-def _code(step: Step) -> dict[str, str]:
-    """Name the code of a step from outside: a file by its content, a package by name and version."""
-    plugin = outside(step.name)
-    return {} if plugin is None else {"plugin": plugin.identity}
+def _code(step: Step) -> dict[str, Any]:
+    """Name what a step leans on beside its version: a plugin's code, versions of libraries, an endpoint."""
+    plugin, extras = outside(step.name), step.identity_extras()
+    return ({"plugin": plugin.identity} if plugin is not None else {}) | ({"extras": extras} if extras else {})
 
 
 def _resolve_inputs(

@@ -54,7 +54,7 @@ def train_and_score(run: Run, node: Node) -> tuple[list[str], dict[str, Any]]:
         )
         for mixture, k, rate in about
     ]
-    scratch = node.folder / "training.npz"
+    checkpoint = node.folder / "scratch" / "training.npz"
     total = proxy.tokens * len(lanes)
     run.progress.begin(f"train {len(lanes)} proxies ({tier.name}, {device})", total=total, unit="tokens")
     told = 0
@@ -66,7 +66,7 @@ def train_and_score(run: Run, node: Node) -> tuple[list[str], dict[str, Any]]:
         told = now
 
     trained = train(
-        lanes, tier=tier, num_tokens=proxy.tokens, device=device, threads=run.threads, checkpoint=scratch, say=say
+        lanes, tier=tier, num_tokens=proxy.tokens, device=device, threads=run.threads, checkpoint=checkpoint, say=say
     )
     run.progress.end()
     bos = Tokenizer.load(plan.experiment["tokenizer"].folder / "tokenizer.model").bos
@@ -108,7 +108,6 @@ def train_and_score(run: Run, node: Node) -> tuple[list[str], dict[str, Any]]:
         for lane, curve in zip(described, trained.curves, strict=True)
     ]  # no seconds: two runs of the same work have the same bytes
     write_text(node.folder / "curves.json", json.dumps(curves) + "\n")
-    scratch.unlink(missing_ok=True)
     details = {
         "tier": tier.name,
         "parameters": tier.num_parameters,

@@ -16,11 +16,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.alarms import check_alarms
+from pipeline.alarms import check_alarms, check_finished
 from pipeline.catalog import outside
 from pipeline.chain import EDIT, ERROR, TEXT, Chain, Link, part_name, write_signals
 from pipeline.core import document
-from pipeline.core.card import is_complete
+from pipeline.core.card import is_complete, read_card
 from pipeline.core.errors import DataError
 from pipeline.core.rng import derive
 from pipeline.core.shards import write_table
@@ -43,6 +43,8 @@ class Run:
     progress: Progress
     device: str = "auto"  # of the proxies
     threads: int = 1  # of the proxies; no result depends on it
+    memory_bytes: int = 2 << 30  # of a gathering step; no result depends on it
+    workers: int = 1  # that share it
 
     def finished(self, node: Node) -> bool:
         """Say whether a node is there by now: complete when the run was planned, or built since."""
@@ -54,7 +56,7 @@ class Run:
     def execute(self) -> None:
         """Build everything that the plan lists, in its order."""
         for name, node in self.plan.sources.items():
-            if not node.complete:
+            if not self.finished(node):
                 build_source(
                     self.plan.recipe.sources[name].reader, node, executor=self.executor, progress=self.progress
                 )
@@ -72,6 +74,7 @@ class Run:
         if planned.made is not None and not self.finished(planned.made.node):
             self.make(planned)
         if all(self.finished(step.node) for step in planned.steps) and self.finished(planned.node):
+            check_finished(planned.steps, read_card(planned.node.folder), place=planned.spec.name)
             return
         chain = Chain(base=base_parts(planned.base))
         waiting: list[PlannedStep] = []
@@ -167,6 +170,8 @@ class Run:
             write=lambda part, columns: self._store(chain, step, part, columns),
             say=self.progress.say,
             ledger=self.plan.workspace.ledger,
+            memory_bytes=self.memory_bytes,
+            workers=self.workers,
         )
         gathering.gather(work)
         self.progress.end()

@@ -55,7 +55,9 @@ class ProxySection(Section):
 
     tier: str = Field(default="t0", description="Size of the proxy, a row of the table in eval/tiers.py.")
     tokens: Count = Field(default=1_000_000, ge=1, description="Training tokens of each proxy.")
-    seeds: int = Field(default=3, ge=2, le=64, description="Paired seeds of initialisation and data order.")
+    seeds: int = Field(
+        default=3, ge=3, le=64, description="Paired seeds of initialisation and data order; the gate needs 3."
+    )
     learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         default=(1.0,),
         min_length=1,

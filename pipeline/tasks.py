@@ -6,6 +6,7 @@ that break a step are found by halving the batch, cost only themselves, and keep
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from pipeline.chain import ERROR, TEXT, BasePart, ChainReader, Link, check_ids, 
 from pipeline.core import document
 from pipeline.core.errors import WinnowError
 from pipeline.core.memory import keep_freed_memory
-from pipeline.core.shards import read_table, write_table
+from pipeline.core.shards import read_table, write_table, write_text
 from pipeline.core.step import Measured, MeasuringStep, as_column
 from pipeline.core.text import Batch
 from pipeline.decide import failures
@@ -69,23 +70,39 @@ class Read:
 
     files: tuple[tuple[str, int], ...]  # name, rows
     rows_in: int
-    quarantined: tuple[Any, ...]
+    quarantined: tuple[Any, ...]  # [id, place, reason, excerpt] each
 
 
 def read_slice(task: ReadTask) -> Read:
-    """Write a slice's chunks as parts `slice-NNNNN-KKK.parquet`."""
+    """Write a slice's chunks as parts `slice-NNNNN-KKK.parquet`; one finished before a kill is not read again."""
+    note = task.folder / "scratch" / f"slice-{task.slice.index:05d}.json"
+    before = _noted(note, task.folder)
+    if before is not None:
+        return before
     files: list[tuple[str, int]] = []
     quarantined: list[Any] = []
     rows_in = 0
     for number, chunk in enumerate(task.reader.read(task.slice)):
         rows_in += chunk.rows_in
-        quarantined.extend(chunk.quarantined)
+        quarantined.extend([item.id, item.place, item.reason, item.excerpt] for item in chunk.quarantined)
         name = f"slice-{task.slice.index:05d}-{number:03d}.parquet"
         if chunk.table.num_rows:
             if not (task.folder / name).exists():
                 write_table(task.folder / name, chunk.table.cast(document.SCHEMA))
             files.append((name, chunk.table.num_rows))
+    note.parent.mkdir(exist_ok=True)
+    write_text(note, json.dumps([files, rows_in, quarantined]))
     return Read(files=tuple(files), rows_in=rows_in, quarantined=tuple(quarantined))
+
+
+def _noted(note: Path, folder: Path) -> Read | None:
+    """Return what a finished slice gave, if its files are still all there."""
+    if not note.exists():
+        return None
+    files, rows_in, quarantined = json.loads(note.read_bytes())
+    if not all((folder / name).exists() for name, _ in files):
+        return None
+    return Read(files=tuple((name, rows) for name, rows in files), rows_in=rows_in, quarantined=tuple(quarantined))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +168,11 @@ def measure_batch(step: MeasuringStep, batch: Batch) -> dict[str, pa.Array]:
 
 def _columns(step: MeasuringStep, measured: Measured, errors: Sequence[str | None]) -> dict[str, pa.Array]:
     found = {signal.name: as_column(measured.signals[signal.name], signal=signal) for signal in step.signals}
+    if step.edits:
+        found[TEXT] = measured.text if measured.text is not None else pa.nulls(len(errors), pa.large_string())
     for name, column in found.items():
         if len(column) != len(errors):
             raise ValueError(f"signal {name} has {len(column)} values for {len(errors)} documents")
-    if step.edits:
-        found[TEXT] = measured.text if measured.text is not None else pa.nulls(len(errors), pa.large_string())
     return {**found, ERROR: pa.array(errors, type=pa.string())}
 
 

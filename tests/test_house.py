@@ -49,7 +49,7 @@ datasets:
 mixtures:
   baseline: {weights: {raw: 1.0}}
   candidate: {weights: {good: 0.8, tasks: 0.2}, max_epochs: 8}
-proxy: {tier: t0, tokens: 4k, seeds: 2, held_out_bytes: 10k}
+proxy: {tier: t0, tokens: 4k, seeds: 3, held_out_bytes: 10k}
 gate: {candidate: candidate, baseline: baseline, on: [held]}
 promote: {as: docs-en}
 """

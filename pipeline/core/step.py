@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
@@ -109,6 +110,7 @@ class Step:
     Params: ClassVar[type[Params]] = Params
     signals: ClassVar[tuple[Signal, ...]] = ()
     edits: ClassVar[bool] = False
+    leans_on: ClassVar[tuple[str, ...]] = ()  # distributions whose version can change a signal, such as py3langid
 
     def __init__(self, *, params: Any) -> None:
         self.params = params  # of this class's own Params
@@ -116,6 +118,10 @@ class Step:
     def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:
         """Return this step's rules in the order in which the first failure is reported."""
         return ()
+
+    def identity_extras(self) -> dict[str, Any]:
+        """Return what else can change this step's output: versions of libraries that it leans on, an endpoint."""
+        return {name: version(name) for name in self.leans_on}
 
 
 class MeasuringStep(Step):
@@ -180,6 +186,8 @@ class Gathering:
     ledger: Path  # the workspace's durable log of paid requests
     details: dict[str, Any] = field(default_factory=dict)
     cost_usd: float = 0.0
+    memory_bytes: int = 2 << 30  # that the step may use besides Python itself, its workers together
+    workers: int = 1  # processes that `map` may use at a time; neither number may change what is written
 
 
 class GatheringStep(Step):

@@ -14,7 +14,7 @@ datasets:
   also: {from: one, steps: [exact_dedup: {keep: longest}]}
   raw: {from: two, steps: [exact_dedup]}
   good: {from: two, steps: [exact_dedup: {normalise: words}]}
-proxy: {tokens: 4k, seeds: 2, held_out_bytes: 1k}
+proxy: {tokens: 4k, seeds: 3, held_out_bytes: 1k}
 """
 ONE_ORDER = """mixtures: {raw: {weights: {raw: 1}}, both: {weights: {raw: 1, good: 3}}}
 gate: {candidate: both, baseline: raw, on: [held, also]}

@@ -116,3 +116,22 @@ def test_duplicate_ids_are_settled_alike_by_any_number_of_workers(house):
 
     assert house.documents() == one
     assert len({row["id"] for row in one}) == len(one) == 7
+
+
+def test_a_finished_slice_is_not_read_again_after_a_kill(tmp_path):
+    """The note of a slice stands for reading it, as long as its files are there."""
+    from pipeline.sources.jsonl import JsonlReader
+    from pipeline.tasks import ReadTask, read_slice
+
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"text": "one"}\n{"text": ""}\n', encoding="utf-8")
+    reader = JsonlReader(params=JsonlReader.Params(path=str(path)), source="in", base=tmp_path)
+    task = ReadTask(label="in", reader=reader, slice=reader.slices()[0], folder=tmp_path / "out")
+    task.folder.mkdir()
+    first = read_slice(task)
+    path.unlink()
+
+    again = read_slice(task)
+
+    assert (again.rows_in, again.files) == (2, first.files)
+    assert [list(row) for row in again.quarantined] == [list(row) for row in first.quarantined]

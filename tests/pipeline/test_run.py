@@ -266,3 +266,15 @@ def test_a_damaged_card_is_named(house: House):
 
     with pytest.raises(DataError, match=r"card\.json: is not a card"):
         house.plan()
+
+
+def test_an_alarm_set_after_a_dataset_was_built_still_sounds():
+    from collections import Counter
+
+    from pipeline.alarms import Losses, _sound
+
+    losses = Losses(documents=100, dropped=Counter({"length.too_short": 60}))
+
+    _sound(losses, {"length": 0.6}, place="clean")
+    with pytest.raises(DataError, match=r"clean: length dropped 60 of 100 documents \(60\.0%\)"):
+        _sound(losses, {"length": 0.5}, place="clean")
