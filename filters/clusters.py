@@ -52,6 +52,21 @@ def _run_edges(keys: np.ndarray, rows: np.ndarray, chains: bool) -> tuple[np.nda
     return left[:count].copy(), right[:count].copy()
 
 
+@njit(cache=True, nogil=True)
+def fold_runs(keys: np.ndarray, rows: np.ndarray, parents: np.ndarray) -> np.ndarray:
+    """Join the rows of each run of equal sorted keys in `parents`; return bool[num_rows], true for a run's first."""
+    first = np.ones(len(keys), np.bool_)
+    leader = 0
+    for place in range(1, len(keys)):
+        if keys[place] != keys[place - 1]:
+            leader = place
+            continue
+        first[place] = False
+        one, other = _root(parents, rows[leader]), _root(parents, rows[place])
+        parents[max(one, other)] = min(one, other)
+    return first
+
+
 def new_forest(num_rows: int) -> np.ndarray:
     """Return int64[num_rows] parents of a union-find in which every row stands alone."""
     return np.arange(num_rows, dtype=np.int64)
@@ -86,12 +101,11 @@ def apart(parents: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarra
 
 
 @njit(cache=True, nogil=True)
-def cluster_names(parents: np.ndarray) -> np.ndarray:
-    """Return int64[num_rows]: the smallest row of each row's cluster. Parents never exceed their children."""
-    names = np.empty_like(parents)
+def settle(parents: np.ndarray) -> np.ndarray:
+    """Make every row's parent the smallest row of its cluster, in place, and return the array."""
     for row in range(len(parents)):
-        names[row] = row if parents[row] == row else names[parents[row]]
-    return names
+        parents[row] = parents[parents[row]]  # settled already, as it is no greater
+    return parents
 
 
 @njit(cache=True, nogil=True)

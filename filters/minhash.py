@@ -3,12 +3,13 @@
 Two documents of Jaccard similarity s meet in some band with probability 1 - (1 - s^rows)^bands: 14 bands of 8 rows
 find 92 % of pairs at 0.8 and 21 % at 0.6 (FineWeb's setting; arXiv 2406.17557, section 3.4). A document shorter than
 a shingle has one shingle, all its words, so short copies are caught. Signatures lie in scratch files, one set per
-part; bands are sorted one at a time, so memory holds one key per document and band, not the signatures. Every run
-measures itself with planted copies (`filters/minhash_audit.py`), because recall is a promise of theory until then.
+part; bands are sorted in slices that fit the memory (`filters/minhash_bands.py`), and 96 bytes per document are kept
+for clustering. Every run measures its own recall and precision (`filters/minhash_audit.py`).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
@@ -16,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from filters.clusters import Edges, best_rows, cluster_names, cluster_sizes, equal_key_edges, new_forest, unite
+from filters.clusters import Edges, best_rows, cluster_sizes, equal_key_edges, new_forest, settle, unite
 from filters.minhash_audit import (
     Copies,
     joined_pairs,
@@ -25,9 +26,10 @@ from filters.minhash_audit import (
     recall_account,
     true_similarities,
 )
-from filters.minhash_bands import BandJob, SignJob, Stored, edge_file, sign_part, tie_band
+from filters.minhash_bands import SignJob, Slicing, Stored, sign_part, tie_slice
 from filters.minhash_check import PairChecker
 from filters.minhash_kernels import band_keys, hash_family, signatures_of
+from filters.scratch import scratch_file
 from filters.twins import KEEP_MEANING, KEEP_PATTERN, KeptIds, Rows, keep_scores
 from pipeline.core.step import Gathering, GatheringStep, Params, Quantile, Rule, Signal
 from pipeline.core.text import Batch
@@ -74,64 +76,59 @@ class MinHashDedup(GatheringStep):
 
     def gather(self, work: Gathering) -> None:
         params, rows = self.params, Rows.of(work.parts)
+        chains = params.min_jaccard > 0
         sign = partial(
             SignJob, scratch=work.scratch, bands=params.bands, rows=params.rows,
-            shingle_words=params.shingle_words, seed=params.seed,
+            shingle_words=params.shingle_words, seed=params.seed, chains=chains,
         )  # fmt: skip
         planned = plantings(rows, num_pairs=params.audit_pairs, seed=work.seed)
         jobs = [sign(part=part, planting=planting) for part, planting in zip(rows.parts, planned, strict=True)]
         work.map(sign_part, jobs, label="signatures")
-        stored = Stored.open(work.scratch, parts=rows.parts, num_values=params.bands * params.rows)
-        tie = partial(
-            BandJob,
-            scratch=work.scratch,
-            indexes=tuple(part.index for part in rows.parts),
-            starts=rows.starts,
-            num_pairs=params.audit_pairs,
-            chains=params.min_jaccard > 0,
-        )
-        work.map(tie_band, [tie(band=band) for band in range(params.bands)], label="bands")
-        clusters, edges_per_band = self._cluster(work, rows=rows)
-        num_bytes = stored.num_bytes()
+        slicing = Slicing.of(work, rows=rows, bands=params.bands, num_pairs=params.audit_pairs, chains=chains)
+        work.map(tie_slice, slicing.jobs(), label="bands")
+        clusters, repeats = self._cluster(work, rows=rows, slicing=slicing)
+        stored = Stored(scratch=work.scratch, rows=rows, num_values=params.bands * params.rows)
+        num_bytes = stored.num_bytes() if params.keep == "longest" else np.zeros(0, np.int64)
         kept = best_rows(clusters, keep_scores(rows, keep=params.keep, num_bytes=num_bytes))
         sizes = cluster_sizes(clusters)
-        work.details.update(self._describe(clusters, sizes=sizes, edges_per_band=edges_per_band, stored=stored))
+        work.details.update(self._describe(clusters, sizes=sizes, repeats=repeats, stored=stored))
         if params.audit_pairs > 0:
-            work.details["audit"] = self._audit(work, rows=rows, clusters=clusters, kept=kept, stored=stored)
+            work.details["audit"] = self._audit(work, clusters=clusters, kept=kept, stored=stored, slicing=slicing)
         work.details["chance_to_meet_by_jaccard"] = {f"{share:.2f}": round(self._chance(share), 4) for share in CURVE}
         if "warning" in work.details:
             work.say(work.details["warning"])
-        self._write(work, rows=rows, clusters=clusters, sizes=sizes, kept=kept, stored=stored)
+        self._write(work, clusters=clusters, sizes=sizes, kept=kept, stored=stored)
 
-    def _cluster(self, work: Gathering, *, rows: Rows) -> tuple[np.ndarray, list[int]]:
-        """Unite the edges of all bands; return (int64[num_rows] clusters, edges found in each band)."""
+    def _cluster(self, work: Gathering, *, rows: Rows, slicing: Slicing) -> tuple[np.ndarray, list[int]]:
+        """Unite the edges of all slices; return (int64[num_rows] clusters, rows with an earlier twin in each band)."""
         parents = new_forest(len(rows))
-        paths = [edge_file(work.scratch, band, num_pairs=self.params.audit_pairs) for band in range(self.params.bands)]
+        repeats = np.zeros(self.params.bands, np.int64)
+        for position, part in enumerate(rows.parts):
+            repeats += np.load(scratch_file(work.scratch, "bands", part.index))[1]
+            here = rows.within(position)
+            parents[here] = np.load(scratch_file(work.scratch, "forest", part.index))
+            parents[here] += here.start
         checker = None
         if self.params.min_jaccard > 0:
-            checker = PairChecker.open(work, rows=rows, paths=paths, shingle_words=self.params.shingle_words)
-        counts = []
-        for path in paths:
-            left, right = np.load(path)
-            left, right = left[right < len(rows)], right[right < len(rows)]
-            counts.append(len(np.unique(right)))
+            checker = PairChecker.open(work, rows=rows, slicing=slicing, shingle_words=self.params.shingle_words)
+        for band, left, right in slicing.edges():
+            held = right < len(rows)
+            edges = Edges(left=left[held], right=right[held])
+            repeats[band] += len(np.unique(edges.right))
             if checker is not None:
-                left, right = checker.confirmed(
-                    parents, Edges(left=left, right=right), min_jaccard=self.params.min_jaccard
-                )
-            unite(parents, left, right)
+                edges = checker.confirmed(parents, edges, min_jaccard=self.params.min_jaccard)
+            unite(parents, edges.left, edges.right)
         if checker is not None:
             work.details.update(pairs_checked=checker.num_checked, pairs_refused=checker.num_refused)
-        return cluster_names(parents), counts
+        return settle(parents), repeats.tolist()
 
     def _audit(
-        self, work: Gathering, *, rows: Rows, clusters: np.ndarray, kept: np.ndarray, stored: Stored
+        self, work: Gathering, *, clusters: np.ndarray, kept: np.ndarray, stored: Stored, slicing: Slicing
     ) -> dict[str, Any]:
         """Count the planted copies that the run would have joined, and measure a sample of the pairs that it did."""
-        params = self.params
+        params, rows = self.params, stored.rows
         copies = Copies.of(work.scratch, rows=rows, num_pairs=params.audit_pairs)
-        for band in range(params.bands):
-            left, right = np.load(edge_file(work.scratch, band, num_pairs=self.params.audit_pairs))
+        for _, left, right in slicing.edges():
             planted = right >= len(rows)
             copies.meet(clusters, left=left[planted], copies=right[planted] - len(rows))
         if params.min_jaccard > 0:  # the check of candidates is exact, so it need not be repeated for copies
@@ -142,7 +139,7 @@ class MinHashDedup(GatheringStep):
         )  # fmt: skip
         twins, direct = joined_pairs(
             clusters, kept, num_pairs=params.audit_pairs, seed=work.seed,
-            keys_of=lambda wanted: band_keys(stored.of_rows(rows, wanted), params.bands, params.rows),
+            keys_of=lambda wanted: band_keys(stored.of_rows(wanted), params.bands, params.rows),
         )  # fmt: skip
         wanted = max((1 / params.bands) ** (1 / params.rows), params.min_jaccard)  # where the curve is steepest
         pairs = np.concatenate([twins, direct])
@@ -153,9 +150,10 @@ class MinHashDedup(GatheringStep):
         }
 
     def _write(
-        self, work: Gathering, *, rows: Rows, clusters: np.ndarray, sizes: np.ndarray, kept: np.ndarray, stored: Stored
+        self, work: Gathering, *, clusters: np.ndarray, sizes: np.ndarray, kept: np.ndarray, stored: Stored
     ) -> None:
         """Write the signals of every part."""
+        rows = stored.rows
         ids = KeptIds.of(rows, kept=kept)
         for position, part in enumerate(rows.parts):
             here = rows.within(position)
@@ -166,9 +164,7 @@ class MinHashDedup(GatheringStep):
                     "cluster": clusters[here],
                     "cluster_size": sizes[here],
                     "duplicate_of": ids.twin_of(kept[here], is_duplicate=is_duplicate),
-                    "jaccard_estimate": stored.estimates(
-                        rows, position=position, twins=kept[here], masked=~is_duplicate
-                    ),
+                    "jaccard_estimate": stored.estimates(position=position, twins=kept[here], masked=~is_duplicate),
                     "is_duplicate": is_duplicate.astype(np.int8),
                 },
             )
@@ -177,20 +173,21 @@ class MinHashDedup(GatheringStep):
         return meeting_chance(similarity, bands=self.params.bands, rows=self.params.rows)
 
     def _describe(
-        self, clusters: np.ndarray, *, sizes: np.ndarray, edges_per_band: list[int], stored: Stored
+        self, clusters: np.ndarray, *, sizes: np.ndarray, repeats: list[int], stored: Stored
     ) -> dict[str, Any]:
         named = clusters == np.arange(len(clusters))
         largest = int(sizes.max(initial=0))
-        num_words = stored.num_words()
+        lengths = Lengths.of(stored, shingle_words=self.params.shingle_words)
         details: dict[str, Any] = {
             "documents": len(clusters),
             "clusters": int((named & (sizes > 1)).sum()),
             "duplicates": int((~named).sum()),
             "largest_cluster": largest,
-            "documents_per_band_with_an_earlier_twin": edges_per_band,
-            "documents_without_words": int((num_words == 0).sum()),
-            "documents_shorter_than_a_shingle": int(((num_words > 0) & (num_words < self.params.shingle_words)).sum()),
-            "longest_document_words": int(num_words.max(initial=0)),
+            "documents_per_band_with_an_earlier_twin": repeats,
+            "documents_without_words": lengths.without_words,
+            "documents_shorter_than_a_shingle": lengths.shorter_than_a_shingle,
+            "longest_document_words": lengths.longest,
+            "mega_documents": lengths.mega,
         }
         warnings = []
         if largest > max(GIANT_DOCUMENTS, GIANT_FRACTION * len(clusters)):
@@ -198,16 +195,35 @@ class MinHashDedup(GatheringStep):
                 f"one cluster holds {largest} of {len(clusters)} documents. Boilerplate may chain "
                 f"unlike documents together; look at cluster {int(clusters[sizes.argmax()])}, or set min_jaccard."
             )
-        mega = int((num_words >= MEGA_WORDS).sum())
-        details["mega_documents"] = mega
-        if mega:
+        if lengths.mega:
             warnings.append(
-                f"{mega} documents have {MEGA_WORDS} words or more. What such a document quotes it does not resemble: "
-                "its parts are found by no Jaccard similarity. Cut them up before, or drop them."
+                f"{lengths.mega} documents have {MEGA_WORDS} words or more. What such a document quotes it does not "
+                "resemble: its parts are found by no Jaccard similarity. Cut them up before, or drop them."
             )
         if warnings:
             details["warning"] = "minhash_dedup: " + " Also, ".join(warnings)
         return details
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """What the card tells of the documents' lengths in words."""
+
+    without_words: int
+    shorter_than_a_shingle: int
+    longest: int
+    mega: int
+
+    @staticmethod
+    def of(stored: Stored, *, shingle_words: int) -> Lengths:
+        counts = np.zeros(3, np.int64)
+        longest = 0
+        for position in range(len(stored.rows.parts)):
+            num_words = stored.sizes(position)[1]
+            few = (num_words > 0) & (num_words < shingle_words)
+            counts += [(num_words == 0).sum(), few.sum(), (num_words >= MEGA_WORDS).sum()]
+            longest = max(longest, int(num_words.max(initial=0)))
+        return Lengths(int(counts[0]), int(counts[1]), longest, int(counts[2]))
 
 
 def meeting_chance(similarity: float, *, bands: int, rows: int) -> float:
@@ -228,4 +244,4 @@ def cluster_documents(batch: Batch, *, seed: int = 0) -> np.ndarray:
     for keys in band_keys(signatures.values[wordy], params.bands, params.rows):
         edges = equal_key_edges(keys, rows=wordy)
         unite(parents, edges.left, edges.right)
-    return cluster_names(parents)
+    return settle(parents)

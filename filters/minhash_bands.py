@@ -1,24 +1,32 @@
-"""The scratch files of a MinHash run: signatures and band keys part by part, then the edges of every band.
+"""The scratch files of a MinHash run: signatures and sorted band keys part by part, then edges by ranges of keys.
 
-Each job looks first whether its files are there, so a run that was killed goes on where it stopped. Signatures are
-mapped when they are read again; bands are sorted one at a time, so a worker holds one key per document, 16 bytes.
+A part first joins its own twins in parallel with the others and leaves one key per distinct value and band, sorted, so
+a range of keys is read by two searches and a page copied a million times weighs one key per part. A *slice* is one
+range of one band; there are as many as it takes for all workers' slices to fit into the memory (160 bytes per key,
+counted from the arrays of `tie_slice`). Each job looks first whether its files are there, so a killed run goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from filters.clusters import equal_key_edges
+from filters.clusters import equal_key_edges, fold_runs, new_forest, settle
 from filters.minhash_audit import Planting, plant, planted_file, planted_keys, save_planted
 from filters.minhash_kernels import agreement, band_keys, hash_family, signatures_of
 from filters.scratch import open_array, save_array, scratch_file
 from filters.twins import Rows
-from pipeline.core.step import Part
+from pipeline.core.errors import RecipeError
+from pipeline.core.step import Gathering, Part
+
+BYTES_PER_KEY = 160  # of a slice: keys and rows as read, joined, ordered and sorted; edges as found and as saved
+BYTES_PER_DOCUMENT = 96  # of the clustering: clusters, sizes, scores, twins, ids of kept twins; measured
+MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,95 +38,165 @@ class SignJob:
     shingle_words: int
     seed: int  # of the hash functions
     planting: Planting
+    chains: bool  # a pair may be refused, so no document may stand for another before it is checked
 
 
 def sign_part(job: SignJob) -> None:
-    """Save a part's signatures, band keys and sizes, unless they are there; sizes are written last."""
-    done = scratch_file(job.scratch, "sizes", job.part.index)
+    """Save a part's signatures, sorted band keys, own twins and planted copies, unless they are there."""
     planted = planted_file(job.scratch, "facts", job.part.index, num_pairs=job.planting.num_pairs)
-    if done.exists() and planted.exists():
+    if scratch_file(job.scratch, "sizes", job.part.index).exists() and planted.exists():
         return
     batch = job.part.batch()
     family = hash_family(job.seed, num_values=job.bands * job.rows)
     signatures = signatures_of(batch, family=family, shingle_words=job.shingle_words)
-    keys = band_keys(signatures.values, job.bands, job.rows)
     copies, facts = plant(
         batch, job.planting, family=family, bands=job.bands, rows=job.rows, shingle_words=job.shingle_words
     )
     save_planted(job.scratch, job.part.index, planting=job.planting, keys=copies, facts=facts)
-    save_array(scratch_file(job.scratch, "values", job.part.index), signatures.values)
-    save_array(scratch_file(job.scratch, "keys", job.part.index), keys)
-    save_array(done, np.stack([np.diff(batch.offsets), signatures.num_words]))
+    save_signatures(
+        job.scratch, job.part.index, values=signatures.values, num_words=signatures.num_words,
+        num_bytes=np.diff(batch.offsets), bands=job.bands, rows=job.rows, chains=job.chains,
+    )  # fmt: skip
 
 
-def edge_file(scratch: Path, band: int, *, num_pairs: int) -> Path:
-    """Return the path of the edges of one band: int64[2, num_edges]."""
-    return scratch_file(scratch, f"edges-{num_pairs}", band)
+def save_signatures(
+    scratch: Path, index: int, *, values: np.ndarray, num_words: np.ndarray, num_bytes: np.ndarray, bands: int,
+    rows: int, chains: bool,
+) -> None:  # fmt: skip
+    """Save all that the later jobs read of a part; sizes are written last and say that the part is done."""
+    wordy = np.flatnonzero(num_words > 0)
+    forest = new_forest(len(values))
+    keys, docs = [np.zeros(0, np.uint64)], [np.zeros(0, np.int32)]
+    repeats = np.zeros(bands, np.int64)
+    for band, unsorted in enumerate(band_keys(values[wordy], bands, rows)):
+        order = np.argsort(unsorted, kind="stable")
+        ordered, places = unsorted[order], wordy[order]
+        if not chains:
+            first = fold_runs(ordered, places, forest)
+            repeats[band] = len(first) - first.sum()
+            ordered, places = ordered[first], places[first]
+        keys.append(ordered)
+        docs.append(places.astype(np.int32))
+    save_array(scratch_file(scratch, "values", index), values)
+    save_array(scratch_file(scratch, "keys", index), np.concatenate(keys))
+    save_array(scratch_file(scratch, "docs", index), np.concatenate(docs))
+    save_array(scratch_file(scratch, "forest", index), settle(forest).astype(np.int32))
+    save_array(scratch_file(scratch, "bands", index), np.array([[len(found) for found in keys[1:]], repeats]))
+    save_array(scratch_file(scratch, "sizes", index), np.stack([num_bytes, num_words]))
 
 
 @dataclass(frozen=True, slots=True)
-class BandJob:
-    band: int
+class Slicing:
+    """How the bands of a run are cut, and where the edges of each slice lie."""
+
     scratch: Path
     indexes: tuple[int, ...]  # of the parts, in the order of their rows
     starts: np.ndarray  # int64: the first global row of each part, and the end
+    bands: int
     num_pairs: int  # planted
-    chains: bool  # a pair may be refused, so give each document a second chance to be tied
+    chains: bool
+    slices: int  # of each band
+
+    @staticmethod
+    def of(work: Gathering, *, rows: Rows, bands: int, num_pairs: int, chains: bool) -> Slicing:
+        """Cut the bands so that all workers' slices fit; RecipeError if the clusters alone would not."""
+        needed = BYTES_PER_DOCUMENT * len(rows)
+        if needed > work.memory_bytes:
+            raise RecipeError(
+                f"minhash_dedup: clustering {len(rows):,} documents takes {-(-needed // MIB)} MiB, and the run may use "
+                f"{work.memory_bytes // MIB}. Give it more with --memory {-(-needed // MIB)}M, or fewer documents."
+            )
+        indexes = tuple(part.index for part in rows.parts)
+        counts = sum((np.load(scratch_file(work.scratch, "bands", index))[0] for index in indexes), np.zeros(bands))
+        per_worker = work.memory_bytes / work.workers
+        slices = max(int(-(-BYTES_PER_KEY * counts.max(initial=0) // per_worker)), 1)
+        return Slicing(work.scratch, indexes, rows.starts, bands, num_pairs, chains, slices)
+
+    def path(self, band: int, number: int) -> Path:
+        """Return where the edges of a slice lie: int64[2, num_edges]."""
+        kind = f"edges-{self.num_pairs}-{self.slices}"
+        return scratch_file(self.scratch, kind, band * self.slices + number)
+
+    def jobs(self) -> list[SliceJob]:
+        return [SliceJob(self, band, number) for band in range(self.bands) for number in range(self.slices)]
+
+    def edges(self) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """Yield (band, left, right) of every slice; a right row past the last document is a planted copy."""
+        for job in self.jobs():
+            left, right = np.load(self.path(job.band, job.number))
+            yield job.band, left, right
 
 
-def tie_band(job: BandJob) -> None:
-    """Save the edges between documents that agree in one band, and from them to planted copies, unless there."""
-    done = edge_file(job.scratch, job.band, num_pairs=job.num_pairs)
+@dataclass(frozen=True, slots=True)
+class SliceJob:
+    slicing: Slicing
+    band: int
+    number: int
+
+
+def tie_slice(job: SliceJob) -> None:
+    """Save the edges between documents that agree in one slice, and from them to planted copies, unless there."""
+    slicing, band = job.slicing, job.band
+    done = slicing.path(band, job.number)
     if done.exists():
         return
     keys, rows = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
-    for position, index in enumerate(job.indexes):
-        num_words = np.load(scratch_file(job.scratch, "sizes", index))[1]
-        wordy = np.flatnonzero(num_words > 0)
-        keys.append(open_array(scratch_file(job.scratch, "keys", index))[job.band][wordy])
-        rows.append(wordy + job.starts[position])
-    copies = planted_keys(job.scratch, job.indexes, num_pairs=job.num_pairs, band=job.band)
-    keys.append(copies)  # behind all documents, so they are never what two documents are tied by
-    rows.append(np.arange(len(copies)) + job.starts[-1])
-    edges = equal_key_edges(np.concatenate(keys), rows=np.concatenate(rows), chains=job.chains)
+    for position, index in enumerate(slicing.indexes):
+        ends = np.cumsum([0, *np.load(scratch_file(slicing.scratch, "bands", index))[0]])
+        sorted_keys = open_array(scratch_file(slicing.scratch, "keys", index))[ends[band] : ends[band + 1]]
+        first, end = (_bound(sorted_keys, number, slicing.slices) for number in (job.number, job.number + 1))
+        docs = open_array(scratch_file(slicing.scratch, "docs", index))[ends[band] + first : ends[band] + end]
+        keys.append(np.array(sorted_keys[first:end]))
+        rows.append(docs + slicing.starts[position])
+    copies = planted_keys(slicing.scratch, slicing.indexes, num_pairs=slicing.num_pairs, band=band)
+    order = np.argsort(copies, kind="stable")
+    first, end = (_bound(copies[order], number, slicing.slices) for number in (job.number, job.number + 1))
+    keys.append(copies[order[first:end]])  # behind all documents, so they are never what two documents are tied by
+    rows.append(order[first:end] + slicing.starts[-1])
+    edges = equal_key_edges(np.concatenate(keys), rows=np.concatenate(rows), chains=slicing.chains)
     save_array(done, np.stack([edges.left, edges.right]))
+
+
+def _bound(sorted_keys: np.ndarray, number: int, slices: int) -> int:
+    """Return where slice `number` begins among sorted keys."""
+    edge = (number << 64) // slices
+    return len(sorted_keys) if edge >> 64 else int(np.searchsorted(sorted_keys, np.uint64(edge)))
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The scratch files of all parts, mapped, not read."""
+    """Signatures and sizes of all parts, read a part at a time: what is mapped counts as memory until it is let go."""
 
+    scratch: Path
+    rows: Rows
     num_values: int
-    values: Sequence[np.ndarray]  # uint32[num_docs, num_values] per part
-    sizes: Sequence[np.ndarray]  # int64[2, num_docs] per part: bytes, words
 
-    @staticmethod
-    def open(scratch: Path, *, parts: Sequence[Part], num_values: int) -> Stored:
-        return Stored(
-            num_values=num_values,
-            values=[open_array(scratch_file(scratch, "values", part.index)) for part in parts],
-            sizes=[np.load(scratch_file(scratch, "sizes", part.index)) for part in parts],
-        )
+    def sizes(self, position: int) -> Any:
+        """Return int64[2, num_docs], bytes and words, of the part at `position`."""
+        return np.load(scratch_file(self.scratch, "sizes", self.rows.parts[position].index))
 
     def num_bytes(self) -> np.ndarray:
-        return np.concatenate([np.zeros(0, np.int64), *(size[0] for size in self.sizes)])
+        """Return int64[num_rows]."""
+        found = np.empty(len(self.rows), np.int64)
+        for position in range(len(self.rows.parts)):
+            found[self.rows.within(position)] = self.sizes(position)[0]
+        return found
 
-    def num_words(self) -> np.ndarray:
-        return np.concatenate([np.zeros(0, np.int64), *(size[1] for size in self.sizes)])
-
-    def of_rows(self, rows: Rows, wanted: np.ndarray) -> np.ndarray:
+    def of_rows(self, wanted: np.ndarray) -> np.ndarray:
         """Return uint32[num_wanted, num_values]: the signatures of some global rows."""
         values = np.empty((len(wanted), self.num_values), np.uint32)
-        owner = np.searchsorted(rows.starts, wanted, side="right") - 1
-        for part in np.unique(owner):
-            mine = np.flatnonzero(owner == part)
-            values[mine] = self.values[part][wanted[mine] - rows.starts[part]]
+        owner = np.searchsorted(self.rows.starts, wanted, side="right") - 1
+        for position in np.unique(owner):
+            mine = np.flatnonzero(owner == position)
+            stored = open_array(scratch_file(self.scratch, "values", self.rows.parts[position].index))
+            values[mine] = stored[wanted[mine] - self.rows.starts[position]]
         return values
 
-    def estimates(self, rows: Rows, *, position: int, twins: np.ndarray, masked: np.ndarray) -> pa.Array:
+    def estimates(self, *, position: int, twins: np.ndarray, masked: np.ndarray) -> pa.Array:
         """Return float32[num_docs]: the agreement of each signature with its twin's, null where masked."""
-        local = np.flatnonzero(~masked)
         estimates = np.zeros(len(twins), np.float32)
-        twin_values = self.of_rows(rows, twins[local])
-        estimates[local] = agreement(np.ascontiguousarray(self.values[position][local]), twin_values)
+        local = np.flatnonzero(~masked)
+        for some in np.array_split(local, len(local) * 2 * 4 * self.num_values // (8 * MIB) + 1):
+            own = self.of_rows(some + self.rows.starts[position])
+            estimates[some] = agreement(own, self.of_rows(twins[some]))
         return pa.array(estimates, mask=masked)

@@ -6,7 +6,6 @@ word. A pair that is already united through others needs no check, so a cluster 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from filters.clusters import Edges, apart
+from filters.minhash_bands import Slicing
 from filters.minhash_kernels import jaccard
 from filters.scratch import open_array, save_array, scratch_file
 from filters.shingles import shingle_hashes, words_of
@@ -54,12 +54,12 @@ class PairChecker:
     num_refused: int = 0
 
     @staticmethod
-    def open(work: Gathering, *, rows: Rows, paths: Sequence[Path], shingle_words: int) -> PairChecker:
+    def open(work: Gathering, *, rows: Rows, slicing: Slicing, shingle_words: int) -> PairChecker:
         """Shingle every document that stands in some edge."""
         wanted = np.zeros(len(rows), np.bool_)
-        for path in paths:
-            edges = np.load(path)
-            wanted[edges[:, edges[1] < len(rows)]] = True  # the others lead to planted copies
+        for _, left, right in slicing.edges():
+            held = right < len(rows)  # the others are planted copies
+            wanted[left[held]] = wanted[right[held]] = True
         jobs = [
             _ShingleJob(
                 part=part, scratch=work.scratch, shingle_words=shingle_words,
@@ -75,8 +75,8 @@ class PairChecker:
             sets.extend(np.asarray(hashes[first:end]) for first, end in pairwise(offsets))
         return PairChecker(rows=np.flatnonzero(wanted), sets=sets)
 
-    def confirmed(self, parents: np.ndarray, edges: Edges, *, min_jaccard: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the (left, right) rows of the edges that hold; a pair already united needs no check."""
+    def confirmed(self, parents: np.ndarray, edges: Edges, *, min_jaccard: float) -> Edges:
+        """Return the edges that hold; a pair already united needs no check."""
         open_edges = apart(parents, edges.left, edges.right)
         left, right = edges.left[open_edges], edges.right[open_edges]
         pairs = zip(np.searchsorted(self.rows, left), np.searchsorted(self.rows, right), strict=True)
@@ -84,4 +84,4 @@ class PairChecker:
         holds = found >= min_jaccard
         self.num_checked += len(holds)
         self.num_refused += int((~holds).sum())
-        return left[holds], right[holds]
+        return Edges(left=left[holds], right=right[holds])

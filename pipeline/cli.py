@@ -21,7 +21,18 @@ import typer
 
 from pipeline import questions
 from pipeline.core.errors import WinnowError
-from pipeline.flags import CORES, WORKSPACE, AsJson, Plugins, RecipePath, Workers, WorkspacePath, load_plugins
+from pipeline.flags import (
+    CORES,
+    WORKSPACE,
+    AsJson,
+    Memory,
+    Plugins,
+    RecipePath,
+    Workers,
+    WorkspacePath,
+    load_plugins,
+    parse_memory,
+)
 
 EPILOG = "Exit codes: 0 done, 1 a step failed, 2 bad recipe or usage, 3 not promoted, 4 budget reached, 75 busy."
 
@@ -107,6 +118,7 @@ def run(
     workspace: WorkspacePath = WORKSPACE,
     workers: Workers = CORES,
     device: Annotated[str, typer.Option(help="Where proxies train: auto, cpu or cuda.")] = "auto",
+    memory: Memory = "2G",
     plugin: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
@@ -120,7 +132,10 @@ def run(
 
     load_plugins(plugin)
     with Terminal() as progress:
-        outcome = run_recipe(recipe, workspace=Workspace(workspace), workers=workers, progress=progress, device=device)
+        outcome = run_recipe(
+            recipe, workspace=Workspace(workspace), workers=workers, progress=progress, device=device,
+            memory_bytes=parse_memory(memory),
+        )  # fmt: skip
     _emit(asdict(outcome), as_json, outcome_text(outcome))
     raise typer.Exit(outcome.exit_code)
 

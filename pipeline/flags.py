@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,9 @@ RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, 
 WorkspacePath = Annotated[Path, typer.Option("--workspace", "-w", help="Folder of results.", envvar="WINNOW_WORKSPACE")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Worker processes; never changes a result.")]
+Memory = Annotated[
+    str, typer.Option("--memory", metavar="SIZE", help="Most memory of a step, as 500M or 4G; never changes a result.")
+]
 WORKSPACE = Path("workspace")
 CORES = os.cpu_count() or 1
 Plugins = Annotated[
@@ -26,6 +30,16 @@ def load_plugins(paths: list[Path] | None) -> None:
 
         for path in paths:
             add_plugin(path)
+
+
+def parse_memory(text: str) -> int:
+    """Return the bytes that a size such as `500M` or `4G` names, in steps of 1024."""
+    from pipeline.core.errors import RecipeError
+
+    found = re.fullmatch(r"([0-9]{1,6})([KMGT])i?B?", text.strip(), re.IGNORECASE)
+    if found is None or int(found[1]) == 0:
+        raise RecipeError(f"--memory {text}: it must be a whole number with K, M, G or T, such as 500M or 4G.")
+    return int(found[1]) << {"K": 10, "M": 20, "G": 30, "T": 40}[found[2].upper()]
 
 
 def parse_settings(pairs: list[str], *, such_as: str = "datasets.clean.gopher_quality.min_words=40") -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.clusters import best_rows, cluster_names, cluster_sizes, equal_key_edges, new_forest, unite
+from filters.clusters import best_rows, cluster_sizes, equal_key_edges, fold_runs, new_forest, settle, unite
 from pipeline.core.rng import generator
 
 
@@ -12,7 +12,7 @@ def clusters_of(edges: list[tuple[int, int]], *, num_rows: int) -> list[int]:
     parents = new_forest(num_rows)
     left, right = np.array(edges, np.int64).reshape(-1, 2).T.copy()
     unite(parents, left, right)
-    return cluster_names(parents).tolist()
+    return settle(parents).tolist()
 
 
 def test_clusters_are_named_by_their_smallest_row() -> None:
@@ -37,7 +37,7 @@ def test_a_chain_of_a_million_rows_is_one_cluster() -> None:
 
     unite(parents, rows[::-1].copy(), rows[::-1] + 1)
 
-    assert (cluster_names(parents) == 0).all()
+    assert (settle(parents) == 0).all()
 
 
 def test_equal_keys_tie_to_the_first_row() -> None:
@@ -57,3 +57,13 @@ def test_the_best_row_wins_and_the_first_of_equals() -> None:
 
     assert kept.tolist() == [2, 3, 2, 3, 4, 3, 2]
     assert cluster_sizes(clusters).tolist() == [3, 3, 3, 3, 1, 3, 3]
+
+
+def test_runs_of_equal_keys_fold_into_their_first_row() -> None:
+    parents = new_forest(8)
+    keys = np.array([1, 1, 4, 7, 7, 7], np.uint64)
+
+    first = fold_runs(keys, np.array([2, 5, 3, 0, 5, 6]), parents)
+
+    assert first.tolist() == [True, False, True, True, False, False]
+    assert settle(parents).tolist() == [0, 1, 0, 3, 4, 0, 0, 7]
