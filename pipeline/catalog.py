@@ -21,6 +21,8 @@ STEPS: dict[str, str] = {
     "length": "filters.length:Length",
     "pii": "filters.pii:Pii",
     "url": "filters.url:Url",
+    "terms": "filters.terms:Terms",
+    "toxicity": "filters.terms:Toxicity",
     "decontaminate": "filters.decontaminate:Decontaminate",
     "datatrove": "filters.datatrove_step:DatatroveStep",
     # gathering

@@ -35,6 +35,8 @@ NEEDS: dict[str, tuple[list[str], str]] = {
     "decontaminate": ([], "{against: [DIR/held.jsonl]}"),
     "datatrove": ([], "{step: GopherQualityFilter}"),
     "quality": (["label: {documents: 120}"], "{keep_fraction: 0.5}"),
+    "terms": ([], "{terms: [DIR/terms.txt]}"),
+    "toxicity": ([], "{terms: [DIR/terms.txt]}"),
     "url": ([], "{domains: [DIR/domains.txt], urls: [DIR/urls.txt], words: [DIR/words.txt]}"),
     "verified_tasks": ([], "{documents: 60}"),
 }
@@ -79,7 +81,13 @@ def furnish(folder: Path) -> House:
         {"text": text, "url": f"http://s{number % 7}.x{number % 3}.org/a/{number}"} for number, text in enumerate(every)
     ]
     write_lines(folder / "texts.jsonl", rows)
-    for name, entries in (("domains", "x1.org\ns5.x0.org\n"), ("urls", "s2.x2.org/a/2/\n"), ("words", "7\ns3\n")):
+    lists = {
+        "domains": "x1.org\ns5.x0.org\n",
+        "urls": "s2.x2.org/a/2/\n",
+        "words": "7\ns3\n",
+        "terms": "lorem\nof the\nhave\n",
+    }
+    for name, entries in lists.items():
         (folder / f"{name}.txt").write_text(entries)
     write_lines(folder / "held.jsonl", [{"text": texts(1, start=30)[0]}, {"text": cases[20]["text"]}])
     return house

@@ -49,6 +49,8 @@ GIVEN: dict[str, dict[str, Any]] = {
     "decontaminate": {"against": ["x"]},
     "datatrove": {"step": "GopherQualityFilter"},
     "quality": {"keep_fraction": 0.3},
+    "terms": {"terms": ["x"]},
+    "toxicity": {"terms": ["x"]},
     "url": {"domains": ["x"], "urls": ["x"], "words": ["x"]},
 }
 ROLES = {"measure": "measures", "decide": "decides", "input": "input", "alarm": "run only"}
