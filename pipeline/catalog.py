@@ -33,6 +33,15 @@ STEPS: dict[str, str] = {
     "minhash_dedup": "filters.minhash:MinHashDedup",
     "label": "filters.label:Label",
     "quality": "filters.quality:Quality",
+    # datatrove's definitions, pinned; presets of several steps stand in filters/conformance/chains.py
+    "gopher_quality@datatrove-0.10": "filters.conformance.gopher:GopherQuality",
+    "gopher_repetition@datatrove-0.10": "filters.conformance.gopher:GopherRepetition",
+    "c4_quality@datatrove-0.10": "filters.conformance.c4:C4Quality",
+    "c4_paragraph@datatrove-0.10": "filters.conformance.c4:C4Paragraph",
+    "c4_badwords@datatrove-0.10": "filters.conformance.badwords:C4BadWords",
+    "fineweb_quality@datatrove-0.10": "filters.conformance.fineweb:FineWebQuality",
+    "pii@datatrove-0.10": "filters.conformance.pii:Pii",
+    "minhash_dedup@datatrove-0.10": "filters.conformance.minhash:MinHashDedup",
     # making
     "verified_tasks": "synth.verified_tasks:VerifiedTasks",
 }
@@ -41,6 +50,7 @@ READERS: dict[str, str] = {
     "parquet": "pipeline.sources.parquet:ParquetReader",
     "jsonl": "pipeline.sources.jsonl:JsonlReader",
     "hf": "pipeline.sources.hub:HubReader",
+    "warc": "pipeline.sources.warc:WarcReader",
     "installed_docs": "pipeline.sources.installed_docs:InstalledDocsReader",
 }
 
@@ -56,6 +66,22 @@ def step_class(name: str) -> type[Step]:
         raise RecipeError(f"`{name}` is no step. Did you mean {nearest_names(name, [*STEPS, *plugin_names()])}?")
     found: type[Step] = _resolve(name, STEPS, "step")
     return found
+
+
+def steps_of(name: str) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """Return the steps that a preset stands for, with their parameters; any other name stands for itself."""
+    if "@" not in name or name in STEPS:
+        return ((name, {}),)
+    from filters.conformance.chains import PRESETS
+
+    if name not in PRESETS:
+        raise RecipeError(f"`{name}` is no preset. Did you mean {nearest_names(name, [*PRESETS, *STEPS])}?")
+    return PRESETS[name]
+
+
+def label_of(name: str) -> str:
+    """Return what a step's signals and reasons are called by: its name without the definition that it follows."""
+    return name.partition("@")[0]
 
 
 def outside(name: str) -> Plugin | None:

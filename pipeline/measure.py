@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import ValidationError
 
-from pipeline.catalog import outside, reader_class, step_class
+from pipeline.catalog import label_of, outside, reader_class, step_class, steps_of
 from pipeline.chain import ERROR, TEXT
 from pipeline.core.errors import RecipeError, nearest_names
 from pipeline.core.identity import hash_file, identity_of
@@ -139,8 +139,10 @@ def labelled_steps(names: Sequence[str], settings: Mapping[str, Any]) -> tuple[L
     """Return the named steps with the parameters that `settings` give them; a repeated name gets a number."""
     if not names:
         raise RecipeError("--steps is empty; name at least one measuring step, such as gopher_quality.")
-    labels = [name if not (n := names[:place].count(name)) else f"{name}_{n + 1}" for place, name in enumerate(names)]
-    bodies: dict[str, dict[str, Any]] = {label: {} for label in labels}
+    chosen = [part for name in names for part in _expanded(name)]
+    short = [label_of(name) for name, _ in chosen]
+    labels = [name if not (n := short[:place].count(name)) else f"{name}_{n + 1}" for place, name in enumerate(short)]
+    bodies: dict[str, dict[str, Any]] = {label: dict(params) for label, (_, params) in zip(labels, chosen, strict=True)}
     for place, value in settings.items():
         owner = max((label for label in labels if place.startswith(f"{label}.")), key=len, default=None)
         if owner is None:
@@ -149,7 +151,15 @@ def labelled_steps(names: Sequence[str], settings: Mapping[str, Any]) -> tuple[L
                 f"{nearest_names(place.partition('.')[0], labels)}?"
             )
         bodies[owner][place[len(owner) + 1 :]] = value
-    return tuple(_labelled(label, name, bodies[label]) for label, name in zip(labels, names, strict=True))
+    return tuple(_labelled(label, name, bodies[label]) for label, (name, _) in zip(labels, chosen, strict=True))
+
+
+def _expanded(name: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return the steps that a name stands for; of a preset only those that judge one document at a time."""
+    parts = steps_of(name)
+    if len(parts) == 1:
+        return list(parts)
+    return [(part, params) for part, params in parts if issubclass(step_class(part), MeasuringStep)]
 
 
 def _labelled(label: str, name: str, body: dict[str, Any]) -> LabelledStep:

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from pipeline import strict_yaml
-from pipeline.catalog import READERS, reader_class, step_class
+from pipeline.catalog import READERS, label_of, reader_class, step_class, steps_of
 from pipeline.core.errors import RecipeError, nearest_names
 from pipeline.core.step import MakingStep, Params, Step, field_role
 from pipeline.sections import GateSection, MixtureSection, PromoteSection, ProxySection, explain_invalid
@@ -206,13 +206,27 @@ class _Builder:
         if not isinstance(entries, list):
             self.wrong((*place, "steps"), f"{_dotted(place)}.steps is {entries!r}; it must be a list.")
             entries = []
-        found = [self.step(entry, (*place, "steps", index)) for index, entry in enumerate(entries)]
+        found = [
+            self.step(part, (*place, "steps", index))
+            for index, entry in enumerate(entries)
+            for part in self.expanded(entry, (*place, "steps", index))
+        ]
         steps = self.labelled(found, place)
         if make is None and len(inputs) > 1 and all(item.label != "unique_ids" for item in steps):
             kind = step_class("unique_ids")  # ids of two inputs may meet; many that do name different documents alike
             alarm = kind.Params(max_drop_fraction=MOST_REPEATED_IDS)
             steps = (StepSpec(label="unique_ids", step=kind(params=alarm)), *steps)
         return DatasetSpec(name=name, inputs=inputs, make=make, steps=steps)
+
+    def expanded(self, entry: Any, place: Place) -> list[Any]:
+        """Return the entries that a preset's name stands for; any other entry as it is."""
+        if not isinstance(entry, str) or "@" not in entry:
+            return [entry]
+        try:
+            return [{name: params} for name, params in steps_of(entry)]
+        except RecipeError as error:
+            self.wrong(place, f"{_dotted(place)}: {error}")
+            return []
 
     def labelled(self, found: list[StepSpec | None], place: Place) -> tuple[StepSpec, ...]:
         """Give a repeated step a number: `pii`, `pii_2`."""
@@ -222,8 +236,9 @@ class _Builder:
                 continue
             if isinstance(spec.step, MakingStep):
                 self.wrong((*place, "steps", index), f"`{spec.label}` makes documents; put it under `make`.")
-            earlier = sum(other.step.name == spec.step.name for other in steps)
-            steps.append(StepSpec(label=spec.label if not earlier else f"{spec.label}_{earlier + 1}", step=spec.step))
+            label = label_of(spec.label)
+            earlier = sum(label_of(other.step.name) == label_of(spec.step.name) for other in steps)
+            steps.append(StepSpec(label=label if not earlier else f"{label}_{earlier + 1}", step=spec.step))
         return tuple(steps)
 
     def step(self, entry: Any, place: Place) -> StepSpec | None:

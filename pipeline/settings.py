@@ -29,8 +29,9 @@ def _child(node: Any, key: str, complaint: str) -> Any:
         raise RecipeError(complaint)
     steps = node["steps"] if isinstance(node.get("steps"), list) else []
     names = [str(next(iter(step), "")) if isinstance(step, dict) else str(step) for step in steps]
-    if key in names:
-        return _parameters(steps, names.index(key))
+    labels = [name.partition("@")[0] for name in names]
+    if key in labels:
+        return _parameters(steps, labels.index(key))
     if key not in node:
         raise RecipeError(f"{complaint} Did you mean {nearest_names(key, [*node, *names])}?")
     if node[key] is None:
