@@ -18,7 +18,7 @@ PHRASES = (
     b"use of cookies", b"use cookies",
 )  # fmt: skip
 LOREM_IPSUM, JAVASCRIPT_PHRASE, FIRST_POLICY = 0, 1, 2
-ANCHORS = (7, 0, 7, 3, 3, 8, 10, 7)  # where in each phrase its rare bytes begin: psu, j_v, f u, v_cy, kie
+ANCHORS = (7, 0, 7, 3, 3, 8, 10, 7)  # where in each phrase its rare bytes begin: psu, j_v, f us, v_cy, kie
 PHRASE_BYTES = np.frombuffer(b"".join(PHRASES), np.uint8)
 PHRASE_STARTS = np.cumsum([0, *map(len, PHRASES)])
 ANCHOR_OFFSETS = np.array(ANCHORS, np.int64)
@@ -39,7 +39,7 @@ def anchors_at(at: Any, end: Any, limit: Any) -> Any:
     psu = letter_at(at, end, limit, 0x70) & letter_at(at + 1, end, limit, 0x73) & letter_at(at + 2, end, limit, 0x75)
     jav = letter_at(at, end, limit, 0x6A) & letter_at(at + 2, end, limit, 0x76)
     f_u = letter_at(at, end, limit, 0x66) & letter_at(at + 2, end, limit, 0x75)
-    f_u &= range_mask(at + 1, max(end, at + 1), limit, 0, 0x20, 1)
+    f_u &= range_mask(at + 1, max(end, at + 1), limit, 0, 0x20, 1) & letter_at(at + 3, end, limit, 0x73)
     vacy = letter_at(at, end, limit, 0x76) & letter_at(at + 2, end, limit, 0x63) & letter_at(at + 3, end, limit, 0x79)
     kie = letter_at(at, end, limit, 0x6B) & letter_at(at + 1, end, limit, 0x69) & letter_at(at + 2, end, limit, 0x65)
     return psu | jav | f_u | vacy | kie
@@ -93,6 +93,9 @@ def begins_with(at: Any, end: Any, wanted: Any) -> Any:
 def marker_end(at: Any, end: Any) -> Any:
     """Return where the citation marker ends whose bracket is at `at`; `at` itself where it opens none."""
     past = at + 1
+    first = load_byte(past) if past < end else 0
+    if not 0x30 <= first <= 0x39 and first != EDIT[0] and first != CITATION_NEEDED[0]:
+        return at
     while past < end and past - at <= 3 and 0x30 <= load_byte(past) <= 0x39:
         past += 1
     if past > at + 1:

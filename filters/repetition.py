@@ -20,6 +20,7 @@ DUP_SIZES = (5, 6, 7, 8, 9, 10)
 LAST_SIZE = 10
 SEED = np.uint64(0x165667B19E3779F9)
 MIN_BITS = 4
+SIEVE_ROOM = 4  # slots of the sieve per bigram, 8 to 16: two bigrams in ten collide
 
 
 @njit(cache=True, nogil=True)
@@ -120,21 +121,22 @@ def repeated_lines(doc_lines: Any, word_offsets: Any, char_starts: Any, num_char
 def sieve_bigrams(hashes: Any, lengths: Any, sieve: Any, places: Any, grams: Any, chars: Any) -> Any:
     """Store place, hash and characters of the bigrams that may repeat; return how many there are."""
     count = len(hashes) - 1
-    bits = table_bits(count + (count >> 1))
+    bits = table_bits(SIEVE_ROOM * count)
     shift = np.uint64(64 - bits)
     sieve[: 1 << bits] = 0
     for index in range(count):
-        gram = absorb(hashes[index], SEED) + hashes[index + 1]
+        gram = hashes[index] * MIX_1 + hashes[index + 1]
         grams[index] = gram
-        slot = (gram * MIX_1) >> shift
-        sieve[slot] = sieve[slot] + 1 if sieve[slot] < 2 else 2
+        slot = gram >> shift
+        sieve[slot] = sieve[slot] << 1 | 1  # 0, 1, 3, 7 ... 255, 255
     found = 0
     for index in range(count):
-        gram = grams[index]
         places[found] = index
-        grams[found] = gram
-        chars[found] = lengths[index] + lengths[index + 1]
-        found += sieve[(gram * MIX_1) >> shift] > 1
+        found += sieve[grams[index] >> shift] > 1
+    for index in range(found):
+        place = places[index]
+        grams[index] = grams[place]
+        chars[index] = lengths[place] + lengths[place + 1]
     return found
 
 
@@ -211,7 +213,7 @@ def repeated_grams(doc_words: Any, hashes: Any, lengths: Any) -> Any:
     num_docs = len(doc_words) - 1
     counts = np.zeros((num_docs, 9), np.int64)
     most = most_elements(doc_words)
-    sieve = np.zeros(1 << table_bits(most + (most >> 1)), np.uint8)
+    sieve = np.zeros(1 << table_bits(SIEVE_ROOM * most), np.uint8)
     tables = new_tables(most)
     work = (np.empty(most, np.int64), np.empty(most, np.uint64), np.empty(most, np.int64), np.empty(most, np.int64))
     places, grams, chars, homes = work

@@ -195,7 +195,15 @@ def short_word(start: Any, size: Any, table_at: Any) -> Any:
     ones = (1 << (8 * min(max(length, 0), 4))) - 1
     core = (load_half(start + first) | 0x20202020) & ones
     flags |= (length <= 4) * stop_number(core) << STOP_SHIFT
-    if not (alnum >> (size - 1)) & 1:  # the last byte is punctuation
+    last = load_byte(start + size - 1)
+    bits = load_byte(table_at + last)
+    before = load_byte(start + max(size - 2, 0))
+    lone = (
+        ((alnum << 2) >> size) & ~((alnum << 3) >> size) & 1
+    )  # a letter or digit before the last byte, none before it
+    weak = (last == FULL_STOP) & (size > 1) & ((before == FULL_STOP) | (lone != 0))
+    flags |= ((bits & TERMINAL) != 0) * (ENDS_TERMINAL + (1 - weak) * ENDS_SENTENCE)
+    if bits & CLOSER:
         flags |= ascii_ending(start, start + size, table_at)
     state = absorb(WORD_SEED, load_word(start) & (ALL_BITS >> np.uint64(64 - 8 * min(size, 8))))
     rest = absorb(state, load_word(start + 8) & (ALL_BITS >> np.uint64((128 - 8 * size) & 63)))
@@ -231,7 +239,8 @@ def describe_words(
     limit = origin + len(data)
     for doc in range(len(offsets) - 1):
         base = origin + offsets[doc]
-        for word in range(doc_words[doc], doc_words[doc + 1]):
+        for index in range(doc_words[doc], doc_words[doc + 1]):
+            word = np.uintp(index)  # unsigned: no index counts from the end
             start, size = base + starts[word], np.int64(num_bytes[word])
             characters = size
             flag = np.int64(-1)
