@@ -22,6 +22,7 @@ from pydantic import Field, model_validator
 from filters.rubric import NUM_CRITERIA, Rubric, excerpt, load_rubric
 from filters.sampling import Survey, choose, survey_part
 from filters.teachers import ClaudeTeacher, GradeFile, Grading, Lesson, OfflineTeacher, Specimen, Teacher, read_grades
+from pipeline.core.endpoint import foreign_endpoint
 from pipeline.core.rng import derive
 from pipeline.core.shards import write_table
 from pipeline.core.step import Gathering, GatheringStep, Params, Part, Signal, input_names
@@ -91,6 +92,11 @@ class Label(GatheringStep):
     def __init__(self, *, params: LabelParams) -> None:
         super().__init__(params=params)
         self.params: LabelParams = params
+
+    def identity_extras(self) -> dict[str, Any]:
+        """Name the server that answers, where it is not Anthropic's: the same model's name says nothing there."""
+        endpoint = foreign_endpoint() if self.params.teacher == "claude" else ""
+        return super().identity_extras() | ({"endpoint": endpoint} if endpoint else {})
 
     def gather(self, work: Gathering) -> None:
         rubric = self._rubric(work.inputs.get("rubric_file", ()))

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from filters.offline_rubric import CRITERIA, grade_text
 from filters.rubric import NUM_CRITERIA, Rubric
+from pipeline.core.endpoint import foreign_endpoint, shown
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.identity import hash_file
 from pipeline.core.shards import read_table
@@ -100,7 +101,7 @@ class ClaudeTeacher:
         self, *, rubric: Rubric, model: str, ledger: Path, max_usd: float, prices: Path | None, concurrency: int,
         say: Callable[[str], None],
     ) -> None:  # fmt: skip
-        self.title = f"{model}, rubric {rubric.name} {rubric.hash[:12]}"
+        self.title = f"{model}{shown(foreign_endpoint())}, rubric {rubric.name} {rubric.hash[:12]}"
         self._rubric, self._model, self._ledger = rubric, model, ledger
         self._how: dict[str, Any] = {"max_usd": max_usd, "prices": prices, "workers": concurrency, "say": say}
 

@@ -13,13 +13,14 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pipeline.core.answer import Status, read_answer, usage_of
 from pipeline.core.budget import Budget
+from pipeline.core.endpoint import ANTHROPIC, VARIABLE, address_of, foreign_endpoint
 from pipeline.core.errors import RecipeError, ServiceError, WinnowError
 from pipeline.core.ledger import Ledger, Planned, State, StoredAnswer
 from pipeline.core.prices import NANO, Tokens, cost_nano, load_prices
@@ -77,7 +78,7 @@ class ClaudeDoor:
         self._mode, self._workers, self._say = mode, workers, say
         self._timeout_seconds, self._backoff_seconds = timeout_seconds, backoff_seconds
         self._client: Anthropic | None = None
-        self._endpoint = ""
+        self._endpoint = foreign_endpoint()
         self._asked: set[str] = set()
         self._pace = Pace()
 
@@ -100,6 +101,7 @@ class ClaudeDoor:
         limit, ServiceError when the service is out, when a request got no answer or, in `recorded` mode, when one is
         missing. Whatever was bought before is kept, so the same call resumes.
         """
+        requests = [replace(request, endpoint=self._endpoint) for request in requests]
         unique = {request.id: request for request in requests}
         known = self._ledger.answers(list(unique))
         self._count_earlier_spending(list(unique))
@@ -159,8 +161,12 @@ class ClaudeDoor:
     def _open_client(self) -> None:
         if self._client is None:
             self._client = connect(timeout_seconds=self._timeout_seconds)
-            url = self._client.base_url  # its user and password, if any, never reach the ledger
-            self._endpoint = f"{url.scheme}://{url.host}" + (f":{url.port}" if url.port else "")
+            reached = address_of(str(self._client.base_url))
+            if reached != (self._endpoint or ANTHROPIC):  # a profile of the SDK's can name an address as well
+                raise RecipeError(
+                    f"Claude: the SDK's own settings send requests to {reached}, which no result would say. "
+                    f"Set {VARIABLE} to that address, or remove it from the SDK's profile."
+                )
 
     def _tell(self, purchase: Purchase) -> None:
         if self._say is not None:
@@ -204,7 +210,7 @@ class ClaudeDoor:
         assert self._client is not None
         cost, attempt = 0, None
         try:
-            attempt = self._ledger.record_intent(request.id, reserved_nano=bound, endpoint=self._endpoint)
+            attempt = self._ledger.record_intent(request.id, reserved_nano=bound, endpoint=self._endpoint or ANTHROPIC)
             cost = bound  # until the outcome is known, the reservation counts as spent
             raw = self._client.messages.with_raw_response.create(**request.body()).read()
             usage = usage_of(raw)

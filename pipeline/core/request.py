@@ -1,8 +1,9 @@
 """One question to a model: exactly what is sent, its address, and the most that it can cost.
 
-The address is the hash of the body, so the same question from any run or recipe is the same row of the ledger and is
-bought once. It leaves out the API version, which the SDK's major version fixes: an upgrade must not buy everything
-anew. The body is also what one line of a Message Batch carries as `params`, and the address fits its `custom_id`.
+The address is the hash of the body, and of the server where it is not Anthropic's, so the same question from any run or
+recipe is the same row of the ledger and is bought once. It leaves out the API version, which the SDK's major version
+fixes: an upgrade must not buy everything anew. The body is also what one line of a Message Batch carries as `params`,
+and the address fits its `custom_id`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ OVERHEAD_TOKENS = 2_000  # assumption: the most that the API adds to a prompt fo
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question to a model. `purpose` is for the ledger's reader; it is neither sent nor part of the id."""
+    """One question to a model. `purpose` is for the ledger's reader; it is neither sent nor part of the id.
+
+    `endpoint` is the door's to set: who else than Anthropic is asked. It is part of the id and is not sent.
+    """
 
     model: str
     system: str
@@ -31,6 +35,7 @@ class Request:
     thinking: Literal["disabled", "adaptive"] = "disabled"
     effort: Literal["low", "medium", "high"] = "low"
     purpose: str = ""
+    endpoint: str = ""
 
     def body(self) -> dict[str, Any]:
         """Return what is sent."""
@@ -51,7 +56,8 @@ class Request:
         """`r_` and 40 hex characters; fits a batch's custom_id."""
         body = self.body()
         # The order of a schema's properties is the order in which they are answered, and identity_of sorts keys.
-        return "r_" + identity_of({**body, "output_config": json.dumps(body["output_config"])})[:40]
+        asked = {**body, "output_config": json.dumps(body["output_config"])}
+        return "r_" + identity_of(asked | ({"endpoint": self.endpoint} if self.endpoint else {}))[:40]
 
 
 def bound_nano(request: Request, *, prices: Prices, on: date) -> int:

@@ -313,6 +313,16 @@ def test_without_a_key_and_an_address_the_way_out_is_said(tmp_path: Path, monkey
         door.ask(requests_for(1))
 
 
+def test_an_address_that_only_the_sdk_knows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK prefers the environment; where it changed under an open door nothing may be stored as the old one's."""
+    with claude_server() as server, ClaudeDoor(tmp_path / "ledger.sqlite", max_usd=1) as door:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        with pytest.raises(RecipeError, match="Set ANTHROPIC_BASE_URL to that address"):
+            door.ask(requests_for(1))
+
+    assert not server.arrivals
+
+
 def test_two_processes_cannot_buy_at_once(tmp_path: Path) -> None:
     with ClaudeDoor(tmp_path / "ledger.sqlite", max_usd=1), pytest.raises(BusyError):
         ClaudeDoor(tmp_path / "ledger.sqlite", max_usd=1)
