@@ -40,15 +40,15 @@ def begins_with(data: Any, at: Any, end: Any, wanted: Any) -> Any:
     """Say whether data[at:end] begins with the wanted bytes."""
     if end - at < len(wanted):
         return False
+    same = 0
     for offset in range(len(wanted)):
-        if data[at + offset] != wanted[offset]:
-            return False
-    return True
+        same += data[at + offset] == wanted[offset]
+    return same == len(wanted)
 
 
 @njit(cache=True, nogil=True)
 def marker_end(data: Any, at: Any, end: Any, bits: Any) -> Any:
-    r"""Return where the `\[\d*]|\[edit]|\[citation needed]` that opens at `at` ends; `at` itself where there is none."""
+    r"""Return where the `\[\d*]|\[edit]|\[citation needed]` that opens at `at` ends, or `at` itself."""
     past = at + 1
     while past < end:
         code, size = decode(data, past)
@@ -142,7 +142,7 @@ def ends_well(text: Any, start: Any, end: Any) -> Any:
     last = text[end - 1]
     if last == DOT:
         return not (end - start >= 3 and text[end - 2] == DOT and text[end - 3] == DOT)
-    return last == 0x3F or last == 0x21 or last == 0x22 or last == 0x27  # noqa: SIM109
+    return last == 0x3F or last == 0x21 or last == 0x22 or last == 0x27
 
 
 @njit(cache=True, nogil=True)
@@ -210,7 +210,7 @@ def keep_lines(data: Any, offsets: Any, limits: Any, tables: Any, out: Any, line
                 line += 1
                 cursor = past
                 counts[CITATIONS, doc] += markers
-            elif (action == LOREM or action == CURLY) and not counts[FIRST_LOREM, doc] | counts[FIRST_CURLY, doc]:
+            elif (action in (LOREM, CURLY)) and not counts[FIRST_LOREM, doc] | counts[FIRST_CURLY, doc]:
                 counts[FIRST_LOREM if action == LOREM else FIRST_CURLY, doc] = 1
         out_offsets[doc + 1] = cursor
         doc_lines[doc + 1] = line

@@ -21,7 +21,7 @@ SEED = np.uint64(0x165667B19E3779F9)
 
 @njit(cache=True, nogil=True)
 def count_words(doc_words: Any, num_chars: Any, flags: Any) -> Any:
-    """Return int64[4, num_docs]: words with a character that is no mark, their characters, with a letter, stop words."""
+    """Return int64[4, num_docs]: words with more than marks, their characters, words with a letter, stop words."""
     counts = np.zeros((4, len(doc_words) - 1), np.int64)
     for doc in range(len(doc_words) - 1):
         stops = 0
@@ -62,7 +62,7 @@ def count_lines(data: Any, offsets: Any, lines: Any, bits: Any) -> Any:
                     last_end = at + size
                 at += size
             counts[0, doc] += 1
-            counts[1, doc] += first == BULLET or first == HYPHEN
+            counts[1, doc] += first in (BULLET, HYPHEN)
             if first >= 0:
                 counts[2, doc] += ends_in_ellipsis(data, offsets[doc], last_end)
     return counts

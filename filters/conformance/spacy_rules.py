@@ -45,28 +45,24 @@ LAST_TABULATED = 0x33480  # above it only emoji-like icons and rare scripts: loo
 MAX_SPECIAL = 12  # characters of the longest special case
 FNV_START, FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 MASK_64 = (1 << 64) - 1
+TABLE_BITS = 13  # of every hash table: six slots for each special case
+BITS_AT = 0  # where each table begins in `Rules.tables`, in bytes
+SPECIALS_AT = BITS_AT + 4 * 0x110000  # uint64 hash table
+SPECIAL_ROWS_AT = SPECIALS_AT + (8 << TABLE_BITS)  # uint32 by slot
+JOINS_AT = SPECIAL_ROWS_AT + (4 << TABLE_BITS)  # uint64 hash table: beginnings of joined token sequences
+JOIN_ENDS_AT = JOINS_AT + (8 << TABLE_BITS)  # uint32 by slot: 1 where the sequence is whole
+LINKS_AT = JOIN_ENDS_AT + (4 << TABLE_BITS)  # uint64 hash table: characters between which a join may cross a space
+UNITS_AT = LINKS_AT + (8 << TABLE_BITS)  # int64[63] and a 0: ASCII units of measure, packed
+SPECIAL_SIZES_AT = UNITS_AT + 8 * 64  # uint32[specials, 4]: characters of each token, zeros behind
 LONE = 1 << 63  # of a link: the character on the right is a token only if no letter or digit follows it
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Tables for kernels: characters, special cases, joins, links between chunks, units of measure."""
+    """spaCy's rules for kernels."""
 
-    bits: np.ndarray  # uint16[0x110000]
-    special_keys: np.ndarray  # uint64[slots], 0 where free
-    special_rows: np.ndarray  # int32[slots]
-    special_sizes: np.ndarray  # int32[specials, 4]: characters of each token, zeros behind
-    join_keys: np.ndarray  # uint64[slots]: hashes of beginnings of joined token sequences
-    join_ends: np.ndarray  # uint8[slots]: 1 where the sequence is whole
-    links: np.ndarray  # uint64[slots]: pairs of characters between which a join may cross a space
-    units: np.ndarray  # int64: ASCII units, packed
-
-    def tables(self) -> tuple[np.ndarray, ...]:
-        """Return them as one tuple, as kernels take them."""
-        return (
-            self.bits, self.special_keys, self.special_rows, self.special_sizes, self.join_keys, self.join_ends,
-            self.links, self.units,
-        )  # fmt: skip
+    bits: np.ndarray  # uint16[0x110000]: what each character is
+    tables: np.ndarray  # uint8: that and all else, one table behind the other, for kernels that work on addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +102,7 @@ def _rules(nlp: Any) -> Rules:
 
     specials = {text: [token[ORTH] for token in tokens] for text, tokens in nlp.tokenizer.rules.items()}
     keys, rows = hash_table([span_hash(text) for text in specials])
-    sizes = np.zeros((len(specials), 4), np.int32)
+    sizes = np.zeros((len(specials), 4), np.int64)
     for row, tokens in enumerate(specials.values()):
         sizes[row, : len(tokens)] = [len(token) for token in tokens]
     joins = _joined_sequences(nlp)
@@ -121,7 +117,12 @@ def _rules(nlp: Any) -> Rules:
     join_keys, join_rows = hash_table(list(beginnings))
     ends = np.array(list(beginnings.values()), np.uint8)[join_rows]
     link_keys, _ = hash_table(sorted(links))
-    return Rules(_characters(nlp), keys, rows, sizes, join_keys, ends, link_keys, _units())
+    bits = _characters(nlp)
+    parts = (
+        bits.astype(np.uint32), keys, rows, join_keys, ends.astype(np.uint32), link_keys, _units(),
+        sizes.astype(np.uint32),
+    )  # fmt: skip
+    return Rules(bits=bits, tables=np.concatenate([part.reshape(-1).view(np.uint8) for part in parts]))
 
 
 def _link(left: str, right: str, specials: dict[str, list[str]]) -> int:
@@ -196,7 +197,8 @@ def _characters(nlp: Any) -> np.ndarray:
 def _units() -> np.ndarray:
     from spacy.lang.char_classes import LIST_UNITS
 
-    return np.array(sorted({pack(unit) for unit in LIST_UNITS if unit.isascii()}), np.int64)
+    units = sorted({pack(unit) for unit in LIST_UNITS if unit.isascii()})
+    return np.array(units + [0] * (64 - len(units)), np.int64)
 
 
 def pack(text: str) -> int:
@@ -218,13 +220,12 @@ def sequence_hash(state: int, token: int) -> int:
 
 
 def hash_table(keys: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return (uint64 keys, int32 rows) of an open hash table, a quarter full at most; key 0 marks a free slot."""
-    assert 0 not in keys and len(set(keys)) == len(keys)
-    bits = max(4, (4 * len(keys)).bit_length())
-    table, rows = np.zeros(1 << bits, np.uint64), np.zeros(1 << bits, np.int32)
+    """Return (uint64 keys, int32 rows) of an open hash table of 2^TABLE_BITS slots; key 0 marks a free slot."""
+    assert 0 not in keys and len(set(keys)) == len(keys) < 1 << (TABLE_BITS - 1)
+    table, rows = np.zeros(1 << TABLE_BITS, np.uint64), np.zeros(1 << TABLE_BITS, np.int32)
     for row, key in enumerate(keys):
-        slot = ((key * 0x9E3779B97F4A7C15) & MASK_64) >> (64 - bits)
+        slot = ((key * 0x9E3779B97F4A7C15) & MASK_64) >> (64 - TABLE_BITS)
         while table[slot]:
-            slot = (slot + 1) & ((1 << bits) - 1)
+            slot = (slot + 1) & ((1 << TABLE_BITS) - 1)
         table[slot], rows[slot] = key, row
     return table, rows

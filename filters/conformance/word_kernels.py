@@ -13,17 +13,39 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from filters.conformance.chunk_kernels import ASK, MAX_CHUNK, find_key, special_row, split_chunk
-from filters.conformance.spacy_rules import ALPHA, HARD, HARD_AFTER_DIGIT, LONE, SPACE
-from filters.conformance.url_kernels import is_alnum
-from pipeline.core.segment import character_start, decode
+from filters.conformance.affix_kernels import find_key, kind_of, put, special_row
+from filters.conformance.chunk_kernels import ASK, MAX_CHUNK, split_chunk
+from filters.conformance.spacy_rules import ALPHA, HARD, HARD_AFTER_DIGIT, LINKS_AT, LONE, SPACE
+from filters.conformance.url_kernels import code_at, is_alnum
+from pipeline.core.bits import address_of, load_byte
 
 LINK_SHIFT, LONE_LINK = np.uint64(21), np.uint64(LONE)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def read_chunk(data: Any, at: Any, end: Any, bits: Any, codes: Any) -> Any:
-    """Fill `codes` from data[at:end] up to white space; return (end of the chunk, characters or ASK, plain letters).
+@njit(cache=True, nogil=True)
+def decode_at(at: Any) -> Any:
+    """Return the code point that begins at this address of valid UTF-8."""
+    first = load_byte(at)
+    if first < 0x80:
+        return first
+    second = load_byte(at + 1) & 0x3F
+    if first < 0xE0:
+        return (first & 0x1F) << 6 | second
+    third = load_byte(at + 2) & 0x3F
+    if first < 0xF0:
+        return (first & 0x0F) << 12 | second << 6 | third
+    return (first & 0x07) << 18 | second << 12 | third << 6 | (load_byte(at + 3) & 0x3F)
+
+
+@njit(cache=True, nogil=True)
+def width(code: Any) -> Any:
+    """Return the number of bytes of a code point in UTF-8."""
+    return 1 + (code >= 0x80) + (code >= 0x800) + (code >= 0x10000)
+
+
+@njit(cache=True, nogil=True)
+def read_chunk(at: Any, end: Any, tables: Any, codes: Any) -> Any:
+    """Fill `codes` from the bytes up to white space; return (end of the chunk, characters or ASK, plain letters).
 
     ASK for a chunk that is too long or holds characters that the kernels have no rules for.
     """
@@ -32,17 +54,14 @@ def read_chunk(data: Any, at: Any, end: Any, bits: Any, codes: Any) -> Any:
     plain = True
     digits = False
     while at < end:
-        code = np.int64(data[at])
-        size = 1
-        if code >= 0x80:
-            code, size = decode(data, at)
-        kind = bits[code]
+        code = decode_at(at)
+        kind = kind_of(code, tables)
         if kind & SPACE:
             break
         if length < MAX_CHUNK:
-            codes[length] = code
+            put(codes, length, code)
         length += 1
-        at += size
+        at += width(code)
         seen |= kind
         plain &= (kind & ALPHA) != 0 and code < 0x80
         digits |= 0x30 <= code <= 0x39
@@ -50,21 +69,24 @@ def read_chunk(data: Any, at: Any, end: Any, bits: Any, codes: Any) -> Any:
     return at, ASK if unknown else length, plain
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def linked(data: Any, left_start: Any, left_end: Any, right: Any, end: Any, links: Any) -> Any:
-    """Say whether a join may reach from the chunk data[left_start:left_end] over one space to the one at `right`.
+@njit(cache=True, nogil=True)
+def linked(left_end: Any, right: Any, end: Any, tables: Any) -> Any:
+    """Say whether a join may reach from the chunk that ends at `left_end` over one space to the one at `right`.
 
-    `end` is the document's.
+    All three are addresses, `end` that of the document's end.
     """
-    if right - left_end != 1 or data[left_end] != 0x20:
+    if right - left_end != 1 or load_byte(left_end) != 0x20:
         return False
-    last, _ = decode(data, character_start(data, left_end, left_start))
-    first, size = decode(data, right)
-    key = np.uint64(last) << LINK_SHIFT | np.uint64(first)
-    if find_key(links, key) >= 0:
+    last = left_end - 1
+    while load_byte(last) & 0xC0 == 0x80:
+        last -= 1
+    first = decode_at(right)
+    key = np.uint64(decode_at(last)) << LINK_SHIFT | np.uint64(first)
+    if find_key(tables + LINKS_AT, key) >= 0:
         return True
-    lone = right + size >= end or not is_alnum(data[right + size])
-    return lone and find_key(links, key | LONE_LINK) >= 0
+    past = right + width(first)
+    lone = past >= end or not is_alnum(load_byte(past))
+    return lone and find_key(tables + LINKS_AT, key | LONE_LINK) >= 0
 
 
 @njit(cache=True, nogil=True)
@@ -78,75 +100,59 @@ def find_tokens(data: Any, offsets: Any, tables: Any, known: Any, tokens: Any, c
     starts, ends, doc_tokens = tokens
     chunk_starts, chunk_ends, chunk_tokens = chunks
     question_starts, question_ends = questions
-    bits, links = tables[0], tables[6]
-    codes = np.empty(MAX_CHUNK, np.int64)
-    cuts, scratch = np.empty(MAX_CHUNK + 1, np.int64), np.empty(MAX_CHUNK + 1, np.int64)
+    code_array, cut_array = np.empty(MAX_CHUNK, np.int64), np.empty(2 * MAX_CHUNK + 2, np.int64)
+    codes, cuts = address_of(code_array), address_of(cut_array)
+    scratch = cuts + 8 * (MAX_CHUNK + 1)
+    base, rules = address_of(data), address_of(tables)
     token = question = 0
     for doc in range(len(offsets) - 1):
         doc_tokens[doc] = token
-        at, end = offsets[doc], offsets[doc + 1]
+        at, end = base + offsets[doc], base + offsets[doc + 1]
         chunk = 0
         asked = False  # the question of the chunk before is still open
         while at < end:
-            byte = data[at]
-            if byte <= 0x20 or byte >= 0x80:
-                code, size = decode(data, at)
-                if bits[code] & SPACE:
-                    at += size
-                    continue
-            past, length, plain = read_chunk(data, at, end, bits, codes)
+            code = decode_at(at)
+            if kind_of(code, rules) & SPACE:
+                at += width(code)
+                continue
+            past, length, plain = read_chunk(at, end, rules, codes)
             chunk_starts[chunk], chunk_ends[chunk], chunk_tokens[chunk] = at, past, token
-            joined = False
-            near = chunk > 0 and asked and linked(data, chunk_starts[chunk - 1], chunk_ends[chunk - 1], at, end, links)
-            if near:
-                question_ends[question - 1] = past
-                ends[token - 1] = past
-            elif length != ASK and plain and known and special_row(codes, 0, length, tables) < 0:
-                starts[token], ends[token] = at, past
+            if asked and chunk > 0 and linked(chunk_ends[chunk - 1], at, end, rules):
+                question_ends[question - 1] = past - base
+                ends[token - 1] = past - base
+            elif length != ASK and plain and known and special_row(codes, 0, length, rules) < 0:
+                starts[token], ends[token] = at - base, past - base
                 token += 1
                 asked = False
             else:
-                count = ASK
+                count, joined = ASK, False
                 if length != ASK and known:
-                    count, joined = split_chunk(codes, length, tables, cuts, scratch)
-                if count != ASK:
-                    token = store_tokens(codes, cuts, count, at, starts, ends, token)
+                    count, joined = split_chunk(codes, length, rules, cuts, scratch)
+                place, cursor = 0, at
+                for index in range(count):
+                    starts[token] = cursor - base
+                    while place < code_at(cuts, index):
+                        cursor += width(code_at(codes, place))
+                        place += 1
+                    ends[token] = cursor - base
+                    token += 1
                 asked = count == ASK
                 if asked or joined:
                     first = chunk
-                    while first > 0 and linked(
-                        data, chunk_starts[first - 1], chunk_ends[first - 1], chunk_starts[first], end, links
-                    ):
+                    while first > 0 and linked(chunk_ends[first - 1], chunk_starts[first], end, rules):
                         first -= 1
-                    if joined and first == chunk:  # asked only if what follows may reach in
-                        asked = past + 1 < end and linked(data, at, past, past + 1, end, links)
-                    else:
-                        asked = True
+                    # a join made here is in doubt only if another may reach in, from the left or from the right
+                    asked = asked or first < chunk or (past + 1 < end and linked(past, past + 1, end, rules))
                     if asked:
                         token = chunk_tokens[first]
-                        question_starts[question], question_ends[question] = chunk_starts[first], past
+                        question_starts[question], question_ends[question] = chunk_starts[first] - base, past - base
                         question += 1
-                        starts[token], ends[token] = -question, past
+                        starts[token], ends[token] = -question, past - base
                         token += 1
             chunk += 1
             at = past
     doc_tokens[len(offsets) - 1] = token
     return token, question
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def store_tokens(codes: Any, cuts: Any, count: Any, at: Any, starts: Any, ends: Any, token: Any) -> Any:
-    """Store the tokens of a chunk that begins at byte `at`, cut in characters; return the next free token."""
-    place = 0
-    for index in range(count):
-        starts[token] = at
-        while place < cuts[index]:
-            code = codes[place]
-            at += 1 + (code >= 0x80) + (code >= 0x800) + (code >= 0x10000)
-            place += 1
-        ends[token] = at
-        token += 1
-    return token
 
 
 @njit(cache=True, nogil=True)

@@ -9,7 +9,6 @@ found once and shared by all steps that see the batch.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import xxhash
@@ -143,8 +142,9 @@ def _tokens(data: np.ndarray, offsets: np.ndarray, *, spacy: Tokenizer) -> tuple
     docs = np.empty(len(offsets), np.int64)
     chunks = tuple(np.empty(longest // 2 + 1, np.int64) for _ in range(3))
     questions = np.empty(size // 2 + len(offsets), np.int64), np.empty(size // 2 + len(offsets), np.int64)
-    tables: tuple[Any, ...] = spacy.rules.tables()
-    num_tokens, num_questions = find_tokens(data, offsets, tables, spacy.known, (starts, ends, docs), chunks, questions)
+    num_tokens, num_questions = find_tokens(
+        data, offsets, spacy.rules.tables, spacy.known, (starts, ends, docs), chunks, questions
+    )
     MEMORY.num_chunks += num_tokens - num_questions
     if not num_questions:
         return starts[:num_tokens], ends[:num_tokens], docs

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from pipeline.core.text import Batch
+
+pytest.importorskip("spacy", reason="datatrove's words are spaCy's: pip install 'winnow[conformance]'")
+
+from filters.conformance import words as our_words
+from filters.conformance.words import MEMORY, Memory, spacy_words, words_of
+from tests.filters.conformance.texts import page_texts, special_cases, tokenizer_texts
+
+
+def ours(texts: list[str]) -> list[list[str]]:
+    batch = Batch.from_texts(texts)
+    words, data = spacy_words(batch), batch.data.tobytes()
+    spans = list(zip(words.starts.tolist(), words.ends.tolist(), strict=True))
+    tokens = [data[start:end].decode() for start, end in spans]
+    assert words.num_chars.tolist() == [len(token) for token in tokens]
+    return [tokens[first:end] for first, end in zip(words.doc_offsets[:-1], words.doc_offsets[1:], strict=True)]
+
+
+def theirs(texts: list[str]) -> list[list[str]]:
+    from datatrove.utils.word_tokenizers import load_word_tokenizer
+
+    tokenizer = load_word_tokenizer("eng")
+    return [tokenizer.word_tokenize(text) for text in texts]
+
+
+@pytest.mark.slow
+@settings(max_examples=4000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(text=tokenizer_texts())
+def test_words_are_those_of_spacy_in_text_made_to_trip_it(text: str):
+    assert ours([text]) == theirs([text])
+
+
+def test_words_of_docstrings_are_those_of_spacy(docstrings: list[str]):
+    for start in range(0, len(docstrings), 500):
+        texts = docstrings[start : start + 500]
+        assert ours(texts) == theirs(texts)
+
+
+def test_every_special_case_is_cut_as_spacy_cuts_it_alone_and_between_marks():
+    texts = [
+        pattern.format(case)
+        for case in special_cases()
+        for pattern in ("{}", "({})", "{}.", '"{},', "x-{}", "{}/y", "{} {}", "a:{}", "{}'s", "5{}")
+        for case in [case]
+        if pattern.count("{}") == 1
+    ]
+
+    assert ours(texts) == theirs(texts)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: ):b",  # `: )` spells a case over the space, which keeps `):` in the second chunk from being joined
+        "f(x): ) y",
+        "y = (x):",
+        "(a): D (b): Dx",
+        "such a . b",
+        "one :\n) two",
+        "see (https://x.org/a_b(c)): it's",
+        "\u00a0x\u3000y\u2028z\x1fq \x85w",
+        "",
+        " ",
+        "x" * 400 + ", y",
+        "IS_ALPHA ORTH ''' 'IS_ALPHA'",
+    ],
+)
+def test_what_stands_beside_a_chunk_matters_as_it_does_to_spacy(text: str):
+    assert ours([text]) == theirs([text])
+
+
+def test_the_same_words_come_out_when_kernels_settle_nothing(monkeypatch: pytest.MonkeyPatch, docstrings: list[str]):
+    """As under another version of spaCy, whose rules the kernels do not know."""
+    from dataclasses import replace
+
+    from filters.conformance.spacy_rules import tokenizer
+
+    batch = Batch.from_texts(docstrings[:100])
+    known = words_of(batch.data, batch.offsets)
+    monkeypatch.setattr(our_words, "tokenizer", lambda: replace(tokenizer(), known=False))
+    monkeypatch.setattr(our_words, "LATEST", our_words.Latest())
+
+    asked = words_of(batch.data, batch.offsets)
+
+    assert np.array_equal(asked.starts, known.starts) and np.array_equal(asked.ends, known.ends)
+
+
+def test_the_memory_stays_bounded_and_its_answers_right(monkeypatch: pytest.MonkeyPatch):
+    from filters.conformance.spacy_rules import tokenizer
+
+    monkeypatch.setattr(our_words, "MEMORY_CHUNKS", 50)
+    memory = Memory()
+    questions = [f"x{number}\u2026y".encode() for number in range(200)]
+
+    for start in range(0, 200, 20):
+        answers = memory.find(questions[start : start + 20], spacy=tokenizer())
+        spans = [np.frombuffer(answer, np.int32).reshape(2, -1).T.tolist() for answer in answers]
+        assert spans[0] == [
+            [0, len(f"x{start}")],
+            [len(f"x{start}"), len(f"x{start}") + 3],
+            [len(f"x{start}") + 3, len(f"x{start}") + 4],
+        ]
+        assert len(memory.answers) <= 50
+
+
+def test_kernels_settle_nearly_every_chunk_of_documentation(docstrings: list[str]):
+    before = (MEMORY.num_chunks, MEMORY.num_asked + MEMORY.num_remembered)
+
+    ours(docstrings)
+
+    settled, others = MEMORY.num_chunks - before[0], MEMORY.num_asked + MEMORY.num_remembered - before[1]
+    assert others < 0.005 * (settled + others)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(text=page_texts())
+def test_words_do_not_depend_on_the_batch(text: str):
+    assert ours([text, "x", text]) == [ours([text])[0], ["x"], ours([text])[0]]
