@@ -55,7 +55,7 @@ class Lesson:
 
     gradings: list[Grading]
     note: dict[str, Any] = field(default_factory=dict)
-    cost_usd: float = 0.0
+    cost_usd: float = 0.0  # that these grades cost, whichever run paid for them
 
 
 class Teacher(Protocol):
@@ -115,9 +115,9 @@ class ClaudeTeacher:
         unique = {answer.request_id: answer for answer in answers}.values()
         note["from_ledger"] = sum(answer.from_ledger for answer in unique)
         note["bought"] = sum(not answer.from_ledger and answer.status != "errored" for answer in unique)
-        note["cost_usd"] = sum(answer.cost_usd for answer in unique)
-        paid_now = sum(answer.cost_usd for answer in unique if not answer.from_ledger)
-        return Lesson(gradings=[self._grading(answer) for answer in answers], note=note, cost_usd=paid_now)
+        note["paid_now_usd"] = sum(answer.cost_usd for answer in unique if not answer.from_ledger)
+        cost = sum(answer.cost_usd for answer in unique)  # of all runs: the card is written by the last one alone
+        return Lesson(gradings=[self._grading(answer) for answer in answers], note=note, cost_usd=cost)
 
     def _grading(self, answer: Any) -> Grading:
         if answer.data is None:

@@ -1,4 +1,4 @@
-"""`status` and `registry`: what a workspace holds, read from its cards alone."""
+"""`status` and `registry`: what a workspace holds, read from its cards and its ledger."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.card import CARD, read_card
+from pipeline.core.ledger import total_usd
 from pipeline.workspace import Workspace
 
 KINDS = (
@@ -53,7 +54,7 @@ def status_of(workspace: Workspace) -> dict[str, Any]:
         "results": results,
         "unfinished": unfinished,
         "verdicts": verdicts,
-        "cost_usd": sum(result["cost_usd"] for result in results),
+        "cost_usd": total_usd(workspace.ledger),  # what unfinished steps paid too, and what two steps share once
         "registry": registry_of(workspace, None)["names"],
     }
 

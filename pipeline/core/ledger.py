@@ -24,6 +24,7 @@ from typing import Any, Literal, Self
 from filelock import FileLock, Timeout
 
 from pipeline.core.errors import BusyError, DataError, ServiceError
+from pipeline.core.prices import NANO
 
 LAYOUT = 1  # PRAGMA user_version; raise it with a migration
 
@@ -73,6 +74,21 @@ class Spending:
     settled_nano: int
     doubted_nano: int
     num_in_doubt: int
+
+
+def total_usd(path: Path) -> float:
+    """Return the dollars paid for all answers of a ledger, which another process may hold; 0 where there is none."""
+    if not path.exists():
+        return 0.0
+    try:
+        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            (paid,) = database.execute("SELECT coalesce(sum(cost_nano), 0) FROM answers").fetchone()
+        finally:
+            database.close()
+    except sqlite3.Error as error:
+        raise DataError(f"{path}: cannot be read as a ledger ({error}). Restore a copy, or move it away.") from error
+    return int(paid) / NANO
 
 
 class Ledger:

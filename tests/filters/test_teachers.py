@@ -70,7 +70,7 @@ def test_a_second_run_and_a_larger_one_buy_only_what_is_new(tmp_path: Path, monk
         again = claude(tmp_path, server, monkeypatch, TEXTS)
         more = claude(tmp_path, server, monkeypatch, {**TEXTS, "a/new": "A new text about binary search."})
 
-    assert (again.work.cost_usd, again.work.details["from_ledger"]) == (0.0, 4)
+    assert (again.work.details["paid_now_usd"], again.work.details["from_ledger"]) == (0.0, 4)
     assert more.work.details["bought"] == 1
     assert set(server.bill.values()) == {1} and len(server.bill) == 5
 
