@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from pipeline.alarms import check_alarms, check_finished
 from pipeline.catalog import outside
 from pipeline.chain import EDIT, ERROR, TEXT, Chain, Link, part_name, write_signals
 from pipeline.core import document
-from pipeline.core.card import is_complete, read_card
+from pipeline.core.card import Card, is_complete, read_card
 from pipeline.core.errors import DataError
 from pipeline.core.rng import derive
 from pipeline.core.shards import write_table
@@ -84,14 +84,19 @@ class Run:
                 continue
             chain = self.measure(chain, waiting)
             waiting = []
-            check_alarms(chain, planned.steps, place=planned.spec.name)
+            check_alarms(chain, planned.steps, place=planned.spec.name, earlier=self.earlier(planned))
             if not self.finished(step.node):
                 self.gather(chain, step)
             chain = chain.with_link(link_of(chain, step))
         chain = self.measure(chain, waiting)
-        check_alarms(chain, planned.steps, place=planned.spec.name)
+        check_alarms(chain, planned.steps, place=planned.spec.name, earlier=self.earlier(planned))
         if not self.finished(planned.node):
             self.publish(chain, planned)
+
+    def earlier(self, planned: PlannedDataset) -> Iterator[Card]:
+        """Yield the cards of the dataset's earlier results, the newest last."""
+        for folder in self.plan.workspace.complete("dataset", planned.spec.name):
+            yield read_card(folder)
 
     def measure(self, chain: Chain, steps: Sequence[PlannedStep]) -> Chain:
         """Run neighbouring measuring steps as one pass over the parts; return the chain with their links."""

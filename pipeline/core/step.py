@@ -35,6 +35,10 @@ class Params(BaseModel):
         default=1.0, ge=0, le=1, json_schema_extra={"role": "alarm"},
         description="Stop the run if this step alone drops a larger share of its input.",
     )  # fmt: skip
+    max_drift: float = Field(
+        default=1.0, ge=0, le=1, json_schema_extra={"role": "alarm"},
+        description="Stop the run if that share lies further than this outside the band of the dataset's earlier runs.",
+    )  # fmt: skip
 
     @classmethod
     def parse(cls, data: Mapping[str, object]) -> Self:

@@ -26,6 +26,8 @@ from pipeline.report import figures
 from pipeline.report.bins import MOST_DRAWN, Spread, counted
 from pipeline.report.charts import Bins
 
+ALARMS = ("max_drop_fraction", "max_drift")  # they say nothing about the result
+
 
 @dataclass(frozen=True, slots=True)
 class RuleShown:
@@ -235,8 +237,8 @@ def _rule_shown(link: Link, rule: Rule, counts: _Counts) -> RuleShown:
 
 
 def _parameters(step: Mapping[str, Any]) -> str:
-    """Return the resolved parameters as `key=value`, the alarm left out."""
-    shown = {key: value for key, value in step.get("params", {}).items() if key != "max_drop_fraction"}
+    """Return the resolved parameters as `key=value`, alarms left out."""
+    shown = {key: value for key, value in step.get("params", {}).items() if key not in ALARMS}
     return ", ".join(f"{key}={_plain(value)}" for key, value in shown.items())
 
 

@@ -272,9 +272,10 @@ def test_an_alarm_set_after_a_dataset_was_built_still_sounds():
     from collections import Counter
 
     from pipeline.alarms import Losses, _sound
+    from pipeline.core.step import Params
 
     losses = Losses(documents=100, dropped=Counter({"length.too_short": 60}))
 
-    _sound(losses, {"length": 0.6}, place="clean")
+    _sound(losses, {"length": Params(max_drop_fraction=0.6)}, {}, place="clean")
     with pytest.raises(DataError, match=r"clean: length dropped 60 of 100 documents \(60\.0%\)"):
-        _sound(losses, {"length": 0.5}, place="clean")
+        _sound(losses, {"length": Params(max_drop_fraction=0.5)}, {}, place="clean")
