@@ -8,7 +8,7 @@ file and checked, because joining by position without a check is how this field 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,14 @@ def check_ids(path: Path, ids: pa.ChunkedArray) -> None:
         )
 
 
+def passing(link: Link, index: int) -> np.ndarray:
+    """Return bool[base rows] of part `index`: who did not break one step and passed all of its rules."""
+    wanted = sorted({rule.signal for rule in link.rules} | {ERROR})
+    table = read_table(link.file(index), columns=wanted)
+    passed = np.asarray(table.column(ERROR).is_null())
+    return passed & ~failures(link.rules, table).any(axis=0) if link.rules else passed
+
+
 @dataclass(frozen=True, slots=True)
 class ChainReader:
     """Reads one part of a chain as it stands after `links`: edits applied, dropped documents left out. Picklable."""
@@ -95,11 +103,7 @@ class ChainReader:
         """Return bool[base rows]: who broke no step and passed every rule so far."""
         alive = np.ones(self.base.num_rows, dtype=bool)
         for link in self.links:
-            wanted = sorted({rule.signal for rule in link.rules} | {ERROR})
-            table = read_table(link.file(self.base.index), columns=wanted)
-            alive &= np.asarray(table.column(ERROR).is_null())
-            if link.rules:
-                alive &= ~failures(link.rules, table).any(axis=0)
+            alive &= passing(link, self.base.index)
         return alive
 
     def load(self, columns: Sequence[str]) -> pa.Table:
@@ -175,21 +179,21 @@ class Chain:
 
     def quantile_of(self, folder: Path) -> Quantiles:
         """Return the quantile function over a new step's signals, among documents alive before it."""
-        return Quantiles(chain=self, folder=folder)
+        return Quantiles(folder=folder, alive=lambda: ((part.index, self.reader(part).alive()) for part in self.base))
 
 
 @dataclass(frozen=True, slots=True)
 class Quantiles:
     """Answers `quantile(signal, fraction)` for rules whose threshold is a target share."""
 
-    chain: Chain
     folder: Path
+    alive: Callable[[], Iterable[tuple[int, np.ndarray]]]  # of every part: its index, bool[base rows]
 
     def __call__(self, signal: str, fraction: float) -> float:
         values = []
-        for part in self.chain.base:
-            column = as_numbers(read_table(self.folder / part_name(part.index), columns=[signal]).column(signal))
-            values.append(column[self.chain.reader(part).alive()])
+        for index, alive in self.alive():
+            column = as_numbers(read_table(self.folder / part_name(index), columns=[signal]).column(signal))
+            values.append(column[alive])
         known = np.concatenate(values) if values else np.zeros(0)
         known = known[~np.isnan(known)]
         return float(np.quantile(known, fraction, method="higher")) if len(known) else float("-inf")

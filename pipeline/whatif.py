@@ -7,14 +7,14 @@ never saw count as passing it, and the answer says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.chain import BasePart, Chain, ChainReader
+from pipeline.chain import BasePart, ChainReader, Quantiles, passing
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.step import GatheringStep
 from pipeline.evidence import Evidence, evidence_at
@@ -59,14 +59,14 @@ def _decisions(spec: DatasetSpec) -> list[Any]:
 def _compare(
     workspace: Workspace, recipe: Recipe, before: DatasetSpec, spec: DatasetSpec, evidence: Evidence
 ) -> dict[str, Any]:
-    chain = _decided_anew(evidence, before, spec)
+    alive = _decided_anew(evidence, before, spec)
     gained: Flips = []
     lost: Flips = []
     kept = gained_bytes = lost_bytes = 0
     for part in evidence.chain.base:
         verdicts = evidence.verdicts(part, ["kept", "num_bytes"])
         old = np.asarray(verdicts.column("kept"))
-        new = ChainReader(base=part, links=chain.links).alive()
+        new = alive[part.index]
         size = np.asarray(verdicts.column("num_bytes"))
         kept += int(new.sum())
         gained.append((part, np.flatnonzero(new & ~old)))
@@ -86,13 +86,15 @@ def _compare(
     }
 
 
-def _decided_anew(evidence: Evidence, before: DatasetSpec, after: DatasetSpec) -> Chain:
-    chain = Chain(base=evidence.chain.base)
+def _decided_anew(evidence: Evidence, before: DatasetSpec, after: DatasetSpec) -> dict[int, np.ndarray]:
+    """Return bool[base rows] by part: who passes all steps as `after` has them. Reads every signal once."""
+    alive = {part.index: np.ones(part.num_rows, dtype=bool) for part in evidence.chain.base}
     for was, item, link in zip(before.steps, after.steps, evidence.chain.links, strict=True):
         _refuse_new_measurement(was, item, after.name)
-        rules = item.step.rules(quantile=chain.quantile_of(link.folder))
-        chain = chain.with_link(replace(link, rules=rules))
-    return chain
+        rules = item.step.rules(quantile=Quantiles(folder=link.folder, alive=alive.items))
+        for index in alive:
+            alive[index] &= passing(replace(link, rules=rules), index)
+    return alive
 
 
 def _refuse_new_measurement(was: StepSpec, item: StepSpec, dataset: str) -> None:
@@ -119,21 +121,24 @@ def _stale(before: DatasetSpec, after: DatasetSpec) -> list[str]:
 
 def _side(evidence: Evidence, found: Flips, size: int, rate: float) -> dict[str, Any]:
     total = sum(len(rows) for _, rows in found)
-    step = max(total // EXAMPLES, 1)
-    examples = []
-    for part, row in _at(found, range(0, total, step)[:EXAMPLES]):
-        reader = ChainReader(base=part, links=evidence.chain.links)
-        document = reader.load_rows(("id", "text"), [row]).to_pylist()[0]
-        reason = evidence.verdicts(part, ["reason"]).slice(row, 1).to_pylist()[0]["reason"]
-        examples.append({**document, "was": reason or "kept"})
+    examples: list[dict[str, Any]] = []
+    shown = _shown(found)
+    for part in dict.fromkeys(part for part, _ in shown):
+        rows = [row for other, row in shown if other is part]
+        documents = ChainReader(base=part, links=evidence.chain.links).load_rows(("id", "text"), rows).to_pylist()
+        reasons = evidence.verdicts(part, ["reason"]).column("reason").take(rows).to_pylist()
+        examples += [{**row, "was": reason or "kept"} for row, reason in zip(documents, reasons, strict=True)]
     return {"documents": total, "tokens": round(size / rate), "bytes": size, "examples": examples}
 
 
-def _at(found: Flips, places: Sequence[int]) -> list[tuple[BasePart, int]]:
-    """Return the part and row of some places in the count of all flips."""
-    starts = np.cumsum([0, *(len(rows) for _, rows in found)])
-    numbers = np.searchsorted(starts, np.asarray(places, np.int64), side="right") - 1
-    return [(found[n][0], int(found[n][1][place - starts[n]])) for n, place in zip(numbers, places, strict=True)]
+def _shown(found: Flips) -> list[tuple[BasePart, int]]:
+    """Return the part and row of some flips: all if they are few, else of the two fullest parts, as texts are large."""
+    total = sum(len(rows) for _, rows in found)
+    if total > EXAMPLES:
+        fullest = sorted(found, key=lambda flips: (-len(flips[1]), flips[0].index))[:2]
+        found = sorted(fullest, key=lambda flips: flips[0].index)
+    places = [(part, int(row)) for part, rows in found for row in rows]
+    return places[:: max(len(places) // EXAMPLES, 1)][:EXAMPLES]
 
 
 def bytes_per_token(workspace: Workspace, dataset: str) -> tuple[float, str]:

@@ -68,6 +68,21 @@ class Length(MeasuringStep):
         return Measured({"length": np.array([len(text) / self.params.unit for text in texts]), "shared": shared})
 
 
+class LongestParams(LengthParams):
+    keep_fraction: float = decides(1.0, gt=0, le=1)
+
+
+class Longest(Length):
+    """Keeps a share of the documents that reach it, the longest."""
+
+    name: ClassVar[str] = "longest"
+    Params: ClassVar[type[Params]] = LongestParams
+    params: LongestParams
+
+    def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:
+        return (Rule("not_long", "length", ">=", quantile("length", 1 - self.params.keep_fraction), "keep_fraction"),)
+
+
 class Poisoned(Length):
     """Breaks on every batch that holds the poison, and measures the others."""
 
@@ -171,4 +186,4 @@ class Refusing(Write):
         raise DataError("refusing: half of it is missing. Bring it.")
 
 
-STEPS: tuple[type[Step], ...] = (Length, Poisoned, Broken, Shout, Count, Forgetful, Write, Refusing)
+STEPS: tuple[type[Step], ...] = (Length, Longest, Poisoned, Broken, Shout, Count, Forgetful, Write, Refusing)

@@ -78,6 +78,37 @@ def test_two_changes_at_once_are_one_answer(built: House):
     assert answer["kept_after"] == built.card().rows_out
 
 
+def test_a_target_share_and_a_threshold_before_it_are_answered_together(house: House):
+    house.lines("a.jsonl", texts(40))
+    house.lines("b.jsonl", texts(30, start=40))
+    house.clean(["length: {min_length: 30}", "longest: {keep_fraction: 0.5}", "gopher_quality: {min_words: 5}"])
+    house.run()
+    settings = {"datasets.clean.length.min_length": 80, "datasets.clean.longest.keep_fraction": 0.25}
+
+    (answer,) = what_if(house.workspace, house.recipe, settings=settings)["datasets"]
+
+    before = set(house.ids())
+    house.clean(["length: {min_length: 80}", "longest: {keep_fraction: 0.25}", "gopher_quality: {min_words: 5}"])
+    house.run()
+    assert (answer["kept_before"], answer["kept_after"]) == (len(before), len(house.ids()))
+    assert answer["lost"]["documents"] == len(before - set(house.ids())) > 0
+
+
+def test_examples_are_among_the_flips_wherever_these_lie(house: House):
+    for number in range(4):
+        house.lines(f"{number}.jsonl", texts(10, start=10 * number))
+    house.clean(["length"])
+    house.run()
+    ids = set(house.ids())
+
+    (answer,) = what_if(house.workspace, house.recipe, settings={"datasets.clean.length.min_length": 80})["datasets"]
+
+    house.clean(["length: {min_length: 80}"])
+    house.run()
+    shown = [example["id"] for example in answer["lost"]["examples"]]
+    assert len(set(shown)) == 5 and set(shown) <= ids - set(house.ids())
+
+
 def test_nothing_is_written(built: House):
     before = every_file(built.folder)
 
