@@ -79,24 +79,25 @@ def copy_lines(source: Any, target: Any, span: Any, at: Any, shift: Any, char_sh
     from_line_starts, from_ends, from_words, from_first, from_line_chars, from_line_hashes = from_lines
     to_line_starts, to_ends, to_words, to_first, to_line_chars, to_line_hashes = to_lines
     word, line = at
-    word_shift = word - from_words[span[0]]
-    for index in range(from_words[span[0]], from_words[span[1]]):
-        to_starts[word] = from_starts[index] + shift
-        to_bytes[word] = from_bytes[index]
-        to_chars[word] = from_chars[index]
-        to_hashes[word] = from_hashes[index]
-        to_flags[word] = from_flags[index]
-        word += 1
+    first, past = from_words[span[0]], from_words[span[1]]
+    word_shift, line_shift = word - first, line - span[0]
+    for index in range(first, past):
+        here, there = np.uintp(index), np.uintp(index + word_shift)  # unsigned: none counts from the end
+        to_starts[there] = from_starts[here] + shift
+        to_bytes[there] = from_bytes[here]
+        to_chars[there] = from_chars[here]
+        to_hashes[there] = from_hashes[here]
+        to_flags[there] = from_flags[here]
     for index in range(span[0], span[1]):
-        to_line_starts[line] = from_line_starts[index] + shift
-        to_ends[line] = from_ends[index] + shift
-        to_words[line] = from_words[index] + word_shift
-        blank = from_words[index] == from_words[index + 1]
-        to_first[line] = from_first[index] + (0 if blank else char_shift)
-        to_line_chars[line] = from_line_chars[index]
-        to_line_hashes[line] = from_line_hashes[index]
-        line += 1
-    return word, line
+        here, there = np.uintp(index), np.uintp(index + line_shift)
+        to_line_starts[there] = from_line_starts[here] + shift
+        to_ends[there] = from_ends[here] + shift
+        to_words[there] = from_words[here] + word_shift
+        blank = from_words[here] == from_words[np.uintp(index + 1)]
+        to_first[there] = from_first[here] + (0 if blank else char_shift)
+        to_line_chars[there] = from_line_chars[here]
+        to_line_hashes[there] = from_line_hashes[here]
+    return past + word_shift, span[1] + line_shift
 
 
 @njit(cache=True, nogil=True)

@@ -20,7 +20,7 @@ DUP_SIZES = (5, 6, 7, 8, 9, 10)
 LAST_SIZE = 10
 SEED = np.uint64(0x165667B19E3779F9)
 MIN_BITS = 4
-SIEVE_ROOM = 4  # slots of the sieve per bigram, 8 to 16: two bigrams in ten collide
+SIEVE_ROOM = 4  # slots of the sieve per bigram, 8 to 16: at most one in ten collides by chance
 
 
 @njit(cache=True, nogil=True)
@@ -35,10 +35,10 @@ def table_bits(num_entries: Any) -> Any:
 @njit(inline="always")
 def find_slot(keys: Any, stamps: Any, stamp: Any, bits: Any, key: Any) -> Any:
     """Return the slot that holds `key`, or the free slot (its stamp differs) where it belongs."""
-    mask = (1 << bits) - 1
-    slot = np.int64((key * MIX_1) >> np.uint64(64 - bits))
+    mask = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
+    slot = (key * MIX_1) >> np.uint64(64 - bits)  # unsigned: no index counts from the end
     while stamps[slot] == stamp and keys[slot] != key:
-        slot = (slot + 1) & mask
+        slot = (slot + np.uint64(1)) & mask
     return slot
 
 

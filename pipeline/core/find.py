@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from pipeline.core.bits import ALL_BITS, ONE_BIT, address_of, load_byte, range_mask, zeros_below
+from pipeline.core.bits import ALL_BITS, ONE_BIT, address_of, load_byte, ones_in, range_mask, zeros_below
 from pipeline.core.characters import LINE_END, SPACE
 from pipeline.core.segment import FILE_SEPARATOR, LINE_FEED, NO_BITS, RETURN, TAB, decode
 
@@ -20,12 +20,15 @@ from pipeline.core.segment import FILE_SEPARATOR, LINE_FEED, NO_BITS, RETURN, TA
 @njit(cache=True, nogil=True)
 def count_bounds(data: Any) -> Any:
     """Return (spaces, line_ends): upper bounds of how many of each the bytes can hold."""
-    spaces = 0
-    line_ends = 0
-    for byte in data:
-        odd = (byte == 0xC2) | (byte == 0xE1) | (byte == 0xE2) | (byte == 0xE3)
-        spaces += (byte <= 0x20) | odd
-        line_ends += ((byte >= 0x0A) & (byte <= 0x0D)) | ((byte >= 0x1C) & (byte <= 0x1E)) | odd
+    spaces = line_ends = 0
+    at = address_of(data)
+    end = at + len(data)
+    while at < end:
+        odd = range_mask(at, end, end, 0, 0xC2, 1) | range_mask(at, end, end, 0, 0xE1, 3)  # begin all other spaces
+        breaks = range_mask(at, end, end, 0, LINE_FEED, 4) | range_mask(at, end, end, 0, FILE_SEPARATOR, 3)
+        spaces += ones_in(range_mask(at, end, end, 0, 0, 0x21) | odd)
+        line_ends += ones_in(breaks | odd)
+        at += 64
     return spaces, line_ends
 
 
@@ -114,8 +117,8 @@ def find_words(data: Any, offsets: Any, table: Any, words: Any, lines: Any, docs
                         )
                         line_start += origin
                     else:
-                        starts[word] = start - base
-                        num_bytes[word] = here - start
+                        starts[np.uintp(word)] = start - base  # unsigned: no index counts from the end
+                        num_bytes[np.uintp(word)] = here - start
                         word += 1
                 if (breaks >> np.uint64(bit)) & ONE_BIT:
                     line_starts[line] = line_start - base
