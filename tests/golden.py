@@ -19,7 +19,7 @@ from typing import Any
 
 from blake3 import blake3
 
-from pipeline.catalog import STEPS, step_class
+from pipeline.catalog import STEPS, label_of, step_class
 from pipeline.core.step import MakingStep
 from tests.pipeline.house import House, texts, write_lines
 
@@ -32,6 +32,7 @@ TRAINED = {"quality": 1e-2}  # an optimiser ends a little elsewhere on another p
 
 # Steps that say nothing on their own: what stands before them, and their parameters.
 NEEDS: dict[str, tuple[list[str], str]] = {
+    "c4_badwords@datatrove-0.10": ([], "{words: [DIR/terms.txt]}"),
     "decontaminate": ([], "{against: [DIR/held.jsonl]}"),
     "datatrove": ([], "{step: GopherQualityFilter}"),
     "quality": (["label: {documents: 120}"], "{keep_fraction: 0.5}"),
@@ -56,7 +57,7 @@ def answer_of(step: str, house: House) -> dict[str, Any]:
     else:
         house.clean([*before, f"{step}: {params}"])
     plan = house.run()
-    rows = house.documents() if making else house.signals(step, plan=plan)
+    rows = house.documents() if making else house.signals(label_of(step), plan=plan)
     kind = step_class(step)
     spec = plan.datasets["clean"].made or plan.datasets["clean"].steps[-1]
     rules = spec.spec.step.rules(quantile=lambda signal, fraction: fraction)

@@ -46,6 +46,7 @@ DATASET_KEYS = {
 }
 # What steps that do not stand without parameters are shown with.
 GIVEN: dict[str, dict[str, Any]] = {
+    "c4_badwords@datatrove-0.10": {"words": ["x"]},
     "decontaminate": {"against": ["x"]},
     "datatrove": {"step": "GopherQualityFilter"},
     "quality": {"keep_fraction": 0.3},
@@ -53,7 +54,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "toxicity": {"terms": ["x"]},
     "url": {"domains": ["x"], "urls": ["x"], "words": ["x"]},
 }
-ROLES = {"measure": "measures", "decide": "decides", "input": "input", "alarm": "run only"}
+ROLES = {"measure": "measures", "decide": "decides", "input": "input", "alarm": "run only", "store": "input"}
 HEAD = """\
 # Recipes: every key, reader, step and parameter
 
