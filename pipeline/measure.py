@@ -87,8 +87,8 @@ def measure(
     `settings` maps `step.parameter` to values; `columns` are the readers' parameters `text` and `id`. With `text` the
     output also has each document's text after all edits.
     """
-    labelled = labelled_steps(steps, settings)
-    schema = _schema(labelled, text=text)
+    chosen = chosen_steps(steps, settings)
+    schema = _schema(chosen.steps, text=text)
     if out.resolve() in [file.resolve() for file in files]:
         raise RecipeError(f"--out {out}: is also an input. Give the output another name.")
     if not out.parent.is_dir():
@@ -96,7 +96,7 @@ def measure(
     folder = out.with_name(f".{out.name}.parts")
     shutil.rmtree(folder, ignore_errors=True)  # of a measurement that was killed
     tasks = [
-        SliceTask(f"{out.name} from {piece.label}", number, reader, piece, labelled, schema, folder)
+        SliceTask(f"{out.name} from {piece.label}", number, reader, piece, chosen.steps, schema, folder)
         for number, (reader, piece) in enumerate(_slices(files, columns))
     ]
     folder.mkdir()
@@ -125,6 +125,7 @@ def measure(
         "quarantined": _total([done.quarantined for done in found]),
         "quarantined_rows": str(place) if refused else None,
         "columns": schema.names,
+        "left_out": list(chosen.left_out),
     }
 
 
@@ -135,31 +136,42 @@ def _total(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
     return dict(total.most_common())
 
 
-def labelled_steps(names: Sequence[str], settings: Mapping[str, Any]) -> tuple[LabelledStep, ...]:
-    """Return the named steps with the parameters that `settings` give them; a repeated name gets a number."""
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The steps to measure with, and those of a preset that need a whole dataset and are left out."""
+
+    steps: tuple[LabelledStep, ...]
+    left_out: tuple[str, ...]
+
+
+def chosen_steps(names: Sequence[str], settings: Mapping[str, Any]) -> Chosen:
+    """Return the named steps with the parameters that `settings` give them; a repeated one gets a number.
+
+    A preset stands for its steps; those that gather are left out of it, and refused where they are named themselves.
+    """
     if not names:
         raise RecipeError("--steps is empty; name at least one measuring step, such as gopher_quality.")
-    chosen = [part for name in names for part in _expanded(name)]
-    short = [label_of(name) for name, _ in chosen]
-    labels = [name if not (n := short[:place].count(name)) else f"{name}_{n + 1}" for place, name in enumerate(short)]
-    bodies: dict[str, dict[str, Any]] = {label: dict(params) for label, (_, params) in zip(labels, chosen, strict=True)}
+    found: list[tuple[str, dict[str, Any]]] = []
+    left_out: list[str] = []
+    for name in names:
+        for step, given in steps_of(name):
+            if step != name and not issubclass(step_class(step), MeasuringStep):
+                left_out.append(step)
+            else:
+                found.append((step, dict(given)))
+    plain = [label_of(name) for name, _ in found]
+    labels = [name if not (n := plain[:place].count(name)) else f"{name}_{n + 1}" for place, name in enumerate(plain)]
+    bodies = {label: body for label, (_, body) in zip(labels, found, strict=True)}
     for place, value in settings.items():
-        owner = max((label for label in labels if place.startswith(f"{label}.")), key=len, default=None)
-        if owner is None:
+        label, _, key = place.partition(".")
+        if label not in bodies or not key:
             raise RecipeError(
                 f"--set {place}: it must begin with one of the steps and a dot. Did you mean "
-                f"{nearest_names(place.partition('.')[0], labels)}?"
+                f"{nearest_names(label, labels)}?"
             )
-        bodies[owner][place[len(owner) + 1 :]] = value
-    return tuple(_labelled(label, name, bodies[label]) for label, (name, _) in zip(labels, chosen, strict=True))
-
-
-def _expanded(name: str) -> list[tuple[str, dict[str, Any]]]:
-    """Return the steps that a name stands for; of a preset only those that judge one document at a time."""
-    parts = steps_of(name)
-    if len(parts) == 1:
-        return list(parts)
-    return [(part, params) for part, params in parts if issubclass(step_class(part), MeasuringStep)]
+        bodies[label][key] = value
+    made = [_labelled(label, name, bodies[label]) for label, (name, _) in zip(labels, found, strict=True)]
+    return Chosen(steps=tuple(made), left_out=tuple(left_out))
 
 
 def _labelled(label: str, name: str, body: dict[str, Any]) -> LabelledStep:

@@ -232,6 +232,8 @@ def measure_text(data: dict[str, Any]) -> str:
     if data["quarantined_rows"]:
         told = ", ".join(f"{count:,} {reason}" for reason, count in data["quarantined"].items())
         lines.append(f"    {told}: no documents, in {data['quarantined_rows']}")
+    if data["left_out"]:
+        lines.append(f"    left out, as a whole dataset is needed: {', '.join(data['left_out'])}")
     return "\n".join([*lines, f"{data['out']}: {len(data['columns'])} columns"])
 
 

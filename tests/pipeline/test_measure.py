@@ -161,7 +161,29 @@ def test_other_columns_may_hold_text_and_id(house: House):
         measured(house, [file], ["length"])
 
 
+def test_a_preset_stands_for_its_measuring_steps_and_says_what_is_left_out(house: House):
+    file = house.lines("a.jsonl", texts(5))
+
+    told, table = measured(
+        house, [file], ["fineweb@datatrove-0.10", "length"], settings={"gopher_quality.min_words": 5}
+    )
+
+    assert told["left_out"] == ["minhash_dedup@datatrove-0.10"]
+    steps = list(dict.fromkeys(name.partition(".")[0] for name in table.column_names if "." in name))
+    assert steps == ["gopher_repetition", "gopher_quality", "c4_quality", "fineweb_quality", "pii", "length"]
+
+
+def test_a_pinned_step_and_ours_stand_side_by_side(house: House):
+    file = house.lines("a.jsonl", texts(5))
+
+    _, table = measured(house, [file], ["gopher_quality@datatrove-0.10", "gopher_quality"])
+
+    assert {"gopher_quality.num_words", "gopher_quality_2.num_words"} <= set(table.column_names)
+
+
 WRONG = {
+    "a gathering step, pinned": (["minhash_dedup@datatrove-0.10"], {}, "needs a whole dataset"),
+    "an unknown preset": (["finweb@datatrove-0.10"], {}, "is no preset"),
     "a gathering step": (["exact_dedup"], {}, r"`exact_dedup` needs a whole dataset.*steps: \[exact_dedup\]"),
     "a making step": (["write"], {}, "`write` needs a whole dataset"),
     "an unknown step": (["gopher_qualty"], {}, "gopher_quality"),
