@@ -11,13 +11,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from filters.clusters import Edges, best_rows, cluster_sizes, equal_key_edges, new_forest, settle, unite
+from filters.dedup_store import SETTINGS, UNKNOWN, Earlier, require_same_settings
 from filters.minhash_audit import (
     Copies,
     joined_pairs,
@@ -50,6 +53,10 @@ class MinHashParams(Params):
         default=0.0, ge=0, le=1,
         description="Join candidates only from this true Jaccard similarity of shingle sets on; 0 trusts the bands.",
     )  # fmt: skip
+    against_store: str = Field(
+        default="", json_schema_extra={"role": "store"},
+        description="Dedup store of earlier datasets (`winnow remember`): what has a twin there is a duplicate of it.",
+    )  # fmt: skip
     audit_pairs: int = Field(
         default=200, ge=0, le=1_000_000, json_schema_extra={"role": "alarm"},
         description="Near-duplicates planted, and joined pairs compared, to measure recall and precision; 0 for none.",
@@ -60,14 +67,17 @@ class MinHashDedup(GatheringStep):
     """Drop near-duplicate documents, keeping the best of each cluster."""
 
     name: ClassVar[str] = "minhash_dedup"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     Params: ClassVar[type[Params]] = MinHashParams
     signals: ClassVar[tuple[Signal, ...]] = (
         Signal("cluster", pa.int64(), "row", "Smallest row of the document's cluster; its own if it has no twin."),
         Signal("cluster_size", pa.int64(), "documents", "Documents in the cluster."),
-        Signal("duplicate_of", pa.string(), "id", "The kept twin; null for a kept document."),
+        Signal("duplicate_of", pa.string(), "id", "The kept twin, or the earlier one; null for a kept document."),
+        Signal("earlier", pa.string(), "dataset/version", "Dataset of the twin found in `against_store`; else null."),
         Signal("jaccard_estimate", pa.float32(), "fraction", "Share of values equal to the kept twin's; null if kept."),
-        Signal("is_duplicate", pa.int8(), "0 or 1", "1 if another document of the cluster is kept instead."),
+        Signal(
+            "is_duplicate", pa.int8(), "0 or 1", "1 if a document of the cluster, or an earlier one, is kept instead."
+        ),
     )
     params: MinHashParams
 
@@ -76,6 +86,7 @@ class MinHashDedup(GatheringStep):
 
     def gather(self, work: Gathering) -> None:
         params, rows = self.params, Rows.of(work.parts)
+        store = self._store(work)
         chains = params.min_jaccard > 0
         sign = partial(
             SignJob, scratch=work.scratch, bands=params.bands, rows=params.rows,
@@ -97,7 +108,24 @@ class MinHashDedup(GatheringStep):
         work.details["chance_to_meet_by_jaccard"] = {f"{share:.2f}": round(self._chance(share), 4) for share in CURVE}
         if "warning" in work.details:
             work.say(work.details["warning"])
-        self._write(work, clusters=clusters, sizes=sizes, kept=kept, stored=stored)
+        earlier = None
+        if store is not None:
+            earlier = Earlier.find(work, rows=rows, clusters=clusters, path=store)
+            work.details["store"] = {
+                "name": params.against_store, "version": store.stem,
+                "documents_met": int((earlier.store_rows != UNKNOWN).sum()),
+            }  # fmt: skip
+        self._write(work, clusters=clusters, sizes=sizes, kept=kept, stored=stored, earlier=earlier)
+
+    def _store(self, work: Gathering) -> Path | None:
+        """Return the version file of the store to compare with, if there is one; RecipeError if it does not fit."""
+        params = self.params
+        if not params.against_store:
+            return None
+        path = work.inputs["against_store"][0]
+        settings = {name: getattr(params, name) for name in SETTINGS}
+        require_same_settings(path, name=params.against_store, settings=settings, min_jaccard=params.min_jaccard)
+        return path
 
     def _cluster(self, work: Gathering, *, rows: Rows, slicing: Slicing) -> tuple[np.ndarray, list[int]]:
         """Unite the edges of all slices; return (int64[num_rows] clusters, rows with an earlier twin in each band)."""
@@ -150,24 +178,28 @@ class MinHashDedup(GatheringStep):
         }
 
     def _write(
-        self, work: Gathering, *, clusters: np.ndarray, sizes: np.ndarray, kept: np.ndarray, stored: Stored
-    ) -> None:
-        """Write the signals of every part."""
+        self, work: Gathering, *, clusters: np.ndarray, sizes: np.ndarray, kept: np.ndarray, stored: Stored,
+        earlier: Earlier | None,
+    ) -> None:  # fmt: skip
+        """Write the signals of every part; a twin in the store goes before one in the run."""
         rows = stored.rows
         ids = KeptIds.of(rows, kept=kept)
         for position, part in enumerate(rows.parts):
             here = rows.within(position)
             is_duplicate = kept[here] != np.arange(here.start, here.stop)
-            work.write(
-                part,
-                {
-                    "cluster": clusters[here],
-                    "cluster_size": sizes[here],
-                    "duplicate_of": ids.twin_of(kept[here], is_duplicate=is_duplicate),
-                    "jaccard_estimate": stored.estimates(position=position, twins=kept[here], masked=~is_duplicate),
-                    "is_duplicate": is_duplicate.astype(np.int8),
-                },
-            )
+            estimates = stored.estimates(position=position, twins=kept[here], masked=~is_duplicate)
+            columns = {
+                "cluster": clusters[here],
+                "cluster_size": sizes[here],
+                "duplicate_of": ids.twin_of(kept[here], is_duplicate=is_duplicate),
+                "earlier": pa.nulls(part.num_rows, pa.string()),
+                "jaccard_estimate": estimates,
+            }
+            if earlier is not None:
+                matched, found = earlier.columns(stored, position=position)
+                columns |= {name: pc.if_else(pa.array(matched), found[name], columns[name]) for name in found}
+                is_duplicate |= matched
+            work.write(part, columns | {"is_duplicate": is_duplicate.astype(np.int8)})
 
     def _chance(self, similarity: float) -> float:
         return meeting_chance(similarity, bands=self.params.bands, rows=self.params.rows)

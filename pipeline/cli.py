@@ -261,6 +261,29 @@ def promote(
     )
 
 
+@app.command(short_help="Keep a dataset's signatures for deduplicating later ones.")
+def remember(
+    dataset: Annotated[str | None, typer.Argument(metavar="[DATASET]", help="A dataset's name.")] = None,
+    store: Annotated[str, typer.Option("--store", metavar="NAME", help="The dedup store.")] = "main",
+    forget: Annotated[
+        list[str] | None, typer.Option("--forget", metavar="ID", help="Take this document out; repeatable.")
+    ] = None,
+    to: Annotated[int | None, typer.Option("--to", min=1, help="Go back to this version of the store.")] = None,
+    workspace: WorkspacePath = WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """Add a dataset to a dedup store, take documents out, or go back; every change is a new version."""
+    from dataclasses import asdict
+
+    from pipeline.dedup_stores import change
+    from pipeline.workspace import Workspace
+
+    done = change(Workspace(workspace), dataset, store=store, ids=forget or [], to=to)
+    state = "is at" if done.changed else "had it already; it stays at"
+    text = f"{store} {state} version {done.version}: {done.documents:,} documents, {done.forgotten:,} forgotten."
+    _emit(asdict(done), as_json, text)
+
+
 @app.command(short_help="Point a name at an earlier version.")
 def rollback(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name in the registry.")],

@@ -8,6 +8,7 @@ step sees only living documents, so its payload also names everything decided be
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,8 @@ from pipeline.core.card import is_complete, read_card
 from pipeline.core.errors import RecipeError, nearest_names
 from pipeline.core.identity import hash_file, identity_of
 from pipeline.core.rng import derive
-from pipeline.core.step import GatheringStep, MakingStep, Step
+from pipeline.core.step import GatheringStep, MakingStep, Step, field_role
+from pipeline.dedup_stores import store_file
 from pipeline.recipe import DatasetSpec, Recipe, StepSpec, input_names_of, step_inputs
 from pipeline.workspace import Workspace
 
@@ -198,6 +200,11 @@ def _resolve_inputs(
         key: [_input_identity(plan, name, f"datasets.{dataset}.{item.label}.{key}") for name in given]
         for key, given in names.items()
     }
+    for key in type(item.step.params).model_fields:
+        store = getattr(item.step.params, key)
+        if field_role(type(item.step.params), key) == "store" and store:
+            path = store_file(plan.workspace, store)  # by version, so that a store that moves on is another input
+            names[key], content[key] = (str(path),), [json.loads(path.read_bytes())["identity"]]
     return names, {key: value for key, value in content.items() if value}
 
 

@@ -55,6 +55,7 @@ VERBS = {
     "stats": ["stats", "clean", "--by", "source"],
     "diff": ["diff", "docs", "clean"],
     "plugins": ["plugins"],
+    "remember": ["remember", "clean", "--store", "news"],
     "report": ["report", "recipe.yaml"],
     "registry": ["registry"],
     "export": ["export", "clean", "--to", "exported"],

@@ -1,0 +1,194 @@
+"""The dedup store: signatures of documents published before, and which of them a new document is a twin of.
+
+A store keeps, for every dataset that was remembered, one *piece* per part: ids, signatures and sorted band keys. A
+version is one JSON file that lists pieces and forgotten ids; it is never changed, so a step's identity is its hash.
+New keys are looked up in the sorted old ones, so a batch costs its own work and nothing is signed twice. Every document
+of a cluster in which one meets an earlier document is that document's duplicate. 570 bytes per document and 14 x 8.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from filters.minhash_bands import Stored, save_signatures
+from filters.minhash_kernels import agreement, hash_family, signatures_of
+from filters.scratch import open_array, save_array, scratch_file
+from filters.twins import Rows
+from pipeline.core.errors import DataError, RecipeError
+from pipeline.core.identity import identity_of
+from pipeline.core.shards import read_table, write_table
+from pipeline.core.step import Gathering
+from pipeline.core.text import Batch
+
+PIECES = "pieces"
+SETTINGS = {"bands": 14, "rows": 8, "shingle_words": 5, "seed": 0}  # of minhash_dedup, by default
+UNKNOWN = np.iinfo(np.int64).max  # the store row of a document that has no earlier twin
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One part of a remembered dataset; its store rows begin at `start`."""
+
+    folder: Path
+    label: str  # dataset/identity, as the signal `earlier` names it
+    start: int
+    num_rows: int
+
+    def ids(self) -> pa.ChunkedArray:
+        return read_table(self.folder / "ids.parquet", columns=["id"]).column("id")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a store, as its file says."""
+
+    settings: Mapping[str, int]
+    batches: Sequence[Mapping[str, Any]]  # dataset, identity, pieces: [[name, rows], ...]
+    forgotten: Sequence[str]  # ids
+    folder: Path
+
+    def content(self) -> dict[str, Any]:
+        """Return what decides about documents: the identity of a version is the hash of this."""
+        return {
+            "settings": dict(self.settings), "batches": list(self.batches), "forgotten": list(self.forgotten),
+        }  # fmt: skip
+
+    def pieces(self) -> list[Piece]:
+        found: list[Piece] = []
+        start = 0
+        for batch in self.batches:
+            label = f"{batch['dataset']}/{batch['identity'][:8]}"
+            for name, num_rows in batch["pieces"]:
+                found.append(Piece(self.folder / PIECES / name, label, start, num_rows))
+                start += num_rows
+        return found
+
+
+def read_version(path: Path) -> Version:
+    """Read a version file; DataError if it is not as it was written."""
+    try:
+        record = json.loads(path.read_bytes())
+        version = Version(record["settings"], record["batches"], record["forgotten"], path.parent)
+        if identity_of(version.content()) != record["identity"]:
+            raise ValueError("its content does not match its hash")
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{path}: is not a version of a dedup store ({error}). Restore it from a backup.") from error
+    return version
+
+
+def save_piece(folder: Path, table: pa.Table, *, settings: Mapping[str, int]) -> int:
+    """Sign the documents of one part and keep them as a piece, ids last; return their number."""
+    batch = Batch.from_table(table)
+    bands, rows = settings["bands"], settings["rows"]
+    family = hash_family(settings["seed"], num_values=bands * rows)
+    found = signatures_of(batch, family=family, shingle_words=settings["shingle_words"])
+    save_signatures(
+        folder, 0, values=found.values, num_words=found.num_words, num_bytes=np.diff(batch.offsets),
+        bands=bands, rows=rows, chains=True,
+    )  # fmt: skip
+    write_table(folder / "ids.parquet", table.select(["id"]))
+    return table.num_rows
+
+
+@dataclass(frozen=True, slots=True)
+class MatchJob:
+    scratch: Path
+    index: int  # of the part
+    version: Path
+
+
+def match_part(job: MatchJob) -> None:
+    """Save int64[num_docs]: the first store row that shares a band with each document of a part, or UNKNOWN."""
+    done = scratch_file(job.scratch, "earlier", job.index)
+    if done.exists():
+        return
+    version = read_version(job.version)
+    found = np.full(np.load(scratch_file(job.scratch, "sizes", job.index)).shape[1], UNKNOWN)
+    forgotten = pa.array(version.forgotten, pa.string())
+    for piece in version.pieces():
+        gone = np.zeros(piece.num_rows, np.bool_)
+        if len(forgotten):
+            gone = pc.is_in(piece.ids(), value_set=forgotten).to_numpy()
+        for band in range(version.settings["bands"]):
+            old_keys, old_docs = _band(piece.folder, 0, band)
+            held = ~gone[old_docs]
+            old_keys, old_docs = old_keys[held], old_docs[held]
+            keys, docs = _band(job.scratch, job.index, band)
+            place = np.minimum(np.searchsorted(old_keys, keys), max(len(old_keys) - 1, 0))
+            same = old_keys[place] == keys if len(old_keys) else np.zeros(len(keys), np.bool_)
+            np.minimum.at(found, docs[same], piece.start + old_docs[place[same]].astype(np.int64))
+    save_array(done, found)
+
+
+def _band(folder: Path, index: int, band: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sorted keys of one band and the documents that they belong to, equal keys by document."""
+    ends = np.cumsum([0, *np.load(scratch_file(folder, "bands", index))[0]])
+    here = slice(ends[band], ends[band + 1])
+    return (
+        np.array(open_array(scratch_file(folder, "keys", index))[here]),
+        np.array(open_array(scratch_file(folder, "docs", index))[here]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """For every document of a run, the earlier document that its cluster meets."""
+
+    store_rows: np.ndarray  # int64[num_rows], UNKNOWN without one
+    pieces: Sequence[Piece]
+
+    @staticmethod
+    def find(work: Gathering, *, rows: Rows, clusters: np.ndarray, path: Path) -> Earlier:
+        """Look all documents up and let a match count for its whole cluster."""
+        work.map(match_part, [MatchJob(work.scratch, part.index, path) for part in rows.parts], label="dedup store")
+        best = np.full(len(rows), UNKNOWN)
+        for position, part in enumerate(rows.parts):
+            found = np.load(scratch_file(work.scratch, "earlier", part.index))
+            np.minimum.at(best, clusters[rows.within(position)], found)
+        return Earlier(best[clusters], read_version(path).pieces())
+
+    def columns(self, stored: Stored, *, position: int) -> tuple[np.ndarray, dict[str, pa.Array]]:
+        """Return bool[num_docs] of matched documents, and their `duplicate_of`, `earlier` and `jaccard_estimate`."""
+        here = stored.rows.within(position)
+        wanted = self.store_rows[here]
+        matched = wanted != UNKNOWN
+        local = np.flatnonzero(matched)
+        owners = np.searchsorted([piece.start for piece in self.pieces], wanted[local], side="right") - 1
+        ids = np.full(len(wanted), None, dtype=object)
+        labels = np.full(len(wanted), None, dtype=object)
+        estimates = np.zeros(len(wanted), np.float32)
+        for number in np.unique(owners):
+            piece, mine = self.pieces[number], local[owners == number]
+            docs = wanted[mine] - piece.start
+            ids[mine] = piece.ids().take(pa.array(docs)).to_pylist()
+            labels[mine] = piece.label
+            values = np.array(open_array(scratch_file(piece.folder, "values", 0))[docs])
+            estimates[mine] = agreement(stored.of_rows(mine + here.start), values)
+        return matched, {
+            "duplicate_of": pa.array(ids, pa.string()),
+            "earlier": pa.array(labels, pa.string()),
+            "jaccard_estimate": pa.array(estimates, mask=~matched),
+        }
+
+
+def require_same_settings(path: Path, *, name: str, settings: Mapping[str, int], min_jaccard: float) -> None:
+    """RecipeError if a step's signatures cannot be compared with those of the store."""
+    kept = dict(read_version(path).settings)
+    if kept != dict(settings):
+        raise RecipeError(
+            f"minhash_dedup: against_store {name} holds signatures of {kept}; the step has {dict(settings)}. "
+            "Only equal ones can be compared: use the store's, or remember the datasets in another store."
+        )
+    if min_jaccard > 0:
+        raise RecipeError(
+            f"minhash_dedup: min_jaccard is {min_jaccard:g}, but against_store {name} holds signatures and no texts, "
+            "so nothing can be checked against it. Leave one of the two out."
+        )

@@ -1,0 +1,149 @@
+"""Dedup across dumps: every twin of an earlier document goes, and says which; versions, forgetting, going back."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.core.errors import DataError, RecipeError
+from pipeline.dedup_stores import change, forget, remember, roll_back, store_file
+from tests.pipeline.house import House, contents, texts
+
+LONG = [text * 3 for text in texts(40, start=100)]
+
+
+def named(stem: str, rows: list[str]) -> list[dict[str, str]]:
+    return [{"id": f"{stem}:{number}", "text": row} for number, row in enumerate(rows)]
+
+
+@pytest.fixture
+def first(house: House) -> House:
+    """A house whose first dump is published and remembered as version 1 of the store `news`."""
+    house.lines("a.jsonl", named("a", LONG[:10]))
+    house.clean(["minhash_dedup"], source="{read: jsonl, path: DIR/a.jsonl, id: id}")
+    house.run()
+    remember(house.workspace, "clean", store="news")
+    return house
+
+
+def second_dump(house: House, rows: list[str], *, parameters: str = "against_store: news") -> list[dict]:
+    house.lines("b.jsonl", named("b", rows))
+    house.clean([f"minhash_dedup: {{{parameters}}}"], source="{read: jsonl, path: DIR/b.jsonl, id: id}")
+    house.run()
+    return house.signals("minhash_dedup")
+
+
+def test_three_new_copies_of_one_old_document_all_go(first: House) -> None:
+    """datatrove 0.10 drops the first of the three and keeps two."""
+    label = f"clean/{first.card().identity[:8]}"
+
+    rows = second_dump(first, [LONG[3], LONG[20], LONG[3], LONG[3]])
+
+    assert first.ids() == ["b:1"]
+    assert [row["is_duplicate"] for row in rows] == [1, 0, 1, 1]
+    assert [row["duplicate_of"] for row in rows] == ["a:3", None, "a:3", "a:3"]
+    assert [row["earlier"] for row in rows] == [label, None, label, label]
+    assert [row["jaccard_estimate"] for row in rows] == [1, None, 1, 1]
+
+
+def test_a_document_that_meets_an_old_one_only_through_a_twin_goes_too(first: House) -> None:
+    words = LONG[5].split()
+    near, further = " ".join([*words[:-3], "x"]), " ".join([*words[:-6], "y"])
+
+    rows = second_dump(first, [further, near, LONG[30], LONG[30] + " more"])
+
+    assert [row["duplicate_of"] for row in rows] == ["a:5", "a:5", "b:3", None]
+    assert [row["earlier"] is None for row in rows] == [False, False, True, True]
+    assert 0.5 < rows[0]["jaccard_estimate"] < rows[1]["jaccard_estimate"] < 1
+
+
+def test_the_card_tells_what_was_met_and_where(first: House) -> None:
+    second_dump(first, [LONG[3], LONG[20]])
+
+    node = first.plan().datasets["clean"].steps[-1].node
+    from pipeline.core.card import read_card
+
+    assert read_card(node.folder).details["store"] == {"name": "news", "version": "v00001", "documents_met": 1}
+
+
+def test_a_store_that_moved_on_is_another_input(first: House) -> None:
+    second_dump(first, [LONG[3], LONG[20]])
+    assert first.plan().to_build == []
+    remember(first.workspace, "clean", store="news")
+
+    assert [node.name for node in first.plan().to_build] == ["minhash_dedup", "clean"]
+    rows = second_dump(first, [LONG[3], LONG[20]])
+    assert [row["duplicate_of"] for row in rows] == ["a:3", "b:1"]
+
+    roll_back(first.workspace, store="news", to=1)
+    assert first.plan().to_build == []
+
+
+def test_a_forgotten_document_is_met_no_more_but_its_copies_are(house: House) -> None:
+    house.lines("a.jsonl", named("a", [LONG[0], LONG[1], LONG[0]]))
+    house.clean([], source="{read: jsonl, path: DIR/a.jsonl, id: id}")
+    house.run()
+    remember(house.workspace, "clean", store="news")
+    forget(house.workspace, ["a:0", "a:1"], store="news")
+
+    rows = second_dump(house, LONG[:3])
+
+    assert [row["duplicate_of"] for row in rows] == ["a:2", None, None]
+
+
+def test_remembering_twice_changes_nothing(first: House) -> None:
+    before = store_file(first.workspace, "news").read_bytes()
+
+    again = remember(first.workspace, "clean", store="news")
+
+    assert (again.version, again.changed, again.documents) == (1, False, 10)
+    assert store_file(first.workspace, "news").read_bytes() == before
+
+
+def test_no_version_is_ever_changed(first: House) -> None:
+    one = store_file(first.workspace, "news")
+    kept = one.read_bytes()
+    forget(first.workspace, ["a:1"], store="news")
+    back = roll_back(first.workspace, store="news", to=1)
+    third = forget(first.workspace, ["a:2"], store="news")
+
+    assert one.read_bytes() == kept
+    assert (back.version, back.forgotten) == (1, 0)
+    assert (third.version, third.forgotten) == (3, 1)
+
+
+def test_old_parts_and_new_parts_do_not_show(first: House) -> None:
+    rows = [*LONG[5:15], *LONG[5:8], *LONG[12:20]]
+    whole = second_dump(first, rows)
+    for number in range(4):
+        first.lines(f"c{number}.jsonl", [{"id": f"c{i}", "text": rows[i]} for i in range(number, len(rows), 4)])
+    first.clean(["minhash_dedup: {against_store: news}"], source="{read: jsonl, path: DIR/c*.jsonl, id: id}")
+    first.run()
+
+    split = [row["duplicate_of"] for row in first.signals("minhash_dedup")]
+
+    assert sum(row["earlier"] is not None for row in whole) == 8
+    assert sum(name is not None for name in split) == sum(row["duplicate_of"] is not None for row in whole)
+    assert contents(first.workspace.root)
+
+
+def test_what_cannot_be_is_said(first: House) -> None:
+    with pytest.raises(RecipeError, match=r"no dedup store `old`. Did you mean 'news'\?|no dedup store `old`"):
+        second_dump(first, LONG[:2], parameters="against_store: old")
+    with pytest.raises(RecipeError, match=r"holds signatures of .*'bands': 14.*the step has .*'bands': 20"):
+        second_dump(first, LONG[:2], parameters="against_store: news, bands: 20")
+    with pytest.raises(RecipeError, match="signatures and no texts"):
+        second_dump(first, LONG[:2], parameters="against_store: news, min_jaccard: 0.7")
+    with pytest.raises(DataError, match="holds no document `z:9`"):
+        forget(first.workspace, ["a:1", "z:9"], store="news")
+    with pytest.raises(RecipeError, match="has no version 7"):
+        roll_back(first.workspace, store="news", to=7)
+    with pytest.raises(RecipeError, match="give one of"):
+        change(first.workspace, "clean", store="news", ids=["a:1"], to=None)
+
+
+def test_a_damaged_version_is_noticed(first: House) -> None:
+    path = store_file(first.workspace, "news")
+    path.write_text(path.read_text().replace('"forgotten": []', '"forgotten": ["a:1"]'))
+
+    with pytest.raises(DataError, match="does not match its hash"):
+        forget(first.workspace, ["a:2"], store="news")
