@@ -28,6 +28,7 @@ CHUNK_BYTES = 64 * 2**20
 Reason = Literal[
     "invalid_utf8", "lone_surrogate", "nul_character", "null_text", "empty_text", "too_large", "null_id", "long_id",
     "not_json", "not_object", "missing_text", "wrong_type", "duplicate_key", "too_deep", "unparsable",
+    "extraction_timeout", "extraction_failed",
 ]  # fmt: skip
 
 
