@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import RecipeError
-from pipeline.measure import labelled_steps
+from pipeline.measure import chosen_steps
 from pipeline.recipe import load_recipe
 
 CHAIN = ["gopher_repetition", "gopher_quality", "c4_quality", "fineweb_quality", "minhash_dedup", "pii"]
@@ -49,6 +49,6 @@ def test_an_unknown_preset_names_the_nearest(load):
 
 
 def test_measure_leaves_out_what_needs_a_whole_dataset():
-    assert [step.label for step in labelled_steps(["fineweb@datatrove-0.10"], {})] == [
+    assert [step.label for step in chosen_steps(["fineweb@datatrove-0.10"], {}).steps] == [
         name for name in CHAIN if name != "minhash_dedup"
     ]
