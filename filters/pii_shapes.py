@@ -31,7 +31,8 @@ def _classes() -> np.ndarray:
     return table
 
 
-def _packed(words: str) -> np.ndarray:
+def packed_letters(words: str) -> np.ndarray:
+    """Return each word's up to 12 letters as one number, as `packed_word` reads them."""
     return np.array(sorted({_pack(word) for word in words.split()}), np.uint64)
 
 
@@ -44,11 +45,11 @@ def _pack(word: str) -> int:
 
 CLASS = _classes()
 # What is no mail domain: reserved by RFC 2606, or the name of a picture for dense screens (logo@2x.png).
-NO_MAIL_TLDS = _packed("example invalid test localhost png jpg jpeg gif svg webp avif")
-EXAMPLE_TLDS = _packed("com net org")
+NO_MAIL_TLDS = packed_letters("example invalid test localhost png jpg jpeg gif svg webp avif")
+EXAMPLE_TLDS = packed_letters("com net org")
 EXAMPLE = _pack("example")
 # Words before four numbers that make them a version or a place in a text. Assumption, not measured.
-NO_ADDRESS_WORDS = _packed(
+NO_ADDRESS_WORDS = packed_letters(
     "version versions ver v release releases build rev revision firmware section sections sec chapter figure fig table "
     "clause article appendix rule item step oid"
 )
@@ -165,7 +166,8 @@ def ipv4(data: Any, at: Any, floor: Any, end: Any) -> Any:
     """Match a globally reachable IPv4 address whose first digit stands at `at`; no version, section or object id."""
     if at > floor:
         last = data[at - 1]
-        glued = last in (HYPHEN, SLASH) and class_at(data, at - 2, floor, end) & ALNUM
+        glued = last in (HYPHEN, SLASH) and class_at(data, at - 2, floor, end) & ALNUM != 0
+        glued |= last == COLON and at - 1 > floor and data[at - 2] == COLON  # the tail of an IPv6 address
         if CLASS[last] & ALNUM or last in (DOT, UNDERSCORE) or glued:
             return 0, 0
     past = at
@@ -252,6 +254,10 @@ def ipv6(data: Any, at: Any, floor: Any, end: Any) -> Any:
         return 0, 0
     if past + 1 < end and data[past] == COLON and (data[past + 1] == COLON or hex_value(data[past + 1]) >= 0):
         return 0, 0
+    while past + 1 < end and data[past] == DOT and CLASS[data[past + 1]] & DIGIT:  # a tail in the manner of IPv4
+        past += 2
+        while past < end and CLASS[data[past]] & DIGIT:
+            past += 1
     reserved = (first == 0x2001 and (second < 0x200 or second == 0xDB8)) or (first == 0x3FFF and second < 0x1000)
     return (0, 0) if reserved else (at, past)
 

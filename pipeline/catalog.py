@@ -18,6 +18,7 @@ STEPS: dict[str, str] = {
     "gopher_repetition": "filters.gopher:GopherRepetition",
     "c4_quality": "filters.c4:C4Quality",
     "fineweb_quality": "filters.fineweb:FineWebQuality",
+    "refinedweb_lines": "filters.refinedweb:RefinedWebLines",
     "length": "filters.length:Length",
     "pii": "filters.pii:Pii",
     "url": "filters.url:Url",
