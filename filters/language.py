@@ -43,9 +43,10 @@ class Model:
 
     codes: list[str]  # per column; two languages have two columns each, one per script
     column: np.ndarray  # int64[num_classes]: the first column of the same language
-    moves: np.ndarray  # uint32[rows * 256]: next state by row and byte
-    rows: np.ndarray  # int64[states]: where a state's row begins
-    outputs: np.ndarray  # int32[states]: feature seen on arrival, or -1
+    root: np.uint32  # the first state, packed: its row, and its rank among those that share the row
+    moves: np.ndarray  # uint32[rows * 256]: next state, packed, by row and byte
+    firsts: np.ndarray  # int64[rows]: where the outputs of the states begin that share a row
+    outputs: np.ndarray  # int32[states], by row and rank: feature seen on arrival, or -1
     weights: np.ndarray  # float32[features, num_classes]
     priors: np.ndarray  # float32[num_classes]
 
@@ -96,7 +97,7 @@ class Language(MeasuringStep):
         model = self.model = self.model or load_model()
         data, starts, ends = _readable(batch.data, batch.offsets, max_bytes=self.params.max_bytes)
         log_counts = np.log1p(np.arange(self.params.max_bytes * 4 + 1, dtype=np.float32))
-        tables = (model.moves, model.rows, model.outputs, model.weights, model.priors)
+        tables = (model.root, model.moves, model.firsts, model.outputs, model.weights, model.priors)
         by_column, num_features = score_languages(data, starts, ends, tables, log_counts)
         scores = np.zeros_like(by_column)
         for column, first in enumerate(model.column):
@@ -119,14 +120,25 @@ def load_model() -> Model:
     """Read py3langid's bundled model."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
+    from filters.language_kernels import RANK_BITS, RANK_MASK
+
     found = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     codes = list(found.nb_classes)
+    moves = np.frombuffer(found.tk_nextmove, np.dtype(found.tk_nextmove.typecode))
+    rows = np.asarray(found.tk_row, np.int64)
+    order = np.argsort(rows, kind="stable")
+    firsts = np.searchsorted(rows[order], np.arange(rows.max() + 1))
+    ranks = np.empty_like(rows)
+    ranks[order] = np.arange(len(rows)) - firsts[rows[order]]
+    assert ranks.max() <= RANK_MASK
+    packed = (rows << RANK_BITS | ranks).astype(np.uint32)
     return Model(
         codes=codes,
         column=np.array([codes.index(code) for code in codes], np.int64),
-        moves=np.frombuffer(found.tk_nextmove, np.dtype(found.tk_nextmove.typecode)).astype(np.uint32, copy=False),
-        rows=np.asarray(found.tk_row, np.int64) << 8,
-        outputs=np.asarray(found.tk_output, np.int32),
+        root=packed[0],
+        moves=packed[moves],
+        firsts=firsts,
+        outputs=np.asarray(found.tk_output, np.int32)[order],
         weights=found.nb_ptc.astype(np.float32),
         priors=found.nb_pc.astype(np.float32),
     )
