@@ -20,6 +20,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pipeline.core.document import SCHEMA
 from pipeline.core.errors import DataError, nearest_names
+from pipeline.core.identity import identity_of
 from pipeline.core.step import Making, MakingStep, Params
 from synth.checkers.reading import UnreadableError, wrong_equations
 from synth.tasks.draw import Draw
@@ -41,6 +42,7 @@ FAMILIES = (
     "logic_order",
 )
 CONTROL_EVERY = 20  # wrong answers are tried on one task in twenty of each family
+SEED_CHARACTERS = 6  # of the seed's hash in an id, so that two datasets of tasks have no id in common
 PARTS_AT_ONCE = 32  # parts made before the next are begun, which bounds memory
 
 Check = Callable[[str, str], bool]
@@ -78,6 +80,7 @@ class VerifiedTasks(MakingStep):
     """Procedural tasks with worked solutions, each solved twice by code that shares nothing."""
 
     name: ClassVar[str] = NAME
+    version: ClassVar[int] = 2
     Params: ClassVar[type[Params]] = VerifiedTasksParams
     params: VerifiedTasksParams
 
@@ -240,7 +243,7 @@ def _row(task: Task, page: Page, *, family: str, index: int, seed: int) -> dict[
     made_by = {"step": NAME, "version": VerifiedTasks.version, "family": family, "seed": seed, "index": index}
     metadata = {"family": family, "difficulty": task.difficulty, "answer": task.answer, "style": page.style}
     return {
-        "id": f"{NAME}/{family}/{index}",
+        "id": f"{NAME}/{family}/{identity_of(seed)[:SEED_CHARACTERS]}/{index}",
         "text": page.text,
         "source": NAME,
         "origin": "procedural",

@@ -58,7 +58,9 @@ class ColumnParams(ReaderParams):
     """What sources with named columns accept besides."""
 
     text: str = Field(default="text", description="Column that holds the text.")
-    id: str | None = Field(default=None, description="Column that holds the id; without it, <file>:<row from 0>.")
+    id: str | None = Field(
+        default=None, description="Column that holds the id; without it, <source>/<file>:<row from 0>."
+    )
     metadata: Literal["all", "none"] | tuple[str, ...] = Field(
         default="all", description="Columns to keep as metadata: a list, all (but text and id), or none."
     )

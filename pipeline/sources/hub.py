@@ -37,7 +37,7 @@ class HubReader(Reader):
     """Reads datasets through the library `datasets`, streaming."""
 
     name: ClassVar[str] = "hf"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     Params = HubParams
 
     def __init__(self, *, params: HubParams, source: str, base: Path) -> None:

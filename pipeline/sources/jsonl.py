@@ -25,7 +25,7 @@ class JsonlReader(Reader):
     """Reads one document per line of JSON."""
 
     name: ClassVar[str] = "jsonl"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     Params = FileParams
 
     def __init__(self, *, params: FileParams, source: str, base: Path) -> None:
@@ -68,7 +68,7 @@ class JsonlReader(Reader):
 
     def _add(self, rows: ChunkBuilder, line: Line, label: str) -> None:
         place = f"{label} line {line.number + 1}"
-        number = f"{label}:{line.number}"
+        number = f"{self.source}/{label}:{line.number}"
         if line.cut:
             return rows.reject("too_large", id=number, place=place, excerpt=line.data)
         parsed = parse_object(line.data)

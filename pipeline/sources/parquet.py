@@ -21,7 +21,7 @@ class ParquetReader(Reader):
     """Reads a text column, an id column and metadata columns of parquet files."""
 
     name: ClassVar[str] = "parquet"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     Params = FileParams
 
     def __init__(self, *, params: FileParams, source: str, base: Path) -> None:

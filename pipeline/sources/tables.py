@@ -102,7 +102,7 @@ class TableChunker:
         if self.params.id is not None:
             return bytes_of(table.column(self.params.id))
         numbers = pa.array(np.arange(first_row, first_row + table.num_rows)).cast(pa.string())
-        return pc.binary_join_element_wise(pa.scalar(label), numbers, ":").cast(pa.large_binary())
+        return pc.binary_join_element_wise(pa.scalar(f"{self.source}/{label}"), numbers, ":").cast(pa.large_binary())
 
     def _documents(self, text: pa.Array, ids: pa.Array, metadata: pa.Table) -> pa.Table:
         rows = len(text)

@@ -55,7 +55,7 @@ def test_a_share_outside_stops_the_run_with_share_band_and_ids(ran: House, short
     message = str(caught.value)
     assert f"clean: length dropped {short} of 20 documents ({told})" in message
     assert "in 2 earlier runs it dropped 10.0% to 20.0%, and it may leave that by 5.0%" in message
-    assert ("most by length.too_short, such as a:0, a:1, a:2;" in message) == (short > 0)
+    assert ("most by length.too_short, such as docs/a:0, docs/a:1, docs/a:2;" in message) == (short > 0)
     assert published(ran) == before
     assert not list((ran.folder / "workspace").glob("dataset/*/.*.tmp"))
 

@@ -47,7 +47,7 @@ VERBS = {
     "run": ["run", "recipe.yaml", "--workers", "1"],
     "plan": ["plan", "recipe.yaml"],
     "status": ["status"],
-    "why": ["why", "a:0"],
+    "why": ["why", "docs/a:0"],
     "look": ["look", "clean", "-n", "3"],
     "look dropped": ["look", "clean", "--dropped", "--rule", "too_short"],
     "what-if": ["what-if", "recipe.yaml", "--set", "datasets.clean.length.min_length=60"],

@@ -32,6 +32,20 @@ def test_the_first_of_a_repeated_id_keeps_it_and_the_others_are_quarantined(hous
     assert [(row["id"], row["reason"]) for row in quarantine] == [("x", "duplicate_id")] * 2
 
 
+def test_files_of_two_sources_may_be_called_alike(house):
+    for folder in ("web", "books"):
+        (house.folder / folder).mkdir()
+        house.lines(f"{folder}/part.jsonl", [f"{folder} {text}" for text in texts(3)])
+    house.write(
+        "sources:\n  web: {read: jsonl, path: DIR/web/*.jsonl}\n  books: {read: jsonl, path: DIR/books/*.jsonl}\n"
+        "datasets:\n  clean:\n    from: [web, books]\n"
+    )
+
+    house.run()
+
+    assert house.ids() == [f"{source}/part:{row}" for source in ("web", "books") for row in range(3)]
+
+
 def test_a_repeated_id_does_not_move_the_documents_around_it(house):
     """Order is meaning: `keep: first` of a dedup follows it."""
     house.lines("a.jsonl", [{"name": "a", "text": "1"}, {"name": "a", "text": "2"}])

@@ -28,7 +28,7 @@ def built(house: House) -> House:
 
 
 def test_why_tells_every_signal_rule_threshold_verdict_and_margin(built: House):
-    story = why(built.workspace, "a:0")["datasets"][0]
+    story = why(built.workspace, "docs/a:0")["datasets"][0]
 
     assert (story["dataset"], story["kept"], story["reason"]) == ("clean", False, "length.too_short")
     assert story["failed"] == ["length.too_short", "poisoned.too_short"]
@@ -44,7 +44,7 @@ def test_why_tells_every_signal_rule_threshold_verdict_and_margin(built: House):
 
 
 def test_why_follows_a_document_through_every_dataset_that_saw_it(built: House):
-    story = why(built.workspace, "a:1")
+    story = why(built.workspace, "docs/a:1")
 
     assert [(told["dataset"], told["reason"]) for told in story["datasets"]] == [
         ("clean", None), ("best", "count.low_rank"),
@@ -52,20 +52,20 @@ def test_why_follows_a_document_through_every_dataset_that_saw_it(built: House):
 
 
 def test_why_shows_the_text_as_it_was_edited(built: House):
-    assert why(built.workspace, "a:11")["datasets"][0]["document"]["text"] == "THIS ONE IS LOUD!"
+    assert why(built.workspace, "docs/a:11")["datasets"][0]["document"]["text"] == "THIS ONE IS LOUD!"
 
 
 def test_why_names_the_twin_and_the_error(built: House):
-    twin = why(built.workspace, "a:13")["datasets"][0]
-    broken = why(built.workspace, "a:10")["datasets"][0]
+    twin = why(built.workspace, "docs/a:13")["datasets"][0]
+    broken = why(built.workspace, "docs/a:10")["datasets"][0]
 
     assert twin["reason"] == "exact_dedup.exact_duplicate"
-    assert twin["steps"][3]["signals"]["duplicate_of"] == "a:1"
+    assert twin["steps"][3]["signals"]["duplicate_of"] == "docs/a:1"
     assert broken["reason"] == "length.too_short" and broken["steps"][1]["error"].startswith("ValueError: cannot")
 
 
 def test_why_tells_of_a_row_that_never_became_a_document(built: House):
-    story = why(built.workspace, "a:12")
+    story = why(built.workspace, "docs/a:12")
 
     assert story["datasets"] == []
     assert [(row["place"], row["reason"]) for row in story["quarantined"]] == [("a line 13", "empty_text")]
@@ -95,7 +95,7 @@ def test_look_shows_kept_documents_and_how_many_there_are(built: House):
 def test_look_at_one_rule_shows_only_what_it_dropped_with_value_and_threshold(built: House):
     found = look(built.workspace, "clean", dropped=True, rule="too_short", count=20)
 
-    assert {document["id"] for document in found["documents"]} == {"a:0", "a:10"}
+    assert {document["id"] for document in found["documents"]} == {"docs/a:0", "docs/a:10"}
     assert {document["reason"] for document in found["documents"]} == {"length.too_short"}
     assert found["documents"][0]["why"] == "length is 2; kept needs >= 12"
     assert "[length.too_short: length is 2; kept needs >= 12]" in look_text(found)
@@ -115,7 +115,7 @@ def test_look_at_a_step_shows_documents_that_broke_it(house: House):
 
     found = look(house.workspace, "clean", dropped=True, rule="poisoned", count=9)
 
-    assert [(document["id"], document["reason"]) for document in found["documents"]] == [("a:0", "poisoned")]
+    assert [(document["id"], document["reason"]) for document in found["documents"]] == [("docs/a:0", "poisoned")]
 
 
 def test_look_at_sources_and_made_documents_needs_no_decisions(built: House):
@@ -126,7 +126,7 @@ def test_look_at_sources_and_made_documents_needs_no_decisions(built: House):
 
 
 def test_answers_are_plain_json(built: House):
-    for answer in (why(built.workspace, "a:0"), look(built.workspace, "clean", dropped=True, rule=None, count=9)):
+    for answer in (why(built.workspace, "docs/a:0"), look(built.workspace, "clean", dropped=True, rule=None, count=9)):
         json.dumps(answer, allow_nan=False)
 
 
@@ -135,7 +135,7 @@ def test_control_characters_of_a_text_do_not_reach_the_terminal(house: House):
     house.clean(["length"])
     house.run()
 
-    shown = why_text(why(house.workspace, "a:0")) + look_text(
+    shown = why_text(why(house.workspace, "docs/a:0")) + look_text(
         look(house.workspace, "clean", dropped=False, rule=None, count=1)
     )
 

@@ -46,7 +46,7 @@ def test_every_row_says_what_a_run_would_say_of_it(house: House):
     told, table = measured(house, [file], STEPS, settings=SETTINGS)
 
     rows = table.to_pylist()
-    assert [row["id"] for row in rows] == [row["id"] for row in verdicts]
+    assert [row["id"].partition("/")[2] for row in rows] == [row["id"].partition("/")[2] for row in verdicts]
     assert [row["kept"] for row in rows] == [row["kept"] for row in verdicts]
     assert [row["reason"] for row in rows] == [row["reason"] or row["quarantined"] for row in verdicts]
     for step in STEPS:
@@ -77,7 +77,15 @@ def test_files_of_every_kind_stand_in_the_order_in_which_they_were_named(house: 
 
     _, rows = measured(house, [plain, table, packed], ["length"])
 
-    assert rows.column("id").to_pylist() == ["z:0", "z:1", "z:2", "a:0", "a:1", "m:0", "m:1"]
+    assert rows.column("id").to_pylist() == [
+        "files/z:0",
+        "files/z:1",
+        "files/z:2",
+        "files/a:0",
+        "files/a:1",
+        "files/m:0",
+        "files/m:1",
+    ]
 
 
 def test_rows_that_are_no_documents_are_counted_and_lie_beside_the_output(house: House):
@@ -86,7 +94,7 @@ def test_rows_that_are_no_documents_are_counted_and_lie_beside_the_output(house:
     told, table = measured(house, [file], ["length"])
 
     assert (told["rows_in"], told["quarantined"]) == (4, {"empty_text": 1, "missing_text": 1})
-    assert table.column("id").to_pylist() == ["a:0", "a:3"]
+    assert table.column("id").to_pylist() == ["files/a:0", "files/a:3"]
     refused = read_table(Path(told["quarantined_rows"])).to_pylist()
     assert [row["reason"] for row in refused] == ["empty_text", "missing_text"]
 

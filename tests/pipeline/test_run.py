@@ -37,7 +37,7 @@ def test_a_step_that_drops_more_than_it_may_stops_the_run_before_anything_is_pub
 
     message = str(caught.value)
     assert "clean: poisoned dropped" in message and "of 10 documents" in message and "it may drop 20.0%" in message
-    assert "poisoned.too_short, such as a:" in message
+    assert "poisoned.too_short, such as docs/a:" in message
     assert not list((house.folder / "workspace").glob("dataset/*/*.parquet"))
     house.clean(["length", "poisoned: {min_length: 90, max_drop_fraction: 0.95}"])
     assert {node.kind for node in house.plan().to_build} == {"dataset"}
@@ -58,7 +58,7 @@ def test_documents_that_break_a_step_count_as_its_losses(house: House):
     house.lines("a.jsonl", [POISON + str(number) for number in range(6)] + texts(4))
     house.clean(["poisoned: {max_drop_fraction: 0.5}"])
 
-    with pytest.raises(DataError, match=r"poisoned dropped 6 of 10 .* most by poisoned, such as a:0"):
+    with pytest.raises(DataError, match=r"poisoned dropped 6 of 10 .* most by poisoned, such as docs/a:0"):
         house.run()
 
 
@@ -164,7 +164,7 @@ def test_a_dataset_from_several_holds_all_of_them_in_order(house: House):
 
     house.run()
 
-    assert house.ids("all") == ["b:0", "b:1", "a:0", "a:1", "a:2"]
+    assert house.ids("all") == ["two/b:0", "two/b:1", "one/a:0", "one/a:1", "one/a:2"]
 
 
 STEPS = ["length: {min_length: 20}", "poisoned", "shout", "exact_dedup", "count: {min_rank: 2}", "minhash_dedup"]

@@ -115,7 +115,7 @@ def test_slices_of_a_plain_file_meet_at_line_ends(tmp_path: Path, monkeypatch: p
 
     assert len(reader.slices()) > 20
     assert [text.split()[0] for text in whole.table["text"].to_pylist()] == [str(number) for number in range(200)]
-    assert whole.table["id"].to_pylist()[98:102] == ["a:98", "a:99", "a:101", "a:102"]
+    assert whole.table["id"].to_pylist()[98:102] == ["crawl/a:98", "crawl/a:99", "crawl/a:101", "crawl/a:102"]
     assert not whole.quarantined
 
 
@@ -128,7 +128,7 @@ def test_compressed_files_read_like_plain_ones(tmp_path: Path, suffix: str) -> N
     whole = read(jsonl(tmp_path))
 
     assert whole.table["text"].to_pylist() == [f"row {number}" for number in range(1000)]
-    assert whole.table["id"][999].as_py() == "a:999"
+    assert whole.table["id"][999].as_py() == "crawl/a:999"
     assert whole.table["metadata"][0].as_py() == '{"a":{"b":1,"z":null},"lang":"en"}'
 
 
@@ -254,7 +254,7 @@ def test_large_row_groups_come_in_chunks_and_small_ones_share_a_slice(
     assert 17 < len(reader.slices()) < 30  # about 2 of a.parquet's 50 row groups each, and b.parquet whole
     assert reader.slices()[0].label == "a.parquet rows 0-39"
     assert len(list(reader.read(reader.slices()[-1]))) > 15
-    expected = [f"{stem}:{number}" for stem in "ab" for number in range(1000)]
+    expected = [f"crawl/{stem}:{number}" for stem in "ab" for number in range(1000)]
     assert whole.table["id"].to_pylist() == expected
     assert whole.table["text"].to_pylist() == texts * 2
 
@@ -314,7 +314,7 @@ def test_equal_stems_in_two_folders_keep_their_ids_apart(tmp_path: Path) -> None
 
     whole = read(parquet(tmp_path, path=str(tmp_path / "*" / "a.parquet")))
 
-    assert whole.table["id"].to_pylist() == ["x/a.parquet:0", "y/a.parquet:0"]
+    assert whole.table["id"].to_pylist() == ["crawl/x/a.parquet:0", "crawl/y/a.parquet:0"]
 
 
 def test_a_source_is_named_by_content_and_not_by_place(tmp_path: Path) -> None:

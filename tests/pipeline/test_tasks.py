@@ -144,7 +144,7 @@ def test_a_prepared_step_is_not_reused_for_other_content_at_the_same_path(house)
     against.write_text("gamma", encoding="utf-8")
     house.run()
 
-    assert (before, house.ids()) == (["a:1"], ["a:0"])
+    assert (before, house.ids()) == (["docs/a:1"], ["docs/a:0"])
 
 
 def test_judging_no_links_keeps_everybody(tmp_path):

@@ -144,4 +144,4 @@ def test_a_workspace_may_move(house: House, tmp_path_factory):
 
     (house.folder / "workspace").rename(elsewhere)
 
-    assert why(Workspace(elsewhere), "a:0")["datasets"][0]["kept"]
+    assert why(Workspace(elsewhere), "docs/a:0")["datasets"][0]["kept"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,7 @@ def test_another_seed_gives_other_tasks(tmp_path: Path) -> None:
     two, _ = make(tmp_path, documents=50, seed=SEED + 1)
 
     assert not set(one["text"].to_pylist()) & set(two["text"].to_pylist())
+    assert not set(one["id"].to_pylist()) & set(two["id"].to_pylist())
 
 
 def test_rows_say_what_made_and_what_verified_them(tmp_path: Path) -> None:
@@ -110,10 +112,11 @@ def test_rows_say_what_made_and_what_verified_them(tmp_path: Path) -> None:
 
     assert table.schema.equals(SCHEMA)
     row = table.to_pylist()[10]
-    assert (row["id"], row["source"], row["origin"]) == ("verified_tasks/arithmetic/1", "verified_tasks", "procedural")
+    assert re.fullmatch("verified_tasks/arithmetic/[0-9a-f]{6}/1", row["id"])
+    assert (row["source"], row["origin"]) == ("verified_tasks", "procedural")
     (made_by,) = json.loads(row["lineage"])
     assert made_by == {
-        "step": "verified_tasks", "version": 1, "family": "arithmetic", "seed": SEED, "index": 1,
+        "step": "verified_tasks", "version": 2, "family": "arithmetic", "seed": SEED, "index": 1,
         "verified_by": "synth.checkers.arithmetic",
     }  # fmt: skip
     metadata = json.loads(row["metadata"])
@@ -208,4 +211,4 @@ def test_the_text_changes_only_with_the_version(tmp_path: Path) -> None:
 
     digest = blake3("\0".join(table["text"].to_pylist()).encode()).hexdigest()[:16]
 
-    assert (VerifiedTasks.version, digest) == (1, "87c62d3369074259")
+    assert (VerifiedTasks.version, digest) == (2, "87c62d3369074259")
