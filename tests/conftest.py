@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.kernel_cache import use_own_cache
+
 ROOT = Path(__file__).resolve().parent.parent
 HOUSE = ("pipeline", "filters", "synth", "eval")
 
@@ -17,6 +19,7 @@ def pytest_configure() -> None:
         os.environ.pop(name, None)
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["HF_DATASETS_OFFLINE"] = "1"
+    use_own_cache()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

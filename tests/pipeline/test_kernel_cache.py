@@ -1,0 +1,31 @@
+"""Kernels compiled from other code are never run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.kernel_cache import VARIABLE, _state_of, use_own_cache
+
+
+def house(root: Path, code: str) -> Path:
+    for folder in ("filters", "pipeline"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    (root / "filters" / "kernels.py").write_text(f"import numba\n{code}\n", encoding="utf-8")
+    (root / "filters" / "plain.py").write_text("", encoding="utf-8")
+    return root
+
+
+def test_the_state_changes_with_a_kernel_file_and_not_with_others(tmp_path):
+    before = _state_of(house(tmp_path, "a = 1"))
+    (tmp_path / "filters" / "plain.py").write_text("b = 2", encoding="utf-8")
+
+    assert _state_of(tmp_path) == before
+    assert _state_of(house(tmp_path, "a = 2")) != before
+
+
+def test_a_folder_of_the_users_is_left_alone(monkeypatch, tmp_path):
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+
+    use_own_cache()
+
+    assert list(tmp_path.iterdir()) == []
