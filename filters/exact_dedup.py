@@ -7,7 +7,7 @@ whatever their case, accents and punctuation (the words of `filters/shingles.py`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,8 +21,8 @@ from pydantic import Field
 from filters.clusters import best_rows, cluster_sizes
 from filters.scratch import save_array, scratch_file
 from filters.shingles import words_of
-from filters.twins import KEEP_MEANING, KEEP_PATTERN, KeptIds, Rows, keep_scores
-from pipeline.core.step import Gathering, GatheringStep, Params, Part, Quantile, Rule, Signal
+from filters.twins import KEEP_MEANING, KEEP_PATTERN, KeptIds, Rows, check_keep, keep_scores
+from pipeline.core.step import Gathering, GatheringStep, Params, Part, Quantile, Rule, Signal, Step
 from pipeline.core.text import Batch
 
 Normalise = Literal["none", "whitespace", "words"]
@@ -48,6 +48,9 @@ class ExactDedup(GatheringStep):
         Signal("is_duplicate", pa.int8(), "0 or 1", "1 if another document with this text is kept instead."),
     )
     params: ExactDedupParams
+
+    def check(self, earlier: Mapping[str, Step]) -> None:
+        check_keep(self.params.keep, earlier=earlier)
 
     def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:
         return (Rule("exact_duplicate", "is_duplicate", "<=", 0),)

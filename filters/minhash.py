@@ -9,6 +9,7 @@ for clustering. Every run measures its own recall and precision (`filters/minhas
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,8 +34,8 @@ from filters.minhash_bands import SignJob, Slicing, Stored, sign_part, tie_slice
 from filters.minhash_check import PairChecker
 from filters.minhash_kernels import band_keys, hash_family, signatures_of
 from filters.scratch import scratch_file
-from filters.twins import KEEP_MEANING, KEEP_PATTERN, KeptIds, Rows, keep_scores
-from pipeline.core.step import Gathering, GatheringStep, Params, Quantile, Rule, Signal
+from filters.twins import KEEP_MEANING, KEEP_PATTERN, KeptIds, Rows, check_keep, keep_scores
+from pipeline.core.step import Gathering, GatheringStep, Params, Quantile, Rule, Signal, Step
 from pipeline.core.text import Batch
 
 GIANT_FRACTION = 0.01  # assumption, not measured: a cluster above this share of the documents deserves a look
@@ -80,6 +81,9 @@ class MinHashDedup(GatheringStep):
         ),
     )
     params: MinHashParams
+
+    def check(self, earlier: Mapping[str, Step]) -> None:
+        check_keep(self.params.keep, earlier=earlier)
 
     def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:
         return (Rule("near_duplicate", "is_duplicate", "<=", 0),)

@@ -8,6 +8,7 @@ are never among the held-out ones, on which all figures in the card are measured
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -19,9 +20,9 @@ from pydantic import Field, model_validator
 from filters import quality_report as report
 from filters.minhash import cluster_documents
 from filters.quality_model import L2_GRID, Features, Model, Settings, loss_of, train
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.rng import derive
-from pipeline.core.step import Gathering, GatheringStep, Params, Part, Quantile, Rule, Signal, decides
+from pipeline.core.step import Gathering, GatheringStep, Params, Part, Quantile, Rule, Signal, Step, decides
 from pipeline.core.text import Batch
 
 MIN_GRADED = 50  # below this a held-out fifth says nothing
@@ -66,6 +67,10 @@ class Quality(GatheringStep):
         Signal("score", pa.float32(), "grade, 0 to 5", "Grade that the classifier expects the teacher to give."),
     )
     params: QualityParams
+
+    def check(self, earlier: Mapping[str, Step]) -> None:
+        if GRADE.partition(".")[0] not in earlier:
+            raise RecipeError("`quality` learns grades, and no step before it gives any. Put `label` before it.")
 
     def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:
         if self.params.keep_fraction is not None:

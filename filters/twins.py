@@ -6,15 +6,15 @@ document id, never by position, so a verdict still makes sense after the parts a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.core.errors import RecipeError
-from pipeline.core.step import Part
+from pipeline.core.errors import RecipeError, nearest_names
+from pipeline.core.step import Part, Step
 
 KEEP_PATTERN = r"^(first|longest|-?[^\s.]\S*\.[^\s.]+)$"
 KEEP_MEANING = (
@@ -41,6 +41,22 @@ class Rows:
     def within(self, position: int) -> slice:
         """Return the global rows of the part at `position` among the ordered parts."""
         return slice(int(self.starts[position]), int(self.starts[position + 1]))
+
+
+def check_keep(keep: str, *, earlier: Mapping[str, Step]) -> None:
+    """Raise RecipeError unless `keep` is a word or a number that an earlier step measures."""
+    if keep in ("first", "longest"):
+        return
+    name = keep.removeprefix("-")
+    label, _, signal = name.rpartition(".")
+    signals = {each.name: each for each in earlier[label].signals} if label in earlier else {}
+    if signal not in signals:
+        known = [f"{label}.{each.name}" for label, step in earlier.items() for each in step.signals]
+        hint = f"Did you mean {nearest_names(name, known)}?" if known else "No step stands before; use `longest`."
+        raise RecipeError(f"keep: `{name}` is no signal of a step before this one. {hint}")
+    kind = signals[signal].type
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        raise RecipeError(f"keep: {name} holds {kind}; it must be numbers. Name another signal, or `longest`.")
 
 
 def keep_scores(rows: Rows, *, keep: str, num_bytes: np.ndarray) -> np.ndarray:

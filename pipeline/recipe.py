@@ -207,7 +207,7 @@ class _Builder:
             self.wrong((*place, "steps"), f"{_dotted(place)}.steps is {entries!r}; it must be a list.")
             entries = []
         found = [
-            self.step(part, (*place, "steps", index))
+            (index, self.step(part, (*place, "steps", index)))
             for index, entry in enumerate(entries)
             for part in self.expanded(entry, (*place, "steps", index))
         ]
@@ -228,14 +228,19 @@ class _Builder:
             self.wrong(place, f"{_dotted(place)}: {error}")
             return []
 
-    def labelled(self, found: list[StepSpec | None], place: Place) -> tuple[StepSpec, ...]:
+    def labelled(self, found: list[tuple[int, StepSpec | None]], place: Place) -> tuple[StepSpec, ...]:
         """Give a repeated step a number: `pii`, `pii_2`."""
         steps: list[StepSpec] = []
-        for index, spec in enumerate(found):
+        for index, spec in found:
             if spec is None:
                 continue
             if isinstance(spec.step, MakingStep):
                 self.wrong((*place, "steps", index), f"`{spec.label}` makes documents; put it under `make`.")
+            if all(each for _, each in found):  # what failed is said already, and may be what this step lacks
+                try:
+                    spec.step.check({other.label: other.step for other in steps})
+                except RecipeError as error:
+                    self.wrong((*place, "steps", index), f"{_dotted((*place, 'steps', index))}: {error}")
             label = label_of(spec.label)
             earlier = sum(label_of(other.step.name) == label_of(spec.step.name) for other in steps)
             steps.append(StepSpec(label=label if not earlier else f"{label}_{earlier + 1}", step=spec.step))

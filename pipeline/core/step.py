@@ -123,6 +123,9 @@ class Step:
         """Return this step's rules in the order in which the first failure is reported."""
         return ()
 
+    def check(self, earlier: Mapping[str, Step]) -> None:
+        """Raise RecipeError if this step cannot work after `earlier`, the steps before it in its dataset, by label."""
+
     def identity_extras(self) -> dict[str, Any]:
         """Return what else can change this step's output: versions of libraries that it leans on, an endpoint."""
         return {name: version(name) for name in self.leans_on}

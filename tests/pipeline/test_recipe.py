@@ -195,3 +195,39 @@ def test_a_setting_to_nowhere_is_refused(load):
 def test_an_empty_file_says_what_a_recipe_is(load):
     with pytest.raises(RecipeError, match="a recipe is a mapping with the keys"):
         load("")
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ("[exact_dedup, quality]", "`quality` learns grades, and no step before it gives any"),
+        ("[quality, label]", "Put `label` before it"),
+        ("[{minhash_dedup: {keep: length.num_word}}]", "No step stands before"),
+        ("[length, {minhash_dedup: {keep: length.num_word}}]", "Did you mean length.num_words"),
+        ("[length, {exact_dedup: {keep: -lenght.num_words}}]", "`lenght.num_words` is no signal of a step before"),
+        ("[label, {exact_dedup: {keep: label.teacher}}]", "holds string; it must be numbers"),
+    ],
+)
+def test_a_step_that_lacks_an_earlier_one_is_a_mistake_with_its_line(tmp_path, steps, message):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "sources:\n  docs: {read: jsonl, path: x.jsonl}\n"
+        f"datasets:\n  clean:\n    from: docs\n    steps: {steps}\n    wrong: 1\n"
+    )
+
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path, look_at_inputs=False)
+
+    told = str(caught.value)
+    assert message in told and f"{path}:6: datasets.clean.steps" in told
+    assert "`wrong` is no key of a dataset" in told
+
+
+def test_what_a_step_needs_of_earlier_ones_may_stand_there(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "sources:\n  docs: {read: jsonl, path: x.jsonl}\ndatasets:\n  clean:\n    from: docs\n"
+        "    steps: [length, {exact_dedup: {keep: -length.num_words}}, label, quality]\n"
+    )
+
+    assert len(load_recipe(path, look_at_inputs=False).datasets["clean"].steps) == 4
