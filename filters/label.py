@@ -93,6 +93,12 @@ class Label(GatheringStep):
         super().__init__(params=params)
         self.params: LabelParams = params
 
+    def check_environment(self) -> None:
+        if self.params.teacher == "claude":
+            from pipeline.core.claude import check_credentials
+
+            check_credentials()
+
     def identity_extras(self) -> dict[str, Any]:
         """Name the server that answers, where it is not Anthropic's: the same model's name says nothing there."""
         endpoint = foreign_endpoint() if self.params.teacher == "claude" else ""

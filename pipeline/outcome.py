@@ -50,6 +50,10 @@ def run_recipe(
     with workspace.locked():
         plan = make_plan(recipe, workspace)
         todo = plan.to_build
+        if not workspace.ledger.exists():  # what was asked once may be all there, and needs no key
+            for step in (step for dataset in plan.datasets.values() for step in dataset.steps):
+                if not step.node.complete:
+                    step.spec.step.check_environment()
         executor = Local(workers=workers)
         try:
             Run(

@@ -263,6 +263,11 @@ def connect(*, timeout_seconds: float) -> Anthropic:
     return client
 
 
+def check_credentials() -> None:
+    """Raise RecipeError if there is neither a key nor an address; asks nobody."""
+    connect(timeout_seconds=1.0).close()
+
+
 def _setback_of(error: AnthropicError) -> Setback:
     """Sort an SDK error; see `setbacks`."""
     from anthropic import APIConnectionError, APIStatusError

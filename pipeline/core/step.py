@@ -126,6 +126,9 @@ class Step:
     def check(self, earlier: Mapping[str, Step]) -> None:
         """Raise RecipeError if this step cannot work after `earlier`, the steps before it in its dataset, by label."""
 
+    def check_environment(self) -> None:
+        """Raise RecipeError if a run of this step would lack something, such as a key; called before any work."""
+
     def identity_extras(self) -> dict[str, Any]:
         """Return what else can change this step's output: versions of libraries that it leans on, an endpoint."""
         return {name: version(name) for name in self.leans_on}

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.card import read_card
-from pipeline.core.errors import BudgetError
+from pipeline.core.errors import BudgetError, RecipeError
 from pipeline.export import export_named
+from pipeline.outcome import run_recipe
+from pipeline.progress import Silent
 from pipeline.status import status_of
 from tests.claude_server import Server, claude_server
 from tests.pipeline.house import House, texts
@@ -56,6 +58,20 @@ def test_money_paid_before_the_cap_is_told_during_the_pause_and_after_it(
     assert card.details["paid_now_usd"] == pytest.approx(bill_usd(server) - paid_first)
     assert status_of(house.workspace)["cost_usd"] == pytest.approx(bill_usd(server))
     assert f"Paid requests: {card.cost_usd:.2f} USD" in Path(exported.folder, "README.md").read_text(encoding="utf-8")
+
+
+def test_a_missing_key_stops_before_any_work_and_is_needed_by_nothing_else(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    monkeypatch.setenv("HOME", str(house.folder))
+    house.lines("docs.jsonl", texts(4))
+    house.clean(["length", "label: {teacher: claude}"])
+
+    with pytest.raises(RecipeError, match="ANTHROPIC_API_KEY is not set"):
+        run_recipe(house.recipe, workspace=house.workspace, workers=1, progress=Silent())
+
+    assert len(house.plan().to_build) == len(house.plan().nodes) > 0
 
 
 def bill_usd(server: Server) -> float:
