@@ -39,6 +39,7 @@ FREE = np.uint64(0)
 TABLE_SHIFT, TABLE_MASK = np.uint64(64 - TABLE_BITS), (1 << TABLE_BITS) - 1
 DOT, COMMA, PLUS, MINUS, STAR, CARET, DOLLAR, PERCENT = 0x2E, 0x2C, 0x2B, 0x2D, 0x2A, 0x5E, 0x24, 0x25
 EN_DASH, EM_DASH, APOSTROPHE, RIGHT_QUOTE = 0x2013, 0x2014, 0x27, 0x2019
+ELLIPSIS, DEGREE = 0x2026, 0xB0
 
 
 @njit(cache=True, nogil=True)
@@ -130,14 +131,15 @@ def suffix_size(codes: Any, start: Any, end: Any, tables: Any) -> Any:
             return size
         if before == 0:
             return 0
-        two_upper = (
-            end - 3 >= start and kind_of(before, tables) & UPPER and kind_of(code_at(codes, end - 3), tables) & UPPER
-        )
-        return 1 if kind_of(before, tables) & DOT_BEFORE or two_upper else 0
+        if kind_of(before, tables) & DOT_BEFORE:
+            return 1
+        third = code_at(codes, end - 3) if end - 3 >= start else 0
+        two_upper = kind_of(before, tables) & UPPER and kind_of(third, tables) & UPPER
+        return 1 if two_upper or (third == DEGREE and before in (0x43, 0x46, 0x4B)) else 0  # C F K
     if (last == 0x73 or last == 0x53) and (before in (APOSTROPHE, RIGHT_QUOTE)):
         return 2
     if kind_of(last, tables) & SUFFIX:
-        return 1
+        return 2 if last == ELLIPSIS and before == ELLIPSIS else 1
     if last == PLUS:
         return 1 if is_digit(before) else 0
     if not (kind_of(last, tables) & ALPHA or last in (DOLLAR, PERCENT)) or last >= 0x80:
@@ -167,7 +169,7 @@ def infix_size(codes: Any, at: Any, start: Any, end: Any, tables: Any) -> Any:
     """Return how many characters at `at` are an infix of codes[start:end]; 0 for none."""
     code = code_at(codes, at)
     if code >= 0x80:
-        if kind_of(code, tables) & ICON:
+        if code == ELLIPSIS or kind_of(code, tables) & ICON:
             return 1
         if code != EN_DASH and code != EM_DASH:
             return 0

@@ -2,9 +2,10 @@
 
 spaCy strips prefixes and suffixes off a chunk, in turn, until a special case (`don't`) or nothing to strip is left,
 takes what looks like a URL whole, splits the rest at infixes, and last joins sequences of tokens that spell a special
-case (`:` and `)`). All of it is done here on code points, rule by rule, but for a few URLs, for characters marked HARD
-and for joins that overlap: there the answer is ASK. tests/filters/conformance compares with spaCy. `codes`, `ends` and
-`scratch` are addresses of int64 arrays, `tables` that of `Rules.tables` (pipeline.core.bits says why addresses).
+case (`:` and `)`). All of it is done here on code points, rule by rule, but for a few URLs and for units outside
+ASCII: there the answer is ASK. tests/filters/conformance compares with spaCy. `codes`, `ends` and
+`scratch` are addresses of int64 arrays, `tables` that of `Rules.tables` (pipeline.core.bits says why addresses). The
+time is linear in the chunk's length, where spaCy's is quadratic.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from numba import njit
 from filters.conformance.affix_kernels import (
     DOT,
     FREE,
-    code_at,
     find_key,
     hash_span,
     infix_size,
@@ -28,11 +28,13 @@ from filters.conformance.affix_kernels import (
     suffix_size,
 )
 from filters.conformance.spacy_rules import FNV_PRIME, JOIN_ENDS_AT, JOINS_AT, MAX_SPECIAL
-from filters.conformance.url_kernels import UNSURE, YES, matches_url
+from filters.conformance.url_kernels import UNSURE, YES, code_at, matches_url
 from pipeline.core.bits import load_half
 
 ASK = -1
-MAX_CHUNK = 160  # characters; longer chunks are rare, and spaCy's to cut
+MAX_CHUNK = 1 << 22  # characters; a longer chunk is spaCy's to cut
+TAKEN = 1 << 20  # of a mark: the token belongs to a sequence; below it a bit for each length of sequence
+SIZE_SHIFT = 21  # above it the length of the sequence that is replaced
 
 
 @njit(cache=True, nogil=True)
@@ -84,7 +86,7 @@ def split_chunk(codes: Any, length: Any, tables: Any, ends: Any, scratch: Any) -
     for place in range(num_suffixes - 1, -1, -1):
         put(ends, count, code_at(scratch, place))
         count += 1
-    return join_tokens(codes, ends, count, tables) if count > 1 else (count, False)
+    return join_tokens(codes, ends, count, tables, scratch) if count > 1 else (count, False)
 
 
 @njit(cache=True, nogil=True)
@@ -121,52 +123,75 @@ def split_infixes(codes: Any, start: Any, end: Any, tables: Any, ends: Any, coun
 
 
 @njit(cache=True, nogil=True)
-def join_tokens(codes: Any, ends: Any, count: Any, tables: Any) -> Any:
-    """Replace a token sequence that spells a special case; return (tokens or ASK, whether something changed)."""
-    matches = 0
-    match_first = match_last = 0
+def join_tokens(codes: Any, ends: Any, count: Any, tables: Any, marks: Any) -> Any:
+    """Replace token sequences that spell a special case; return (tokens or ASK, whether something changed).
+
+    The longest go first, of equals the leftmost, and each takes its tokens from those after it, be it replaced or not.
+    """
+    longest = mark_sequences(codes, ends, count, tables, marks)
+    for size in range(longest, 1, -1):
+        for first in range(count - size + 1):
+            if not code_at(marks, first) >> size & 1:
+                continue
+            last = first + size - 1
+            if not (code_at(marks, first) | code_at(marks, last)) & TAKEN:
+                put(marks, first, code_at(marks, first) | size << SIZE_SHIFT)
+            for place in range(first, last + 1):
+                put(marks, place, code_at(marks, place) | TAKEN)
+    return replace_sequences(codes, ends, count, tables, marks) if longest > 0 else (count, False)
+
+
+@njit(cache=True, nogil=True)
+def mark_sequences(codes: Any, ends: Any, count: Any, tables: Any, marks: Any) -> Any:
+    """Set bit n of a token's mark if a sequence of n tokens begins with it; return the longest n, or 0."""
+    longest = 0
     start = 0
-    for first in range(count - 1):
+    for first in range(count):
+        put(marks, first, 0)
         state = np.uint64(0)
         token_start = start
         start = code_at(ends, first)
         place = first
         while place < count:
-            token = (
-                hash_span(codes, token_start, code_at(ends, place))
-                if code_at(ends, place) - token_start <= MAX_SPECIAL
-                else FREE
-            )
+            end = code_at(ends, place)
+            token = hash_span(codes, token_start, end) if end - token_start <= MAX_SPECIAL else FREE
             state = state * FNV_PRIME + token
             slot = find_key(tables + JOINS_AT, state)
             if slot < 0:
                 break
-            if load_half(tables + JOIN_ENDS_AT + 4 * slot):
-                matches += 1
-                match_first, match_last = first, place
-            token_start = code_at(ends, place)
             place += 1
-    if matches == 0:
-        return count, False
-    if matches > 1:
-        return ASK, False
-    begin = code_at(ends, match_first - 1) if match_first > 0 else 0
-    special = special_row(codes, begin, code_at(ends, match_last), tables)
-    size = 0
-    for place in range(4):
-        size += special_size(special, place, tables) > 0
-    if size == match_last - match_first + 1:
-        same = True
-        at = begin
-        for place in range(size):
-            at += special_size(special, place, tables)
-            same &= code_at(ends, match_first + place) == at
-        return (count, False) if same else (ASK, False)
-    if size != 1:
-        return ASK, False
-    kept = code_at(ends, match_last)
-    removed = match_last - match_first
-    put(ends, match_first, kept)
-    for place in range(match_last + 1, count):
-        put(ends, place - removed, code_at(ends, place))
-    return count - removed, True
+            if load_half(tables + JOIN_ENDS_AT + 4 * slot):
+                put(marks, first, code_at(marks, first) | 1 << (place - first))
+                longest = max(longest, place - first)
+            token_start = end
+    return longest
+
+
+@njit(cache=True, nogil=True)
+def replace_sequences(codes: Any, ends: Any, count: Any, tables: Any, marks: Any) -> Any:
+    """Write the special cases' tokens over the sequences that were chosen; return (tokens or ASK, changed)."""
+    changed = False
+    out = first = 0
+    start = 0
+    while first < count:
+        size = code_at(marks, first) >> SIZE_SHIFT
+        if size == 0:
+            start = code_at(ends, first)
+            put(ends, out, start)
+            out += 1
+            first += 1
+            continue
+        past = code_at(ends, first + size - 1)
+        special = special_row(codes, start, past, tables)
+        kept = 0
+        for place in range(4):
+            kept += special_size(special, place, tables) > 0
+        if kept > size:
+            return ASK, False
+        for place in range(kept):
+            start += special_size(special, place, tables)
+            changed |= kept != size or code_at(ends, first + place) != start
+            put(ends, out, start)
+            out += 1
+        first += size
+    return out, changed

@@ -24,7 +24,7 @@ def count_words(doc_words: Any, num_chars: Any, flags: Any) -> Any:
     """Return int64[4, num_docs]: words with more than marks, their characters, words with a letter, stop words."""
     counts = np.zeros((4, len(doc_words) - 1), np.int64)
     for doc in range(len(doc_words) - 1):
-        stops = 0
+        stops: Any = 0
         for word in range(doc_words[doc], doc_words[doc + 1]):
             flag = np.int64(flags[word])
             if flag & HAS_WORD:
@@ -45,7 +45,7 @@ def count_lines(data: Any, offsets: Any, lines: Any, bits: Any) -> Any:
     for doc in range(len(offsets) - 1):
         at, end = offsets[doc], offsets[doc + 1]
         while at < end:
-            first = -1  # first character that is not white space
+            first: Any = -1  # first character that is not white space
             last_end = at  # behind the last one
             while at < end:
                 code = np.int64(data[at])

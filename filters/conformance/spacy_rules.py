@@ -27,13 +27,12 @@ QUOTE = 16
 DOT_BEFORE = 32  # a full stop after it comes off the end of a chunk
 PREFIX, SUFFIX = 64, 128  # comes off alone, whatever stands beside it
 ICON = 256
-HARD = 512  # part of rules that the kernels do not know
-HARD_AFTER_DIGIT = 1024  # the same, in a chunk with a digit
-LETTER = 2048  # str.isalpha
-MARK = 4096  # in datatrove's PUNCTUATION_SET
-CATEGORY_P = 8192  # Unicode punctuation
-STOP = 16384  # the sentencizer's ends of sentences
-DIGIT = 32768  # any decimal digit, \d of a regular expression
+HARD_AFTER_DIGIT = 512  # a unit or currency outside ASCII: rules that the kernels do not know, in a chunk with a digit
+LETTER = 1024  # str.isalpha
+MARK = 2048  # in datatrove's PUNCTUATION_SET
+CATEGORY_P = 4096  # Unicode punctuation
+STOP = 8192  # the sentencizer's ends of sentences
+DIGIT = 16384  # any decimal digit, \d of a regular expression
 
 KNOWN = {
     "prefix_search": "978b274152b82e29",
@@ -179,11 +178,11 @@ def _characters(nlp: Any) -> np.ndarray:
     ):  # fmt: skip
         mark(bit, of_class(inside))
     prefix, suffix = nlp.tokenizer.prefix_search, nlp.tokenizer.suffix_search
-    mark(PREFIX, [char for char in everything if char != "+" and prefix(char)])
-    mark(SUFFIX, [char for char in everything if suffix(char)])
+    icons = of_class(classes.ICONS)  # the only ranges among what comes off alone; all else is spelt out
+    mark(PREFIX, [char for char in {*prefix.__self__.pattern, *icons} - {"+"} if prefix(char)])
+    mark(SUFFIX, [char for char in {*suffix.__self__.pattern, *icons} if suffix(char)])
     units = {char for unit in (*classes.LIST_UNITS, *classes.LIST_CURRENCY) for char in unit if ord(char) >= 0x80}
     mark(HARD_AFTER_DIGIT, sorted(units))
-    mark(HARD, "\u00b0\u2026")
     mark(SPACE, filter(str.isspace, everything))
     mark(DIGIT, filter(str.isdecimal, everything))
     mark(LETTER, filter(str.isalpha, everything))

@@ -74,9 +74,10 @@ def describe_tokens(data: Any, starts: Any, ends: Any, bits: Any, num_chars: Any
     for token in range(len(starts)):
         at, end = starts[token], ends[token]
         state, power = ONE, ONE
-        characters = packed = 0
-        any_kind = 0
-        all_kinds = 0xFFFF
+        characters = 0
+        packed: Any = 0
+        any_kind: Any = 0
+        all_kinds: Any = 0xFFFF
         words = False
         while at < end:
             code = np.int64(data[at])

@@ -15,7 +15,7 @@ from numba import njit
 
 from filters.conformance.affix_kernels import find_key, kind_of, put, special_row
 from filters.conformance.chunk_kernels import ASK, MAX_CHUNK, split_chunk
-from filters.conformance.spacy_rules import ALPHA, HARD, HARD_AFTER_DIGIT, LINKS_AT, LONE, SPACE
+from filters.conformance.spacy_rules import ALPHA, HARD_AFTER_DIGIT, LINKS_AT, LONE, SPACE
 from filters.conformance.url_kernels import code_at, is_alnum
 from pipeline.core.bits import address_of, load_byte
 
@@ -65,7 +65,7 @@ def read_chunk(at: Any, end: Any, tables: Any, codes: Any) -> Any:
         seen |= kind
         plain &= (kind & ALPHA) != 0 and code < 0x80
         digits |= 0x30 <= code <= 0x39
-    unknown = length > MAX_CHUNK or seen & HARD or (digits and seen & HARD_AFTER_DIGIT)
+    unknown = length > MAX_CHUNK or (digits and seen & HARD_AFTER_DIGIT)
     return at, ASK if unknown else length, plain
 
 
@@ -90,19 +90,22 @@ def linked(left_end: Any, right: Any, end: Any, tables: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def find_tokens(data: Any, offsets: Any, tables: Any, known: Any, tokens: Any, chunks: Any, questions: Any) -> Any:
+def find_tokens(
+    data: Any, offsets: Any, tables: Any, known: Any, tokens: Any, chunks: Any, questions: Any, room: Any
+) -> Any:
     """Fill the arrays and return (tokens, questions).
 
     `tokens` = (starts, ends) in bytes of `data`; a question stands among them as one token of start -1 - its number.
     `chunks` = (starts, ends, first token) is scratch of one document. `questions` = (starts, ends). All are as long as
-    the bytes can need. The last token of document d ends before doc_tokens[d + 1].
+    the bytes can need. The last token of document d ends before doc_tokens[d + 1]. `room` is int64 scratch, three
+    numbers for each byte of the longest document (up to MAX_CHUNK) and three more; the caller owns it, since what is
+    used by its address alone would be freed here before its last use.
     """
     starts, ends, doc_tokens = tokens
     chunk_starts, chunk_ends, chunk_tokens = chunks
     question_starts, question_ends = questions
-    code_array, cut_array = np.empty(MAX_CHUNK, np.int64), np.empty(2 * MAX_CHUNK + 2, np.int64)
-    codes, cuts = address_of(code_array), address_of(cut_array)
-    scratch = cuts + 8 * (MAX_CHUNK + 1)
+    codes, cuts = address_of(room), address_of(room) + 8 * (len(room) // 3)
+    scratch = cuts + 8 * (len(room) // 3)
     base, rules = address_of(data), address_of(tables)
     token = question = 0
     for doc in range(len(offsets) - 1):

@@ -134,6 +134,7 @@ def _words(data: np.ndarray, offsets: np.ndarray) -> SpacyWords:
 
 
 def _tokens(data: np.ndarray, offsets: np.ndarray, *, spacy: Tokenizer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    from filters.conformance.chunk_kernels import MAX_CHUNK
     from filters.conformance.word_kernels import find_tokens, insert_answers
 
     size = len(data)
@@ -141,15 +142,16 @@ def _tokens(data: np.ndarray, offsets: np.ndarray, *, spacy: Tokenizer) -> tuple
     starts, ends = np.empty(size, np.int32), np.empty(size, np.int32)
     docs = np.empty(len(offsets), np.int64)
     chunks = tuple(np.empty(longest // 2 + 1, np.int64) for _ in range(3))
+    room = np.empty(3 * (min(longest, MAX_CHUNK) + 1), np.int64)
     questions = np.empty(size // 2 + len(offsets), np.int64), np.empty(size // 2 + len(offsets), np.int64)
     num_tokens, num_questions = find_tokens(
-        data, offsets, spacy.rules.tables, spacy.known, (starts, ends, docs), chunks, questions
+        data, offsets, spacy.rules.tables, spacy.known, (starts, ends, docs), chunks, questions, room
     )
     MEMORY.num_chunks += num_tokens - num_questions
     if not num_questions:
         return starts[:num_tokens], ends[:num_tokens], docs
     asked_starts, asked_ends = (array[:num_questions] for array in questions)
-    view = memoryview(np.ascontiguousarray(data))
+    view = data.data  # the buffer, not a copy
     spans = zip(asked_starts.tolist(), asked_ends.tolist(), strict=True)
     answers = MEMORY.find([bytes(view[start:end]) for start, end in spans], spacy=spacy)
     counts = np.fromiter(map(len, answers), np.int64, num_questions) >> 3

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -107,6 +109,19 @@ def test_the_memory_stays_bounded_and_its_answers_right(monkeypatch: pytest.Monk
             [len(f"x{start}") + 3, len(f"x{start}") + 4],
         ]
         assert len(memory.answers) <= 50
+
+
+@pytest.mark.parametrize("piece", ["(", "\u2026", "):", "a@", "-a", "a.B", " :)", "a:b,", "1-"])
+def test_a_megabyte_of_one_thing_is_cut_without_spacy_and_in_linear_time(piece: str):
+    """spaCy's own time is quadratic in the length of a chunk."""
+    texts = [piece * (size // len(piece.encode())) for size in (10, 200, 1 << 20)]
+    words_of(np.frombuffer(b"a", np.uint8), np.array([0, 1]))
+    asked, start = MEMORY.num_asked, time.process_time()
+
+    found = ours(texts)
+
+    assert MEMORY.num_asked == asked and time.process_time() - start < 5
+    assert found[:2] == theirs(texts[:2])
 
 
 def test_kernels_settle_nearly_every_chunk_of_documentation(docstrings: list[str]):
