@@ -115,6 +115,8 @@ class Workspace:
                 f"{self.root}: cannot be used as a workspace ({error.strerror}). Give --workspace another folder."
             ) from error
         try:
+            for left in self.root.glob(".*.tmp"):  # what a killed run was about to rename
+                left.unlink(missing_ok=True)
             write_text(owner, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
             yield
         finally:

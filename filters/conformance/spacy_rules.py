@@ -170,7 +170,7 @@ def _characters(nlp: Any) -> np.ndarray:
         return re.findall(f"[{inside}]", everything)
 
     stops = r"0-9{al}{e}{p}(?:{q})".format(
-        al=classes.ALPHA_LOWER, e=r"%²\-\+", q=classes.CONCAT_QUOTES, p=classes.PUNCT
+        al=classes.ALPHA_LOWER, e="%\u00b2\\-\\+", q=classes.CONCAT_QUOTES, p=classes.PUNCT
     )
     for bit, inside in (
         (ALPHA, classes.ALPHA), (LOWER, classes.ALPHA_LOWER), (UPPER, classes.ALPHA_UPPER),

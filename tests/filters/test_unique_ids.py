@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -46,12 +47,12 @@ def test_a_dataset_with_several_inputs_begins_with_it(tmp_path, monkeypatch):
 
 
 def test_different_documents_of_one_name_stop_the_run_unless_the_recipe_asks_for_it(tmp_path: Path):
-    """Files of one name in two folders, without an id column: every id comes twice, and half the texts would go."""
+    """Two inputs that number their documents alike: every id comes twice, and half the texts would go."""
     house = House(tmp_path)
     for name in ("a", "b"):
-        (house.folder / name).mkdir()
-        house.lines(f"{name}/part.jsonl", [f"{name} {text}" for text in texts(5)])
-    sources = "sources: {a: {read: jsonl, path: DIR/a/part.jsonl}, b: {read: jsonl, path: DIR/b/part.jsonl}}\n"
+        rows = [{"id": f"part:{number}", "text": f"{name} {text}"} for number, text in enumerate(texts(5))]
+        (house.folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    sources = "sources: {a: {read: jsonl, path: DIR/a.jsonl, id: id}, b: {read: jsonl, path: DIR/b.jsonl, id: id}}\n"
     house.write(sources + "datasets: {both: {from: [a, b], steps: [exact_dedup]}}\n")
 
     with pytest.raises(DataError, match=r"both: unique_ids dropped 5 of 10 documents .* such as part:0"):

@@ -50,7 +50,7 @@ SAMPLE = [*texts(60), "Write to ann@acme.org. " * 9, "the of and to in is that "
 def through(*steps: PipelineStep, folder: Path, given: list[str] = SAMPLE) -> list[dict[str, Any]]:
     """Run datatrove's executor over the given texts; return what comes out."""
     kept = Lines(folder / "kept.txt")
-    documents = [Document(id=f"docs:{number}", text=text) for number, text in enumerate(given)]
+    documents = [Document(id=f"docs/docs:{number}", text=text) for number, text in enumerate(given)]
     LocalPipelineExecutor(pipeline=[documents, *steps, kept], logging_dir=str(folder / "logs")).run()
     return kept.read()
 
