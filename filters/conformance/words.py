@@ -1,9 +1,9 @@
 """A batch -> its words as datatrove 0.10 sees them: the tokens of spaCy's blank English pipeline, without white space.
 
 Kernels cut nearly all chunks; the other answers are remembered in this process, at most `MEMORY_CHUNKS` of them, and
-spaCy is asked only for what was never seen (on installed documentation 0.1 % of the chunks, see
-tests/filters/conformance/real.py). Tokens are slices of the text, so positions say everything; those of one batch are
-found once and shared by all steps that see the batch.
+spaCy is asked only for what was never seen: 0.003 % of the words of 20,000 documents (tests/filters/conformance/real.py
+finds none different). Tokens are slices of the text, so positions say everything; those of the latest text
+are kept for the next step that sees it.
 """
 
 from __future__ import annotations
