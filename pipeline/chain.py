@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 import xxhash
 
 from pipeline.core.errors import DataError
-from pipeline.core.shards import read_table, schema_of, write_table
+from pipeline.core.shards import read_rows, read_table, schema_of, write_table
 from pipeline.core.step import Part, Rule, Signal
-from pipeline.decide import as_numbers, failures
+from pipeline.decide import as_flags, as_numbers, failures
 
 ERROR = "error"  # column of every signals file: why a document broke the step, null for all others
 TEXT = "text"  # column of an editing step's signals file: the new text, null where unchanged
@@ -60,12 +60,12 @@ def ids_digest(ids: pa.Array | pa.ChunkedArray) -> bytes:
     """Return a 16-byte digest of an id column, independent of chunking."""
     digest = xxhash.xxh3_128()
     joined = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
-    flat = pa.concat_arrays([joined, pa.array([], type=joined.type)])
-    lengths = np.asarray(pc.binary_length(flat).to_numpy(zero_copy_only=False), dtype=np.int32)
-    digest.update(lengths.tobytes())
-    buffer = flat.buffers()[2]
-    if buffer is not None and len(flat):
-        digest.update(memoryview(buffer)[: int(lengths.sum())])
+    flat = pa.concat_arrays([joined, joined[:0]])  # a copy that starts at 0
+    if len(flat):
+        width = np.int64 if pa.types.is_large_string(flat.type) else np.int32
+        lengths = np.diff(np.frombuffer(flat.buffers()[1], width)[: len(flat) + 1]).astype(np.int32)
+        digest.update(lengths.tobytes())
+        digest.update(memoryview(flat.buffers()[2])[: int(lengths.sum())])
     return digest.digest()
 
 
@@ -88,8 +88,13 @@ def passing(link: Link, index: int) -> np.ndarray:
     """Return bool[base rows] of part `index`: who did not break one step and passed all of its rules."""
     wanted = sorted({rule.signal for rule in link.rules} | {ERROR})
     table = read_table(link.file(index), columns=wanted)
-    passed = np.asarray(table.column(ERROR).is_null())
+    passed = as_flags(table.column(ERROR).is_null())
     return passed & ~failures(link.rules, table).any(axis=0) if link.rules else passed
+
+
+def unbroken(link: Link, index: int) -> np.ndarray:
+    """Return bool[base rows] of part `index`: who did not break one step."""
+    return as_flags(read_table(link.file(index), columns=[ERROR]).column(ERROR).is_null())
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +129,16 @@ class ChainReader:
         return table.select(list(columns))
 
     def load_rows(self, columns: Sequence[str], rows: Sequence[int]) -> pa.Table:
-        """Return some base documents, alive or not, with the edits of all links applied; one text column at a time."""
+        """Return some base documents in row order, alive or not, with the edits of all links applied."""
+        table = read_rows(self.base.path, rows, columns=columns)
         edits = [link for link in self.links if link.edits and "text" in columns]
-        wanted = list(dict.fromkeys([*columns, *(["id"] if edits else [])]))
-        places = pa.array(list(rows), pa.int64())
-        table = read_table(self.base.path, columns=wanted)
-        ids = table.column("id") if edits else None
-        table = table.take(places)
+        ids = read_table(self.base.path, columns=["id"]).column("id") if edits else None
         for link in edits:
             path = link.file(self.base.index)
             check_ids(path, ids)
-            edited = read_table(path, columns=[TEXT]).column(TEXT).take(places)
-            text = pc.coalesce(edited, table.column("text"))
+            text = pc.coalesce(read_rows(path, rows, columns=[TEXT]).column(TEXT), table.column("text"))
             table = table.set_column(table.schema.get_field_index("text"), table.schema.field("text"), text)
-        return table.select(list(columns))
+        return table
 
     def load_signals(self, names: Sequence[str]) -> pa.Table:
         """Return signals `label.signal` of earlier links for the live documents."""

@@ -15,7 +15,7 @@ import pyarrow as pa
 from pipeline.chain import TEXT, BasePart, Chain, Link
 from pipeline.core.card import CARD, Card, read_card
 from pipeline.core.errors import DataError, RecipeError, nearest_names
-from pipeline.core.shards import read_table, schema_of
+from pipeline.core.shards import read_rows, read_table, schema_of
 from pipeline.core.step import Rule
 from pipeline.tasks import verdicts_name
 from pipeline.workspace import Workspace
@@ -33,6 +33,10 @@ class Evidence:
     def verdicts(self, part: BasePart, columns: list[str] | None = None) -> pa.Table:
         """Return one row per base document: id, kept, reason, failed, quarantined, num_bytes."""
         return read_table(self.folder / verdicts_name(part.index), columns=columns)
+
+    def verdict_rows(self, part: BasePart, rows: Sequence[int], columns: Sequence[str]) -> pa.Table:
+        """Return the verdicts on some base documents, in row order."""
+        return read_rows(self.folder / verdicts_name(part.index), rows, columns=columns)
 
     def signals(self, link: Link, part: BasePart, columns: Sequence[str] | None = None) -> pa.Table:
         """Return a step's signals, one row per base document; all but the edited text if no columns are named."""

@@ -1,22 +1,28 @@
 """`what-if`: other thresholds over stored signals -> documents and tokens gained and lost, with examples.
 
-Each changed dataset is decided again from its signals. A gathering step that follows a changed decision (dedup, a
-trained classifier) would see other documents in a real run; its stored signals stand in for it, documents that it
-never saw count as passing it, and the answer says so.
+Of each changed dataset, only the steps that rule otherwise are decided again from their signals; who fails the others
+is read from the stored verdicts. A million documents take 0.4 s of one core, 1 s with Python's start. A gathering
+step that follows a changed decision (dedup, a trained classifier) would see other documents in a real run; its stored
+signals stand in for it, documents that it never saw count as passing it, and the answer says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipeline.chain import BasePart, ChainReader, Quantiles, passing
+from pipeline.chain import BasePart, ChainReader, Link, Quantiles, passing, unbroken
+from pipeline.core.card import read_card
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.step import GatheringStep
+from pipeline.decide import as_flags, as_numbers
 from pipeline.evidence import Evidence, evidence_at
 from pipeline.plan import make_plan
 from pipeline.recipe import DatasetSpec, Recipe, StepSpec, load_recipe
@@ -65,9 +71,9 @@ def _compare(
     kept = gained_bytes = lost_bytes = 0
     for part in evidence.chain.base:
         verdicts = evidence.verdicts(part, ["kept", "num_bytes"])
-        old = np.asarray(verdicts.column("kept"))
+        old = as_flags(verdicts.column("kept"))
         new = alive[part.index]
-        size = np.asarray(verdicts.column("num_bytes"))
+        size = as_numbers(verdicts.column("num_bytes"))
         kept += int(new.sum())
         gained.append((part, np.flatnonzero(new & ~old)))
         lost.append((part, np.flatnonzero(old & ~new)))
@@ -87,14 +93,51 @@ def _compare(
 
 
 def _decided_anew(evidence: Evidence, before: DatasetSpec, after: DatasetSpec) -> dict[int, np.ndarray]:
-    """Return bool[base rows] by part: who passes all steps as `after` has them. Reads every signal once."""
-    alive = {part.index: np.ones(part.num_rows, dtype=bool) for part in evidence.chain.base}
+    """Return bool[base rows] by part: who passes all steps as `after` has them."""
+    who = _Standing(evidence)
+    links: list[Link] = []
     for was, item, link in zip(before.steps, after.steps, evidence.chain.links, strict=True):
         _refuse_new_measurement(was, item, after.name)
-        rules = item.step.rules(quantile=Quantiles(folder=link.folder, alive=alive.items))
-        for index in alive:
-            alive[index] &= passing(replace(link, rules=rules), index)
-    return alive
+        same = was.step.params.of_role("decide") == item.step.params.of_role("decide")
+        if same and links == list(evidence.chain.links[: len(links)]):
+            links.append(link)  # the same documents reach it, so a target share is at the same threshold too
+            continue
+        rules = item.step.rules(quantile=Quantiles(folder=link.folder, alive=partial(who.alive, tuple(links))))
+        links.append(replace(link, rules=rules))
+    return dict(who.alive(links))
+
+
+class _Standing:
+    """Tells who passes the first links of a chain, by stored verdicts where a link rules as it did."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self.broke = {link.label: bool(read_card(link.folder).quarantined) for link in evidence.chain.links}
+
+    def alive(self, links: Sequence[Link]) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield every part's index and bool[base rows]."""
+        same = [link for link, was in zip(links, self.evidence.chain.links, strict=False) if link == was]
+        rules = {f"{link.label}.{rule.name}" for link in same for rule in link.rules}
+        for part in self.evidence.chain.base:
+            alive = ~_fails(self.evidence.verdicts(part, ["failed"]).column("failed"), rules)
+            for link in links:
+                if link not in same:
+                    alive &= passing(link, part.index)
+                elif self.broke[link.label]:
+                    alive &= unbroken(link, part.index)
+            yield part.index, alive
+
+
+def _fails(failed: pa.ChunkedArray, rules: set[str]) -> np.ndarray:
+    """Return bool[base rows]: whose list of failed rules names one of `rules`."""
+    found = [np.zeros(0, dtype=bool)]
+    for chunk in failed.chunks:
+        names = pc.dictionary_encode(chunk.values)
+        hits = np.array([name in rules for name in names.dictionary.to_pylist()], dtype=bool)
+        counts = np.concatenate([[0], np.cumsum(hits[np.from_dlpack(names.indices)])])
+        offsets = np.from_dlpack(chunk.offsets)
+        found.append(counts[offsets[1:]] > counts[offsets[:-1]])
+    return np.concatenate(found)
 
 
 def _refuse_new_measurement(was: StepSpec, item: StepSpec, dataset: str) -> None:
@@ -126,7 +169,7 @@ def _side(evidence: Evidence, found: Flips, size: int, rate: float) -> dict[str,
     for part in dict.fromkeys(part for part, _ in shown):
         rows = [row for other, row in shown if other is part]
         documents = ChainReader(base=part, links=evidence.chain.links).load_rows(("id", "text"), rows).to_pylist()
-        reasons = evidence.verdicts(part, ["reason"]).column("reason").take(rows).to_pylist()
+        reasons = evidence.verdict_rows(part, rows, ["reason"]).column("reason").to_pylist()
         examples += [{**row, "was": reason or "kept"} for row, reason in zip(documents, reasons, strict=True)]
     return {"documents": total, "tokens": round(size / rate), "bytes": size, "examples": examples}
 

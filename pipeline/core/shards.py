@@ -20,6 +20,8 @@ import pyarrow.parquet as pq
 
 from pipeline.core.errors import DataError, ServiceError
 
+BATCH_ROWS = 64  # as fast as 65,536 (1.2 GB/s against 0.5 GB/s of 4 kB texts, pyarrow 26): they stay in the cache
+
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Call `write(file)` on a temporary neighbour of `path`, make it durable, then rename it to `path`."""
@@ -90,15 +92,38 @@ def read_table(path: Path, *, columns: Sequence[str] | None = None) -> pa.Table:
     """Read one parquet file that Winnow or a user wrote; an unreadable file is a DataError that names it."""
     with reading(path), _open(path) as file:  # pq.read_table would import pandas: 0.6 s
         wanted = list(columns) if columns is not None else None
-        missing = sorted(set(wanted or ()) - set(file.schema_arrow.names))
-        if missing:
-            raise DataError(f"{path}: has no column `{missing[0]}`; it has {', '.join(file.schema_arrow.names)}.")
+        _check_columns(file, path, wanted or ())
         table = file.read(columns=wanted, use_threads=False)
         return table if wanted is None else table.select(wanted)
 
 
+def read_rows(path: Path, rows: Iterable[int], *, columns: Sequence[str]) -> pa.Table:
+    """Read some rows of a file, in ascending order, without holding the others; reads on to the last one wanted."""
+    wanted = sorted(set(rows))
+    found: list[pa.RecordBatch] = []
+    start = 0
+    with reading(path), _open(path) as file:
+        _check_columns(file, path, columns)
+        schema = pa.schema([file.schema_arrow.field(name) for name in columns])
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns), use_threads=False):
+            inside = [row for row in wanted[len(found) : len(found) + batch.num_rows] if row < start + batch.num_rows]
+            found += [batch.select(list(columns)).slice(row - start, 1) for row in inside]
+            start += batch.num_rows
+            if len(found) == len(wanted):
+                break
+    if len(found) < len(wanted):
+        raise DataError(f"{path}: has no row {wanted[len(found)]}; it has {start}. Run the recipe again.")
+    return pa.Table.from_batches(found, schema=schema)
+
+
 def _open(path: Path) -> pq.ParquetFile:
     return pq.ParquetFile(path, page_checksum_verification=True)
+
+
+def _check_columns(file: pq.ParquetFile, path: Path, columns: Sequence[str]) -> None:
+    missing = sorted(set(columns) - set(file.schema_arrow.names))
+    if missing:
+        raise DataError(f"{path}: has no column `{missing[0]}`; it has {', '.join(file.schema_arrow.names)}.")
 
 
 def schema_of(path: Path) -> pa.Schema:
@@ -123,12 +148,9 @@ def row_groups_of(path: Path) -> list[RowGroup]:
 
 
 def iterate_batches(
-    path: Path, *, row_groups: Sequence[int], columns: Sequence[str], batch_rows: int = 64
+    path: Path, *, row_groups: Sequence[int], columns: Sequence[str], batch_rows: int = BATCH_ROWS
 ) -> Iterator[pa.RecordBatch]:
-    """Yield some row groups of a foreign file a few rows at a time, so that a bomb cannot fill the memory.
-
-    64 rows are as fast as 65,536 (1.2 GB/s against 0.5 GB/s of 4 kB texts, pyarrow 26), as they stay in the cache.
-    """
+    """Yield some row groups of a foreign file a few rows at a time, so that a bomb cannot fill the memory."""
     with reading(path), pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True) as file:
         yield from file.iter_batches(
             batch_size=batch_rows, row_groups=list(row_groups), columns=list(columns), use_threads=False

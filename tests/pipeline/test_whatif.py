@@ -10,6 +10,7 @@ from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.shards import read_table
 from pipeline.whatif import what_if
 from tests.pipeline.house import House, texts
+from tests.pipeline.steps import POISON
 
 STEPS = ["length: {min_length: 30}", "gopher_quality: {min_words: 10}"]
 
@@ -107,6 +108,39 @@ def test_examples_are_among_the_flips_wherever_these_lie(house: House):
     house.run()
     shown = [example["id"] for example in answer["lost"]["examples"]]
     assert len(set(shown)) == 5 and set(shown) <= ids - set(house.ids())
+
+
+def test_documents_that_broke_a_step_stay_out_whatever_the_thresholds_of_others(house: House):
+    """One fails before it breaks the second step, so its verdict names the failure alone."""
+    house.lines("a.jsonl", [f"a long {POISON} among the words", f"a {POISON}", "short", *texts(20)])
+    house.clean(["length: {min_length: 20}", "poisoned", "exact_dedup"])
+    house.run()
+
+    (answer,) = what_if(house.workspace, house.recipe, settings={"datasets.clean.length.min_length": 1})["datasets"]
+
+    before = set(house.ids())
+    house.clean(["length: {min_length: 1}", "poisoned", "exact_dedup"])
+    house.run()
+    assert answer["kept_after"] == len(house.ids())
+    assert {example["id"] for example in answer["gained"]["examples"]} == set(house.ids()) - before != set()
+
+
+def test_a_target_share_after_a_changed_threshold_is_taken_of_those_who_pass_it_now(house: House):
+    house.lines("a.jsonl", texts(40))
+    steps = ["gopher_quality: {min_words: 8}", "longest: {keep_fraction: 0.5}", "poisoned: {max_length: 150}"]
+    house.clean(["length", *steps])
+    house.run()
+    before = set(house.ids())
+
+    (answer,) = what_if(house.workspace, house.recipe, settings={"datasets.clean.length.max_length": 90})["datasets"]
+
+    house.clean(["length: {max_length: 90}", *steps])
+    house.run()
+    assert answer["kept_after"] == len(house.ids())
+    assert (answer["gained"]["documents"], answer["lost"]["documents"]) == (
+        len(set(house.ids()) - before), len(before - set(house.ids()))
+    )  # fmt: skip
+    assert answer["gained"]["documents"] > 0
 
 
 def test_nothing_is_written(built: House):
