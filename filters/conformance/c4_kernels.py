@@ -10,6 +10,7 @@ from numba import njit
 from filters.conformance.gopher_kernels import stripped
 from filters.conformance.spacy_rules import DIGIT, SPACE
 from filters.conformance.token_kernels import IS_PUNCT, IS_STOP
+from pipeline.core.bits import ONE_BIT, address_of, ones_in, range_mask, zeros_below
 from pipeline.core.characters import LINE_END
 from pipeline.core.segment import decode
 
@@ -17,6 +18,7 @@ KEPT, LONG_WORD, NOT_ENDED, FEW_WORDS, LOREM, JAVASCRIPT, CURLY, POLICY = range(
 CITATIONS, FIRST_LOREM, FIRST_CURLY = 8, 9, 10  # rows behind the lines by action
 NUM_COUNTS = 11
 NEWLINE, DOT, LEFT_BRACKET, RIGHT_BRACKET, LEFT_BRACE = 0x0A, 0x2E, 0x5B, 0x5D, 0x7B
+NO_BITS = np.uint64(0)
 PHRASES = (
     (b"lorem ipsum", LOREM),
     (b"javascript", JAVASCRIPT),
@@ -268,23 +270,35 @@ def strip_documents(data: Any, offsets: Any, bits: Any) -> Any:
     return out[:cursor], out_offsets
 
 
+@njit(cache=True, nogil=True, forceinline=True)
+def among_longest(start: Any, stop: Any, limit: Any, longest: Any) -> Any:
+    """Return the three greatest of `longest` and the characters between two addresses, counted only if they matter."""
+    first, second, third = longest
+    length = stop - start
+    if length > third:
+        for at in range(start, stop, 64):
+            length -= ones_in(range_mask(at, stop, limit, 0, 0x80, 0x40))
+        third = max(third, min(second, length))
+        second = max(second, min(first, length))
+        first = max(first, length)
+    return first, second, third
+
+
 @njit(cache=True, nogil=True)
 def third_longest(data: Any, offsets: Any) -> Any:
     """Return int64[num_docs]: characters of the third-longest stretch between line feeds, -1 with fewer than three."""
-    lengths = np.full(len(offsets) - 1, -1, np.int64)
+    lengths = np.empty(len(offsets) - 1, np.int64)
+    base = address_of(data)
+    limit = base + len(data)
     for doc in range(len(offsets) - 1):
-        first, second, third = -1, -1, -1
-        length = 0
-        for at in range(offsets[doc], offsets[doc + 1] + 1):
-            if at < offsets[doc + 1] and data[at] != NEWLINE:
-                length += data[at] & 0xC0 != 0x80
-                continue
-            if length > first:
-                first, second, third = length, first, second
-            elif length > second:
-                second, third = length, second
-            elif length > third:
-                third = length
-            length = 0
-        lengths[doc] = third
+        longest = -1, -1, -1
+        start, end = base + offsets[doc], base + offsets[doc + 1]
+        for at in range(start, end, 64):
+            feeds = range_mask(at, end, limit, 0, NEWLINE, 1)
+            while feeds:
+                stop = at + zeros_below(feeds)
+                longest = among_longest(start, stop, limit, longest)
+                start = stop + 1
+                feeds &= feeds - ONE_BIT
+        lengths[doc] = among_longest(start, end, limit, longest)[2]
     return lengths

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pipeline.catalog import STEPS
 from tests.conftest import ROOT
@@ -79,6 +80,17 @@ def test_the_chain_of_filters_ends_with_the_same_text_on_installed_documentation
 )
 def test_corners_of_the_definitions_are_kept(pair: Pair, text: str):
     assert not differences(pair, [text])
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(lines=st.lists(st.tuples(st.sampled_from("a\u00e9\u4e2d\U0001f600\r"), st.integers(0, 260)), max_size=8))
+def test_the_third_longest_line_is_counted_in_characters_wherever_its_bytes_stand(lines: list[tuple[str, int]]):
+    texts = ["\n".join(character * (size + more) for character, size in lines) for more in range(3)]
+
+    found = PAIRS[4].ours().measure(Batch.from_texts(texts)).signals["third_longest_line"]
+
+    thirds = [sorted((len(line) for line in text.split("\n")), reverse=True)[2:3] for text in texts]
+    assert found.tolist() == [third[0] if third else -1 for third in thirds]
 
 
 def test_thresholds_do_what_theirs_do(docstrings: list[str]):
