@@ -49,6 +49,7 @@ def run_recipe(
     recipe = load_recipe(path)  # first, so that a bad recipe leaves nothing behind
     with workspace.locked():
         plan = make_plan(recipe, workspace)
+        plan.hashes.save()
         todo = plan.to_build
         if not workspace.ledger.exists():  # what was asked once may be all there, and needs no key
             for step in (step for dataset in plan.datasets.values() for step in dataset.steps):
@@ -110,7 +111,7 @@ def promote_recipe(path: Path, *, workspace: Workspace, override: str | None) ->
     from pipeline.registry import promote_mixture
 
     with workspace.locked():
-        plan = make_plan(load_recipe(path), workspace)
+        plan = make_plan(load_recipe(path), workspace, read_all=True)
         node = plan.experiment.get("certificate")
         certificate = certificate_of(plan) if node is not None and node.complete else None
         return promote_mixture(plan, certificate, override=override)

@@ -18,10 +18,11 @@ from typing import Any
 from pipeline.catalog import outside
 from pipeline.core.card import is_complete, read_card
 from pipeline.core.errors import RecipeError, nearest_names
-from pipeline.core.identity import hash_file, identity_of
+from pipeline.core.identity import identity_of
 from pipeline.core.rng import derive
 from pipeline.core.step import GatheringStep, MakingStep, Step, field_role
 from pipeline.dedup_stores import store_file
+from pipeline.input_hashes import MEMO, InputHashes
 from pipeline.recipe import DatasetSpec, Recipe, StepSpec, input_names_of, step_inputs
 from pipeline.workspace import Workspace
 
@@ -70,6 +71,7 @@ class Plan:
 
     recipe: Recipe
     workspace: Workspace
+    hashes: InputHashes = field(default_factory=InputHashes)
     nodes: list[Node] = field(default_factory=list)
     sources: dict[str, Node] = field(default_factory=dict)
     datasets: dict[str, PlannedDataset] = field(default_factory=dict)
@@ -86,9 +88,12 @@ class Plan:
         return self.sources[name] if name in self.sources else self.datasets[name].node
 
 
-def make_plan(recipe: Recipe, workspace: Workspace) -> Plan:
-    """Plan a recipe against a workspace; reads cards and input files, writes nothing."""
-    plan = Plan(recipe=recipe, workspace=workspace)
+def make_plan(recipe: Recipe, workspace: Workspace, *, read_all: bool = False) -> Plan:
+    """Plan a recipe against a workspace; reads cards and input files, writes nothing.
+
+    Input files that were hashed before and not touched since are not read again, unless `read_all`.
+    """
+    plan = Plan(recipe=recipe, workspace=workspace, hashes=InputHashes(None if read_all else workspace.root / MEMO))
     used = {name for spec in recipe.datasets.values() for name in (*spec.inputs, *step_inputs(spec))}
     for name, source in recipe.sources.items():
         if name in used:
@@ -100,7 +105,7 @@ def make_plan(recipe: Recipe, workspace: Workspace) -> Plan:
                 "version": reader.version,
                 "source": name,
                 "params": _changed(reader.params),
-                "inputs": reader.inputs(),
+                "inputs": reader.inputs(plan.hashes.of),
             }
             plan.sources[name] = _add(plan, "source", name, payload, {})
     for spec in recipe.datasets.values():
@@ -217,7 +222,7 @@ def _input_identity(plan: Plan, name: str, place: str) -> str:
             f"{plan.recipe.path}: {place}: `{name}` is no dataset and no file. "
             f"Did you mean {nearest_names(name, plan.recipe.datasets)}?"
         )
-    return identity_of([path.name, hash_file(path)])  # steps read a file by its suffix and name items after it
+    return identity_of([path.name, plan.hashes.of(path)])  # steps read a file by its suffix and name items after it
 
 
 def _changed(params: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from blake3 import blake3
@@ -17,6 +17,8 @@ from blake3 import blake3
 type_error = "identity: cannot hash {value!r} of type {kind}; use str, int, float, bool, None, list or dict."
 
 HASH_CHARACTERS = 12
+
+HashFile = Callable[[Path], str]  # `hash_file`, or one that remembers
 
 
 def canonical(value: object) -> str:

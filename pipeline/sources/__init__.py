@@ -20,6 +20,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.core.document import Origin
+from pipeline.core.identity import HashFile, hash_file
 from pipeline.core.step import field_role
 
 SLICE_BYTES = 64 * 2**20
@@ -114,7 +115,7 @@ class Reader:
     def check(self) -> None:
         """Raise RecipeError if nothing can be read as the recipe says; cheap, before any work."""
 
-    def inputs(self) -> dict[str, Any]:
+    def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
         """Return plain values that name the inputs by content, for the identity."""
         raise NotImplementedError
 

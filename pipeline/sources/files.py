@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import DataError, RecipeError
-from pipeline.core.identity import hash_file
+from pipeline.core.identity import HashFile
 from pipeline.core.step import input_names
 from pipeline.sources import ColumnParams
 
@@ -96,7 +96,7 @@ def stem_of(path: Path) -> str:
     return name
 
 
-def name_content(files: list[InputFile]) -> list[dict[str, Any]]:
+def name_content(files: list[InputFile], hash_file: HashFile) -> list[dict[str, Any]]:
     """Return label, size and BLAKE3 of every file, for the identity."""
     named = []
     for file in files:

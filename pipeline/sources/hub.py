@@ -16,6 +16,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from pipeline.core.errors import DataError, RecipeError, WinnowError
+from pipeline.core.identity import HashFile, hash_file
 from pipeline.core.step import input_names
 from pipeline.sources import Chunk, ColumnParams, Reader, Slice
 from pipeline.sources.files import InputFile, name_content
@@ -69,12 +70,14 @@ class HubReader(Reader):
                 "or tomorrow's run reads something else. Its page lists them under Files, History."
             )
 
-    def inputs(self) -> dict[str, Any]:
+    def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
         folder = self._folder
         if folder is None:
             return {"hub": self.params.path, "revision": self.params.revision}
         paths = sorted(path for path in folder.rglob("*") if path.is_file() and not _hidden(path.relative_to(folder)))
-        return {"files": name_content([InputFile(path, path.relative_to(folder).as_posix()) for path in paths])}
+        return {
+            "files": name_content([InputFile(path, path.relative_to(folder).as_posix()) for path in paths], hash_file)
+        }
 
     def slices(self) -> list[Slice]:
         with _loading(self.params.path):

@@ -17,6 +17,7 @@ from blake3 import blake3
 from pydantic import Field
 
 from pipeline.core.errors import RecipeError, nearest_names
+from pipeline.core.identity import HashFile, hash_file
 from pipeline.sources import Chunk, Reader, ReaderParams, Slice
 from pipeline.sources.docstrings import docstrings_of, without_collector
 from pipeline.sources.packages import InstalledFile, Package, installed_packages, kind_of, normalised
@@ -72,11 +73,12 @@ class InstalledDocsReader(Reader):
         if not self._packages:
             raise RecipeError(f"sources.{self.source}.exclude: leaves no package. Exclude fewer.")
 
-    def inputs(self) -> dict[str, Any]:
-        return {
-            package.name: [package.version, _fingerprint(self._files(package)), len(self._files(package))]
-            for package in self._packages
-        }
+    def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
+        named = {}
+        for package in self._packages:
+            files = self._files(package)
+            named[package.name] = [package.version, _fingerprint(files, package.root, hash_file), len(files)]
+        return named
 
     def notes(self) -> list[str]:
         return [
@@ -148,7 +150,14 @@ def _piece(index: int, files: list[tuple[str, str, str, str]]) -> Slice:
     return Slice(index=index, path=first[2], detail=tuple(files), label=label)
 
 
-def _fingerprint(files: list[InstalledFile]) -> str:
-    """Hash paths, recorded hashes and the sizes found on the disk."""
-    lines = [f"{file.path}\0{file.recorded}\0{file.size_bytes}\n" for file in files]
+def _fingerprint(files: list[InstalledFile], root: str, hash_file: HashFile) -> str:
+    """Hash paths, recorded hashes and the sizes found on the disk; where none is recorded, the content."""
+    lines = [f"{file.path}\0{file.recorded or _content(file, root, hash_file)}\0{file.size_bytes}\n" for file in files]
     return blake3("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _content(file: InstalledFile, root: str, hash_file: HashFile) -> str:
+    try:
+        return hash_file(Path(root) / file.path)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"  # as the run will find

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pipeline.core.identity import HashFile, hash_file
 from pipeline.sources import Chunk, Reader, Reason, Slice
 from pipeline.sources.files import FileParams, InputFile, find_files, name_content
 from pipeline.sources.lines import Line, codec_of, cut_lines, iterate_lines
@@ -39,8 +40,8 @@ class JsonlReader(Reader):
         """Raise RecipeError unless the paths name files."""
         self._files()
 
-    def inputs(self) -> dict[str, Any]:
-        return {"files": name_content(self._files())}
+    def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
+        return {"files": name_content(self._files(), hash_file)}
 
     def slices(self) -> list[Slice]:
         slices: list[Slice] = []

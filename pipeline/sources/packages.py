@@ -1,7 +1,8 @@
 """What is installed beside the running interpreter: distributions by their RECORD files, and the standard library.
 
 Names, versions and files come from RECORD alone, which is read in 0.2 s for 100 distributions with 40,000 files where
-importing metadata takes longer. Sizes are those on the disk, so an edited file is noticed without reading it. What a
+importing metadata takes longer. Sizes are those on the disk, so an edit that changes a file's size is noticed without
+reading it; one that keeps the size is noticed only where no RECORD names a hash, as in the standard library. What a
 RECORD names outside its own folder (scripts, absolute paths, `..`) is left out.
 """
 

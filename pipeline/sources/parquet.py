@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pipeline.core.errors import DataError, RecipeError
+from pipeline.core.identity import HashFile, hash_file
 from pipeline.core.shards import RowGroup, iterate_batches, reading, row_groups_of, schema_of
 from pipeline.sources import SLICE_BYTES, Chunk, Reader, Slice
 from pipeline.sources.files import FileParams, InputFile, find_files, name_content
@@ -44,8 +45,8 @@ class ParquetReader(Reader):
         if problem:
             raise RecipeError(f"sources.{self.source}: {first.path} {problem}")
 
-    def inputs(self) -> dict[str, Any]:
-        return {"files": name_content(self._files())}
+    def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
+        return {"files": name_content(self._files(), hash_file)}
 
     def slices(self) -> list[Slice]:
         slices: list[Slice] = []

@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from pipeline.core.errors import DataError, RecipeError
+from pipeline.core.identity import HashFile, hash_file
 from pipeline.core.step import input_names
 from pipeline.sources import Chunk, Reader, ReaderParams, Slice
 from pipeline.sources.files import InputFile, find_files, name_content
@@ -80,10 +81,10 @@ class WarcReader(Reader):
             )
         self._files()
 
-    def inputs(self) -> dict[str, Any]:
+    def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
         """Name the files by content, and the extractor by its version, since it decides what a page says."""
         extractor = f"{self.params.extractor} {metadata.version(self.params.extractor)}"
-        return {"files": name_content(self._files()), "extractor": extractor}
+        return {"files": name_content(self._files(), hash_file), "extractor": extractor}
 
     def slices(self) -> list[Slice]:
         return [Slice(index, str(file.path), (file.label,), file.path.name) for index, file in enumerate(self._files())]

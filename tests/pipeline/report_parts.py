@@ -125,7 +125,7 @@ def finish(recipe: str, *, folder: Path, gain: float | None = None) -> Plan:
 def run_documents(plan: Plan) -> None:
     """Build sources and datasets, not the experiment."""
     run = Run(
-        plan=Plan(plan.recipe, plan.workspace, plan.nodes, plan.sources, plan.datasets),
+        plan=Plan(plan.recipe, plan.workspace, plan.hashes, plan.nodes, plan.sources, plan.datasets),
         executor=Local(workers=1),
         progress=Silent(),
     )

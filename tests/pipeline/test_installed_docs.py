@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 import textwrap
 import time
 import warnings
@@ -105,6 +106,20 @@ def test_an_edited_file_changes_the_identity_and_its_neighbour_does_not(site: Pa
 
     assert before == same
     assert identity_of(reader(packages=["odd-name"]).inputs()) != before
+
+
+def test_an_edit_that_keeps_the_size_of_a_file_without_a_recorded_hash_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody records hashes of the standard library's files."""
+    (tmp_path / "module.py").write_text('"""A first text."""')
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    before = reader(packages=["stdlib"]).inputs()
+    same = reader(packages=["stdlib"]).inputs()
+
+    (tmp_path / "module.py").write_text('"""Another text."""')
+
+    assert before == same != reader(packages=["stdlib"]).inputs()
 
 
 def test_an_editable_install_is_said_to_be_left_out(site: Path) -> None:
