@@ -88,7 +88,11 @@ class KeptIds:
     @staticmethod
     def of(rows: Rows, *, kept: np.ndarray) -> KeptIds:
         """Read the ids of all rows that some other row names as its kept twin."""
-        wanted = np.unique(kept[kept != np.arange(len(kept))])
+        return KeptIds.at(rows, wanted=np.unique(kept[kept != np.arange(len(kept))]))
+
+    @staticmethod
+    def at(rows: Rows, *, wanted: np.ndarray) -> KeptIds:
+        """Read the ids of these rows, ascending and each once."""
         found = [pa.array([], pa.string())]
         for position, part in enumerate(rows.parts):
             first, end = np.searchsorted(wanted, rows.starts[position : position + 2])

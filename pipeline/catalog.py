@@ -30,6 +30,7 @@ STEPS: dict[str, str] = {
     "unique_ids": "filters.unique_ids:UniqueIds",
     "line_dedup": "filters.line_dedup:LineDedup",
     "paragraph_dedup": "filters.line_dedup:ParagraphDedup",
+    "substring_dedup": "filters.substring_dedup:SubstringDedup",
     "exact_dedup": "filters.exact_dedup:ExactDedup",
     "minhash_dedup": "filters.minhash:MinHashDedup",
     "label": "filters.label:Label",

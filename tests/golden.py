@@ -36,6 +36,7 @@ NEEDS: dict[str, tuple[list[str], str]] = {
     "decontaminate": ([], "{against: [DIR/held.jsonl]}"),
     "datatrove": ([], "{step: GopherQualityFilter}"),
     "quality": (["label: {documents: 120}"], "{keep_fraction: 0.5}"),
+    "substring_dedup": ([], "{min_tokens: 8}"),
     "terms": ([], "{terms: [DIR/terms.txt]}"),
     "toxicity": ([], "{terms: [DIR/terms.txt]}"),
     "url": ([], "{domains: [DIR/domains.txt], urls: [DIR/urls.txt], words: [DIR/words.txt]}"),

@@ -63,6 +63,7 @@ def comparisons() -> list[Comparison]:
         Comparison("exact_dedup", c.exact),
         Comparison("minhash_signatures", c.signatures, r.rival_signatures),
         Comparison("minhash_dedup", c.minhash, r.rival_minhash, DEDUP_SAMPLE_DOCUMENTS),
+        Comparison("substring_dedup", c.substrings),
         Comparison("quality_scoring", c.classifying),
         Comparison("tokenizer", m.tokenizing),
         Comparison("packing", m.packing),

@@ -146,6 +146,13 @@ def exact(text: Text, place: Place) -> Work:
     return _gathering(ExactDedup(params=ExactDedup.Params()), text, place)
 
 
+def substrings(text: Text, place: Place) -> Work:
+    """Cut repeated spans of 50 words from parquet to stored signals and texts."""
+    from filters.substring_dedup import SubstringDedup
+
+    return _gathering(SubstringDedup(params=SubstringDedup.Params()), text, place)
+
+
 def classifying(text: Text, place: Place) -> Work:
     """Score text in memory with the classifier of the default size; its weights do not change the time."""
     from filters.quality import QualityParams
@@ -174,6 +181,8 @@ def _gathering(step: GatheringStep, text: Text, place: Place) -> Work:
 
     def write(part: Part, values: Mapping[str, Any]) -> None:
         columns = {signal.name: as_column(values[signal.name], signal=signal) for signal in step.signals}
+        if step.edits:
+            columns["text"] = values["text"]
         columns[ERROR] = pa.nulls(part.num_rows, pa.string())
         write_signals(output / part_name(part.index), columns, ids=part.load(("id",)).column("id"))
 

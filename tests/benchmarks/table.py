@@ -33,6 +33,7 @@ TITLES = {
     "exact_dedup": "`exact_dedup`, parquet in, signals out",
     "minhash_signatures": "MinHash signatures, 112 values",
     "minhash_dedup": "`minhash_dedup`, parquet in, signals out",
+    "substring_dedup": "`substring_dedup`, parquet in, signals and text out",
     "quality_scoring": "`quality`: scoring by the classifier",
     "tokenizer": "tokenizer",
     "packing": "packing",
