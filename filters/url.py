@@ -1,18 +1,19 @@
 """Documents -> whether the page that each comes from stands on a list of domains, addresses or words.
 
-The address is the metadata field `url`, or else the id where that is one. Lists are the user's files; none is shipped.
-A listed domain stands for itself and all below it, so `x.org` blocks `a.b.x.org` and no list of public suffixes, which
-would change with the network, is needed. Addresses are compared without scheme, user, port 80 or 443, `www.`, fragment
-and closing slash, hosts and words without case: known faults of the reference (`/PORN` passes where `/porn` does not,
-`x.org/y/` differs from `x.org/y`). A document without an address is kept: nothing was measured.
+The address is the metadata field `url`, or else the id where that is one. Lists are the user's files; none is shipped,
+and all workers share one copy of each in memory. A listed domain stands for itself and all below it, so `x.org` blocks
+`a.b.x.org` and no list of public suffixes, which would change with the network, is needed. Addresses are compared
+without scheme, user, port 80 or 443, `www.`, fragment and closing slash, hosts and words without case: known faults of
+the reference (`/PORN` passes where `/porn` does not, `x.org/y/` differs from `x.org/y`). A document without an address
+is kept: nothing was measured.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -20,8 +21,10 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, model_validator
 
+from filters.addresses import SCHEME, addresses
 from filters.word_lists import HashedList, entries_of, hashes_of
 from pipeline.core.errors import DataError
+from pipeline.core.identity import hash_file, identity_of
 from pipeline.core.step import Measured, MeasuringStep, Quantile, Rule, Signal, decides, input_names
 from pipeline.core.step import Params as BaseParams
 from pipeline.core.text import Batch
@@ -29,7 +32,7 @@ from pipeline.core.text import Batch
 LISTS = ("domains", "urls", "words")
 MAX_LENGTH = 4096  # characters of an address that are looked at: browsers and servers cut off earlier
 MAX_LABELS = 32  # of a host that are looked up, from the right
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,30}://", re.I)
+_PLAIN_HOST = re.compile(r"(?!www\.)[a-z0-9-]+(\.[a-z0-9-]+)+")  # as nearly all entries of domain lists are
 _NO_WORD = re.compile(r"[\W_]+")
 
 
@@ -70,18 +73,24 @@ class Url(MeasuringStep):
         return tuple(rule for rule, name in zip(rules, LISTS, strict=True) if getattr(self.params, name))
 
     def prepare(self, inputs: Mapping[str, Sequence[Path]]) -> None:
-        """Read the lists; DataError if one that is given holds nothing."""
-        ways = (lambda entry: split_url(entry)[0], lambda entry: "".join(split_url(entry)), str.casefold)
+        """Read the lists, or map them where another worker has; DataError if one that is given holds nothing."""
+        ways = (host_of, lambda entry: "".join(split_url(entry)), str.casefold)
         self._lists = []
         for name, normalise in zip(LISTS, ways, strict=True):
             paths = inputs.get(name, ())
-            found = HashedList.of(entries_of(paths), normalise=normalise)
+            content = identity_of([self.version, *([path.suffix, hash_file(path)] for path in paths)])
+            found = HashedList.once(
+                self.shared if paths else None,
+                name=f"url-{name}-{content[:16]}",
+                build=partial(_read, paths, normalise=normalise),
+            )
             if paths and not len(found.hashes):
                 raise DataError(f"{paths[0]}: holds no entry for `{name}` of url. Name another file or take it out.")
             self._lists.append(found)
 
     def measure(self, batch: Batch) -> Measured:
-        urls = addresses(batch, field=self.params.field)
+        found = addresses(batch, field=self.params.field).to_pylist()
+        urls = [None if url is None else url.strip() for url in found]
         there = np.array([url is not None for url in urls], np.bool_)
         split = [split_url(url) for url in urls if url is not None]
         looked_up = (
@@ -103,22 +112,19 @@ class Url(MeasuringStep):
         )
 
 
-def addresses(batch: Batch, *, field: str) -> list[str | None]:
-    """Return each document's address: its metadata field, else its id where that has a scheme, else None."""
-    found: list[str | None] = []
-    metadata = [None] * len(batch) if batch.metadata is None else batch.metadata.to_pylist()
-    for id, record in zip(batch.ids.to_pylist(), metadata, strict=True):
-        value = json.loads(record).get(field) if record else None
-        if not isinstance(value, str) or not value.strip():
-            value = id if _SCHEME.match(id) else None
-        found.append(None if value is None else value.strip().encode(errors="replace").decode())  # lone surrogates
-    return found
+def _read(paths: Sequence[Path], *, normalise: Callable[[str], str]) -> HashedList:
+    return HashedList.of(entries_of(paths), normalise=normalise)
+
+
+def host_of(entry: str) -> str:
+    """Return the host of an address or domain as it is compared."""
+    return entry if _PLAIN_HOST.fullmatch(entry) else split_url(entry)[0]
 
 
 def split_url(url: str) -> tuple[str, str]:
     """Return (host, rest) as they are compared: host in lower case, rest with its first slash and without its last."""
     url = url.strip()[:MAX_LENGTH]
-    scheme = _SCHEME.match(url)
+    scheme = SCHEME.match(url)
     url = (url[scheme.end() :] if scheme else url.removeprefix("//")).partition("#")[0]
     cut = min((place for place in map(url.find, "/?") if place >= 0), default=len(url))
     host, rest = url[:cut].rpartition("@")[2].casefold(), url[cut:]

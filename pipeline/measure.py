@@ -87,13 +87,13 @@ def measure(
     `settings` maps `step.parameter` to values; `columns` are the readers' parameters `text` and `id`. With `text` the
     output also has each document's text after all edits.
     """
-    chosen = chosen_steps(steps, settings)
+    folder = out.with_name(f".{out.name}.parts")
+    chosen = chosen_steps(steps, settings, shared=folder / "prepared")
     schema = _schema(chosen.steps, text=text)
     if out.resolve() in [file.resolve() for file in files]:
         raise RecipeError(f"--out {out}: is also an input. Give the output another name.")
     if not out.parent.is_dir():
         raise RecipeError(f"--out {out}: {out.parent} is no folder. Make it, or write elsewhere.")
-    folder = out.with_name(f".{out.name}.parts")
     shutil.rmtree(folder, ignore_errors=True)  # of a measurement that was killed
     tasks = [
         SliceTask(f"{out.name} from {piece.label}", number, reader, piece, chosen.steps, schema, folder)
@@ -144,7 +144,7 @@ class Chosen:
     left_out: tuple[str, ...]
 
 
-def chosen_steps(names: Sequence[str], settings: Mapping[str, Any]) -> Chosen:
+def chosen_steps(names: Sequence[str], settings: Mapping[str, Any], *, shared: Path | None = None) -> Chosen:
     """Return the named steps with the parameters that `settings` give them; a repeated one gets a number.
 
     A preset stands for its steps; those that gather are left out of it, and refused where they are named themselves.
@@ -170,11 +170,11 @@ def chosen_steps(names: Sequence[str], settings: Mapping[str, Any]) -> Chosen:
                 f"{nearest_names(label, labels)}?"
             )
         bodies[label][key] = value
-    made = [_labelled(label, name, bodies[label]) for label, (name, _) in zip(labels, found, strict=True)]
+    made = [_labelled(label, name, bodies[label], shared) for label, (name, _) in zip(labels, found, strict=True)]
     return Chosen(steps=tuple(made), left_out=tuple(left_out))
 
 
-def _labelled(label: str, name: str, body: dict[str, Any]) -> LabelledStep:
+def _labelled(label: str, name: str, body: dict[str, Any], shared: Path | None) -> LabelledStep:
     kind = step_class(name)
     if not issubclass(kind, MeasuringStep):
         raise RecipeError(
@@ -197,6 +197,7 @@ def _labelled(label: str, name: str, body: dict[str, Any]) -> LabelledStep:
         inputs=tuple(inputs.items()),
         identity=identity_of([name, code, params.of_role("measure"), content]),
         plugin=None if plugin is None else plugin.file,
+        shared=None if shared is None else str(shared),
     )
     fields = tuple((signal.name, _decoded(signal.type)) for signal in step.signals)
     return LabelledStep(label=label, ref=ref, rules=step.rules(quantile=_no_quantile), fields=fields)

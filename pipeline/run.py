@@ -136,8 +136,9 @@ class Run:
         )
         name = step.spec.step.name
         return StepRef(
-            name=name, params=params, inputs=inputs, identity=step.node.identity, plugin=_plugin_file(step.spec.step)
-        )
+            name=name, params=params, inputs=inputs, identity=step.node.identity, plugin=_plugin_file(step.spec.step),
+            shared=str(self.plan.workspace.prepared),
+        )  # fmt: skip
 
     def map_for(self, step: Step) -> Callable[..., list[Any]]:
         """Return the executor's `map`, for functions of the step's own file too."""

@@ -40,6 +40,7 @@ class StepRef:
     inputs: tuple[tuple[str, tuple[str, ...]], ...]
     identity: str  # of the node: the same paths with other content are another step to prepare
     plugin: PluginFile | None = None  # unpickling it makes the step's name known
+    shared: str | None = None  # folder of what workers prepare once for all; None: each for itself
 
 
 @lru_cache(maxsize=64)
@@ -50,6 +51,7 @@ def prepared(ref: StepRef) -> MeasuringStep:
     kind = step_class(ref.name)
     step = kind(params=kind.Params.model_validate_json(ref.params))
     assert isinstance(step, MeasuringStep)
+    step.shared = None if ref.shared is None else Path(ref.shared)
     step.prepare({key: [Path(path) for path in paths] for key, paths in ref.inputs})
     return step
 

@@ -1,7 +1,7 @@
 """Where results live: one folder per result under its kind, one lock for writers, one ledger.
 
     <root>/source measured gathered dataset made tokenizer tokens mixture comparison certificate /<name>-<hash>/
-    <root>/registry/  <root>/reports/  <root>/dedup/  <root>/ledger.sqlite  <root>/lock
+    <root>/registry/  <root>/reports/  <root>/dedup/  <root>/prepared/  <root>/ledger.sqlite  <root>/lock
 
 The lock is the kernel's (flock): a killed run frees it at once, so there is no unlock command. Readers need no lock.
 """
@@ -43,6 +43,11 @@ class Workspace:
     @property
     def registry(self) -> Path:
         return self.root / "registry"
+
+    @property
+    def prepared(self) -> Path:
+        """Where steps keep what all workers map, such as hashed lists; it may be deleted between runs."""
+        return self.root / "prepared"
 
     def report(self, recipe: str) -> Path:
         return self.root / "reports" / f"{recipe}.html"

@@ -138,6 +138,7 @@ class MeasuringStep(Step):
     """Documents in, one value per document and signal out; knows one batch at a time and no files."""
 
     needs: ClassVar[tuple[Literal["metadata"], ...]] = ()  # columns that the batch must hold besides id and text
+    shared: Path | None = None  # where `prepare` may leave files, named by their content, for all workers to map
 
     def prepare(self, inputs: Mapping[str, Sequence[Path]]) -> None:
         """Load what `measure` needs, once per worker. `inputs` maps each `input_names` field to readable files."""
