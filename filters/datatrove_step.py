@@ -33,7 +33,8 @@ REFUSED = {
     "SamplerFilter": "its draws depend on the order of the documents; set the weight in `mixtures` instead",
 }
 OURS_TO_SET = ("exclusion_writer", "batch_size")  # dropped documents and batches are the engine's
-WORD_PACKAGES = ("regex", "spacy")  # what datatrove cuts English words with; extra [conformance]
+WORD_PACKAGES = ("regex", "spacy")  # what datatrove cuts English words with
+OF_THE_EXTRA = " of the extra [conformance]: pip install 'winnow[conformance]'"
 
 
 class DatatroveStep(MeasuringStep):
@@ -75,6 +76,8 @@ class DatatroveStep(MeasuringStep):
         @field_validator("step")
         @classmethod
         def _known(cls, step: str) -> str:
+            if find_spec("regex") is None:  # without it none of datatrove's filters can be imported
+                raise ValueError(f"datatrove needs more for it: regex{OF_THE_EXTRA}")
             if step not in classes():
                 raise ValueError(f"it must be a filter or formatter of datatrove's: {nearest_names(step, classes())}")
             if step in REFUSED:
@@ -166,7 +169,7 @@ def missing_packages(kind: Any) -> str:
         return f"pip install {' '.join(missing)}"
     cuts_words = "language" in inspect.signature(kind).parameters
     lacking = [name for name in WORD_PACKAGES if cuts_words and find_spec(name) is None]
-    return f"{' and '.join(lacking)} of the extra [conformance]: pip install 'winnow[conformance]'" if lacking else ""
+    return f"{' and '.join(lacking)}{OF_THE_EXTRA}" if lacking else ""
 
 
 def refuse_arguments(step: str, params: Mapping[str, Any]) -> None:

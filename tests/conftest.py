@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from pipeline.kernel_cache import use_own_cache
 
 ROOT = Path(__file__).resolve().parent.parent
 HOUSE = ("pipeline", "filters", "synth", "eval")
+CONFORMANCE = ("ahocorasick", "fasteners", "regex", "spacy", "tldextract", "tokenizers")  # modules of that extra
 
 
 def pytest_configure() -> None:
@@ -25,6 +27,13 @@ def pytest_configure() -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     lengths = sorted(((num_lines(path), path) for path in house_files()), reverse=True)[:10]
     terminalreporter.write_line("longest modules: " + ", ".join(f"{path.name} {lines}" for lines, path in lengths))
+
+
+def need_conformance() -> None:
+    """Skip a test that runs datatrove's own filters, or steps @datatrove-0.10, where their extra is not installed."""
+    lacking = [name for name in CONFORMANCE if find_spec(name) is None]
+    if lacking:
+        pytest.skip(f"{', '.join(lacking)} not installed: pip install 'winnow[conformance]'")
 
 
 def house_files() -> list[Path]:
