@@ -22,6 +22,7 @@ STEPS: dict[str, str] = {
     "length": "filters.length:Length",
     "pii": "filters.pii:Pii",
     "url": "filters.url:Url",
+    "patterns": "filters.patterns:Patterns",
     "terms": "filters.terms:Terms",
     "toxicity": "filters.terms:Toxicity",
     "decontaminate": "filters.decontaminate:Decontaminate",

@@ -35,6 +35,11 @@ NEEDS: dict[str, tuple[list[str], str]] = {
     "c4_badwords@datatrove-0.10": ([], "{words: [DIR/terms.txt]}"),
     "decontaminate": ([], "{against: [DIR/held.jsonl]}"),
     "datatrove": ([], "{step: GopherQualityFilter}"),
+    "patterns": (
+        [],
+        r"{patterns: {digits: '\d+', shout: '\b[A-Z]{3,}\b'}, replace: {digits: '0'}, "
+        "max_matches: {shout: 2}, max_per_1000_words: {digits: 200}}",
+    ),
     "quality": (["label: {documents: 120}"], "{keep_fraction: 0.5}"),
     "substring_dedup": ([], "{min_tokens: 8}"),
     "terms": ([], "{terms: [DIR/terms.txt]}"),

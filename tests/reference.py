@@ -49,6 +49,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "c4_badwords@datatrove-0.10": {"words": ["x"]},
     "decontaminate": {"against": ["x"]},
     "datatrove": {"step": "GopherQualityFilter"},
+    "patterns": {"patterns": {"name": "x"}},
     "quality": {"keep_fraction": 0.3},
     "terms": {"terms": ["x"]},
     "toxicity": {"terms": ["x"]},
@@ -168,8 +169,8 @@ def _step(step: type[Step]) -> Iterator[str]:
     yield f"### `{step.name}`\n"
     yield _about(step) + "\n"
     yield _parameters(step.Params, without=Params)
-    if step.signals:
-        rows = [[f"`{s.name}`", _sentence(s.meaning), s.unit or "-"] for s in step.signals]
+    if signals := _shown(step).signals:
+        rows = [[f"`{s.name}`", _sentence(s.meaning), s.unit or "-"] for s in signals]
         yield "Signals, stored for every document:\n"
         yield _table(("signal", "meaning", "unit"), rows)
     rules = _rules(step)
@@ -178,10 +179,13 @@ def _step(step: type[Step]) -> Iterator[str]:
         yield ""
 
 
+def _shown(step: type[Step]) -> Step:
+    """Return a step as it stands without parameters; one that needs some gets them."""
+    return step(params=step.Params.parse(GIVEN.get(step.name, {})))
+
+
 def _rules(step: type[Step]) -> list[str]:
-    """Return the rules of a step as it stands without parameters; a step that needs some is shown with them."""
-    given = GIVEN.get(step.name, {})
-    rules: tuple[Rule, ...] = step(params=step.Params.parse(given)).rules(quantile=lambda signal, fraction: fraction)
+    rules: tuple[Rule, ...] = _shown(step).rules(quantile=lambda signal, fraction: fraction)
     if step.name == "quality":
         return ["`score` is in the top `keep_fraction` of the documents, or at least `min_score`"]
     return [f"`{rule.signal}` {rule.op} {rule.threshold:g}" for rule in rules]

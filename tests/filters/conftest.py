@@ -4,10 +4,13 @@
 text, as it stands; \\r, \\t, \\0 and \\uXXXX are escapes; `@ 60` at a line's start repeats the rest 60 times
 --- keep                 (or: --- drop: reason of the first rule that fails,
                           or: --- becomes: the new text of an editing step, a line end written \\n)
+
+What stands before the first case, JSON, is the step's parameters; without it they are the defaults.
 """
 
 from __future__ import annotations
 
+import json
 import operator
 import re
 from dataclasses import dataclass
@@ -48,6 +51,11 @@ def read_cases(stem: str) -> list[Case]:
         )
         cases.append(Case(name.strip(), body[1:], verdict.strip()))
     return cases
+
+
+def read_params(stem: str) -> dict[str, object]:
+    """Read the parameters that the cases of tests/cases/<stem>.txt are for."""
+    return dict(json.loads((CASES / f"{stem}.txt").read_text().partition("=== ")[0] or "{}"))
 
 
 ESCAPES = {"r": "\r", "t": "\t", "0": "\0"}

@@ -6,17 +6,18 @@ import pytest
 
 from pipeline.catalog import STEPS, step_class
 from pipeline.core.step import MeasuringStep
-from tests.filters.conftest import CASES, Case, measured_rows, read_cases, verdict_of
+from tests.filters.conftest import CASES, Case, measured_rows, read_cases, read_params, verdict_of
 
 NAMES = sorted(path.stem for path in CASES.glob("*.txt") if path.stem in STEPS)
 EVERY = [pytest.param(name, case, id=f"{name}: {case.name}") for name in NAMES for case in read_cases(name)]
 
 
 @pytest.mark.parametrize(("name", "case"), EVERY)
-def test_a_step_with_its_defaults_says_what_its_case_file_says(name: str, case: Case) -> None:
+def test_a_step_says_what_its_case_file_says(name: str, case: Case) -> None:
     kind = step_class(name)
-    step = kind(params=kind.Params())
+    step = kind(params=kind.Params.parse(read_params(name)))
     assert isinstance(step, MeasuringStep)
+    step.prepare({})
 
     if case.verdict.startswith("becomes: "):
         (row,) = measured_rows(step, [case.text])
