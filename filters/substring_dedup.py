@@ -77,13 +77,12 @@ class SubstringDedup(GatheringStep):
         num_reaches = sum(work.map(find_part, jobs, label="anchors"))
         reaches = Slicing.of(work, kind="reaches", num_records=num_reaches, starts=rows.starts, reaches=True)
         work.map(merge_slice, reaches.jobs(), label="shared anchors")
-        looks = work.map(look_closer, [_Look(job, reaches) for job in jobs], label="windows")
-        num_windows = sum(windows for windows, _ in looks)
+        num_windows = sum(work.map(look_closer, [_Look(job, reaches) for job in jobs], label="windows"))
         windows = Slicing.of(work, kind="windows", num_records=num_windows, starts=rows.starts, reaches=False)
-        distinct = sum(work.map(merge_slice, windows.jobs(), label="shared windows"))
-        work.map(cut_part, [_Cut(job, windows) for job in jobs], label="removing them")
+        repeated = sum(work.map(merge_slice, windows.jobs(), label="shared windows"))
+        repeated += sum(work.map(cut_part, [_Cut(job, windows) for job in jobs], label="removing them"))
         totals = self._write(work, jobs=jobs, rows=rows)
-        work.details.update({"repeated_windows": distinct + sum(settled for _, settled in looks)} | totals)
+        work.details.update({"repeated_windows": repeated} | totals)
 
     def _write(self, work: Gathering, *, jobs: list[_Job], rows: Rows) -> dict[str, int]:
         """Write every part, with the ids of the documents that were matched; return what was cut in all."""
@@ -137,7 +136,7 @@ def find_part(job: _Job) -> int:
             num_words += int(words.doc_offsets[-1])
         joined = np.concatenate(found, axis=1)
         save_array(job.file("words"), np.cumsum(np.concatenate(counts)))
-        save_array(done, joined[:, np.argsort(joined[0], kind="stable")])
+        save_array(done, joined[:, np.argsort(joined[0])])
     return int(open_array(done).shape[1])
 
 
@@ -147,10 +146,11 @@ class _Look:
     slicing: Slicing
 
 
-def look_closer(look: _Look) -> tuple[int, int]:
-    """Save a part's repeated reaches, and the windows of those whose anchor others share with other words around.
+def look_closer(look: _Look) -> int:
+    """Save a part's repeated reaches, and the windows of those whose anchor stands in other words too; return how many.
 
-    Return (windows saved, different repeated windows of reaches about which nothing is open).
+    Saved are int64[5, n]: first window, last window + 1, verdict, source, 1 for a run; and uint64[3, n]: hashes,
+    anchors and places of windows, sorted by hash.
     """
     job = look.job
     done = job.file("windows")
@@ -162,14 +162,13 @@ def look_closer(look: _Look) -> tuple[int, int]:
         position = np.searchsorted(starts, begins)
         past = doc_words[np.searchsorted(doc_words, begins, side="right")] - span + 1  # the document's last window
         ends = np.minimum(past, np.append(starts, doc_words[-1])[position + 1])
-        is_run = (stored[2, position] & np.uint64(RUN)).astype(np.bool_)
-        save_array(job.file("repeats"), np.stack([begins, ends, verdicts, sources, is_run.astype(np.int64)]))
+        is_run = (stored[2, position] & RUN).view(np.int64)
+        save_array(job.file("repeats"), np.stack([begins, ends, verdicts, sources, is_run]))
         counts = np.where(is_run, 1, ends - begins)
-        is_open, copied = (verdicts & CONTESTED) > 0, (verdicts & FIRST) > 0
-        save_array(job.file("settled"), np.array([counts[copied & ~is_open].sum()]))
+        is_open, copied = verdicts & CONTESTED > 0, verdicts & FIRST > 0
         windows = _windows(job, begins[is_open], counts[is_open], stored[0, position[is_open]], copied[is_open])
-        save_array(done, windows[:, np.argsort(windows[0], kind="stable")])
-    return int(open_array(done).shape[1]), int(open_array(job.file("settled"))[0])
+        save_array(done, windows[:, np.argsort(windows[0])])
+    return int(open_array(done).shape[1])
 
 
 def _windows(job: _Job, begins: np.ndarray, counts: np.ndarray, anchors: np.ndarray, copied: np.ndarray) -> np.ndarray:
@@ -185,8 +184,8 @@ def _windows(job: _Job, begins: np.ndarray, counts: np.ndarray, anchors: np.ndar
         shift = batch.words.doc_offsets[local] - doc_words[docs[local]]
         hashes = window_hashes(batch.words.hashes, here + shift, sizes, job.params.min_tokens)
         nth = np.arange(len(hashes)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        places = 2 * (np.repeat(here, sizes) + nth) + RUN * np.repeat(copied[first:past], sizes)
-        found.append(np.stack([hashes, np.repeat(anchors[first:past], sizes), places.view(np.uint64)]))
+        places = (2 * (np.repeat(here, sizes) + nth)).view(np.uint64) + RUN * np.repeat(copied[first:past], sizes)
+        found.append(np.stack([hashes, np.repeat(anchors[first:past], sizes), places]))
     return np.concatenate(found, axis=1)
 
 
@@ -196,15 +195,24 @@ class _Cut:
     slicing: Slicing
 
 
-def cut_part(cut: _Cut) -> None:
-    """Save a part's signals and new texts; the source of each document is a global row, -1 for none."""
+def cut_part(cut: _Cut) -> int:
+    """Save a part's signals and new texts; the source of each document is a global row, -1 for none.
+
+    Return how many different repeated windows are known from the part's reaches alone.
+    """
+    job = cut.job
+    if not job.cut_file.exists():
+        write_table(job.cut_file, _cut_table(job, cut.slicing))
+    begins, ends, verdicts, _, is_run = open_array(job.file("repeats"))
+    return int(np.where(is_run, 1, ends - begins)[verdicts & (FIRST | CONTESTED) == FIRST].sum())
+
+
+def _cut_table(job: _Job, slicing: Slicing) -> pa.Table:
+    """Return a part's signals, sources and new texts."""
     from filters.substring_dedup_kernels import join_pieces
 
-    job = cut.job
-    if job.cut_file.exists():
-        return
     doc_words, span = np.array(open_array(job.file("words"))), job.params.min_tokens
-    begins, ends, sources = _pieces(job, cut.slicing, doc_words)
+    begins, ends, sources = _pieces(job, slicing, doc_words)
     docs, firsts, pasts, source = join_pieces(begins, ends, sources, doc_words, span)
     num_docs, num_words = len(doc_words) - 1, np.diff(doc_words)
     removed = np.bincount(docs, weights=pasts - firsts, minlength=num_docs).astype(np.int64)
@@ -215,7 +223,7 @@ def cut_part(cut: _Cut) -> None:
     }
     found = {signal.name: as_column(columns[signal.name], signal=signal) for signal in SubstringDedup.signals[:3]}
     texts = _new_texts(job, docs, firsts, pasts, doc_words)
-    write_table(job.cut_file, pa.table({**found, "source": source, "text": texts}))
+    return pa.table({**found, "source": source, "text": texts})
 
 
 def _pieces(job: _Job, slicing: Slicing, doc_words: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

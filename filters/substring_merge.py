@@ -14,9 +14,12 @@ import numpy as np
 from filters.scratch import open_array, save_array, scratch_file
 from pipeline.core.step import Gathering
 
-BYTES_PER_RECORD = 160  # while a slice is sorted, when all of it is repeated
+BYTES_PER_RECORD = 200  # while a slice is sorted, when all of it is repeated; 104 when a third is
 MIN_SLICE_RECORDS = 1024  # however little memory there is, so that files stay few
-RUN = 1  # lowest bit of a place: a reach whose windows are all the same, or a window of a reach that has copies
+RUN = np.uint64(
+    1
+)  # lowest bit of a place: a reach whose windows are all the same, or a window of a reach that has copies
+PART_SHIFT = np.uint64(40)  # a place stays below 2^40
 LATER, FIRST, CONTESTED = 1, 2, 4  # an equal record stands before; only behind; a record of the same anchor differs
 
 
@@ -63,80 +66,74 @@ class SliceJob:
 
 
 def merge_slice(job: SliceJob) -> int:
-    """Save int64[4, n]: part, first window, verdict and source of repeated records; return how many different ones.
+    """Save int64[4, 1 + n]: part, first window, verdict and source of repeated records; return how many different ones.
 
-    The source is the global row of another document that holds the same: the first, or for the first the second.
+    The source is the global row of another document that holds the same: the first, or for the first the second. The
+    first column is of no part and holds the number that is returned.
     """
-    slicing, number = job.slicing, job.number
-    done, counted = (
-        slicing.path(number),
-        scratch_file(slicing.scratch, f"distinct-{slicing.kind}-{slicing.slices}", number),
-    )
+    slicing = job.slicing
+    done = slicing.path(job.number)
     if not done.exists():
-        hashes, others, places, parts = _records(slicing, number)
-        order = np.argsort(hashes, kind="stable")  # among equals the first in the corpus stays first
-        hashes = hashes[order]
-        equal = np.concatenate([[False], hashes[1:] == hashes[:-1], [False]])[: len(hashes) + 1]
-        several = equal[:-1] | equal[1:]
-        several |= (places[order] & RUN).astype(np.bool_)
-        order, hashes = order[several], hashes[several]
-        order = order[np.lexsort((others[order], hashes))]
-        found, num_distinct = _verdicts(hashes, others[order], places[order], parts[order], slicing=slicing)
-        save_array(counted, np.array([num_distinct]))
-        save_array(done, found)
-    return int(open_array(counted)[0])
+        records = _records(slicing, job.number)
+        order = np.argsort(records[0])
+        hashes = records[0, order]
+        equal = np.concatenate([[False], hashes[1:] == hashes[:-1], [False]])
+        several = (equal[: len(order)] | equal[1 : len(order) + 1]) | (records[2, order] & RUN > 0)
+        records = records[:, order[several]]  # most stand alone and need no second look
+        position = records[3] << PART_SHIFT | records[2]
+        save_array(done, _verdicts(records[:, np.lexsort((position, records[1], records[0]))], slicing=slicing))
+    return int(open_array(done)[1, 0])
 
 
-def _records(slicing: Slicing, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return both hashes, the places and the parts of a slice's records, in the order of the corpus among equals."""
+def _records(slicing: Slicing, number: int) -> np.ndarray:
+    """Return uint64[4, n]: both hashes, place and part of a slice's records."""
     low, high = ((1 << 64) * edge // slicing.slices for edge in (number, number + 1))
-    pieces, sizes = [np.zeros((3, 0), np.uint64)], [0]
+    pieces = [np.zeros((4, 0), np.uint64)]
     for place in range(slicing.num_parts):
         stored = open_array(scratch_file(slicing.scratch, slicing.kind, place))
         first = np.searchsorted(stored[0], np.uint64(low))
         past = np.searchsorted(stored[0], np.uint64(high - 1), side="right")
-        pieces.append(np.array(stored[:, first:past]))
-        sizes.append(int(past - first))
-    joined = np.concatenate(pieces, axis=1)
-    parts = np.repeat(np.arange(-1, slicing.num_parts, dtype=np.int32), sizes)
-    return joined[0], joined[1], joined[2].view(np.int64), parts
+        pieces.append(np.concatenate([stored[:, first:past], np.full((1, past - first), place, np.uint64)]))
+    return np.concatenate(pieces, axis=1)
 
 
-def _verdicts(
-    hashes: np.ndarray, others: np.ndarray, places: np.ndarray, parts: np.ndarray, *, slicing: Slicing
-) -> tuple[np.ndarray, int]:
-    """Judge records sorted by both hashes, then by where they stand; return the repeated ones by part, and a count.
+def _verdicts(records: np.ndarray, *, slicing: Slicing) -> np.ndarray:
+    """Judge records sorted by both hashes, then by where they stand; return the repeated ones by part, as saved.
 
     What is counted are different records that stand in several places or, for windows, in a repeated reach.
     """
+    hashes, others, places, parts = records
     size = len(hashes)
     new_hash = np.concatenate([[True], hashes[1:] != hashes[:-1]])[:size]
     new = new_hash | np.concatenate([[True], others[1:] != others[:-1]])[:size]
     opens = np.flatnonzero(new)
     copies = np.diff(np.append(opens, size))
-    marked = (places & RUN).astype(np.bool_)  # a run of windows, or a window of a reach that has copies
-    verdicts = np.where(new, 0, LATER)
     again = copies > 1
+    marked = places & RUN > 0
+    verdicts = np.where(new, 0, LATER)
     verdicts[opens[again | (marked[opens] & slicing.reaches)]] = FIRST
     if slicing.reaches:
         group = np.cumsum(new_hash) - 1
-        differing = np.bincount(group, weights=new) > 1 if size else np.zeros(0, np.bool_)
+        differing = np.bincount(group, weights=new) > 1
         verdicts += CONTESTED * (new & differing[group])
-    windows = places >> 1
-    source_of = np.repeat(opens, copies)
-    source_of[opens[again]] += 1
-    rows = _rows(slicing, parts, windows)
+    source = np.repeat(opens, copies)
+    source[opens[again]] += 1
+    windows, parts = (places >> 1).view(np.int64), parts.view(np.int64)
     told = np.flatnonzero(verdicts)
-    found = np.stack([parts[told].astype(np.int64), windows[told], verdicts[told], rows[source_of[told]]])
-    num_distinct = int((np.maximum.reduceat(marked, opens) | again).sum()) if size else 0
-    return found[:, np.argsort(found[0], kind="stable")], num_distinct
+    told = told[np.argsort(parts[told], kind="stable")]
+    rows = _rows(slicing, parts, windows)
+    found = np.stack([parts[told], windows[told], verdicts[told], rows[source[told]]])
+    num_distinct = (np.maximum.reduceat(marked, opens) | again).sum() if size else 0
+    return np.concatenate([[[-1], [num_distinct], [0], [0]], found], axis=1)
 
 
 def _rows(slicing: Slicing, parts: np.ndarray, windows: np.ndarray) -> np.ndarray:
     """Return int64[n]: the global rows of the documents that hold these words."""
     rows = np.empty(len(parts), np.int64)
-    for place in np.unique(parts).tolist():
-        here = parts == place
+    order = np.argsort(parts, kind="stable")
+    bounds = np.searchsorted(parts[order], np.arange(slicing.num_parts + 1))
+    for place in np.flatnonzero(np.diff(bounds)).tolist():
+        here = order[bounds[place] : bounds[place + 1]]
         doc_words = open_array(scratch_file(slicing.scratch, "words", place))
         rows[here] = slicing.starts[place] + np.searchsorted(doc_words, windows[here], side="right") - 1
     return rows
