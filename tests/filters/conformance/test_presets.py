@@ -16,7 +16,7 @@ from filters.conformance.words import spacy_words
 from pipeline.catalog import step_class
 from pipeline.core.step import Step
 from pipeline.core.text import Batch
-from tests.filters.conformance.real import pipeline_differences, sample
+from tests.filters.conformance.real import chain, sample
 from tests.filters.conformance.texts import page_texts
 from tests.filters.conformance.theirs import PAIRS, Pair, differences, judged_by_us
 
@@ -60,7 +60,7 @@ def test_no_verdict_reason_or_text_differs_on_real_text(pair: Pair, docstrings: 
 @pytest.mark.slow
 def test_the_chain_of_filters_ends_with_the_same_text_on_installed_documentation():
     """Each filter sees what the one before wrote; `python -m tests.filters.conformance.real` does it for all."""
-    assert not pipeline_differences(sample(400, packages=("numpy", "pydantic", "xxhash")))
+    assert not chain(sample(400, packages=("numpy", "pydantic", "xxhash"))).differences
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from datatrove.pipeline.filters import (
 )
 
 from pipeline.catalog import step_class
-from pipeline.core.step import MeasuringStep, as_column
+from pipeline.core.step import MeasuringStep, Rule, as_column
 from pipeline.core.text import Batch
 from pipeline.decide import failures
 
@@ -65,31 +65,76 @@ class Judged:
     texts: list[str]  # as the next step sees them
 
 
-def judged_by_us(step: MeasuringStep, batch: Batch) -> Judged:
-    """Measure a batch, apply the rules, and return first reasons and rewritten texts."""
+@dataclass(frozen=True)
+class Decided:
+    """What a step of ours says of a batch, as the engine has it."""
+
+    rules: tuple[Rule, ...]
+    failed: np.ndarray  # bool[num_rules, num_docs]
+    text: pa.Array | None  # null where it stays
+
+    def judged(self, batch: Batch) -> Judged:
+        """Return first reasons and texts as Python's values."""
+        firsts = [np.flatnonzero(column) for column in self.failed.T]
+        texts = batch.strings()
+        if self.text is not None:
+            self.text.validate(full=True)
+            texts = [old if new is None else new for new, old in zip(self.text.to_pylist(), texts, strict=True)]
+        return Judged([self.rules[first[0]].name if len(first) else None for first in firsts], texts)
+
+
+def decided(step: MeasuringStep, batch: Batch) -> Decided:
+    """Measure a batch and apply the rules."""
     measured = step.measure(batch)
     columns = {signal.name: as_column(measured.signals[signal.name], signal=signal) for signal in step.signals}
     rules = step.rules(quantile=lambda signal, fraction: 0.0)
     failed = failures(rules, pa.table(columns)) if rules else np.zeros((0, len(batch)), bool)
-    firsts = [np.flatnonzero(failed[:, row]) for row in range(len(batch))]
-    texts = batch.strings()
-    if measured.text is not None:
-        measured.text.validate(full=True)
-        new = measured.text.to_pylist()
-        texts = [old if text is None else text for text, old in zip(new, texts, strict=True)]
-    return Judged([rules[first[0]].name if len(first) else None for first in firsts], texts)
+    return Decided(rules=rules, failed=failed, text=measured.text)
+
+
+def judged_by_us(step: MeasuringStep, batch: Batch) -> Judged:
+    """Measure a batch, apply the rules, and return first reasons and rewritten texts."""
+    return decided(step, batch).judged(batch)
+
+
+class NoWriter:
+    """An exclusion writer that writes nothing; with one a filter notes its reason in the document."""
+
+    def __enter__(self) -> NoWriter:
+        return self
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def write(self, document: Document, rank: int) -> None: ...
+
+
+def documents_of(texts: Sequence[str]) -> list[Document]:
+    """Return texts as datatrove's documents."""
+    return [Document(text=text, id="") for text in texts]
+
+
+def run_theirs(filters: Sequence[Any], documents: Sequence[Document]) -> None:
+    """Send documents through filters as datatrove's pipeline does; a reason to drop one stands in its metadata."""
+    passing: Any = iter(documents)
+    for their_filter in filters:
+        if hasattr(their_filter, "exclusion_writer"):
+            their_filter.exclusion_writer = NoWriter()
+        passing = their_filter.run(passing, 0, 1)
+    for _ in passing:
+        pass
+
+
+def judged(documents: Sequence[Document]) -> Judged:
+    """Return what `run_theirs` made of documents; a dropped document keeps the text that it had then."""
+    verdicts = [document.metadata.get("filter_reason") for document in documents]
+    return Judged(verdicts, [document.text for document in documents])
 
 
 def judged_by_them(their_filter: Any, texts: Sequence[str]) -> Judged:
-    """Filter each text with a datatrove filter; a dropped document keeps its text."""
-    verdicts: list[Verdict] = []
-    rewritten = []
-    for text in texts:
-        document = Document(text=text, id="")
-        answer = their_filter.filter(document)
-        verdicts.append(None if answer is True else answer[1])
-        rewritten.append(document.text)
-    return Judged(verdicts, rewritten)
+    """Filter each text with a datatrove filter."""
+    documents = documents_of(texts)
+    run_theirs([their_filter], documents)
+    return judged(documents)
 
 
 def differences(pair: Pair, texts: Sequence[str]) -> list[str]:
