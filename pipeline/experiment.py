@@ -24,6 +24,7 @@ from pipeline.core.card import read_card, verify_files
 from pipeline.core.rng import derive
 from pipeline.core.shards import write_atomically, write_text
 from pipeline.encode import BYTES_PER_TOKEN, encode_dataset, load_encoded, sample_texts, save_encoded
+from pipeline.held_out import refuse_shared_texts
 from pipeline.plan import ENGINE_VERSION, Node, Plan
 from pipeline.results import close
 
@@ -118,6 +119,7 @@ def build_experiment(run: Run) -> None:
     plan = run.plan
     if all(node.complete for node in plan.experiment.values()):
         return
+    refuse_shared_texts(plan)
     for key, node in plan.experiment.items():
         if node.complete:
             verify_files(node.folder, read_card(node.folder))  # arrays carry no checksums of their own

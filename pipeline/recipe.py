@@ -102,7 +102,7 @@ class _Builder:
         for name in set(sources) & set(datasets):
             self.wrong(("datasets", name), f"`{name}` is also a source; give one of the two another name.")
         ordered = self.order({k: v for k, v in datasets.items() if v is not None}, set(sources))
-        self.check_references(ordered, mixtures, proxy, gate, promote)
+        self.check_references(ordered, sources if self.look_at_inputs else {}, mixtures, proxy, gate, promote)
         name, seed = self.scalar("name", str, self.document.path.stem), self.scalar("seed", int, 0)
         if not ordered and not self.document.mistakes:
             self.wrong((), "a recipe needs at least one entry under `datasets:`.")
@@ -310,7 +310,13 @@ class _Builder:
         return ordered
 
     def check_references(
-        self, datasets: Mapping[str, DatasetSpec], mixtures: Mapping[str, Any], proxy: Any, gate: Any, promote: Any
+        self,
+        datasets: Mapping[str, DatasetSpec],
+        sources: Mapping[str, SourceSpec | None],
+        mixtures: Mapping[str, Any],
+        proxy: Any,
+        gate: Any,
+        promote: Any,
     ) -> None:
         declared = set(self.data.get("datasets") or {})
         for name, mixture in mixtures.items():
@@ -329,6 +335,8 @@ class _Builder:
             if promote is not None and self.data.get("gate") is None:
                 self.wrong(("promote",), "`promote:` needs a `gate:` section; nothing is promoted without evidence.")
             return
+        from pipeline.held_out import leaks
+
         for role in ("candidate", "baseline"):
             self.known(getattr(gate, role), set(self.data.get("mixtures") or {}), ("gate", role), "mixture")
         for index, dataset in enumerate(gate.on):
@@ -340,11 +348,12 @@ class _Builder:
                         f"gate.on: `{dataset}` is also trained on, by mixture `{name}`; "
                         "a held-out set must be held out.",
                     )
-                elif mixture and (shared := [each for each in mixture.weights if leaks(datasets, each, dataset)]):
+                elif mixture and (shared := [e for e in mixture.weights if leaks(datasets, sources, e, dataset)]):
                     self.wrong(
                         ("gate", "on", index),
-                        f"gate.on: `{dataset}` and `{shared[0]}` of mixture `{name}` have documents of one source. "
-                        f"Hold out another source, or `decontaminate: {{against: [{dataset}]}}` in `{shared[0]}`.",
+                        f"gate.on: `{dataset}` and `{shared[0]}` of mixture `{name}` have documents of one "
+                        "source or file. Hold out another source, "
+                        f"or `decontaminate: {{against: [{dataset}]}}` in `{shared[0]}`.",
                     )
         for domain in gate.guards:
             self.known(domain, set(gate.on), ("gate", "guards", domain), "held-out set of gate.on")
@@ -359,22 +368,6 @@ def step_inputs(spec: DatasetSpec) -> list[str]:
     """Return the names that a dataset's steps refer to with `input_names` parameters (datasets or files)."""
     items = (*spec.steps, *((spec.make,) if spec.make else ()))
     return [name for item in items for names in input_names_of(item.step.params).values() for name in names]
-
-
-def leaks(datasets: Mapping[str, DatasetSpec], name: str, held_out: str) -> bool:
-    """Say whether a dataset may hold documents of a held-out one: both have one origin, no step looks at the other."""
-    spec = datasets.get(name)
-    if spec is not None and held_out in step_inputs(spec):
-        return False
-    if name in _origins(datasets, held_out):
-        return True
-    return spec is not None and any(leaks(datasets, wanted, held_out) for wanted in spec.inputs)
-
-
-def _origins(datasets: Mapping[str, DatasetSpec], name: str) -> set[str]:
-    """Return the sources and makers that a dataset's documents come from, itself included."""
-    inputs = datasets[name].inputs if name in datasets else ()
-    return {name}.union(*(_origins(datasets, wanted) for wanted in inputs))
 
 
 def input_names_of(params: Params) -> dict[str, tuple[str, ...]]:

@@ -115,6 +115,10 @@ class Reader:
     def check(self) -> None:
         """Raise RecipeError if nothing can be read as the recipe says; cheap, before any work."""
 
+    def reads(self) -> set[str]:
+        """Return a name for each thing that is read; two sources that share one may share documents."""
+        return set()
+
     def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
         """Return plain values that name the inputs by content, for the identity."""
         raise NotImplementedError

@@ -70,6 +70,10 @@ class HubReader(Reader):
                 "or tomorrow's run reads something else. Its page lists them under Files, History."
             )
 
+    def reads(self) -> set[str]:
+        path = self.params.path if self._folder is None else str(self._folder.resolve())
+        return {f"{self.params.split} of {path} {self.params.name}"}
+
     def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
         folder = self._folder
         if folder is None:

@@ -73,6 +73,9 @@ class InstalledDocsReader(Reader):
         if not self._packages:
             raise RecipeError(f"sources.{self.source}.exclude: leaves no package. Exclude fewer.")
 
+    def reads(self) -> set[str]:
+        return {f"{kind} of {package.name}" for package in self._packages for kind in self.params.kinds}
+
     def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
         named = {}
         for package in self._packages:

@@ -40,6 +40,9 @@ class JsonlReader(Reader):
         """Raise RecipeError unless the paths name files."""
         self._files()
 
+    def reads(self) -> set[str]:
+        return {str(file.path.resolve()) for file in self._files()}
+
     def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
         return {"files": name_content(self._files(), hash_file)}
 

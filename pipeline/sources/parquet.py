@@ -45,6 +45,9 @@ class ParquetReader(Reader):
         if problem:
             raise RecipeError(f"sources.{self.source}: {first.path} {problem}")
 
+    def reads(self) -> set[str]:
+        return {str(file.path.resolve()) for file in self._files()}
+
     def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
         return {"files": name_content(self._files(), hash_file)}
 

@@ -81,6 +81,9 @@ class WarcReader(Reader):
             )
         self._files()
 
+    def reads(self) -> set[str]:
+        return {str(file.path.resolve()) for file in self._files()}
+
     def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
         """Name the files by content, and the extractor by its version, since it decides what a page says."""
         extractor = f"{self.params.extractor} {metadata.version(self.params.extractor)}"

@@ -149,6 +149,23 @@ def test_a_held_out_set_may_not_share_a_source_with_what_is_trained_on(load, old
         assert len([line for line in mistakes(load, text) if "have documents of one source" in line]) == 2
 
 
+def test_two_sources_that_read_one_file_are_one_source(load, tmp_path):
+    """Whatever they are called, through links and globs."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "linked.parquet").symlink_to(tmp_path / "crawl.parquet")
+    (tmp_path / "other.jsonl").write_text('{"text": "a third"}')
+    text = GOOD.replace("datasets:", "  other: {read: READER, path: PATH}\ndatasets:") + (
+        "  raw: {from: crawl}\n  held: {from: other}\n"
+        "mixtures:\n  a: {weights: {raw: 1}}\n  b: {weights: {raw: 1}}\nproxy: {tokens: 20k}\n"
+        "gate: {candidate: a, baseline: b, on: [held]}\n"
+    )
+
+    load(text.replace("READER", "jsonl").replace("PATH", "other.jsonl"))
+
+    found = mistakes(load, text.replace("READER", "parquet").replace("PATH", "elsewhere/*.parquet"))
+    assert any("`held` and `raw` of mixture `a` have documents of one source or file" in line for line in found)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
