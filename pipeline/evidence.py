@@ -44,6 +44,11 @@ class Evidence:
             columns = [name for name in self.signals_schema(link, part).names if name != TEXT]
         return read_table(self._signals_file(link, part), columns=columns)
 
+    def signal_rows(self, link: Link, part: BasePart, rows: Sequence[int]) -> pa.Table:
+        """Return a step's signals of some base documents, in row order; all but the edited text."""
+        columns = [name for name in self.signals_schema(link, part).names if name != TEXT]
+        return read_rows(self._signals_file(link, part), rows, columns=columns)
+
     def signals_schema(self, link: Link, part: BasePart) -> pa.Schema:
         """Return the names and types of what a step stored."""
         return schema_of(self._signals_file(link, part))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,8 +15,8 @@ from pipeline.chain import ERROR, BasePart, ChainReader, Link
 from pipeline.core.card import CARD
 from pipeline.core.errors import DataError
 from pipeline.core.rng import generator
-from pipeline.core.shards import read_table
-from pipeline.decide import as_numbers, margin, passes
+from pipeline.core.shards import read_rows, read_table, row_groups_of
+from pipeline.decide import as_flags, as_numbers, margin, passes
 from pipeline.evidence import Evidence, all_evidence, evidence_of, find_rule, plain
 from pipeline.results import document_paths
 from pipeline.workspace import Workspace
@@ -43,13 +44,19 @@ def _made_story(workspace: Workspace, name: str, doc_id: str) -> dict[str, Any] 
     """Return the story of a made document: nothing decided about it, its lineage tells where it came from."""
     folder = workspace.dataset(name)[0]
     for path in document_paths(folder):
-        table = read_table(path, columns=["id", "text", "source", "lineage", "metadata"])
-        row = pc.index(table.column("id"), pa.scalar(doc_id, pa.string())).as_py()
+        row = _place(path, doc_id)
         if row >= 0:
-            document = table.slice(row, 1).drop_columns("id").to_pylist()[0]
+            document = read_rows(path, [row], columns=["text", "source", "lineage", "metadata"]).to_pylist()[0]
             nothing: dict[str, Any] = {"kept": True, "reason": None, "failed": [], "steps": []}
             return {"dataset": name, "folder": folder.name, **nothing, "document": document}
     return None
+
+
+def _place(path: Path, doc_id: str) -> int:
+    """Return the row of an id in a file of documents, -1 if it is not there."""
+    ids = read_table(path, columns=["id"]).column("id")
+    row: int = pc.index(ids, pa.scalar(doc_id, ids.type)).as_py()
+    return row
 
 
 def _refused(path: Path, doc_id: str) -> list[dict[str, Any]]:
@@ -61,11 +68,10 @@ def _refused(path: Path, doc_id: str) -> list[dict[str, Any]]:
 
 def _story(evidence: Evidence, doc_id: str) -> dict[str, Any] | None:
     for part in evidence.chain.base:
-        ids = read_table(part.path, columns=["id"]).column("id")
-        row = pc.index(ids, pa.scalar(doc_id, ids.type)).as_py()
+        row = _place(part.path, doc_id)
         if row < 0:
             continue
-        verdict = evidence.verdicts(part).slice(row, 1).to_pylist()[0]
+        verdict = evidence.verdict_rows(part, [row], ["kept", "reason", "failed", "quarantined"]).to_pylist()[0]
         reader = ChainReader(base=part, links=evidence.chain.links)
         document = reader.load_rows(("text", "source", "metadata"), [row])
         return {
@@ -81,7 +87,7 @@ def _story(evidence: Evidence, doc_id: str) -> dict[str, Any] | None:
 
 
 def _step_story(evidence: Evidence, link: Link, part: BasePart, row: int) -> dict[str, Any]:
-    table = evidence.signals(link, part).slice(row, 1)
+    table = evidence.signal_rows(link, part, [row])
     signals = {name: plain(value) for name, value in table.to_pylist()[0].items()}
     error = signals.pop(ERROR)
     rules = []
@@ -120,23 +126,35 @@ def look(
         }
     evidence = evidence_of(workspace, dataset)
     wanted = find_rule(evidence, rule) if rule else None
-    chosen = _choose(evidence, dropped=dropped or wanted is not None, wanted=wanted)
-    rows = _pick(chosen.height, count, seed)
-    documents = [_document(evidence, chosen.row(row, named=True)) for row in rows]
-    return {"dataset": evidence.name, "total": chosen.height, "rule": wanted, "documents": documents}
+    chosen = [(part, _choose(evidence, part, dropped=dropped, wanted=wanted)) for part in evidence.chain.base]
+    total = sum(len(rows) for _, rows in chosen)
+    documents = [row for part, rows in _picked(chosen, count, seed) for row in _documents(evidence, part, rows)]
+    return {"dataset": evidence.name, "total": total, "rule": wanted, "documents": documents}
 
 
-def _choose(evidence: Evidence, *, dropped: bool, wanted: str | None) -> pl.DataFrame:
-    frames = []
-    for part in evidence.chain.base:
-        verdicts = evidence.verdicts(part, ["kept", "reason", "quarantined"])  # not the ids, which are most of it
-        frames.append(pl.DataFrame(verdicts).with_row_index("row").with_columns(part=pl.lit(part.index)))
-    table = pl.concat(frames) if frames else pl.DataFrame(schema={"kept": pl.Boolean, "reason": pl.String})
-    if wanted is not None:
-        reason = pl.col("reason")
-        broken = pl.col("quarantined") == wanted
-        return table.filter((reason == wanted) | reason.str.starts_with(wanted + ".") | broken)
-    return table.filter(~pl.col("kept") if dropped else pl.col("kept"))
+def _choose(evidence: Evidence, part: BasePart, *, dropped: bool, wanted: str | None) -> np.ndarray:
+    """Return int64[num_chosen]: the rows of a part that were kept, or dropped, or dropped by one rule or step."""
+    if wanted is None:
+        kept = as_flags(evidence.verdicts(part, ["kept"]).column("kept"))
+        return np.flatnonzero(~kept if dropped else kept)
+    verdicts = evidence.verdicts(part, ["reason", "quarantined"])  # not the ids, which are most of it
+    step, rule = rf"^{re.escape(wanted)}$", rf"^{re.escape(wanted)}(\..*)?$"
+    reason = pc.match_substring_regex(verdicts.column("reason"), pattern=rule)
+    broken = pc.match_substring_regex(verdicts.column("quarantined"), pattern=step)
+    return np.flatnonzero((as_numbers(reason) == 1) | (as_numbers(broken) == 1))
+
+
+def _picked(
+    chosen: Sequence[tuple[BasePart, np.ndarray]], count: int, seed: int
+) -> Iterator[tuple[BasePart, list[int]]]:
+    """Yield each part with the rows of it that are among `count` drawn from all."""
+    wanted = np.array(_pick(sum(len(rows) for _, rows in chosen), count, seed), np.int64)
+    start = 0
+    for part, rows in chosen:
+        inside = wanted[(wanted >= start) & (wanted < start + len(rows))] - start
+        start += len(rows)
+        if len(inside):
+            yield part, rows[inside].tolist()
 
 
 def _pick(total: int, count: int, seed: int) -> list[int]:
@@ -146,43 +164,47 @@ def _pick(total: int, count: int, seed: int) -> list[int]:
     return sorted(int(row) for row in chosen)
 
 
-def _document(evidence: Evidence, verdict: dict[str, Any]) -> dict[str, Any]:
-    part = next(base for base in evidence.chain.base if base.index == verdict["part"])
+def _documents(evidence: Evidence, part: BasePart, rows: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """Yield some documents of a part, each with its verdict; reads every file once."""
     reader = ChainReader(base=part, links=evidence.chain.links)
-    row = reader.load_rows(("id", "text", "source", "metadata"), [verdict["row"]]).to_pylist()[0]
-    return {
-        **row,
-        "kept": verdict["kept"],
-        "reason": verdict["reason"] or verdict["quarantined"],
-        "why": _deciding(evidence, part, verdict),
-    }
+    documents = reader.load_rows(("id", "text", "source", "metadata"), rows).to_pylist()
+    verdicts = evidence.verdict_rows(part, rows, ["kept", "reason", "quarantined"]).to_pylist()
+    reasons = [verdict["reason"] for verdict in verdicts]
+    told = {reason: _deciding(evidence, part, rows, reasons, reason) for reason in dict.fromkeys(reasons)}
+    for row, document, verdict in zip(rows, documents, verdicts, strict=True):
+        reason = verdict["reason"]
+        why = None if reason is None else told[reason].get(row)
+        yield {**document, "kept": verdict["kept"], "reason": reason or verdict["quarantined"], "why": why}
 
 
-def _deciding(evidence: Evidence, part: BasePart, verdict: dict[str, Any]) -> str | None:
-    """Return `value op threshold` of the first rule that the document failed, and the step's own words, if any."""
-    if verdict["reason"] is None:
-        return None
-    label, _, name = verdict["reason"].partition(".")
-    for link in evidence.chain.links:
-        for rule in link.rules:
-            if link.label == label and rule.name == name:
-                row = evidence.signals(link, part).slice(verdict["row"], 1)
-                value = as_numbers(row.column(rule.signal))[0]
-                words = [
-                    f"; {key}: {said}" for key, said in row.to_pylist()[0].items() if said and isinstance(said, str)
-                ]
-                needs = f"{rule.signal} is {value:.4g}; kept needs {rule.op} {rule.threshold:.4g}"
-                return needs + "".join(words[:1])  # the twin's id, the evaluation item, the language
-    return None
+def _deciding(
+    evidence: Evidence, part: BasePart, rows: Sequence[int], reasons: Sequence[str | None], wanted: str | None
+) -> dict[int, str]:
+    """Return, for the rows dropped by one rule, `value op threshold` and the step's own words, if any."""
+    found = [
+        (link, rule) for link in evidence.chain.links for rule in link.rules if wanted == f"{link.label}.{rule.name}"
+    ]
+    if not found:
+        return {}
+    link, rule = found[0]
+    dropped = [row for row, reason in zip(rows, reasons, strict=True) if reason == wanted]
+    table = evidence.signal_rows(link, part, dropped)
+    told = {}
+    for row, value, signals in zip(dropped, as_numbers(table.column(rule.signal)), table.to_pylist(), strict=True):
+        words = [f"; {key}: {said}" for key, said in signals.items() if said and isinstance(said, str)]
+        needs = f"{rule.signal} is {value:.4g}; kept needs {rule.op} {rule.threshold:.4g}"
+        told[row] = needs + "".join(words[:1])  # the twin's id, the evaluation item, the language
+    return told
 
 
-def _sample_documents(paths: list[Any], total: int, count: int, seed: int) -> list[dict[str, Any]]:
-    wanted = set(_pick(total, count, seed))
+def _sample_documents(paths: list[Path], total: int, count: int, seed: int) -> list[dict[str, Any]]:
+    wanted = _pick(total, count, seed)
     found: list[dict[str, Any]] = []
     start = 0
     for path in paths:
-        table = read_table(path, columns=["id", "text", "source", "metadata"])
-        inside = sorted(row - start for row in wanted if start <= row < start + table.num_rows)
-        found.extend(table.take(pa.array(inside, pa.int64())).to_pylist())
-        start += table.num_rows
+        stop = start + sum(group.rows for group in row_groups_of(path))
+        inside = [row - start for row in wanted if start <= row < stop]
+        if inside:
+            found += read_rows(path, inside, columns=["id", "text", "source", "metadata"]).to_pylist()
+        start = stop
     return found

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
+from pipeline import chain
 from pipeline.core.errors import DataError
+from pipeline.core.shards import read_rows
 from pipeline.looking import look, why
 from pipeline.tables import look_text, why_text
 from tests.pipeline.house import House, texts
@@ -140,3 +144,26 @@ def test_control_characters_of_a_text_do_not_reach_the_terminal(house: House):
     )
 
     assert not {"\x1b", "\x07", "\u202e"} & set(shown)
+
+
+def test_each_part_is_read_once_however_many_of_its_documents_are_shown(built: House, monkeypatch: pytest.MonkeyPatch):
+    opened: list[str] = []
+    monkeypatch.setattr(
+        chain, "read_rows", lambda path, *rest, **more: opened.append(path) or read_rows(path, *rest, **more)
+    )
+
+    shown = look(built.workspace, "clean", dropped=False, rule=None, count=20)["documents"]
+
+    assert len(shown) == 15
+    assert len(opened) == len(set(opened)) == 2 * 2  # documents and edits of two parts
+
+
+def test_a_look_does_not_import_what_it_does_not_need(built: House):
+    code = (
+        "import sys; from pathlib import Path; from pipeline.looking import look;"
+        "from pipeline.workspace import Workspace;"
+        f"look(Workspace(Path({str(built.workspace.root)!r})), 'clean', dropped=True, rule=None, count=9);"
+        "print({'pandas', 'polars', 'numba', 'torch'} & set(sys.modules))"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
