@@ -30,6 +30,7 @@ HEURISTICS = {
     "c4_quality": '{"terminal_punctuation": false}',
     "fineweb_quality": "{}",
 }
+PRESETS = {f"{name}@datatrove-0.10": params for name, params in HEURISTICS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,11 @@ class Place:
 def steps_of(place: Place, *names: str) -> dict[str, StepRef]:
     """Return steps as the engine refers to them."""
     inputs = {"decontaminate": (("against", (str(place.held_out),)),)}
-    params = {**HEURISTICS, "language": "{}", "decontaminate": '{"against": ["held_out"]}'}
-    return {name: StepRef(name=name, params=params[name], inputs=inputs.get(name, ()), identity=name) for name in names}
+    params = {**HEURISTICS, **PRESETS, "decontaminate": '{"against": ["held_out"]}'}
+    return {
+        name: StepRef(name=name, params=params.get(name, "{}"), inputs=inputs.get(name, ()), identity=name)
+        for name in names
+    }
 
 
 def reading(text: Text, place: Place) -> Work:

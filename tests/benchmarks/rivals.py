@@ -29,7 +29,7 @@ def missing() -> str:
 
 
 def rival_filter(name: str, **settings: Any) -> Callable[[Text, Place], Work]:
-    """Return the maker of one filter's work."""
+    """Return the maker of one filter's, or formatter's, work."""
 
     def make(text: Text, place: Place) -> Work:
         step = _filter(name, **settings)
@@ -74,6 +74,21 @@ def rival_signatures(text: Text, place: Place) -> Work:
     return _work("datatrove: MinHash stage 1", run, text, before=lambda: place.fresh("rival_signatures"))
 
 
+def rival_signatures_alone(text: Text, place: Place) -> Work:
+    """Compute signatures of text in memory, nothing sorted and nothing written."""
+    stages = _stages()
+    stage = stages.MinhashDedupSignature(str(place.folder / "rival_signatures"), config=_config(stages))
+    strings = text.strings()
+
+    def run() -> None:
+        for string in strings:
+            shingles = stage.get_shingles(string)
+            if shingles.size:
+                stage.get_signature(shingles)
+
+    return _work("datatrove: MinHash signatures", run, text, before=lambda: None)
+
+
 def rival_minhash(text: Text, place: Place) -> Work:
     """Run all four stages of MinHash, kept documents written as parquet."""
     stages, writers = _stages(), import_module("datatrove.pipeline.writers")
@@ -94,7 +109,8 @@ def rival_minhash(text: Text, place: Place) -> Work:
 
 def _filter(name: str, **settings: Any) -> Any:
     _silence()
-    return getattr(import_module("datatrove.pipeline.filters"), name)(**settings)
+    module = "formatters" if name.endswith("Formatter") else "filters"
+    return getattr(import_module(f"datatrove.pipeline.{module}"), name)(**settings)
 
 
 def _stages() -> Any:

@@ -34,6 +34,15 @@ TITLES = {
     "minhash_signatures": "MinHash signatures, 112 values",
     "minhash_dedup": "`minhash_dedup`, parquet in, signals out",
     "substring_dedup": "`substring_dedup`, parquet in, signals and text out",
+    "conforming_chain": "the four filters of `fineweb@datatrove-0.10` in one pass, parquet in, signals out",
+    "conforming_gopher_repetition": "`gopher_repetition@datatrove-0.10`",
+    "conforming_gopher_quality": "`gopher_quality@datatrove-0.10`",
+    "conforming_c4_quality": "`c4_quality@datatrove-0.10`",
+    "conforming_c4_paragraph": "`c4_paragraph@datatrove-0.10`",
+    "conforming_c4_badwords": "`c4_badwords@datatrove-0.10`, 400 words",
+    "conforming_fineweb_quality": "`fineweb_quality@datatrove-0.10`",
+    "conforming_pii": "`pii@datatrove-0.10`",
+    "conforming_minhash": "MinHash signatures of `minhash_dedup@datatrove-0.10`",
     "quality_scoring": "`quality`: scoring by the classifier",
     "tokenizer": "tokenizer",
     "packing": "packing",
@@ -60,6 +69,7 @@ def _row(name: str, found: dict[str, Any]) -> list[str]:
         return [TITLES[name], _rate(found), mark, f"absent: {rival['absent']}", ""]
     ratio = rival["ratio"]
     shown = f"{_short(ratio['median'])}x ({_short(ratio['min'])} to {_short(ratio['max'])})"
+    shown += f", {rival['differences']} differences" if "differences" in rival else ""
     return [TITLES[name], _rate(found), mark, f"{rival['name']}: {_rate(rival)}", shown]
 
 
