@@ -8,8 +8,9 @@ file and checked, because joining by position without a check is how this field 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from pipeline.core.errors import DataError
-from pipeline.core.shards import read_rows, read_table, schema_of, write_table
+from pipeline.core.shards import iterate_tables, read_rows, read_table, schema_of, write_table
 from pipeline.core.step import Part, Rule, Signal
 from pipeline.decide import as_flags, as_numbers, failures
 
@@ -84,12 +85,16 @@ def check_ids(path: Path, ids: pa.ChunkedArray) -> None:
         )
 
 
+@lru_cache(maxsize=512)  # a finished file does not change, and every later step of the chain asks again
 def passing(link: Link, index: int) -> np.ndarray:
-    """Return bool[base rows] of part `index`: who did not break one step and passed all of its rules."""
+    """Return bool[base rows], read-only: who of part `index` did not break one step and passed all of its rules."""
     wanted = sorted({rule.signal for rule in link.rules} | {ERROR})
     table = read_table(link.file(index), columns=wanted)
     passed = as_flags(table.column(ERROR).is_null())
-    return passed & ~failures(link.rules, table).any(axis=0) if link.rules else passed
+    if link.rules:
+        passed = passed & ~failures(link.rules, table).any(axis=0)
+    passed.flags.writeable = False
+    return passed
 
 
 def unbroken(link: Link, index: int) -> np.ndarray:
@@ -117,28 +122,39 @@ class ChainReader:
 
     def load_all(self, columns: Sequence[str]) -> pa.Table:
         """Return every base document, alive or not, with the edits of all links applied."""
-        edits = [link for link in self.links if link.edits and "text" in columns]
-        wanted = list(dict.fromkeys([*columns, *(["id"] if edits else [])]))
-        table = read_table(self.base.path, columns=wanted)
-        for link in edits:
-            path = link.file(self.base.index)
-            check_ids(path, table.column("id"))
-            edited = read_table(path, columns=[TEXT]).column(TEXT)
-            text = pc.coalesce(edited, table.column("text"))
-            table = table.set_column(table.schema.get_field_index("text"), table.schema.field("text"), text)
-        return table.select(list(columns))
+        edits = [self._edited(link) for link in self.links if link.edits and "text" in columns]
+        table = read_table(self.base.path, columns=columns)
+        for edited in edits:
+            table = _with_text(table, edited)
+        return table
+
+    def pieces(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield what `load_all` returns a few megabytes at a time; `columns` must name id and text."""
+        edits = [self._edited(link) for link in self.links if link.edits]
+        start = 0
+        for table in iterate_tables(self.base.path, columns=columns):
+            for edited in edits:
+                table = _with_text(table, edited.slice(start, table.num_rows))
+            start += table.num_rows
+            yield table
 
     def load_rows(self, columns: Sequence[str], rows: Sequence[int]) -> pa.Table:
-        """Return some base documents in row order, alive or not, with the edits of all links applied."""
-        table = read_rows(self.base.path, rows, columns=columns)
+        """Return some base documents in ascending order, alive or not, with the edits of all links applied."""
         edits = [link for link in self.links if link.edits and "text" in columns]
-        ids = read_table(self.base.path, columns=["id"]).column("id") if edits else None
+        table = read_rows(self.base.path, rows, columns=columns)
         for link in edits:
-            path = link.file(self.base.index)
-            check_ids(path, ids)
-            text = pc.coalesce(read_rows(path, rows, columns=[TEXT]).column(TEXT), table.column("text"))
-            table = table.set_column(table.schema.get_field_index("text"), table.schema.field("text"), text)
+            self._check(link)
+            edited = read_rows(link.file(self.base.index), rows, columns=[TEXT])
+            table = _with_text(table, edited.column(TEXT))
         return table
+
+    def _edited(self, link: Link) -> pa.ChunkedArray:
+        """Return the new text of every base document, null where it stays."""
+        self._check(link)
+        return read_table(link.file(self.base.index), columns=[TEXT]).column(TEXT)
+
+    def _check(self, link: Link) -> None:
+        check_ids(link.file(self.base.index), read_table(self.base.path, columns=["id"]).column("id"))
 
     def load_signals(self, names: Sequence[str]) -> pa.Table:
         """Return signals `label.signal` of earlier links for the live documents."""
@@ -158,6 +174,12 @@ class ChainReader:
                 )
             columns[name] = read_table(link.file(self.base.index), columns=[signal]).column(signal)
         return pa.table(columns)
+
+
+def _with_text(table: pa.Table, edited: pa.ChunkedArray) -> pa.Table:
+    """Return the table with new text where `edited` is not null."""
+    text = pc.coalesce(edited, table.column("text"))
+    return table.set_column(table.schema.get_field_index("text"), table.schema.field("text"), text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,13 @@ from pipeline.catalog import step_class
 from pipeline.chain import ERROR, TEXT
 from pipeline.core.errors import RecipeError
 from pipeline.core.identity import hash_file, identity_of
+from pipeline.core.shards import GROUP_BYTES
 from pipeline.core.step import MeasuringStep, Rule
 from pipeline.core.text import Batch
 from pipeline.decide import failures
 from pipeline.recipe import input_names_of
 from pipeline.sections import explain_invalid
-from pipeline.tasks import BATCH_BYTES, StepRef, measure_batch, prepared
+from pipeline.tasks import StepRef, measure_batch, prepared
 
 BATCH_DOCUMENTS = 4096  # so that short documents do not wait for megabytes
 REASON = "filter_reason"  # datatrove's own key
@@ -125,13 +126,13 @@ class WinnowStep(PipelineStep):
 
 
 def _batches(data: Any) -> Iterator[list[Any]]:
-    """Yield runs of documents of about BATCH_BYTES of text."""
+    """Yield runs of documents of about GROUP_BYTES of text."""
     held: list[Any] = []
     size = 0
     for document in data:
         held.append(document)
         size += len(document.text)
-        if size >= BATCH_BYTES or len(held) >= BATCH_DOCUMENTS:
+        if size >= GROUP_BYTES or len(held) >= BATCH_DOCUMENTS:
             yield held
             held, size = [], 0
     if held:

@@ -22,7 +22,7 @@ from pipeline.catalog import label_of, outside, reader_class, step_class, steps_
 from pipeline.chain import ERROR, TEXT
 from pipeline.core.errors import RecipeError, nearest_names
 from pipeline.core.identity import hash_file, identity_of
-from pipeline.core.shards import read_table, write_table, write_tables
+from pipeline.core.shards import read_table, windows, write_table, write_tables
 from pipeline.core.step import MeasuringStep, Rule, Step, field_role
 from pipeline.core.text import Batch
 from pipeline.decide import failures
@@ -30,7 +30,7 @@ from pipeline.executors import Executor
 from pipeline.progress import Progress
 from pipeline.sections import explain_invalid
 from pipeline.sources import Reader, Slice
-from pipeline.tasks import StepRef, measure_batch, prepared, windows
+from pipeline.tasks import StepRef, measure_batch, prepared
 
 SOURCE = "files"
 QUARANTINED = pa.schema([(name, pa.string()) for name in ("id", "place", "reason", "excerpt")])
@@ -290,7 +290,7 @@ def measure_slice(task: SliceTask) -> MeasuredSlice:
 
 def _measured(task: SliceTask, table: pa.Table) -> Iterator[pa.Table]:
     """Yield the output rows of one chunk, a few MB of text at a time."""
-    for start, stop in windows(table.column("text")):
+    for start, stop in windows(table):
         batch = Batch.from_table(table.slice(start, stop - start))
         found: list[dict[str, pa.Array]] = []
         for step in task.steps:

@@ -22,13 +22,11 @@ from pipeline.chain import ERROR, TEXT, BasePart, ChainReader, Link, check_ids, 
 from pipeline.core import document
 from pipeline.core.errors import WinnowError
 from pipeline.core.memory import keep_freed_memory
-from pipeline.core.shards import read_table, write_table, write_text
+from pipeline.core.shards import read_table, windows, write_table, write_text
 from pipeline.core.step import Measured, MeasuringStep, as_column
 from pipeline.core.text import Batch
-from pipeline.decide import failures
+from pipeline.decide import as_flags, failures
 from pipeline.plugins import PluginFile
-
-BATCH_BYTES = 4 << 20  # text measured at once; a few MB keeps the shared word arrays inside the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,19 +125,21 @@ def measure_part(task: MeasureTask) -> int:
     last = max(index for index, wanted in enumerate(todo) if wanted)
     needs = {name for index, (ref, _) in enumerate(task.steps) if todo[index] for name in prepared(ref).needs}
     reader = ChainReader(base=part, links=tuple(link for link in task.reader.links if link.edits))
-    table = reader.load_all(("id", "text", *sorted(needs)))
-    for start, stop in windows(table.column("text")):
-        batch = Batch.from_table(table.slice(start, stop - start))
-        for index, (ref, link) in enumerate(task.steps[: last + 1]):
-            if not todo[index] and not link.edits:
-                continue
-            found = measure_batch(prepared(ref), batch)
-            columns[index].append(found)
-            if link.edits:
-                batch = batch.edited(found[TEXT])
+    ids = []
+    for table in reader.pieces(("id", "text", *sorted(needs))):
+        ids.append(table.column("id").combine_chunks())
+        for start, stop in windows(table):
+            batch = Batch.from_table(table.slice(start, stop - start))
+            for index, (ref, link) in enumerate(task.steps[: last + 1]):
+                if not todo[index] and not link.edits:
+                    continue
+                found = measure_batch(prepared(ref), batch)
+                columns[index].append(found)
+                if link.edits:
+                    batch = batch.edited(found[TEXT])
     for index, (_, link) in enumerate(task.steps):
         if todo[index]:
-            write_signals(link.file(part.index), _joined(columns[index]), ids=table.column("id"))
+            write_signals(link.file(part.index), _joined(columns[index]), ids=pa.chunked_array(ids))
     return part.num_rows
 
 
@@ -193,19 +193,6 @@ def _plain(column: pa.Array) -> pa.Array:
     return column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
 
 
-def windows(text: pa.ChunkedArray) -> list[tuple[int, int]]:
-    """Cut a part into runs of rows of about BATCH_BYTES of text."""
-    ends = np.cumsum(pc.binary_length(text).to_numpy().astype(np.int64)) if len(text) else np.zeros(0, np.int64)
-    windows: list[tuple[int, int]] = []
-    start = 0
-    while start < len(ends):
-        before = int(ends[start - 1]) if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, before + BATCH_BYTES, side="right")))
-        windows.append((start, stop))
-        start = stop
-    return windows or [(0, 0)]
-
-
 @dataclass(frozen=True, slots=True)
 class PublishTask:
     """Decide one part by the rules of all links and write its documents and verdicts."""
@@ -256,30 +243,34 @@ def publish_part(task: PublishTask) -> Published:
 
 def judge(base: BasePart, links: Sequence[Link], ids: pa.ChunkedArray) -> pa.Table:
     """Return one row per base document: id, kept, first reason, all failed rules, the step that it broke."""
-    rows = base.num_rows
-    reason = np.full(rows, None, dtype=object)
-    broken = np.full(rows, None, dtype=object)
-    failed_rules: list[list[str]] = [[] for _ in range(rows)]
-    for link in links:
+    names = [f"{link.label}.{rule.name}" for link in links for rule in link.rules]
+    failed = np.zeros((len(names), base.num_rows), bool)
+    first, broken = np.full(base.num_rows, -1), np.full(base.num_rows, -1)  # a rule's number, a link's; -1: none
+    start = 0
+    for number, link in enumerate(links):
         wanted = sorted({rule.signal for rule in link.rules} | {ERROR})
         check_ids(link.file(base.index), ids)
         table = read_table(link.file(base.index), columns=wanted)
-        errors = ~np.asarray(table.column(ERROR).is_null())
-        broken[errors & (reason == None) & (broken == None)] = link.label  # noqa: E711  elementwise
-        failed = failures(link.rules, table)
-        for number, rule in enumerate(link.rules):
-            name = f"{link.label}.{rule.name}"
-            hit = failed[number]
-            reason[hit & (reason == None) & (broken == None)] = name  # noqa: E711  elementwise
-            for row in np.flatnonzero(hit):
-                failed_rules[row].append(name)
-    kept = np.array([r is None and b is None for r, b in zip(reason, broken, strict=True)], dtype=bool)
+        going = (first < 0) & (broken < 0)
+        broken[going & as_flags(table.column(ERROR).is_valid())] = number
+        mine = failed[start : start + len(link.rules)]
+        mine[:] = failures(link.rules, table)
+        dropped = (first < 0) & (broken < 0) & mine.any(axis=0)
+        first[dropped] = start + mine[:, dropped].argmax(axis=0) if len(mine) else -1
+        start += len(link.rules)
+    ends = np.cumsum(np.concatenate([[0], failed.sum(axis=0)]), dtype=np.int32)
+    _, hits = np.nonzero(failed.T)
     return pa.table(
         {
             "id": ids.combine_chunks(),
-            "kept": pa.array(kept),
-            "reason": pa.array(reason, type=pa.string()),
-            "failed": pa.array(failed_rules, type=pa.list_(pa.string())),
-            "quarantined": pa.array(broken, type=pa.string()),
+            "kept": pa.array((first < 0) & (broken < 0)),
+            "reason": _named(names, first),
+            "failed": pa.ListArray.from_arrays(pa.array(ends), pa.array(names, pa.string()).take(pa.array(hits))),
+            "quarantined": _named([link.label for link in links], broken),
         }
     )
+
+
+def _named(names: Sequence[str], numbers: np.ndarray) -> pa.Array:
+    """Return string[len(numbers)]: the name of each number, null for -1."""
+    return pa.array(names, pa.string()).take(pa.array(numbers, mask=numbers < 0))

@@ -17,11 +17,10 @@ import pyarrow.compute as pc
 
 from pipeline.chain import BasePart, part_name
 from pipeline.core import document, rng
-from pipeline.core.shards import read_table, write_table
+from pipeline.core.shards import read_table, windows, write_table
 from pipeline.core.text import Batch
 from pipeline.sources.installed_docs import InstalledDocsReader
 from pipeline.strict_yaml import load
-from pipeline.tasks import windows
 
 QUICKSTART = Path(__file__).resolve().parents[2] / "recipes" / "quickstart.yaml"
 SEED = 17
@@ -95,7 +94,7 @@ def _write(folder: Path, table: pa.Table) -> BasePart:
 
 def _opened(part: BasePart) -> Text:
     table = read_table(part.path, columns=["id", "text"])
-    batches = [Batch.from_table(table.slice(start, stop - start)) for start, stop in windows(table.column("text"))]
+    batches = [Batch.from_table(table.slice(start, stop - start)) for start, stop in windows(table)]
     return Text(
         part=part,
         pieces=tuple((batch.ids, batch.text) for batch in batches),

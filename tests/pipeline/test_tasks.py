@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import tasks
 from pipeline.chain import ERROR, TEXT, BasePart
+from pipeline.core import shards
 from pipeline.core.errors import DataError
 from pipeline.core.shards import read_table, write_table
 from pipeline.core.step import Measured
@@ -78,13 +78,13 @@ def test_an_edit_that_breaks_leaves_the_text_as_it_was():
 def test_windows_do_not_change_signals(house, monkeypatch, batch_bytes):
     house.lines("a.jsonl", ["", *texts(40), "loud words here", "x" * 5000, POISON])
     house.clean(["poisoned", "shout", "length", "gopher_quality"])
-    monkeypatch.setattr(tasks, "BATCH_BYTES", batch_bytes)
+    monkeypatch.setattr(shards, "GROUP_BYTES", batch_bytes)
 
     house.run()
 
     found = {step: house.signals(step) for step in ("poisoned", "shout", "length", "gopher_quality")}
     assert len(found["length"]) == 43
-    monkeypatch.setattr(tasks, "BATCH_BYTES", 4 << 20)
+    monkeypatch.setattr(shards, "GROUP_BYTES", 4 << 20)
     (house.folder / "workspace").rename(house.folder / "other")
     house.run()
     assert repr({step: house.signals(step) for step in found}) == repr(found)  # repr: NaN equals NaN
@@ -93,7 +93,7 @@ def test_windows_do_not_change_signals(house, monkeypatch, batch_bytes):
 def test_windows_cover_every_row_once():
     text = pa.chunked_array([pa.array(["", "a" * 10, "", "b" * (9 << 20), "c"], pa.large_string())])
 
-    windows = tasks.windows(text)
+    windows = shards.windows(pa.table({"text": text}))
 
     assert [row for start, stop in windows for row in range(start, stop)] == list(range(5))
 
