@@ -105,10 +105,7 @@ class Quality(GatheringStep):
         rank = np.full(len(clusters), np.iinfo(np.int64).max)
         np.minimum.at(rank, clusters, np.array(order, np.int64))  # a cluster comes where its first document comes
         ranks = rank[clusters]
-        wanted, held = self.params.held_out * len(clusters), np.zeros(len(clusters), bool)
-        for turn in np.unique(ranks):
-            if held.sum() + (ranks == turn).sum() <= wanted:  # a cluster too large to hold out is trained on
-                held |= ranks == turn
+        held = hold_out(ranks, most=self.params.held_out * len(clusters))
         if not held.any():
             raise DataError(
                 f"quality: the {len(clusters)} graded documents are near-duplicates of each other, so none can be held "
@@ -152,7 +149,20 @@ class Quality(GatheringStep):
                 scores, grades, all_scores=all_scores, positive_grade=self.params.positive_grade
             ),
             "calibration": report.calibration(scores, grades),
+            "held_out_scores": sorted(
+                [score, grade] for score, grade in zip(scores.tolist(), grades.tolist(), strict=True)
+            ),
         }
+
+
+def hold_out(ranks: np.ndarray, *, most: float) -> np.ndarray:
+    """Return bool[num_docs]: whole clusters in the order of their ranks, at most `most` documents of them."""
+    turns, cluster, sizes = np.unique(ranks, return_inverse=True, return_counts=True)
+    taken, held = np.zeros(len(turns), bool), 0
+    for turn, size in enumerate(sizes.tolist()):
+        if held + size <= most:  # a cluster too large to hold out is trained on
+            taken[turn], held = True, held + size
+    return taken[cluster]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
 """The card of a quality classifier -> its agreement with the teacher, baselines, operating point and calibration.
 
 Expected in `details`: agreement (spearman, spearman_low, spearman_high, rmse), baselines (name -> spearman, rmse),
-operating_points (threshold, precision, recall, f1, and keep_fraction or min_score), calibration (documents, mean_score,
-mean_grade by bin of the score) and the sizes of the split. All are measured on documents held out.
+operating_points (threshold, precision, recall, f1, and keep_fraction or min_score), held_out_scores (score and grade of
+each document held out), calibration (documents, mean_score, mean_grade by bin of the score) and the sizes of the split.
+All are measured on documents held out. The rule in force is measured at its very threshold; for a card of before
+held_out_scores, the nearest operating point is shown and named as that.
 """
 
 from __future__ import annotations
@@ -11,8 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
+from filters.quality_report import at_threshold
 from pipeline.report import figures
 from pipeline.report.charts import Axis, Curve, plot
 from pipeline.report.steps import DatasetShown, StepShown
@@ -32,14 +36,14 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What a threshold would keep of the held-out documents. `chosen` marks the one nearest to the rule in force."""
+    """What a threshold would keep of the held-out documents; `chosen` names the rule in force, or the nearest to it."""
 
     keeps: str
     threshold: str
     precision: str
     recall: str
     f1: str
-    chosen: bool
+    chosen: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,26 +96,39 @@ def _agreement(name: str, found: Mapping[str, Any]) -> Agreement:
     )
 
 
-def _points(step: StepShown, found: Sequence[Mapping[str, Any]]) -> tuple[Point, ...]:
-    threshold = step.rules[0].threshold if step.rules else None
-    nearest = min((abs(row["threshold"] - threshold) for row in found), default=0.0) if threshold is not None else -1.0
-    points: list[Point] = []
-    for row in found:
-        share = row.get("keep_fraction")
-        near = threshold is not None and abs(row["threshold"] - threshold) == nearest
-        points.append(
-            Point(
-                keeps=f"best {figures.share(share, 1)}"
-                if share is not None
-                else f"score {figures.number(row.get('min_score'))} or more",
-                threshold=_two(row["threshold"]),
-                precision=_two(row.get("precision")),
-                recall=_two(row.get("recall")),
-                f1=_two(row.get("f1")),
-                chosen=near and not any(point.chosen for point in points),
-            )
-        )
-    return tuple(points)
+def _points(step: StepShown, measured: Sequence[Mapping[str, Any]]) -> tuple[Point, ...]:
+    rows = [dict(row) for row in measured]
+    rule = step.rules[0] if step.rules else None
+    chosen, called = None, "in force"
+    if rule is not None and rows:
+        exact = _measured_at(rule.threshold, step.card.details)
+        if exact is not None and all(row["threshold"] != rule.threshold for row in rows):
+            rows.insert(0, exact)
+        distances = [abs(row["threshold"] - rule.threshold) for row in rows]
+        chosen = distances.index(min(distances))
+        called = called if exact is not None else "nearest to the rule in force"
+    return tuple(_point(row, chosen=called if index == chosen else "") for index, row in enumerate(rows))
+
+
+def _measured_at(threshold: float, details: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return precision, recall and F1 of the rule in force; None if the card holds no scores to measure them on."""
+    if not details.get("held_out_scores"):
+        return None
+    scores, grades = np.array(details["held_out_scores"], np.float64).T
+    return at_threshold(scores, grades, threshold=threshold, positive_grade=float(details["positive_grade"]))
+
+
+def _point(row: Mapping[str, Any], *, chosen: str) -> Point:
+    share, score = row.get("keep_fraction"), row.get("min_score")
+    named = f"best {figures.share(share, 1)}" if share is not None else f"score {figures.number(score)} or more"
+    return Point(
+        keeps=named if share is not None or score is not None else "what is kept",
+        threshold=_two(row["threshold"]),
+        precision=_two(row.get("precision")),
+        recall=_two(row.get("recall")),
+        f1=_two(row.get("f1")),
+        chosen=chosen,
+    )
 
 
 def _calibration(bins: Sequence[Mapping[str, Any]]) -> Markup:

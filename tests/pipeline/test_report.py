@@ -132,14 +132,18 @@ def test_the_teacher_and_the_classifier_are_named_as_what_they_are(tmp_path: Pat
     )
     texts = [good.format(n) * 3 if n % 2 else f"heap.push({n}) heap_pop size_{n}" for n in range(200)]
     write_lines(tmp_path / "docs.jsonl", [{"text": f"{n} {text}"} for n, text in enumerate(texts)])
-    text = SMALL.replace("STEPS", "{label: {documents: 200}}, {quality: {keep_fraction: 0.5}}")
+    text = SMALL.replace("STEPS", "{label: {documents: 200}}, {quality: {min_score: 2.2}}")
 
     plan = finish(text.replace("DIR", str(tmp_path)), folder=tmp_path)
     write_report(plan, path=tmp_path / "report.html")
+    rules = read_card(plan.datasets["clean"].node.folder).details["rules"]
+    (rule,) = (rule for rule in rules if rule["step"] == "quality")
 
     seen = words_of((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "offline-rubric-v1 (signals, not a model) , the offline rubric: counts of words and marks, no model" in seen
     assert "Classifier: quality" in seen and "95 % interval" in seen and "Calibration" in seen
+    assert f"F1 at the threshold {rule['threshold']:.2f}, in force" in seen
+    assert "what is kept, in force" in seen  # no operating point of the card lies at 2.2
 
 
 def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
