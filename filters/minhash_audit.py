@@ -28,6 +28,7 @@ from pipeline.core.text import Batch
 BOUNDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # of the similarity bins; the last one holds 1.0 too
 LOWEST, HIGHEST = 0.5, 0.95  # similarities planted
 LEAST_SHINGLES = 20  # of a document that is copied: one word replaced leaves 15 of 25, Jaccard 0.6
+MOST_BYTES = 1 << 16  # of a document that is copied: 200 copies of 1 MB took 20 s, of 10 MB 2 GB of memory
 MOST_MEMBERS = 64  # of a cluster looked at for a direct partner
 Z = 1.96  # 95 %, both sides
 
@@ -59,17 +60,19 @@ def plantings(rows: Rows, *, num_pairs: int, seed: int) -> list[Planting]:
 def plant(batch: Batch, planting: Planting, *, family: HashFamily, bands: int, rows: int, shingle_words: int) -> Any:
     """Copy and edit; return (uint64[bands, num_copies] keys, float64[2, num_copies] of original and true Jaccard).
 
-    A document too short to be edited by degrees gives no copy.
+    A document too short to be edited by degrees gives no copy, nor does one of more than MOST_BYTES.
     """
-    sample = Batch(ids=batch.ids.take(pa.array(planting.docs)), text=batch.text.take(pa.array(planting.docs)))
+    fits = np.diff(batch.offsets)[planting.docs] <= MOST_BYTES
+    docs, numbers, targets = planting.docs[fits], planting.numbers[fits], planting.targets[fits]
+    sample = Batch(ids=batch.ids.take(pa.array(docs)), text=batch.text.take(pa.array(docs)))
     words = words_of(sample, spans=True)
     texts, kept = [], []
     for copy in range(len(sample)):
         first, end = int(words.offsets[copy]), int(words.offsets[copy + 1])
         if end - first - shingle_words + 1 < LEAST_SHINGLES:
             continue
-        draw = generator(planting.seed, "edits", int(planting.numbers[copy]))
-        places = edit_places(end - first, target=float(planting.targets[copy]), shingle_words=shingle_words, draw=draw)
+        draw = generator(planting.seed, "edits", int(numbers[copy]))
+        places = edit_places(end - first, target=float(targets[copy]), shingle_words=shingle_words, draw=draw)
         fresh = [f"{word:015x}" for word in draw.integers(1 << 56, 1 << 60, len(places)).tolist()]
         document = sample.data[sample.offsets[copy] : sample.offsets[copy + 1]].tobytes()
         spans = words.spans[first:end][places] - sample.offsets[copy]
@@ -85,7 +88,7 @@ def plant(batch: Batch, planting: Planting, *, family: HashFamily, bands: int, r
             strict=True,
         )
     ]
-    return keys, np.array([planting.docs[kept], alike], np.float64).reshape(2, len(kept))
+    return keys, np.array([docs[kept], alike], np.float64).reshape(2, len(kept))
 
 
 def edit_places(num_words: int, *, target: float, shingle_words: int, draw: np.random.Generator) -> np.ndarray:
@@ -176,7 +179,7 @@ def recall_account(copies: Copies, *, num_pairs: int, chance: Callable[[float], 
         bins.append({"jaccard": f"{low} to {high}", "recall": share, "theory": _round(theory[mine].mean())})
     return {
         "planted": len(copies.found),
-        "too_short_to_plant": num_pairs - len(copies.found),
+        "unfit_to_plant": num_pairs - len(copies.found),
         "recall": share_of(copies.found),
         "theory": _round(theory.mean()) if len(theory) else None,
         "recall_at_jaccard": {str(entry["jaccard"]): _said(entry) for entry in bins},

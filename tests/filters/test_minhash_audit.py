@@ -53,6 +53,18 @@ def test_a_copy_is_as_alike_as_it_was_made_to_be(target: float) -> None:
     assert target <= jaccard(one, other) < target + 0.02
 
 
+def test_a_document_too_large_to_copy_200_times_is_not_copied(tmp_path: Path) -> None:
+    large, fits = unlike_texts(1, words=10_000)[0], unlike_texts(1, words=100)[0]
+
+    audits = [
+        gather(step(audit_pairs=40), parts_of(texts), scratch=tmp_path / str(len(texts[0]))).details["audit"]
+        for texts in ([large, large], [fits, large])
+    ]
+
+    assert (audits[0]["planted"], audits[0]["unfit_to_plant"]) == (0, 40)
+    assert 5 < audits[1]["planted"] < 35
+
+
 def test_copies_are_edited_in_the_text_whatever_its_characters_are(tmp_path: Path) -> None:
     text = "Stra\u00dfe, \u6f22\u5b57\u6f22\u5b57! caf\u00e9 na\u00efve " * 3 + " ".join(unlike_texts(1))
     planting = Planting(
