@@ -22,7 +22,7 @@ from filters.scratch import open_array, save_array, scratch_file
 from pipeline.core.shards import read_table, write_table
 from pipeline.core.step import Gathering, GatheringStep, Part, Quantile, Rule, Signal, as_column, decides
 from pipeline.core.step import Params as BaseParams
-from pipeline.core.text import Batch
+from pipeline.core.text import Batch, text_array
 
 BATCH_BYTES = 8 << 20  # of text whose lines are in memory at once
 PARTITION_ROWS = 1 << 22  # distinct lines of all parts in one partition, about: 200 MB while they are added up
@@ -214,7 +214,6 @@ def edit_part(job: _Job) -> tuple[int, int]:
 
 def _edit_batch(job: _Job, batch: Batch, start: int, repeated: np.ndarray) -> pa.Table:
     from filters.line_dedup_kernels import without_lines
-    from filters.pii import text_array
 
     units, lines = _Units.of(batch, paragraphs=job.paragraphs), batch.lines
     goes = _goes(units.hashes, units.rows(start), job.place, repeated, keep_first=job.params.keep == "first")

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from pipeline.core.step import Measured, MeasuringStep, Quantile, Rule, Signal, decides
 from pipeline.core.step import Params as BaseParams
-from pipeline.core.text import Batch
+from pipeline.core.text import Batch, text_array
 
 Kind = Literal["email", "ipv4", "ipv6", "phone", "iban", "key"]
 # In the order of filters.pii_kernels: kind, signal, replacement, meaning.
@@ -75,10 +75,3 @@ class Pii(MeasuringStep):
             for row, (_, signal, *_) in enumerate(KINDS)
         }
         return Measured(signals=signals, text=text_array(data, offsets, present=np.diff(doc_spans) > 0))
-
-
-def text_array(data: np.ndarray, offsets: np.ndarray, *, present: np.ndarray) -> pa.Array:
-    """Return a large_string array over these buffers, null where not present."""
-    valid = pa.py_buffer(np.packbits(present, bitorder="little"))
-    buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(data))]
-    return pa.Array.from_buffers(pa.large_string(), len(present), buffers)

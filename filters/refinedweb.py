@@ -13,10 +13,9 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from filters.pii import text_array
 from pipeline.core.step import Measured, MeasuringStep, Quantile, Rule, Signal, decides
 from pipeline.core.step import Params as BaseParams
-from pipeline.core.text import Batch
+from pipeline.core.text import Batch, text_array
 
 SOURCE = "RefinedWeb, app. G.2."
 

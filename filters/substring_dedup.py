@@ -22,14 +22,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from filters.pii import text_array
 from filters.scratch import open_array, save_array, scratch_file
 from filters.substring_merge import CONTESTED, FIRST, LATER, RUN, Slicing, merge_slice
 from filters.twins import KeptIds, Rows
 from pipeline.core.shards import read_table, write_table
 from pipeline.core.step import Gathering, GatheringStep, Part, Quantile, Rule, Signal, as_column, decides
 from pipeline.core.step import Params as BaseParams
-from pipeline.core.text import Batch
+from pipeline.core.text import Batch, text_array
 
 BATCH_BYTES = 8 << 20  # of text whose words are in memory at once
 

@@ -18,7 +18,7 @@ from pydantic import Field
 from filters.conformance.words import words_of
 from pipeline.core.step import Measured, MeasuringStep, Quantile, Rule, Signal, decides
 from pipeline.core.step import Params as BaseParams
-from pipeline.core.text import Batch
+from pipeline.core.text import Batch, text_array
 
 PLACE = "datatrove 0.10, c4_filters.py."
 LINE_SIGNALS = (
@@ -101,9 +101,6 @@ class C4Quality(MeasuringStep):
         words = words_of(out, out_offsets)
         sentences = count_sentences(out, doc_lines, lines, (words.starts, words.ends, words.flags, words.doc_offsets))
         kept, kept_offsets = strip_documents(out, out_offsets, bits)
-        text = pa.Array.from_buffers(
-            pa.large_string(), len(batch), [None, pa.py_buffer(kept_offsets), pa.py_buffer(np.ascontiguousarray(kept))]
-        )
         return Measured(
             signals={
                 **{name: counts[action] for action, (name, _) in enumerate(LINE_SIGNALS)},
@@ -112,7 +109,7 @@ class C4Quality(MeasuringStep):
                 "curly_bracket": counts[FIRST_CURLY].astype(np.int8),
                 "num_sentences": sentences,
             },
-            text=text,
+            text=text_array(kept, kept_offsets),
         )
 
 

@@ -124,6 +124,13 @@ class Batch:
         return strings
 
 
+def text_array(data: np.ndarray, offsets: np.ndarray, *, present: np.ndarray | None = None) -> pa.Array:
+    """Return a large_string array over these buffers, null where not present."""
+    valid = None if present is None else pa.py_buffer(np.packbits(present, bitorder="little"))
+    buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(data))]
+    return pa.Array.from_buffers(pa.large_string(), len(offsets) - 1, buffers)
+
+
 def _segmentation(data: np.ndarray, offsets: np.ndarray) -> Segmentation:
     from pipeline.core.characters import character_table
     from pipeline.core.find import count_bounds, find_words
