@@ -30,7 +30,9 @@ def build_source(reader: Any, node: Node, *, executor: Executor, progress: Progr
     """Read all slices of a source and write its card."""
     started = time.monotonic()
     node.folder.mkdir(parents=True, exist_ok=True)
-    slices = reader.slices()
+    slices, notes = reader.slices(), reader.notes()
+    for note in notes:
+        progress.say(f"{node.name}: {note}")
     tasks = [ReadTask(label=part.label, reader=reader, slice=part, folder=node.folder) for part in slices]
     progress.begin(f"read {node.name}", total=len(tasks), unit="slices")
     results = executor.map(
@@ -56,8 +58,9 @@ def build_source(reader: Any, node: Node, *, executor: Executor, progress: Progr
     for name in originals:
         (node.folder / name).unlink(missing_ok=True)
     close(
-        node, files | extra, rows_in=rows_in, rows_out=rows_out, quarantined=counts, seconds=time.monotonic() - started
-    )
+        node, files | extra, rows_in=rows_in, rows_out=rows_out, quarantined=counts,
+        details={"notes": notes} if notes else {}, seconds=time.monotonic() - started,
+    )  # fmt: skip
     shutil.rmtree(node.folder / "scratch", ignore_errors=True)
 
 

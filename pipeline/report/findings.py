@@ -1,6 +1,7 @@
 """What single steps found, beyond who was dropped: clusters of duplicates and evaluation items met in the text.
 
-Works from the stored signals (`duplicate_of`; `overlap`, `item`, `excerpt`), so any step that gives them is shown.
+Works from the stored signals (`duplicate_of`; `overlap`, `item`, `excerpt`; `containment`, `contained_item`,
+`contained_excerpt`), so any step that gives them is shown.
 Duplicates are counted by the 64-bit hash of the twin that was kept, a few million at a time, so that the memory does
 not grow with the corpus; two clusters of 30 million share a hash with a chance of 0.00002.
 """
@@ -13,9 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.chain import Link
+from pipeline.decide import as_numbers
 from pipeline.report import figures
 from pipeline.report.examples import DUPLICATE_OF, Example, Examples
 from pipeline.report.steps import DatasetShown, Signals
@@ -65,7 +68,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Contamination:
-    """What one decontamination step found."""
+    """What one decontamination step found: word for word, or (`over`) most of an item in other order or wording."""
 
     dataset: str
     step: str
@@ -73,6 +76,7 @@ class Contamination:
     documents: int
     num_items: int
     hits: tuple[Hit, ...]
+    over: float | None = None  # the share of an item's words that each document holds more than
 
 
 def clusters_in(shown: DatasetShown, signals: Signals) -> dict[str, Clusters]:
@@ -144,29 +148,39 @@ def duplicates_in(shown: DatasetShown, clusters: Mapping[str, Clusters], example
 
 
 def contamination_in(shown: DatasetShown, signals: Signals) -> list[Contamination]:
-    """Return the evaluation items that every decontamination step of a dataset met."""
+    """Return the evaluation items that every decontamination step of a dataset met, exact matches and fuzzy ones."""
     found = []
     for link, step in zip(shown.evidence.chain.links, shown.steps, strict=True):
-        names = signals.names(link)
-        if not {"item", "excerpt", "overlap"} <= set(names):
-            continue
-        items: Counter[str] = Counter()
-        texts: dict[str, str] = {}  # both as many as there are evaluation items, however large the corpus
-        for _, table in signals.parts(link, ["item", "excerpt"]):
-            for met in table.filter(pc.is_valid(table.column("item"))).to_pylist():
-                items[met["item"]] += 1
-                texts.setdefault(met["item"], str(met["excerpt"]))
-        most = sorted(items.items(), key=lambda pair: (-pair[1], pair[0]))[:ITEMS]
-        found.append(
-            Contamination(
-                dataset=shown.name,
-                step=step.label,
-                examined=shown.rows_in,
-                documents=sum(items.values()),
-                num_items=len(items),
-                hits=tuple(
-                    Hit(figures.excerpt(name, 120), count, figures.excerpt(texts[name], 200)) for name, count in most
-                ),
-            )
-        )
+        names = set(signals.names(link))
+        if {"item", "excerpt", "overlap"} <= names:
+            found.append(_met(shown, signals, link, item="item", excerpt="excerpt"))
+        fuzzy = next((rule for rule in step.rules if rule.signal == "containment"), None)
+        if fuzzy is not None and {"contained_item", "contained_excerpt"} <= names:
+            met = _met(shown, signals, link, item="contained_item", excerpt="contained_excerpt", over=fuzzy.threshold)
+            found.append(met)
     return found
+
+
+def _met(
+    shown: DatasetShown, signals: Signals, link: Link, *, item: str, excerpt: str, over: float | None = None
+) -> Contamination:
+    """Count the items named in one column; with `over`, of documents whose containment is larger."""
+    items: Counter[str] = Counter()
+    texts: dict[str, str] = {}  # both as many as there are evaluation items, however large the corpus
+    for _, table in signals.parts(link, [item, excerpt] if over is None else [item, excerpt, "containment"]):
+        hits = table.filter(pc.is_valid(table.column(item)))
+        if over is not None:
+            hits = hits.filter(pa.array(as_numbers(hits.column("containment")) > over))
+        for met in hits.select([item, excerpt]).to_pylist():
+            items[met[item]] += 1
+            texts.setdefault(met[item], str(met[excerpt]))
+    most = sorted(items.items(), key=lambda pair: (-pair[1], pair[0]))[:ITEMS]
+    return Contamination(
+        dataset=shown.name,
+        step=link.label,
+        examined=shown.rows_in,
+        documents=items.total(),
+        num_items=len(items),
+        hits=tuple(Hit(figures.excerpt(name, 120), count, figures.excerpt(texts[name], 200)) for name, count in most),
+        over=over,
+    )

@@ -8,7 +8,7 @@ and accepted. What is missing is left out of the page; anything else that a step
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,8 @@ from pipeline.report.examples import EXCERPT, EXCERPT_LINES, Example
 from pipeline.report.steps import DatasetShown
 from pipeline.results import document_paths
 
-MOST_NOTES = 24
+MOST_NOTES = 48
+MEASURED_SHARE = {"share", "low", "high", "pairs"}  # with its 95 % interval
 TASK_FACTS = ("generated", "verified", "duplicates_dropped", "wrong_answers_tried", "wrong_answers_accepted")
 
 
@@ -145,17 +146,32 @@ def _made_example(document: Mapping[str, Any]) -> Example:
     )
 
 
-def notes_of(details: Mapping[str, Any], *, above: str = "") -> list[tuple[str, str]]:
-    """Return plain numbers and words of a card's details as (name, text), nested names joined."""
-    found: list[tuple[str, str]] = []
+def notes_of(details: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return numbers and words of a card's details as (name, text), nested names joined.
+
+    What stands at the top and shares with an interval come first; the last note tells how many were left out.
+    """
+    noted = sorted(_notes(details), key=lambda note: not note.comes_first)
+    found = [(note.name, note.text) for note in noted[:MOST_NOTES]]
+    return [*found, ("left out", f"{len(noted) - MOST_NOTES} more, in card.json")] if len(noted) > MOST_NOTES else found
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    name: str
+    text: str
+    comes_first: bool
+
+
+def _notes(details: Mapping[str, Any], *, above: str = "") -> Iterator[_Note]:
     for key, value in details.items():
         name = f"{above} {key}".strip().replace("_", " ")
-        if isinstance(value, Mapping):
-            found += notes_of(value, above=name)
-        elif isinstance(value, bool) or value is None:
-            continue
-        elif isinstance(value, (int, float)):
-            found.append((name, figures.number(float(value))))
+        if isinstance(value, Mapping) and set(value) == MEASURED_SHARE:
+            low, high, share = (figures.number(value[key]) for key in ("low", "high", "share"))
+            yield _Note(name, f"{share} ({low} to {high}) of {figures.count(value['pairs'])}", True)
+        elif isinstance(value, Mapping):
+            yield from _notes(value, above=name)
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            yield _Note(name, figures.number(float(value)), not above)
         elif isinstance(value, str):
-            found.append((name, figures.excerpt(value, 80)))
-    return found[:MOST_NOTES]
+            yield _Note(name, figures.excerpt(value, 80), not above)

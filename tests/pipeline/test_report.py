@@ -13,6 +13,8 @@ from pipeline import catalog
 from pipeline.core.card import read_card
 from pipeline.core.errors import DataError
 from pipeline.report import page, write_report
+from pipeline.report.teaching import notes_of
+from pipeline.sources.jsonl import JsonlReader
 from tests.pipeline.report_parts import STEPS, finish, plan_of, write_lines
 
 EXPERIMENT = """
@@ -144,6 +146,53 @@ def test_the_teacher_and_the_classifier_are_named_as_what_they_are(tmp_path: Pat
     assert "Classifier: quality" in seen and "95 % interval" in seen and "Calibration" in seen
     assert f"F1 at the threshold {rule['threshold']:.2f}, in force" in seen
     assert "what is kept, in force" in seen  # no operating point of the card lies at 2.2
+
+
+def test_held_out_items_met_in_other_order_are_shown_beside_those_met_word_for_word(tmp_path: Path) -> None:
+    item = (
+        "A train leaves Paris at nine and another leaves Lyon at ten; when and where do the two trains meet each other?"
+    )
+    moved = (
+        "Another leaves Lyon at ten. A train leaves Paris at nine. When and where do the two trains meet each other?"
+    )
+    partly = "A train leaves Paris at nine and nobody knows when it arrives, as all of its clocks have stopped."
+    write_lines(tmp_path / "docs.jsonl", [{"text": text} for text in (moved, partly, "Nothing of the kind.")])
+    (tmp_path / "items.txt").write_text(item, encoding="utf-8")
+    steps = "{decontaminate: {against: [DIR/items.txt], fuzzy_words: 3, containment: 0.7}}"
+
+    plan = finish(SMALL.replace("STEPS", steps).replace("DIR", str(tmp_path)), folder=tmp_path)
+    write_report(plan, path=tmp_path / "report.html")
+
+    seen = words_of((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "Held-out text met: decontaminate No document holds words of a held-out item." in seen
+    assert (
+        "Held-out text met in other order or wording: decontaminate "
+        "1 of 3 documents hold more than 70.0 % of 1 held-out items." in seen
+    )
+    assert "items.txt:1 Another leaves Lyon at ten. A train leaves Paris" in seen
+
+
+def test_what_measures_a_step_stands_before_its_other_figures() -> None:
+    series = {f"at {number}": number for number in range(60)}
+    recall = {"share": 0.67, "low": 0.6022, "high": 0.7314, "pairs": 1200}
+
+    found = notes_of({"audit": {**series, "recall": recall, "theory": 0.68}, "clusters": 6192, "teacher": "offline"})
+
+    assert found[:4] == [
+        ("audit recall", "0.67 (0.6022 to 0.7314) of 1,200"),
+        ("clusters", "6,192"), ("teacher", "offline"), ("audit at 0", "0"),
+    ]  # fmt: skip
+    assert found[-1] == ("left out", "16 more, in card.json")
+
+
+def test_what_a_source_leaves_out_is_said_and_stands_on_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(JsonlReader, "notes", lambda self: ["half of it lies elsewhere."])
+
+    page = page_of(tmp_path, RECIPE)
+
+    assert "docs: half of it lies elsewhere." in words_of(page)
 
 
 def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
