@@ -76,7 +76,7 @@ def walk(text: Any, root: Any, moves: Any, path: Any) -> None:
         s6 = step(s6, text[at + 5 * strip], moves)
         s7 = step(s7, text[at + 6 * strip], moves)
     for place in range(strip):
-        at = np.uintp(place)  # unsigned: no index counts from the end
+        at: Any = np.uintp(place)  # unsigned: no index counts from the end
         s0 = step(s0, text[at], moves)
         s1 = step(s1, text[at + strip], moves)
         s2 = step(s2, text[at + 2 * strip], moves)
@@ -87,20 +87,20 @@ def walk(text: Any, root: Any, moves: Any, path: Any) -> None:
         s7 = step(s7, text[at + 7 * strip], moves)
         path[at], path[at + strip], path[at + 2 * strip], path[at + 3 * strip] = s0, s1, s2, s3
         path[at + 4 * strip], path[at + 5 * strip], path[at + 6 * strip], path[at + 7 * strip] = s4, s5, s6, s7
-    for at in range(STRIPS * strip, size):
-        s7 = step(s7, text[at], moves)
-        path[at] = s7
+    for last in range(STRIPS * strip, size):
+        s7 = step(s7, text[last], moves)
+        path[last] = s7
 
 
 @njit(cache=True, nogil=True)
 def count_features(path: Any, size: Any, tables: Any, hits: Any, counts: Any, seen: Any) -> Any:
     """Count the features of a walk and store each once in `seen`; return how many differ."""
     firsts, outputs = tables
-    num_hits = 0
+    num_hits = np.int64(0)
     for at in range(size):
         hits[num_hits] = path[at]
         num_hits += np.int64(path[at] >> FEATURE_BIT)
-    found = 0
+    found = np.int64(0)
     for index in range(num_hits):
         state = hits[index]
         feature = np.int64(outputs[firsts[(state & ROW_MASK) >> RANK_BITS] + np.int64(state & RANK_MASK)])
