@@ -62,19 +62,19 @@ def walk(text: Any, root: Any, moves: Any, path: Any) -> None:
     strip = size // STRIPS
     if strip < WARM_UP:
         state = root
-        for at in range(size):
-            state = step(state, text[at], moves)
-            path[at] = state
+        for only in range(size):
+            state = step(state, text[only], moves)
+            path[only] = state
         return
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = root
-    for at in range(strip - WARM_UP, strip):  # no state remembers more
-        s1 = step(s1, text[at], moves)
-        s2 = step(s2, text[at + strip], moves)
-        s3 = step(s3, text[at + 2 * strip], moves)
-        s4 = step(s4, text[at + 3 * strip], moves)
-        s5 = step(s5, text[at + 4 * strip], moves)
-        s6 = step(s6, text[at + 5 * strip], moves)
-        s7 = step(s7, text[at + 6 * strip], moves)
+    for past in range(strip - WARM_UP, strip):  # no state remembers more
+        s1 = step(s1, text[past], moves)
+        s2 = step(s2, text[past + strip], moves)
+        s3 = step(s3, text[past + 2 * strip], moves)
+        s4 = step(s4, text[past + 3 * strip], moves)
+        s5 = step(s5, text[past + 4 * strip], moves)
+        s6 = step(s6, text[past + 5 * strip], moves)
+        s7 = step(s7, text[past + 6 * strip], moves)
     for place in range(strip):
         at: Any = np.uintp(place)  # unsigned: no index counts from the end
         s0 = step(s0, text[at], moves)

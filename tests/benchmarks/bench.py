@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.bench                 # everything, about ten minutes; writes results.json
     python -m tests.benchmarks.bench --quick         # 4 MB of text, two repeats: does it run, what is far off
-    python -m tests.benchmarks.bench --only minhash  # works whose name holds the word; `--only memory` is the last part
+    python -m tests.benchmarks.bench --only minhash  # works whose name holds the word; `--only growth` is the last part
 
 The full run writes tests/benchmarks/results.json; a part of it writes only where `--out` says.
 """
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.machine import hold_libraries_to_one_thread, hold_to_one_core, load, machine
+from tests.benchmarks.rivals import DATATROVE, missing
 from tests.benchmarks.table import TITLES, table
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -38,6 +39,7 @@ class Comparison:
     rival: Callable[..., Any] | None = None
     sample_documents: int = SAMPLE_DOCUMENTS
     differences: Callable[..., int] | None = None  # between what both answer on the sample
+    needs: tuple[str, ...] = DATATROVE  # packages of the rival
 
 
 def comparisons() -> list[Comparison]:
@@ -64,6 +66,8 @@ def comparisons() -> list[Comparison]:
         Comparison("fused_pass", c.fused("fused_pass", "language", *heuristics, "decontaminate")),
         Comparison("exact_dedup", c.exact),
         Comparison("minhash_signatures", c.signatures, r.rival_signatures),
+        Comparison("minhash_rensa", c.signatures, r.rensa_signatures, DEDUP_SAMPLE_DOCUMENTS, needs=r.RENSA),
+        Comparison("minhash_rensa_ready", c.signatures, r.rensa_ready, DEDUP_SAMPLE_DOCUMENTS, needs=r.RENSA),
         Comparison("minhash_dedup", c.minhash, r.rival_minhash, DEDUP_SAMPLE_DOCUMENTS),
         Comparison("substring_dedup", c.substrings),
         *(Comparison(row.name, row.ours, row.rival, differences=row.differences) for row in presets()),
@@ -79,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, write the figures."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    names = [*TITLES, "memory"]
+    names = [*TITLES, "growth"]
     if unknown := [word for word in options.only if not any(word in name for name in names)]:
         parser.error(f"--only {unknown[0]}: no work's name holds it; they are {', '.join(names)}")
     os.environ["TQDM_DISABLE"] = "1"
@@ -95,20 +99,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
         results |= _speed(Path(folder), options)
         _write(results, options)
-        if _wanted("memory", options) and not options.quick:
-            from tests.benchmarks.memory import measure_memory
+        if _wanted("growth", options) and not options.quick:
+            from tests.benchmarks.growth import measure_growth
 
-            results["memory"] = measure_memory(Path(folder), cores=cores)
+            results["growth"] = measure_growth(Path(folder), cores=cores)
             _write(results, options)
     print(table(results))
     return 0
 
 
 def _speed(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    from tests.benchmarks.rivals import missing
-
     chosen = [comparison for comparison in comparisons() if _wanted(comparison.name, options)]
-    if missing():  # a preset needs what its rival needs
+    if missing(DATATROVE):  # a preset needs what its rival needs
         chosen = [comparison for comparison in chosen if comparison.differences is None]
     if not chosen:
         return {"works": {}}
@@ -132,9 +134,8 @@ def _speed(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 def measured(comparison: Comparison, *, text: Any, few: Any, place: Any, repeats: int) -> dict[str, Any]:
     """Return one row's figures: ours, and the rival's repeats each beside one of ours on the same documents."""
     from tests.benchmarks.clock import interleaved, spread
-    from tests.benchmarks.rivals import missing
 
-    reason = missing()
+    reason = missing(comparison.needs)
     works = [comparison.ours(text, place)]
     if comparison.rival is not None and not reason:
         works += [comparison.ours(few, place), comparison.rival(few, place)]
@@ -177,7 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="measure works whose name holds this; repeatable"
     )
-    parser.add_argument("--quick", action="store_true", help="little text, two repeats, no memory part")
+    parser.add_argument("--quick", action="store_true", help="little text, two repeats, no growth")
     parser.add_argument("--out", type=Path, help="where the figures go")
     return parser
 

@@ -13,7 +13,8 @@ ONE_THREAD = (
     "POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "TOKENIZERS_PARALLELISM",
 )  # fmt: skip
 PACKAGES = (
-    "datatrove", "numba", "numpy", "polars", "py3langid", "pyarrow", "sentencepiece", "spacy", "torch", "xxhash"
+    "datatrove", "numba", "numpy", "polars", "py3langid", "pyarrow", "rensa", "sentencepiece", "spacy", "torch",
+    "xxhash",
 )  # fmt: skip
 
 

@@ -1,15 +1,15 @@
-"""datatrove's own filters and MinHash on the same documents, in this process: no worker, no executor, no log.
+"""datatrove's own filters and MinHash, and rensa's signatures, on the same documents in this process.
 
-Its filters get documents that are already Python objects; its pass and its MinHash read parquet themselves and write
-what they keep, as ours do. MinHash hashes with sha1, as in FineWeb's own pipeline: xxhash, its default, refuses
-strings since version 4 (datatrove 0.10.1, `utils/hashes/xxhash.py`). A rival that is not installed is absent, and
-nothing is said of its speed.
+No worker, no executor, no log. datatrove's filters get documents that are already Python objects; its pass and its
+MinHash read parquet themselves and write what they keep, as ours do. Its MinHash hashes with sha1, as in FineWeb's own
+pipeline: xxhash, its default, refuses strings since version 4 (datatrove 0.10.1, `utils/hashes/xxhash.py`). A rival
+that is not installed is absent, and nothing is said of its speed.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -18,14 +18,16 @@ from tests.benchmarks.corpus import Text
 from tests.benchmarks.curation import Place
 from tests.benchmarks.machine import installed
 
-NEEDS = ("datatrove", "spacy", "regex", "tokenizers")  # what the extra [conformance] brings
+DATATROVE = ("datatrove", "spacy", "regex", "tokenizers")  # what the extra [conformance] brings
+RENSA = ("rensa",)  # of the extra [dev]
 BUCKETS = 14
+SHINGLE_WORDS = 5
 
 
-def missing() -> str:
+def missing(packages: Sequence[str]) -> str:
     """Return why the rival is absent, or nothing."""
-    lacking = [name for name in NEEDS if installed(name) is None]
-    return f"{', '.join(lacking)} not installed (extra [conformance])" if lacking else ""
+    lacking = [name for name in packages if installed(name) is None]
+    return f"{', '.join(lacking)} not installed (extras [conformance] and [dev])" if lacking else ""
 
 
 def rival_filter(name: str, **settings: Any) -> Callable[[Text, Place], Work]:
@@ -89,6 +91,30 @@ def rival_signatures_alone(text: Text, place: Place) -> Work:
     return _work("datatrove: MinHash signatures", run, text, before=lambda: None)
 
 
+def rensa_signatures(text: Text, place: Place) -> Work:
+    """Sign text in memory with rensa, which wants lists of tokens: shingles made in Python, as its users must."""
+    strings = text.strings()
+    return _work("rensa, shingles made in Python", lambda: _rensa(_shingles(strings)), text, before=lambda: None)
+
+
+def rensa_ready(text: Text, place: Place) -> Work:
+    """Sign with rensa shingles that were made before the clock started."""
+    shingles = _shingles(text.strings())
+    return _work("rensa, shingles ready made", lambda: _rensa(shingles), text, before=lambda: None)
+
+
+def _shingles(strings: Sequence[str]) -> list[list[str]]:
+    words = [string.lower().split() for string in strings]
+    return [
+        [" ".join(found[at : at + SHINGLE_WORDS]) for at in range(max(len(found) - SHINGLE_WORDS + 1, 1))]
+        for found in words
+    ]
+
+
+def _rensa(shingles: list[list[str]]) -> None:
+    import_module("rensa").RMinHash.digest_matrix_from_token_sets(shingles, BUCKETS * 8, 1)
+
+
 def rival_minhash(text: Text, place: Place) -> Work:
     """Run all four stages of MinHash, kept documents written as parquet."""
     stages, writers = _stages(), import_module("datatrove.pipeline.writers")
@@ -120,7 +146,7 @@ def _stages() -> Any:
 
 def _config(stages: Any) -> Any:
     hashing = import_module("datatrove.utils.hashing").HashConfig(precision=64, hash_fc="sha1")
-    return stages.MinhashConfig(hash_config=hashing, n_grams=5, num_buckets=BUCKETS, hashes_per_bucket=8)
+    return stages.MinhashConfig(hash_config=hashing, n_grams=SHINGLE_WORDS, num_buckets=BUCKETS, hashes_per_bucket=8)
 
 
 def _reader(text: Text) -> Any:

@@ -11,7 +11,18 @@ import pytest
 
 from tests.benchmarks.bench import comparisons, main
 from tests.benchmarks.clock import MIN_SECONDS, Work, interleaved
-from tests.benchmarks.table import MARKER, MARKS, MEMORY_MARK_GB, RESULTS, TITLES, shown_in, table
+from tests.benchmarks.table import (
+    COPY_MARK,
+    LINEAR_MARK,
+    MARKER,
+    MARKS,
+    MEMORY_MARK_GB,
+    RATIO_MARKS,
+    RESULTS,
+    TITLES,
+    shown_in,
+    table,
+)
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -32,20 +43,23 @@ def test_the_committed_figures_are_of_a_full_run_and_make_a_table(results: dict[
     assert sum(line.startswith("|") for line in lines) >= 2 + len(TITLES)
 
 
-def test_memory_was_measured_up_to_one_gigabyte_of_text(results: dict[str, Any]) -> None:
-    assert "memory" in results, "no memory figures yet; run `make bench` on a quiet machine and commit results.json"
-    assert results["memory"]["runs"][-1]["size_bytes"] >= 1_000_000_000
+def test_growth_was_measured_up_to_one_gigabyte_of_text(results: dict[str, Any]) -> None:
+    assert "growth" in results, "no growth figures yet; run `make bench` on a quiet machine and commit results.json"
+    assert results["growth"]["runs"][-1]["size_bytes"] >= 1_000_000_000
+    assert [round(grown["text"]) for grown in results["growth"]["growth"]] == [4, 16]
     assert f"< {MEMORY_MARK_GB:g} GB" in table(results)
 
 
 def test_the_marks_are_those_that_were_set() -> None:
-    assert MARKS == {"fused_heuristics": 40, "minhash_signatures": 100, "quality_scoring": 16}
+    assert MARKS == {"fused_heuristics": 100, "minhash_signatures": 200, "quality_scoring": 16}
+    assert RATIO_MARKS == {"fused_heuristics": 100, "minhash_dedup": 50, "minhash_rensa": 4, "minhash_rensa_ready": 4}
+    assert (COPY_MARK, LINEAR_MARK) == (3, 1.1)
     assert MEMORY_MARK_GB == 1.5
 
 
 def test_the_figures_do_not_tell_where_they_were_measured(results: dict[str, Any]) -> None:
     assert RESULTS.read_text(encoding="utf-8") == json.dumps(results, indent=1, sort_keys=True) + "\n"
-    assert "/" not in json.dumps({key: value for key, value in results.items() if key not in ("memory", "works")})
+    assert "/" not in json.dumps({key: value for key, value in results.items() if key not in ("growth", "works")})
 
 
 def test_the_readme_shows_the_table_of_the_committed_figures(results: dict[str, Any]) -> None:

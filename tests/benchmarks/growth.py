@@ -1,9 +1,11 @@
-"""Peak memory and time of `winnow run` on 0.25 and 1 GB of text: filters and both deduplications, as a user runs them.
+"""Time and peak memory of a whole cleaning recipe by `winnow run`, at 1x, 4x and 16x the text, beside a plain copy.
 
 The text is the quickstart's, repeated; every copy but the first has 3 % of its bytes drawn and replaced where they are
-lower-case letters, so that copies of a document share few 5-word runs and pass for documents of their own. All
-processes of the run are looked at ten times a second in /proc: the sum counts a page that several share once (PSS),
-the largest process is the kernel's own high-water mark (VmHWM). Linux only.
+lower-case letters, so that copies of a document share few 5-word runs and pass for documents of their own. The run is
+a process of its own on one core, start-up, report and fsyncs included; the largest text is run with two workers too.
+All its processes are looked at ten times a second in /proc: the sum counts a page that several share once (PSS), the
+largest process is the kernel's own high-water mark (VmHWM). The plain copy reads each parquet file whole and writes it
+again, zstd, in this process and on the same core. Linux only.
 """
 
 from __future__ import annotations
@@ -15,10 +17,12 @@ import sys
 import time
 from collections.abc import Set
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.core import rng
 from pipeline.core.shards import write_table
@@ -28,11 +32,12 @@ from tests.benchmarks.corpus import SEED, documents_of
 from tests.benchmarks.machine import ONE_THREAD
 
 ROOT = Path(__file__).resolve().parents[2]
-SIZES = (250_000_000, 1_000_000_000)  # bytes of text
+COPIES = (3, 12, 48)  # of 29 MB of text
 CHANGED = 0.03  # of the bytes drawn
-WORKERS = 2
+WORKERS = 2  # in the last run
+COPY_REPEATS = 3
 POLL_SECONDS = 0.1
-RECIPE = """name: memory
+RECIPE = """name: growth
 seed: 17
 sources:
   web: {read: parquet, path: documents/*.parquet, id: id, metadata: none}
@@ -50,49 +55,59 @@ datasets:
 """
 
 
-def measure_memory(folder: Path, *, cores: Set[int]) -> dict[str, Any]:
-    """Return the runs at each size and how time and memory grow between them; leaves no file behind."""
+def measure_growth(folder: Path, *, cores: Set[int]) -> dict[str, Any]:
+    """Return a run at each size and how time and memory grow between them; leaves no file behind."""
     if not Path("/proc/self/statm").exists():
         return {"absent": "needs /proc"}
-    if cores:
-        os.sched_setaffinity(0, set(cores))
     originals = pa.concat_tables(list(documents_of("docs"))).combine_chunks()
-    runs = [_run_at(size, originals, folder / f"memory-{size}") for size in SIZES]
-    small, large = runs[0], runs[-1]
-    times = large["size_bytes"] / small["size_bytes"]
-    growth = {
-        "memory_ratio": rounded(large["peak_sum_gb"] / small["peak_sum_gb"]),
-        "time_ratio": rounded(large["seconds"] / small["seconds"]),
-        "times": rounded(times),
-    }
-    return {"growth": growth, "recipe": RECIPE, "runs": runs, "workers": WORKERS}
+    runs = []
+    for copies in COPIES:
+        place = folder / f"growth-{copies}"
+        (place / "documents").mkdir(parents=True)
+        try:
+            size = _generate(originals, place / "documents", copies=copies)
+            (place / "growth.yaml").write_text(RECIPE, encoding="utf-8")
+            size["copy_seconds"] = _copied(place / "documents", place / "copy.parquet")
+            runs.append(_watched(place, workers=1) | size)
+            if copies == COPIES[-1]:
+                shutil.rmtree(place / "workspace")
+                if cores:
+                    os.sched_setaffinity(0, set(cores))
+                runs.append(_watched(place, workers=WORKERS) | size)
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+    return {"growth": [_grown(runs[0], run) for run in runs[1:-1]], "recipe": RECIPE, "runs": runs}
 
 
-def _run_at(size: int, originals: pa.Table, folder: Path) -> dict[str, Any]:
-    (folder / "documents").mkdir(parents=True)
-    try:
-        num_documents, size_bytes, file_bytes = _generate(originals, folder / "documents", size=size)
-        (folder / "memory.yaml").write_text(RECIPE, encoding="utf-8")
-        found = _watched(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    found |= {"documents": num_documents, "parquet_bytes": file_bytes, "size_bytes": size_bytes}
-    print(f"memory at {size_bytes / 1e9:.2f} GB: {found}", file=sys.stderr, flush=True)
-    return found
+def _grown(small: dict[str, Any], large: dict[str, Any]) -> dict[str, float]:
+    """Return how many times the text, the time and the memory of the small run the large one has."""
+    keys = {"text": "size_bytes", "time": "seconds", "memory": "peak_sum_gb"}
+    return {name: rounded(large[key] / small[key]) for name, key in keys.items()}
 
 
-def _generate(originals: pa.Table, folder: Path, *, size: int) -> tuple[int, int, int]:
-    """Write copies until `size` bytes of text stand there; return documents, bytes of text, bytes of parquet."""
+def _copied(folder: Path, target: Path) -> float:
+    """Return the seconds that a plain copy of all files takes, the median of some repeats."""
+    seconds = []
+    for _ in range(COPY_REPEATS):
+        started = time.perf_counter()
+        for path in sorted(folder.iterdir()):
+            pq.write_table(pq.ParquetFile(path).read(use_threads=False), target, compression="zstd")
+        seconds.append(time.perf_counter() - started)
+    target.unlink()
+    return rounded(median(seconds))
+
+
+def _generate(originals: pa.Table, folder: Path, *, copies: int) -> dict[str, Any]:
+    """Write the copies; return documents, bytes of text and bytes of parquet."""
     base = Batch.from_table(originals)
-    size_of_copy = int(base.offsets[-1])
-    num_documents = size_bytes = file_bytes = 0
-    for copy in range(-(-size // size_of_copy)):
-        path = folder / f"copy-{copy:03d}.parquet"
+    paths = [folder / f"copy-{copy:03d}.parquet" for copy in range(copies)]
+    for copy, path in enumerate(paths):
         write_table(path, _copy(base, copy))
-        num_documents += len(base)
-        size_bytes += size_of_copy
-        file_bytes += path.stat().st_size
-    return num_documents, size_bytes, file_bytes
+    return {
+        "documents": copies * len(base),
+        "parquet_bytes": sum(path.stat().st_size for path in paths),
+        "size_bytes": copies * int(base.offsets[-1]),
+    }
 
 
 def _copy(base: Batch, copy: int) -> pa.Table:
@@ -107,13 +122,12 @@ def _copy(base: Batch, copy: int) -> pa.Table:
     return pa.table({"id": [f"{id}#{copy}" for id in base.ids.to_pylist()], "text": text})
 
 
-def _watched(folder: Path) -> dict[str, Any]:
-    """Run the recipe in its own processes; return seconds and peaks."""
-    environment = {key: value for key, value in os.environ.items() if key not in ONE_THREAD}
+def _watched(folder: Path, *, workers: int) -> dict[str, Any]:
+    """Run the recipe in processes of its own, which inherit the cores of this one; return seconds and peaks."""
+    environment = {key: value for key, value in os.environ.items() if workers == 1 or key not in ONE_THREAD}
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    command = [
-        sys.executable, "-c", "from pipeline.cli import main; main()", "run", "memory.yaml", "--workers", str(WORKERS)
-    ]  # fmt: skip
+    call = "from pipeline.cli import main; main()"
+    command = [sys.executable, "-c", call, "run", "growth.yaml", "--workers", str(workers)]
     started = time.perf_counter()
     with (folder / "log").open("w+") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
@@ -127,12 +141,15 @@ def _watched(folder: Path) -> dict[str, Any]:
         log.seek(0)
         if process.returncode != 0:
             raise RuntimeError(f"winnow run ended with {process.returncode}:\n{log.read()[-3000:]}")
-    return {
+    found = {
         "peak_process_gb": rounded(max(peaks.values()) / 1e9),
         "peak_sum_gb": rounded(peak_sum / 1e9),
         "processes": len(peaks),
         "seconds": rounded(seconds),
+        "workers": workers,
     }
+    print(f"{folder.name}: {found}", file=sys.stderr, flush=True)
+    return found
 
 
 def _family(pid: int) -> list[int]:
