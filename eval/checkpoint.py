@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.errors import DataError
+from pipeline.core.shards import write_atomically
 
 Array = npt.NDArray[Any]
 
@@ -34,15 +34,8 @@ def fingerprint(what: Mapping[str, Any], *, streams: list[Array]) -> str:
 def save_checkpoint(path: Path, arrays: Mapping[str, Array], *, run: str) -> None:
     """Write `arrays` to `path` in one step: a crash leaves the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, run=np.frombuffer(run.encode(), np.uint8), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    named = np.frombuffer(run.encode(), np.uint8)
+    write_atomically(path, lambda file: np.savez(file, allow_pickle=False, run=named, **arrays))
 
 
 def load_checkpoint(path: Path, *, run: str) -> dict[str, Array] | None:

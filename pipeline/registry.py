@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from pipeline.core.card import read_card
 from pipeline.core.errors import BusyError, DataError, GateError, RecipeError, ServiceError, nearest_names
 from pipeline.core.identity import identity_of
-from pipeline.core.shards import write_text
+from pipeline.core.shards import sync_folder, write_text
 
 if TYPE_CHECKING:
     from pipeline.plan import Plan
@@ -240,7 +240,7 @@ def _create(home: Path, draft: Version) -> Version:
             ) from error
         finally:
             whole.unlink(missing_ok=True)
-        _sync(home)
+        sync_folder(home)
         return Version(**content)
 
 
@@ -278,15 +278,6 @@ def _move(home: Path, pointer: Mapping[str, Any], *, action: str, to: int, reaso
     event = {"action": action, "from": pointer["version"], "to": to, "reason": reason, "user": _user(), "at": _now()}
     content = {"version": to, "newest": max(to, pointer["newest"]), "history": [*pointer["history"], event]}
     write_text(home / POINTER, json.dumps(content, indent=1, sort_keys=True) + "\n")
-
-
-def _sync(folder: Path) -> None:
-    """Make a new name in `folder` durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _user() -> str:

@@ -188,10 +188,11 @@ import sys
 import numpy, pyarrow, torch
 class Bare:
     allowed = {"torch", "numpy", "pyarrow", "eval", "pipeline", *sys.stdlib_module_names}
+    floor = {"pipeline.core", "pipeline.core.errors", "pipeline.core.shards"}
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] not in self.allowed:
             raise ImportError(f"{name} is not on a bare machine")
-        if name.startswith("pipeline.") and name not in ("pipeline.core", "pipeline.core.errors"):
+        if name.startswith("pipeline.") and name not in self.floor:
             raise ImportError(f"{name} is not on the training path")
 sys.meta_path.insert(0, Bare())
 from eval import bits_per_byte, checkpoint, head, machine, optimizer, packing, proxy, tiers, trainer
