@@ -41,9 +41,17 @@ def entries_of(paths: Sequence[Path]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class HashedList:
-    """The entries of a list as sorted hashes."""
+    """The entries of a list as sorted hashes, and a quick no to most of what is not listed."""
 
     hashes: np.ndarray  # uint64[num_entries]
+    marks: np.ndarray  # uint64[2 ** n], 4 to 8 bits an entry
+
+    @staticmethod
+    def of_hashes(hashes: np.ndarray) -> HashedList:
+        """Return the list of these hashes, sorted and each once."""
+        from filters.list_kernels import mark_hashes
+
+        return HashedList(hashes=hashes, marks=mark_hashes(hashes, max(6, len(hashes).bit_length() + 2)))
 
     @staticmethod
     def of(entries: Iterable[str], *, normalise: Callable[[str], str]) -> HashedList:
@@ -52,7 +60,7 @@ class HashedList:
         blocks = [np.zeros(0, np.uint64)]
         while block := list(islice(stream, BLOCK_ENTRIES)):
             blocks.append(hashes_of([entry for entry in map(normalise, block) if entry]))
-        return HashedList(hashes=sorted_once(np.concatenate(blocks)))
+        return HashedList.of_hashes(sorted_once(np.concatenate(blocks)))
 
     @staticmethod
     def once(folder: Path | None, *, name: str, build: Callable[[], HashedList]) -> HashedList:
@@ -70,13 +78,13 @@ class HashedList:
                     left.unlink(missing_ok=True)
                 if not path.exists():
                     save_array(path, build().hashes)
-        return HashedList(hashes=open_array(path))
+        return HashedList.of_hashes(open_array(path))
 
     def holds(self, hashes: np.ndarray) -> np.ndarray:
         """Return bool[len(hashes)]: which of them are listed."""
         from filters.list_kernels import are_listed
 
-        found: np.ndarray = are_listed(self.hashes, hashes)
+        found: np.ndarray = are_listed(self.hashes, self.marks, hashes)
         return found
 
 

@@ -43,6 +43,7 @@ STEPS: dict[str, str] = {
     "c4_paragraph@datatrove-0.10": "filters.conformance.c4:C4Paragraph",
     "c4_badwords@datatrove-0.10": "filters.conformance.badwords:C4BadWords",
     "fineweb_quality@datatrove-0.10": "filters.conformance.fineweb:FineWebQuality",
+    "url@datatrove-0.10": "filters.conformance.url:Url",
     "pii@datatrove-0.10": "filters.conformance.pii:Pii",
     "minhash_dedup@datatrove-0.10": "filters.conformance.minhash:MinHashDedup",
     # making

@@ -1,9 +1,9 @@
 """Presets that stand for several steps: name -> (step, its parameters), in order; the recipe loader writes them out.
 
-`fineweb@datatrove-0.10` is the chain of datatrove's examples/fineweb.py from the extracted text on. What is before it
-there is not in it: the URL lists (`url@datatrove-0.10`), Trafilatura, and the language filter, whose model we do not
-have. Its words are spaCy's, as datatrove's are since 0.4; FineWeb itself was made with NLTK's, so this is today's
-datatrove and not the data set of 2024.
+`fineweb@datatrove-0.10` is the chain of datatrove's examples/fineweb.py: its URL lists, and its filters of extracted
+text. What stands between the two there is not in it: Trafilatura, and the language filter, whose model we do not have.
+The URL lists say nothing of a document without an address. Words are spaCy's, as datatrove's are since 0.4; FineWeb
+itself was made with NLTK's, so this is today's datatrove and not the data set of 2024.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 PRESETS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
     "fineweb@datatrove-0.10": (
+        ("url@datatrove-0.10", {}),
         ("gopher_repetition@datatrove-0.10", {}),
         ("gopher_quality@datatrove-0.10", {}),
         ("c4_quality@datatrove-0.10", {"terminal_punctuation": False}),

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.list_kernels import are_listed
 from filters.word_lists import HashedList, entries_of, hashes_of, hashes_of_array, sorted_once
 
 WORDS = st.lists(st.text(max_size=20), max_size=20)
@@ -39,13 +38,13 @@ def test_hashes_are_found_wherever_they_stand(count: int) -> None:
     values = sorted_once(np.random.default_rng(count).integers(0, 2**64, count, np.uint64, endpoint=False))
     around = np.concatenate([values, values + np.uint64(1), values - np.uint64(1), np.array([0, 2**64 - 1], np.uint64)])
 
-    assert are_listed(values, around).tolist() == np.isin(around, values).tolist()
+    assert HashedList.of_hashes(values).holds(around).tolist() == np.isin(around, values).tolist()
 
 
 def test_hashes_that_are_not_spread_are_found_too() -> None:
-    values = np.arange(5000, dtype=np.uint64)
+    crowded = HashedList.of_hashes(np.arange(5000, dtype=np.uint64))
 
-    assert are_listed(values, np.array([0, 4999, 5000, 2**63], np.uint64)).tolist() == [True, True, False, False]
+    assert crowded.holds(np.array([0, 4999, 5000, 2**63], np.uint64)).tolist() == [True, True, False, False]
 
 
 def test_a_hash_depends_on_the_string_alone() -> None:

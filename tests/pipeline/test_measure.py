@@ -178,7 +178,7 @@ def test_a_preset_stands_for_its_measuring_steps_and_says_what_is_left_out(house
 
     assert told["left_out"] == ["minhash_dedup@datatrove-0.10"]
     steps = list(dict.fromkeys(name.partition(".")[0] for name in table.column_names if "." in name))
-    assert steps == ["gopher_repetition", "gopher_quality", "c4_quality", "fineweb_quality", "pii", "length"]
+    assert steps == ["url", "gopher_repetition", "gopher_quality", "c4_quality", "fineweb_quality", "pii", "length"]
 
 
 def test_a_pinned_step_and_ours_stand_side_by_side(house: House):

@@ -10,7 +10,7 @@ from pipeline.core.errors import RecipeError
 from pipeline.measure import chosen_steps
 from pipeline.recipe import load_recipe
 
-CHAIN = ["gopher_repetition", "gopher_quality", "c4_quality", "fineweb_quality", "minhash_dedup", "pii"]
+CHAIN = ["url", "gopher_repetition", "gopher_quality", "c4_quality", "fineweb_quality", "minhash_dedup", "pii"]
 
 
 @pytest.fixture
