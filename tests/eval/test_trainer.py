@@ -190,7 +190,7 @@ class Bare:
     allowed = {"torch", "numpy", "pyarrow", "eval", "pipeline", *sys.stdlib_module_names}
     floor = {"pipeline.core", "pipeline.core.errors", "pipeline.core.shards"}
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] not in self.allowed:
+        if name.partition(".")[0] not in self.allowed and not name.startswith("_sysconfigdata"):
             raise ImportError(f"{name} is not on a bare machine")
         if name.startswith("pipeline.") and name not in self.floor:
             raise ImportError(f"{name} is not on the training path")
