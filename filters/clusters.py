@@ -62,7 +62,7 @@ def fold_runs(keys: np.ndarray, rows: np.ndarray, parents: np.ndarray) -> np.nda
             leader = place
             continue
         first[place] = False
-        one, other = _root(parents, rows[leader]), _root(parents, rows[place])
+        one, other = root(parents, rows[leader]), root(parents, rows[place])
         parents[max(one, other)] = min(one, other)
     return first
 
@@ -73,7 +73,8 @@ def new_forest(num_rows: int) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _root(parents: np.ndarray, row: int) -> int:
+def root(parents: np.ndarray, row: int) -> int:
+    """Return the root of a row's tree, and halve the way to it."""
     while parents[row] != row:
         parents[row] = parents[parents[row]]
         row = parents[row]
@@ -84,7 +85,7 @@ def _root(parents: np.ndarray, row: int) -> int:
 def unite(parents: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
     """Join the trees of left[i] and right[i] for every edge, in place."""
     for edge in range(len(left)):
-        one, other = _root(parents, left[edge]), _root(parents, right[edge])
+        one, other = root(parents, left[edge]), root(parents, right[edge])
         if one < other:
             parents[other] = one
         elif other < one:
@@ -96,7 +97,7 @@ def apart(parents: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarra
     """Return bool[num_edges]: whether the two rows still stand in different trees."""
     separate = np.empty(len(left), np.bool_)
     for edge in range(len(left)):
-        separate[edge] = _root(parents, left[edge]) != _root(parents, right[edge])
+        separate[edge] = root(parents, left[edge]) != root(parents, right[edge])
     return separate
 
 

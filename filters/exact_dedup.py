@@ -21,7 +21,7 @@ from pydantic import Field
 from filters.clusters import best_rows, cluster_sizes
 from filters.scratch import save_array, scratch_file
 from filters.shingles import words_of
-from filters.twins import KEEP_MEANING, KEEP_PATTERN, KeptIds, Rows, check_keep, keep_scores
+from filters.twins import KEEP_MEANING, KEEP_PATTERN, Rows, check_keep, keep_scores, write_twins
 from pipeline.core.step import Gathering, GatheringStep, Params, Part, Quantile, Rule, Signal, Step
 from pipeline.core.text import Batch
 
@@ -64,18 +64,7 @@ class ExactDedup(GatheringStep):
         groups = same_hash(low, high)
         kept = best_rows(groups, keep_scores(rows, keep=self.params.keep, num_bytes=num_bytes))
         sizes = cluster_sizes(groups)
-        ids = KeptIds.of(rows, kept=kept)
-        for position, part in enumerate(rows.parts):
-            here = rows.within(position)
-            is_duplicate = kept[here] != np.arange(here.start, here.stop)
-            work.write(
-                part,
-                {
-                    "duplicate_of": ids.twin_of(kept[here], is_duplicate=is_duplicate),
-                    "copies": sizes[here].astype(np.int32),
-                    "is_duplicate": is_duplicate.astype(np.int8),
-                },
-            )
+        write_twins(work, rows, kept=kept, columns={"copies": sizes.astype(np.int32)})
         first = groups == np.arange(len(rows))
         work.details.update(
             documents=len(rows), groups=int((first & (sizes > 1)).sum()), duplicates=int((~first).sum()),

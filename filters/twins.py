@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.core.errors import RecipeError, nearest_names
-from pipeline.core.step import Part, Step
+from pipeline.core.step import Gathering, Part, Step
 
 KEEP_PATTERN = r"^(first|longest|-?[^\s.]\S*\.[^\s.]+)$"
 KEEP_MEANING = (
@@ -104,3 +104,16 @@ class KeptIds:
     def twin_of(self, kept: np.ndarray, *, is_duplicate: np.ndarray) -> pa.Array:
         """Return string[num_rows]: the kept twin's id for duplicates, else null."""
         return self.ids.take(pa.array(np.searchsorted(self.rows, kept), mask=~is_duplicate))
+
+
+def write_twins(work: Gathering, rows: Rows, *, kept: np.ndarray, columns: Mapping[str, np.ndarray]) -> None:
+    """Write these columns of all rows, `duplicate_of` and `is_duplicate`, part by part."""
+    ids = KeptIds.of(rows, kept=kept)
+    for position, part in enumerate(rows.parts):
+        here = rows.within(position)
+        is_duplicate = kept[here] != np.arange(here.start, here.stop)
+        twins = {
+            "duplicate_of": ids.twin_of(kept[here], is_duplicate=is_duplicate),
+            "is_duplicate": is_duplicate.astype(np.int8),
+        }
+        work.write(part, {name: values[here] for name, values in columns.items()} | twins)

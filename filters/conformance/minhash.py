@@ -18,8 +18,9 @@ import pyarrow as pa
 from numba import njit
 from pydantic import Field
 
+from filters.clusters import cluster_sizes, new_forest, root
 from filters.scratch import open_array, save_array, scratch_file
-from filters.twins import KeptIds, Rows
+from filters.twins import Rows, write_twins
 from pipeline.core.step import Gathering, GatheringStep, Params, Part, Quantile, Rule, Signal
 from pipeline.core.text import Batch
 
@@ -62,21 +63,9 @@ class MinHashDedup(GatheringStep):
         counts = [np.load(scratch_file(work.scratch, "shingles", part.index)) for part in rows.parts]
         num_shingles = np.concatenate([np.zeros(0, np.int64), *counts])
         kept = self._clusters(work, rows=rows, signed=np.flatnonzero(num_shingles))
-        sizes = np.bincount(kept, minlength=len(kept))[kept] if len(kept) else np.zeros(0, np.int64)
-        ids = KeptIds.of(rows, kept=kept)
-        for position, part in enumerate(rows.parts):
-            here = rows.within(position)
-            is_duplicate = kept[here] != np.arange(here.start, here.stop)
-            work.write(
-                part,
-                {
-                    "cluster": kept[here],
-                    "cluster_size": sizes[here],
-                    "num_shingles": num_shingles[here],
-                    "duplicate_of": ids.twin_of(kept[here], is_duplicate=is_duplicate),
-                    "is_duplicate": is_duplicate.astype(np.int8),
-                },
-            )
+        sizes = cluster_sizes(kept)
+        columns = {"cluster": kept, "cluster_size": sizes, "num_shingles": num_shingles}
+        write_twins(work, rows, kept=kept, columns=columns)
         work.details.update(
             documents=len(rows), duplicates=int((kept != np.arange(len(kept))).sum()),
             without_signature=int((num_shingles == 0).sum()), largest_cluster=int(sizes.max(initial=0)),
@@ -84,7 +73,7 @@ class MinHashDedup(GatheringStep):
 
     def _clusters(self, work: Gathering, *, rows: Rows, signed: np.ndarray) -> np.ndarray:
         """Return int64[num_rows]: the kept row of each row's cluster."""
-        parents, sizes = np.arange(len(rows), dtype=np.int64), np.ones(len(rows), np.int64)
+        parents, sizes = new_forest(len(rows)), np.ones(len(rows), np.int64)
         stored = [open_array(scratch_file(work.scratch, "values", part.index)) for part in rows.parts]
         for band in range(self.params.bands):
             columns = slice(band * self.params.rows, (band + 1) * self.params.rows)
@@ -148,18 +137,10 @@ def band_edges(values: np.ndarray, *, rows: np.ndarray) -> tuple[np.ndarray, np.
 
 
 @njit(cache=True, nogil=True)
-def _root(parents: Any, row: int) -> int:
-    while parents[row] != row:
-        parents[row] = parents[parents[row]]
-        row = parents[row]
-    return row
-
-
-@njit(cache=True, nogil=True)
 def unite_by_size(parents: Any, sizes: Any, left: Any, right: Any) -> None:
     """Join the trees of each pair, in order: the smaller under the larger, the second under the first on a tie."""
     for edge in range(len(left)):
-        one, other = _root(parents, left[edge]), _root(parents, right[edge])
+        one, other = root(parents, left[edge]), root(parents, right[edge])
         if one == other:
             continue
         if sizes[one] < sizes[other]:
@@ -173,5 +154,5 @@ def roots(parents: Any) -> Any:
     """Return int64[num_rows]: the root of every row."""
     found = np.empty_like(parents)
     for row in range(len(parents)):
-        found[row] = _root(parents, row)
+        found[row] = root(parents, row)
     return found
