@@ -144,12 +144,17 @@ def read_rows(path: Path, rows: Iterable[int], *, columns: Sequence[str]) -> pa.
         starts = np.cumsum([0, *sizes])
         if len(wanted) and wanted[-1] >= starts[-1]:
             raise DataError(f"{path}: has no row {wanted[-1]}; it has {starts[-1]}. Run the recipe again.")
-        found = [pa.schema([file.schema_arrow.field(name) for name in columns]).empty_table()]
+        found = [pa.Table.from_batches([], schema=pa.schema([file.schema_arrow.field(name) for name in columns]))]
         owner = np.searchsorted(starts, wanted, side="right") - 1
         for group in np.unique(owner).tolist():
             table = file.read_row_group(group, columns=list(columns), use_threads=False).select(list(columns))
-            found.append(table.take(pa.array(wanted[owner == group] - starts[group])).replace_schema_metadata())
+            found.append(table.take(_integers(wanted[owner == group] - starts[group])).replace_schema_metadata())
         return pa.concat_tables(found)
+
+
+def _integers(values: np.ndarray) -> pa.Array:
+    """Return int64 values as an Arrow array; `pa.array` would import pandas: 0.2 s."""
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(np.ascontiguousarray(values, np.int64))])
 
 
 def _open(path: Path) -> pq.ParquetFile:
