@@ -9,6 +9,7 @@ measured for it, so it is kept. There are no lists of the user's: `url` takes th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +28,11 @@ from pipeline.core.text import Batch
 PLACE = "datatrove 0.10, url_filter.py."
 FIELD = "url"  # of the metadata, as there
 MEMORY_HOSTS = 1 << 16  # that are not plain, with tldextract's answer
+MAX_REMEMBERED = 1024  # characters of one
+MAX_LABEL = (
+    255  # characters that tldextract is given; longer ones are no label, listed nowhere, and take it quadratic time
+)
+_LONG_LABEL = re.compile(rf"[^\s.\u3002\uff0e\uff61@:\[\]]{{{MAX_LABEL + 1},}}")
 
 
 class Url(MeasuringStep):
@@ -83,9 +89,9 @@ class Url(MeasuringStep):
         parts = [word for word in self._subwords if word]  # an empty one is never found, there too
         inside, ends = Trie.of(parts).anywhere(parts)
         self._tables = symbol_table(), words, (inside.flat(), ends)
-        extract = suffix_extractor()
-        self._suffixes = suffix_table(extract.tlds)
-        self._ask = lru_cache(maxsize=MEMORY_HOSTS)(lambda authority: _domains_of(extract(authority)))
+        self._extract = suffix_extractor()
+        self._suffixes = suffix_table(self._extract.tlds)
+        self._remembered = lru_cache(maxsize=MEMORY_HOSTS)(self._asked)
 
     def measure(self, batch: Batch) -> Measured:
         from filters.conformance.blocklist_kernels import find_words
@@ -124,15 +130,19 @@ class Url(MeasuringStep):
         domains[asked] = 0
         hashed = hash_spans(data, domains, stops), hash_spans(data, hosts, stops)
         if len(asked):
-            authorities = (data[starts[row] : ends[row]].tobytes().decode() for row in asked)
-            answers = [self._ask(authority) for authority in authorities]
+            answers = [self._domains_of(data[starts[row] : ends[row]].tobytes().decode()) for row in asked]
             for values, place in zip(hashed, (0, 1), strict=True):
                 values[asked] = hashes_of([answer[place] for answer in answers])
         return hashed
 
+    def _domains_of(self, authority: str) -> tuple[str, str]:
+        authority = _LONG_LABEL.sub(lambda label: label[0][:MAX_LABEL], authority)
+        return (self._remembered if len(authority) <= MAX_REMEMBERED else self._asked)(authority)
 
-def _domains_of(found: Any) -> tuple[str, str]:
-    return f"{found.domain}.{found.suffix}" if found.domain and found.suffix else "", found.fqdn
+    def _asked(self, authority: str) -> tuple[str, str]:
+        """Return (registered domain, whole host) as tldextract cuts them out; '' where there is none."""
+        found = self._extract(authority)
+        return f"{found.domain}.{found.suffix}" if found.domain and found.suffix else "", found.fqdn
 
 
 def _buffers(strings: pa.Array) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from filters.word_lists import hashes_of
 from pipeline.core.text import Batch
 from tests.filters.conformance.theirs import judged_by_us
 from tests.filters.conformance.urls import addresses, batch_of, from_lists, plain, prepared, their_url_filter
+from tests.pipeline.house import House
 
 pytestmark = pytest.mark.filterwarnings("ignore:The 'registered_domain' property:DeprecationWarning")
 
@@ -131,3 +134,45 @@ def test_a_batch_without_documents_or_addresses_is_measured(ours: Url) -> None:
     assert all(len(values) == 0 for values in ours.measure(batch_of([])).signals.values())
     texts_only = ours.measure(Batch.from_texts(["a", "b"]))
     assert all(pa.array(values).null_count == 2 for values in texts_only.signals.values())
+
+
+def test_hosts_with_labels_beyond_all_bounds_are_judged_the_same(ours: Url, theirs: Any) -> None:
+    hosts = ["xn--" + "a" * 300, "xn--" + "a" * 300 + ".0-1sex.com", "\u00e9" * 300 + ".0-1sex.com", "\u00e9" * 2000]
+    ends = ["", ".", ".com", ":80", " ", "\u3002com"]
+    befores = ["http://", "u" * 300 + ":p@", "\u00e9" * 300 + "@", " " * 300]
+
+    assert not differences(
+        ours, theirs, [f"{before}{host}{end}" for before in befores for host in hosts for end in ends]
+    )
+
+
+@pytest.mark.parametrize(
+    "piece", ["a.", "/", "?", "@", ":", "http://", "xn--", "a", "\u00e9.", "xn--a.", '"', "com.", "[:", "por"]
+)
+def test_a_megabyte_of_anything_takes_under_a_second(ours: Url, piece: str) -> None:
+    batch = batch_of([start + piece * (1_000_000 // len(piece)) for start in ("", "http://xn--")])
+    started = time.process_time()
+
+    ours.measure(batch)
+
+    assert time.process_time() - started < 1
+
+
+def test_a_run_drops_by_address_and_keeps_what_has_none(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    rows: list[dict[str, str]] = [
+        {"id": "a", "text": "one", "url": "http://www.0-1sex.com/"},
+        {"id": "http://x.org/porn", "text": "two"},
+        {"id": "c", "text": "three", "url": "http://x.org/rain"},
+        {"id": "d", "text": "four"},
+    ]
+    house.lines("docs.jsonl", rows)
+    house.clean(["pii", "url@datatrove-0.10"], source="{read: jsonl, path: DIR/docs.jsonl, id: id}")
+
+    house.run()
+
+    assert [row["id"] for row in house.documents()] == ["c", "d"]
+    assert house.card().dropped == {"url.domain": 1, "url.hard_blacklisted": 1}
+    assert {path.name.rpartition("-")[0] for path in house.workspace.prepared.glob("*.npy")} == {
+        "datatrove-domains", "datatrove-urls",
+    }  # fmt: skip
