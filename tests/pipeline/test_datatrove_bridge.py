@@ -17,6 +17,7 @@ from pipeline import datatrove_bridge
 from pipeline.core.errors import RecipeError
 from pipeline.core.shards import read_table
 from pipeline.datatrove_bridge import REASON, winnow_step
+from tests.conftest import need_conformance
 from tests.pipeline.house import House, texts
 
 
@@ -118,6 +119,7 @@ def test_order_and_answers_do_not_depend_on_the_batch(documents: int, monkeypatc
 
 
 def test_what_cannot_be_measured_is_dropped_with_its_reason_and_costs_nobody_else(tmp_path: Path) -> None:
+    need_conformance()
     dropped = Lines(tmp_path / "dropped.txt")
     step = winnow_step(
         "datatrove",

@@ -17,6 +17,7 @@ from pipeline.executors import Local
 from pipeline.measure import measure
 from pipeline.progress import Silent
 from pipeline.sources import lines
+from tests.conftest import need_conformance
 from tests.pipeline.house import House, texts
 from tests.pipeline.steps import POISON
 
@@ -170,6 +171,7 @@ def test_other_columns_may_hold_text_and_id(house: House):
 
 
 def test_a_preset_stands_for_its_measuring_steps_and_says_what_is_left_out(house: House):
+    need_conformance()
     file = house.lines("a.jsonl", texts(5))
 
     told, table = measured(
@@ -182,6 +184,7 @@ def test_a_preset_stands_for_its_measuring_steps_and_says_what_is_left_out(house
 
 
 def test_a_pinned_step_and_ours_stand_side_by_side(house: House):
+    need_conformance()
     file = house.lines("a.jsonl", texts(5))
 
     _, table = measured(house, [file], ["gopher_quality@datatrove-0.10", "gopher_quality"])
