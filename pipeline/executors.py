@@ -1,9 +1,9 @@
 """Where tasks run. One seam: `map(function, items)` -> results in item order; what runs cannot know who runs it.
 
 `Local` uses a process pool (spawned, so no thread or lock is inherited). A worker that dies (killed, out of memory)
-breaks the pool at once; the unfinished items are tried once more, each alone in a fresh worker, so that the one that
-kills is named and the others are done. Workers die with their parent (PR_SET_PDEATHSIG) and ignore Ctrl-C, which is
-the parent's to handle.
+breaks the pool at once; the few items that were in flight are tried once more, each alone in a fresh worker, so that
+the one that kills is named; the others go on in a new pool. Workers die with their parent (PR_SET_PDEATHSIG) and
+ignore Ctrl-C, which is the parent's to handle.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Protocol
 
 from pipeline.core.errors import ServiceError
 
 Done = Callable[[Any], None]
+AHEAD = 2  # items handed out for each worker: one to work on, one so that it need not wait for the next
 
 
 class Executor(Protocol):
@@ -48,29 +49,38 @@ class Local:
         if self.workers == 1 or len(work) <= 1:
             return [_report(function(item), done) for item in work]
         results: dict[int, Any] = {}
-        try:
-            self._submit(function, work, range(len(work)), results, done)
-        except BrokenProcessPool:
-            self.close()
-            self._one_by_one(function, work, results, done, label)
+        while len(results) < len(work):
+            left = [index for index in range(len(work)) if index not in results]
+            suspects = self._in_pool(function, work, left, results, done)
+            self._one_by_one(function, work, suspects, results, done, label)
         return [results[index] for index in range(len(work))]
 
-    def _submit(
+    def _in_pool(
         self,
         function: Callable[[Any], Any],
         work: Sequence[Any],
-        indices: Iterable[int],
+        indices: Sequence[int],
         results: dict[int, Any],
         done: Done | None,
-    ) -> None:
-        if self._pool is None:
-            self._pool = _new_pool(self.workers)
-        futures: dict[Future[Any], int] = {self._pool.submit(function, work[index]): index for index in indices}
+    ) -> list[int]:
+        """Run items on all workers; return those that were in flight when a worker died, none if all are done."""
+        self._pool = self._pool or _new_pool(self.workers)
+        pending: dict[Future[Any], int] = {}
+        position = 0
         try:
-            for future in as_completed(futures):
-                results[futures[future]] = _report(future.result(), done)
+            while position < len(indices) or pending:
+                while position < len(indices) and len(pending) < AHEAD * self.workers:
+                    pending[self._pool.submit(function, work[indices[position]])] = indices[position]
+                    position += 1
+                for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                    results[pending[future]] = _report(future.result(), done)
+                    del pending[future]
+            return []
+        except BrokenProcessPool:
+            self.close()
+            return sorted(pending.values()) or [indices[position]]
         except BaseException:
-            for future in futures:
+            for future in pending:
                 future.cancel()
             raise
 
@@ -78,15 +88,15 @@ class Local:
         self,
         function: Callable[[Any], Any],
         work: Sequence[Any],
+        indices: Iterable[int],
         results: dict[int, Any],
         done: Done | None,
         label: str,
     ) -> None:
         alone = Local(workers=1)
         try:
-            for index in range(len(work)):
-                if index not in results:
-                    results[index] = _report(alone._in_one_worker(function, work[index], index, label), done)
+            for index in indices:
+                results[index] = _report(alone._in_one_worker(function, work[index], index, label), done)
         finally:
             alone.close()
 

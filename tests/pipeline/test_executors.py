@@ -32,6 +32,15 @@ def die_once(path: str) -> str:
     return path
 
 
+def die_once_at_three(item: tuple[Path, int]) -> int:
+    mark, number = item
+    if number == 3 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.01)
+    return os.getpid()
+
+
 def refuse(number: int) -> int:
     raise DataError(f"shard {number}: is broken. Replace it.")
 
@@ -68,6 +77,13 @@ def test_a_worker_that_dies_once_costs_nothing(two_workers, tmp_path):
     items = [str(tmp_path / "mark"), "", ""]
 
     assert two_workers.map(die_once, items, label="unlucky") == items
+
+
+def test_after_a_death_the_others_go_on_side_by_side(two_workers, tmp_path):
+    """Only what was in flight is tried alone: a run of thousands of parts must not end on one core."""
+    workers = two_workers.map(die_once_at_three, [(tmp_path / "mark", n) for n in range(40)], label="unlucky")
+
+    assert len(set(workers[20:])) == 2
 
 
 def test_an_error_in_a_worker_arrives_whole(two_workers):

@@ -148,7 +148,7 @@ def test_a_target_share_after_a_changed_threshold_is_taken_of_those_who_pass_it_
 def test_a_question_does_not_import_what_it_does_not_need(house: House):
     """Each of these takes longer to import than the answer for a million documents takes to find."""
     house.lines("a.jsonl", texts(10))
-    house.clean(["gopher_quality: {min_words: 10}", "pii"])
+    house.clean(["gopher_quality: {min_words: 3, min_mean_word_length: 1.0, min_stop_words: 0}", "pii"])
     house.run()
     code = (
         "import sys; from pathlib import Path; from pipeline.whatif import what_if;"
