@@ -97,7 +97,7 @@ def measure(
     shutil.rmtree(folder, ignore_errors=True)  # of a measurement that was killed
     tasks = [
         SliceTask(f"{out.name} from {piece.label}", number, reader, piece, chosen.steps, schema, folder)
-        for number, (reader, piece) in enumerate(_slices(files, columns))
+        for number, (reader, piece) in enumerate(_slices(files, {**columns, "metadata": _metadata(chosen.steps)}))
     ]
     folder.mkdir()
     try:
@@ -233,6 +233,12 @@ def _schema(steps: Sequence[LabelledStep], *, text: bool) -> pa.Schema:
     fields = [("id", pa.string()), ("kept", pa.bool_()), ("reason", pa.string()), ("error", pa.string())]
     fields += [(f"{step.label}.{name}", kind) for step in steps for name, kind in step.fields]
     return pa.schema([*fields, *([("text", pa.large_string())] if text else [])])
+
+
+def _metadata(steps: Sequence[LabelledStep]) -> str:
+    """Return the readers' parameter `metadata`: turning columns into JSON takes time, so only where a step looks."""
+    kinds = [step_class(step.ref.name) for step in steps]
+    return "all" if any(issubclass(kind, MeasuringStep) and "metadata" in kind.needs for kind in kinds) else "none"
 
 
 def _slices(files: Sequence[Path], columns: Mapping[str, Any]) -> list[tuple[Reader, Slice]]:

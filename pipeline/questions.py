@@ -70,7 +70,7 @@ def measure(
 
     load_plugins(plugin)
     names = [name.strip() for name in steps.split(",") if name.strip()]
-    columns = {"text": text_column, "id": id_column, "metadata": "none"}
+    columns = {"text": text_column, "id": id_column}
     executor = Local(workers=workers)
     try:
         with Terminal() as progress:

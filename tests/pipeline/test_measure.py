@@ -183,6 +183,15 @@ def test_a_preset_stands_for_its_measuring_steps_and_says_what_is_left_out(house
     assert steps == ["url", "gopher_repetition", "gopher_quality", "c4_quality", "fineweb_quality", "pii", "length"]
 
 
+def test_a_step_that_looks_at_metadata_gets_it(house: House):
+    file = house.lines("a.jsonl", [{"text": "one", "url": "http://a.bad.org/"}, {"text": "two", "url": "good.org"}])
+    (house.folder / "bad.txt").write_text("bad.org\n")
+
+    _, table = measured(house, [file], ["url"], settings={"url.domains": [str(house.folder / "bad.txt")]})
+
+    assert table.column("reason").to_pylist() == ["url.blocked_domain", None]
+
+
 def test_a_pinned_step_and_ours_stand_side_by_side(house: House):
     need_conformance()
     file = house.lines("a.jsonl", texts(5))
