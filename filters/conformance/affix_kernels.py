@@ -13,7 +13,6 @@ from numba import njit
 
 from filters.conformance.spacy_rules import (
     ALPHA,
-    BITS_AT,
     DOT_BEFORE,
     FNV_PRIME,
     FNV_START,
@@ -27,10 +26,12 @@ from filters.conformance.spacy_rules import (
     SPECIALS_AT,
     SUFFIX,
     TABLE_BITS,
+    UNIT,
     UNITS_AT,
     UPPER,
+    WIDE_UNITS_AT,
 )
-from filters.conformance.url_kernels import code_at
+from filters.conformance.url_kernels import code_at, kind_of
 from pipeline.core.bits import load_half, load_word, store_word
 
 SHIFT_32 = np.uint64(32)
@@ -40,18 +41,13 @@ TABLE_SHIFT, TABLE_MASK = np.uint64(64 - TABLE_BITS), (1 << TABLE_BITS) - 1
 DOT, COMMA, PLUS, MINUS, STAR, CARET, DOLLAR, PERCENT = 0x2E, 0x2C, 0x2B, 0x2D, 0x2A, 0x5E, 0x24, 0x25
 EN_DASH, EM_DASH, APOSTROPHE, RIGHT_QUOTE = 0x2013, 0x2014, 0x27, 0x2019
 ELLIPSIS, DEGREE = 0x2026, 0xB0
+MAX_UNIT = 5  # characters
 
 
 @njit(cache=True, nogil=True)
 def put(array: Any, index: Any, value: Any) -> None:
     """Store a number at `index` of an int64 array of this address."""
     store_word(array + 8 * index, np.uint64(value))
-
-
-@njit(cache=True, nogil=True)
-def kind_of(code: Any, tables: Any) -> Any:
-    """Return the bits of a character."""
-    return load_half(tables + BITS_AT + 4 * code)
 
 
 @njit(cache=True, nogil=True)
@@ -142,26 +138,41 @@ def suffix_size(codes: Any, start: Any, end: Any, tables: Any) -> Any:
         return 2 if last == ELLIPSIS and before == ELLIPSIS else 1
     if last == PLUS:
         return 1 if is_digit(before) else 0
-    if not (kind_of(last, tables) & ALPHA or last in (DOLLAR, PERCENT)) or last >= 0x80:
-        return 0
+    if last >= 0x80:
+        return unit_size(codes, start, end, tables) if kind_of(last, tables) & UNIT else 0
+    return unit_size(codes, start, end, tables) if kind_of(last, tables) & ALPHA or last in (DOLLAR, PERCENT) else 0
+
+
+@njit(cache=True, nogil=True)
+def unit_size(codes: Any, start: Any, end: Any, tables: Any) -> Any:
+    """Return the length of the unit or currency that ends codes[start:end] right behind one of 0 to 9, or 0."""
     packed = size = 0
-    while size < 5 and end - size > start and not is_digit(code_at(codes, end - size - 1)):
+    wide = False
+    while size <= MAX_UNIT and end - size > start and not is_digit(code_at(codes, end - size - 1)):
         size += 1
-        if code_at(codes, end - size) >= 0x80:
-            return 0
-        packed = packed << 8 | code_at(codes, end - size)
-    if size > 4 or end - size == start:
+        code = code_at(codes, end - size)
+        wide |= code >= 0x80
+        packed = packed << 8 | code & 0xFF
+    if size > MAX_UNIT or end - size == start or size == 0:
         return 0
-    if last == DOLLAR:
+    if wide:
+        return size if is_listed(tables + WIDE_UNITS_AT, hash_span(codes, end - size, end)) else 0
+    if code_at(codes, end - 1) == DOLLAR:
         return size if packed == 0x24 or packed == 0x245355 or packed == 0x2441 or packed == 0x2443 else 0
-    unit = code_at(tables + UNITS_AT, 0)
+    return size if is_listed(tables + UNITS_AT, np.uint64(packed)) else 0
+
+
+@njit(cache=True, nogil=True)
+def is_listed(words: Any, wanted: Any) -> Any:
+    """Say whether a number stands in the list of this address, which ends with a 0."""
     place = 0
-    while unit != 0:
-        if unit == packed:
-            return size
+    word = load_word(words)
+    while word != FREE:
+        if word == wanted:
+            return True
         place += 1
-        unit = code_at(tables + UNITS_AT, place)
-    return 0
+        word = load_word(words + 8 * place)
+    return False
 
 
 @njit(cache=True, nogil=True)

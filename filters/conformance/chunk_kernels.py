@@ -1,11 +1,10 @@
-"""One chunk of text without white space -> where spaCy cuts it into tokens, or the answer that spaCy must be asked.
+"""One chunk of text without white space -> where spaCy cuts it into tokens.
 
 spaCy strips prefixes and suffixes off a chunk, in turn, until a special case (`don't`) or nothing to strip is left,
 takes what looks like a URL whole, splits the rest at infixes, and last joins sequences of tokens that spell a special
-case (`:` and `)`). All of it is done here on code points, rule by rule, but for a few URLs and for units outside
-ASCII: there the answer is ASK. tests/filters/conformance compares with spaCy. `codes`, `ends` and
-`scratch` are addresses of int64 arrays, `tables` that of `Rules.tables` (pipeline.core.bits says why addresses). The
-time is linear in the chunk's length, where spaCy's is quadratic.
+case (`:` and `)`). All of it is done here on code points, rule by rule; tests/filters/conformance compares with spaCy.
+`codes`, `ends` and `scratch` are addresses of int64 arrays, `tables` that of `Rules.tables` (pipeline.core.bits says
+why addresses). The time is linear in the chunk's length, where spaCy's is quadratic: 7.7 s for 8 kB that end in `)))`.
 """
 
 from __future__ import annotations
@@ -28,20 +27,19 @@ from filters.conformance.affix_kernels import (
     suffix_size,
 )
 from filters.conformance.spacy_rules import FNV_PRIME, JOIN_ENDS_AT, JOINS_AT, MAX_SPECIAL
-from filters.conformance.url_kernels import UNSURE, YES, code_at, matches_url
+from filters.conformance.url_kernels import code_at, matches_url
 from pipeline.core.bits import load_half
 
-ASK = -1
-MAX_CHUNK = 1 << 22  # characters; a longer chunk is spaCy's to cut
+BLANK = 0x20  # between two chunks whose tokens are joined together
 TAKEN = 1 << 20  # of a mark: the token belongs to a sequence; below it a bit for each length of sequence
 SIZE_SHIFT = 21  # above it the length of the sequence that is replaced
 
 
 @njit(cache=True, nogil=True)
-def split_chunk(codes: Any, length: Any, tables: Any, ends: Any, scratch: Any) -> Any:
-    """Store where each token of codes[0:length] ends; return (their number or ASK, a join was made)."""
-    start, end, last = 0, length, -1
-    count = num_suffixes = 0
+def split_chunk(codes: Any, start: Any, end: Any, tables: Any, ends: Any, count: Any, scratch: Any) -> Any:
+    """Store where each token of codes[start:end] ends, behind `count` that are there; return their number."""
+    last = -1
+    num_suffixes = 0
     special = -1
     while end > start and end - start != last:
         special = special_row(codes, start, end, tables)
@@ -81,17 +79,15 @@ def split_chunk(codes: Any, length: Any, tables: Any, ends: Any, scratch: Any) -
                     count += 1
         else:
             count = split_infixes(codes, start, end, tables, ends, count)
-            if count < 0:
-                return ASK, False
     for place in range(num_suffixes - 1, -1, -1):
         put(ends, count, code_at(scratch, place))
         count += 1
-    return join_tokens(codes, ends, count, tables, scratch) if count > 1 else (count, False)
+    return count
 
 
 @njit(cache=True, nogil=True)
 def split_infixes(codes: Any, start: Any, end: Any, tables: Any, ends: Any, count: Any) -> Any:
-    """Store the tokens of what is left between prefixes and suffixes; return their number with those before, or ASK."""
+    """Store the tokens of what is left between prefixes and suffixes; return their number with those before."""
     cut = start
     first = count
     dotted = False
@@ -110,12 +106,8 @@ def split_infixes(codes: Any, start: Any, end: Any, tables: Any, ends: Any, coun
             count += 1
             cut = at + size
         at += size
-    if count > first and dotted:
-        answer = matches_url(codes, start, end)
-        if answer == UNSURE:
-            return ASK
-        if answer == YES:
-            cut, count = start, first
+    if count > first and dotted and matches_url(codes, start, end, tables):
+        cut, count = start, first
     if cut < end:
         put(ends, count, end)
         count += 1
@@ -124,9 +116,10 @@ def split_infixes(codes: Any, start: Any, end: Any, tables: Any, ends: Any, coun
 
 @njit(cache=True, nogil=True)
 def join_tokens(codes: Any, ends: Any, count: Any, tables: Any, marks: Any) -> Any:
-    """Replace token sequences that spell a special case; return (tokens or ASK, whether something changed).
+    """Replace token sequences that spell a special case; return (tokens, whether something changed).
 
     The longest go first, of equals the leftmost, and each takes its tokens from those after it, be it replaced or not.
+    A sequence may reach over a BLANK; it is then not replaced.
     """
     longest = mark_sequences(codes, ends, count, tables, marks)
     for size in range(longest, 1, -1):
@@ -149,7 +142,7 @@ def mark_sequences(codes: Any, ends: Any, count: Any, tables: Any, marks: Any) -
     for first in range(count):
         put(marks, first, 0)
         state = np.uint64(0)
-        token_start = start
+        token_start = behind_blank(codes, start)
         start = code_at(ends, first)
         place = first
         while place < count:
@@ -163,35 +156,61 @@ def mark_sequences(codes: Any, ends: Any, count: Any, tables: Any, marks: Any) -
             if load_half(tables + JOIN_ENDS_AT + 4 * slot):
                 put(marks, first, code_at(marks, first) | 1 << (place - first))
                 longest = max(longest, place - first)
-            token_start = end
+            token_start = behind_blank(codes, end) if place < count else end
     return longest
 
 
 @njit(cache=True, nogil=True)
+def behind_blank(codes: Any, at: Any) -> Any:
+    """Return where the token begins that follows the end of another."""
+    return at + (code_at(codes, at) == BLANK)
+
+
+@njit(cache=True, nogil=True)
 def replace_sequences(codes: Any, ends: Any, count: Any, tables: Any, marks: Any) -> Any:
-    """Write the special cases' tokens over the sequences that were chosen; return (tokens or ASK, changed)."""
-    changed = False
-    out = first = 0
+    """Write the special cases' tokens over the sequences that were chosen; return (tokens, whether something changed).
+
+    A special case may have more tokens than the sequence (`C.` becomes `C` and `.`), so all move up by that many first.
+    """
+    room = first = 0
     start = 0
     while first < count:
-        size = code_at(marks, first) >> SIZE_SHIFT
-        if size == 0:
-            start = code_at(ends, first)
-            put(ends, out, start)
-            out += 1
-            first += 1
-            continue
+        size = max(code_at(marks, first) >> SIZE_SHIFT, 1)
         past = code_at(ends, first + size - 1)
-        special = special_row(codes, start, past, tables)
-        kept = 0
-        for place in range(4):
-            kept += special_size(special, place, tables) > 0
-        if kept > size:
-            return ASK, False
-        for place in range(kept):
-            start += special_size(special, place, tables)
-            changed |= kept != size or code_at(ends, first + place) != start
-            put(ends, out, start)
+        if size > 1:
+            room += max(num_joined(codes, behind_blank(codes, start), past, tables) - size, 0)
+        start = past
+        first += size
+    for place in range(count - 1, -1, -1):
+        put(ends, place + room, code_at(ends, place))
+        put(marks, place + room, code_at(marks, place))
+    changed = False
+    out, first, count = 0, room, count + room
+    start = 0
+    while first < count:
+        size = max(code_at(marks, first) >> SIZE_SHIFT, 1)
+        past = code_at(ends, first + size - 1)
+        at = behind_blank(codes, start)
+        kept = num_joined(codes, at, past, tables) if size > 1 else 0
+        changed |= kept > 0 and kept != size
+        for place in range(kept if kept > 0 else size):
+            if kept > 0:
+                at += special_size(special_row(codes, behind_blank(codes, start), past, tables), place, tables)
+                changed |= place < size and code_at(ends, first + place) != at
+            else:
+                at = code_at(ends, first + place)
+            put(ends, out, at)
             out += 1
+        start = past
         first += size
     return out, changed
+
+
+@njit(cache=True, nogil=True)
+def num_joined(codes: Any, start: Any, end: Any, tables: Any) -> Any:
+    """Return how many tokens the special case codes[start:end] has; 0 if it is none, as over a BLANK."""
+    special = special_row(codes, start, end, tables)
+    kept = 0
+    for place in range(4 if special >= 0 else 0):
+        kept += special_size(special, place, tables) > 0
+    return kept

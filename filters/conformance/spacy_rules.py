@@ -27,12 +27,13 @@ QUOTE = 16
 DOT_BEFORE = 32  # a full stop after it comes off the end of a chunk
 PREFIX, SUFFIX = 64, 128  # comes off alone, whatever stands beside it
 ICON = 256
-HARD_AFTER_DIGIT = 512  # a unit or currency outside ASCII: rules that the kernels do not know, in a chunk with a digit
+UNIT = 512  # outside ASCII, in a unit or currency that comes off behind a digit
 LETTER = 1024  # str.isalpha
 MARK = 2048  # in datatrove's PUNCTUATION_SET
 CATEGORY_P = 4096  # Unicode punctuation
 STOP = 8192  # the sentencizer's ends of sentences
 DIGIT = 16384  # any decimal digit, \d of a regular expression
+WORD = 32768  # \w of a regular expression
 
 KNOWN = {
     "prefix_search": "978b274152b82e29",
@@ -52,7 +53,8 @@ JOINS_AT = SPECIAL_ROWS_AT + (4 << TABLE_BITS)  # uint64 hash table: beginnings 
 JOIN_ENDS_AT = JOINS_AT + (8 << TABLE_BITS)  # uint32 by slot: 1 where the sequence is whole
 LINKS_AT = JOIN_ENDS_AT + (4 << TABLE_BITS)  # uint64 hash table: characters between which a join may cross a space
 UNITS_AT = LINKS_AT + (8 << TABLE_BITS)  # int64[63] and a 0: ASCII units of measure, packed
-SPECIAL_SIZES_AT = UNITS_AT + 8 * 64  # uint32[specials, 4]: characters of each token, zeros behind
+WIDE_UNITS_AT = UNITS_AT + 8 * 64  # uint64[127] and a 0: hashes of units and currencies with other characters
+SPECIAL_SIZES_AT = WIDE_UNITS_AT + 8 * 128  # uint32[specials, 4]: characters of each token, zeros behind
 LONE = 1 << 63  # of a link: the character on the right is a token only if no letter or digit follows it
 
 
@@ -119,7 +121,7 @@ def _rules(nlp: Any) -> Rules:
     bits = _characters(nlp)
     parts = (
         bits.astype(np.uint32), keys, rows, join_keys, ends.astype(np.uint32), link_keys, _units(),
-        sizes.astype(np.uint32),
+        _wide_units(), sizes.astype(np.uint32),
     )  # fmt: skip
     return Rules(bits=bits, tables=np.concatenate([part.reshape(-1).view(np.uint8) for part in parts]))
 
@@ -182,9 +184,10 @@ def _characters(nlp: Any) -> np.ndarray:
     mark(PREFIX, [char for char in {*prefix.__self__.pattern, *icons} - {"+"} if prefix(char)])
     mark(SUFFIX, [char for char in {*suffix.__self__.pattern, *icons} if suffix(char)])
     units = {char for unit in (*classes.LIST_UNITS, *classes.LIST_CURRENCY) for char in unit if ord(char) >= 0x80}
-    mark(HARD_AFTER_DIGIT, sorted(units))
+    mark(UNIT, sorted(units))
     mark(SPACE, filter(str.isspace, everything))
     mark(DIGIT, filter(str.isdecimal, everything))
+    mark(WORD, [char for char in everything if char.isalnum() or char == "_"])
     mark(LETTER, filter(str.isalpha, everything))
     mark(MARK, PUNCTUATION_SET)
     mark(CATEGORY_P, [char for char in everything if unicodedata.category(char)[0] == "P"])
@@ -198,6 +201,13 @@ def _units() -> np.ndarray:
 
     units = sorted({pack(unit) for unit in LIST_UNITS if unit.isascii()})
     return np.array(units + [0] * (64 - len(units)), np.int64)
+
+
+def _wide_units() -> np.ndarray:
+    from spacy.lang.char_classes import LIST_CURRENCY, LIST_UNITS
+
+    wide = sorted({span_hash(unit) for unit in (*LIST_UNITS, *LIST_CURRENCY) if not unit.isascii()})
+    return np.array(wide + [0] * (128 - len(wide)), np.uint64)
 
 
 def pack(text: str) -> int:

@@ -3,7 +3,8 @@
 A chunk is a run without white space. spaCy cuts chunks one by one, but then joins token sequences that spell a special
 case, and a sequence may reach over a single space: it joins nothing there, yet keeps its tokens from being joined
 inside a chunk. So a chunk that is asked for, or that a join changed, takes the neighbours along that a sequence could
-reach (`links`, pairs of characters around the space); the whole run is then one question.
+reach (`links`, pairs of characters around the space); the whole run is then cut as one, or is one question. Only what
+is longer than MAX_CHUNK is asked for, and everything where spaCy is not the version that the kernels know.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from filters.conformance.affix_kernels import find_key, kind_of, put, special_row
-from filters.conformance.chunk_kernels import ASK, MAX_CHUNK, split_chunk
-from filters.conformance.spacy_rules import ALPHA, HARD_AFTER_DIGIT, LINKS_AT, LONE, SPACE
-from filters.conformance.url_kernels import code_at, is_alnum
+from filters.conformance.affix_kernels import find_key, put, special_row
+from filters.conformance.chunk_kernels import BLANK, behind_blank, join_tokens, split_chunk
+from filters.conformance.spacy_rules import ALPHA, LINKS_AT, LONE, SPACE
+from filters.conformance.url_kernels import code_at, is_alnum, kind_of
 from pipeline.core.bits import address_of, load_byte
 
+ASK = -1
+MAX_CHUNK = 1 << 27  # characters; a longer chunk is spaCy's to cut
 LINK_SHIFT, LONE_LINK = np.uint64(21), np.uint64(LONE)
 
 
@@ -44,15 +47,13 @@ def width(code: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def read_chunk(at: Any, end: Any, tables: Any, codes: Any) -> Any:
-    """Fill `codes` from the bytes up to white space; return (end of the chunk, characters or ASK, plain letters).
+def read_chunk(at: Any, end: Any, tables: Any, codes: Any, first: Any) -> Any:
+    """Fill `codes` from `first` on with the bytes up to white space; return (chunk's end, codes' end, plain letters).
 
-    ASK for a chunk that is too long or holds characters that the kernels have no rules for.
+    Instead of the codes' end comes ASK if there would be more than MAX_CHUNK.
     """
-    length = 0
-    seen = 0
+    length = first
     plain = True
-    digits = False
     while at < end:
         code = decode_at(at)
         kind = kind_of(code, tables)
@@ -62,11 +63,8 @@ def read_chunk(at: Any, end: Any, tables: Any, codes: Any) -> Any:
             put(codes, length, code)
         length += 1
         at += width(code)
-        seen |= kind
         plain &= (kind & ALPHA) != 0 and code < 0x80
-        digits |= 0x30 <= code <= 0x39
-    unknown = length > MAX_CHUNK or (digits and seen & HARD_AFTER_DIGIT)
-    return at, ASK if unknown else length, plain
+    return at, ASK if length > MAX_CHUNK else length, plain
 
 
 @njit(cache=True, nogil=True)
@@ -87,6 +85,24 @@ def linked(left_end: Any, right: Any, end: Any, tables: Any) -> Any:
     past = right + width(first)
     lone = past >= end or not is_alnum(load_byte(past))
     return lone and find_key(tables + LINKS_AT, key | LONE_LINK) >= 0
+
+
+@njit(cache=True, nogil=True)
+def cut_run(at: Any, end: Any, tables: Any, codes: Any, cuts: Any, scratch: Any) -> Any:
+    """Cut the chunk at this address with all that are linked to it on the right; return (the run's end, tokens or ASK).
+
+    Ends of tokens go to `cuts`; between two chunks stands a BLANK.
+    """
+    count = first = 0
+    while True:
+        past, length, _ = read_chunk(at, end, tables, codes, first)
+        if length == ASK:
+            return past, ASK
+        count = split_chunk(codes, first, length, tables, cuts, count, scratch)
+        if length + 1 >= MAX_CHUNK or past + 1 >= end or not linked(past, past + 1, end, tables):
+            return past, join_tokens(codes, cuts, count, tables, scratch)[0]
+        put(codes, length, BLANK)
+        at, first = past + 1, length + 1
 
 
 @njit(cache=True, nogil=True)
@@ -118,7 +134,7 @@ def find_tokens(
             if kind_of(code, rules) & SPACE:
                 at += width(code)
                 continue
-            past, length, plain = read_chunk(at, end, rules, codes)
+            past, length, plain = read_chunk(at, end, rules, codes, 0)
             chunk_starts[chunk], chunk_ends[chunk], chunk_tokens[chunk] = at, past, token
             if asked and chunk > 0 and linked(chunk_ends[chunk - 1], at, end, rules):
                 question_ends[question - 1] = past - base
@@ -130,9 +146,25 @@ def find_tokens(
             else:
                 count, joined = ASK, False
                 if length != ASK and known:
-                    count, joined = split_chunk(codes, length, rules, cuts, scratch)
+                    count = split_chunk(codes, 0, length, rules, cuts, 0, scratch)
+                    count, joined = join_tokens(codes, cuts, count, rules, scratch) if count > 1 else (count, False)
+                if joined or count == ASK:
+                    reaches = joined and past + 1 < end and linked(past, past + 1, end, rules)
+                    first = chunk
+                    while first > 0 and linked(chunk_ends[first - 1], chunk_starts[first], end, rules):
+                        first -= 1
+                    reaches |= first < chunk
+                    # a join made here is in doubt only if another may reach in, from the left or from the right
+                    if reaches:
+                        chunk = first
+                        at, token = chunk_starts[chunk], chunk_tokens[chunk]
+                        if joined:
+                            past, count = cut_run(at, end, rules, codes, cuts, scratch)
+                        chunk_ends[chunk] = past
                 place, cursor = 0, at
                 for index in range(count):
+                    blank = behind_blank(codes, place) - place
+                    place, cursor = place + blank, cursor + blank
                     starts[token] = cursor - base
                     while place < code_at(cuts, index):
                         cursor += width(code_at(codes, place))
@@ -140,18 +172,11 @@ def find_tokens(
                     ends[token] = cursor - base
                     token += 1
                 asked = count == ASK
-                if asked or joined:
-                    first = chunk
-                    while first > 0 and linked(chunk_ends[first - 1], chunk_starts[first], end, rules):
-                        first -= 1
-                    # a join made here is in doubt only if another may reach in, from the left or from the right
-                    asked = asked or first < chunk or (past + 1 < end and linked(past, past + 1, end, rules))
-                    if asked:
-                        token = chunk_tokens[first]
-                        question_starts[question], question_ends[question] = chunk_starts[first] - base, past - base
-                        question += 1
-                        starts[token], ends[token] = -question, past - base
-                        token += 1
+                if asked:
+                    question_starts[question], question_ends[question] = at - base, past - base
+                    question += 1
+                    starts[token], ends[token] = -question, past - base
+                    token += 1
             chunk += 1
             at = past
     doc_tokens[len(offsets) - 1] = token

@@ -1,9 +1,9 @@
 """A batch -> its words as datatrove 0.10 sees them: the tokens of spaCy's blank English pipeline, without white space.
 
-Kernels cut nearly all chunks; the other answers are remembered in this process, at most `MEMORY_CHUNKS` of them, and
-spaCy is asked only for what was never seen: 0.003 % of the words of 20,000 documents (tests/filters/conformance/real.py
-finds none different). Tokens are slices of the text, so positions say everything; those of the latest text
-are kept for the next step that sees it.
+Kernels cut every chunk where spaCy is the version that they know (3.8); under another one spaCy is asked, and its
+answers are remembered in this process, at most `MEMORY_CHUNKS` of them. tests/filters/conformance/real.py finds no
+word different in 20,000 documents. Tokens are slices of the text, so positions say everything; those of the latest
+text are kept for the next step that sees it.
 """
 
 from __future__ import annotations
@@ -134,8 +134,7 @@ def _words(data: np.ndarray, offsets: np.ndarray) -> SpacyWords:
 
 
 def _tokens(data: np.ndarray, offsets: np.ndarray, *, spacy: Tokenizer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    from filters.conformance.chunk_kernels import MAX_CHUNK
-    from filters.conformance.word_kernels import find_tokens, insert_answers
+    from filters.conformance.word_kernels import MAX_CHUNK, find_tokens, insert_answers
 
     size = len(data)
     longest = int(np.diff(offsets).max(initial=0))
