@@ -68,6 +68,7 @@ def test_made_text_is_rewritten_as_a_new_formatter_rewrites_it(text: str):
     assert rewritten([text]) == [PIIFormatter().format(text)]
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(texts=st.lists(address_texts(), min_size=20, max_size=20))
 def test_text_made_of_pieces_of_addresses_is_rewritten_as_there(texts: list[str]):
