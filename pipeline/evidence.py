@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -19,6 +19,9 @@ from pipeline.core.shards import read_rows, read_table, schema_of
 from pipeline.core.step import Rule
 from pipeline.tasks import verdicts_name
 from pipeline.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pipeline.plan import PlannedDataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,31 @@ class Evidence:
         if not path.exists():
             raise DataError(f"{path}: the signals of {link.label} are gone. Run the recipe again to measure them.")
         return path
+
+
+def details_of(chain: Chain, planned: PlannedDataset) -> dict[str, Any]:
+    """Return what a dataset's card holds of the documents, steps and rules behind it; `evidence_at` reads it."""
+    rules = [{"step": link.label, "rule": rule.name, **_condition(rule)} for link in chain.links for rule in link.rules]
+    steps = [
+        {
+            "label": step.spec.label,
+            "step": step.spec.step.name,
+            "folder": f"{step.node.kind}/{step.node.folder.name}",
+            "identity": step.node.identity,
+            "edits": step.spec.step.edits,
+            "params": step.spec.step.params.model_dump(mode="json"),
+        }
+        for step in planned.steps
+    ]
+    base = [
+        {"file": f"{part.path.parent.parent.name}/{part.path.parent.name}/{part.path.name}", "rows": part.num_rows}
+        for part in chain.base
+    ]
+    return {"rules": rules, "steps": steps, "base": base, "inputs": list(planned.spec.inputs)}
+
+
+def _condition(rule: Rule) -> dict[str, Any]:
+    return {"signal": rule.signal, "op": rule.op, "threshold": rule.threshold, "parameter": rule.parameter}
 
 
 def evidence_of(workspace: Workspace, name: str) -> Evidence:

@@ -30,6 +30,7 @@ from pipeline.results import close
 
 if TYPE_CHECKING:
     from pipeline.run import Run
+    from pipeline.sections import GateSection
 
 EVAL_VERSION = 2  # bump when tokenizer, mixture, proxy, or evaluation would give other bytes
 TOKENIZER_SAMPLE_BYTES = 6_000_000
@@ -39,74 +40,104 @@ Add = Callable[..., Node]
 
 def plan_experiment(plan: Plan, *, add: Add) -> None:
     """Add tokenizer, tokens, mixtures, comparison and certificate to a plan."""
-    recipe, nodes = plan.recipe, plan.experiment
-    proxy, gate = recipe.proxy, recipe.gate
-    assert proxy is not None
-    trained_on = sorted({name for mixture in recipe.mixtures.values() for name in mixture.weights})
-    identity = {name: plan.documents_node(name).identity for name in (*trained_on, *(gate.on if gate else ()))}
-    common = {"engine": ENGINE_VERSION, "eval": EVAL_VERSION, "seed": recipe.seed}
-    weights = {name: _normalised(mixture.weights) for name, mixture in recipe.mixtures.items()}
+    draft = _Draft(plan, add)
+    draft.tokenizer()
+    draft.tokens()
+    draft.mixtures()
+    if plan.recipe.gate is not None:
+        draft.comparison(plan.recipe.gate)
+        draft.certificate(plan.recipe.gate)
 
-    sample = sorted([sorted([identity[d], share] for d, share in shares.items()) for shares in weights.values()])
-    payload: dict[str, Any] = {
-        "kind": "tokenizer",
-        **common,
-        "tier": proxy.tier,
-        "sample": sample,
-        "sentencepiece": version("sentencepiece"),
-    }
-    nodes["tokenizer"] = add(plan, "tokenizer", recipe.name, payload, {name: identity[name] for name in trained_on})
-    tokenizer = nodes["tokenizer"].identity
 
-    limits = dict.fromkeys(trained_on, proxy.tokens * BYTES_PER_TOKEN)
-    limits |= dict.fromkeys(gate.on if gate else (), proxy.held_out_bytes)
-    for name, limit in limits.items():
-        payload = {"kind": "tokens", **common, "tokenizer": tokenizer, "dataset": identity[name], "limit_bytes": limit}
-        nodes[f"tokens.{name}"] = add(plan, "tokens", name, payload, {name: identity[name], "tokenizer": tokenizer})
+class _Draft:
+    """Adds the nodes of an experiment one kind after the other, each from those before it."""
 
-    for name, mixture in recipe.mixtures.items():
-        parts = {dataset: nodes[f"tokens.{dataset}"].identity for dataset in mixture.weights}
+    def __init__(self, plan: Plan, add: Add) -> None:
+        assert plan.recipe.proxy is not None
+        self.plan, self.add, self.recipe, self.proxy = plan, add, plan.recipe, plan.recipe.proxy
+        self.nodes = plan.experiment
+        self.held_out = plan.recipe.gate.on if plan.recipe.gate is not None else ()
+        self.trained_on = sorted({name for mixture in self.recipe.mixtures.values() for name in mixture.weights})
+        self.weights = {name: _normalised(mixture.weights) for name, mixture in self.recipe.mixtures.items()}
+        self.documents = {name: plan.documents_node(name).identity for name in (*self.trained_on, *self.held_out)}
+        self.common = {"engine": ENGINE_VERSION, "eval": EVAL_VERSION, "seed": self.recipe.seed}
+
+    def tokenizer(self) -> None:
+        shares = self.weights.values()
         payload = {
-            "kind": "mixture",
-            **common,
-            "tier": proxy.tier,
-            "tokens": proxy.tokens,
-            "seeds": proxy.seeds,
-            "max_epochs": mixture.max_epochs,
-            "weights": {dataset: [parts[dataset], share] for dataset, share in weights[name].items()},
+            "kind": "tokenizer",
+            **self.common,
+            "tier": self.proxy.tier,
+            "sample": sorted([sorted([self.documents[d], share] for d, share in each.items()) for each in shares]),
+            "sentencepiece": version("sentencepiece"),
         }
-        nodes[f"mixture.{name}"] = add(plan, "mixture", name, payload, parts)
-    if gate is None:
-        return
-    mixtures = {name: nodes[f"mixture.{name}"].identity for name in recipe.mixtures}
-    held_out = {name: nodes[f"tokens.{name}"].identity for name in gate.on}
-    payload = {
-        "kind": "comparison",
-        **common,
-        "tier": proxy.tier,
-        "tokens": proxy.tokens,
-        "seeds": proxy.seeds,
-        "learning_rates": list(proxy.learning_rates),
-        "mixtures": mixtures,
-        "held_out": held_out,
-        "torch": version("torch").partition("+")[0],  # CPU and CUDA builds of one version count as one
-    }
-    nodes["comparison"] = add(plan, "comparison", recipe.name, payload, mixtures | held_out)
-    rule = {
-        "min_gain": gate.min_gain,
-        "confidence": gate.confidence,
-        "guards": dict(gate.guards),
-        "metric": gate.metric,
-    }
-    payload = {
-        "kind": "certificate",
-        **common,
-        "comparison": nodes["comparison"].identity,
-        "rule": rule,
-        "candidate": gate.candidate,
-        "baseline": gate.baseline,
-    }
-    nodes["certificate"] = add(plan, "certificate", recipe.name, payload, {"comparison": nodes["comparison"].identity})
+        parents = {name: self.documents[name] for name in self.trained_on}
+        self.nodes["tokenizer"] = self.add(self.plan, "tokenizer", self.recipe.name, payload, parents)
+
+    def tokens(self) -> None:
+        tokenizer = self.nodes["tokenizer"].identity
+        limits = dict.fromkeys(self.trained_on, self.proxy.tokens * BYTES_PER_TOKEN)
+        limits |= dict.fromkeys(self.held_out, self.proxy.held_out_bytes)
+        for name, limit in limits.items():
+            dataset = self.documents[name]
+            payload = {
+                "kind": "tokens",
+                **self.common,
+                "tokenizer": tokenizer,
+                "dataset": dataset,
+                "limit_bytes": limit,
+            }
+            parents = {name: dataset, "tokenizer": tokenizer}
+            self.nodes[f"tokens.{name}"] = self.add(self.plan, "tokens", name, payload, parents)
+
+    def mixtures(self) -> None:
+        for name, mixture in self.recipe.mixtures.items():
+            parts = {dataset: self.nodes[f"tokens.{dataset}"].identity for dataset in mixture.weights}
+            payload = {
+                "kind": "mixture",
+                **self.common,
+                "tier": self.proxy.tier,
+                "tokens": self.proxy.tokens,
+                "seeds": self.proxy.seeds,
+                "max_epochs": mixture.max_epochs,
+                "weights": {dataset: [parts[dataset], share] for dataset, share in self.weights[name].items()},
+            }
+            self.nodes[f"mixture.{name}"] = self.add(self.plan, "mixture", name, payload, parts)
+
+    def comparison(self, gate: GateSection) -> None:
+        mixtures = {name: self.nodes[f"mixture.{name}"].identity for name in self.recipe.mixtures}
+        held_out = {name: self.nodes[f"tokens.{name}"].identity for name in gate.on}
+        payload = {
+            "kind": "comparison",
+            **self.common,
+            "tier": self.proxy.tier,
+            "tokens": self.proxy.tokens,
+            "seeds": self.proxy.seeds,
+            "learning_rates": list(self.proxy.learning_rates),
+            "mixtures": mixtures,
+            "held_out": held_out,
+            "torch": version("torch").partition("+")[0],  # CPU and CUDA builds of one version count as one
+        }
+        self.nodes["comparison"] = self.add(self.plan, "comparison", self.recipe.name, payload, mixtures | held_out)
+
+    def certificate(self, gate: GateSection) -> None:
+        comparison = self.nodes["comparison"].identity
+        rule = {
+            "min_gain": gate.min_gain,
+            "confidence": gate.confidence,
+            "guards": dict(gate.guards),
+            "metric": gate.metric,
+        }
+        payload = {
+            "kind": "certificate",
+            **self.common,
+            "comparison": comparison,
+            "rule": rule,
+            "candidate": gate.candidate,
+            "baseline": gate.baseline,
+        }
+        parents = {"comparison": comparison}
+        self.nodes["certificate"] = self.add(self.plan, "certificate", self.recipe.name, payload, parents)
 
 
 def _normalised(weights: Mapping[str, float]) -> dict[str, float]:

@@ -25,13 +25,14 @@ from pipeline.core.errors import DataError
 from pipeline.core.rng import derive
 from pipeline.core.shards import write_table
 from pipeline.core.step import Gathering, GatheringStep, Making, MakingStep, MeasuringStep, Part, Step, as_column
+from pipeline.evidence import details_of
 from pipeline.executors import Executor
 from pipeline.ingest import build_source
 from pipeline.plan import Node, Plan, PlannedDataset, PlannedStep
 from pipeline.plugins import InPlugin, PluginFile
 from pipeline.progress import Progress
 from pipeline.results import base_parts, close, document_paths, finish_signals
-from pipeline.tasks import MeasureTask, PublishTask, StepRef, measure_part, publish_part
+from pipeline.tasks import MeasureTask, PublishTask, StepRef, measure_part, publish_part, verdicts_name
 
 
 @dataclass(slots=True)
@@ -278,34 +279,7 @@ class Run:
             quarantined.update(result.quarantined)
         rows_in = sum(result.rows_in for result in published)
         files = {part_name(result.index): result.rows_out for result in published}
-        files |= {f"verdicts-{result.index:05d}.parquet": result.rows_in for result in published}
-        rules = [
-            {
-                "step": link.label,
-                "rule": rule.name,
-                "signal": rule.signal,
-                "op": rule.op,
-                "threshold": rule.threshold,
-                "parameter": rule.parameter,
-            }
-            for link in chain.links
-            for rule in link.rules
-        ]
-        steps = [
-            {
-                "label": step.spec.label,
-                "step": step.spec.step.name,
-                "folder": f"{step.node.kind}/{step.node.folder.name}",
-                "identity": step.node.identity,
-                "edits": step.spec.step.edits,
-                "params": step.spec.step.params.model_dump(mode="json"),
-            }
-            for step in planned.steps
-        ]
-        base = [
-            {"file": f"{part.path.parent.parent.name}/{part.path.parent.name}/{part.path.name}", "rows": part.num_rows}
-            for part in chain.base
-        ]
+        files |= {verdicts_name(result.index): result.rows_in for result in published}
         close(
             node,
             files,
@@ -313,7 +287,7 @@ class Run:
             rows_out=sum(result.rows_out for result in published),
             dropped=dropped,
             quarantined=quarantined,
-            details={"rules": rules, "steps": steps, "base": base, "inputs": list(planned.spec.inputs)},
+            details=details_of(chain, planned),
             seconds=time.monotonic() - started,
         )
 
