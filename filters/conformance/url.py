@@ -29,9 +29,7 @@ PLACE = "datatrove 0.10, url_filter.py."
 FIELD = "url"  # of the metadata, as there
 MEMORY_HOSTS = 1 << 16  # that are not plain, with tldextract's answer
 MAX_REMEMBERED = 1024  # characters of one
-MAX_LABEL = (
-    255  # characters that tldextract is given; longer ones are no label, listed nowhere, and take it quadratic time
-)
+MAX_LABEL = 255  # characters that tldextract is given: longer ones are listed nowhere, and take it quadratic time
 _LONG_LABEL = re.compile(rf"[^\s.\u3002\uff0e\uff61@:\[\]]{{{MAX_LABEL + 1},}}")
 
 
@@ -83,11 +81,11 @@ class Url(MeasuringStep):
 
         found = assets()
         self._domains, self._urls = (found.addresses(name, shared=self.shared) for name in ("domains", "urls"))
-        self._banned, soft, self._subwords = (found.words(name) for name in (BANNED, SOFT, SUBWORDS))
+        self._banned, soft, parts = (found.words(name) for name in (BANNED, SOFT, SUBWORDS))
+        self._subwords = [word for word in parts if word]  # an empty one is never found, there too
         trie = Trie.of([*self._banned, *soft])
         words = trie.flat(), trie.numbers(self._banned), trie.numbers(soft)
-        parts = [word for word in self._subwords if word]  # an empty one is never found, there too
-        inside, ends = Trie.of(parts).anywhere(parts)
+        inside, ends = Trie.of(self._subwords).anywhere(self._subwords)
         self._tables = symbol_table(), words, (inside.flat(), ends)
         self._extract = suffix_extractor()
         self._suffixes = suffix_table(self._extract.tlds)
