@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 import time
+import unicodedata
 
 import numpy as np
 import pytest
@@ -201,3 +203,15 @@ def test_kernels_settle_every_chunk_of_documentation(docstrings: list[str]):
 @given(text=page_texts())
 def test_words_do_not_depend_on_the_batch(text: str):
     assert ours([text, "x", text]) == [ours([text])[0], ["x"], ours([text])[0]]
+
+
+def test_characters_beyond_those_that_are_looked_at_are_of_no_kind():
+    from spacy.lang import char_classes as classes
+
+    from filters.conformance.spacy_rules import PAST_KNOWN
+
+    beyond = "".join(map(chr, range(PAST_KNOWN, 0x110000)))
+
+    for inside in (classes.ALPHA, classes.ALPHA_LOWER, classes.CONCAT_QUOTES, classes.PUNCT, classes.ICONS, r"\w\s\d"):
+        assert not re.search(f"[{inside}]", beyond)
+    assert not any(unicodedata.category(character)[0] == "P" for character in beyond)
