@@ -27,6 +27,7 @@ from pipeline.recipe import KEYS
 from pipeline.sections import GateSection, MixtureSection, PromoteSection, ProxySection
 from pipeline.sources import ColumnParams, ReaderParams
 from tests.conftest import ROOT
+from tests.filters.conftest import verdict_of
 
 REFERENCE = ROOT / "recipes" / "README.md"
 RECIPE_KEYS = {
@@ -76,6 +77,25 @@ Every step takes:
 """
 
 
+ODD = """\
+### Odd text
+
+Sources keep what is no text away from the steps: text that is empty or white space alone, not UTF-8, with a lone
+surrogate or NUL, or longer than `max_document_bytes` is quarantined with that reason. A step that edits may still leave
+a document without text. Every step measures whatever is left, in time that grows with the text. Words are what white
+space of any script separates, so zero-width characters, marks and direction marks belong to words. CRLF is one line
+end; CR alone, VT, FF, U+0085, U+2028 and U+2029 end lines too. A count of nothing is 0, a share of nothing null or 0,
+and null passes a rule. By default the steps that need no lists say:
+"""
+ODD_TEXTS = {
+    "without words": "\n \u2028\r\n",
+    "a word of 1 MB": "x" * 1_000_000,
+    "a sentence, 1 MB": "The quick brown fox jumps over the lazy dog. " * 22_222,
+    "`.`, 1 MB": "." * 1_000_000,
+    "right to left, 200 words": "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd\u05df " * 100,
+}
+
+
 def main() -> None:
     """Print the reference, or write it."""
     parser = argparse.ArgumentParser(description="The reference of recipes, from the models that check them.")
@@ -88,7 +108,7 @@ def main() -> None:
 
 def reference() -> str:
     """Return the whole page."""
-    blocks = [HEAD, *_recipes(), *_sections(), *_readers(), "## Steps\n", LEGEND, _parameters(Params)]
+    blocks = [HEAD, *_recipes(), *_sections(), *_readers(), "## Steps\n", LEGEND, _parameters(Params), *_odd()]
     for kind, title in (
         (MeasuringStep, "Measuring steps: one document at a time"),
         (GatheringStep, "Gathering steps: a whole dataset at once"),
@@ -163,6 +183,19 @@ def _readers() -> Iterator[str]:
         yield _about(reader) + "\n"
         shared = ColumnParams if issubclass(reader.Params, ColumnParams) else ReaderParams
         yield _parameters(reader.Params, without=shared, roles=False)
+
+
+def _odd() -> Iterator[str]:
+    """Yield what the steps that stand without parameters say of text that no step was written for."""
+    yield ODD
+    kinds = [step_class(name) for name in STEPS if "@" not in name and name not in GIVEN]
+    rows = []
+    for kind in kinds:
+        if issubclass(kind, MeasuringStep):
+            step = kind(params=kind.Params())
+            step.prepare({})
+            rows.append([f"`{kind.name}`", *(verdict_of(step, text) for text in ODD_TEXTS.values())])
+    yield _table(("step", *ODD_TEXTS), rows)
 
 
 def _step(step: type[Step]) -> Iterator[str]:

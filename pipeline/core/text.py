@@ -2,7 +2,7 @@
 
 Kernels take `(data: uint8[num_bytes], offsets: int64[num_docs + 1])`; Batch makes these without a copy. Words and
 lines (definitions: `pipeline.core.find`, `pipeline.core.segment`) are found when the first step asks.
-Positions are 32-bit and count from the document's first byte, so one document must stay under 2 GiB.
+Positions are 32-bit and count from the document's first byte, so a document of 2 GiB is refused.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+MAX_DOCUMENT_BYTES = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +81,13 @@ class Batch:
 
     @cached_property
     def offsets(self) -> np.ndarray:
-        """int64[num_docs + 1]: document d is data[offsets[d]:offsets[d + 1]]."""
+        """int64[num_docs + 1]: document d is data[offsets[d]:offsets[d + 1]]; ValueError if one is too large."""
         buffer = self.text.buffers()[1]
-        return np.frombuffer(buffer, dtype=np.int64, count=len(self.text) + 1) if buffer else np.zeros(1, np.int64)
+        offsets = np.frombuffer(buffer, dtype=np.int64, count=len(self.text) + 1) if buffer else np.zeros(1, np.int64)
+        longest = int(np.diff(offsets).max(initial=0))
+        if longest > MAX_DOCUMENT_BYTES:
+            raise ValueError(f"the document has {longest:,} bytes; kernels measure {MAX_DOCUMENT_BYTES:,} at most")
+        return offsets
 
     @cached_property
     def data(self) -> np.ndarray:

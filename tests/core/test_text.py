@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import mmap
 import time
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 
 from pipeline.core.characters import LETTER, LINE_END, SPACE, character_table
 from pipeline.core.segment import HAS_ALNUM, HAS_LETTER
-from pipeline.core.text import Batch
+from pipeline.core.text import MAX_DOCUMENT_BYTES, Batch
 from tests.filters.text_strategies import BATCHES
 
 
@@ -18,6 +19,18 @@ def words_of(batch: Batch, doc: int) -> list[str]:
     words, raw = batch.words, batch.strings()[doc].encode()
     span = range(words.doc_offsets[doc], words.doc_offsets[doc + 1])
     return [raw[words.starts[at] : words.starts[at] + words.num_bytes[at]].decode() for at in span]
+
+
+def sized(num_bytes: int) -> Batch:
+    """A batch of one document in memory that is reserved and never touched, so that it costs nothing."""
+    buffers = [None, pa.py_buffer(np.array([0, num_bytes], np.int64)), pa.py_buffer(mmap.mmap(-1, num_bytes))]
+    return Batch(ids=pa.array(["large"]), text=pa.Array.from_buffers(pa.large_string(), 1, buffers))
+
+
+def test_a_document_of_2_gib_is_refused_before_a_position_overflows() -> None:
+    assert sized(MAX_DOCUMENT_BYTES).offsets.tolist() == [0, MAX_DOCUMENT_BYTES]
+    with pytest.raises(ValueError, match="has 2,147,483,648 bytes; kernels measure 2,147,483,647 at most"):
+        _ = sized(MAX_DOCUMENT_BYTES + 1).words
 
 
 @given(BATCHES)

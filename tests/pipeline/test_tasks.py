@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.catalog import step_class
 from pipeline.chain import ERROR, TEXT, BasePart
 from pipeline.core import shards
 from pipeline.core.errors import DataError
 from pipeline.core.shards import read_table, write_table
 from pipeline.core.step import Measured
-from pipeline.core.text import Batch
+from pipeline.core.text import MAX_DOCUMENT_BYTES, Batch
 from pipeline.tasks import judge, measure_batch
+from tests.core.test_text import sized
 from tests.pipeline.house import texts
 from tests.pipeline.steps import POISON, Length, Poisoned, Shout
 
@@ -72,6 +74,15 @@ def test_an_edit_that_breaks_leaves_the_text_as_it_was():
 
     assert found[TEXT].to_pylist() == ["LOUD!", None, None]
     assert found[ERROR].to_pylist() == [None, "ValueError: no", None]
+
+
+def test_a_document_of_2_gib_costs_itself_and_not_the_run():
+    kind = step_class("length")
+
+    found = measure_batch(kind(params=kind.Params()), sized(MAX_DOCUMENT_BYTES + 1))
+
+    assert found["num_words"].to_pylist() == [None]
+    assert found[ERROR].to_pylist()[0].startswith("ValueError: the document has 2,147,483,648 bytes")
 
 
 @pytest.mark.parametrize("batch_bytes", [1, 60, 700, 1 << 30])

@@ -1,0 +1,186 @@
+"""Text that breaks filters, against every step that measures text: a whole answer, and time that grows with the text.
+
+A new step is tested by standing in the catalog. A step that runs datatrove's own code is left out: spaCy takes
+quadratic time there. What each rule says of text without words is in recipes/README.md.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from pipeline.catalog import STEPS, step_class
+from pipeline.core.step import GatheringStep, MeasuringStep, as_column
+from pipeline.core.text import Batch
+from tests.conftest import need_conformance
+from tests.filters.conftest import verdict_of
+from tests.filters.gathering import gather, parts_of
+from tests.golden import NEEDS, furnish
+
+LARGE = 1_000_000
+GROWTH = 8  # at most, for four times the text
+SENTENCE = "The quick brown fox jumps over the lazy dog and then it goes home to sleep. "
+PIECES = {
+    "one letter": "x", "empty lines": "\n", "empty lines of windows": "\r\n", "line separators": "\u2028", "tabs": "\t",
+    "one sentence": SENTENCE, "one line": SENTENCE + "\n", "one line of windows": SENTENCE + "\r\n",
+    "one line by U+2028": SENTENCE + "\u2028", "letters": "a ", "letters on lines": "a\n", "bullets": "- a\n",
+    "ellipses": "\u2026\n", "full stops": ".", "three full stops": "... ", "NUL": "\0", "NUL in words": "a\0b ",
+    "bells": "\x07", "right to left": "\u05e9\u05dc\u05d5\u05dd \u202e\u05e2\u05d5\u05dc\u05dd. ",
+    "right to left, one word": "\u05e9\u05dc\u05d5\u05dd", "combining": "e\u0301\u0302\u0323", "marks alone": "\u0301",
+    "zero width": "\u200b", "zero width in words": "a\u200bb ", "Chinese": "\u4f60\u597d\u3002",
+    "Thai": "\u0e2a\u0e27\u0e31",
+    "emoji": "\U0001f600", "joined emoji": "\U0001f468\u200d\U0001f469", "digits": "1234567890",
+    "dotted letters": "a.b.c.d.", "dotted numbers": "1.1.1.1.", "public addresses": "8.8.8.8.", "at signs": "@",
+    "addresses without an end": "a@b.", "addresses": "a@b.org ", "slashes": "/", "schemes": "http://", "paths": "a/b/",
+    "web addresses": "http://a.org/b?c=d#e ", "hosts": "x.com", "escapes": "%20", "brackets": "(", "square": "[",
+    "citations": "[1]", "open citations": "[1", "braces": "{", "closing": ")", "quotes": "'", "possessive": "a's",
+    "hyphens": "-", "hyphenated": "word-", "underscores": "a_b", "colons": ":", "colons and letters": "a:",
+    "phones": "+49 1",
+    "plus": "+1", "accounts": "DE89", "spaced accounts": "GB82 WEST ", "keys": "sk-", "tokens": "eyJ.",
+    "issuers": "AKIA",
+    "key blocks": "-----BEGIN PRIVATE KEY-----", "begins": "-----BEGIN ", "money": "$1,000.", "emoticons": ":)",
+    "spaced emoticons": ": ) ", "abbreviations": "e.g.", "contractions": "n't", "units": "1km",
+    "listed terms": "of the have ",
+    "lorem": "lorem ipsum ", "hashes": "#", "exclamations": "! ",
+}  # fmt: skip
+
+
+def repeated(piece: str) -> Callable[[int], str]:
+    return lambda size: piece * (size // len(piece.encode()))
+
+
+TEXTS: dict[str, Callable[[int], str]] = {
+    **{name: repeated(piece) for name, piece in PIECES.items()},
+    "different words": lambda size: " ".join(map(str, range(size // 7))),
+    "different lines": lambda size: "\n".join(map(str, range(size // 7))),
+    "nested": lambda size: "(" * (size // 2) + ")" * (size // 2),
+    "a scheme before slashes": lambda size: "http:" + "/" * size,
+    "a word before marks": lambda size: "word" + "!" * size,
+    "a host in Unicode before marks": lambda size: "\u00e9.a-b" + ")" * size,
+    "marks before a host in Unicode": lambda size: "(" * size + "\u00e9.a-b",
+    "an address before an at sign": lambda size: "\u00e9.a:b:" * (size // 7) + "@",
+    "emoticons beside one": lambda size: ":)" * (size // 2) + ": ) x",
+    "a unit before marks": lambda size: "5\u20ac" + ")" * size,
+}
+SMALL = [
+    "",
+    " ",
+    "\n",
+    "\r",
+    "\r\n",
+    "\u2028",
+    "\0",
+    "\ufeff",
+    "\u200b",
+    "\u0301",
+    "\u202e",
+    ".",
+    "@",
+    "a",
+    "\U0010ffff",
+]
+WORDLESS = ["", " ", "\n\n", "\u2028", "\t\u3000"]
+
+
+def names() -> list[str]:
+    measuring = [name for name in STEPS if name != "datatrove" and issubclass(step_class(name), MeasuringStep)]
+    return sorted(measuring, key=lambda name: "@" in name)
+
+
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory):
+    return furnish(tmp_path_factory.mktemp("furnished"))
+
+
+@pytest.fixture
+def step(request: pytest.FixtureRequest, furnished) -> MeasuringStep:
+    """Return a prepared step of the name given."""
+    if "@" in request.param:
+        need_conformance()
+    furnished.clean([f"{request.param}: {NEEDS.get(request.param, ([], '{}'))[1]}"])
+    planned = furnished.plan().datasets["clean"].steps[-1]
+    found = planned.spec.step
+    found.prepare({key: [Path(path) for path in paths] for key, paths in planned.inputs.items()})
+    answer(found, [SENTENCE, "a@b.org 8.8.8.8\n"])  # compiles
+    return found
+
+
+def answer(step: MeasuringStep, texts: list[str]) -> pa.Table:
+    """Return what the step says, after looking at every value."""
+    plain = Batch.from_texts(texts)
+    metadata = pa.array([json.dumps({"url": text}) for text in texts])
+    measured = step.measure(Batch(ids=plain.ids, text=plain.text, metadata=metadata))
+    columns = {signal.name: as_column(measured.signals[signal.name], signal=signal) for signal in step.signals}
+    for signal in step.signals:
+        assert len(columns[signal.name]) == len(texts)
+        columns[signal.name].validate(full=True)
+        values = [value for value in columns[signal.name].to_pylist() if isinstance(value, (int, float))]
+        known = [value for value in values if not math.isnan(value)]
+        assert not any(map(math.isinf, known)), signal.name
+        assert signal.unit != "fraction" or all(0 <= value <= 1 for value in known), signal.name
+    if step.edits and measured.text is not None:
+        measured.text.validate(full=True)
+        assert measured.text.type == pa.large_string() and len(measured.text) == len(texts)
+        columns["text"] = measured.text
+    return pa.table(columns)
+
+
+def seconds(step: MeasuringStep, text: str) -> float:
+    start = time.process_time()
+    answer(step, [text])
+    return time.process_time() - start
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("step", names(), indirect=True)
+def test_a_megabyte_of_anything_is_measured_within_a_second_and_in_linear_time(step: MeasuringStep) -> None:
+    slow = {}
+    for name, text in TEXTS.items():
+        quarter, whole = seconds(step, text(LARGE // 4)), seconds(step, text(LARGE))
+        if whole > 0.1 and (whole > 1 or whole > GROWTH * quarter):  # once more: others work on this machine too
+            quarter, whole = seconds(step, text(LARGE // 4)), seconds(step, text(LARGE))
+            if whole > 1 or whole > GROWTH * quarter:
+                slow[name] = (quarter, whole)
+
+    assert not slow
+
+
+@pytest.mark.parametrize("step", names(), indirect=True)
+def test_small_and_odd_documents_are_measured_alike_alone_and_together(step: MeasuringStep) -> None:
+    texts = [*SMALL, *(text(30) for text in TEXTS.values())]
+
+    together = answer(step, texts)
+
+    for row, text in enumerate(texts):
+        assert repr(answer(step, [text]).to_pylist()) == repr(together.slice(row, 1).to_pylist())
+
+
+@pytest.mark.parametrize("step", [name for name in names() if "@" not in name], indirect=True)
+def test_text_without_words_gets_one_verdict(step: MeasuringStep) -> None:
+    """Not by datatrove's definitions: its repetition filter drops an empty text and keeps a space."""
+    assert len({verdict_of(step, text) for text in WORDLESS}) == 1
+
+
+@pytest.mark.parametrize("name", ["exact_dedup", "minhash_dedup", "line_dedup", "paragraph_dedup", "substring_dedup"])
+def test_copies_are_looked_for_in_anything(name: str, tmp_path: Path) -> None:
+    kind = step_class(name)
+    step = kind(params=kind.Params())
+    assert isinstance(step, GatheringStep)
+    gather(step, parts_of([SENTENCE]), scratch=tmp_path / "compiled")
+    slow = {}
+
+    for number, (label, text) in enumerate(list(TEXTS.items())[::3]):
+        documents = [*SMALL, text(LARGE), text(LARGE)]
+        start = time.process_time()
+        found = gather(step, parts_of(documents), scratch=tmp_path / str(number))
+        if time.process_time() - start > 3:
+            slow[label] = time.process_time() - start
+        assert found.signals.num_rows == len(documents)
+
+    assert not slow
