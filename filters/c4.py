@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
@@ -36,7 +35,9 @@ class C4Quality(MeasuringStep):
     """C4's line rules, applied, and its page rules."""
 
     name = "c4_quality"
+    version = 2
     edits = True
+    cuts = True
     signals = (
         *(Signal(name, pa.int64(), "lines", meaning) for name, meaning in LINE_SIGNALS),  # the first failure counts
         Signal(
@@ -85,9 +86,10 @@ class C4Quality(MeasuringStep):
         return tuple(rules)
 
     def measure(self, batch: Batch) -> Measured:
-        from filters.c4_kernels import NUM_ACTIONS, judge_lines, kept_runs, rewrite
+        from filters.c4_kernels import NUM_ACTIONS, judge_lines, kept_ranges, kept_runs
         from filters.c4_words import words_left
         from pipeline.core.characters import character_table
+        from pipeline.core.cut import cut, masked, ranges_array
 
         p, words, lines = self.params, batch.words, batch.lines
         actions, counts = judge_lines(
@@ -107,14 +109,12 @@ class C4Quality(MeasuringStep):
         )
         edited = (counts[1:NUM_ACTIONS].sum(axis=0) + counts[7]) > 0
         runs = kept_runs(lines.doc_offsets, lines.word_offsets, actions, edited)
-        data, offsets = rewrite(batch.data, batch.offsets, (lines.starts, lines.ends), actions, edited, runs)
-        text = _text(data, offsets, edited)
-        batch.foresee(text, lambda before: words_left(before, text, runs, counts[7] > 0))
-        return Measured(signals={signal.name: counts[row] for row, signal in enumerate(self.signals)}, text=text)
-
-
-def _text(data: np.ndarray, offsets: np.ndarray, present: np.ndarray) -> pa.Array:
-    """Return a large_string array over these buffers, null where not present."""
-    valid = pa.py_buffer(np.packbits(present, bitorder="little"))
-    buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(data))]
-    return pa.Array.from_buffers(pa.large_string(), len(present), buffers)
+        ends, ranges = kept_ranges(
+            batch.data, batch.offsets, (lines.starts, lines.ends), actions, edited, runs, counts[7].sum()
+        )
+        kept = ranges_array(ends, ranges, present=edited)
+        whole = cut(batch.text, kept)
+        text = masked(whole, present=edited)
+        batch.foresee(text, whole=whole, segmentation=lambda before: words_left(before, text, runs, counts[7] > 0))
+        signals = {signal.name: counts[row] for row, signal in enumerate(self.signals)}
+        return Measured(signals=signals, text=text, kept=kept)

@@ -1,7 +1,7 @@
-"""Lines of a batch -> which of them C4's line rules drop, and the text that is left.
+"""Lines of a batch -> which of them C4's line rules drop, and which bytes are left.
 
-`judge_lines` decides line by line, `rewrite` copies what stays. Most documents hold no marker or telling phrase at
-all; `filters.c4_phrases` finds that out before any line is searched.
+`judge_lines` decides line by line, `kept_ranges` says which bytes stay. Most documents hold no marker or telling phrase
+at all; `filters.c4_phrases` finds that out before any line is searched.
 """
 
 from __future__ import annotations
@@ -197,34 +197,36 @@ def kept_runs(doc_lines: Any, word_offsets: Any, actions: Any, edited: Any) -> A
 
 
 @njit(cache=True, nogil=True)
-def rewrite(data: Any, offsets: Any, lines: Any, actions: Any, edited: Any, runs: Any) -> Any:
-    """Return (bytes, offsets) of the edited documents, nothing for the others.
+def kept_ranges(data: Any, offsets: Any, lines: Any, actions: Any, edited: Any, runs: Any, num_markers: Any) -> Any:
+    """Return (int32[num_docs + 1] ends, int32[...] ranges): the bytes that stay of each edited document, in pairs.
 
-    Kept lines keep their indentation and line ends; the last one loses its line end.
+    Kept lines keep their indentation and line ends; the last one loses its line end, and citation markers go.
     """
     line_starts, line_ends = lines
     doc_runs, firsts, pasts = runs
     num_docs = len(offsets) - 1
-    size = 0
-    for doc in range(num_docs):
-        size += (offsets[doc + 1] - offsets[doc]) * edited[doc]
-    out = np.empty(size, np.uint8)
-    out_offsets = np.zeros(num_docs + 1, np.int64)
-    origin, out_origin = address_of(data), address_of(out)
-    cursor = out_origin
+    ranges = np.empty(2 * (len(firsts) + num_markers), np.int32)
+    ends = np.zeros(num_docs + 1, np.int32)
+    origin = address_of(data)
+    count = 0
     for doc in range(num_docs):
         base = origin + offsets[doc]
         for run in range(doc_runs[doc], doc_runs[doc + 1] if edited[doc] else doc_runs[doc]):
-            at, past = base + line_starts[firsts[run]], pasts[run]
+            at, past = np.int64(line_starts[firsts[run]]), pasts[run]
             for line in range(firsts[run], past):
-                if actions[line] == CITED:
-                    start = base + line_starts[line]
-                    copy_bytes(cursor, at, start - at)
-                    cursor += start - at
-                    at = base + line_ends[line]
-                    cursor, _ = copy_uncited(start, at, cursor)
-            end = base + (line_starts[past] if run + 1 < doc_runs[doc + 1] else line_ends[past - 1])
-            copy_bytes(cursor, at, end - at)
-            cursor += end - at
-        out_offsets[doc + 1] = cursor - out_origin
-    return out[: cursor - out_origin], out_offsets
+                here = np.int64(line_starts[line]) if actions[line] == CITED else np.int64(line_ends[line])
+                while here < line_ends[line]:
+                    marker = marker_end(base + here, base + line_ends[line]) - base
+                    if load_byte(base + here) != LEFT_BRACKET or marker <= here:
+                        here += 1
+                        continue
+                    if here > at:
+                        ranges[count], ranges[count + 1] = at, here
+                        count += 2
+                    at = here = marker
+            end = np.int64(line_starts[past] if run + 1 < doc_runs[doc + 1] else line_ends[past - 1])
+            if end > at:
+                ranges[count], ranges[count + 1] = at, end
+                count += 2
+        ends[doc + 1] = count
+    return ends, ranges[:count]

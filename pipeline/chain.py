@@ -26,6 +26,8 @@ from pipeline.decide import as_flags, as_numbers, failures
 
 ERROR = "error"  # column of every signals file: why a document broke the step, null for all others
 TEXT = "text"  # column of an editing step's signals file: the new text, null where unchanged
+KEPT = "kept_ranges"  # the same of a step that cuts: the byte ranges of the old text that stay
+EDITS = (TEXT, KEPT)
 EDIT = Signal(TEXT, pa.large_string(), "text", "The new text; null where it stays as it is.")
 _DIGEST = b"winnow.ids"
 
@@ -144,14 +146,15 @@ class ChainReader:
         table = read_rows(self.base.path, rows, columns=columns)
         for link in edits:
             self._check(link)
-            edited = read_rows(link.file(self.base.index), rows, columns=[TEXT])
-            table = _with_text(table, edited.column(TEXT))
+            table = _with_text(
+                table, read_rows(link.file(self.base.index), rows, columns=[edit_in(link, self.base)])[0]
+            )
         return table
 
     def _edited(self, link: Link) -> pa.ChunkedArray:
-        """Return the new text of every base document, null where it stays."""
+        """Return the new text of every base document, or the ranges that stay of it, null where it stays whole."""
         self._check(link)
-        return read_table(link.file(self.base.index), columns=[TEXT]).column(TEXT)
+        return read_table(link.file(self.base.index), columns=[edit_in(link, self.base)])[0]
 
     def _check(self, link: Link) -> None:
         check_ids(link.file(self.base.index), read_table(self.base.path, columns=["id"]).column("id"))
@@ -176,9 +179,25 @@ class ChainReader:
         return pa.table(columns)
 
 
+def edit_in(link: Link, part: BasePart) -> str:
+    """Return the column of an editing step's file that holds its edits."""
+    return KEPT if KEPT in schema_of(link.file(part.index)).names else TEXT
+
+
+def _joined(column: pa.ChunkedArray) -> pa.Array:
+    """Return one array that starts at offset zero."""
+    return pa.concat_arrays([*column.chunks, pa.array([], column.type)])
+
+
 def _with_text(table: pa.Table, edited: pa.ChunkedArray) -> pa.Table:
-    """Return the table with new text where `edited` is not null."""
-    text = pc.coalesce(edited, table.column("text"))
+    """Return the table with the new text where `edited`, texts or ranges of the old ones, is not null."""
+    old = table.column("text")
+    if pa.types.is_list(edited.type):
+        from pipeline.core.cut import cut  # loads kernels, which most verbs need not
+
+        text = pa.chunked_array([cut(_joined(old), _joined(edited))])
+    else:
+        text = pc.coalesce(edited, old)
     return table.set_column(table.schema.get_field_index("text"), table.schema.field("text"), text)
 
 

@@ -22,7 +22,7 @@ from datatrove.utils.typeshelper import StatHints
 from pydantic import ValidationError
 
 from pipeline.catalog import step_class
-from pipeline.chain import ERROR, TEXT
+from pipeline.chain import EDITS, ERROR, KEPT, TEXT
 from pipeline.core.errors import RecipeError
 from pipeline.core.identity import hash_file, identity_of
 from pipeline.core.shards import GROUP_BYTES
@@ -109,9 +109,9 @@ class WinnowStep(PipelineStep):
         sound = [place for place, document in enumerate(documents) if _is_unicode(document.text)]
         reasons: list[str | None] = ["lone_surrogate"] * len(documents)
         found = measure_batch(prepared(self.ref), _batch([documents[place] for place in sound]))
-        signals = {name: column for name, column in found.items() if name not in (ERROR, TEXT)}
+        signals = {name: column for name, column in found.items() if name not in (ERROR, *EDITS)}
         failed = failures(self.rules, pa.table(signals))
-        values = {name: column.to_pylist() for name, column in found.items()}
+        values = {name: column.to_pylist() for name, column in found.items() if name != KEPT}
         for row, place in enumerate(sound):
             document = documents[place]
             document.metadata |= {f"{self.ref.name}.{name}": values[name][row] for name in signals}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from pipeline.chain import TEXT, BasePart, Chain, Link
+from pipeline.chain import EDITS, BasePart, Chain, Link
 from pipeline.core.card import CARD, Card, read_card
 from pipeline.core.errors import DataError, RecipeError, nearest_names
 from pipeline.core.shards import read_rows, read_table, schema_of
@@ -44,12 +44,12 @@ class Evidence:
     def signals(self, link: Link, part: BasePart, columns: Sequence[str] | None = None) -> pa.Table:
         """Return a step's signals, one row per base document; all but the edited text if no columns are named."""
         if columns is None:
-            columns = [name for name in self.signals_schema(link, part).names if name != TEXT]
+            columns = [name for name in self.signals_schema(link, part).names if name not in EDITS]
         return read_table(self._signals_file(link, part), columns=columns)
 
     def signal_rows(self, link: Link, part: BasePart, rows: Sequence[int]) -> pa.Table:
         """Return a step's signals of some base documents, in row order; all but the edited text."""
-        columns = [name for name in self.signals_schema(link, part).names if name != TEXT]
+        columns = [name for name in self.signals_schema(link, part).names if name not in EDITS]
         return read_rows(self._signals_file(link, part), rows, columns=columns)
 
     def signals_schema(self, link: Link, part: BasePart) -> pa.Schema:

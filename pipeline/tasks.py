@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.chain import ERROR, TEXT, BasePart, ChainReader, Link, check_ids, part_name, write_signals
+from pipeline.chain import ERROR, KEPT, TEXT, BasePart, ChainReader, Link, check_ids, part_name, write_signals
 from pipeline.core import document
 from pipeline.core.errors import WinnowError
 from pipeline.core.memory import keep_freed_memory
@@ -134,9 +134,11 @@ def measure_part(task: MeasureTask) -> int:
                 if not todo[index] and not link.edits:
                     continue
                 found = measure_batch(prepared(ref), batch)
-                columns[index].append(found)
                 if link.edits:
                     batch = batch.edited(found[TEXT])
+                if KEPT in found:
+                    del found[TEXT]
+                columns[index].append(found)
     for index, (_, link) in enumerate(task.steps):
         if todo[index]:
             write_signals(link.file(part.index), _joined(columns[index]), ids=pa.chunked_array(ids))
@@ -172,6 +174,8 @@ def _columns(step: MeasuringStep, measured: Measured, errors: Sequence[str | Non
     found = {signal.name: as_column(measured.signals[signal.name], signal=signal) for signal in step.signals}
     if step.edits:
         found[TEXT] = measured.text if measured.text is not None else pa.nulls(len(errors), pa.large_string())
+    if step.cuts:
+        found[KEPT] = measured.kept if measured.kept is not None else pa.nulls(len(errors), pa.list_(pa.int32()))
     for name, column in found.items():
         if len(column) != len(errors):
             raise ValueError(f"signal {name} has {len(column)} values for {len(errors)} documents")
@@ -182,6 +186,8 @@ def _nulls(step: MeasuringStep, reason: str) -> dict[str, pa.Array]:
     found = {signal.name: pa.nulls(1, signal.type) for signal in step.signals}
     if step.edits:
         found[TEXT] = pa.nulls(1, pa.large_string())
+    if step.cuts:
+        found[KEPT] = pa.nulls(1, pa.list_(pa.int32()))
     return {**found, ERROR: pa.array([reason], type=pa.string())}
 
 

@@ -93,11 +93,14 @@ class Measured:
     """A measuring step's answer for one batch: every declared signal, and the new text where the step edits.
 
     `signals` maps each declared name to `num_docs` values (numpy array or Arrow array). `text` is None for a step that
-    does not edit, else a large_string array of `num_docs`, null where the text stays as it is.
+    does not edit, else a large_string array of `num_docs`, null where the text stays as it is. A step that `cuts` also
+    gives `kept`: which byte ranges of the old text the new one is made of, list<int32> of start, end, start, end...,
+    null where `text` is null; they are stored instead of the text.
     """
 
     signals: Mapping[str, Any]
     text: pa.Array | None = None
+    kept: pa.Array | None = None
 
 
 class Quantile(Protocol):
@@ -114,6 +117,7 @@ class Step:
     Params: ClassVar[type[Params]] = Params
     signals: ClassVar[tuple[Signal, ...]] = ()
     edits: ClassVar[bool] = False
+    cuts: ClassVar[bool] = False  # its edits only take away; `pipeline.core.cut`
     leans_on: ClassVar[tuple[str, ...]] = ()  # distributions whose version can change a signal, such as py3langid
 
     def __init__(self, *, params: Any) -> None:

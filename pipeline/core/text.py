@@ -19,15 +19,49 @@ MAX_DOCUMENT_BYTES = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """Every word of a batch; those of document d are doc_offsets[d] to doc_offsets[d + 1]."""
+class WordPlaces:
+    """Where every word of a batch stands, and what it is."""
 
-    doc_offsets: np.ndarray  # int64[num_docs + 1]
     starts: np.ndarray  # int32[num_words], bytes from the document's start
     num_bytes: np.ndarray  # int32[num_words]
     num_chars: np.ndarray  # int32[num_words]
     hashes: np.ndarray  # uint64[num_words], of the word's bytes
+
+
+@dataclass(frozen=True)
+class Words:
+    """Every word of a batch; those of document d are doc_offsets[d] to doc_offsets[d + 1].
+
+    After an edit that was foreseen, places are copied when somebody asks: the rules on lines need none.
+    """
+
+    doc_offsets: np.ndarray  # int64[num_docs + 1]
     flags: np.ndarray  # uint8[num_words], bits of pipeline.core.segment
+    find_places: Callable[[], WordPlaces]
+
+    @cached_property
+    def places(self) -> WordPlaces:
+        return self.find_places()
+
+    @property
+    def starts(self) -> np.ndarray:
+        """int32[num_words]."""
+        return self.places.starts
+
+    @property
+    def num_bytes(self) -> np.ndarray:
+        """int32[num_words]."""
+        return self.places.num_bytes
+
+    @property
+    def num_chars(self) -> np.ndarray:
+        """int32[num_words]."""
+        return self.places.num_chars
+
+    @property
+    def hashes(self) -> np.ndarray:
+        """uint64[num_words]."""
+        return self.places.hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +135,18 @@ class Batch:
         before, foreseen = self.__dict__.pop("_before", (None, None))  # frees the batch before the edit
         return foreseen(before) if foreseen is not None else _segmentation(self.data, self.offsets)
 
-    def foresee(self, text: pa.Array, segmentation: Callable[[Batch], Segmentation]) -> None:
-        """Remember how words and lines of `edited(text)` follow from those of this batch, sooner than by reading."""
-        self.__dict__["_foreseen"] = (text, segmentation)
+    def foresee(self, text: pa.Array, *, whole: pa.Array, segmentation: Callable[[Batch], Segmentation]) -> None:
+        """Remember the text of `edited(text)`, and how its words and lines follow from this batch's without reading."""
+        self.__dict__["_foreseen"] = (text, whole, segmentation)
 
     def edited(self, text: pa.Array) -> Batch:
         """Return the batch with new text where `text` is not null."""
-        whole = pa.concat_arrays([pc.coalesce(text, self.text), self.text[:0]])
+        foreseen, whole, segmentation = self.__dict__.get("_foreseen", (None, None, None))
+        if foreseen is not text:
+            whole = pa.concat_arrays([pc.coalesce(text, self.text), self.text[:0]])
+            return Batch(ids=self.ids, text=whole, metadata=self.metadata)
         new = Batch(ids=self.ids, text=whole, metadata=self.metadata)
-        foreseen, segmentation = self.__dict__.get("_foreseen", (None, None))
-        if foreseen is text:
-            new.__dict__["_before"] = (self, segmentation)
+        new.__dict__["_before"] = (self, segmentation)
         return new
 
     @property
@@ -170,7 +205,8 @@ def _segmentation(data: np.ndarray, offsets: np.ndarray) -> Segmentation:
         (char_starts, line_chars, line_hashes),
         doc_chars,
     )
-    words = Words(doc_words, starts[:num_words], num_bytes[:num_words], num_chars, hashes, flags)
+    places = WordPlaces(starts[:num_words], num_bytes[:num_words], num_chars, hashes)
+    words = Words(doc_words, flags, lambda: places)
     lines = Lines(
         doc_lines,
         line_starts[:num_lines],

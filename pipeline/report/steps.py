@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.chain import ERROR, TEXT, BasePart, Link
+from pipeline.chain import EDITS, ERROR, BasePart, Link
 from pipeline.core.card import Card, read_card
 from pipeline.core.rng import generator
 from pipeline.core.step import Rule
@@ -132,7 +132,7 @@ class Signals:
         self.evidence = evidence
 
     def names(self, link: Link) -> list[str]:
-        return [name for name in self._schema(link).names if name not in (ERROR, TEXT)]
+        return [name for name in self._schema(link).names if name not in (ERROR, *EDITS)]
 
     def texts(self, link: Link) -> list[str]:
         """Return the names of the signals that are text."""
