@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
-from pipeline.kernel_cache import VARIABLE, _state_of, use_own_cache
+from pipeline.kernel_cache import KEPT_SECONDS, PREFIX, VARIABLE, _forget, _state_of, use_own_cache
 
 
 def house(root: Path, code: str) -> Path:
@@ -29,3 +31,15 @@ def test_a_folder_of_the_users_is_left_alone(monkeypatch, tmp_path):
     use_own_cache()
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_a_run_from_before_an_update_may_use_stays(tmp_path):
+    now = time.time()
+    ages = {"recent": now - 3600, "old": now - KEPT_SECONDS - 60}
+    for name, started in ages.items():
+        (tmp_path / f"{PREFIX}{name}").mkdir()
+        os.utime(tmp_path / f"{PREFIX}{name}", (started, started))
+
+    _forget(tmp_path, before=now - KEPT_SECONDS)
+
+    assert [path.name for path in tmp_path.iterdir()] == [f"{PREFIX}recent"]
