@@ -1,9 +1,9 @@
 """Compiled kernels belong to the code that they were compiled from: one cache folder per state of all kernel files.
 
 numba checks only the file in which a kernel stands. A kernel that calls another module's would go on running that
-module's old code after an update, so the folder's name is a hash of all modules that speak of numba. Folders of earlier states,
-10 MB each, go once nobody has started with them for two weeks: a run that began before an update still compiles into
-its own, and would die of its absence.
+module's old code after an update, so the folder's name is a hash of all modules that speak of numba. Folders of
+earlier states, 10 MB each, go once nobody has started with them for two weeks: a run that began before an update still
+compiles into its own, and would die of its absence.
 """
 
 from __future__ import annotations
