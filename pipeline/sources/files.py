@@ -3,7 +3,7 @@
 Relative paths start at the current directory, as in a shell. A file is named inside ids and identities by its stem,
 or, where two stems are equal, by its path below the common folder: never by an absolute path, so that a folder can
 move without changing a document's id. An id also begins with the source's name, as files of two sources may be called
-alike. Content is hashed with BLAKE3 through a memory map (about 1 GB/s on one core).
+alike. Content is hashed with BLAKE3 through a memory map (5 GB/s on one core from memory).
 """
 
 from __future__ import annotations
