@@ -1,11 +1,11 @@
 """Content hashes of input files, remembered: a file that nobody touched since is not read again to be named.
 
-Hashing takes 0.4 to 0.7 s for each gigabyte that comes from a disk, 0.2 s for one in memory (one core, measured), and a
-question about a recipe would pay that each time. A hash is remembered for a path with size, times of change (mtime, and ctime, which no tool sets back), inode and device, and used only
-while all of them are the same. A clock ticks coarsely, so an edit within one tick leaves the times as they are: a file
-that changed less than 2 s before it was hashed is therefore not remembered (git calls such files racily clean).
-`winnow run` writes the memo; deleting it costs one reading of the inputs. What guards results (`verify`, `promote`)
-reads every byte.
+Hashing takes 0.4 to 0.7 s for each gigabyte that comes from a disk, 0.2 s for one in memory (one core, measured), and
+a question about a recipe would pay that each time. A hash is remembered for a path with size, times of change (mtime,
+and ctime, which no tool sets back), inode and device, and used only while all of them are the same. A clock ticks
+coarsely, so an edit within one tick leaves the times as they are: a file that changed less than 2 s before it was
+hashed is therefore not remembered (git calls such files racily clean). `winnow run` writes the memo; deleting it costs
+one reading of the inputs. What guards results (`verify`, `promote`) reads every byte.
 """
 
 from __future__ import annotations
