@@ -1,7 +1,7 @@
 """Held-out sets are held out: what is trained on shares neither their sources, nor their files, nor their texts.
 
 Names and files are compared when the recipe is read, before any work. Texts are compared before the first proxy is
-trained, as one page may lie in two files: by a 128-bit hash of each, a million texts of 1 kB in 3 s. A dataset with a
+trained, as one page may lie in two files: by a 128-bit hash of each, a million texts of 1 kB in 2 s. A dataset with a
 step that looks at the held-out set, such as `decontaminate: {against: [NAME]}`, is taken at its word.
 """
 
