@@ -12,10 +12,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from pipeline.catalog import STEPS, step_class
+from pipeline.core.cut import cut
 from pipeline.core.step import GatheringStep, MeasuringStep, as_column
 from pipeline.core.text import Batch
 from tests.conftest import need_conformance
@@ -85,6 +88,8 @@ SMALL = [
     "a",
     "\U0010ffff",
 ]
+OF_WORDS = ("doc_offsets", "starts", "num_bytes", "num_chars", "hashes", "flags")
+OF_LINES = ("doc_offsets", "starts", "ends", "word_offsets", "char_starts", "num_chars", "hashes")
 WORDLESS = ["", " ", "\n\n", "\u2028", "\t\u3000"]
 
 
@@ -165,6 +170,24 @@ def test_small_and_odd_documents_are_measured_alike_alone_and_together(step: Mea
 def test_text_without_words_gets_one_verdict(step: MeasuringStep) -> None:
     """Not by datatrove's definitions: its repetition filter drops an empty text and keeps a space."""
     assert len({verdict_of(step, text) for text in WORDLESS}) == 1
+
+
+@pytest.mark.parametrize("step", [name for name in names() if step_class(name).edits] + ["patterns"], indirect=True)
+def test_what_an_edit_leaves_is_read_alike_by_every_later_step(step: MeasuringStep) -> None:
+    """A step may say how words and lines of its new text follow from the old ones, and store ranges for text."""
+    odd = [text(2000) for text in TEXTS.values()]
+    batch = Batch.from_texts([*SMALL, *odd, *(SENTENCE + "\n" + text + "\n" + SENTENCE for text in odd)])
+
+    measured = step.measure(batch)
+
+    edited = batch.edited(measured.text)
+    anew = Batch(ids=batch.ids, text=pa.concat_arrays([edited.text, edited.text[:0]]))
+    assert edited.text.equals(pc.coalesce(measured.text, batch.text))
+    assert measured.kept is None or cut(batch.text, measured.kept).equals(edited.text)
+    for found, read, arrays in ((edited.words, anew.words, OF_WORDS), (edited.lines, anew.lines, OF_LINES)):
+        for name in arrays:
+            assert np.array_equal(getattr(found, name), getattr(read, name)), name
+    assert np.array_equal(edited.segmentation.num_chars, anew.segmentation.num_chars)
 
 
 @pytest.mark.parametrize("name", ["exact_dedup", "minhash_dedup", "line_dedup", "paragraph_dedup", "substring_dedup"])
