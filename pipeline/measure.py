@@ -33,6 +33,7 @@ from pipeline.sources import Reader, Slice
 from pipeline.tasks import StepRef, measure_batch, prepared
 
 SOURCE = "files"
+WARC = "warc"  # the reader whose documents are no rows with columns
 QUARANTINED = pa.schema([(name, pa.string()) for name in ("id", "place", "reason", "excerpt")])
 
 
@@ -250,24 +251,31 @@ def _slices(files: Sequence[Path], columns: Mapping[str, Any]) -> list[tuple[Rea
             raise RecipeError(f"{file}: no such file. Correct the path.")
         if str(file) not in order:
             order[str(file)] = len(order)
-            by_reader.setdefault("parquet" if _is_parquet(file) else "jsonl", []).append(str(file))
+            by_reader.setdefault(_reader_of(file), []).append(str(file))
     found: list[tuple[Reader, Slice]] = []
     for name, paths in by_reader.items():
         kind = reader_class(name)
-        reader = kind(params=kind.Params.parse({**columns, "path": paths}), source=SOURCE, base=Path.cwd())
+        if name == WARC and (columns.get("text", "text"), columns.get("id")) != ("text", None):
+            raise RecipeError(f"{paths[0]}: a web archive has no columns. Take out --text-column and --id-column.")
+        fields = columns if name != WARC else {}
+        reader = kind(params=kind.Params.parse({**fields, "path": paths}), source=SOURCE, base=Path.cwd())
         try:
             reader.check()
         except RecipeError as error:
-            raise RecipeError(f"{str(error).removeprefix(f'sources.{SOURCE}: ')} See --text-column.") from error
+            hint = " See --text-column." if name != WARC else ""
+            raise RecipeError(f"{str(error).removeprefix(f'sources.{SOURCE}: ')}{hint}") from error
         found.extend((reader, piece) for piece in reader.slices())
     return sorted(found, key=lambda item: order[item[1].path])
 
 
-def _is_parquet(file: Path) -> bool:
+def _reader_of(file: Path) -> str:
+    """Return the name of the reader for a file: by its ending, or else by whether it begins as parquet does."""
     if file.suffix == ".parquet":
-        return True
+        return "parquet"
+    if file.name.removesuffix(".gz").endswith(".warc"):
+        return WARC
     with file.open("rb") as opened:
-        return opened.read(4) == b"PAR1"
+        return "parquet" if opened.read(4) == b"PAR1" else "jsonl"
 
 
 def measure_slice(task: SliceTask) -> MeasuredSlice:

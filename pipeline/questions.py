@@ -49,7 +49,10 @@ def what_if(
 
 
 def measure(
-    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Parquet or JSON lines (.gz, .zst).")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILES...", help="Parquet, JSON lines (.gz, .zst) or web archives (.warc, .warc.gz)."),
+    ],
     steps: Annotated[str, typer.Option("--steps", help="Measuring steps, in order, with commas between.")],
     out: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
     settings: Annotated[

@@ -20,6 +20,7 @@ from pipeline.sources import lines
 from tests.conftest import need_conformance
 from tests.pipeline.house import House, texts
 from tests.pipeline.steps import POISON
+from tests.pipeline.test_warc import archive, page, record
 
 STEPS = ["length", "poisoned", "shout", "gopher_quality"]
 SETTINGS = {"length.min_length": 30, "gopher_quality.min_words": 10}
@@ -168,6 +169,19 @@ def test_other_columns_may_hold_text_and_id(house: House):
     assert table.column("id").to_pylist() == ["x", "y"]
     with pytest.raises(RecipeError, match=r"no column 'text'.*--text-column"):
         measured(house, [file], ["length"])
+
+
+def test_the_pages_of_web_archives_are_measured_as_rows_are(house: House):
+    archives = [archive(house.folder, record(page()), record(page("Short.")), name=f"{name}.warc.gz") for name in "ab"]
+    (house.folder / "bad.txt").write_text("example.org\n")
+    lists = {"url.domains": [str(house.folder / "bad.txt")]}
+
+    _, table = measured(house, archives, ["url", "length"], settings=lists)
+
+    assert table.column("url.url").to_pylist() == ["http://example.org/a"] * 4
+    assert table.column("reason").to_pylist() == ["url.blocked_domain"] * 4
+    with pytest.raises(RecipeError, match="a web archive has no columns"):
+        measured(house, archives, ["length"], columns={"text": "body", "id": None})
 
 
 def test_a_preset_stands_for_its_measuring_steps_and_says_what_is_left_out(house: House):
