@@ -1,8 +1,8 @@
 """`make bench`: speed and memory on the quickstart's text, one core, ours and the rivals' in the same run.
 
-    python -m tests.benchmarks.bench                 # everything, about ten minutes; writes results.json
+    python -m tests.benchmarks.bench                 # everything, about a quarter of an hour; writes results.json
     python -m tests.benchmarks.bench --quick         # 4 MB of text, two repeats: does it run, what is far off
-    python -m tests.benchmarks.bench --only minhash  # works whose name holds the word; `--only growth` is the last part
+    python -m tests.benchmarks.bench --only minhash  # works whose name holds the word; also `what_if`, `growth`
 
 The full run writes tests/benchmarks/results.json; a part of it writes only where `--out` says.
 """
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, write the figures."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    names = [*TITLES, "growth"]
+    names = [*TITLES, "what_if", "growth"]
     if unknown := [word for word in options.only if not any(word in name for name in names)]:
         parser.error(f"--only {unknown[0]}: no work's name holds it; they are {', '.join(names)}")
     os.environ["TQDM_DISABLE"] = "1"
@@ -99,6 +99,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
         results |= _speed(Path(folder), options)
         _write(results, options)
+        if _wanted("what_if", options) and not options.quick:
+            from tests.benchmarks.deciding import measure_what_if
+
+            results["what_if"] = measure_what_if(Path(folder))
+            _write(results, options)
         if _wanted("growth", options) and not options.quick:
             from tests.benchmarks.growth import measure_growth
 
@@ -178,7 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="measure works whose name holds this; repeatable"
     )
-    parser.add_argument("--quick", action="store_true", help="little text, two repeats, no growth")
+    parser.add_argument("--quick", action="store_true", help="little text, two repeats, neither what_if nor growth")
     parser.add_argument("--out", type=Path, help="where the figures go")
     return parser
 

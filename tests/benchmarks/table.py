@@ -20,6 +20,7 @@ RATIO_MARKS = {"fused_heuristics": 100, "minhash_dedup": 50, "minhash_rensa": 4,
 CONFORMING, CONFORMING_MARK = "conforming_", 20  # prefix of the presets' works; times datatrove's speed, at least
 QUIET = 0.9  # share of the core below which a table says that it had to share
 MEMORY_MARK_GB = 1.5  # at 1 GB of input and more, at most
+WHAT_IF_MARK = 2.0  # seconds for a million documents, less than
 COPY_MARK = 3  # times a plain copy, at most
 LINEAR_MARK = 1.1  # times as long per byte as the smallest text takes, at most
 TITLES = {
@@ -61,6 +62,7 @@ def table(results: dict[str, Any]) -> str:
     """Return the Markdown table with a note on how its figures came about."""
     rows = [["work", "ours", "mark", "rival", "ratio"], ["---"] * 5]
     rows += [_row(name, results["works"][name]) for name in TITLES if name in results.get("works", {})]
+    rows += _what_if_rows(results.get("what_if"))
     rows += _growth_rows(results.get("growth"))
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([*lines, "", *_notes(results)])
@@ -86,6 +88,15 @@ def _rate(found: dict[str, Any]) -> str:
         return f"{_short(found['mb_per_second']['median'])} MB/s"
     tokens = f"{_short(found['tokens_per_second']['median'])} tokens/s"
     return f"{_short(found['mb_per_second']['median'])} MB/s, {tokens}" if "mb_per_second" in found else tokens
+
+
+def _what_if_rows(found: dict[str, Any] | None) -> list[list[str]]:
+    if found is None:
+        return []
+    slowest = max(found["questions"], key=lambda name: found["questions"][name]["median_seconds"])
+    seconds = found["questions"][slowest]["median_seconds"]
+    title = f"`winnow what-if`, {found['documents'] / 1e6:g} million documents, the slowest question ({slowest})"
+    return [[title, f"{seconds:.2g} s", f"< {WHAT_IF_MARK:g} s", "", ""]]
 
 
 def _growth_rows(growth: dict[str, Any] | None) -> list[list[str]]:
