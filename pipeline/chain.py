@@ -29,6 +29,7 @@ TEXT = "text"  # column of an editing step's signals file: the new text, null wh
 KEPT = "kept_ranges"  # the same of a step that cuts: the byte ranges of the old text that stay
 EDITS = (TEXT, KEPT)
 EDIT = Signal(TEXT, pa.large_string(), "text", "The new text; null where it stays as it is.")
+FEW_ROWS = 64
 _DIGEST = b"winnow.ids"
 
 
@@ -186,19 +187,34 @@ def edit_in(link: Link, part: BasePart) -> str:
 
 def _joined(column: pa.ChunkedArray) -> pa.Array:
     """Return one array that starts at offset zero."""
-    return pa.concat_arrays([*column.chunks, pa.array([], column.type)])
+    whole = column.combine_chunks()
+    return pa.concat_arrays([whole, whole[:0]])
 
 
 def _with_text(table: pa.Table, edited: pa.ChunkedArray) -> pa.Table:
     """Return the table with the new text where `edited`, texts or ranges of the old ones, is not null."""
     old = table.column("text")
-    if pa.types.is_list(edited.type):
+    if pa.types.is_list(edited.type) and len(edited) <= FEW_ROWS:
+        text = _cut_few(old.to_pylist(), edited.to_pylist())
+    elif pa.types.is_list(edited.type):
         from pipeline.core.cut import cut  # loads kernels, which most verbs need not
 
         text = pa.chunked_array([cut(_joined(old), _joined(edited))])
     else:
         text = pc.coalesce(edited, old)
     return table.set_column(table.schema.get_field_index("text"), table.schema.field("text"), text)
+
+
+def _cut_few(texts: Sequence[str], kept: Sequence[Sequence[int] | None]) -> pa.ChunkedArray:
+    """Do what `cut` does, without loading kernels or, for the sake of an array, pandas: 0.4 s for five examples."""
+    pieces = [text.encode() for text in texts]
+    for row, ranges in enumerate(kept):
+        if ranges is not None:
+            bounds = zip(ranges[::2], ranges[1::2], strict=True)
+            pieces[row] = b"".join(pieces[row][start:end] for start, end in bounds)
+    ends = np.cumsum([0, *map(len, pieces)], dtype=np.int64)
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(pieces))]
+    return pa.chunked_array([pa.Array.from_buffers(pa.large_string(), len(pieces), buffers)])
 
 
 @dataclass(frozen=True, slots=True)

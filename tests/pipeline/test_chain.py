@@ -10,7 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.chain import ERROR, TEXT, BasePart, Chain, ChainReader, Link, check_ids, ids_digest, write_signals
+from pipeline.chain import (
+    ERROR,
+    FEW_ROWS,
+    KEPT,
+    TEXT,
+    BasePart,
+    Chain,
+    ChainReader,
+    Link,
+    check_ids,
+    ids_digest,
+    write_signals,
+)
+from pipeline.core.cut import RANGES
 from pipeline.core.document import SCHEMA
 from pipeline.core.errors import DataError
 from pipeline.core.shards import write_table
@@ -123,3 +136,22 @@ def test_parts_count_only_the_living(tmp_path, base):
 
     assert part.num_rows == 1
     assert part.batch().strings() == ["text of a"]
+
+
+def test_a_few_rows_are_cut_as_all_rows_are(tmp_path: Path):
+    """Few are cut without kernels, which take longer to load than to cut five examples."""
+    ids = [f"d{number} \N{SNOWMAN}" for number in range(FEW_ROWS + 10)]
+    path = tmp_path / "base.parquet"
+    write_table(path, documents(ids))
+    reader = BasePart(index=0, path=path, num_rows=len(ids))
+    ranges = [(None, [], [0, 4, 8, 8 + number % 4])[number % 3] for number in range(len(ids))]
+    chain = ChainReader(
+        base=reader, links=(link(tmp_path / "cut", {KEPT: pa.array(ranges, RANGES)}, ids=ids, edits=True),)
+    )
+    everything = chain.load_all(("id", "text"))
+
+    for few in ([], [3], list(range(FEW_ROWS)), list(range(5, FEW_ROWS + 9))):
+        assert (
+            chain.load_rows(("id", "text"), few).to_pylist() == everything.take(pa.array(few, pa.int64())).to_pylist()
+        )
+    assert everything.column("text").to_pylist()[:3] == ["text of d0 \N{SNOWMAN}", "", "textd2"]
