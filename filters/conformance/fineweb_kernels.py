@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from filters.conformance.gopher_kernels import hash_text
+from filters.conformance.gopher_kernels import count_characters, count_feeds, hash_text
 from filters.conformance.spacy_rules import SPACE
 from filters.repetition import new_tables, repeated_elements
+from pipeline.core.bits import address_of
 from pipeline.core.segment import character_start, decode
 
 NEWLINE = 0x0A
@@ -31,11 +32,13 @@ def count_lines(data: Any, offsets: Any, bits: Any, terminal: Any, short: Any) -
     """Return int64[6, num_docs]: lines not blank; those that end in one of `terminal` (bool by code point); those of
     at most `short` characters; characters of lines that stood before; line feeds; other characters."""
     counts = np.zeros((6, len(offsets) - 1), np.int64)
+    base = address_of(data)
+    limit = base + len(data)
     most = 0
     for doc in range(len(offsets) - 1):
-        for at in range(offsets[doc], offsets[doc + 1]):
-            counts[4, doc] += data[at] == NEWLINE
-            counts[5, doc] += data[at] != NEWLINE and data[at] & 0xC0 != 0x80
+        start, end = base + offsets[doc], base + offsets[doc + 1]
+        counts[4, doc] = count_feeds(start, end, limit)
+        counts[5, doc] = count_characters(start, end, limit) - counts[4, doc]
         most = max(most, counts[4, doc] + 1)
     tables = new_tables(most)
     keys, lengths = np.empty(most, np.uint64), np.empty(most, np.int64)

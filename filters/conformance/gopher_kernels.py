@@ -8,11 +8,11 @@ import numpy as np
 from numba import njit
 
 from filters.conformance.spacy_rules import SPACE
-from filters.conformance.token_kernels import BASE, HAS_LETTER, HAS_WORD, ONE, STOP_SHIFT, glue, plus, times
+from filters.conformance.token_kernels import HAS_LETTER, HAS_WORD, STOP_SHIFT, glue
 from filters.repetition import find_slot, most_elements, new_tables, repeated_elements, table_bits
-from pipeline.core.bits import absorb
+from pipeline.core.bits import absorb, address_of, ones_in, range_mask
 from pipeline.core.characters import LINE_END
-from pipeline.core.segment import character_start, decode
+from pipeline.core.segment import character_start, decode, hash_bytes
 
 NEWLINE, DOT, HYPHEN = 0x0A, 0x2E, 0x2D
 BULLET, ELLIPSIS = 0x2022, 0x2026
@@ -98,13 +98,29 @@ def stripped(data: Any, start: Any, end: Any, bits: Any) -> Any:
 @njit(cache=True, nogil=True)
 def hash_text(data: Any, start: Any, end: Any) -> Any:
     """Return (hash of the bytes, number of characters) of data[start:end]."""
-    state = ONE
-    characters = 0
-    for at in range(start, end):
-        byte = data[at]
-        state = plus(times(state, BASE), np.uint64(byte))
-        characters += byte & 0xC0 != 0x80
-    return state, characters
+    base = address_of(data)
+    limit = base + len(data)
+    return hash_bytes(base + start, base + end, limit), count_characters(base + start, base + end, limit)
+
+
+@njit(cache=True, nogil=True)
+def count_characters(at: Any, end: Any, limit: Any) -> Any:
+    """Return the characters between two addresses; reads nothing at or beyond `limit`."""
+    characters = end - at
+    while at < end:
+        characters -= ones_in(range_mask(at, end, limit, 0, 0x80, 0x40))
+        at += 64
+    return characters
+
+
+@njit(cache=True, nogil=True)
+def count_feeds(at: Any, end: Any, limit: Any) -> Any:
+    """Return the line feeds between two addresses."""
+    feeds = 0
+    while at < end:
+        feeds += ones_in(range_mask(at, end, limit, 0, NEWLINE, 1))
+        at += 64
+    return feeds
 
 
 @njit(cache=True, nogil=True)
@@ -132,18 +148,16 @@ def split_elements(data: Any, start: Any, end: Any, fewest: Any, keys: Any, leng
 def repeated_pieces(data: Any, offsets: Any, bits: Any) -> Any:
     """Return int64[7, num_docs]: characters; paragraphs, repeated ones, their characters; the same of lines."""
     counts = np.zeros((7, len(offsets) - 1), np.int64)
+    base = address_of(data)
+    limit = base + len(data)
     most = 0
     for doc in range(len(offsets) - 1):
-        feeds = 0
-        for at in range(offsets[doc], offsets[doc + 1]):
-            feeds += data[at] == NEWLINE
-        most = max(most, feeds + 1)
+        most = max(most, count_feeds(base + offsets[doc], base + offsets[doc + 1], limit) + 1)
     tables = new_tables(most)
     keys, lengths = np.empty(most, np.uint64), np.empty(most, np.int64)
     for doc in range(len(offsets) - 1):
         start, end = offsets[doc], offsets[doc + 1]
-        for at in range(start, end):
-            counts[0, doc] += data[at] & 0xC0 != 0x80
+        counts[0, doc] = count_characters(base + start, base + end, limit)
         begin, past = stripped(data, start, end, bits)
         counts[1, doc] = split_elements(data, begin, past, 2, keys, lengths)
         counts[2, doc], counts[3, doc] = repeated_elements(keys[: counts[1, doc]], lengths, tables, 2 * doc + 1)
