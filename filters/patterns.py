@@ -3,7 +3,7 @@ r"""`patterns`: how often regular expressions of the user's own match in each do
 Expressions are RE2's (package google-re2), which never backtracks: no look-around, no back references, `\b` and `\w`
 know ASCII alone, and `.` stops at a line end unless the expression begins with `(?s)`. RE2 takes linear time for one
 match and not for all of them: 1 MB of `1,1,1,` against `\d+([\d,]*\.\d+)?` would take 5 minutes. So an expression
-sees 4,096 bytes from where its match begins, and 100,000 matches are counted or replaced, no more: 1.0 s.
+sees 4,096 bytes from where its match begins, and 100,000 matches are counted or replaced, no more: 0.7 s.
 """
 
 from __future__ import annotations
@@ -167,23 +167,26 @@ def matches(expression: Any, text: memoryview) -> Iterator[tuple[int, int]]:
 
     A window is searched at a time; it grows while nothing is found, so all windows together are linear in the text.
     """
-    at, size = 0, WINDOW_BYTES
-    for _ in range(MAX_MATCHES):
-        match = None
-        while match is None:
-            end = min(at + size, len(text))
-            match = expression.search(text, at, end)
-            if end < len(text) and (match is None or match.start() > end - MAX_MATCH_BYTES):
-                match = None  # it may begin earlier than seen here, or be longer
-                at, size = end - MAX_MATCH_BYTES, 2 * size
-            elif match is None:
-                return
-        start, size = match.start(), WINDOW_BYTES
-        if match.end() - start > MAX_MATCH_BYTES:
-            match = expression.match(text, start, start + MAX_MATCH_BYTES)
-        at = start + 1 if match is None else max(match.end(), start + 1)
-        if match is not None and match.end() > start:
-            yield start, match.end()
+    at, size, left = 0, WINDOW_BYTES, MAX_MATCHES
+    while left and at < len(text):
+        end = min(at + size, len(text))
+        last = end - MAX_MATCH_BYTES if end < len(text) else end  # what begins later is not all in the window
+        size *= 2
+        cut = False
+        for match in expression.finditer(text, at, end):
+            start, past = match.span()
+            if start > last:
+                break
+            left, size = left - 1, WINDOW_BYTES
+            if cut := past - start > MAX_MATCH_BYTES:
+                shorter = expression.match(text, start, start + MAX_MATCH_BYTES)
+                past = start if shorter is None else shorter.end()
+            if past > start:
+                yield start, past
+            at = max(past, start + 1)
+            if cut or not left:
+                break
+        at = at if cut else max(at, last)
 
 
 def _rewritten(text: memoryview, edits: list[tuple[int, int, int]], replaced: list[str | None]) -> bytes:
