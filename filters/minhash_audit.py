@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from filters.minhash_kernels import HashFamily, band_keys, jaccard, signatures_of
-from filters.scratch import save_array, scratch_file
+from filters.scratch import open_array, save_array, scratch_file
 from filters.shingles import shingle_hashes, words_of
 from filters.twins import Rows
 from pipeline.core.rng import generator
@@ -229,25 +230,35 @@ def _round(value: float) -> float:
 @dataclass(frozen=True, slots=True)
 class _SetJob:
     part: Part
+    scratch: Path
     docs: np.ndarray  # int64, positions in the part
     shingle_words: int
 
 
-def _sets_of_part(job: _SetJob) -> list[np.ndarray]:
+def _save_sets(job: _SetJob) -> list[int]:
+    """Save the shingle sets of some documents, one behind the other; return their sizes."""
     table = job.part.load(("id", "text")).take(pa.array(job.docs))
-    return shingle_sets(Batch.from_table(table), shingle_words=job.shingle_words, docs=range(len(job.docs)))
+    sets = shingle_sets(Batch.from_table(table), shingle_words=job.shingle_words, docs=range(len(job.docs)))
+    save_array(scratch_file(job.scratch, "audited", job.part.index), np.concatenate(sets))
+    return [len(found) for found in sets]
 
 
 def true_similarities(work: Gathering, *, rows: Rows, pairs: np.ndarray, shingle_words: int) -> np.ndarray:
-    """Return float64[num_pairs]: the Jaccard similarity of whole shingle sets; reads only parts that hold a pair."""
+    """Return float64[num_pairs]: the Jaccard similarity of whole shingle sets; reads only parts that hold a pair.
+
+    The sets are mapped, not held: 200 pairs of documents of 10 MB would have about 5 GB of them.
+    """
     wanted = np.unique(pairs)
     jobs = []
     for position, part in enumerate(rows.parts):
         here = rows.within(position)
         docs = wanted[(wanted >= here.start) & (wanted < here.stop)] - here.start
         if len(docs):
-            jobs.append(_SetJob(part=part, docs=docs, shingle_words=shingle_words))
-    sets = [found for part in work.map(_sets_of_part, jobs, label="pairs to audit") for found in part]
+            jobs.append(_SetJob(part=part, scratch=work.scratch, docs=docs, shingle_words=shingle_words))
+    sets: list[np.ndarray] = []
+    for job, sizes in zip(jobs, work.map(_save_sets, jobs, label="pairs to audit"), strict=True):
+        hashes = open_array(scratch_file(work.scratch, "audited", job.part.index))
+        sets.extend(np.asarray(hashes[first:end]) for first, end in pairwise(np.cumsum([0, *sizes]).tolist()))
     return np.array([jaccard(sets[a], sets[b]) for a, b in np.searchsorted(wanted, pairs)], np.float64)
 
 
