@@ -18,7 +18,7 @@ KEPT, LONG_WORD, NOT_ENDED, FEW_WORDS, LOREM, JAVASCRIPT, CURLY, POLICY = range(
 CITATIONS, FIRST_LOREM, FIRST_CURLY = 8, 9, 10  # rows behind the lines by action
 NUM_COUNTS = 11
 NEWLINE, DOT, LEFT_BRACKET, RIGHT_BRACKET, LEFT_BRACE = 0x0A, 0x2E, 0x5B, 0x5D, 0x7B
-NO_BITS = np.uint64(0)
+NO_PHRASE = np.uint8(0)
 PHRASES = (
     (b"lorem ipsum", LOREM),
     (b"javascript", JAVASCRIPT),
@@ -32,7 +32,17 @@ PHRASES = (
 PHRASE_BYTES = np.frombuffer(b"".join(phrase for phrase, _ in PHRASES), np.uint8)
 PHRASE_STARTS = np.cumsum([0, *(len(phrase) for phrase, _ in PHRASES)])
 PHRASE_KINDS = np.array([kind for _, kind in PHRASES])
-IS_FIRST = np.isin(np.arange(256), [byte for phrase, _ in PHRASES for byte in (phrase[0], phrase[0] - 0x20)])
+
+
+def _bearers(place: int) -> np.ndarray:
+    """Return the phrases, as bits, that may have each byte at this place, in either case."""
+    table = np.zeros(256, np.uint8)
+    for number, (phrase, _) in enumerate(PHRASES):
+        table[[phrase[place], phrase[place] - 0x20]] |= 1 << number
+    return table
+
+
+FIRSTS, SECONDS = _bearers(0), _bearers(1)
 EDIT = np.frombuffer(b"edit]", np.uint8)
 CITATION_NEEDED = np.frombuffer(b"citation needed]", np.uint8)
 
@@ -105,14 +115,16 @@ def phrase_at(text: Any, at: Any, end: Any, phrase: Any) -> Any:
 def said(text: Any, start: Any, end: Any) -> Any:
     """Return bit mask of the kinds of phrases in text[start:end], and of a left brace."""
     kinds = 0
+    likely = NO_PHRASE
     for at in range(start, end):
         byte = text[at]
-        if IS_FIRST[byte]:
+        kinds |= (byte == LEFT_BRACE) << CURLY
+        likely &= SECONDS[byte]
+        if likely:
             for phrase in range(len(PHRASE_KINDS)):
-                if phrase_at(text, at, end, phrase):
+                if likely >> phrase & 1 and phrase_at(text, at - 1, end, phrase):
                     kinds |= 1 << PHRASE_KINDS[phrase]
-        elif byte == LEFT_BRACE:
-            kinds |= 1 << CURLY
+        likely = FIRSTS[byte]
     return kinds
 
 
