@@ -64,7 +64,7 @@ def repeated_elements(keys: Any, lengths: Any, tables: Any, stamp: Any) -> Any:
 def new_tables(num_entries: Any) -> Any:
     """Return (keys, stamps, counts) with room for this many entries; all slots free for stamps from 1 on."""
     size = 1 << table_bits(num_entries)
-    return np.empty(size, np.uint64), np.zeros(size, np.int64), np.empty(size, np.int32)
+    return np.empty(size, np.uint64), np.zeros(size, np.int32), np.empty(size, np.int32)
 
 
 @njit(cache=True, nogil=True)
@@ -215,7 +215,7 @@ def repeated_grams(doc_words: Any, hashes: Any, lengths: Any) -> Any:
     most = most_elements(doc_words)
     sieve = np.zeros(1 << table_bits(SIEVE_ROOM * most), np.uint8)
     tables = new_tables(most)
-    work = (np.empty(most, np.int64), np.empty(most, np.uint64), np.empty(most, np.int64), np.empty(most, np.int64))
+    work = (np.empty(most, np.int32), np.empty(most, np.uint64), np.empty(most, np.int32), np.empty(most, np.int32))
     places, grams, chars, homes = work
     stamp = 0
     for doc in range(num_docs):
