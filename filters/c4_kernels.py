@@ -198,19 +198,22 @@ def kept_runs(doc_lines: Any, word_offsets: Any, actions: Any, edited: Any) -> A
 
 @njit(cache=True, nogil=True)
 def kept_ranges(data: Any, offsets: Any, lines: Any, actions: Any, edited: Any, runs: Any, num_markers: Any) -> Any:
-    """Return (int32[num_docs + 1] ends, int32[...] ranges): the bytes that stay of each edited document, in pairs.
+    """Return (int32[num_docs + 1] ends, int32[...] ranges): what stays of each edited document, as `core.cut` wants it.
 
     Kept lines keep their indentation and line ends; the last one loses its line end, and citation markers go.
     """
     line_starts, line_ends = lines
     doc_runs, firsts, pasts = runs
     num_docs = len(offsets) - 1
-    ranges = np.empty(2 * (len(firsts) + num_markers), np.int32)
+    ranges = np.empty(2 * (len(firsts) + num_markers) + num_docs, np.int32)
     ends = np.zeros(num_docs + 1, np.int32)
     origin = address_of(data)
     count = 0
     for doc in range(num_docs):
         base = origin + offsets[doc]
+        if edited[doc]:
+            ranges[count] = offsets[doc + 1] - offsets[doc]
+            count += 1
         for run in range(doc_runs[doc], doc_runs[doc + 1] if edited[doc] else doc_runs[doc]):
             at, past = np.int64(line_starts[firsts[run]]), pasts[run]
             for line in range(firsts[run], past):

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
+from pipeline.core.cut import cut
 from pipeline.core.errors import DataError
 from pipeline.core.shards import iterate_tables, read_rows, read_table, schema_of, write_table
 from pipeline.core.step import Part, Rule, Signal
@@ -29,7 +30,6 @@ TEXT = "text"  # column of an editing step's signals file: the new text, null wh
 KEPT = "kept_ranges"  # the same of a step that cuts: the byte ranges of the old text that stay
 EDITS = (TEXT, KEPT)
 EDIT = Signal(TEXT, pa.large_string(), "text", "The new text; null where it stays as it is.")
-FEW_ROWS = 64
 _DIGEST = b"winnow.ids"
 
 
@@ -125,7 +125,7 @@ class ChainReader:
 
     def load_all(self, columns: Sequence[str]) -> pa.Table:
         """Return every base document, alive or not, with the edits of all links applied."""
-        edits = [self._edited(link) for link in self.links if link.edits and "text" in columns]
+        edits = [self.edit_by(link) for link in self.links if link.edits and "text" in columns]
         table = read_table(self.base.path, columns=columns)
         for edited in edits:
             table = _with_text(table, edited)
@@ -133,7 +133,7 @@ class ChainReader:
 
     def pieces(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield what `load_all` returns a few megabytes at a time; `columns` must name id and text."""
-        edits = [self._edited(link) for link in self.links if link.edits]
+        edits = [self.edit_by(link) for link in self.links if link.edits]
         start = 0
         for table in iterate_tables(self.base.path, columns=columns):
             for edited in edits:
@@ -152,7 +152,7 @@ class ChainReader:
             )
         return table
 
-    def _edited(self, link: Link) -> pa.ChunkedArray:
+    def edit_by(self, link: Link) -> pa.ChunkedArray:
         """Return the new text of every base document, or the ranges that stay of it, null where it stays whole."""
         self._check(link)
         return read_table(link.file(self.base.index), columns=[edit_in(link, self.base)])[0]
@@ -192,29 +192,16 @@ def _joined(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _with_text(table: pa.Table, edited: pa.ChunkedArray) -> pa.Table:
-    """Return the table with the new text where `edited`, texts or ranges of the old ones, is not null."""
-    old = table.column("text")
-    if pa.types.is_list(edited.type) and len(edited) <= FEW_ROWS:
-        text = _cut_few(old.to_pylist(), edited.to_pylist())
-    elif pa.types.is_list(edited.type):
-        from pipeline.core.cut import cut  # loads kernels, which most verbs need not
-
-        text = pa.chunked_array([cut(_joined(old), _joined(edited))])
-    else:
-        text = pc.coalesce(edited, old)
+    """Return the table with its texts as `edited_text` changes them."""
+    text = edited_text(table.column("text"), edited)
     return table.set_column(table.schema.get_field_index("text"), table.schema.field("text"), text)
 
 
-def _cut_few(texts: Sequence[str], kept: Sequence[Sequence[int] | None]) -> pa.ChunkedArray:
-    """Do what `cut` does, without loading kernels or, for the sake of an array, pandas: 0.4 s for five examples."""
-    pieces = [text.encode() for text in texts]
-    for row, ranges in enumerate(kept):
-        if ranges is not None:
-            bounds = zip(ranges[::2], ranges[1::2], strict=True)
-            pieces[row] = b"".join(pieces[row][start:end] for start, end in bounds)
-    ends = np.cumsum([0, *map(len, pieces)], dtype=np.int64)
-    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(pieces))]
-    return pa.chunked_array([pa.Array.from_buffers(pa.large_string(), len(pieces), buffers)])
+def edited_text(old: pa.ChunkedArray, edited: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the new text where `edited`, texts or ranges of the old ones, is not null, else the old."""
+    if pa.types.is_list(edited.type):
+        return pa.chunked_array([cut(_joined(old), _joined(edited))])
+    return pc.coalesce(edited, old)
 
 
 @dataclass(frozen=True, slots=True)

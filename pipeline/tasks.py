@@ -18,7 +18,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.chain import ERROR, KEPT, TEXT, BasePart, ChainReader, Link, check_ids, part_name, write_signals
+from pipeline.chain import (
+    ERROR,
+    KEPT,
+    TEXT,
+    BasePart,
+    ChainReader,
+    Link,
+    check_ids,
+    edited_text,
+    part_name,
+    write_signals,
+)
 from pipeline.core import document
 from pipeline.core.errors import WinnowError
 from pipeline.core.memory import keep_freed_memory
@@ -125,13 +136,21 @@ def measure_part(task: MeasureTask) -> int:
     last = max(index for index, wanted in enumerate(todo) if wanted)
     needs = {name for index, (ref, _) in enumerate(task.steps) if todo[index] for name in prepared(ref).needs}
     reader = ChainReader(base=part, links=tuple(link for link in task.reader.links if link.edits))
-    ids = []
+    stored = {
+        index: reader.edit_by(link)
+        for index, (_, link) in enumerate(task.steps[:last])
+        if link.edits and not todo[index]
+    }
+    ids, row = [], 0
     for table in reader.pieces(("id", "text", *sorted(needs))):
         ids.append(table.column("id").combine_chunks())
         for start, stop in windows(table):
             batch = Batch.from_table(table.slice(start, stop - start))
             for index, (ref, link) in enumerate(task.steps[: last + 1]):
-                if not todo[index] and not link.edits:
+                if index in stored:  # what it measured stands: later steps must see the text that it left then
+                    text = edited_text(pa.chunked_array([batch.text]), stored[index].slice(row, len(batch)))
+                    batch = batch.edited(text.combine_chunks())
+                if not todo[index]:
                     continue
                 found = measure_batch(prepared(ref), batch)
                 if link.edits:
@@ -139,6 +158,7 @@ def measure_part(task: MeasureTask) -> int:
                 if KEPT in found:
                     del found[TEXT]
                 columns[index].append(found)
+            row += len(batch)
     for index, (_, link) in enumerate(task.steps):
         if todo[index]:
             write_signals(link.file(part.index), _joined(columns[index]), ids=pa.chunked_array(ids))

@@ -94,8 +94,8 @@ class Measured:
 
     `signals` maps each declared name to `num_docs` values (numpy array or Arrow array). `text` is None for a step that
     does not edit, else a large_string array of `num_docs`, null where the text stays as it is. A step that `cuts` also
-    gives `kept`: which byte ranges of the old text the new one is made of, list<int32> of start, end, start, end...,
-    null where `text` is null; they are stored instead of the text.
+    gives `kept`: which byte ranges of the old text the new one is made of, list<int32> as in `pipeline.core.cut`, null
+    where `text` is null; they are stored instead of the text.
     """
 
     signals: Mapping[str, Any]

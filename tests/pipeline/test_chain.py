@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from pipeline.chain import (
     ERROR,
-    FEW_ROWS,
     KEPT,
     TEXT,
     BasePart,
@@ -23,7 +22,7 @@ from pipeline.chain import (
     ids_digest,
     write_signals,
 )
-from pipeline.core.cut import RANGES
+from pipeline.core.cut import FEW_DOCUMENTS, RANGES
 from pipeline.core.document import SCHEMA
 from pipeline.core.errors import DataError
 from pipeline.core.shards import write_table
@@ -140,18 +139,29 @@ def test_parts_count_only_the_living(tmp_path, base):
 
 def test_a_few_rows_are_cut_as_all_rows_are(tmp_path: Path):
     """Few are cut without kernels, which take longer to load than to cut five examples."""
-    ids = [f"d{number} \N{SNOWMAN}" for number in range(FEW_ROWS + 10)]
+    ids = [f"d{number} \N{SNOWMAN}" for number in range(FEW_DOCUMENTS + 10)]
     path = tmp_path / "base.parquet"
     write_table(path, documents(ids))
     reader = BasePart(index=0, path=path, num_rows=len(ids))
-    ranges = [(None, [], [0, 4, 8, 8 + number % 4])[number % 3] for number in range(len(ids))]
+    sizes = [len(f"text of {name}".encode()) for name in ids]
+    ranges = [(None, [size], [size, 0, 4, 8, 8 + row % 4])[row % 3] for row, size in enumerate(sizes)]
     chain = ChainReader(
         base=reader, links=(link(tmp_path / "cut", {KEPT: pa.array(ranges, RANGES)}, ids=ids, edits=True),)
     )
     everything = chain.load_all(("id", "text"))
 
-    for few in ([], [3], list(range(FEW_ROWS)), list(range(5, FEW_ROWS + 9))):
+    for few in ([], [3], list(range(FEW_DOCUMENTS)), list(range(5, FEW_DOCUMENTS + 9))):
         assert (
             chain.load_rows(("id", "text"), few).to_pylist() == everything.take(pa.array(few, pa.int64())).to_pylist()
         )
     assert everything.column("text").to_pylist()[:3] == ["text of d0 \N{SNOWMAN}", "", "textd2"]
+
+
+def test_a_cut_of_another_text_is_an_error_and_reads_no_foreign_memory(tmp_path: Path):
+    path = tmp_path / "base.parquet"
+    write_table(path, documents(["a", "b"]))
+    stale = pa.array([[300, 0, 12], None], RANGES)  # as a helper of an earlier step left it, before it was edited
+    links = (link(tmp_path / "cut", {KEPT: stale}, ids=["a", "b"], edits=True),)
+
+    with pytest.raises(DataError, match="Delete the folders of the steps that edit it"):
+        ChainReader(base=BasePart(index=0, path=path, num_rows=2), links=links).load_all(("id", "text"))

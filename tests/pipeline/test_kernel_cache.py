@@ -25,6 +25,16 @@ def test_the_state_changes_with_a_kernel_file_and_not_with_others(tmp_path):
     assert _state_of(house(tmp_path, "a = 2")) != before
 
 
+def test_the_state_changes_with_a_module_whose_constants_a_kernel_names(tmp_path):
+    house(tmp_path, "from filters.plain import b")
+    (tmp_path / "filters" / "plain.py").write_text("b = 1", encoding="utf-8")
+    before = _state_of(tmp_path)
+
+    (tmp_path / "filters" / "plain.py").write_text("b = 2", encoding="utf-8")
+
+    assert _state_of(tmp_path) != before
+
+
 def test_a_folder_of_the_users_is_left_alone(monkeypatch, tmp_path):
     monkeypatch.setenv(VARIABLE, str(tmp_path))
 

@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.catalog import step_class
-from pipeline.chain import ERROR, TEXT, BasePart
+from pipeline.chain import ERROR, TEXT, BasePart, ChainReader, Link, write_signals
 from pipeline.core import shards
+from pipeline.core.document import SCHEMA
 from pipeline.core.errors import DataError
 from pipeline.core.shards import read_table, write_table
 from pipeline.core.step import Measured
 from pipeline.core.text import MAX_DOCUMENT_BYTES, Batch
-from pipeline.tasks import judge, measure_batch
+from pipeline.tasks import MeasureTask, StepRef, judge, measure_batch, measure_part
 from tests.core.test_text import sized
 from tests.pipeline.house import texts
 from tests.pipeline.steps import POISON, Length, Poisoned, Shout
@@ -99,6 +100,25 @@ def test_windows_do_not_change_signals(house, monkeypatch, batch_bytes):
     (house.folder / "workspace").rename(house.folder / "other")
     house.run()
     assert repr({step: house.signals(step) for step in found}) == repr(found)  # repr: NaN equals NaN
+
+
+def test_steps_after_a_finished_edit_see_the_text_that_it_stored(house, tmp_path):
+    """What it would make of the text today may differ: its author may have edited a module that it imports."""
+    rows = [
+        {"id": name, "text": "loud", "source": "s", "origin": "o", "lineage": "[]", "metadata": "{}"} for name in "ab"
+    ]
+    base = BasePart(index=0, path=tmp_path / "base.parquet", num_rows=2)
+    write_table(base.path, pa.Table.from_pylist(rows, schema=SCHEMA))
+    links = [Link(label=name, folder=tmp_path / name, rules=(), edits=name == "shout") for name in ("shout", "length")]
+    for link in links:
+        link.folder.mkdir()
+    stored = {TEXT: pa.array(["as it was", None], pa.large_string()), ERROR: pa.nulls(2, pa.string())}
+    write_signals(links[0].file(0), stored, ids=pa.array(["a", "b"]))
+    refs = [StepRef(name=link.label, params="{}", inputs=(), identity=link.label) for link in links]
+
+    measure_part(MeasureTask("label", ChainReader(base=base, links=()), tuple(zip(refs, links, strict=True))))
+
+    assert read_table(links[1].file(0)).column("length").to_pylist() == [9.0, 4.0]
 
 
 def test_windows_cover_every_row_once():
