@@ -16,6 +16,7 @@ from numba import njit
 
 from pipeline.core.bits import ONE_BIT, address_of, fold_product, load_byte, load_word
 
+HASH_VERSION = 1  # of `hash_span`: bump with its definition, or lists that were stored before are looked up wrongly
 SEED = np.uint64(0xA0761D6478BD642F)
 MULTIPLIER = np.uint64(0xE7037ED1A0B428DB)
 LAST_MULTIPLIER = np.uint64(0x8EBC6AF09C88C6E3)

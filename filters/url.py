@@ -24,7 +24,6 @@ from pydantic import Field, model_validator
 from filters.addresses import SCHEME, addresses
 from filters.word_lists import HashedList, entries_of, hashes_of
 from pipeline.core.errors import DataError
-from pipeline.core.identity import hash_file, identity_of
 from pipeline.core.step import Measured, MeasuringStep, Quantile, Rule, Signal, decides, input_names
 from pipeline.core.step import Params as BaseParams
 from pipeline.core.text import Batch
@@ -78,10 +77,11 @@ class Url(MeasuringStep):
         self._lists = []
         for name, normalise in zip(LISTS, ways, strict=True):
             paths = inputs.get(name, ())
-            content = identity_of([self.version, *([path.suffix, hash_file(path)] for path in paths)])
             found = HashedList.once(
                 self.shared if paths else None,
-                name=f"url-{name}-{content[:16]}",
+                kind=f"url-{name}",
+                version=self.version,
+                paths=paths,
                 build=partial(_read, paths, normalise=normalise),
             )
             if paths and not len(found.hashes):

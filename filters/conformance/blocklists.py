@@ -45,11 +45,12 @@ class Assets:
         hashes = [hash_file(self.folder / name) for name in (ARCHIVE, BANNED, SUBWORDS, SOFT)]
         return {"blocklists": identity_of(hashes), "public_suffixes": hash_file(self.snapshot)}
 
-    def addresses(self, member: str, *, shared: Path | None) -> HashedList:
-        """Return the list `domains` or `urls` of the archive."""
+    def addresses(self, member: str, *, shared: Path | None, version: int) -> HashedList:
+        """Return the list `domains` or `urls` of the archive, as this version of the step reads it."""
         path = self.folder / ARCHIVE
-        name = f"datatrove-{member}-{identity_of([hash_file(path), member])[:12]}"
-        return HashedList.once(shared, name=name, build=lambda: _unpacked(path, member))
+        return HashedList.once(
+            shared, kind=f"datatrove-{member}", version=version, paths=[path], build=lambda: _unpacked(path, member)
+        )
 
     def words(self, name: str) -> list[str]:
         """Return a list of words, sorted."""

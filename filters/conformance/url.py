@@ -80,7 +80,9 @@ class Url(MeasuringStep):
         from filters.conformance.blocklist_kernels import symbol_table
 
         found = assets()
-        self._domains, self._urls = (found.addresses(name, shared=self.shared) for name in ("domains", "urls"))
+        self._domains, self._urls = (
+            found.addresses(name, shared=self.shared, version=self.version) for name in ("domains", "urls")
+        )
         self._banned, soft, parts = (found.words(name) for name in (BANNED, SOFT, SUBWORDS))
         self._subwords = [word for word in parts if word]  # an empty one is never found, there too
         trie = Trie.of([*self._banned, *soft])

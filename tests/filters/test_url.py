@@ -126,7 +126,7 @@ def test_the_engine_hands_metadata_and_ids_to_the_step(tmp_path: Path) -> None:
 
     assert [row["id"] for row in house.documents()] == ["c", "d"]
     assert house.card().dropped == {"url.blocked_domain": 2}
-    assert [path.name[:12] for path in house.workspace.prepared.glob("*.npy")] == ["url-domains-"]
+    assert [path.name[:12] for path in house.workspace.prepared.glob("*.hashes")] == ["url-domains-"]
 
 
 def test_the_shared_copy_of_a_list_follows_its_content(lists: dict[str, Path], tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_the_shared_copy_of_a_list_follows_its_content(lists: dict[str, Path], t
         answers.append(measured(step, ["http://bad.org/"])["domain_listed"])
 
     assert answers == [[1], [0], [1]]
-    assert len(list((tmp_path / "shared").glob("*.npy"))) == 2
+    assert len(list((tmp_path / "shared").glob("*.hashes"))) == 2
 
 
 def test_a_step_without_a_list_or_with_an_empty_one_is_refused(tmp_path: Path) -> None:

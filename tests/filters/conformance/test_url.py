@@ -173,6 +173,6 @@ def test_a_run_drops_by_address_and_keeps_what_has_none(tmp_path: Path) -> None:
 
     assert [row["id"] for row in house.documents()] == ["c", "d"]
     assert house.card().dropped == {"url.domain": 1, "url.hard_blacklisted": 1}
-    assert {path.name.rpartition("-")[0] for path in house.workspace.prepared.glob("*.npy")} == {
+    assert {path.name.rpartition("-")[0] for path in house.workspace.prepared.glob("*.hashes")} == {
         "datatrove-domains", "datatrove-urls",
     }  # fmt: skip
