@@ -31,7 +31,7 @@ from pipeline.chain import (
     write_signals,
 )
 from pipeline.core import document
-from pipeline.core.errors import WinnowError
+from pipeline.core.errors import DataError, WinnowError
 from pipeline.core.memory import keep_freed_memory
 from pipeline.core.shards import read_table, windows, write_table, write_text
 from pipeline.core.step import Measured, MeasuringStep, as_column
@@ -198,7 +198,11 @@ def _columns(step: MeasuringStep, measured: Measured, errors: Sequence[str | Non
         found[KEPT] = measured.kept if measured.kept is not None else pa.nulls(len(errors), pa.list_(pa.int32()))
     for name, column in found.items():
         if len(column) != len(errors):
-            raise ValueError(f"signal {name} has {len(column)} values for {len(errors)} documents")
+            # no document's fault, so none may pay: halved down to one document, a step that counts wrong looks right
+            raise DataError(
+                f"step `{step.name}`: `{name}` has {len(column)} values for {len(errors)} documents. Return one for "
+                "each document, in their order."
+            )
     return {**found, ERROR: pa.array(errors, type=pa.string())}
 
 

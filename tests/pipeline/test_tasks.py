@@ -50,18 +50,16 @@ def test_an_empty_batch_is_measured_like_any_other():
     assert len(measure_batch(poisoned(), Batch.from_texts([]))["length"]) == 0
 
 
-def test_a_step_that_returns_too_few_values_breaks_and_does_not_shift_rows():
-    class Short(Length):
+@pytest.mark.parametrize("count", [0, 1, 4])
+def test_a_step_that_returns_another_number_of_values_stops_the_run(count):
+    """One value for three documents would be right for one: halving the batch would hide it."""
+
+    class Miscounting(Length):
         def measure(self, batch: Batch) -> Measured:
-            return Measured({"length": np.zeros(len(batch) - 1), "shared": [None] * len(batch)})
+            return Measured({"length": np.zeros(count), "shared": [None] * len(batch)})
 
-    step = Short(params=Short.Params())
-
-    found = measure_batch(step, Batch.from_texts(["a", "b"]))
-
-    assert [error.startswith("ValueError: signal length has 0 values") for error in found[ERROR].to_pylist()] == [
-        True
-    ] * 2
+    with pytest.raises(DataError, match=f"`length` has {count} values for 3 documents"):
+        measure_batch(Miscounting(params=Miscounting.Params()), Batch.from_texts(["a", "b", "c"]))
 
 
 def test_an_edit_that_breaks_leaves_the_text_as_it_was():
