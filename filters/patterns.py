@@ -3,7 +3,11 @@ r"""`patterns`: how often regular expressions of the user's own match in each do
 Expressions are RE2's (package google-re2), which never backtracks: no look-around, no back references, `\b` and `\w`
 know ASCII alone, and `.` stops at a line end unless the expression begins with `(?s)`. RE2 takes linear time for one
 match and not for all of them: 1 MB of `1,1,1,` against `\d+([\d,]*\.\d+)?` would take 5 minutes. So an expression
-sees 4,096 bytes from where its match begins, and 100,000 matches are counted or replaced, no more: 0.7 s.
+sees 4,096 bytes from where its match begins, and 100,000 matches are counted or replaced, no more: 0.7 s. Counted
+repeats are written out, and the worst time grows with them: past MAX_SIZE an expression is refused, and once matches
+that are too long used up MAX_FAILED_WORK the rest of a document is not searched. What stays slow is yours to avoid:
+counted repeats whose copies overlap, 10 s a megabyte for `(?s)a.{900}.{900}.{900}c`, and 20 ms a match for
+`(?s)(?:a.{100}.*){5}c|a` on a text of a and b.
 """
 
 from __future__ import annotations
@@ -27,6 +31,10 @@ MAX_MATCH_BYTES = 4096  # what an expression sees from where its match begins
 WINDOW_BYTES = MAX_MATCH_BYTES + 1024  # searched at a time to begin with
 MAX_MATCHES = 100_000  # of one expression in one document, empty ones and failed ones too
 MAX_EXPRESSION = 1000  # characters; one step over the text costs as many in the worst case
+MAX_SIZE = (
+    20_000  # compiled instructions; `\p{Lu}{3,20}` has 15,821, `<script.{0,1000}</script>` 8,020, others hundreds
+)
+MAX_FAILED_WORK = 1_000_000  # instructions times matches that outran MAX_MATCH_BYTES and are none within: 5 s measured
 MEMORY_BYTES = 8 << 20  # of one compiled expression with its states
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 SINGLE_BYTE = re.compile(r"(?<!\\)(?:\\\\)*\\C")
@@ -48,6 +56,11 @@ def compiled(expression: str) -> Any:
     except re2.error as error:
         told = error.args[0].decode("utf-8", "replace")
         raise ValueError(f"it must be a regular expression that RE2 takes ({told}; {UNSUPPORTED})") from error
+    if found.programsize > MAX_SIZE:
+        raise ValueError(
+            f"it must compile to {MAX_SIZE:,} instructions at most, and RE2 makes {found.programsize:,} of it, as it "
+            "writes counted repeats out; repeat fewer times, or without an upper end: `{3,}`"
+        )
     if found.fullmatch(b"") is not None:
         raise ValueError("it matches nothing at all, so it would be found everywhere; ask for one character at least")
     return found
@@ -79,6 +92,7 @@ class Patterns(MeasuringStep):
     """Count what regular expressions match, keep documents within limits, and replace what is matched."""
 
     name = "patterns"
+    leans_on = ("google-re2",)
 
     class Params(BaseParams):
         patterns: dict[Name, Annotated[str, AfterValidator(_checked)]] = Field(
@@ -167,8 +181,8 @@ def matches(expression: Any, text: memoryview) -> Iterator[tuple[int, int]]:
 
     A window is searched at a time; it grows while nothing is found, so all windows together are linear in the text.
     """
-    at, size, left = 0, WINDOW_BYTES, MAX_MATCHES
-    while left and at < len(text):
+    at, size, left, patience = 0, WINDOW_BYTES, MAX_MATCHES, MAX_FAILED_WORK
+    while left and patience > 0 and at < len(text):
         end = min(at + size, len(text))
         last = end - MAX_MATCH_BYTES if end < len(text) else end  # what begins later is not all in the window
         size *= 2
@@ -181,6 +195,7 @@ def matches(expression: Any, text: memoryview) -> Iterator[tuple[int, int]]:
             if cut := past - start > MAX_MATCH_BYTES:
                 shorter = expression.match(text, start, start + MAX_MATCH_BYTES)
                 past = start if shorter is None else shorter.end()
+                patience -= expression.programsize if shorter is None else 0
             if past > start:
                 yield start, past
             at = max(past, start + 1)

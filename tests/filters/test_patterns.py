@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from filters.patterns import MAX_MATCH_BYTES, MAX_MATCHES, Patterns, compiled, matches
+from filters.patterns import MAX_FAILED_WORK, MAX_MATCH_BYTES, MAX_MATCHES, MAX_SIZE, Patterns, compiled, matches
 from pipeline.core.errors import RecipeError
 from pipeline.recipe import load_recipe
 from tests.filters.conftest import measured_rows
@@ -64,6 +64,7 @@ def test_an_expression_sees_so_far_and_no_further() -> None:
         ("x*", "matches nothing at all"),
         (r"a\C", "cuts characters in two"),
         ("((a{100}){100}){100}", "RE2 takes"),
+        ("(?s)a.{900}.{900}.{900}.{900}.{600}", "20,000 instructions at most, and RE2 makes 29,405 of it"),
         ("x" * 1001, "1,000 characters at most, and it has 1,001"),
     ],
 )
@@ -74,6 +75,30 @@ def test_expressions_that_cannot_be_used_are_refused_with_re2s_words(
         Patterns.Params.parse({"patterns": {"name": expression}})
 
     assert capfd.readouterr().err == ""
+
+
+ORDINARY = [
+    r"\b(?:\d{1,3}\.){3}\d{1,3}\b", r"(?:[A-Za-z0-9+/]{4}){10,}={0,2}", r"[A-Za-z0-9+/=]{40,200}", r"\p{L}+",
+    r"\p{Lu}{3,20}", r"(?i)[\p{L}\p{N}]+(?:[ '-][\p{L}\p{N}]+){3,8}", "(?s)<script.{0,1000}</script>",
+    "<a [^>]{0,1000}href[^>]{0,1000}title",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("expression", ORDINARY)
+def test_ordinary_expressions_are_small_enough(expression: str) -> None:
+    assert compiled(expression).programsize <= MAX_SIZE
+
+
+def test_matches_that_are_too_long_are_tried_so_often_and_no_more() -> None:
+    """Each of the first 904 places of a piece begins a match of more than MAX_MATCH_BYTES, and none that is shorter."""
+    expression = "(?s)a.{50}.*c"
+    size, failing = compiled(expression).programsize, 5000 - MAX_MATCH_BYTES
+
+    spans = spans_of(expression, ("a" * 4999 + "c") * 10)
+
+    assert spans == [
+        (5000 * piece + failing, 5000 * (piece + 1)) for piece in range(MAX_FAILED_WORK // size // failing)
+    ]
 
 
 def test_a_recipe_says_where_and_why_before_any_work(tmp_path) -> None:
