@@ -33,7 +33,7 @@ from pipeline.flags import (
     load_plugins,
     parse_memory,
 )
-from pipeline.kernel_cache import use_own_cache
+from pipeline.kernel_cache import notice, use_own_cache
 
 EPILOG = "Exit codes: 0 done, 1 a step failed, 2 bad recipe or usage, 3 not promoted, 4 budget reached, 75 busy."
 
@@ -133,7 +133,7 @@ def run(
     from pipeline.workspace import Workspace
 
     load_plugins(plugin)
-    with Terminal() as progress:
+    with Terminal(notice=notice()) as progress:
         outcome = run_recipe(
             recipe, workspace=Workspace(workspace), workers=workers, progress=progress, device=device,
             memory_bytes=parse_memory(memory),

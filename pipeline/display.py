@@ -15,7 +15,8 @@ SECONDS_BETWEEN_LOOKS = 1.0
 class Terminal:
     """The Progress that the command line uses."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, notice: str = "") -> None:
+        self.notice = notice  # said when the first work begins
         self.live = sys.stderr.isatty()
         self.bar: Any = None
         self.task: Any = None
@@ -64,6 +65,9 @@ class Terminal:
             self._line(self._state())
 
     def begin(self, label: str, *, total: int, unit: str) -> None:
+        if self.notice:
+            self.say(self.notice)
+            self.notice = ""
         self.label, self.unit, self.total, self.done, self.documents = label, unit, total, 0, 0
         self.started = self.spoken = time.monotonic()
         if self.bar is not None:

@@ -40,6 +40,14 @@ def use_own_cache() -> None:
     os.environ[VARIABLE] = str(mine)
 
 
+def notice() -> str:
+    """Return what a person should know before the first kernels are compiled, or nothing once there are some."""
+    folder = os.environ.get(VARIABLE)
+    if folder is None or next(Path(folder).rglob("*.nbi"), None) is not None:
+        return ""
+    return "kernels are compiled when they are first used: up to a minute, once per machine"
+
+
 def _forget(home: Path, *, before: float) -> None:
     """Remove the folders that no process has started with since."""
     for folder in home.glob(f"{PREFIX}*"):

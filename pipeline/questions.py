@@ -68,6 +68,7 @@ def measure(
     """Write every document's signals, verdict and first reason to one parquet file; rows keep their order."""
     from pipeline.display import Terminal
     from pipeline.executors import Local
+    from pipeline.kernel_cache import notice
     from pipeline.measure import measure as ask
     from pipeline.tables import measure_text
 
@@ -76,7 +77,7 @@ def measure(
     columns = {"text": text_column, "id": id_column}
     executor = Local(workers=workers)
     try:
-        with Terminal() as progress:
+        with Terminal(notice=notice()) as progress:
             data = ask(
                 files,
                 steps=names,

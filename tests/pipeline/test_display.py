@@ -38,6 +38,15 @@ def test_elsewhere_a_line_tells_rows_speed_and_time_left(capsys, monkeypatch):
     assert last.startswith("measure: 500 documents in ")
 
 
+def test_a_notice_is_said_once_when_work_begins(capsys):
+    with Terminal(notice="kernels are compiled") as progress:
+        assert capsys.readouterr().err == ""
+        progress.begin("measure", total=1, unit="documents")
+        progress.begin("publish", total=1, unit="documents")
+
+    assert capsys.readouterr().err == "kernels are compiled\n"
+
+
 def test_elsewhere_work_that_reports_nothing_is_told_of_as_well(capsys, monkeypatch):
     monkeypatch.setattr(display, "SECONDS_BETWEEN_LINES", 0.0)
     monkeypatch.setattr(display, "SECONDS_BETWEEN_LOOKS", 0.01)

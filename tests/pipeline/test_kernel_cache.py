@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from pipeline.kernel_cache import KEPT_SECONDS, PREFIX, VARIABLE, _forget, _state_of, use_own_cache
+from pipeline.kernel_cache import KEPT_SECONDS, PREFIX, VARIABLE, _forget, _state_of, notice, use_own_cache
 
 
 def house(root: Path, code: str) -> Path:
@@ -53,3 +53,13 @@ def test_a_folder_that_a_run_from_before_an_update_may_use_stays(tmp_path):
     _forget(tmp_path, before=now - KEPT_SECONDS)
 
     assert [path.name for path in tmp_path.iterdir()] == [f"{PREFIX}recent"]
+
+
+def test_the_first_compiling_is_announced_and_no_other(monkeypatch, tmp_path):
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    assert notice().startswith("kernels are compiled")
+
+    (tmp_path / "filters_1").mkdir()
+    (tmp_path / "filters_1" / "kernels.find-1.py311.nbi").touch()
+
+    assert notice() == ""
