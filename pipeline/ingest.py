@@ -18,6 +18,8 @@ import xxhash
 
 from pipeline.core.shards import read_table, write_table
 from pipeline.executors import Executor
+from pipeline.input_guard import files_of_source, unchanged
+from pipeline.input_hashes import InputHashes
 from pipeline.plan import Node
 from pipeline.progress import Progress
 from pipeline.results import close
@@ -26,21 +28,23 @@ from pipeline.tasks import ReadTask, read_slice
 QUARANTINE = "quarantine.parquet"
 
 
-def build_source(reader: Any, node: Node, *, executor: Executor, progress: Progress) -> None:
-    """Read all slices of a source and write its card."""
+def build_source(reader: Any, node: Node, *, hashes: InputHashes, executor: Executor, progress: Progress) -> None:
+    """Read all slices of a source and write its card; DataError if its files changed since they were planned."""
     started = time.monotonic()
     node.folder.mkdir(parents=True, exist_ok=True)
     slices, notes = reader.slices(), reader.notes()
+    files_read = files_of_source(reader, node, hashes=hashes)  # after the slices: no file that was not planned is one
     for note in notes:
         progress.say(f"{node.name}: {note}")
     tasks = [ReadTask(label=part.label, reader=reader, slice=part, folder=node.folder) for part in slices]
     progress.begin(f"read {node.name}", total=len(tasks), unit="slices")
-    results = executor.map(
-        read_slice,
-        tasks,
-        label=f"source {node.name}",
-        done=lambda result: progress.advance(1, documents=result.rows_in),
-    )
+    with unchanged(files_read, hashes=hashes, nodes=[node]):
+        results = executor.map(
+            read_slice,
+            tasks,
+            label=f"source {node.name}",
+            done=lambda result: progress.advance(1, documents=result.rows_in),
+        )
     progress.end()
     files = {name: rows for result in results for name, rows in result.files}
     rejected = [list(item) for result in results for item in result.quarantined]

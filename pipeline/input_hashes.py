@@ -38,7 +38,7 @@ class InputHashes:
     def of(self, path: Path) -> str:
         """Return the BLAKE3 hex of a file's content, as `hash_file` does; raises what reading it raises."""
         key, stamp = str(path.absolute()), _stamp(path)
-        known = self._known.get(key)
+        known = self._new.get(key, self._known.get(key))
         if known is not None and known[0] == stamp:
             return known[1]
         started = time.time_ns()

@@ -8,22 +8,22 @@ step sees only living documents, so its payload also names everything decided be
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.catalog import outside
 from pipeline.core.card import is_complete, read_card
-from pipeline.core.errors import RecipeError, nearest_names
+from pipeline.core.errors import DataError, RecipeError, nearest_names
 from pipeline.core.identity import identity_of
 from pipeline.core.rng import derive
 from pipeline.core.step import GatheringStep, MakingStep, Step, field_role
-from pipeline.dedup_stores import store_file
+from pipeline.dedup_stores import contents_read, to_compare
 from pipeline.input_hashes import MEMO, InputHashes
 from pipeline.recipe import DatasetSpec, Recipe, StepSpec, input_names_of, step_inputs
+from pipeline.strict_yaml import load
 from pipeline.workspace import Workspace
 
 _HASHES = re.compile(" [0-9a-f]{8} -> [0-9a-f]{8}$")  # as `_short` writes them
@@ -83,6 +83,10 @@ class Plan:
     def to_build(self) -> list[Node]:
         return [node for node in self.nodes if not node.complete]
 
+    def parent(self, child: Any, identity: str) -> Node:
+        """Return the node with an identity, which some other one comes from."""
+        return next(node for node in self.nodes if node.identity == identity)
+
     def documents_node(self, name: str) -> Node:
         """Return the node whose folder holds the documents of a source or dataset."""
         return self.sources[name] if name in self.sources else self.datasets[name].node
@@ -128,7 +132,7 @@ def _plan_dataset(plan: Plan, spec: DatasetSpec) -> PlannedDataset:
     steps: list[PlannedStep] = []
     for item in spec.steps:
         step = item.step
-        inputs, content = _resolve_inputs(plan, spec.name, item)
+        inputs, content = _resolve_inputs(plan, spec.name, item, base=base)
         gathers = isinstance(step, GatheringStep)
         payload: dict[str, Any] = {
             "kind": "gathered" if gathers else "measured",
@@ -197,7 +201,7 @@ def _code(step: Step) -> dict[str, Any]:
 
 
 def _resolve_inputs(
-    plan: Plan, dataset: str, item: StepSpec
+    plan: Plan, dataset: str, item: StepSpec, *, base: Sequence[Node] = ()
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, list[str]]]:
     """Return a step's `input_names` parameters as given, and the identities of what they name."""
     names = input_names_of(item.step.params)
@@ -208,9 +212,27 @@ def _resolve_inputs(
     for key in type(item.step.params).model_fields:
         store = getattr(item.step.params, key)
         if field_role(type(item.step.params), key) == "store" and store:
-            path = store_file(plan.workspace, store)  # by version, so that a store that moves on is another input
-            names[key], content[key] = (str(path),), [json.loads(path.read_bytes())["identity"]]
+            own = set().union(*(contents_read(node, find=plan.parent) for node in base))
+            try:
+                names[key], identity = to_compare(plan.workspace, store, contents=own)
+            except RecipeError as error:
+                place = _place(plan.recipe.path, dataset, key, store)
+                raise RecipeError(f"{place}: datasets.{dataset}.{item.label}.{key}: {error}") from error
+            content[key] = [identity]
     return names, {key: value for key, value in content.items() if value}
+
+
+def _place(recipe: Path, dataset: str, key: str, value: str) -> str:
+    """Return `recipe:line` of a step's parameter; without a line if its value was given with --set."""
+    document = load(recipe)
+    for place, line in document.lines.items():
+        if place[:2] == ("datasets", dataset) and place[-1] == key:
+            found = document.data
+            for part in place:
+                found = found[part]
+            if found == value:
+                return f"{recipe}:{line}"
+    return str(recipe)
 
 
 def _input_identity(plan: Plan, name: str, place: str) -> str:
@@ -222,7 +244,16 @@ def _input_identity(plan: Plan, name: str, place: str) -> str:
             f"{plan.recipe.path}: {place}: `{name}` is no dataset and no file. "
             f"Did you mean {nearest_names(name, plan.recipe.datasets)}?"
         )
-    return identity_of([path.name, plan.hashes.of(path)])  # steps read a file by its suffix and name items after it
+    return file_identity(plan, name)
+
+
+def file_identity(plan: Plan, name: str) -> str:
+    """Return what a file is to a step, which reads it by its suffix and names items after it; DataError without it."""
+    path = Path(name)
+    try:
+        return identity_of([path.name, plan.hashes.of(path)])
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}). Correct it or take it out.") from error
 
 
 def _changed(params: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from pipeline.core.step import Gathering, GatheringStep, Making, MakingStep, Mea
 from pipeline.evidence import details_of
 from pipeline.executors import Executor
 from pipeline.ingest import build_source
+from pipeline.input_guard import files_of_steps, unchanged
 from pipeline.plan import Node, Plan, PlannedDataset, PlannedStep
 from pipeline.plugins import InPlugin, PluginFile
 from pipeline.progress import Progress
@@ -59,8 +61,9 @@ class Run:
         for name, node in self.plan.sources.items():
             if not self.finished(node):
                 build_source(
-                    self.plan.recipe.sources[name].reader, node, executor=self.executor, progress=self.progress
-                )
+                    self.plan.recipe.sources[name].reader, node, hashes=self.plan.hashes, executor=self.executor,
+                    progress=self.progress,
+                )  # fmt: skip
             self.plan.workspace.remember(name, node.folder)
         for dataset in self.plan.datasets.values():
             self.build_dataset(dataset)
@@ -121,7 +124,8 @@ class Run:
                 for part in chain.base
             ]
             self.progress.begin(label, total=sum(part.num_rows for part in chain.base), unit="documents")
-            self.executor.map(measure_part, tasks, label=label, done=self.progress.advance)
+            with self.unchanged(missing):
+                self.executor.map(measure_part, tasks, label=label, done=self.progress.advance)
             self.progress.end()
             seconds = time.monotonic() - started
             for step in missing:
@@ -129,6 +133,11 @@ class Run:
         for step in steps:
             chain = chain.with_link(link_of(chain, step))
         return chain
+
+    def unchanged(self, steps: Sequence[PlannedStep]) -> AbstractContextManager[None]:
+        """Guard work that reads the user's files: edited since the plan, they stop the run before a card is written."""
+        files = files_of_steps(self.plan, steps)
+        return unchanged(files, hashes=self.plan.hashes, nodes=[step.node for step in steps])
 
     def reference(self, step: PlannedStep) -> StepRef:
         params = step.spec.step.params.model_dump_json(exclude_defaults=True)
@@ -180,7 +189,8 @@ class Run:
             memory_bytes=self.memory_bytes,
             workers=self.workers,
         )
-        gathering.gather(work)
+        with self.unchanged([step]):
+            gathering.gather(work)
         self.progress.end()
         missing = [part.index for part in chain.base if not (node.folder / part_name(part.index)).exists()]
         if missing:
@@ -240,7 +250,8 @@ class Run:
             say=self.progress.say,
             ledger=self.plan.workspace.ledger,
         )
-        step.make(work)
+        with self.unchanged([planned.made]):
+            step.make(work)
         self.progress.end()
         shutil.rmtree(scratch, ignore_errors=True)
         rows = sum(written.values())
