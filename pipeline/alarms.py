@@ -9,7 +9,7 @@ The band is read from the cards of these results; a run that was let through wid
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,9 +21,14 @@ from pipeline.core.errors import DataError
 from pipeline.core.shards import read_table
 from pipeline.core.step import Params, field_role
 from pipeline.plan import PlannedStep
+from pipeline.recipe import StepSpec
 from pipeline.tasks import judge
 
 EXAMPLES = 3
+NOT_WRITTEN = (
+    " (the step was put first because `from` names several inputs; "
+    "write `unique_ids: {max_drop_fraction: ...}` as the first step to change it)"
+)
 ROUNDING = 1e-9  # of shares that are equal on paper
 
 
@@ -82,21 +87,32 @@ def check_alarms(chain: Chain, steps: Sequence[PlannedStep], *, place: str, earl
     if all(alarms.max_drop_fraction >= 1.0 and alarms.max_drift >= 1.0 for alarms in params.values()):
         return
     bands = _bands(earlier, params) if any(alarms.max_drift < 1.0 for alarms in params.values()) else {}
-    _sound(losses_of(chain), params, bands, place=place)
+    _sound(losses_of(chain), params, bands, implied=_implied(watched), place=place)
 
 
 def check_finished(steps: Sequence[PlannedStep], card: Card, *, place: str) -> None:
     """Raise DataError by a published dataset's counts: a `max_drop_fraction` that was set after it was built."""
     params: dict[str, Params] = {step.spec.label: step.spec.step.params for step in steps}
     if any(alarms.max_drop_fraction < 1.0 for alarms in params.values()):
-        _sound(_counted(card), params, {}, place=place)
+        _sound(_counted(card), params, {}, implied=_implied([step.spec for step in steps]), place=place)
 
 
 def _counted(card: Card) -> Losses:
     return Losses(documents=card.rows_in, dropped=Counter(card.dropped), quarantined=Counter(card.quarantined))
 
 
-def _sound(losses: Losses, params: Mapping[str, Params], bands: Mapping[str, Sequence[float]], *, place: str) -> None:
+def _implied(steps: Iterable[StepSpec]) -> frozenset[str]:
+    return frozenset(spec.label for spec in steps if spec.implied)
+
+
+def _sound(
+    losses: Losses,
+    params: Mapping[str, Params],
+    bands: Mapping[str, Sequence[float]],
+    *,
+    implied: Collection[str],
+    place: str,
+) -> None:
     """Raise DataError for the first step that cost a larger share of what reached it than it may or used to."""
     reached = losses.documents
     for label, alarms in params.items():
@@ -105,7 +121,7 @@ def _sound(losses: Losses, params: Mapping[str, Params], bands: Mapping[str, Seq
         if share > alarms.max_drop_fraction:
             raise DataError(
                 f"{place}: {_told(losses, label, reached)}; it may drop {alarms.max_drop_fraction:.1%}. "
-                "Mend the data or raise max_drop_fraction."
+                f"Mend the data or raise max_drop_fraction{NOT_WRITTEN if label in implied else ''}."
             )
         band = bands.get(label)
         if reached and band and max(min(band) - share, share - max(band)) > alarms.max_drift + ROUNDING:

@@ -39,6 +39,7 @@ class StepSpec:
 
     label: str
     step: Step
+    implied: bool = False  # put in by the recipe's shape, not by its writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +216,7 @@ class _Builder:
         if make is None and len(inputs) > 1 and all(item.label != "unique_ids" for item in steps):
             kind = step_class("unique_ids")  # ids of two inputs may meet; many that do name different documents alike
             alarm = kind.Params(max_drop_fraction=MOST_REPEATED_IDS)
-            steps = (StepSpec(label="unique_ids", step=kind(params=alarm)), *steps)
+            steps = (StepSpec(label="unique_ids", step=kind(params=alarm), implied=True), *steps)
         return DatasetSpec(name=name, inputs=inputs, make=make, steps=steps)
 
     def expanded(self, entry: Any, place: Place) -> list[Any]:

@@ -41,7 +41,8 @@ RECIPE_KEYS = {
     "promote": "Where a promoted mixture is registered; needs `gate`. See Promote.",
 }
 DATASET_KEYS = {
-    "from": "A source or dataset, or a list of them.",
+    "from": "A source or dataset, or a list of them. Before the steps on several inputs stands `unique_ids` with "
+    "`max_drop_fraction: 0.01`, as ids of two inputs may meet; write it as the first step to set another share.",
     "make": "One making step, `{STEP: {...}}`. It writes new documents, from those of `from` where it is given.",
     "steps": "A list of measuring and gathering steps, in order: `STEP` or `{STEP: {...}}`.",
 }

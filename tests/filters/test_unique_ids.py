@@ -55,8 +55,9 @@ def test_different_documents_of_one_name_stop_the_run_unless_the_recipe_asks_for
     sources = "sources: {a: {read: jsonl, path: DIR/a.jsonl, id: id}, b: {read: jsonl, path: DIR/b.jsonl, id: id}}\n"
     house.write(sources + "datasets: {both: {from: [a, b], steps: [exact_dedup]}}\n")
 
-    with pytest.raises(DataError, match=r"both: unique_ids dropped 5 of 10 documents .* such as part:0"):
+    with pytest.raises(DataError, match=r"both: unique_ids dropped 5 of 10 documents .* such as part:0") as caught:
         house.run()
+    assert "put first because `from` names several inputs; write `unique_ids: {max_drop" in str(caught.value)
     house.write(sources + "datasets: {both: {from: [a, b], steps: [unique_ids, exact_dedup]}}\n")
     house.run()
 
