@@ -3,18 +3,21 @@
     <workspace>/dedup/<name>/  v00001.json ...  current.json  pieces/<dataset identity>-<part>/
 
 A version file is written once and never changed; the pointer and its history move in one step. Callers hold the
-workspace's lock. Pieces are named by the dataset's identity, so two versions share what they have in common.
+workspace's lock. Pieces are named by the dataset's identity, so two versions share what they have in common, and say
+which contents their source had read: what a run reads itself is no earlier document to it, but the same one.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from pipeline.core.card import Card, is_complete, read_card
 from pipeline.core.errors import DataError, RecipeError, nearest_names
 from pipeline.core.identity import identity_of
 from pipeline.core.shards import read_table, write_text
@@ -34,8 +37,45 @@ class Remembered:
     version: int
     identity: str
     documents: int  # in the store, the forgotten ones too
+    added: int  # of these, by this change
     forgotten: int
     changed: bool
+
+
+class Made(Protocol):
+    """A plan's node or a result's card: what its documents come from is in the payload."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def identity(self) -> str: ...
+    @property
+    def payload(self) -> Mapping[str, Any]: ...
+
+
+def contents_read(made: Made, *, find: Callable[[Made, str], Made]) -> set[str]:
+    """Return the contents that a result's documents were first read from; `find` knows its parents by identity."""
+    if made.kind == "dataset":
+        return set().union(*(contents_read(find(made, parent), find=find) for parent in made.payload["base"]))
+    if made.kind != "source":
+        return {made.identity}
+    read = made.payload["inputs"]
+    if "files" in read:
+        return {file["blake3"] for file in read["files"]}
+    return {identity_of([made.payload["reader"], *item]) for item in read.items()}
+
+
+def to_compare(workspace: Workspace, name: str, *, contents: Set[str]) -> tuple[tuple[str, ...], str]:
+    """Return what a run that reads `contents` gives its step: the version file and the pieces left out; and its identity.
+
+    The identity names only what is compared, so remembering a dataset does not make its own step run again.
+    """
+    from filters.dedup_store import PIECES, read_version
+
+    path = store_file(workspace, name)
+    version = read_version(path)
+    own = version.own(contents)
+    return (str(path), *(str(path.parent / PIECES / piece) for piece in own)), identity_of(version.without(own).content())
 
 
 def store_file(workspace: Workspace, name: str) -> Path:
@@ -45,7 +85,7 @@ def store_file(workspace: Workspace, name: str) -> Path:
         known = sorted(path.parent.name for path in (workspace.root / "dedup").glob(f"*/{POINTER}"))
         way_out = f"Did you mean {nearest_names(name, known)}?" if known else "There is none in this workspace yet."
         raise RecipeError(
-            f"against_store: there is no dedup store `{name}`. {way_out} "
+            f"there is no dedup store `{name}`. {way_out} "
             f"`winnow remember DATASET --store {name}` makes it."
         )
     return _file(_home(workspace, name), number)
@@ -54,9 +94,11 @@ def store_file(workspace: Workspace, name: str) -> Path:
 def remember(workspace: Workspace, dataset: str, *, store: str) -> Remembered:
     """Add a published dataset to a store as a new version; nothing happens if it is in there."""
     from filters.dedup_store import SETTINGS, save_piece
-    from pipeline.results import document_paths  # knows the plan, which knows this module
+    from pipeline.results import document_paths, why_empty  # know the plan, which knows this module
 
     folder, card = workspace.dataset(dataset)
+    if not card.rows_out:
+        raise DataError(f"{why_empty(card)} There is nothing to remember; name a dataset that holds documents.")
     home = _home(workspace, store)
     old = _current(home)
     batches = list(old.batches) if old is not None else []
@@ -64,18 +106,43 @@ def remember(workspace: Workspace, dataset: str, *, store: str) -> Remembered:
     if any(batch["identity"] == card.identity for batch in batches):
         return _told(home, store, changed=False)
     pieces = []
-    for number, path in enumerate(document_paths(folder)):
+    paths = document_paths(folder)
+    sources = _sources(workspace, card, num_pieces=len(paths))
+    for number, (path, source) in enumerate(zip(paths, sources, strict=True)):
         name = f"{card.identity[:16]}-{number:05d}"
         table = read_table(path, columns=["id", "text"])
         piece = home / "pieces" / name
         piece.mkdir(parents=True, exist_ok=True)
         if not (piece / "ids.parquet").exists():
             save_piece(piece, table, settings=settings)
-        pieces.append([name, table.num_rows])
-    batch = {"dataset": card.name, "identity": card.identity, "pieces": pieces}
+        pieces.append([name, table.num_rows, source.identity])
+    find = partial(_parent, workspace)
+    read = {source.identity: sorted(contents_read(source, find=find)) for source in sources}
+    batch = {"dataset": card.name, "identity": card.identity, "read": read, "pieces": pieces}
     forgotten = list(old.forgotten) if old is not None else []
     content = {"settings": dict(settings), "batches": [*batches, batch], "forgotten": forgotten}
-    return _add(home, store, content, action=f"remember {card.name}")
+    done = _add(home, store, content, action=f"remember {card.name}")
+    return replace(done, added=sum(num_rows for _, num_rows, _ in pieces))
+
+
+def _sources(workspace: Workspace, card: Card, *, num_pieces: int) -> list[Card]:
+    """Return the result that each document file of a result was cut from: itself, unless it is a dataset."""
+    if card.kind != "dataset":
+        return [card] * num_pieces
+    folders = [workspace.root / Path(part["file"]).parent for part in card.details["base"]]
+    cards = {folder: read_card(folder) for folder in dict.fromkeys(folders)}
+    return [cards[folder] for folder in folders]
+
+
+def _parent(workspace: Workspace, child: Made, identity: str) -> Card:
+    """Return the card of a parent; DataError if it was deleted."""
+    assert isinstance(child, Card)
+    name = next(name for name, found in child.parents.items() if found == identity)
+    for kind in ("source", "made", "dataset"):
+        folder = workspace.folder(kind, name, identity)
+        if is_complete(folder, identity):
+            return read_card(folder)
+    raise DataError(f"{workspace.root}: {name} is not there any more, from which {child.name} comes. Run its recipe again.")
 
 
 def forget(workspace: Workspace, ids: Sequence[str], *, store: str) -> Remembered:
@@ -161,6 +228,7 @@ def _told(home: Path, store: str, *, changed: bool) -> Remembered:
         version=_pointer(home)["version"],
         identity=identity_of(version.content()),
         documents=sum(piece.num_rows for piece in version.pieces()),
+        added=0,
         forgotten=len(version.forgotten),
         changed=changed,
     )

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from pipeline import __version__
 from pipeline.core.document import SCHEMA
-from pipeline.core.errors import DataError, RecipeError, ServiceError
+from pipeline.core.errors import DataError, RecipeError, ServiceError, mend_writing
 from pipeline.core.shards import read_table, write_table, write_text
 
 if TYPE_CHECKING:
@@ -90,9 +90,7 @@ def export_dataset(
         )
         _put_in_place(building, to)
     except OSError as error:
-        raise ServiceError(
-            f"{to}: cannot be written ({error.strerror or error}). Free the disk and try again."
-        ) from error
+        raise ServiceError(f"{to}: cannot be written ({error.strerror or error}). {mend_writing(error)}") from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return done
@@ -101,9 +99,11 @@ def export_dataset(
 def export_named(workspace: Workspace, name: str, *, to: Path, overwrite: bool = False) -> Exported:
     """Export the newest dataset of a workspace, with what its own card and its parents' cards tell about it."""
     from pipeline.core.card import read_card
-    from pipeline.results import document_paths
+    from pipeline.results import document_paths, why_empty
 
     folder, card = workspace.dataset(name)
+    if not card.rows_out:
+        raise DataError(f"{why_empty(card)} There is nothing to export; name a dataset that holds documents.")
     history = _history(workspace, folder)
     steps = {step["folder"]: step for parent in history.values() for step in parent.details.get("steps", ())}
     cards = {place: read_card(workspace.root / place) for place in steps}

@@ -117,6 +117,17 @@ def close(
     return card
 
 
+def why_empty(card: Card) -> str:
+    """Return a sentence on a result of no documents: what went in, and what most of it was lost to."""
+    lost = Counter(card.dropped) + Counter(card.quarantined)
+    if not lost:
+        inputs = [str(name) for name in card.details.get("inputs", ())]
+        return f"{card.name} holds no documents: none reached it" + (f" from {', '.join(inputs)}." if inputs else ".")
+    worst, count = max(lost.items(), key=lambda item: (item[1], item[0]))
+    unit = "documents" if card.kind == "dataset" else "rows"
+    return f"{card.name} holds no documents: of {card.rows_in:,} {unit} none was kept, {count:,} went by {worst}."
+
+
 def environment() -> dict[str, str]:
     """Return what a result was built with: versions and kind of machine, no names of hosts or people."""
     return {

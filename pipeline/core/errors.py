@@ -14,6 +14,7 @@ A message says, in this order: place, found value, rule, way out. Classes take o
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
 
 
@@ -57,6 +58,15 @@ class GateError(WinnowError):
     """The gate did not promote, or no certificate says that it did."""
 
     exit_code = 3
+
+
+def mend_writing(error: OSError) -> str:
+    """Return the way out of a write that failed: room where there was none, else a path that may be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "Free the disk and run again."
+    if error.errno == errno.EFBIG:
+        return "Raise the limit on the size of a file (ulimit -f) and run again."
+    return "Correct the path or its permissions and run again."
 
 
 def nearest_names(wanted: str, names: object) -> str:

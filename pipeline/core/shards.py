@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.core.errors import DataError, ServiceError
+from pipeline.core.errors import DataError, ServiceError, mend_writing
 
 GROUP_BYTES = 4 << 20  # of text in a row group: what is measured at once, so that its words stay in the cache
 
@@ -40,9 +40,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         sync_folder(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise ServiceError(
-            f"{path}: cannot be written ({error.strerror or error}). Free the disk and run again."
-        ) from error
+        raise ServiceError(f"{path}: cannot be written ({error.strerror or error}). {mend_writing(error)}") from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from pipeline.core.errors import DataError
-from pipeline.core.shards import read_rows, write_table, write_tables
+from pipeline.core.errors import DataError, ServiceError, mend_writing
+from pipeline.core.shards import read_rows, write_table, write_tables, write_text
 
 TABLE = pa.table({"n": list(range(1000)), "text": [None if n == 500 else f"row {n}" for n in range(1000)]})
 
@@ -34,3 +35,12 @@ def test_a_row_or_column_that_is_not_there_is_named(tmp_path: Path):
         read_rows(tmp_path / "one.parquet", [3, 1000], columns=["n"])
     with pytest.raises(DataError, match=r"one\.parquet: has no column `m`; it has n, text"):
         read_rows(tmp_path / "one.parquet", [3], columns=["m"])
+
+
+def test_a_write_to_a_missing_folder_is_not_blamed_on_a_full_disk(tmp_path):
+    with pytest.raises(ServiceError, match=r"No such file or directory\)\. Correct the path or its permissions"):
+        write_text(tmp_path / "nowhere" / "a.txt", "words")
+
+
+def test_a_write_to_a_full_disk_asks_for_room():
+    assert mend_writing(OSError(errno.ENOSPC, "No space left on device")) == "Free the disk and run again."

@@ -162,7 +162,10 @@ def test_a_write_that_fails_is_named_and_leaves_nothing_half_written(tmp_path: P
 
     assert failed.returncode == 1
     assert "slice-00000-000.parquet: cannot be written (File too large)" in failed.stderr
-    assert "Free the disk and run again" in failed.stderr and "Traceback" not in failed.stderr
+    assert (
+        "Raise the limit on the size of a file (ulimit -f) and run again" in failed.stderr
+        and "Traceback" not in failed.stderr
+    )
     assert not list(winnow.workspace.rglob("slice-*")) and not list(winnow.workspace.rglob(".*.tmp"))
     assert winnow.run("run", "recipe.yaml", "--workers", "1").returncode == 0
 

@@ -141,6 +141,19 @@ def test_what_cannot_be_is_said(first: House) -> None:
         change(first.workspace, "clean", store="news", ids=["a:1"], to=None)
 
 
+def test_a_dataset_without_documents_is_not_remembered(house: House) -> None:
+    house.lines("a.jsonl", texts(3))
+    house.clean(["length: {min_length: 5000}"])
+    house.run()
+
+    with pytest.raises(
+        DataError, match=r"clean holds no documents: of 3 documents none .* 3 went by length\.too_short"
+    ):
+        remember(house.workspace, "clean", store="news")
+
+    assert not (house.workspace.root / "dedup" / "news").exists()
+
+
 def test_a_damaged_version_is_noticed(first: House) -> None:
     path = store_file(first.workspace, "news")
     path.write_text(path.read_text().replace('"forgotten": []', '"forgotten": ["a:1"]'))

@@ -108,6 +108,17 @@ def test_an_empty_dataset_keeps_its_columns(tmp_path: Path) -> None:
     assert read_table(tmp_path / "out" / "data" / "train-00000-of-00001.parquet").column_names == SCHEMA.names
 
 
+def test_a_dataset_without_documents_is_refused_with_the_reason(house: House) -> None:
+    house.lines("a.jsonl", texts(3))
+    house.clean(["length: {min_length: 5000}"])
+    house.run()
+
+    with pytest.raises(DataError, match=r"clean holds no documents: .* 3 went by length\.too_short\. There is nothing"):
+        export_named(house.workspace, "clean", to=house.folder / "out")
+
+    assert not (house.folder / "out").exists()
+
+
 def test_a_folder_that_is_not_an_export_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.tex").write_text("mine")
