@@ -95,6 +95,10 @@ class DatatroveStep(MeasuringStep):
 
     params: Params
 
+    def identity_extras(self) -> dict[str, Any]:
+        """Name the versions of what cuts words, where the class does."""
+        return {name: metadata.version(name) for name in word_packages(classes()[self.params.step])}
+
     def prepare(self, inputs: Mapping[str, Sequence[Path]]) -> None:
         """Make datatrove's object, with the word lists and models that it loads."""
         try:
@@ -167,9 +171,13 @@ def missing_packages(kind: Any) -> str:
     missing = sorted(package for module, package in pairs if find_spec(module) is None)
     if missing:
         return f"pip install {' '.join(missing)}"
-    cuts_words = "language" in inspect.signature(kind).parameters
-    lacking = [name for name in WORD_PACKAGES if cuts_words and find_spec(name) is None]
+    lacking = [name for name in word_packages(kind) if find_spec(name) is None]
     return f"{' and '.join(lacking)}{OF_THE_EXTRA}" if lacking else ""
+
+
+def word_packages(kind: Any) -> tuple[str, ...]:
+    """Return what the class cuts words with; nothing if it cuts none."""
+    return WORD_PACKAGES if "language" in inspect.signature(kind).parameters else ()
 
 
 def refuse_arguments(step: str, params: Mapping[str, Any]) -> None:

@@ -31,9 +31,7 @@ MAX_MATCH_BYTES = 4096  # what an expression sees from where its match begins
 WINDOW_BYTES = MAX_MATCH_BYTES + 1024  # searched at a time to begin with
 MAX_MATCHES = 100_000  # of one expression in one document, empty ones and failed ones too
 MAX_EXPRESSION = 1000  # characters; one step over the text costs as many in the worst case
-MAX_SIZE = (
-    20_000  # compiled instructions; `\p{Lu}{3,20}` has 15,821, `<script.{0,1000}</script>` 8,020, others hundreds
-)
+MAX_SIZE = 20_000  # compiled instructions; `\p{Lu}{3,20}` has 15,821, `\p{L}+` 1,201, most have 10 to 1,000
 MAX_FAILED_WORK = 1_000_000  # instructions times matches that outran MAX_MATCH_BYTES and are none within: 5 s measured
 MEMORY_BYTES = 8 << 20  # of one compiled expression with its states
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")

@@ -38,6 +38,7 @@ class C4Quality(MeasuringStep):
     """C4's line rules, applied, and its page rules, as datatrove 0.10 has them."""
 
     name = "c4_quality@datatrove-0.10"
+    leans_on = ("spacy",)
     edits = True
     signals = (
         *(Signal(name, pa.int64(), "lines", meaning) for name, meaning in LINE_SIGNALS),  # the first failure counts

@@ -27,6 +27,7 @@ class FineWebQuality(MeasuringStep):
     """FineWeb's rules as datatrove 0.10 has them."""
 
     name = "fineweb_quality@datatrove-0.10"
+    leans_on = ("spacy",)
     signals = (
         Signal("num_lines", pa.int64(), "lines", "Lines that are not blank."),
         Signal("line_punct_ratio", pa.float64(), "share", "Lines whose last character ends a sentence."),

@@ -31,6 +31,7 @@ class GopherQuality(MeasuringStep):
     """Gopher's quality rules as datatrove 0.10 has them."""
 
     name = "gopher_quality@datatrove-0.10"
+    leans_on = ("spacy",)
     signals = (
         Signal("num_words", pa.int64(), "words", "Tokens with a character that is no punctuation mark."),
         Signal("mean_word_length", pa.float64(), "characters", "Mean length of those tokens. Null without any."),
@@ -121,6 +122,7 @@ class GopherRepetition(MeasuringStep):
     """Gopher's thirteen repetition rules as datatrove 0.10 has them."""
 
     name = "gopher_repetition@datatrove-0.10"
+    leans_on = ("spacy",)
     signals = (
         Signal("num_chars", pa.int64(), "characters", "Length of the document."),
         _share("dup_para_frac", "Paragraphs that stood before, of all: parted by two line feeds or more."),

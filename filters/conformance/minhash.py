@@ -43,6 +43,7 @@ class MinHashDedup(GatheringStep):
 
     name: ClassVar[str] = "minhash_dedup@datatrove-0.10"
     version: ClassVar[int] = 1
+    leans_on: ClassVar[tuple[str, ...]] = ("spacy",)
     Params: ClassVar[type[Params]] = MinHashParams
     signals: ClassVar[tuple[Signal, ...]] = (
         Signal("cluster", pa.int64(), "row", "Row of the document that the cluster keeps; its own if it has no twin."),

@@ -12,13 +12,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.core.errors import RecipeError
 
 if TYPE_CHECKING:
     from pipeline.core.text import Batch
@@ -135,7 +137,13 @@ class Step:
 
     def identity_extras(self) -> dict[str, Any]:
         """Return what else can change this step's output: versions of libraries that it leans on, an endpoint."""
-        return {name: version(name) for name in self.leans_on}
+        try:
+            return {name: version(name) for name in self.leans_on}
+        except PackageNotFoundError as error:
+            raise RecipeError(
+                f"step `{self.name}` needs the package {error.name}, and it is not installed. "
+                f"Install it, or the extra of winnow that holds it (README): pip install {error.name}."
+            ) from error
 
 
 class MeasuringStep(Step):

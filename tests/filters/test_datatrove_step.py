@@ -186,6 +186,11 @@ def test_the_version_of_datatrove_is_measured_with(monkeypatch: pytest.MonkeyPat
     assert DatatroveStep.Params.parse({"step": "GopherQualityFilter"}).version == "0.10.99"
 
 
+def test_the_version_of_spacy_counts_where_words_are_cut() -> None:
+    assert set(made("GopherQualityFilter").identity_extras()) == {"regex", "spacy"}
+    assert made("PIIFormatter").identity_extras() == {}
+
+
 def test_an_empty_batch_has_every_column() -> None:
     assert measured_rows(made("GopherQualityFilter"), []) == []
     assert len(made("PIIFormatter").measure(Batch.from_texts([])).text) == 0

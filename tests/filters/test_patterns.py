@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import time
+from importlib.metadata import version
 
 import pytest
 from hypothesis import given, settings
@@ -170,6 +171,10 @@ def test_batches_do_not_show(texts: list[str]) -> None:
     step = prepared({"word": r"\w+", "ends": "(?m)[.!?]$", "other": r"[^\x00-\x7f]"}, replace={"other": "?"})
 
     assert measured_rows(step, texts) == [measured_rows(step, [text])[0] for text in texts]
+
+
+def test_the_version_of_re2_is_part_of_what_was_measured() -> None:
+    assert prepared({"a": "x"}).identity_extras() == {"google-re2": version("google-re2")}
 
 
 def test_what_is_compiled_stays_in_its_process() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import re
 import time
 import unicodedata
@@ -9,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.catalog import STEPS, step_class
+from pipeline.core.errors import RecipeError
 from pipeline.core.text import Batch
 
 pytest.importorskip("spacy", reason="datatrove's words are spaCy's: pip install 'winnow[conformance]'")
@@ -215,3 +218,20 @@ def test_characters_beyond_those_that_are_looked_at_are_of_no_kind():
     for inside in (classes.ALPHA, classes.ALPHA_LOWER, classes.CONCAT_QUOTES, classes.PUNCT, classes.ICONS, r"\w\s\d"):
         assert not re.search(f"[{inside}]", beyond)
     assert not any(unicodedata.category(character)[0] == "P" for character in beyond)
+
+
+@pytest.mark.parametrize("name", [name for name in STEPS if name.endswith("@datatrove-0.10")])
+def test_a_step_that_cuts_words_names_spacys_version_in_its_identity(name: str) -> None:
+    kind = step_class(name)
+    cuts_words = "filters.conformance.words import" in inspect.getsource(inspect.getmodule(kind))
+    cuts_words = cuts_words and name != "c4_paragraph@datatrove-0.10"
+
+    assert ("spacy" in kind.leans_on) == cuts_words
+
+
+def test_without_spacy_a_plan_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = step_class("gopher_quality@datatrove-0.10")
+    monkeypatch.setattr(kind, "leans_on", ("spacy-of-tomorrow",))
+
+    with pytest.raises(RecipeError, match=r"needs the package spacy-of-tomorrow, .* pip install spacy-of-tomorrow"):
+        kind(params=kind.Params()).identity_extras()
