@@ -3,14 +3,15 @@
 A store keeps, for every dataset that was remembered, one *piece* per part: ids, signatures and sorted band keys. A
 version is one JSON file that lists pieces and forgotten ids; it is never changed, so a step's identity is its hash.
 New keys are looked up in the sorted old ones, so a batch costs its own work and nothing is signed twice. Every document
-of a cluster in which one meets an earlier document is that document's duplicate. 570 bytes per document and 14 x 8.
+of a cluster in which one meets an earlier document is that document's duplicate. Pieces whose sources a run reads
+itself hold its own documents, no earlier ones, and are left out. 570 bytes per document and 14 x 8.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class Version:
     """One version of a store, as its file says."""
 
     settings: Mapping[str, int]
-    batches: Sequence[Mapping[str, Any]]  # dataset, identity, pieces: [[name, rows], ...]
+    batches: Sequence[Mapping[str, Any]]  # dataset, identity, read: {source: [content]}, pieces: [[name, rows, source]]
     forgotten: Sequence[str]  # ids
     folder: Path
 
@@ -66,10 +67,27 @@ class Version:
         start = 0
         for batch in self.batches:
             label = f"{batch['dataset']}/{batch['identity'][:8]}"
-            for name, num_rows in batch["pieces"]:
+            for name, num_rows, _ in batch["pieces"]:
                 found.append(Piece(self.folder / PIECES / name, label, start, num_rows))
                 start += num_rows
         return found
+
+    def own(self, contents: set[str]) -> list[str]:
+        """Return the pieces whose source read nothing that is not among `contents`, which a run reads itself."""
+        return [
+            name
+            for batch in self.batches
+            for name, _, source in batch["pieces"]
+            if contents.issuperset(batch["read"][source])
+        ]
+
+    def without(self, names: Collection[str]) -> Version:
+        """Return what is left to compare with when some pieces are left out."""
+        batches = [
+            {**batch, "pieces": [piece for piece in batch["pieces"] if piece[0] not in names]} for batch in self.batches
+        ]
+        held = [batch for batch, old in zip(batches, self.batches, strict=True) if batch["pieces"] or not old["pieces"]]
+        return replace(self, batches=held)
 
 
 def read_version(path: Path) -> Version:
@@ -81,6 +99,11 @@ def read_version(path: Path) -> Version:
             raise ValueError("its content does not match its hash")
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path}: is not a version of a dedup store ({error}). Restore it from a backup.") from error
+    if any("read" not in batch for batch in version.batches):
+        raise DataError(
+            f"{path}: does not say what its documents were read from, as an early Winnow wrote it. "
+            f"Delete {path.parent} and `winnow remember` the datasets again."
+        )
     return version
 
 
@@ -102,7 +125,7 @@ def save_piece(folder: Path, table: pa.Table, *, settings: Mapping[str, int]) ->
 class MatchJob:
     scratch: Path
     index: int  # of the part
-    version: Path
+    version: Version
 
 
 def match_part(job: MatchJob) -> None:
@@ -110,7 +133,7 @@ def match_part(job: MatchJob) -> None:
     done = scratch_file(job.scratch, "earlier", job.index)
     if done.exists():
         return
-    version = read_version(job.version)
+    version = job.version
     found = np.full(np.load(scratch_file(job.scratch, "sizes", job.index)).shape[1], UNKNOWN)
     forgotten = pa.array(version.forgotten, pa.string())
     for piece in version.pieces():
@@ -146,14 +169,14 @@ class Earlier:
     pieces: Sequence[Piece]
 
     @staticmethod
-    def find(work: Gathering, *, rows: Rows, clusters: np.ndarray, path: Path) -> Earlier:
+    def find(work: Gathering, *, rows: Rows, clusters: np.ndarray, version: Version) -> Earlier:
         """Look all documents up and let a match count for its whole cluster."""
-        work.map(match_part, [MatchJob(work.scratch, part.index, path) for part in rows.parts], label="dedup store")
+        work.map(match_part, [MatchJob(work.scratch, part.index, version) for part in rows.parts], label="dedup store")
         best = np.full(len(rows), UNKNOWN)
         for position, part in enumerate(rows.parts):
             found = np.load(scratch_file(work.scratch, "earlier", part.index))
             np.minimum.at(best, clusters[rows.within(position)], found)
-        return Earlier(best[clusters], read_version(path).pieces())
+        return Earlier(best[clusters], version.pieces())
 
     def columns(self, stored: Stored, *, position: int) -> tuple[np.ndarray, dict[str, pa.Array]]:
         """Return bool[num_docs] of matched documents, and their `duplicate_of`, `earlier` and `jaccard_estimate`."""
@@ -179,9 +202,9 @@ class Earlier:
         }
 
 
-def require_same_settings(path: Path, *, name: str, settings: Mapping[str, int], min_jaccard: float) -> None:
+def require_same_settings(version: Version, *, name: str, settings: Mapping[str, int], min_jaccard: float) -> None:
     """RecipeError if a step's signatures cannot be compared with those of the store."""
-    kept = dict(read_version(path).settings)
+    kept = dict(version.settings)
     if kept != dict(settings):
         raise RecipeError(
             f"minhash_dedup: against_store {name} holds signatures of {kept}; the step has {dict(settings)}. "

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,7 +20,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from filters.clusters import Edges, best_rows, cluster_sizes, equal_key_edges, new_forest, settle, unite
-from filters.dedup_store import SETTINGS, UNKNOWN, Earlier, require_same_settings
+from filters.dedup_store import SETTINGS, UNKNOWN, Earlier, Version, read_version, require_same_settings
 from filters.minhash_audit import (
     Copies,
     joined_pairs,
@@ -114,22 +113,23 @@ class MinHashDedup(GatheringStep):
             work.say(work.details["warning"])
         earlier = None
         if store is not None:
-            earlier = Earlier.find(work, rows=rows, clusters=clusters, path=store)
+            earlier = Earlier.find(work, rows=rows, clusters=clusters, version=store)
             work.details["store"] = {
-                "name": params.against_store, "version": store.stem,
+                "name": params.against_store, "version": work.inputs["against_store"][0].stem,
                 "documents_met": int((earlier.store_rows != UNKNOWN).sum()),
             }  # fmt: skip
         self._write(work, clusters=clusters, sizes=sizes, kept=kept, stored=stored, earlier=earlier)
 
-    def _store(self, work: Gathering) -> Path | None:
-        """Return the version file of the store to compare with, if there is one; RecipeError if it does not fit."""
+    def _store(self, work: Gathering) -> Version | None:
+        """Return what of the store to compare with, if there is one; RecipeError if it does not fit."""
         params = self.params
         if not params.against_store:
             return None
-        path = work.inputs["against_store"][0]
+        path, *own = work.inputs["against_store"]
+        version = read_version(path).without({folder.name for folder in own})
         settings = {name: getattr(params, name) for name in SETTINGS}
-        require_same_settings(path, name=params.against_store, settings=settings, min_jaccard=params.min_jaccard)
-        return path
+        require_same_settings(version, name=params.against_store, settings=settings, min_jaccard=params.min_jaccard)
+        return version
 
     def _cluster(self, work: Gathering, *, rows: Rows, slicing: Slicing) -> tuple[np.ndarray, list[int]]:
         """Unite the edges of all slices; return (int64[num_rows] clusters, rows with an earlier twin in each band)."""

@@ -10,7 +10,7 @@ which contents their source had read: what a run reads itself is no earlier docu
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -65,8 +65,8 @@ def contents_read(made: Made, *, find: Callable[[Made, str], Made]) -> set[str]:
     return {identity_of([made.payload["reader"], *item]) for item in read.items()}
 
 
-def to_compare(workspace: Workspace, name: str, *, contents: Set[str]) -> tuple[tuple[str, ...], str]:
-    """Return what a run that reads `contents` gives its step: the version file and the pieces left out; and its identity.
+def to_compare(workspace: Workspace, name: str, *, contents: set[str]) -> tuple[tuple[str, ...], str]:
+    """Return what a run that reads `contents` gives its step, the version file and the pieces left out; its identity.
 
     The identity names only what is compared, so remembering a dataset does not make its own step run again.
     """
@@ -75,7 +75,9 @@ def to_compare(workspace: Workspace, name: str, *, contents: Set[str]) -> tuple[
     path = store_file(workspace, name)
     version = read_version(path)
     own = version.own(contents)
-    return (str(path), *(str(path.parent / PIECES / piece) for piece in own)), identity_of(version.without(own).content())
+    return (str(path), *(str(path.parent / PIECES / piece) for piece in own)), identity_of(
+        version.without(own).content()
+    )
 
 
 def store_file(workspace: Workspace, name: str) -> Path:
@@ -85,8 +87,7 @@ def store_file(workspace: Workspace, name: str) -> Path:
         known = sorted(path.parent.name for path in (workspace.root / "dedup").glob(f"*/{POINTER}"))
         way_out = f"Did you mean {nearest_names(name, known)}?" if known else "There is none in this workspace yet."
         raise RecipeError(
-            f"there is no dedup store `{name}`. {way_out} "
-            f"`winnow remember DATASET --store {name}` makes it."
+            f"there is no dedup store `{name}`. {way_out} `winnow remember DATASET --store {name}` makes it."
         )
     return _file(_home(workspace, name), number)
 
@@ -142,7 +143,9 @@ def _parent(workspace: Workspace, child: Made, identity: str) -> Card:
         folder = workspace.folder(kind, name, identity)
         if is_complete(folder, identity):
             return read_card(folder)
-    raise DataError(f"{workspace.root}: {name} is not there any more, from which {child.name} comes. Run its recipe again.")
+    raise DataError(
+        f"{workspace.root}: {name} is not there any more, from which {child.name} comes. Run its recipe again."
+    )
 
 
 def forget(workspace: Workspace, ids: Sequence[str], *, store: str) -> Remembered:
