@@ -328,6 +328,8 @@ def _printed(question: Callable[..., questions.Answer]) -> Callable[..., None]:
     def verb(*, as_json: bool, **given: Any) -> None:
         answer = question(as_json=as_json, **given)
         _emit(answer.data, as_json, answer.text)
+        if answer.exit_code:
+            raise typer.Exit(answer.exit_code)
 
     return verb
 
@@ -336,6 +338,7 @@ app.command(name="what-if", short_help="Tell what other thresholds would keep an
 app.command(short_help="Tell what one dataset keeps and another does not.")(_printed(questions.diff))
 app.command(short_help="Tell how stored signals are distributed.")(_printed(questions.stats))
 app.command(short_help="Measure files without a recipe.")(_printed(questions.measure))
+app.command(short_help="Check every stored file against its card.")(_printed(questions.verify))
 app.command(short_help="List the steps that come from outside.")(_printed(questions.plugins))
 
 

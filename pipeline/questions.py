@@ -27,6 +27,7 @@ class Answer:
 
     data: Any
     text: str
+    exit_code: int = 0
 
 
 def what_if(
@@ -131,6 +132,16 @@ def diff(
 
     data = ask(Workspace(workspace), a, b)
     return Answer(data, diff_text(data))
+
+
+def verify(workspace: WorkspacePath = WORKSPACE, as_json: AsJson = False) -> Answer:
+    """Read every byte of every finished result and hold it against its card; ends with 1 if anything differs."""
+    from pipeline.verify import verify as ask
+    from pipeline.verify import verify_text
+    from pipeline.workspace import Workspace
+
+    data = ask(Workspace(workspace))
+    return Answer(data, verify_text(data), exit_code=1 if data["damaged"] else 0)
 
 
 def plugins(plugin: Plugins = None, as_json: AsJson = False) -> Answer:

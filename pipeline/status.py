@@ -75,20 +75,3 @@ def registry_of(workspace: Workspace, name: str | None) -> dict[str, Any]:
         rows = [asdict(version) for version in versions(workspace, each)]
         listed.append({"name": each, "current": now.version if now else None, "versions": rows})
     return {"names": listed}
-
-
-def damaged(workspace: Workspace) -> dict[str, Any]:
-    """Hash every file of every finished result; return how many were checked and what differs from its card."""
-    from pipeline.core.card import verify_files
-    from pipeline.core.errors import DataError
-
-    checked, wrong = 0, []
-    for kind in KINDS:
-        for path in sorted((workspace.root / kind).glob(f"*/{CARD}")):
-            try:
-                card = read_card(path.parent)
-                verify_files(path.parent, card)
-                checked += len(card.files)
-            except DataError as error:
-                wrong.append(str(error))
-    return {"files": checked, "damaged": wrong}

@@ -55,6 +55,7 @@ VERBS = {
     "stats": ["stats", "clean", "--by", "source"],
     "diff": ["diff", "docs", "clean"],
     "plugins": ["plugins"],
+    "verify": ["verify"],
     "remember": ["remember", "clean", "--store", "news"],
     "report": ["report", "recipe.yaml"],
     "registry": ["registry"],
@@ -139,6 +140,16 @@ def test_a_bad_recipe_lists_every_mistake_with_its_line_before_any_work(house: H
         assert part in told
     assert told.count("recipe.yaml:") >= 6
     assert not (house.folder / "workspace").exists()
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_a_flipped_byte_ends_verify_with_1_and_the_file(built: House, winnow, flags: list[str]):
+    path = next((built.folder / "workspace" / "measured").rglob("*.parquet"))
+    path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
+
+    code, out, _ = winnow("verify", *flags)
+
+    assert code == 1 and str(path.relative_to(built.folder)) in out
 
 
 USAGE = {
