@@ -98,6 +98,16 @@ def excerpt(text: str, length: int, *, lines: int = 1) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in shown)
 
 
+def size(num_bytes: float) -> str:
+    """Return `812 bytes`, `20.1 MB`: decimal units, three digits."""
+    for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if abs(num_bytes) >= 0.9995 * unit:
+            scaled = num_bytes / unit
+            digits = 0 if abs(scaled) >= 99.95 else 1 if abs(scaled) >= 9.995 else 2
+            return f"{scaled:,.{digits}f} {name}".replace("-", MINUS)
+    return f"{num_bytes:,.0f} byte{'' if abs(num_bytes) == 1 else 's'}".replace("-", MINUS)
+
+
 def short(identity: str) -> str:
     """Return the start of a hash, enough to name a folder."""
     return identity[:12]

@@ -35,6 +35,7 @@ from pipeline.report.flow import flow_picture
 from pipeline.report.heldout import held_out
 from pipeline.report.steps import DatasetShown, Signals, dataset_shown
 from pipeline.report.teaching import made_in, notes_of, teachers_in
+from pipeline.sizes import final_datasets
 
 MOST_BYTES = 1_900_000
 EXAMPLES_PER_SIDE = (3, 2, 1, 0)  # tried in this order until the page is small enough
@@ -75,6 +76,7 @@ def render(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> str:
         "fixed": figures.fixed,
         "signed": figures.signed,
         "seconds": figures.seconds,
+        "size": figures.size,
         "dollars": figures.dollars,
         "short": figures.short,
         "soft": _soft,
@@ -106,7 +108,7 @@ def _content(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> dict[st
     last = plan.recipe.gate.on if plan.recipe.gate is not None else ()
     decided = [name for name in plan.datasets if _is_decided(plan, name, cards)]
     datasets = [_dataset(plan, name, per_side=per_side) for name in sorted(decided, key=lambda name: name in last)]
-    spent = spent_on(plan, cards)
+    spent, final = spent_on(plan, cards), final_datasets(plan.recipe)
     by_domain, by_rate = forests(certificate) if certificate else (None, None)
     outcome = verdict["outcome"] if verdict else "none"
     return {
@@ -122,6 +124,7 @@ def _content(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> dict[st
         "flow": flow_picture(plan, cards, outcome=outcome),
         "sources": [(name, cards[node.identity]) for name, node in plan.sources.items() if node.identity in cards],
         "datasets": datasets,
+        "results": [item for item in datasets if item["shown"].name in final],
         "made": made_in(plan, cards, per_side=per_side),
         "by_domain": by_domain,
         "by_rate": by_rate,

@@ -25,6 +25,7 @@ from pipeline.evidence import Evidence
 from pipeline.report import figures
 from pipeline.report.bins import MOST_DRAWN, Spread, counted
 from pipeline.report.charts import Bins
+from pipeline.sizes import Bytes, bytes_by_step, kept_bytes
 
 ALARMS = ("max_drop_fraction", "max_drift")  # they say nothing about the result
 
@@ -88,6 +89,7 @@ class StepShown:
     parameters: str
     card: Card
     rules: tuple[RuleShown, ...]
+    size: Bytes
     histograms: tuple[HistogramShown, ...] = ()
 
     @property
@@ -104,6 +106,7 @@ class DatasetShown:
     rows_in: int
     rows_out: int
     steps: tuple[StepShown, ...]
+    num_bytes: int  # of the documents kept
     reasons: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -115,6 +118,10 @@ class DatasetShown:
     def has_overlap(self) -> bool:
         """Whether some rule failed documents that another had dropped before."""
         return any(rule.alone > rule.first for step in self.steps for rule in step.rules)
+
+    @property
+    def bytes_in(self) -> int:
+        return self.steps[0].size.reached if self.steps else self.num_bytes
 
     @property
     def num_dropped(self) -> int:
@@ -159,6 +166,7 @@ def dataset_shown(
     counts = _counts(evidence)
     cards = {link.label: read_card(link.folder) for link in evidence.chain.links}
     details = {step["label"]: step for step in evidence.card.details["steps"]}
+    sizes = bytes_by_step(evidence)
     steps: list[StepShown] = []
     reached = rows_in = sum(part.num_rows for part in evidence.chain.base)
     for index, link in enumerate(evidence.chain.links):
@@ -179,6 +187,7 @@ def dataset_shown(
             parameters=_parameters(details[link.label]),
             card=card,
             rules=rules,
+            size=sizes[index],
             histograms=_histograms(signals, link, rules, meanings.get(link.label, {})),
         )
         steps.append(shown)
@@ -189,6 +198,7 @@ def dataset_shown(
         rows_in=rows_in,
         rows_out=reached,
         steps=tuple(steps),
+        num_bytes=kept_bytes(evidence),
         reasons=dict(counts.first),
     )
 

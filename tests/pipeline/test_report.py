@@ -12,7 +12,9 @@ import pytest
 from pipeline import catalog
 from pipeline.core.card import read_card
 from pipeline.core.errors import DataError
-from pipeline.report import page, write_report
+from pipeline.core.shards import read_table
+from pipeline.plan import Plan
+from pipeline.report import figures, page, write_report
 from pipeline.report.teaching import notes_of
 from pipeline.sources.jsonl import JsonlReader
 from tests.pipeline.report_parts import STEPS, finish, plan_of, write_lines
@@ -230,7 +232,43 @@ def test_a_small_recipe_has_a_report_too(tmp_path: Path, texts: list[str]) -> No
     write_report(plan, path=tmp_path / "report.html")
 
     seen = words_of((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert "No verdict The recipe has no gate, so nothing was judged." in seen
+    kept = sum(row["kept"] for row in verdicts_of(plan))
+    size = sum(row["num_bytes"] for row in verdicts_of(plan) if row["kept"])
+    told = f"clean: {kept} of {sum(map(bool, texts))} documents kept {figures.size(size)} of "
+    assert f"Winnow report on recipe {told}" in seen
+    assert "The recipe has no gate, so nothing was judged." in seen
+    assert "judged." not in seen.partition(" Flow Documents ")[2] and "verdict" not in seen.lower()
+
+
+def verdicts_of(plan: Plan) -> list[dict[str, Any]]:
+    folder = plan.datasets["clean"].node.folder
+    return [row for path in sorted(folder.glob("verdicts-*")) for row in read_table(path).to_pylist()]
+
+
+def test_the_headline_names_what_the_recipe_is_for_and_not_what_it_is_made_from(tmp_path: Path) -> None:
+    write_lines(tmp_path / "docs.jsonl", list(documents(50)))
+    text = SMALL.replace(
+        "clean:", "one: {from: docs, steps: [toy_words]}, two: {from: one, steps: [toy_twins]}, clean:"
+    )
+    text = text.replace("STEPS", "{decontaminate: {against: [two]}}").replace("DIR", str(tmp_path))
+
+    plan = finish(text, folder=tmp_path)
+    write_report(plan, path=tmp_path / "report.html")
+
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert re.findall(r'<p class="outcome made">(\w+):', html) == ["clean"]
+
+
+def test_the_reasons_of_rows_that_are_no_documents_stand_in_the_sources_row(tmp_path: Path) -> None:
+    write_lines(tmp_path / "docs.jsonl", [{"text": "one document with enough words"}, {"text": ""}, {"body": "x"}])
+
+    plan = finish(SMALL.replace("STEPS", "toy_words").replace("DIR", str(tmp_path)), folder=tmp_path)
+    write_report(plan, path=tmp_path / "report.html")
+
+    seen = words_of((tmp_path / "report.html").read_text(encoding="utf-8"))
+    reasons = read_card(plan.sources["docs"].folder).quarantined
+    assert "source docs " + " ".join(f"{n} {reason}" for reason, n in sorted(reasons.items())) + " 3 0 2 1" in seen
+    assert "empty_text" in reasons
 
 
 def test_equal_datasets_keep_their_own_names(tmp_path: Path) -> None:

@@ -119,6 +119,17 @@ def test_durations_are_spelled_for_people(value: float, text: str) -> None:
     assert figures.seconds(value) == text
 
 
+@pytest.mark.parametrize(
+    ("num_bytes", "text"),
+    [
+        (0, "0 bytes"), (1, "1 byte"), (999, "999 bytes"), (1000, "1.00 kB"), (999_600, "1.00 MB"),
+        (20_073_976, "20.1 MB"), (506_068, "506 kB"), (99_960_000, "100 MB"), (4.2e12, "4.20 TB"),
+    ],
+)  # fmt: skip
+def test_sizes_have_three_digits_and_a_unit(num_bytes: float, text: str) -> None:
+    assert figures.size(num_bytes) == text
+
+
 def test_an_excerpt_is_short_and_shows_what_is_hidden() -> None:
     assert figures.excerpt("one\r\n\r\n\r\n\r\ntwo\x00", 100, lines=9) == "one\n\ntwo\N{REPLACEMENT CHARACTER}"
     assert figures.excerpt("a  b\nc", 100) == "a b c"
