@@ -1,8 +1,9 @@
 """Where tasks run. One seam: `map(function, items)` -> results in item order; what runs cannot know who runs it.
 
 `Local` uses a process pool (spawned, so no thread or lock is inherited). A worker that dies (killed, out of memory)
-breaks the pool at once; the few items that were in flight are tried once more, each alone in a fresh worker, so that
-the one that kills is named; the others go on in a new pool. Workers die with their parent (PR_SET_PDEATHSIG) and
+breaks the pool at once; the few items that were in flight are tried once more, one after the other in a worker of
+their own. One that kills a fresh worker too is named in an error, and the rest is not done: the next run goes on with
+it. If none does, the items that are left go on in a new pool. Workers die with their parent (PR_SET_PDEATHSIG) and
 ignore Ctrl-C, which is the parent's to handle.
 """
 

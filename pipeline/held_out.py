@@ -1,8 +1,10 @@
-"""Held-out sets are held out: what is trained on shares neither their sources, nor their files, nor their texts.
+"""Held-out sets against what is trained on: no source and no file in common, and few texts word for word.
 
 Names and files are compared when the recipe is read, before any work. Texts are compared before the first proxy is
-trained, as one page may lie in two files: by a 128-bit hash of each, a million texts of 1 kB in 2 s. A dataset with a
-step that looks at the held-out set, such as `decontaminate: {against: [NAME]}`, is taken at its word.
+trained, as one page may lie in two files: by a 128-bit hash of each, a million texts of 1 kB in 2 s; MOST_SHARED of
+the held-out ones may be met. A dataset with a step that looks at the held-out set, such as `decontaminate: {against:
+[NAME]}`, is taken at its word in both, whatever the step drops. A complete experiment is not compared again, and near
+copies are not looked for: that is what `decontaminate` is for.
 """
 
 from __future__ import annotations

@@ -73,6 +73,15 @@ def test_a_worker_that_keeps_dying_is_named_and_the_run_does_not_hang(two_worker
     assert time.monotonic() - started < 30
 
 
+def test_after_the_second_death_the_rest_is_left_to_the_next_run(two_workers):
+    heard: list[int] = []
+
+    with pytest.raises(ServiceError, match=r"died twice on item 3.* what is done stays done"):
+        two_workers.map(die_at_three, range(2000), label="deadly", done=heard.append)
+
+    assert {0, 1, 2} <= set(heard) and 1999 not in heard
+
+
 def test_a_worker_that_dies_once_costs_nothing(two_workers, tmp_path):
     items = [str(tmp_path / "mark"), "", ""]
 
