@@ -20,7 +20,7 @@ from pipeline.chain import ChainReader
 from pipeline.core.card import Card, read_card
 from pipeline.core.shards import read_table
 from pipeline.evidence import evidence_at
-from pipeline.ingest import QUARANTINE
+from pipeline.quarantine import QUARANTINE
 from pipeline.results import document_paths
 from pipeline.whatif import bytes_per_token
 from pipeline.workspace import Workspace

@@ -81,12 +81,12 @@ class Terminal:
         else:
             self._speak_if_due()
 
-    def end(self) -> None:
+    def end(self, counted: str = "") -> None:
         if self.bar is not None:
             self.bar.remove_task(self.task)
         seconds = time.monotonic() - self.started
         label, self.label = self.label, ""
-        self.say(f"{label}: {self._counted()} in {seconds:.1f} s")
+        self.say(f"{label}: {counted or self._counted()} in {seconds:.1f} s")
 
     def say(self, line: str) -> None:
         if self.bar is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,11 @@ from pipeline.input_guard import files_of_source, unchanged
 from pipeline.input_hashes import InputHashes
 from pipeline.plan import Node
 from pipeline.progress import Progress
+from pipeline.quarantine import QUARANTINE, counted, refuse_empty, save
 from pipeline.results import close
-from pipeline.tasks import ReadTask, read_slice
-
-QUARANTINE = "quarantine.parquet"
+from pipeline.sources import Slice
+from pipeline.sources.rows import printable
+from pipeline.tasks import Read, ReadTask, read_slice
 
 
 def build_source(reader: Any, node: Node, *, hashes: InputHashes, executor: Executor, progress: Progress) -> None:
@@ -45,20 +46,22 @@ def build_source(reader: Any, node: Node, *, hashes: InputHashes, executor: Exec
             label=f"source {node.name}",
             done=lambda result: progress.advance(1, documents=result.rows_in),
         )
-    progress.end()
     files = {name: rows for result in results for name, rows in result.files}
     rejected = [list(item) for result in results for item in result.quarantined]
-    originals = _make_ids_unique(node, files, rejected)
-    if rejected:
-        names = ("id", "place", "reason", "excerpt")
-        columns = {
-            name: pa.array([row[index] for row in rejected], type=pa.string()) for index, name in enumerate(names)
-        }
-        write_table(node.folder / QUARANTINE, pa.table(columns))
+    originals = _make_ids_unique(node, files, rejected, labels=_labels(slices, results))
     rows_out = sum(files.values())
     counts = Counter(str(row[2]) for row in rejected)
-    extra = {QUARANTINE: len(rejected)} if rejected else {}
     rows_in = sum(result.rows_in for result in results)
+    progress.end(counted(rows_in=rows_in, reasons=counts))
+    if rows_in and not rows_out:
+        shutil.rmtree(node.folder)  # no document to go on with
+        refuse_empty(
+            f"sources.{node.name}", rows_in=rows_in, reasons=counts, first=rejected[0][1], readers=[reader],
+            way_out="Set `text:` (and `id:`) of the source to the keys that hold the text and the id.",
+        )  # fmt: skip
+    if rejected:
+        save(node.folder, rejected)
+    extra = {QUARANTINE: len(rejected)} if rejected else {}
     for name in originals:
         (node.folder / name).unlink(missing_ok=True)
     close(
@@ -68,7 +71,20 @@ def build_source(reader: Any, node: Node, *, hashes: InputHashes, executor: Exec
     shutil.rmtree(node.folder / "scratch", ignore_errors=True)
 
 
-def _make_ids_unique(node: Node, files: dict[str, int], rejected: list[list[str]]) -> list[str]:
+def _labels(slices: Sequence[Slice], results: Sequence[Read]) -> dict[str, tuple[str, int]]:
+    """Return what each part was read from, and how many of that slice's documents stand in the parts before it."""
+    found: dict[str, tuple[str, int]] = {}
+    for piece, result in zip(slices, results, strict=True):
+        before = 0
+        for name, rows in result.files:
+            found[name] = (piece.label, before)
+            before += rows
+    return found
+
+
+def _make_ids_unique(
+    node: Node, files: dict[str, int], rejected: list[list[str]], *, labels: Mapping[str, tuple[str, int]]
+) -> list[str]:
     """Rewrite the parts in which an id comes back; return the names of the originals."""
     repeated = _repeated_hashes(node, files)
     if not len(repeated):
@@ -82,12 +98,16 @@ def _make_ids_unique(node: Node, files: dict[str, int], rejected: list[list[str]
             again = ids[int(row)].as_py()
             keep[row] = again not in seen
             seen.add(again)
-            if not keep[row]:
-                rejected.append([again, name, "duplicate_id", ""])
         if keep.all():
             continue
+        table = read_table(node.folder / name)
+        label, before = labels[name]
+        for lost in np.flatnonzero(~keep).tolist():
+            excerpt = printable(table.column("text")[lost].as_py())
+            place = f"document {before + lost + 1} of {label}"
+            rejected.append([table.column("id")[lost].as_py(), place, "duplicate_id", excerpt])
         unique = name.replace(".parquet", "-unique.parquet")  # sorts where the original did
-        write_table(node.folder / unique, read_table(node.folder / name).filter(pa.array(keep)))
+        write_table(node.folder / unique, table.filter(pa.array(keep)))
         originals.append(name)
         del files[name]
         files[unique] = int(keep.sum())

@@ -18,7 +18,8 @@ from pipeline.core.rng import generator
 from pipeline.core.shards import read_rows, read_table, row_groups_of
 from pipeline.decide import as_flags, as_numbers, margin, passes
 from pipeline.evidence import Evidence, all_evidence, evidence_of, find_rule, plain
-from pipeline.results import document_paths
+from pipeline.quarantine import sample
+from pipeline.results import document_paths, why_empty
 from pipeline.workspace import Workspace
 
 
@@ -115,6 +116,10 @@ def look(
     """Return a seeded sample of a dataset's documents: kept, or dropped (by one rule or step, if named)."""
     folder, card = workspace.dataset(dataset)
     if card.kind != "dataset":
+        if card.kind == "source" and (dropped or rule):
+            total, rows = sample(folder, reason=rule, pick=lambda total: _pick(total, count, seed))
+            refused = {"total": total, "quarantined": True, "empty": f"No row of {card.name} was quarantined."}
+            return {"dataset": card.name, **refused, "documents": rows}
         if dropped or rule:
             raise DataError(
                 f"{dataset}: nothing was dropped from it; it is a {card.kind}. Leave out --dropped and --rule."
@@ -122,6 +127,7 @@ def look(
         return {
             "dataset": card.name,
             "total": card.rows_out,
+            "empty": None if card.rows_out else why_empty(card),
             "documents": _sample_documents(document_paths(folder), card.rows_out, count, seed),
         }
     evidence = evidence_of(workspace, dataset)
@@ -129,7 +135,8 @@ def look(
     chosen = [(part, _choose(evidence, part, dropped=dropped, wanted=wanted)) for part in evidence.chain.base]
     total = sum(len(rows) for _, rows in chosen)
     documents = [row for part, rows in _picked(chosen, count, seed) for row in _documents(evidence, part, rows)]
-    return {"dataset": evidence.name, "total": total, "rule": wanted, "documents": documents}
+    empty = None if evidence.card.rows_out or dropped or rule else why_empty(evidence.card)
+    return {"dataset": evidence.name, "total": total, "rule": wanted, "empty": empty, "documents": documents}
 
 
 def _choose(evidence: Evidence, part: BasePart, *, dropped: bool, wanted: str | None) -> np.ndarray:

@@ -28,8 +28,10 @@ from pipeline.core.text import Batch
 from pipeline.decide import failures
 from pipeline.executors import Executor
 from pipeline.progress import Progress
+from pipeline.quarantine import refuse_empty
 from pipeline.sections import explain_invalid
 from pipeline.sources import Reader, Slice
+from pipeline.sources.files import matches
 from pipeline.tasks import StepRef, measure_batch, prepared
 
 SOURCE = "files"
@@ -70,6 +72,7 @@ class MeasuredSlice:
     kept: int
     reasons: Mapping[str, int]
     quarantined: Mapping[str, int]
+    first: str  # place of the first row quarantined
 
 
 def measure(
@@ -88,6 +91,7 @@ def measure(
     `settings` maps `step.parameter` to values; `columns` are the readers' parameters `text` and `id`. With `text` the
     output also has each document's text after all edits.
     """
+    files = _expanded(files)
     folder = out.with_name(f".{out.name}.parts")
     chosen = chosen_steps(steps, settings, shared=folder / "prepared")
     schema = _schema(chosen.steps, text=text)
@@ -109,6 +113,7 @@ def measure(
             label="measure",
             done=lambda result: progress.advance(1, documents=result.rows_in),
         )
+        _refuse_empty(files, found, [task.reader for task in tasks])
         progress.end()
         write_tables(out, (read_table(folder / name) for done in found for name in done.files), schema=schema)
         refused = [folder / name for done in found for name in done.refused]
@@ -128,6 +133,26 @@ def measure(
         "columns": schema.names,
         "left_out": list(chosen.left_out),
     }
+
+
+def _expanded(files: Sequence[Path]) -> list[Path]:
+    """Return the files that paths and quoted globs name, those of a glob sorted."""
+    found: list[Path] = []
+    for file in files:
+        if file.is_dir():
+            raise RecipeError(f"{file}: is a folder; name its files, such as {file}/*.jsonl.")
+        found += [file] if file.exists() else sorted(matches(str(file))) or [file]
+    return found
+
+
+def _refuse_empty(files: Sequence[Path], found: Sequence[MeasuredSlice], readers: Sequence[Reader]) -> None:
+    reasons = _total([done.quarantined for done in found])
+    first = next((done.first for done in found if done.first), "")
+    refuse_empty(
+        ", ".join(str(file) for file in files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else ""),
+        rows_in=sum(done.rows_in for done in found), reasons=reasons, first=first, readers=readers,
+        way_out="Give --text-column (and --id-column) the keys that hold the text and the id.",
+    )  # fmt: skip
 
 
 def _total(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
@@ -285,9 +310,11 @@ def measure_slice(task: SliceTask) -> MeasuredSlice:
     reasons: Counter[str] = Counter()
     quarantined: Counter[str] = Counter()
     rows_in = kept = 0
+    first = ""
     for number, chunk in enumerate(task.reader.read(task.slice)):
         rows_in += chunk.rows_in
         if chunk.quarantined:
+            first = first or chunk.quarantined[0].place
             refused.append(f"refused-{task.number:05d}-{number:03d}.parquet")
             rows = [{name: getattr(row, name) for name in QUARANTINED.names} for row in chunk.quarantined]
             write_table(task.folder / refused[-1], pa.Table.from_pylist(rows, schema=QUARANTINED))
@@ -299,7 +326,7 @@ def measure_slice(task: SliceTask) -> MeasuredSlice:
             told = measured.column("reason").value_counts().to_pylist()
             reasons.update({row["values"]: row["counts"] for row in told if row["values"] is not None})
             kept += measured.column("reason").null_count
-    return MeasuredSlice(tuple(files), tuple(refused), rows_in, kept, reasons, quarantined)
+    return MeasuredSlice(tuple(files), tuple(refused), rows_in, kept, reasons, quarantined, first)
 
 
 def _measured(task: SliceTask, table: pa.Table) -> Iterator[pa.Table]:

@@ -14,9 +14,10 @@ import polars as pl
 import pyarrow as pa
 
 from pipeline.chain import Link
-from pipeline.core.errors import RecipeError, nearest_names
+from pipeline.core.errors import DataError, RecipeError, nearest_names
 from pipeline.core.shards import read_table
 from pipeline.evidence import Evidence, evidence_of
+from pipeline.results import why_empty
 from pipeline.workspace import Workspace
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -30,6 +31,8 @@ Fate = Literal["all", "kept", "dropped"]
 def stats(workspace: Workspace, dataset: str, *, signal: str | None, by: str | None, fate: Fate) -> dict[str, Any]:
     """Return counts and quantiles of one signal (`step.signal`) or of all, by group where `by` is given."""
     evidence = evidence_of(workspace, dataset)
+    if not evidence.chain.base:
+        raise DataError(f"{why_empty(evidence.card)} There is nothing to count; look at what it is made from.")
     kinds = _signals(evidence)
     if signal is not None and signal not in kinds:
         raise RecipeError(f"--signal {signal}: `{dataset}` has no such signal. Did you mean {_nearest(signal, kinds)}?")
@@ -51,6 +54,7 @@ def stats(workspace: Workspace, dataset: str, *, signal: str | None, by: str | N
         "folder": evidence.folder.name,
         "by": by,
         "documents": fate,
+        "empty": None if evidence.card.rows_out else why_empty(evidence.card),
         "groups": groups.sort(["documents", "group"], descending=[True, False]).to_dicts(),
         "signals": [{**row, "kept_if": " and ".join(kept_if.get(row["signal"], ())) or None} for row in rows],
     }

@@ -196,10 +196,12 @@ def look_text(data: dict[str, Any]) -> str:
         verdict = f"  [{why}: {document['why']}]" if why and document.get("why") else f"  [{why}]" if why else ""
         blocks.append(f"{document['id']}{verdict}\n    {excerpt(document['text'], 300)}")
     if not data["documents"]:
-        return f"No such documents in {data['dataset']}."
+        return data.get("empty") or f"No such documents in {data['dataset']}."
     dropped = data["documents"][0].get("kept") is False
     fate = f" dropped by {data['rule']}" if data.get("rule") else " dropped" if dropped else ""
-    of = f"{len(data['documents'])} of {data['total']:,} documents of {data['dataset']}{fate}"
+    unit = "quarantined rows" if data.get("quarantined") else "documents"
+    fate = "" if data.get("quarantined") else fate
+    of = f"{len(data['documents'])} of {data['total']:,} {unit} of {data['dataset']}{fate}"
     return "\n".join([*blocks, "", of])
 
 
@@ -278,7 +280,7 @@ def stats_text(data: dict[str, Any]) -> str:
             lines.append(f"{row['signal']}{group}: {row['measured']:,} of {row['documents']:,} documents")
             lines += [f"    {times:,} {excerpt(value, 60)}" for value, times in row["values"].items()]
     fate = "" if data["documents"] == "all" else f", {data['documents']} documents only"
-    return "\n".join([*lines, f"{data['folder']}{fate}"])
+    return "\n".join([*lines, f"{data['folder']}{fate}", *([data["empty"]] if data.get("empty") else [])])
 
 
 def plugins_text(data: dict[str, Any]) -> str:

@@ -131,6 +131,10 @@ class Reader:
         """Yield one slice's documents in bounded chunks; the same slice always gives the same chunks."""
         raise NotImplementedError
 
+    def names(self) -> list[str]:
+        """Return the names that the first row gives its values, for an error on a wrong one; none if unknown."""
+        return []
+
     def notes(self) -> list[str]:
         """Return what the user should know about what is left out, one sentence each."""
         return []

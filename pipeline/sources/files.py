@@ -42,10 +42,10 @@ def find_files(patterns: str | tuple[str, ...], *, source: str, base: Path) -> l
     """Return the files that the patterns name, in label order; RecipeError for one that names none."""
     found: dict[str, Path] = {}
     for pattern in (patterns,) if isinstance(patterns, str) else patterns:
-        matches = _matches(pattern, source=source)
-        if not matches:
+        named = _matches(pattern, source=source)
+        if not named:
             raise RecipeError(_nothing(pattern, source=source, base=base))
-        found.update({str(path.resolve()): path for path in matches})
+        found.update({str(path.resolve()): path for path in named})
     return _labelled(sorted(found.values(), key=lambda path: path.as_posix()))
 
 
@@ -57,7 +57,12 @@ def _matches(pattern: str, *, source: str) -> list[Path]:
         raise RecipeError(f"sources.{source}.path: {pattern} is a folder; name its files: {pattern.rstrip('/')}/*.")
     if expanded.is_file():
         return [expanded]  # a name that holds [ or * is taken as it stands
-    return [Path(match) for match in _glob(str(expanded)) if Path(match).is_file()]
+    return matches(str(expanded))
+
+
+def matches(pattern: str) -> list[Path]:
+    """Return the files that a glob names, in no order."""
+    return [Path(match) for match in _glob(pattern) if Path(match).is_file()]
 
 
 def _glob(pattern: str) -> list[str]:

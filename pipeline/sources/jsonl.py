@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pipeline.core.identity import HashFile, hash_file
-from pipeline.sources import Chunk, Reader, Reason, Slice
+from pipeline.sources import SLICE_BYTES, Chunk, Reader, Reason, Slice
 from pipeline.sources.files import FileParams, InputFile, find_files, name_content
 from pipeline.sources.lines import Line, codec_of, cut_lines, iterate_lines
-from pipeline.sources.rows import ChunkBuilder
+from pipeline.sources.rows import ChunkBuilder, printable
 
 # A JSON string may be longer than its text: a Cyrillic letter takes 2 bytes, its escape 6.
 LINE_FACTOR = 3
@@ -69,6 +69,12 @@ class JsonlReader(Reader):
                 yield rows.take()
         if rows.num_rows:
             yield rows.take()
+
+    def names(self) -> list[str]:
+        path = self._files()[0].path
+        first = next(iterate_lines(path, start=0, end=-1, first_number=0, cap=SLICE_BYTES), None)
+        parsed = None if first is None else parse_object(first.data)
+        return [printable(name) for name in parsed] if isinstance(parsed, dict) else []
 
     def _add(self, rows: ChunkBuilder, line: Line, label: str) -> None:
         place = f"{label} line {line.number + 1}"

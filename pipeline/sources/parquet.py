@@ -15,6 +15,7 @@ from pipeline.core.identity import HashFile, hash_file
 from pipeline.core.shards import RowGroup, iterate_batches, reading, row_groups_of, schema_of
 from pipeline.sources import SLICE_BYTES, Chunk, Reader, Slice
 from pipeline.sources.files import FileParams, InputFile, find_files, name_content
+from pipeline.sources.rows import printable
 from pipeline.sources.tables import TableChunker
 
 
@@ -50,6 +51,9 @@ class ParquetReader(Reader):
 
     def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
         return {"files": name_content(self._files(), hash_file)}
+
+    def names(self) -> list[str]:
+        return [printable(name) for name in schema_of(self._files()[0].path).names]
 
     def slices(self) -> list[Slice]:
         slices: list[Slice] = []

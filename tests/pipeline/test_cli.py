@@ -182,7 +182,6 @@ def test_wrong_usage_ends_with_2_and_one_explained_error(built: House, winnow, c
 
 FAILED = {
     "an id that nobody saw": (["why", "nobody"], "no dataset in"),
-    "nothing dropped from a source": (["look", "docs", "--dropped"], "nothing was dropped"),
     "an empty workspace": (["look", "clean", "-w", "empty"], "holds no datasets yet"),
 }
 

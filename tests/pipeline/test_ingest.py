@@ -8,7 +8,9 @@ import pytest
 
 from pipeline.core.errors import DataError
 from pipeline.core.shards import read_table
+from pipeline.display import Terminal
 from pipeline.executors import Local
+from pipeline.run import Run
 from tests.pipeline.house import texts, write_lines
 
 WITH_IDS = "{read: jsonl, path: DIR/*.jsonl, id: name}"
@@ -29,7 +31,10 @@ def test_the_first_of_a_repeated_id_keeps_it_and_the_others_are_quarantined(hous
     assert [(row["id"], row["text"]) for row in house.documents()] == [("x", "first"), ("y", "other"), ("z", "zed")]
     assert (card.rows_in, card.rows_out, dict(card.quarantined)) == (5, 3, {"duplicate_id": 2})
     quarantine = read_table(house.workspace.dataset("docs")[0] / "quarantine.parquet").to_pylist()
-    assert [(row["id"], row["reason"]) for row in quarantine] == [("x", "duplicate_id")] * 2
+    assert [(row["id"], row["reason"], row["place"], row["excerpt"]) for row in quarantine] == [
+        ("x", "duplicate_id", "document 3 of a.jsonl from line 1", "2"),
+        ("x", "duplicate_id", "document 2 of b.jsonl from line 1", "third"),
+    ]
 
 
 def test_files_of_two_sources_may_be_called_alike(house):
@@ -87,13 +92,52 @@ def test_one_huge_line_costs_itself(house):
     assert source_card(house).quarantined == {"too_large": 1}
 
 
-def test_a_source_of_nothing_but_rubbish_is_an_empty_dataset_and_no_crash(house):
+def test_a_source_of_nothing_but_rubbish_stops_the_run(house):
     (house.folder / "a.jsonl").write_text("rubbish\n", encoding="utf-8")
+    house.clean(["length", "count", "exact_dedup"])
+
+    with pytest.raises(
+        DataError, match=r"sources\.docs: every one of 1 rows .*1 not_json; the first at a line 1.*Mend"
+    ):
+        house.run()
+
+    assert not list((house.folder / "workspace").glob("source/*/*"))
+
+
+def test_an_empty_file_is_an_empty_dataset_and_no_crash(house):
+    house.lines("a.jsonl", [])
     house.clean(["length", "count", "exact_dedup"])
 
     house.run()
 
-    assert (source_card(house).rows_in, source_card(house).rows_out, house.card().rows_in) == (1, 0, 0)
+    assert (source_card(house).rows_in, house.card().rows_in) == (0, 0)
+
+
+def test_a_wrong_column_stops_the_run_with_the_keys_that_there_are(house):
+    house.lines("a.jsonl", [{"content": text, "title": "t"} for text in texts(50)])
+    house.clean([])
+
+    with pytest.raises(DataError) as caught:
+        house.run()
+
+    assert str(caught.value) == (
+        "sources.docs: every one of 50 rows was quarantined (50 missing_text; the first at a line 1); at least one "
+        "must be a document. The first row has the keys content, title. Set `text:` (and `id:`) of the source to the "
+        "keys that hold the text and the id."
+    )
+    house.clean([], source="{read: jsonl, path: DIR/*.jsonl, text: content}")
+    house.run()
+    assert len(house.documents()) == 50
+
+
+def test_the_line_of_a_source_tells_what_was_quarantined(house, capsys):
+    house.lines("a.jsonl", [*texts(3), "", "", {"text": None}])
+    house.clean([])
+
+    Run(plan=house.plan(), executor=Local(workers=1), progress=Terminal()).execute()
+
+    told = "read docs: 3 documents of 6 rows, 3 quarantined (2 empty_text, 1 null_text) in "
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.timeout(60)

@@ -9,10 +9,11 @@ import sys
 import pytest
 
 from pipeline import chain
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.shards import read_rows
 from pipeline.looking import look, why
-from pipeline.tables import look_text, why_text
+from pipeline.stats import stats
+from pipeline.tables import look_text, stats_text, why_text
 from tests.pipeline.house import House, texts
 from tests.pipeline.steps import POISON
 
@@ -94,6 +95,46 @@ def test_look_shows_kept_documents_and_how_many_there_are(built: House):
     assert (found["total"], len(found["documents"])) == (built.card().rows_out, 4)
     assert all(document["kept"] and document["id"] in built.ids() for document in found["documents"])
     assert found == look(built.workspace, "clean", dropped=False, rule=None, count=4)
+
+
+def test_look_at_a_source_shows_its_quarantined_rows_with_place_and_reason(built: House):
+    found = look(built.workspace, "docs", dropped=True, rule=None, count=9)
+
+    assert found["total"] == 1
+    assert [(row["id"], row["reason"], row["why"]) for row in found["documents"]] == [
+        ("docs/a:12", "empty_text", "a line 13")
+    ]
+    assert "[empty_text: a line 13]" in look_text(found) and "1 of 1 quarantined rows of docs" in look_text(found)
+    assert look(built.workspace, "docs", dropped=True, rule="empty_text", count=9) == found
+    with pytest.raises(RecipeError, match=r"--rule not_json: no row was quarantined for it.*empty_text"):
+        look(built.workspace, "docs", dropped=True, rule="not_json", count=9)
+
+
+def test_nothing_was_dropped_from_what_a_step_made(built: House):
+    with pytest.raises(DataError, match="tasks: nothing was dropped from it; it is a made"):
+        look(built.workspace, "tasks", dropped=True, rule=None, count=9)
+
+
+def test_look_at_a_source_without_quarantined_rows_says_so(house: House):
+    house.lines("a.jsonl", texts(3))
+    house.clean([])
+    house.run()
+
+    found = look(house.workspace, "docs", dropped=True, rule=None, count=9)
+
+    assert look_text(found) == "No row of docs was quarantined."
+
+
+def test_look_at_an_empty_dataset_says_why_it_is_empty(house: House):
+    house.lines("a.jsonl", texts(3))
+    house.clean(["length: {min_length: 5000}"])
+    house.run()
+
+    found = look(house.workspace, "clean", dropped=False, rule=None, count=9)
+
+    told = "clean holds no documents: of 3 documents none was kept, 3 went by length.too_short."
+    assert look_text(found) == told
+    assert stats_text(stats(house.workspace, "clean", signal=None, by=None, fate="all")).endswith(told)
 
 
 def test_look_at_one_rule_shows_only_what_it_dropped_with_value_and_threshold(built: House):

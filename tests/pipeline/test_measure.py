@@ -240,6 +240,34 @@ def test_what_cannot_be_measured_is_said_before_any_work(house: House, case: str
     assert list(house.folder.iterdir()) == [file]
 
 
+def test_a_wrong_column_is_said_with_the_keys_that_there_are(house: House):
+    file = house.lines("a.jsonl", [{"content": text} for text in texts(5)])
+
+    with pytest.raises(
+        DataError, match=r"a\.jsonl: every one of 5 rows .*5 missing_text.* keys content\. Give --text-"
+    ):
+        measured(house, [file], ["length"])
+
+    assert list(house.folder.iterdir()) == [file]
+    assert measured(house, [file], ["length"], columns={"text": "content"})[0]["rows_in"] == 5
+
+
+def test_a_quoted_glob_names_its_files_in_order(house: House):
+    for name in ("b", "a"):
+        house.lines(f"{name}.jsonl", texts(2))
+
+    _, table = measured(house, [house.folder / "*.jsonl"], ["length"])
+
+    assert table.column("id").to_pylist() == ["files/a:0", "files/a:1", "files/b:0", "files/b:1"]
+
+
+def test_a_folder_is_refused_with_the_way_to_name_its_files(house: House):
+    (house.folder / "docs").mkdir()
+
+    with pytest.raises(RecipeError, match=r"docs: is a folder; name its files, such as .*docs/\*\.jsonl"):
+        measured(house, [house.folder / "docs"], ["length"])
+
+
 def test_an_input_is_never_overwritten(house: House):
     file = house.lines("out.parquet", texts(2))
 
