@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.card import read_card
 from pipeline.core.errors import GateError
+from pipeline.evidence import evidence_at
 from pipeline.executors import Local
 from pipeline.plan import Plan, make_plan
 from pipeline.progress import Progress
 from pipeline.recipe import load_recipe
 from pipeline.run import Run
+from pipeline.sizes import final_datasets, kept_bytes
 from pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class Outcome:
     sentence: str
     report: str
     promoted: str | None
+    made: tuple[dict[str, Any], ...] = ()  # what the recipe is for: dataset, documents, bytes
 
     @property
     def exit_code(self) -> int:
@@ -81,7 +84,16 @@ def run_recipe(
         sentence=verdict["sentence"] if verdict else "The recipe has no gate, so nothing was judged.",
         report=str(report),
         promoted=promoted,
+        made=tuple(_made(plan, name) for name in final_datasets(recipe)),
     )
+
+
+def _made(plan: Plan, name: str) -> dict[str, Any]:
+    node = plan.datasets[name].node
+    if node.kind != "dataset":
+        return {"dataset": name, "documents": read_card(node.folder).rows_out, "bytes": None}
+    evidence = evidence_at(plan.workspace, node.folder)
+    return {"dataset": name, "documents": evidence.card.rows_out, "bytes": kept_bytes(evidence)}
 
 
 def certificate_of(plan: Plan) -> dict[str, Any] | None:

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from pipeline.plan import Plan
 
 
+IDS = ("duplicate_of", "item", "contained_item")  # signals that name another document: the next thing to ask for
+
+
 def table(rows: Sequence[Sequence[object]], *, head: Sequence[str]) -> str:
     """Return rows as aligned columns; numbers to the right."""
     cells = [[_cell(value) for value in row] for row in rows]
@@ -82,7 +85,9 @@ def _at_home(node: dict[str, Any]) -> str:
 
 
 def outcome_text(outcome: Outcome) -> str:
-    """Return the end of a run in a few lines."""
+    """Return the end of a run in a few lines, what was made at last."""
+    from pipeline.report import figures
+
     did = (
         f"built {len(outcome.built)}, reused {outcome.reused}"
         if outcome.built
@@ -92,7 +97,15 @@ def outcome_text(outcome: Outcome) -> str:
     lines = [f"{outcome.recipe}: {did} ({outcome.seconds:.1f} s{cost})", outcome.sentence]
     if outcome.promoted:
         lines.append(f"registry: {outcome.promoted}")
-    return "\n".join([*lines, f"report: {outcome.report}"])
+    lines.append(f"report: {outcome.report}")
+    for made in outcome.made:
+        size = "" if made["bytes"] is None else f", {figures.size(made['bytes'])}"
+        lines.append(f"{made['dataset']}: {_counted(made['documents'], 'document')}{size}")
+    return "\n".join(lines)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def status_text(data: dict[str, Any]) -> str:
@@ -156,7 +169,7 @@ def why_text(data: dict[str, Any]) -> str:
     for story in data["datasets"]:
         verdict = "kept" if story["kept"] else f"dropped: {story['reason']}"
         lines += ["", f"{story['dataset']} ({story['folder']}): {verdict}"]
-        rows = []
+        rows, ids = [], []
         for step in story["steps"]:
             ruled = {rule["signal"] for rule in step["rules"]}
             for rule in step["rules"]:
@@ -171,16 +184,15 @@ def why_text(data: dict[str, Any]) -> str:
                         rule["parameter"],
                     ]
                 )
-            others = [
-                [step["step"], name, _short(value), "", "", "", ""]
-                for name, value in step["signals"].items()
-                if name not in ruled
-            ]
-            rows += others
+            others = {name: value for name, value in step["signals"].items() if name not in ruled}
+            long = {name: value for name, value in others.items() if name in IDS and _short(value) != value}
+            rows += [[step["step"], k, _short(v), "", "", "", ""] for k, v in others.items() if k not in long]
+            ids += [f"{step['step']}  {name}  {value}" for name, value in long.items()]
             if step["error"]:
                 rows.append([step["step"], "error", step["error"], "", "QUARANTINE", "", ""])
         if rows:
             lines.append(table(rows, head=["step", "signal", "value", "kept if", "verdict", "margin", "set by"]))
+        lines += ids
     return "\n".join(lines)
 
 
@@ -213,8 +225,11 @@ def what_if_text(data: dict[str, Any]) -> str:
         for side, sign in (("gained", "+"), ("lost", "-")):
             found = change[side]
             lines.append(f"{sign}{found['documents']:,} documents, about {found['tokens']:,} tokens {side}")
+            fate = "dropped before" if side == "gained" else "now dropped"
+            lines += [f"    {row['documents']:,} {fate} by {row['rule']}" for row in found["by"]]
+            then = "was" if side == "gained" else "now"
             lines += [
-                f"    {example['id']} (was {example['was']}): {excerpt(example['text'], 100)}"
+                f"        {example['id']} ({then} {example[then]}): {excerpt(example['text'], 100)}"
                 for example in found["examples"]
             ]
         if change["approximate_after"]:

@@ -8,6 +8,7 @@ signals stand in for it, documents that it never saw count as passing it, and th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,11 +19,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.chain import BasePart, ChainReader, Link, Quantiles, passing, unbroken
+from pipeline.chain import ERROR, BasePart, ChainReader, Link, Quantiles, passing, unbroken
 from pipeline.core.card import read_card
 from pipeline.core.errors import DataError, RecipeError
+from pipeline.core.shards import read_table
 from pipeline.core.step import GatheringStep
-from pipeline.decide import as_flags, as_numbers
+from pipeline.decide import as_flags, as_numbers, failures
 from pipeline.evidence import Evidence, evidence_at
 from pipeline.plan import make_plan
 from pipeline.recipe import DatasetSpec, Recipe, StepSpec, load_recipe
@@ -65,35 +67,34 @@ def _decisions(spec: DatasetSpec) -> list[Any]:
 def _compare(
     workspace: Workspace, recipe: Recipe, before: DatasetSpec, spec: DatasetSpec, evidence: Evidence
 ) -> dict[str, Any]:
-    alive = _decided_anew(evidence, before, spec)
-    gained: Flips = []
-    lost: Flips = []
-    kept = gained_bytes = lost_bytes = 0
+    links, alive = _decided_anew(evidence, before, spec)
+    gained, lost = _Flips(evidence, links=None), _Flips(evidence, links=links)
+    kept = 0
     for part in evidence.chain.base:
         verdicts = evidence.verdicts(part, ["kept", "num_bytes"])
         old = as_flags(verdicts.column("kept"))
         new = alive[part.index]
         size = as_numbers(verdicts.column("num_bytes"))
         kept += int(new.sum())
-        gained.append((part, np.flatnonzero(new & ~old)))
-        lost.append((part, np.flatnonzero(old & ~new)))
-        gained_bytes += int(size[new & ~old].sum())
-        lost_bytes += int(size[old & ~new].sum())
+        gained.add(part, new & ~old, size)
+        lost.add(part, old & ~new, size)
     rate, source = bytes_per_token(workspace, spec.name)
     return {
         "dataset": spec.name,
         "kept_before": evidence.card.rows_out,
         "kept_after": kept,
-        "gained": _side(evidence, gained, gained_bytes, rate),
-        "lost": _side(evidence, lost, lost_bytes, rate),
+        "gained": gained.told(rate),
+        "lost": lost.told(rate),
         "tokens_by": source,
         "approximate_after": _stale(before, spec),
         "also_affected": [name for name, other in recipe.datasets.items() if spec.name in other.inputs],
     }
 
 
-def _decided_anew(evidence: Evidence, before: DatasetSpec, after: DatasetSpec) -> dict[int, np.ndarray]:
-    """Return bool[base rows] by part: who passes all steps as `after` has them."""
+def _decided_anew(
+    evidence: Evidence, before: DatasetSpec, after: DatasetSpec
+) -> tuple[list[Link], dict[int, np.ndarray]]:
+    """Return the steps as `after` has them, and bool[base rows] by part: who passes them all."""
     who = _Standing(evidence)
     links: list[Link] = []
     for was, item, link in zip(before.steps, after.steps, evidence.chain.links, strict=True):
@@ -104,7 +105,7 @@ def _decided_anew(evidence: Evidence, before: DatasetSpec, after: DatasetSpec) -
             continue
         rules = item.step.rules(quantile=Quantiles(folder=link.folder, alive=partial(who.alive, tuple(links))))
         links.append(replace(link, rules=rules))
-    return dict(who.alive(links))
+    return links, dict(who.alive(links))
 
 
 class _Standing:
@@ -162,16 +163,58 @@ def _stale(before: DatasetSpec, after: DatasetSpec) -> list[str]:
     return stale
 
 
-def _side(evidence: Evidence, found: Flips, size: int, rate: float) -> dict[str, Any]:
-    total = sum(len(rows) for _, rows in found)
-    examples: list[dict[str, Any]] = []
-    shown = _shown(found)
-    for part in dict.fromkeys(part for part, _ in shown):
-        rows = [row for other, row in shown if other is part]
-        documents = ChainReader(base=part, links=evidence.chain.links).load_rows(("id", "text"), rows).to_pylist()
-        reasons = evidence.verdict_rows(part, rows, ["reason"]).column("reason").to_pylist()
-        examples += [{**row, "was": reason or "kept"} for row, reason in zip(documents, reasons, strict=True)]
-    return {"documents": total, "tokens": round(size / rate), "bytes": size, "examples": examples}
+class _Flips:
+    """Documents that the answer turns one way, and the rules to name: those that dropped them, or would by `links`."""
+
+    def __init__(self, evidence: Evidence, *, links: Sequence[Link] | None) -> None:
+        self.evidence = evidence
+        self.changed = None if links is None else [link for link in links if link not in evidence.chain.links]
+        self.rows: Flips = []
+        self.num_bytes = 0
+        self.by: Counter[str] = Counter()
+
+    def add(self, part: BasePart, flipped: np.ndarray, size: np.ndarray) -> None:
+        """Count what flips in one part."""
+        rows = np.flatnonzero(flipped)
+        self.rows.append((part, rows))
+        self.num_bytes += int(size[flipped].sum())
+        self.by.update(self._rules(part, rows) if len(rows) else ())
+
+    def told(self, rate: float) -> dict[str, Any]:
+        """Return counts and examples, each with what it `was` and is `now`: kept, or the rule against it."""
+        examples: list[dict[str, Any]] = []
+        shown = _shown(self.rows)
+        for part in dict.fromkeys(part for part, _ in shown):
+            rows = [row for other, row in shown if other is part]
+            reader = ChainReader(base=part, links=self.evidence.chain.links)
+            documents = reader.load_rows(("id", "text"), rows).to_pylist()
+            rules = self._rules(part, np.array(rows))
+            for document, rule in zip(documents, rules, strict=True):
+                was, now = (rule, "kept") if self.changed is None else ("kept", rule)
+                examples.append({**document, "was": was, "now": now})
+        by = sorted(self.by.items(), key=lambda item: (-item[1], item[0]))
+        return {
+            "documents": self.by.total(),
+            "tokens": round(self.num_bytes / rate),
+            "bytes": self.num_bytes,
+            "by": [{"rule": rule, "documents": number} for rule, number in by],
+            "examples": examples,
+        }
+
+    def _rules(self, part: BasePart, rows: np.ndarray) -> list[str]:
+        """Return the first rule against each of some rows, as `step.rule`."""
+        if self.changed is None:
+            reasons = self.evidence.verdicts(part, ["reason"]).column("reason").to_pylist()
+            return [str(reasons[row]) for row in rows.tolist()]
+        names = [f"{link.label}.{rule.name}" for link in self.changed for rule in link.rules]
+        number, start = np.full(len(rows), -1), 0
+        for link in self.changed:  # the other steps let these documents pass
+            wanted = sorted({rule.signal for rule in link.rules} | {ERROR})
+            failed = failures(link.rules, read_table(link.file(part.index), columns=wanted))[:, rows]
+            for index, hits in enumerate(failed, start):
+                number[hits & (number < 0)] = index
+            start += len(link.rules)
+        return [names[index] for index in number.tolist()]
 
 
 def _shown(found: Flips) -> list[tuple[BasePart, int]]:

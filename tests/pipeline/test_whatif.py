@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.shards import read_table
+from pipeline.tables import what_if_text
 from pipeline.whatif import what_if
 from tests.pipeline.house import House, texts
 from tests.pipeline.steps import POISON
@@ -28,6 +29,12 @@ def built(house: House) -> House:
 
 def every_file(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def reasons(house: House) -> dict[str, str | None]:
+    folder = house.workspace.dataset("clean")[0]
+    rows = [row for path in sorted(folder.glob("verdicts-*")) for row in read_table(path).to_pylist()]
+    return {row["id"]: row["reason"] for row in rows}
 
 
 @pytest.mark.parametrize(
@@ -217,8 +224,25 @@ def test_another_recipe_in_the_same_workspace_is_not_mixed_up_with_this_one(buil
 
 
 def test_lost_documents_say_what_would_drop_them_and_gained_ones_what_did(built: House):
-    (answer,) = what_if(built.workspace, built.recipe, settings={"datasets.clean.length.min_length": 3})["datasets"]
+    changes = {"min_length": 3, "max_length": 150}
+    settings = {f"datasets.clean.length.{key}": value for key, value in changes.items()}
+    built.clean(STEPS[:1])
+    built.run()
+    before = reasons(built)
 
-    assert {example["was"] for example in answer["gained"]["examples"]} <= {"length.too_short"}
-    folder = built.workspace.dataset("clean")[0]
-    assert read_table(folder / "verdicts-00000.parquet").num_rows == 40
+    (answer,) = what_if(built.workspace, built.recipe, settings=settings)["datasets"]
+
+    told = {side: {row["rule"]: row["documents"] for row in answer[side]["by"]} for side in ("gained", "lost")}
+    assert {(example["was"], example["now"]) for example in answer["gained"]["examples"]} == {
+        ("length.too_short", "kept")
+    }
+    assert {(example["was"], example["now"]) for example in answer["lost"]["examples"]} == {("kept", "length.too_long")}
+    built.clean(["length: {min_length: 3, max_length: 150}"])
+    built.run()
+    after = reasons(built)
+    flips = {name: (before[name], after[name]) for name in before}
+    assert told["gained"] == {"length.too_short": sum(was is not None and now is None for was, now in flips.values())}
+    assert told["lost"] == {"length.too_long": sum(was is None and now is not None for was, now in flips.values())}
+    text = what_if_text({"datasets": [answer], "settings": {}})
+    assert f"    {told['lost']['length.too_long']} now dropped by length.too_long" in text
+    assert "(now length.too_long): " in text and "(was length.too_short): " in text and "was kept" not in text
