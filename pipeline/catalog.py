@@ -67,9 +67,17 @@ def step_class(name: str) -> type[Step]:
         plugin = plugin_of(name)
         if plugin is not None:
             return plugin.kind
-        raise RecipeError(f"`{name}` is no step. Did you mean {nearest_names(name, [*STEPS, *plugin_names()])}?")
+        raise RecipeError(f"`{name}` is no step. Did you mean {_near(name, [*STEPS, *plugin_names()])}?")
     found: type[Step] = _resolve(name, STEPS, "step")
     return found
+
+
+def _near(name: str, steps: list[str]) -> str:
+    """Return the names of that very step or preset by other definitions, or else the three nearest names."""
+    from filters.conformance.chains import PRESETS
+
+    known = [*steps, *PRESETS]
+    return " or ".join(other for other in known if label_of(other) == name) or nearest_names(name, known)
 
 
 def steps_of(name: str) -> tuple[tuple[str, dict[str, Any]], ...]:

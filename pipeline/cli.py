@@ -282,7 +282,8 @@ def remember(
 
     done = change(Workspace(workspace), dataset, store=store, ids=forget or [], to=to)
     state = "is at" if done.changed else "had it already; it stays at"
-    text = f"{store} {state} version {done.version}: {done.documents:,} documents, {done.forgotten:,} forgotten."
+    text = f"{store} {state} version {done.version}: {done.documents:,} documents remembered, "
+    text += f"{done.added:,} of them new, {done.forgotten:,} forgotten."
     _emit(asdict(done), as_json, text)
 
 

@@ -43,16 +43,14 @@ def parse_memory(text: str) -> int:
 
 
 def parse_settings(pairs: list[str], *, such_as: str = "datasets.clean.gopher_quality.min_words=40") -> dict[str, Any]:
-    """Return `--set PATH=VALUE` pairs as values; `[a, b]` is a list."""
+    """Return `--set PATH=VALUE` pairs as values, read as a recipe's are."""
     from pipeline.core.errors import RecipeError
-    from pipeline.strict_yaml import scalar
+    from pipeline.settings import parse_value
 
     found: dict[str, Any] = {}
     for pair in pairs:
         place, equals, value = (part.strip() for part in pair.partition("="))
         if not equals:
             raise RecipeError(f"--set {pair}: it must be PATH=VALUE, such as {such_as}.")
-        listed = value.startswith("[") and value.endswith("]")
-        items = [scalar(item.strip()) for item in value[1:-1].split(",") if item.strip()]
-        found[place] = items if listed else scalar(value)
+        found[place] = parse_value(value, place=place)
     return found

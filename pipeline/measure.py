@@ -30,6 +30,7 @@ from pipeline.executors import Executor
 from pipeline.progress import Progress
 from pipeline.quarantine import refuse_empty
 from pipeline.sections import explain_invalid
+from pipeline.settings import put
 from pipeline.sources import Reader, Slice
 from pipeline.sources.files import matches
 from pipeline.tasks import StepRef, measure_batch, prepared
@@ -85,8 +86,9 @@ def measure(
     columns: Mapping[str, Any],
     executor: Executor,
     progress: Progress,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Write one row per document of `files` to `out`; return counts.
+    """Write one row per document of `files` to `out`, over what is there only with `overwrite`; return counts.
 
     `settings` maps `step.parameter` to values; `columns` are the readers' parameters `text` and `id`. With `text` the
     output also has each document's text after all edits.
@@ -97,6 +99,9 @@ def measure(
     schema = _schema(chosen.steps, text=text)
     if out.resolve() in [file.resolve() for file in files]:
         raise RecipeError(f"--out {out}: is also an input. Give the output another name.")
+    if out.exists() and not (overwrite and out.is_file()):
+        way_out = "Name another file, or give --overwrite to replace it." if out.is_file() else "Name a file in it."
+        raise RecipeError(f"--out {out}: is there already. {way_out}")
     if not out.parent.is_dir():
         raise RecipeError(f"--out {out}: {out.parent} is no folder. Make it, or write elsewhere.")
     shutil.rmtree(folder, ignore_errors=True)  # of a measurement that was killed
@@ -195,7 +200,7 @@ def chosen_steps(names: Sequence[str], settings: Mapping[str, Any], *, shared: P
                 f"--set {place}: it must begin with one of the steps and a dot. Did you mean "
                 f"{nearest_names(label, labels)}?"
             )
-        bodies[label][key] = value
+        put(bodies[label], key.split("."), value, place=place)
     made = [_labelled(label, name, bodies[label], shared) for label, (name, _) in zip(labels, found, strict=True)]
     return Chosen(steps=tuple(made), left_out=tuple(left_out))
 

@@ -60,6 +60,7 @@ def measure(
         list[str] | None, typer.Option("--set", metavar="STEP.KEY=VALUE", help="A step's parameter; repeatable.")
     ] = None,
     text: Annotated[bool, typer.Option("--text", help="Write each text too, as the steps left it.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier output.")] = False,
     text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
     id_column: Annotated[str | None, typer.Option(help="Column that holds the id; else <file>:<row>.")] = None,
     workers: Workers = CORES,
@@ -85,6 +86,7 @@ def measure(
                 out=out,
                 settings=parse_settings(settings or [], such_as="gopher_quality.min_words=40"),
                 text=text,
+                overwrite=overwrite,
                 columns=columns,
                 executor=executor,
                 progress=progress,

@@ -125,19 +125,28 @@ def explain_invalid(
         elif problem["type"] == "missing":
             yield place[:-1], f"{where}: `{place[-1]}` is missing. It has no default; add it."
         else:
-            rule = problem["msg"].replace("Input should be", "it must be").replace("Value error, ", "")
+            rule = _rule(problem["msg"], _value(body, place))
             if problem["type"] == "string_pattern_mismatch" and (meaning := _meaning(kind, place)):
                 rule = f"it must be one of what this says: {meaning.rstrip('.')}"
-            yield place, f"{dotted} is {_found(body, place)}; {rule}.{_way_out(kind, place)}"
+            found = json.dumps(_value(body, place), ensure_ascii=False)
+            end = "" if rule.endswith("?") else "."
+            yield place, f"{dotted} is {found}; {rule}{end}{_way_out(kind, place)}"
 
 
-def _found(body: Any, place: tuple[Any, ...]) -> str:
+def _rule(told: str, found: Any) -> str:
+    """Return pydantic's rule in the words of a recipe, which knows mappings and lists."""
+    rule = told.replace("Input should be", "it must be").replace("Value error, ", "")
+    such_as = f", such as [{found}]" if isinstance(found, (str, int, float)) else ""
+    return rule.replace("be an object", "be a mapping").replace("be a valid array", f"be a list{such_as}")
+
+
+def _value(body: Any, place: tuple[Any, ...]) -> Any:
     for key in place:
         try:
             body = body[key]
         except (KeyError, IndexError, TypeError):
             break
-    return json.dumps(body, ensure_ascii=False)
+    return body
 
 
 def _field(kind: type[BaseModel], place: tuple[Any, ...]) -> FieldInfo | None:

@@ -1,22 +1,55 @@
 """`--set PATH=VALUE`: one value of a parsed recipe replaced, with steps reached by their names.
 
 `datasets.clean.gopher_quality.min_words` goes through the list of steps as if it were a mapping; `gate.min_gain` and
-the like are keys as they stand. What the new value may be is checked with the rest of the recipe.
+the like are keys as they stand. Below a step every key leads on, into mappings that are not there yet too. A value in
+brackets, braces or quotes is YAML as in a recipe, any other one word. What it may be is checked with the recipe.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import RecipeError, nearest_names
-from pipeline.strict_yaml import Document
+from pipeline.strict_yaml import Document, parse, scalar
+
+_ENCLOSED = ("[]", "{}", "''", '""')
+
+
+def parse_value(text: str, *, place: str) -> Any:
+    """Return the value that the right side of a setting is; RecipeError if it is not YAML."""
+    if text[:1] + text[-1:] not in _ENCLOSED:
+        return scalar(text)
+    try:
+        document = parse(text, path=Path(f"--set {place}"))
+        document.raise_mistakes()
+    except RecipeError as error:
+        if "escape" in str(error):
+            raise RecipeError(f"{error} A backslash stands for itself between single quotes: '\\w+'.") from error
+        raise
+    return document.data
+
+
+def put(body: dict[str, Any], keys: Sequence[str], value: Any, *, place: str) -> None:
+    """Replace one value below a step's parameters; RecipeError if there is something that has no parts on the way."""
+    for key in keys[:-1]:
+        below = body.get(key)
+        if below is not None and not isinstance(below, dict):
+            raise RecipeError(f"--set {place}: `{key}` is {below!r} and has no parts to set.")
+        body[key] = dict(below or {})  # a preset's own stays as it is
+        body = body[key]
+    body[keys[-1]] = value
 
 
 def apply_setting(document: Document, place: str, value: Any) -> None:
     """Replace one value in place; RecipeError names the first key that is not there."""
     keys = place.split(".")
     node = document.data
-    for key in keys[:-1]:
+    for number, key in enumerate(keys[:-1]):
+        step = _parameters_of(node, key)
+        if step is not None:
+            return put(step, keys[number + 1 :], value, place=place)
         node = _child(node, key, f"--set {place}: `{key}` is not in {document.path}.")
     if not isinstance(node, dict):
         raise RecipeError(f"--set {place}: `{keys[-2]}` in {document.path} is {node!r} and has no parts to set.")
@@ -24,26 +57,32 @@ def apply_setting(document: Document, place: str, value: Any) -> None:
 
 
 def _child(node: Any, key: str, complaint: str) -> Any:
-    """Return the mapping under a key or a step's name, made where it was left out."""
+    """Return what stands under a key, a mapping where it was left empty."""
     if not isinstance(node, dict):
         raise RecipeError(complaint)
-    steps = node["steps"] if isinstance(node.get("steps"), list) else []
-    names = [str(next(iter(step), "")) if isinstance(step, dict) else str(step) for step in steps]
-    labels = [name.partition("@")[0] for name in names]
-    if key in labels:
-        return _parameters(steps, labels.index(key))
     if key not in node:
-        raise RecipeError(f"{complaint} Did you mean {nearest_names(key, [*node, *names])}?")
+        raise RecipeError(f"{complaint} Did you mean {nearest_names(key, [*node, *_step_names(node)])}?")
     if node[key] is None:
         node[key] = {}
     return node[key]
 
 
-def _parameters(steps: list[Any], index: int) -> Any:
-    """Return the parameters of one step, turning a bare name into a name with parameters."""
+def _step_names(node: Any) -> list[str]:
+    steps = node.get("steps") if isinstance(node, dict) else None
+    listed = steps if isinstance(steps, list) else []
+    return [str(next(iter(step), "")) if isinstance(step, dict) else str(step) for step in listed]
+
+
+def _parameters_of(node: Any, label: str) -> dict[str, Any] | None:
+    """Return the parameters of a dataset's step, a bare name turned into one with parameters; or None."""
+    labels = [name.partition("@")[0] for name in _step_names(node)]
+    if label not in labels:
+        return None
+    steps, index = node["steps"], labels.index(label)
     if not isinstance(steps[index], dict):
         steps[index] = {str(steps[index]): {}}
     name = next(iter(steps[index]))
     if steps[index][name] is None:
         steps[index][name] = {}
-    return steps[index][name]
+    found = steps[index][name]
+    return found if isinstance(found, dict) else None

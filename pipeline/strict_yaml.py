@@ -59,6 +59,11 @@ def load(path: Path) -> Document:
         raise RecipeError(f"{path}: no such recipe. `ls recipes` shows those that come with Winnow.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
+    return parse(text, path=path)
+
+
+def parse(text: str, *, path: Path) -> Document:
+    """Read YAML text; syntax errors raise at once and name `path`, all others are collected in the Document."""
     document = Document(path=path)
     try:
         for token in YAML(pure=True).scan(text):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.core.errors import RecipeError
 
@@ -46,6 +46,17 @@ class Params(BaseModel):
     def parse(cls, data: Mapping[str, object]) -> Self:
         """Validate plain recipe data by JSON's type rules: a list becomes a tuple, a string a path, but '1' no int."""
         return cls.model_validate_json(json.dumps(dict(data)))
+
+    @model_validator(mode="after")
+    def _limits_meet(self) -> Self:
+        for name in type(self).model_fields:
+            other = name.replace("min_", "max_", 1)
+            least, most = getattr(self, name), getattr(self, other, None)
+            if not (name.startswith("min_") and isinstance(least, (int, float)) and isinstance(most, (int, float))):
+                continue
+            if least > most:
+                raise ValueError(f"{name} {least:g} is above {other} {most:g}, and no document meets both")
+        return self
 
     def of_role(self, role: str) -> dict[str, Any]:
         """Return parameters of one role (`measure`, `decide`, `input`, `alarm`) that differ from their defaults."""

@@ -28,7 +28,7 @@ ROWS = [*texts(30), "ab", f"{POISON} in a text that is long enough to be kept", 
 
 
 def measured(house: House, files: list[Path], steps: list[str], **options: Any) -> tuple[dict[str, Any], pa.Table]:
-    given: dict[str, Any] = {"settings": {}, "text": False, "columns": {}, "workers": 1, **options}
+    given: dict[str, Any] = {"settings": {}, "text": False, "columns": {}, "workers": 1, "overwrite": True, **options}
     executor = Local(workers=given.pop("workers"))
     out = house.folder / "out.parquet"
     try:
@@ -266,6 +266,17 @@ def test_a_folder_is_refused_with_the_way_to_name_its_files(house: House):
 
     with pytest.raises(RecipeError, match=r"docs: is a folder; name its files, such as .*docs/\*\.jsonl"):
         measured(house, [house.folder / "docs"], ["length"])
+
+
+def test_an_earlier_output_is_replaced_only_if_asked(house: House):
+    file = house.lines("a.jsonl", texts(2))
+    measured(house, [file], ["length"], overwrite=False)
+    before = (house.folder / "out.parquet").read_bytes()
+
+    with pytest.raises(RecipeError, match=r"out\.parquet: is there already\. .*--overwrite"):
+        measured(house, [file], ["shout"], overwrite=False)
+
+    assert (house.folder / "out.parquet").read_bytes() == before
 
 
 def test_an_input_is_never_overwritten(house: House):
