@@ -110,7 +110,7 @@ def _sound(
     params: Mapping[str, Params],
     bands: Mapping[str, Sequence[float]],
     *,
-    implied: Collection[str],
+    implied: Collection[str] = (),
     place: str,
 ) -> None:
     """Raise DataError for the first step that cost a larger share of what reached it than it may or used to."""
