@@ -8,7 +8,6 @@ step sees only living documents, so its payload also names everything decided be
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,11 +21,11 @@ from pipeline.core.rng import derive
 from pipeline.core.step import GatheringStep, MakingStep, Step, field_role
 from pipeline.dedup_stores import contents_read, to_compare
 from pipeline.input_hashes import MEMO, InputHashes
+from pipeline.reasons import Home, why_build
 from pipeline.recipe import DatasetSpec, Recipe, StepSpec, input_names_of, step_inputs
 from pipeline.strict_yaml import load
 from pipeline.workspace import Workspace
 
-_HASHES = re.compile(" [0-9a-f]{8} -> [0-9a-f]{8}$")  # as `_short` writes them
 ENGINE_VERSION = 1  # bump when the engine itself writes other bytes for the same payload
 
 
@@ -159,6 +158,7 @@ def _plan_dataset(plan: Plan, spec: DatasetSpec) -> PlannedDataset:
             payload,
             parents | {node.name: node.identity for node in base},
             cost=_cost(plan, item, base),
+            home=_home(spec, steps),
         )
         steps.append(PlannedStep(spec=item, node=node, inputs=inputs))
         decided.append({"step": item.label, "signals": node.identity, "decides": step.params.of_role("decide")})
@@ -168,9 +168,15 @@ def _plan_dataset(plan: Plan, spec: DatasetSpec) -> PlannedDataset:
         return PlannedDataset(spec=spec, base=base, made=made, steps=(), node=made.node)
     payload = {"kind": "dataset", "engine": ENGINE_VERSION, "base": [node.identity for node in base], "steps": decided}
     parents = {node.name: node.identity for node in base}
-    return PlannedDataset(
-        spec=spec, base=base, made=made, steps=tuple(steps), node=_add(plan, "dataset", spec.name, payload, parents)
-    )
+    node = _add(plan, "dataset", spec.name, payload, parents, home=_home(spec, steps))
+    return PlannedDataset(spec=spec, base=base, made=made, steps=tuple(steps), node=node)
+
+
+def _home(spec: DatasetSpec, before: list[PlannedStep]) -> Home:
+    """Return where the next step of a dataset stands, or the dataset itself after all of them."""
+    label = spec.steps[len(before)].label if len(before) < len(spec.steps) else None
+    anew = tuple(step.spec.label for step in before if not step.node.complete)
+    return Home(dataset=spec.name, label=label, steps=spec.steps[: len(before) + 1], anew=anew)
 
 
 def _plan_made(plan: Plan, spec: DatasetSpec, base: tuple[Node, ...]) -> PlannedStep:
@@ -272,8 +278,9 @@ def _cost(plan: Plan, item: StepSpec, base: tuple[Node, ...]) -> float:
 
 
 def _add(
-    plan: Plan, kind: str, name: str, payload: Mapping[str, Any], parents: Mapping[str, str], *, cost: float = 0.0
-) -> Node:
+    plan: Plan, kind: str, name: str, payload: Mapping[str, Any], parents: Mapping[str, str], *, cost: float = 0.0,
+    home: Home | None = None,
+) -> Node:  # fmt: skip
     identity = identity_of(payload)
     folder = plan.workspace.folder(kind, name, identity)
     known = next((node for node in plan.nodes if node.folder == folder), None)
@@ -281,7 +288,7 @@ def _add(
         return known
     complete = is_complete(folder, identity)
     remade = [name for name, parent in parents.items() if any(node.identity == parent for node in plan.to_build)]
-    reason = "unchanged" if complete else _why_build(plan.workspace, kind, name, payload, remade)
+    reason = "unchanged" if complete else why_build(plan.workspace, kind, name, payload, remade=remade, home=home)
     node = Node(
         kind=kind,
         name=name,
@@ -295,42 +302,3 @@ def _add(
     )
     plan.nodes.append(node)
     return node
-
-
-def _why_build(workspace: Workspace, kind: str, name: str, payload: Mapping[str, Any], remade: list[str]) -> str:
-    """Say what differs from the newest earlier result of this name that differs least, in words before hashes."""
-    earlier = workspace.complete(kind, name)
-    if not earlier:
-        return "new"
-    changes = min((_differences(read_card(folder).payload, payload) for folder in reversed(earlier)), key=len)
-    told = [change for change in changes if not _HASHES.search(change)]
-    if not told and remade:
-        return f"because {', '.join(remade)} {'is' if len(remade) == 1 else 'are'} built anew"
-    told = told or changes
-    return "because " + "; ".join(told[:3]) + (f" and {len(told) - 3} more" if len(told) > 3 else "")
-
-
-def _differences(old: Any, new: Any, place: str = "") -> list[str]:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        keys = sorted({*old, *new}, key=str)
-        return [
-            text
-            for key in keys
-            for text in _differences(old.get(key), new.get(key), f"{place}.{key}" if place else str(key))
-        ]
-    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        return [
-            text
-            for index, (a, b) in enumerate(zip(old, new, strict=True))
-            for text in _differences(a, b, f"{place}.{_item_name(b, index)}")
-        ]
-    return [] if old == new else [f"{place} {_short(old)} -> {_short(new)}"]
-
-
-def _item_name(item: Any, index: int) -> str:
-    return str(item["step"]) if isinstance(item, Mapping) and "step" in item else str(index)
-
-
-def _short(value: Any) -> str:
-    text = value[:8] if isinstance(value, str) and len(value) == 64 else "default" if value is None else str(value)
-    return text if len(text) <= 40 else text[:37] + "..."
