@@ -128,7 +128,7 @@ class Patterns(MeasuringStep):
                 Signal(f"per_1000_words_{name}", pa.float64(), "matches", "Those for 1,000 words; null without words."),
             )
         )
-        self.edits = bool(params.replace)  # type: ignore[misc]
+        self.edits = bool(params.replace)  # type: ignore[misc]  # only with a replacement, for the same reason
 
     def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:
         """Return a rule for each limit, those of a pattern together."""

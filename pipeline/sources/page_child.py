@@ -16,12 +16,14 @@ import signal
 import struct
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 REQUEST = struct.Struct("<II")
 ANSWER = struct.Struct("<BI")
 READY = b"r"
 STATM = Path("/proc/self/statm")
+DECODER = "resiliparse.parse.encoding"  # loaded before memory is limited
 
 
 def main(extractor: str, seconds: float, memory_bytes: int) -> None:
@@ -64,14 +66,16 @@ def _decoded(page: bytes, charset: str) -> str:
 
 def _resiliparse() -> Callable[[str], str | None]:
     from resiliparse.extract.html2text import extract_plain_text
-    from resiliparse.parse import encoding  # noqa: F401 - loaded before memory is limited
+
+    import_module(DECODER)
 
     return lambda html: extract_plain_text(html, main_content=True, alt_texts=False)
 
 
 def _trafilatura() -> Callable[[str], str | None]:
-    from resiliparse.parse import encoding  # noqa: F401
     from trafilatura import extract
+
+    import_module(DECODER)
 
     return lambda html: extract(html, include_comments=False)
 

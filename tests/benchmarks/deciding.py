@@ -7,11 +7,9 @@ own. Processor seconds tell what an idle core would need; on a busy machine the 
 
 from __future__ import annotations
 
-import os
 import resource
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 from statistics import median
@@ -23,9 +21,8 @@ import pyarrow.compute as pc
 from pipeline.core.shards import write_table
 from tests.benchmarks.clock import rounded
 from tests.benchmarks.corpus import documents_of
-from tests.benchmarks.machine import ONE_THREAD
+from tests.benchmarks.machine import surroundings, winnow
 
-ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = 1_000_000
 CHARACTERS = 400
 REPEATS = 5
@@ -95,9 +92,7 @@ def _asked(home: Path, settings: dict[str, Any], *, repeats: int) -> dict[str, A
 
 def _winnow(home: Path, *arguments: str) -> tuple[float, float]:
     """Run a verb; return seconds by wall and by processor, its own processes' together."""
-    environment = {key: value for key, value in os.environ.items() if key not in ONE_THREAD}
-    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    command = [sys.executable, "-c", "from pipeline.cli import main; main()", *arguments]
+    command, environment = winnow(*arguments), surroundings(one_thread=False)
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     ran = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=False)
     seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)

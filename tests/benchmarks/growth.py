@@ -29,9 +29,8 @@ from pipeline.core.shards import write_table
 from pipeline.core.text import Batch
 from tests.benchmarks.clock import rounded
 from tests.benchmarks.corpus import SEED, documents_of
-from tests.benchmarks.machine import ONE_THREAD
+from tests.benchmarks.machine import surroundings, winnow
 
-ROOT = Path(__file__).resolve().parents[2]
 COPIES = (3, 12, 48)  # of 29 MB of text
 CHANGED = 0.03  # of the bytes drawn
 WORKERS = 2  # in the last run
@@ -127,10 +126,8 @@ def _copy(base: Batch, copy: int) -> pa.Table:
 
 def _watched(folder: Path, *, workers: int) -> dict[str, Any]:
     """Run the recipe in processes of its own, which inherit the cores of this one; return seconds and peaks."""
-    environment = {key: value for key, value in os.environ.items() if workers == 1 or key not in ONE_THREAD}
-    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    call = "from pipeline.cli import main; main()"
-    command = [sys.executable, "-c", call, "run", "growth.yaml", "--workers", str(workers)]
+    command = winnow("run", "growth.yaml", "--workers", str(workers))
+    environment = surroundings(one_thread=workers == 1)
     started = time.perf_counter()
     with (folder / "log").open("w+") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parents[2]
 ONE_THREAD = (
     "ARROW_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
     "POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "TOKENIZERS_PARALLELISM",
@@ -27,6 +29,17 @@ def hold_to_one_core() -> set[int]:
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(cores)})
     return cores
+
+
+def winnow(*arguments: str) -> list[str]:
+    """Return the command that runs a verb of this tree in a process of its own."""
+    return [sys.executable, "-c", "from pipeline.cli import main; main()", *arguments]
+
+
+def surroundings(*, one_thread: bool) -> dict[str, str]:
+    """Return the environment of such a process: this tree first, its libraries held to one thread or let free."""
+    kept = {key: value for key, value in os.environ.items() if one_thread or key not in ONE_THREAD}
+    return kept | {"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
 def hold_libraries_to_one_thread() -> None:

@@ -47,7 +47,7 @@ class Lines:
             self.write(document, rank)
             yield document
 
-    def read(self) -> list[list[str]]:
+    def read(self) -> list[Any]:
         return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
 
 

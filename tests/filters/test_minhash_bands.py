@@ -11,6 +11,7 @@ import pytest
 
 from filters.minhash import MinHashDedup, MinHashParams
 from pipeline.core.errors import RecipeError
+from pipeline.core.step import Gathering
 from tests.conftest import ROOT
 from tests.filters.gathering import Gathered, gather, here, parts_of
 from tests.filters.test_minhash_audit import unlike_texts
@@ -31,8 +32,8 @@ class Small(MinHashDedup):
 
     memory_bytes = 0
 
-    def gather(self, work: object) -> None:
-        super().gather(replace(work, memory_bytes=self.memory_bytes, workers=2))  # type: ignore[type-var]
+    def gather(self, work: Gathering) -> None:
+        super().gather(replace(work, memory_bytes=self.memory_bytes, workers=2))
 
 
 def run(parts: list, scratch: Path, *, memory_bytes: int, **parameters: object) -> Gathered:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +17,16 @@ from pipeline.core.errors import RecipeError
 from pipeline.core.shards import read_table
 from pipeline.datatrove_bridge import REASON, winnow_step
 from tests.conftest import need_conformance
+from tests.filters.test_datatrove_step import Lines
 from tests.pipeline.house import House, texts
 
 
-class Lines:
-    """A writer and a pipeline block in one: every document that it meets becomes a line of JSON."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> Lines:
-        return self
-
-    def __exit__(self, *exception: object) -> None: ...
+class Rows(Lines):
+    """Lines that hold the metadata too."""
 
     def write(self, document: Document, rank: int) -> None:
         with self.path.open("a") as opened:
             opened.write(json.dumps({"id": document.id, "text": document.text, **document.metadata}) + "\n")
-
-    def __call__(self, data: Iterator[Document], rank: int = 0, world_size: int = 1) -> Iterator[Document]:
-        for document in data:
-            self.write(document, rank)
-            yield document
-
-    def read(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
 
 
 SAMPLE = [*texts(60), "Write to ann@acme.org. " * 9, "the of and to in is that " * 30, "end", "word " * 200]
@@ -50,7 +34,7 @@ SAMPLE = [*texts(60), "Write to ann@acme.org. " * 9, "the of and to in is that "
 
 def through(*steps: PipelineStep, folder: Path, given: list[str] = SAMPLE) -> list[dict[str, Any]]:
     """Run datatrove's executor over the given texts; return what comes out."""
-    kept = Lines(folder / "kept.txt")
+    kept = Rows(folder / "kept.txt")
     documents = [Document(id=f"docs/docs:{number}", text=text) for number, text in enumerate(given)]
     LocalPipelineExecutor(pipeline=[documents, *steps, kept], logging_dir=str(folder / "logs")).run()
     return kept.read()
@@ -60,7 +44,7 @@ def test_a_datatrove_pipeline_and_a_run_of_ours_give_the_same_verdicts_signals_a
     house = House(tmp_path)
     house.lines("docs.jsonl", SAMPLE)
     house.clean(["pii: {max_per_kind: 3}", "gopher_quality: {min_words: 20}", "gopher_repetition"])
-    dropped = Lines(tmp_path / "dropped.txt")
+    dropped = Rows(tmp_path / "dropped.txt")
 
     plan = house.run()
     kept = through(
@@ -97,7 +81,7 @@ def test_a_step_that_went_through_dill_answers_the_same(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_worker_processes_of_datatrove_run_it(tmp_path: Path) -> None:
     step = winnow_step("gopher_quality", min_words=20)
-    kept = Lines(tmp_path / "kept.txt")
+    kept = Rows(tmp_path / "kept.txt")
     documents = [Document(id=str(number), text=text) for number, text in enumerate(SAMPLE)]
 
     LocalPipelineExecutor(pipeline=[documents, step, kept], tasks=2, workers=2, logging_dir=str(tmp_path / "l")).run()
@@ -120,7 +104,7 @@ def test_order_and_answers_do_not_depend_on_the_batch(documents: int, monkeypatc
 
 def test_what_cannot_be_measured_is_dropped_with_its_reason_and_costs_nobody_else(tmp_path: Path) -> None:
     need_conformance()
-    dropped = Lines(tmp_path / "dropped.txt")
+    dropped = Rows(tmp_path / "dropped.txt")
     step = winnow_step(
         "datatrove",
         step="GopherQualityFilter",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import RecipeError
-from pipeline.stats import GROUPS, stats
+from pipeline.stats import GROUPS, Fate, stats
 from pipeline.tables import stats_text
 from tests.pipeline.house import House, texts
 from tests.pipeline.steps import POISON
@@ -24,8 +24,8 @@ def built(house: House) -> House:
     return house
 
 
-def ask(house: House, signal: str | None = None, by: str | None = None, fate: str = "all"):
-    return stats(house.workspace, "clean", signal=signal, by=by, fate=fate)  # type: ignore[arg-type]
+def ask(house: House, signal: str | None = None, by: str | None = None, fate: Fate = "all"):
+    return stats(house.workspace, "clean", signal=signal, by=by, fate=fate)
 
 
 def test_quantiles_are_those_of_all_documents_that_reached_the_dataset(built: House):
