@@ -33,7 +33,6 @@ from pipeline.flags import (
     load_plugins,
     parse_memory,
 )
-from pipeline.heap import keep_freed_memory
 from pipeline.kernel_cache import notice, use_own_cache
 
 EPILOG = "Exit codes: 0 done, 1 a step failed, 2 bad recipe or usage, 3 not promoted, 4 budget reached, 75 busy."
@@ -55,7 +54,6 @@ def main() -> NoReturn:
     """Run the command line and turn every outcome into its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
     use_own_cache()
-    keep_freed_memory()
     try:
         code = app(standalone_mode=False)
         if code == 130:

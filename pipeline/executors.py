@@ -19,7 +19,6 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Protocol
 
 from pipeline.core.errors import ServiceError
-from pipeline.heap import keep_freed_memory
 
 Done = Callable[[Any], None]
 AHEAD = 2  # items handed out for each worker: one to work on, one so that it need not wait for the next
@@ -140,7 +139,6 @@ def _new_pool(workers: int) -> ProcessPoolExecutor:
 
 def _start_worker(parent: int) -> None:
     os.environ["POLARS_MAX_THREADS"] = "1"  # one task, one core
-    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

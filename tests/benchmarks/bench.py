@@ -20,7 +20,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.heap import keep_freed_memory
 from tests.benchmarks.machine import hold_libraries_to_one_thread, hold_to_one_core, load, machine
 from tests.benchmarks.rivals import DATATROVE, missing
 from tests.benchmarks.table import TITLES, table
@@ -92,7 +91,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.quick:  # so that what compiling costs is measured, not what an earlier run left
             os.environ["NUMBA_CACHE_DIR"] = f"{folder}/kernels"
         cores = hold_to_one_core()
-        keep_freed_memory()  # as the command line does
         results: dict[str, Any] = {
             "date": datetime.now(UTC).date().isoformat(),
             "load_at_start": load(),
