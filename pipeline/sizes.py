@@ -1,11 +1,13 @@
 """A dataset's evidence -> bytes of text in and out of every step: what rules dropped, and what editing steps took.
 
-Counts of documents hide edits: of the 46 MB of 4,809 files of code, editing steps took 8.8 MB. Sizes come from the
-verdicts; the documents are read again where a step edits, which took 0.5 s there.
+Counts of documents hide edits: of the 46 MB of 4,809 files of code, editing steps took 8.8 MB. The verdicts tell what a
+document has at the end and the ranges that a step cut out what it had before; only the texts behind a step that writes
+new ones are read again. Of 463,600 documents (470 MB) that took 0.4 s, the sizes from the ranges take 0.1 s.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.chain import KEPT, BasePart, Link, edit_in
-from pipeline.core.shards import iterate_tables
+from pipeline.core.shards import iterate_tables, read_table
 from pipeline.decide import as_flags, as_numbers
 from pipeline.evidence import Evidence
 from pipeline.recipe import Recipe, step_inputs
@@ -48,25 +50,38 @@ def bytes_by_step(evidence: Evidence) -> list[Bytes]:
     for part in evidence.chain.base:
         verdicts = evidence.verdicts(part, ["reason", "quarantined", "num_bytes"])
         ended = _ended(links, verdicts)
-        size = as_numbers(verdicts.column("num_bytes")).astype(np.int64)
-        size = _base_sizes(part) if any(link.edits for link in links) else size
-        for number, (link, step) in enumerate(zip(links, found, strict=True)):
-            after = _edited_sizes(link, part, size) if link.edits else size
-            left = ended > number
+        sizes = _sizes(links, part, as_numbers(verdicts.column("num_bytes")).astype(np.int64))
+        for number, step in enumerate(found):
+            size, after, left = sizes[number], sizes[number + 1], ended > number
             step.reached += int(size[ended >= number].sum())
             step.left += int(after[left].sum())
-            step.edited += int((size - after)[left].sum())
-            size = after
+            step.edited += int((size - after)[left].sum()) if size is not after else 0
     return found
 
 
 def _ended(links: tuple[Link, ...], verdicts: pa.Table) -> np.ndarray:
     """Return int64[base rows]: the number of the step that a document did not pass, of all steps for one kept."""
-    labels = pa.array([link.label for link in links], pa.string())
-    steps = pc.coalesce(
-        pc.replace_substring_regex(verdicts.column("reason"), r"\..*", ""), verdicts.column("quarantined")
-    )
-    return as_numbers(pc.fill_null(pc.index_in(steps, labels), len(links))).astype(np.int64)
+    labels = {link.label: number for number, link in enumerate(links)}
+    ended = np.full(verdicts.num_rows, len(links))
+    for name in ("quarantined", "reason"):  # a document has one of both at most
+        column = pc.dictionary_encode(verdicts.column(name)).combine_chunks()
+        steps = [labels.get(word.partition(".")[0], len(links)) for word in column.dictionary.to_pylist()]
+        rows = np.flatnonzero(as_flags(column.is_valid()))
+        ended[rows] = np.array(steps, np.int64)[as_numbers(column.indices.drop_null()).astype(np.int64)]
+    return ended
+
+
+def _sizes(links: Sequence[Link], part: BasePart, final: np.ndarray) -> list[np.ndarray]:
+    """Return the documents' sizes before every step and after the last: one array twice where a step edits nothing."""
+    writing = [number for number, link in enumerate(links) if link.edits and edit_in(link, part) != KEPT]
+    first = writing[-1] + 1 if writing else 0  # from here on the end tells what was before
+    later = [final]
+    for link in reversed(links[first:]):
+        later.append(_uncut_sizes(link, part, later[-1]) if link.edits else later[-1])
+    earlier = [_base_sizes(part)] if first else []
+    for link in links[: max(first - 1, 0)]:
+        earlier.append(_edited_sizes(link, part, earlier[-1]) if link.edits else earlier[-1])
+    return [*earlier, *reversed(later)]
 
 
 def _base_sizes(part: BasePart) -> np.ndarray:
@@ -83,6 +98,14 @@ def _edited_sizes(link: Link, part: BasePart, size: np.ndarray) -> np.ndarray:
         after[start : start + len(column)][present] = (_spans if name == KEPT else _lengths)(column.drop_null())
         start += len(column)
     return after
+
+
+def _uncut_sizes(link: Link, part: BasePart, size: np.ndarray) -> np.ndarray:
+    """Return the sizes before a step that cuts: each list of ranges begins with that of the old text."""
+    column = read_table(link.file(part.index), columns=[KEPT]).column(KEPT)
+    rows, before = np.flatnonzero(as_flags(column.is_valid())), size.copy()
+    before[rows] = as_numbers(pc.list_element(column.drop_null(), 0))
+    return before
 
 
 def _lengths(texts: pa.ChunkedArray) -> np.ndarray:
