@@ -40,6 +40,12 @@ def use_own_cache() -> None:
     os.environ[VARIABLE] = str(mine)
 
 
+def own_folder() -> Path | None:
+    """Return the folder in use, for whatever else is compiled once; None where numba finds its own."""
+    folder = os.environ.get(VARIABLE)
+    return Path(folder) if folder is not None and os.access(folder, os.W_OK) else None
+
+
 def notice() -> str:
     """Return what a person should know before the first kernels are compiled, or nothing once there are some."""
     folder = os.environ.get(VARIABLE)

@@ -1,14 +1,15 @@
 """A rule's verdicts -> the few documents that stand for each side of it: the nearest to the threshold, others drawn.
 
-The parts are looked at twice: to count who stands on which side and who is nearest, then to find the rows of those that
-were drawn by their place in the count. So no list of documents is ever held, and the choice does not depend on how the
-documents are cut into parts.
+The parts are looked at twice (`looks.py`): to count who stands on which side and who is nearest, then to find the rows
+of those that were drawn by their place in the count. So no list of documents is ever held, and the choice does not
+depend on how the documents are cut into parts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +18,12 @@ import pyarrow.compute as pc
 from pipeline.chain import BasePart, Link
 from pipeline.core.rng import generator
 from pipeline.core.step import Rule
-from pipeline.decide import as_numbers, passes
+from pipeline.decide import as_flags, as_numbers, passes
 from pipeline.report import figures
-from pipeline.report.steps import Signals
+from pipeline.report.signals import Signals
+
+DUPLICATE_OF = "duplicate_of"  # signal of a deduplication: id of the twin that was kept
+SignalName = tuple[str, str]  # a step's label and a signal of it
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,19 +51,65 @@ class Side:
     dropped: bool
 
     @property
+    def signal(self) -> SignalName:
+        return self.link.label, self.rule.signal
+
+    @property
+    def reason(self) -> str:
+        return f"{self.link.label}.{self.rule.name}"
+
+    @property
     def name(self) -> str:
-        return f"{self.link.label}.{self.rule.name}.{'dropped' if self.dropped else 'kept'}"
-
-    def rows(self, verdicts: pa.Table, values: np.ndarray) -> np.ndarray:
-        """Return the rows of one part that stand on this side, ascending."""
-        if self.dropped:
-            hit = pc.equal(verdicts.column("reason"), f"{self.link.label}.{self.rule.name}")
-            return np.flatnonzero(pc.fill_null(hit, False).to_numpy())
-        return np.flatnonzero(verdicts.column("kept").to_numpy() & passes(self.rule, values) & ~np.isnan(values))
+        return f"{self.reason}.{'dropped' if self.dropped else 'kept'}"
 
 
-@dataclass(slots=True)
-class _Tally:
+def sides_of(signals: Signals, reasons: Mapping[str, int]) -> list[Side]:
+    """Return the sides of all rules that dropped something first; opposite a duplicate stands its twin instead."""
+    found = []
+    for link in signals.evidence.chain.links:
+        sides = (True,) if DUPLICATE_OF in signals.texts(link) else (True, False)
+        rules = [rule for rule in link.rules if reasons.get(f"{link.label}.{rule.name}", 0)]
+        found += [Side(link, rule, dropped) for rule in rules for dropped in sides]
+    return found
+
+
+class Piece:
+    """One part: the values that rules look at, and who stands on which side if anyone asks (`sided`)."""
+
+    def __init__(self, signals: Signals, part: BasePart, names: Sequence[SignalName], *, sided: bool) -> None:
+        self.part = part
+        self.values: dict[SignalName, np.ndarray] = {}  # float64[rows of the part]
+        for link in signals.evidence.chain.links:
+            wanted = [signal for label, signal in names if label == link.label]
+            if wanted:
+                table = signals.evidence.signals(link, part, wanted)
+                self.values |= {(link.label, name): as_numbers(table.column(name)) for name in wanted}
+        if sided:
+            self._sort(signals.evidence.verdicts(part, ["kept", "reason"]))
+
+    def _sort(self, verdicts: pa.Table) -> None:
+        """Note who was kept, and who was dropped by each reason."""
+        self._kept = np.flatnonzero(as_flags(verdicts.column("kept")))
+        reasons = pc.dictionary_encode(verdicts.column("reason")).combine_chunks()
+        numbers = as_numbers(reasons.indices)
+        given = np.flatnonzero(~np.isnan(numbers))
+        order = given[np.argsort(numbers[given], kind="stable")]
+        ends = np.searchsorted(numbers[order], np.arange(len(reasons.dictionary) + 1))
+        self._dropped = {
+            reason: order[ends[number] : ends[number + 1]]
+            for number, reason in enumerate(reasons.dictionary.to_pylist())
+        }
+
+    def rows(self, side: Side) -> np.ndarray:
+        """Return the rows that stand on a side, ascending."""
+        if side.dropped:
+            return self._dropped.get(side.reason, self._kept[:0])
+        values = self.values[side.signal][self._kept]
+        return self._kept[passes(side.rule, values) & ~np.isnan(values)]
+
+
+@dataclass
+class Tally:
     """What the first look at a side found: documents by part, up to three values, the nearest to the threshold."""
 
     counts: list[int] = field(default_factory=list)
@@ -87,48 +137,27 @@ class _Tally:
         drawn = generator(0, "report", dataset, name).choice(self.total - len(first), size=size, replace=False)
         return first + sorted(int(place) + bool(first and place >= first[0]) for place in drawn)
 
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """The places in the count at which the parts begin; asked once all are counted."""
+        return np.cumsum([0, *self.counts])
 
-def choose(
-    signals: Signals, link: Link, sides: Sequence[Side], *, dataset: str, per_side: int
-) -> dict[Side, list[Chosen]]:
-    """Return documents for each side, the nearest to the threshold first where the values differ."""
-    tallies = {side: _Tally() for side in sides}
-    for _, verdicts, values in _pieces(signals, link, sides, signals.evidence.chain.base):
-        for side, tally in tallies.items():
-            mine = values[side.rule.signal]
-            tally.add(mine[side.rows(verdicts, mine)], threshold=side.rule.threshold)
-    drawn = {side: tally.draw(per_side=per_side, name=side.name, dataset=dataset) for side, tally in tallies.items()}
-    starts = {side: np.concatenate([[0], np.cumsum(tally.counts)]) for side, tally in tallies.items()}
-    needed = [
-        part
-        for number, part in enumerate(signals.evidence.chain.base)
-        if any(starts[side][number] <= place < starts[side][number + 1] for side in sides for place in drawn[side])
-    ]
-    numbers = {part.index: number for number, part in enumerate(signals.evidence.chain.base)}
-    found: dict[Side, dict[int, Chosen]] = {side: {} for side in sides}
-    for part, verdicts, values in _pieces(signals, link, sides, needed):
-        for side in sides:
-            start, stop = starts[side][numbers[part.index]], starts[side][numbers[part.index] + 1]
-            inside = [place for place in drawn[side] if start <= place < stop]
-            mine = values[side.rule.signal]
-            rows = side.rows(verdicts, mine) if inside else np.zeros(0, np.int64)
-            for place in inside:
-                row = int(rows[place - start])
-                nearest = place == tallies[side].nearest and len(tallies[side].distinct) > 2
-                found[side][place] = Chosen(Place(part.index, row), _note(side.rule, mine[row], nearest=nearest))
-    return {side: [found[side][place] for place in drawn[side]] for side in sides}
+    def inside(self, places: Sequence[int], number: int) -> list[int]:
+        """Return those of some places in the count that lie in one part, by its position."""
+        return [place for place in places if self.starts[number] <= place < self.starts[number + 1]]
+
+    def chosen(self, places: Sequence[int], piece: Piece, side: Side) -> dict[int, Chosen]:
+        """Return the documents at places that lie in a piece."""
+        rows, found = piece.rows(side), {}
+        start = int(self.starts[np.searchsorted(self.starts, places[0], side="right") - 1])
+        for place in places:
+            row = int(rows[place - start])
+            nearest = place == self.nearest and len(self.distinct) > 2
+            found[place] = Chosen(
+                Place(piece.part.index, row), _note(side.rule, piece.values[side.signal][row], nearest=nearest)
+            )
+        return found
 
 
 def _note(rule: Rule, value: float, *, nearest: bool) -> str:
     return f"{rule.signal} {figures.beside(float(value), rule.threshold)}{', nearest to the threshold' * nearest}"
-
-
-def _pieces(
-    signals: Signals, link: Link, sides: Sequence[Side], parts: Sequence[BasePart]
-) -> Iterator[tuple[BasePart, pa.Table, dict[str, np.ndarray]]]:
-    """Yield each part with its verdicts and the values that the sides' rules look at."""
-    names = list(dict.fromkeys(side.rule.signal for side in sides))
-    for part in parts if names else ():
-        table = signals.evidence.signals(link, part, names)
-        verdicts = signals.evidence.verdicts(part, ["kept", "reason"])
-        yield part, verdicts, {name: as_numbers(table.column(name)) for name in names}

@@ -7,6 +7,7 @@ documents are chosen before any is read, and each part's text is read once: memo
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,14 +15,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.chain import ERROR, BasePart, ChainReader, Link
+from pipeline.chain import ERROR, BasePart, ChainReader, Link, check_ids, edit_in, edited_text
+from pipeline.core.shards import read_rows
 from pipeline.core.step import Rule
+from pipeline.decide import as_flags
 from pipeline.report import figures
-from pipeline.report.chosen import Chosen, Place, Side, choose
-from pipeline.report.steps import DatasetShown, Signals
+from pipeline.report.chosen import DUPLICATE_OF, Chosen, Place, Side
+from pipeline.report.signals import Signals
+from pipeline.report.steps import DatasetShown
 
 EXCERPT, EXCERPT_LINES = 400, 16  # characters and lines
-DUPLICATE_OF = "duplicate_of"  # signal of a deduplication: id of the twin that was kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +59,7 @@ class Examples:
         self.shown, self.signals, self.per_side = shown, signals, per_side
         links = shown.evidence.chain.links if per_side else ()
         self._links = {link.label: link for link in links}
-        self._chosen: dict[Side, list[Chosen]] = {}
-        for link in links:
-            self._chosen |= choose(signals, link, self._sides(link), dataset=shown.name, per_side=per_side)
+        self._chosen = {side: list(chosen) for side, chosen in shown.chosen.items()}
         dropped = {
             (side.link.label, item.place) for side, chosen in self._chosen.items() if side.dropped for item in chosen
         }
@@ -75,11 +76,6 @@ class Examples:
             if doc_id in self._places
         }
         self._documents = self._read_documents(quoted | asked)
-
-    def _sides(self, link: Link) -> list[Side]:
-        rules = [rule for rule in link.rules if self._count(link, rule)]
-        sides = (True,) if DUPLICATE_OF in self.signals.texts(link) else (True, False)
-        return [Side(link, rule, dropped) for rule in rules for dropped in sides]
 
     def _count(self, link: Link, rule: Rule) -> int:
         return self.shown.reasons.get(f"{link.label}.{rule.name}", 0)
@@ -131,7 +127,7 @@ class Examples:
         wanted, found = pa.array(sorted(ids), pa.string()), dict[str, Place]()
         for part in self.shown.evidence.chain.base if ids else ():
             column = self.shown.evidence.verdicts(part, ["id"]).column("id")
-            rows = np.flatnonzero(pc.is_in(column, value_set=wanted).to_numpy())
+            rows = np.flatnonzero(as_flags(pc.is_in(column, value_set=wanted)))
             found |= {column[int(row)].as_py(): Place(part.index, int(row)) for row in rows}
         return found
 
@@ -148,25 +144,46 @@ class Examples:
         return found
 
     def _read_documents(self, wanted: set[tuple[str, Place]]) -> dict[tuple[str, Place], Example]:
-        """Return documents as the steps read them, earlier edits applied; steps between two edits read the same."""
-        links = self.shown.evidence.chain.links
-        earlier = {
-            link.label: tuple(other for other in links[:number] if other.edits) for number, link in enumerate(links)
-        }
-        first = {label: next(name for name, edits in earlier.items() if edits == earlier[label]) for label in earlier}
-        read: dict[tuple[str, Place], Example] = {}
-        for label, part, rows in _by_part(
-            {(first[label], place) for label, place in wanted}, self.shown.evidence.chain.base
-        ):
-            reader = ChainReader(base=part, links=earlier[label])
-            for row, document in zip(rows, reader.load_rows(("id", "text", "source"), rows).to_pylist(), strict=True):
-                read[label, Place(part.index, row)] = Example(
-                    doc_id=figures.excerpt(document["id"], 160),
-                    source=document["source"],
-                    text=figures.excerpt(document["text"], EXCERPT, lines=EXCERPT_LINES),
-                    note="",
-                )
-        return {(label, place): read[first[label], place] for label, place in wanted}
+        """Return documents as the steps read them, earlier edits applied; each part is read once for all steps."""
+        rows: dict[int, dict[str, list[int]]] = {}
+        for label, place in sorted(wanted):
+            rows.setdefault(place.part, {}).setdefault(label, []).append(place.row)
+        found: dict[tuple[str, Place], Example] = {}
+        for part in self.shown.evidence.chain.base:
+            if part.index in rows:
+                found |= self._read_part(part, rows[part.index])
+        return found
+
+    def _read_part(self, part: BasePart, wanted: Mapping[str, Sequence[int]]) -> dict[tuple[str, Place], Example]:
+        """Return documents of one part; `wanted` are rows by the step that reads them."""
+        evidence = self.shown.evidence
+        rows = sorted({row for asked in wanted.values() for row in asked})
+        table = ChainReader(base=part, links=()).load_rows(("id", "text", "source"), rows)
+        ids, sources, texts = (table.column(name) for name in ("id", "source", "text"))
+        quoted: dict[int, Example] = {}  # as they stand between two edits
+        found: dict[tuple[str, Place], Example] = {}
+        todo = len(wanted)
+        for link in evidence.chain.links if todo else ():
+            for row in wanted.get(link.label, ()):
+                if row not in quoted:
+                    at = bisect_left(rows, row)
+                    quoted[row] = _example(ids[at].as_py(), sources[at].as_py(), texts[at].as_py())
+                found[link.label, Place(part.index, row)] = quoted[row]
+            todo -= link.label in wanted
+            if link.edits and todo:
+                check_ids(link.file(part.index), evidence.verdicts(part, ["id"]).column("id"))
+                texts = edited_text(texts, read_rows(link.file(part.index), rows, columns=[edit_in(link, part)])[0])
+                quoted = {}
+        return found
+
+
+def _example(doc_id: str, source: str, text: str) -> Example:
+    return Example(
+        doc_id=figures.excerpt(doc_id, 160),
+        source=source,
+        text=figures.excerpt(text, EXCERPT, lines=EXCERPT_LINES),
+        note="",
+    )
 
 
 def _by_part(wanted: set[tuple[str, Place]], base: Sequence[BasePart]) -> Iterator[tuple[str, BasePart, list[int]]]:

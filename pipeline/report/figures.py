@@ -95,6 +95,8 @@ def excerpt(text: str, length: int, *, lines: int = 1) -> str:
     shown = "\n".join(rows).rstrip()
     if len(shown) < len(start) or len(text) > 2 * length:
         shown += " \N{HORIZONTAL ELLIPSIS}"
+    if shown.replace("\n", "").isprintable():
+        return shown
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in shown)
 
 

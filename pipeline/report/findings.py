@@ -20,8 +20,10 @@ import pyarrow.compute as pc
 from pipeline.chain import Link
 from pipeline.decide import as_numbers
 from pipeline.report import figures
-from pipeline.report.examples import DUPLICATE_OF, Example, Examples
-from pipeline.report.steps import DatasetShown, Signals
+from pipeline.report.chosen import DUPLICATE_OF
+from pipeline.report.examples import Example, Examples
+from pipeline.report.signals import Signals
+from pipeline.report.steps import DatasetShown
 
 LARGEST, ITEMS = 6, 8
 MOST_HASHES = 4_000_000  # counted at a time: 32 MB, and about 100 MB while they are sorted

@@ -8,23 +8,22 @@ would come back without it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.chain import EDITS, ERROR, BasePart, Link
+from pipeline.chain import Link
 from pipeline.core.card import Card, read_card
-from pipeline.core.rng import generator
 from pipeline.core.step import Rule
-from pipeline.decide import as_numbers, passes
 from pipeline.evidence import Evidence
 from pipeline.report import figures
-from pipeline.report.bins import MOST_DRAWN, Spread, counted
 from pipeline.report.charts import Bins
+from pipeline.report.chosen import Chosen, Side, sides_of
+from pipeline.report.looks import Looks, look_twice
+from pipeline.report.signals import Signals
 from pipeline.sizes import Bytes, bytes_by_step, kept_bytes
 
 ALARMS = ("max_drop_fraction", "max_drift")  # they say nothing about the result
@@ -108,6 +107,7 @@ class DatasetShown:
     steps: tuple[StepShown, ...]
     num_bytes: int  # of the documents kept
     reasons: Mapping[str, int] = field(default_factory=dict)
+    chosen: Mapping[Side, Sequence[Chosen]] = field(default_factory=dict)
 
     @property
     def widest(self) -> int:
@@ -132,38 +132,17 @@ class DatasetShown:
         return sum(step.quarantined for step in self.steps)
 
 
-class Signals:
-    """The signals of one dataset's steps, read anew at every look: a few columns of one part at a time."""
-
-    def __init__(self, evidence: Evidence) -> None:
-        self.evidence = evidence
-
-    def names(self, link: Link) -> list[str]:
-        return [name for name in self._schema(link).names if name not in (ERROR, *EDITS)]
-
-    def texts(self, link: Link) -> list[str]:
-        """Return the names of the signals that are text."""
-        schema = self._schema(link)
-        return [name for name in self.names(link) if pa.types.is_string(schema.field(name).type)]
-
-    def parts(self, link: Link, names: Sequence[str]) -> Iterator[tuple[BasePart, pa.Table]]:
-        """Yield each part with some of its signals."""
-        for part in self.evidence.chain.base if names else ():
-            yield part, self.evidence.signals(link, part, names)
-
-    def _schema(self, link: Link) -> pa.Schema:
-        base = self.evidence.chain.base
-        return self.evidence.signals_schema(link, base[0]) if base else pa.schema([])
-
-
 def dataset_shown(
-    evidence: Evidence, signals: Signals, *, name: str, meanings: Mapping[str, Mapping[str, Any]]
+    signals: Signals, *, name: str, meanings: Mapping[str, Mapping[str, Any]], per_side: int = 0
 ) -> DatasetShown:
     """Gather all that the report shows of a dataset. `meanings` maps a step's label to its signals by name.
 
     Two datasets that are made alike share one folder, so the name is not read from it.
     """
+    evidence = signals.evidence
     counts = _counts(evidence)
+    sides = sides_of(signals, counts.first) if per_side else []
+    looks = look_twice(signals, sides, dataset=name, per_side=per_side)
     cards = {link.label: read_card(link.folder) for link in evidence.chain.links}
     details = {step["label"]: step for step in evidence.card.details["steps"]}
     sizes = bytes_by_step(evidence)
@@ -188,7 +167,7 @@ def dataset_shown(
             card=card,
             rules=rules,
             size=sizes[index],
-            histograms=_histograms(signals, link, rules, meanings.get(link.label, {})),
+            histograms=_histograms(looks, link.label, rules, meanings.get(link.label, {})),
         )
         steps.append(shown)
         reached = shown.left
@@ -200,6 +179,7 @@ def dataset_shown(
         steps=tuple(steps),
         num_bytes=kept_bytes(evidence),
         reasons=dict(counts.first),
+        chosen=looks.chosen,
     )
 
 
@@ -259,41 +239,18 @@ def _plain(value: Any) -> str:
 
 
 def _histograms(
-    signals: Signals, link: Link, rules: Sequence[RuleShown], meanings: Mapping[str, Any]
+    looks: Looks, label: str, rules: Sequence[RuleShown], meanings: Mapping[str, Any]
 ) -> tuple[HistogramShown, ...]:
     mine = {rule.signal: tuple(other for other in rules if other.signal == rule.signal) for rule in rules}
-    spreads = {name: Spread() for name in mine}
-    for part, table in signals.parts(link, list(mine)):
-        drawn = _drawn(part, signals.evidence.chain.base)
-        for name, spread in spreads.items():
-            spread.add(as_numbers(table.column(name)), drawn=drawn)
-    empty = {name: spread.bins([rule.threshold for rule in mine[name]]) for name, spread in spreads.items()}
-    found = {name: bins for name, bins in empty.items() if bins is not None}
-    for _, table in signals.parts(link, list(found)):
-        for name, bins in found.items():
-            values = as_numbers(table.column(name))
-            failed = np.zeros(len(values), dtype=bool)
-            for rule in link.rules:
-                if rule.signal == name:
-                    failed |= ~passes(rule, values)
-            found[name] = counted(bins, values, failed)
     return tuple(
         HistogramShown(
             signal=name,
             unit=getattr(meanings.get(name), "unit", ""),
             meaning=getattr(meanings.get(name), "meaning", ""),
             rules=mine[name],
-            bins=bins,
-            num_values=spreads[name].num_values,
+            bins=looks.bins[label, name],
+            num_values=looks.num_values[label, name],
         )
-        for name, bins in found.items()
+        for name in mine
+        if (label, name) in looks.bins
     )
-
-
-def _drawn(part: BasePart, base: Sequence[BasePart]) -> np.ndarray | None:
-    """Return which rows of a part the range of a histogram is taken of; None for all."""
-    share = MOST_DRAWN / max(sum(other.num_rows for other in base), 1)
-    if share >= 1:
-        return None
-    drawn: np.ndarray = generator(0, "report", "histograms", part.index).random(part.num_rows) < share
-    return drawn

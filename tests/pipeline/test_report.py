@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import catalog
+from pipeline import catalog, kernel_cache
 from pipeline.core.card import read_card
 from pipeline.core.errors import DataError
 from pipeline.core.shards import read_table
@@ -204,6 +204,21 @@ def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
     write_report(plan, path=tmp_path / "out" / "report.html")
 
     assert (tmp_path / "out" / "report.html").read_text(encoding="utf-8") == first
+
+
+def test_templates_compiled_before_give_the_same_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(kernel_cache.VARIABLE, raising=False)
+    pages = {page_of(tmp_path, RECIPE)}
+    plan = plan_of((tmp_path / "recipe.yaml").read_text(encoding="utf-8"), folder=tmp_path)
+    (tmp_path / "compiled").mkdir()
+
+    for folder in ("compiled", "compiled", "gone"):
+        monkeypatch.setenv(kernel_cache.VARIABLE, str(tmp_path / folder))
+        write_report(plan, path=tmp_path / "report.html")
+        pages.add((tmp_path / "report.html").read_text(encoding="utf-8"))
+
+    assert len(pages) == 1
+    assert any((tmp_path / "compiled").iterdir())
 
 
 def test_a_page_that_would_be_too_large_quotes_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,11 +19,13 @@ from pipeline.core.rng import generator
 from pipeline.decide import as_numbers, passes
 from pipeline.evidence import evidence_of
 from pipeline.plan import Plan
-from pipeline.report import findings, steps, write_report
+from pipeline.report import findings, looks, write_report
 from pipeline.report.bins import Spread, bin_values, counted
-from pipeline.report.chosen import Side, choose
+from pipeline.report.chosen import Side
 from pipeline.report.findings import clusters_in
-from pipeline.report.steps import Signals, dataset_shown
+from pipeline.report.looks import look_twice
+from pipeline.report.signals import Signals
+from pipeline.report.steps import dataset_shown
 from tests.pipeline.report_parts import STEPS, finish, write_lines
 
 RECIPE = """
@@ -103,7 +105,7 @@ def test_chosen_documents_are_those_of_a_choice_from_all_rows_at_once(tmp_path: 
     verdicts = pl.concat([pl.DataFrame(evidence.verdicts(part)) for part in evidence.chain.base])
     starts = np.cumsum([0, *(part.num_rows for part in evidence.chain.base)])
 
-    found = choose(signals, link, sides, dataset="clean", per_side=3)
+    found = look_twice(signals, sides, dataset="clean", per_side=3).chosen
 
     for side, chosen in found.items():
         values = np.concatenate(
@@ -150,11 +152,11 @@ def test_bins_of_pieces_are_bins_of_the_whole(shape: str) -> None:
 def test_a_drawn_range_still_counts_every_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = built(tmp_path / "data", files=4)
     signals = signals_of(plan)
-    exact = dataset_shown(signals.evidence, signals, name="clean", meanings={}).steps[1].histograms
+    exact = dataset_shown(signals, name="clean", meanings={}).steps[1].histograms
 
-    monkeypatch.setattr(steps, "MOST_DRAWN", 200)
+    monkeypatch.setattr(looks, "MOST_DRAWN", 200)
 
-    drawn = dataset_shown(signals.evidence, signals, name="clean", meanings={}).steps[1].histograms
+    drawn = dataset_shown(signals, name="clean", meanings={}).steps[1].histograms
     assert len(drawn) == len(exact) == 2
     for ours, theirs in zip(drawn, exact, strict=True):
         bins = ours.bins
@@ -172,7 +174,7 @@ def test_clusters_are_those_of_a_count_of_all_twins(
     twins = Counter(
         twin for _, table in signals.parts(link, ["duplicate_of"]) for twin in table["duplicate_of"].to_pylist() if twin
     )
-    shown = dataset_shown(signals.evidence, signals, name="clean", meanings={})
+    shown = dataset_shown(signals, name="clean", meanings={})
 
     monkeypatch.setattr(findings, "MOST_HASHES", at_a_time)
 
