@@ -55,13 +55,16 @@ def read_line(text: Any, table: Any) -> Any:
     words = longest = sentences = 0
     ended = False
     flags = 0
+    base = address_of(text)
+    limit = base + len(text)
     at = 0
     while at < len(text):
         code, size = decode(text, at)
         if table[code] & SPACE:
             at += size
             continue
-        past, characters, flags = scan_word(text, at, len(text), table)
+        past, characters, flags = scan_word(base + at, limit, limit, address_of(table))
+        past -= base
         words += 1
         longest = max(longest, characters)
         sentences += (flags & ENDS_SENTENCE) != 0

@@ -1,6 +1,6 @@
 """Machine operations that numba cannot spell, as LLVM intrinsics for kernels that work on addresses; and word mixing.
 
-Loads and stores at an address, the classification of 64 or 16 bytes into one bit mask, bit counts, and the 64 x 64 ->
+Loads and stores at an address, the classification of 64 bytes into one bit mask, bit counts, and the 64 x 64 ->
 128 bit multiplication folded to 64 bits. Why addresses: numba counts references to every array handed to a helper
 inside a loop, two atomic operations each; a word scanner ran at 120 MB/s with arrays and 4 times that without.
 LLVM lowers each operation to a few instructions on AVX-512, AVX2 and NEON with the same results (little-endian
@@ -92,6 +92,18 @@ def copy_bytes(typing_context: Any, target: Any, source: Any, size: Any) -> Any:
     return types.void(types.int64, types.int64, types.int64), generate
 
 
+@intrinsic
+def copy_16(typing_context: Any, target: Any, source: Any) -> Any:
+    """Copy the 16 bytes at `source` to `target`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        block = _load(builder, arguments[1], ir.VectorType(_BYTE, 16))
+        builder.store(block, builder.inttoptr(arguments[0], block.type.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
+
+
 def _in_range(builder: Any, arguments: Any, num_lanes: int) -> Any:
     address, fold, first, count = arguments
     lanes = ir.VectorType(_BYTE, num_lanes)
@@ -113,16 +125,6 @@ def range_mask_64(typing_context: Any, address: Any, fold: Any, first: Any, coun
         return _in_range(builder, arguments, 64)
 
     return types.uint64(types.int64, types.int64, types.int64, types.int64), generate
-
-
-@intrinsic
-def range_mask_16(typing_context: Any, address: Any, fold: Any, first: Any, count: Any) -> Any:
-    """Do the same with 16 bytes; the mask is an int64."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.zext(_in_range(builder, arguments, 16), _WORD)
-
-    return types.int64(types.int64, types.int64, types.int64, types.int64), generate
 
 
 @njit(cache=True, nogil=True, forceinline=True)

@@ -1,9 +1,8 @@
-"""Words and lines that `pipeline.core.find` found -> their hashes, lengths and flags, once for all rules.
+"""Single words and lines that `pipeline.core.find` found -> their hashes, lengths and flags, character by character.
 
-A word of up to 16 ASCII bytes, 97 in a hundred, is classified and hashed without a loop; words that hold other than
-ASCII are read character by character. A word's hash is of its bytes; a line's hash is of the hashes of its words, so
-lines that differ only in indentation or spacing, or in CRLF against LF, are the same line. Lengths are in Unicode
-characters, CRLF counting as one. Finding and describing together: 450 MB/s of documentation text, one Zen 5 core.
+`pipeline.core.words` describes most words by the block and asks here about the others. A word's hash is of its bytes;
+a line's hash is of the hashes of its words, so lines that differ only in indentation or spacing, or in CRLF against
+LF, are the same line. Lengths are in Unicode characters, CRLF counting as one.
 """
 
 from __future__ import annotations
@@ -24,9 +23,6 @@ from pipeline.core.bits import (
     load_word,
     ones_in,
     range_mask,
-    range_mask_16,
-    zeros_above,
-    zeros_below,
 )
 from pipeline.core.characters import ALNUM, CLOSER, LETTER, SPACE, TERMINAL
 
@@ -38,31 +34,12 @@ STOP_MASK = 0x3C
 ENDS_TERMINAL = 64  # last character, closing quotes, brackets and markup aside, ends a sentence in some script
 ENDS_SENTENCE = 128  # the same, but not the full stop of an initial, an abbreviation like e.g. or an ellipsis
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")  # Gopher, appendix A.1.1
+STOP_CODES = np.array([int.from_bytes(word.encode(), "little") for word in STOP_WORDS], np.int64)
 
 NO_BITS = np.uint64(0)
 WORD_SEED = np.uint64(0x2545F4914F6CDD1D)
 LINE_SEED = np.uint64(0x27D4EB2F165667C5)
 TAB, LINE_FEED, RETURN, FILE_SEPARATOR, FULL_STOP = 0x09, 0x0A, 0x0D, 0x1C, 0x2E
-
-
-def _stop_table() -> tuple[np.ndarray, np.ndarray]:
-    cores, numbers = np.full(16, -1, np.int64), np.zeros(16, np.int64)
-    for number, word in enumerate(STOP_WORDS, start=1):
-        core = int.from_bytes(word.encode(), "little")
-        slot = (core * STOP_FACTOR & 0xFFFFFFFF) >> 28
-        cores[slot], numbers[slot] = core, number
-    return cores, numbers
-
-
-STOP_FACTOR = 0xA5D2F35  # found by trying: it gives each stop word a slot of its own
-STOP_CORES, STOP_NUMBERS = _stop_table()
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def stop_number(core: Any) -> Any:
-    """Return 1 to 8 for a stop word in lower case, its ASCII letters packed with the first lowest, else 0."""
-    slot = (core * STOP_FACTOR & 0xFFFFFFFF) >> 28
-    return (STOP_CORES[slot] == core) * STOP_NUMBERS[slot]
 
 
 @njit(cache=True, nogil=True)
@@ -89,76 +66,81 @@ def character_start(data: Any, at: Any, floor: Any) -> Any:
     return at
 
 
-@njit(cache=True, nogil=True)
-def ending_flags(data: Any, start: Any, end: Any, table: Any) -> Any:
-    """Return ENDS_TERMINAL and ENDS_SENTENCE for the text data[start:end], which has no space at its end."""
-    while end > start:
-        begin = character_start(data, end, start)
-        code, _ = decode(data, begin)
-        bits = table[code]
-        if bits & TERMINAL:
-            if code != 0x2E or begin == start:
-                return ENDS_TERMINAL | ENDS_SENTENCE
-            before = data[begin - 1]
-            if before == 0x2E:
-                return ENDS_TERMINAL
-            lone = begin - 2 < start or not (data[begin - 2] >= 0x80 or table[data[begin - 2]] & ALNUM)
-            if lone and before < 0x80 and table[before] & ALNUM:
-                return ENDS_TERMINAL
-            return ENDS_TERMINAL | ENDS_SENTENCE
-        if not bits & CLOSER:
-            return 0
-        end = begin
-    return 0
+@njit(cache=True, nogil=True, forceinline=True)
+def decode_at(at: Any, limit: Any) -> Any:
+    """Return `decode` of the character at an address, without a branch where four bytes can be read."""
+    if at + 4 > limit:
+        first, second = load_byte(at), load_byte(min(at + 1, limit - 1))
+        third, fourth = load_byte(min(at + 2, limit - 1)), np.int64(0)
+    else:
+        group = load_half(at)
+        first, second, third, fourth = group & 0xFF, group >> 8 & 0xFF, group >> 16 & 0xFF, group >> 24
+    two = (first & 0x1F) << 6 | (second & 0x3F)
+    three = (first & 0x0F) << 12 | (second & 0x3F) << 6 | (third & 0x3F)
+    four = (three & 0x7FFF) << 6 | (fourth & 0x3F)
+    code = first if first < 0x80 else two if first < 0xE0 else three if first < 0xF0 else four
+    return code, 1 + (first >= 0xC0) + (first >= 0xE0) + (first >= 0xF0)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def full_stop_flags(start: Any, at: Any, table_at: Any) -> Any:
+    """Return what the full stop at `at` says of the word from `start` on that ends with it."""
+    if at == start:
+        return ENDS_TERMINAL | ENDS_SENTENCE
+    before = load_byte(at - 1)
+    other = load_byte(max(at - 2, start))
+    lone = at - 1 == start or (other < 0x80 and not load_byte(table_at + other) & ALNUM)
+    if before == FULL_STOP or (lone and before < 0x80 and load_byte(table_at + before) & ALNUM):
+        return ENDS_TERMINAL
+    return ENDS_TERMINAL | ENDS_SENTENCE
 
 
 @njit(cache=True, nogil=True)
-def scan_word(data: Any, start: Any, end: Any, table: Any) -> Any:
-    """Return (end, characters, flags) of the word that begins at `start`, character by character: the general way."""
+def scan_word(start: Any, end: Any, limit: Any, table_at: Any) -> Any:
+    """Return (end, characters, flags) of the word at the address `start`, character by character: the general way."""
     at = start
-    characters = 0
-    flags = 0
-    first_alnum = -1
-    past_alnum = -1
+    characters = seen = ending = 0
+    first_alnum, past_alnum = end, start
     while at < end:
-        code, size = decode(data, at)
-        bits = table[code]
+        code, size = decode_at(at, limit)
+        bits = load_byte(table_at + code)
         if bits & SPACE:
             break
-        if bits & LETTER:
-            flags |= HAS_LETTER
-        if bits & ALNUM:
-            flags |= HAS_ALNUM
-            first_alnum = at if first_alnum < 0 else first_alnum
-            past_alnum = at + size
+        seen |= bits
+        first_alnum = min(first_alnum, at) if bits & ALNUM else first_alnum
+        past_alnum = at + size if bits & ALNUM else past_alnum
+        if code == FULL_STOP:
+            ending = full_stop_flags(start, at, table_at)
+        else:
+            ending = ENDS_TERMINAL | ENDS_SENTENCE if bits & TERMINAL else ending if bits & CLOSER else 0
         characters += 1
         at += size
-    length = past_alnum - first_alnum
-    if first_alnum >= 0 and length <= 4:
+    flags = ((seen & LETTER) != 0) * HAS_LETTER + ((seen & ALNUM) != 0) * HAS_ALNUM + ending
+    if 0 < past_alnum - first_alnum <= 4:
         core = 0
-        for offset in range(length):
-            core |= (int(data[first_alnum + offset]) | 0x20) << (8 * offset)
-        flags |= stop_number(core) << STOP_SHIFT
-    return at, characters, flags | ending_flags(data, start, at, table)
+        for offset in range(past_alnum - first_alnum):
+            core |= (load_byte(first_alnum + offset) | 0x20) << (8 * offset)
+        for number in range(len(STOP_CODES)):
+            flags |= (core == STOP_CODES[number]) * (number + 1) << STOP_SHIFT
+    return at, characters, flags
 
 
 @njit(cache=True, nogil=True)
-def ascii_ending(start: Any, end: Any, table_at: Any) -> Any:
-    """Return `ending_flags` of an ASCII word, by addresses."""
+def ending_flags(start: Any, end: Any, limit: Any, table_at: Any) -> Any:
+    """Return ENDS_TERMINAL and ENDS_SENTENCE of a word, by its addresses: of its last characters only."""
     while end > start:
-        last = load_byte(end - 1)
-        bits = load_byte(table_at + last)
-        if bits & TERMINAL:
-            if last != FULL_STOP or end - 1 == start:
-                return ENDS_TERMINAL | ENDS_SENTENCE
-            before = load_byte(end - 2)
-            lone = end - 2 == start or not load_byte(table_at + load_byte(end - 3)) & ALNUM
-            if before == FULL_STOP or (lone and load_byte(table_at + before) & ALNUM):
-                return ENDS_TERMINAL
-            return ENDS_TERMINAL | ENDS_SENTENCE
+        begin = end - 1
+        code = load_byte(begin)
+        if code == FULL_STOP:
+            return full_stop_flags(start, begin, table_at)
+        if code >= 0x80:
+            while load_byte(begin) & 0xC0 == 0x80:
+                begin -= 1
+            code, _ = decode_at(begin, limit)
+        bits = load_byte(table_at + code)
         if not bits & CLOSER:
-            return 0
-        end -= 1
+            return (bits & TERMINAL != 0) * (ENDS_TERMINAL | ENDS_SENTENCE)
+        end = begin
     return 0
 
 
@@ -179,82 +161,6 @@ def hash_bytes(start: Any, end: Any, limit: Any) -> Any:
                 group |= np.uint64(load_byte(at + offset)) << np.uint64(8 * offset)
         state = absorb(state, group)
     return finish(state, end - start)
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def short_word(start: Any, size: Any, table_at: Any) -> Any:
-    """Return (flags, hash) of a word of at most 16 bytes, flags -1 where it is not ASCII; reads 24 bytes."""
-    keep = (1 << size) - 1
-    letters = range_mask_16(start, 0x20, 0x61, 26) & keep
-    alnum = letters | (range_mask_16(start, 0, 0x30, 10) & keep)
-    if range_mask_16(start, 0, 0x80, 0x80) & keep:
-        return -1, NO_BITS
-    flags = (letters != 0) * HAS_LETTER + (alnum != 0) * HAS_ALNUM
-    first = zeros_below(np.uint64(alnum)) & 15
-    length = 64 - zeros_above(np.uint64(alnum)) - first
-    ones = (1 << (8 * min(max(length, 0), 4))) - 1
-    core = (load_half(start + first) | 0x20202020) & ones
-    flags |= (length <= 4) * stop_number(core) << STOP_SHIFT
-    last = load_byte(start + size - 1)
-    bits = load_byte(table_at + last)
-    before = load_byte(start + max(size - 2, 0))
-    lone = (
-        ((alnum << 2) >> size) & ~((alnum << 3) >> size) & 1
-    )  # a letter or digit before the last byte, none before it
-    weak = (last == FULL_STOP) & (size > 1) & ((before == FULL_STOP) | (lone != 0))
-    flags |= ((bits & TERMINAL) != 0) * (ENDS_TERMINAL + (1 - weak) * ENDS_SENTENCE)
-    if bits & CLOSER:
-        flags |= ascii_ending(start, start + size, table_at)
-    state = absorb(WORD_SEED, load_word(start) & (ALL_BITS >> np.uint64(64 - 8 * min(size, 8))))
-    rest = absorb(state, load_word(start + 8) & (ALL_BITS >> np.uint64((128 - 8 * size) & 63)))
-    return flags, finish(rest if size > 8 else state, size)
-
-
-@njit(cache=True, nogil=True)
-def long_word(start: Any, end: Any, limit: Any, table_at: Any) -> Any:
-    """Return the flags of an ASCII word of any length, or -1 where only `scan_word` can tell."""
-    letters = alnum = NO_BITS
-    num_alnum = 0
-    at = start
-    while at < end:
-        if range_mask(at, end, limit, 0, 0x80, 0x80):
-            return -1
-        found = range_mask(at, end, limit, 0x20, 0x61, 26)
-        letters |= found
-        alnum = found | range_mask(at, end, limit, 0, 0x30, 10)
-        num_alnum += ones_in(alnum)
-        at += 64
-    if 0 < num_alnum <= 4:
-        return -1  # mostly punctuation: a stop word may hide in it
-    return (letters != NO_BITS) * HAS_LETTER + (num_alnum > 0) * HAS_ALNUM + ascii_ending(start, end, table_at)
-
-
-@njit(cache=True, nogil=True)
-def describe_words(
-    data: Any, offsets: Any, table: Any, doc_words: Any, starts: Any, num_bytes: Any, num_chars: Any, described: Any
-) -> None:
-    """Fill characters, hashes and flags of all words."""
-    hashes, flags = described
-    origin, table_at = address_of(data), address_of(table)
-    limit = origin + len(data)
-    for doc in range(len(offsets) - 1):
-        base = origin + offsets[doc]
-        for index in range(doc_words[doc], doc_words[doc + 1]):
-            word = np.uintp(index)  # unsigned: no index counts from the end
-            start, size = base + starts[word], np.int64(num_bytes[word])
-            characters = size
-            flag = np.int64(-1)
-            if size <= 16 and start + 24 <= limit:
-                flag, word_hash = short_word(start, size, table_at)
-            else:
-                flag, word_hash = (
-                    long_word(start, start + size, limit, table_at),
-                    hash_bytes(start, start + size, limit),
-                )
-            if flag < 0:
-                _, characters, flag = scan_word(data, start - origin, start - origin + size, table)
-                word_hash = hash_bytes(start, start + size, limit)
-            num_chars[word], hashes[word], flags[word] = characters, word_hash, flag
 
 
 @njit(cache=True, nogil=True)

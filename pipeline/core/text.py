@@ -175,7 +175,8 @@ def text_array(data: np.ndarray, offsets: np.ndarray, *, present: np.ndarray | N
 def _segmentation(data: np.ndarray, offsets: np.ndarray) -> Segmentation:
     from pipeline.core.characters import character_table
     from pipeline.core.find import count_bounds, find_words
-    from pipeline.core.segment import describe_lines, describe_words
+    from pipeline.core.segment import describe_lines
+    from pipeline.core.words import describe_words
 
     table = character_table()
     num_docs = len(offsets) - 1
