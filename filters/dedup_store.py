@@ -21,10 +21,10 @@ import pyarrow.compute as pc
 
 from filters.minhash_bands import Stored, save_signatures
 from filters.minhash_kernels import agreement, hash_family, signatures_of
-from filters.scratch import open_array, save_array, scratch_file
 from filters.twins import Rows
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.identity import identity_of
+from pipeline.core.scratch import open_array, save_array, scratch_file
 from pipeline.core.shards import read_table, write_table
 from pipeline.core.step import Gathering
 from pipeline.core.text import Batch

@@ -19,9 +19,10 @@ import xxhash
 from pydantic import Field
 
 from filters.clusters import best_rows, cluster_sizes
-from filters.scratch import save_array, scratch_file
 from filters.shingles import words_of
 from filters.twins import KEEP_MEANING, KEEP_PATTERN, Rows, check_keep, keep_scores, write_twins
+from pipeline.core.scratch import save_array, scratch_file
+from pipeline.core.sketch import sketch_of
 from pipeline.core.step import Gathering, GatheringStep, Params, Part, Quantile, Rule, Signal, Step
 from pipeline.core.text import Batch
 
@@ -55,12 +56,15 @@ class ExactDedup(GatheringStep):
     def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:
         return (Rule("exact_duplicate", "is_duplicate", "<=", 0),)
 
+    def sketcher(self) -> TextHashes:
+        return TextHashes(self.params.normalise)
+
     def gather(self, work: Gathering) -> None:
         rows = Rows.of(work.parts)
-        jobs = [_HashJob(part=part, scratch=work.scratch, normalise=self.params.normalise) for part in rows.parts]
+        jobs = [_HashJob(part=part, scratch=work.scratch, hashes=self.sketcher()) for part in rows.parts]
         work.map(_hash_part, jobs, label="text hashes")
         columns = [np.load(scratch_file(work.scratch, "hashes", part.index)) for part in rows.parts]
-        low, high, num_bytes = np.concatenate([np.zeros((3, 0), np.uint64), *columns], axis=1)
+        low, high, num_bytes = np.concatenate([np.zeros((0, 3), np.uint64), *columns]).T
         groups = same_hash(low, high)
         kept = best_rows(groups, keep_scores(rows, keep=self.params.keep, num_bytes=num_bytes))
         sizes = cluster_sizes(groups)
@@ -102,16 +106,25 @@ def _slices(data: np.ndarray, offsets: np.ndarray) -> Iterable[memoryview]:
 
 
 @dataclass(frozen=True, slots=True)
+class TextHashes:
+    """Sketches texts by the two halves of their hash and their sizes in bytes: uint64[num_docs, 3]."""
+
+    normalise: Normalise
+
+    def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
+        sizes = np.diff(batch.offsets).astype(np.uint64)
+        return {"hashes": np.concatenate([text_hashes(batch, normalise=self.normalise), sizes[None]]).T}
+
+
+@dataclass(frozen=True, slots=True)
 class _HashJob:
     part: Part
     scratch: Path
-    normalise: Normalise
+    hashes: TextHashes
 
 
 def _hash_part(job: _HashJob) -> None:
     """Save a part's text hashes and sizes in bytes, unless they are there."""
     done = scratch_file(job.scratch, "hashes", job.part.index)
     if not done.exists():
-        batch = job.part.batch()
-        sizes = np.diff(batch.offsets).astype(np.uint64)
-        save_array(done, np.concatenate([text_hashes(batch, normalise=job.normalise), sizes[None]]))
+        save_array(done, sketch_of(job.part, scratch=job.scratch, sketcher=job.hashes)["hashes"])

@@ -29,11 +29,11 @@ from filters.minhash_audit import (
     recall_account,
     true_similarities,
 )
-from filters.minhash_bands import SignJob, Slicing, Stored, sign_part, tie_slice
+from filters.minhash_bands import Signer, SignJob, Slicing, Stored, sign_part, tie_slice
 from filters.minhash_check import PairChecker
 from filters.minhash_kernels import band_keys, hash_family, signatures_of
-from filters.scratch import scratch_file
 from filters.twins import KEEP_MEANING, KEEP_PATTERN, KeptIds, Rows, check_keep, keep_scores
+from pipeline.core.scratch import scratch_file
 from pipeline.core.step import Gathering, GatheringStep, Params, Quantile, Rule, Signal, Step
 from pipeline.core.text import Batch
 
@@ -87,14 +87,15 @@ class MinHashDedup(GatheringStep):
     def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:
         return (Rule("near_duplicate", "is_duplicate", "<=", 0),)
 
+    def sketcher(self) -> Signer:
+        params = self.params
+        return Signer(bands=params.bands, rows=params.rows, shingle_words=params.shingle_words, seed=params.seed)
+
     def gather(self, work: Gathering) -> None:
         params, rows = self.params, Rows.of(work.parts)
         store = self._store(work)
         chains = params.min_jaccard > 0
-        sign = partial(
-            SignJob, scratch=work.scratch, bands=params.bands, rows=params.rows,
-            shingle_words=params.shingle_words, seed=params.seed, chains=chains,
-        )  # fmt: skip
+        sign = partial(SignJob, scratch=work.scratch, signer=self.sketcher(), chains=chains)
         planned = plantings(rows, num_pairs=params.audit_pairs, seed=work.seed)
         jobs = [sign(part=part, planting=planting) for part, planting in zip(rows.parts, planned, strict=True)]
         work.map(sign_part, jobs, label="signatures")

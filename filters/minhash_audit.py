@@ -9,20 +9,19 @@ with its 95 % Wilson interval: 200 pairs tell 0.92 from 0.80, not from 0.94.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import sqrt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from filters.minhash_kernels import HashFamily, band_keys, jaccard, signatures_of
-from filters.scratch import open_array, save_array, scratch_file
 from filters.shingles import shingle_hashes, words_of
 from filters.twins import Rows
 from pipeline.core.rng import generator
+from pipeline.core.scratch import open_array, save_array, scratch_file
 from pipeline.core.step import Gathering, Part
 from pipeline.core.text import Batch
 
@@ -44,6 +43,11 @@ class Planting:
     num_pairs: int  # copies asked for in the whole run; scratch files carry it, since it may change before a resume
     seed: int
 
+    def of_at_most(self, limit: int, *, num_bytes: np.ndarray) -> Planting:
+        """Leave out the documents of more bytes."""
+        fits = num_bytes[self.docs] <= limit
+        return replace(self, docs=self.docs[fits], numbers=self.numbers[fits], targets=self.targets[fits])
+
 
 def plantings(rows: Rows, *, num_pairs: int, seed: int) -> list[Planting]:
     """Draw the documents to copy, with replacement, and spread them over the parts."""
@@ -58,14 +62,12 @@ def plantings(rows: Rows, *, num_pairs: int, seed: int) -> list[Planting]:
     return found
 
 
-def plant(batch: Batch, planting: Planting, *, family: HashFamily, bands: int, rows: int, shingle_words: int) -> Any:
+def plant(sample: Batch, planting: Planting, *, family: HashFamily, bands: int, rows: int, shingle_words: int) -> Any:
     """Copy and edit; return (uint64[bands, num_copies] keys, float64[2, num_copies] of original and true Jaccard).
 
-    A document too short to be edited by degrees gives no copy, nor does one of more than MOST_BYTES.
+    Document i of the sample is `planting.docs[i]` of its part. One too short to be edited by degrees gives no copy.
     """
-    fits = np.diff(batch.offsets)[planting.docs] <= MOST_BYTES
-    docs, numbers, targets = planting.docs[fits], planting.numbers[fits], planting.targets[fits]
-    sample = Batch(ids=batch.ids.take(pa.array(docs)), text=batch.text.take(pa.array(docs)))
+    docs, numbers, targets = planting.docs, planting.numbers, planting.targets
     words = words_of(sample, spans=True)
     texts, kept = [], []
     for copy in range(len(sample)):
@@ -237,7 +239,7 @@ class _SetJob:
 
 def _save_sets(job: _SetJob) -> list[int]:
     """Save the shingle sets of some documents, one behind the other; return their sizes."""
-    table = job.part.load(("id", "text")).take(pa.array(job.docs))
+    table = job.part.load_some(("id", "text"), job.docs)
     sets = shingle_sets(Batch.from_table(table), shingle_words=job.shingle_words, docs=range(len(job.docs)))
     save_array(scratch_file(job.scratch, "audited", job.part.index), np.concatenate(sets))
     return [len(found) for found in sets]

@@ -17,12 +17,14 @@ import numpy as np
 import pyarrow as pa
 
 from filters.clusters import equal_key_edges, fold_runs, new_forest, settle
-from filters.minhash_audit import Planting, plant, planted_file, planted_keys, save_planted
-from filters.minhash_kernels import agreement, band_keys, hash_family, signatures_of
-from filters.scratch import open_array, save_array, scratch_file
+from filters.minhash_audit import MOST_BYTES, Planting, plant, planted_file, planted_keys, save_planted
+from filters.minhash_kernels import HashFamily, agreement, band_keys, hash_family, signatures_of
 from filters.twins import Rows
 from pipeline.core.errors import RecipeError
+from pipeline.core.scratch import open_array, save_array, scratch_file
+from pipeline.core.sketch import sketch_of
 from pipeline.core.step import Gathering, Part
+from pipeline.core.text import Batch
 
 BYTES_PER_KEY = 160  # of a slice: keys and rows as read, joined, ordered and sorted; edges as found and as saved
 BYTES_PER_DOCUMENT = 96  # of the clustering: clusters, sizes, scores, twins, ids of kept twins; measured
@@ -30,13 +32,28 @@ MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class SignJob:
-    part: Part
-    scratch: Path
+class Signer:
+    """Sketches texts: signatures, uint32[num_docs, bands * rows]; sizes, int64[num_docs, 2], in bytes and words."""
+
     bands: int
     rows: int
     shingle_words: int
     seed: int  # of the hash functions
+
+    @property
+    def family(self) -> HashFamily:
+        return hash_family(self.seed, num_values=self.bands * self.rows)
+
+    def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
+        found = signatures_of(batch, family=self.family, shingle_words=self.shingle_words)
+        return {"values": found.values, "sizes": np.stack([np.diff(batch.offsets), found.num_words], axis=1)}
+
+
+@dataclass(frozen=True, slots=True)
+class SignJob:
+    part: Part
+    scratch: Path
+    signer: Signer
     planting: Planting
     chains: bool  # a pair may be refused, so no document may stand for another before it is checked
 
@@ -46,16 +63,19 @@ def sign_part(job: SignJob) -> None:
     planted = planted_file(job.scratch, "facts", job.part.index, num_pairs=job.planting.num_pairs)
     if scratch_file(job.scratch, "sizes", job.part.index).exists() and planted.exists():
         return
-    batch = job.part.batch()
-    family = hash_family(job.seed, num_values=job.bands * job.rows)
-    signatures = signatures_of(batch, family=family, shingle_words=job.shingle_words)
+    signer = job.signer
+    sketch = sketch_of(job.part, scratch=job.scratch, sketcher=signer)
+    num_bytes, num_words = sketch["sizes"].T
+    fitting = job.planting.of_at_most(MOST_BYTES, num_bytes=num_bytes)
+    documents = Batch.from_table(job.part.load_some(("id", "text"), fitting.docs))
     copies, facts = plant(
-        batch, job.planting, family=family, bands=job.bands, rows=job.rows, shingle_words=job.shingle_words
-    )
+        documents, fitting, family=signer.family, bands=signer.bands, rows=signer.rows,
+        shingle_words=signer.shingle_words,
+    )  # fmt: skip
     save_planted(job.scratch, job.part.index, planting=job.planting, keys=copies, facts=facts)
     save_signatures(
-        job.scratch, job.part.index, values=signatures.values, num_words=signatures.num_words,
-        num_bytes=np.diff(batch.offsets), bands=job.bands, rows=job.rows, chains=job.chains,
+        job.scratch, job.part.index, values=sketch["values"], num_words=num_words, num_bytes=num_bytes,
+        bands=signer.bands, rows=signer.rows, chains=job.chains,
     )  # fmt: skip
 
 

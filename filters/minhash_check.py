@@ -11,14 +11,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from filters.clusters import Edges, apart
 from filters.minhash_bands import Slicing
 from filters.minhash_kernels import jaccard
-from filters.scratch import open_array, save_array, scratch_file
 from filters.shingles import shingle_hashes, words_of
 from filters.twins import Rows
+from pipeline.core.scratch import open_array, save_array, scratch_file
 from pipeline.core.step import Gathering, Part
 from pipeline.core.text import Batch
 
@@ -36,7 +35,7 @@ def _shingle_part(job: _ShingleJob) -> None:
     done = scratch_file(job.scratch, "shingle-offsets", job.part.index)
     if done.exists():
         return
-    table = job.part.load(("id", "text")).take(pa.array(job.candidates))
+    table = job.part.load_some(("id", "text"), job.candidates)
     words = words_of(Batch.from_table(table))
     hashes, offsets = shingle_hashes(words.hashes, words.offsets, job.shingle_words)
     sets = [np.unique(hashes[first:end]) for first, end in pairwise(offsets)]

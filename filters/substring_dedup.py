@@ -22,9 +22,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from filters.scratch import open_array, save_array, scratch_file
 from filters.substring_merge import CONTESTED, FIRST, LATER, RUN, Slicing, merge_slice
 from filters.twins import KeptIds, Rows
+from pipeline.core.scratch import open_array, save_array, scratch_file
 from pipeline.core.shards import read_table, write_table
 from pipeline.core.step import Gathering, GatheringStep, Part, Quantile, Rule, Signal, as_column, decides
 from pipeline.core.step import Params as BaseParams

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from filters.scratch import open_array, save_array, scratch_file
+from pipeline.core.scratch import open_array, save_array, scratch_file
 from pipeline.core.step import Gathering
 
 BYTES_PER_RECORD = 200  # while a slice is sorted, when all of it is repeated; 104 when a third is

@@ -16,7 +16,8 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from pipeline.core.shards import read_table, write_table
+from pipeline.core.in_place import INPUTS, located
+from pipeline.core.shards import read_table, write_table, write_text
 from pipeline.executors import Executor
 from pipeline.input_guard import files_of_source, unchanged
 from pipeline.input_hashes import InputHashes
@@ -37,7 +38,9 @@ def build_source(reader: Any, node: Node, *, hashes: InputHashes, executor: Exec
     files_read = files_of_source(reader, node, hashes=hashes)  # after the slices: no file that was not planned is one
     for note in notes:
         progress.say(f"{node.name}: {note}")
-    tasks = [ReadTask(label=part.label, reader=reader, slice=part, folder=node.folder) for part in slices]
+    content = {file["file"]: file["blake3"] for file in node.payload["inputs"].get("files", ())}
+    locate(reader, node)
+    tasks = [ReadTask(part.label, reader, part, node.folder, content) for part in slices]
     progress.begin(f"read {node.name}", total=len(tasks), unit="slices")
     with unchanged(files_read, hashes=hashes, nodes=[node]):
         results = executor.map(
@@ -46,6 +49,8 @@ def build_source(reader: Any, node: Node, *, hashes: InputHashes, executor: Exec
             label=f"source {node.name}",
             done=lambda result: progress.advance(1, documents=result.rows_in),
         )
+    if not any(result.in_place for result in results):
+        (node.folder / INPUTS).unlink(missing_ok=True)
     files = {name: rows for result in results for name, rows in result.files}
     rejected = [list(item) for result in results for item in result.quarantined]
     originals = _make_ids_unique(node, files, rejected, labels=_labels(slices, results))
@@ -69,6 +74,15 @@ def build_source(reader: Any, node: Node, *, hashes: InputHashes, executor: Exec
         details={"notes": notes} if notes else {}, seconds=time.monotonic() - started,
     )  # fmt: skip
     shutil.rmtree(node.folder / "scratch", ignore_errors=True)
+
+
+def locate(reader: Any, node: Node) -> None:
+    """Write where the files lie whose text stays in place; their content was just held against the plan's."""
+    paths = reader.locations()
+    if paths:
+        found = located(paths, hashed_at=time.time_ns())
+        if not (node.folder / INPUTS).exists() or (node.folder / INPUTS).read_text(encoding="utf-8") != found:
+            write_text(node.folder / INPUTS, found)
 
 
 def _labels(slices: Sequence[Slice], results: Sequence[Read]) -> dict[str, tuple[str, int]]:

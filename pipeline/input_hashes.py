@@ -11,7 +11,6 @@ one reading of the inputs. What guards results (`verify`, `promote`) reads every
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,12 +18,10 @@ from pathlib import Path
 from blake3 import blake3
 
 from pipeline.core.identity import hash_file
+from pipeline.core.in_place import Stamp, is_settled, stamp_of
 from pipeline.core.shards import write_text
 
 MEMO = "input_hashes"  # in the workspace
-SETTLED_NS = 2_000_000_000  # assumption: no file system's clock is coarser (FAT's ticks every 2 s)
-
-Stamp = tuple[int, ...]  # size, mtime, ctime, inode, device
 
 
 class InputHashes:
@@ -37,13 +34,13 @@ class InputHashes:
 
     def of(self, path: Path) -> str:
         """Return the BLAKE3 hex of a file's content, as `hash_file` does; raises what reading it raises."""
-        key, stamp = str(path.absolute()), _stamp(path)
+        key, stamp = str(path.absolute()), stamp_of(path)
         known = self._new.get(key, self._known.get(key))
         if known is not None and known[0] == stamp:
             return known[1]
         started = time.time_ns()
         digest = hash_file(path)
-        if _stamp(path) == stamp and max(stamp[1:3]) + SETTLED_NS < started:
+        if stamp_of(path) == stamp and is_settled(stamp, since=started):
             self._new[key] = (stamp, digest)
         return digest
 
@@ -55,15 +52,6 @@ class InputHashes:
         self._new = {}
         body = json.dumps(self._known, indent=0, sort_keys=True)
         write_text(self.memo, f"{_checksum(body)}\n{body}\n")
-
-
-def _stamp(path: Path) -> Stamp:
-    handle = os.open(path, os.O_RDONLY)  # opening makes a network file system ask its server, which stat does not
-    try:
-        found = os.fstat(handle)
-    finally:
-        os.close(handle)
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev
 
 
 def _checksum(body: str) -> str:

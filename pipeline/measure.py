@@ -287,7 +287,9 @@ def _slices(files: Sequence[Path], columns: Mapping[str, Any]) -> list[tuple[Rea
         kind = reader_class(name)
         if name == WARC and (columns.get("text", "text"), columns.get("id")) != ("text", None):
             raise RecipeError(f"{paths[0]}: a web archive has no columns. Take out --text-column and --id-column.")
-        fields = columns if name != WARC else {}
+        fields = dict(columns) if name != WARC else {}
+        if "in_place" in kind.Params.model_fields:
+            fields["in_place"] = False  # every text is at hand once, and none is stored
         reader = kind(params=kind.Params.parse({**fields, "path": paths}), source=SOURCE, base=Path.cwd())
         try:
             reader.check()

@@ -23,17 +23,19 @@ from pipeline.chain import EDIT, ERROR, TEXT, Chain, Link, part_name, write_sign
 from pipeline.core import document
 from pipeline.core.card import Card, is_complete, read_card
 from pipeline.core.errors import DataError
+from pipeline.core.in_place import INPUTS
 from pipeline.core.rng import derive
 from pipeline.core.shards import write_table
 from pipeline.core.step import Gathering, GatheringStep, Making, MakingStep, MeasuringStep, Part, Step, as_column
 from pipeline.evidence import details_of
 from pipeline.executors import Executor
-from pipeline.ingest import build_source
+from pipeline.ingest import build_source, locate
 from pipeline.input_guard import files_of_steps, unchanged
 from pipeline.plan import Node, Plan, PlannedDataset, PlannedStep
 from pipeline.plugins import InPlugin, PluginFile
 from pipeline.progress import Progress
 from pipeline.results import base_parts, close, document_paths, finish_signals
+from pipeline.sketching import SketchRef
 from pipeline.tasks import MeasureTask, PublishTask, StepRef, measure_part, publish_part, verdicts_name
 
 
@@ -64,6 +66,8 @@ class Run:
                     self.plan.recipe.sources[name].reader, node, hashes=self.plan.hashes, executor=self.executor,
                     progress=self.progress,
                 )  # fmt: skip
+            elif (node.folder / INPUTS).exists():  # the same content, but perhaps elsewhere by now
+                locate(self.plan.recipe.sources[name].reader, node)
             self.plan.workspace.remember(name, node.folder)
         for dataset in self.plan.datasets.values():
             self.build_dataset(dataset)
@@ -82,11 +86,11 @@ class Run:
             return
         chain = Chain(base=base_parts(planned.base))
         waiting: list[PlannedStep] = []
-        for step in planned.steps:
+        for number, step in enumerate(planned.steps):
             if isinstance(step.spec.step, MeasuringStep):
                 waiting.append(step)
                 continue
-            chain = self.measure(chain, waiting)
+            chain = self.measure(chain, waiting, before=planned.steps[number:])
             waiting = []
             check_alarms(chain, planned.steps, place=planned.spec.name, earlier=self.earlier(planned))
             if not self.finished(step.node):
@@ -102,8 +106,11 @@ class Run:
         for folder in self.plan.workspace.complete("dataset", planned.spec.name):
             yield read_card(folder)
 
-    def measure(self, chain: Chain, steps: Sequence[PlannedStep]) -> Chain:
-        """Run neighbouring measuring steps as one pass over the parts; return the chain with their links."""
+    def measure(self, chain: Chain, steps: Sequence[PlannedStep], *, before: Sequence[PlannedStep] = ()) -> Chain:
+        """Run neighbouring measuring steps as one pass over the parts; return the chain with their links.
+
+        The pass also sketches for those of the steps behind it that will see the text as it leaves it.
+        """
         missing = [step for step in steps if not self.finished(step.node)]
         if missing:
             started = time.monotonic()
@@ -114,12 +121,14 @@ class Run:
             for link in links:
                 link.folder.mkdir(parents=True, exist_ok=True)
             refs = [self.reference(step) for step in steps]
+            sketches = self.sketches(before)
             label = " + ".join(step.spec.label for step in missing)
             tasks = [
                 MeasureTask(
                     label=f"{label} on {part.path.name}",
                     reader=chain.reader(part),
                     steps=tuple(zip(refs, links, strict=True)),
+                    sketches=sketches,
                 )
                 for part in chain.base
             ]
@@ -133,6 +142,20 @@ class Run:
         for step in steps:
             chain = chain.with_link(link_of(chain, step))
         return chain
+
+    def sketches(self, steps: Sequence[PlannedStep]) -> tuple[SketchRef, ...]:
+        """Return what gathering steps want of the text before them, up to the first step that is none or that edits."""
+        found = []
+        for planned in steps:
+            step = planned.spec.step
+            if not isinstance(step, GatheringStep):
+                break
+            sketcher = None if self.finished(planned.node) else step.sketcher()
+            if sketcher is not None:
+                found.append(SketchRef(sketcher=sketcher, scratch=planned.node.folder / "scratch"))
+            if step.edits:
+                break
+        return tuple(found)
 
     def unchanged(self, steps: Sequence[PlannedStep]) -> AbstractContextManager[None]:
         """Guard work that reads the user's files: edited since the plan, they stop the run before a card is written."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,16 +28,18 @@ from pipeline.chain import (
     check_ids,
     edited_text,
     part_name,
+    passing,
     write_signals,
 )
 from pipeline.core import document
 from pipeline.core.errors import DataError, WinnowError
 from pipeline.core.memory import keep_freed_memory
 from pipeline.core.shards import read_table, windows, write_table, write_text
-from pipeline.core.step import Measured, MeasuringStep, as_column
+from pipeline.core.step import Measured, MeasuringStep, Rule, as_column
 from pipeline.core.text import Batch
 from pipeline.decide import as_flags, failures
 from pipeline.plugins import PluginFile
+from pipeline.sketching import Sketching, SketchRef, fixed_rules, survives
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class ReadTask:
     reader: Any
     slice: Any
     folder: Path
+    content: Mapping[str, str]  # BLAKE3 of the files whose text may stay in place, by label
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class Read:
     files: tuple[tuple[str, int], ...]  # name, rows
     rows_in: int
     quarantined: tuple[Any, ...]  # [id, place, reason, excerpt] each
+    in_place: bool  # some of its text was left where it lies
 
 
 def read_slice(task: ReadTask) -> Read:
@@ -93,27 +97,32 @@ def read_slice(task: ReadTask) -> Read:
     files: list[tuple[str, int]] = []
     quarantined: list[Any] = []
     rows_in = 0
+    in_place = False
     for number, chunk in enumerate(task.reader.read(task.slice)):
         rows_in += chunk.rows_in
+        in_place |= chunk.text_in is not None
         quarantined.extend([item.id, item.place, item.reason, item.excerpt] for item in chunk.quarantined)
         name = f"slice-{task.slice.index:05d}-{number:03d}.parquet"
         if chunk.table.num_rows:
             if not (task.folder / name).exists():
-                write_table(task.folder / name, chunk.table.cast(document.SCHEMA))
+                text_in = chunk.text_in and replace(chunk.text_in, blake3=task.content[chunk.text_in.file])
+                table = chunk.table if text_in is not None else chunk.table.cast(document.SCHEMA)
+                write_table(task.folder / name, table, text_in=text_in)
             files.append((name, chunk.table.num_rows))
     note.parent.mkdir(exist_ok=True)
-    write_text(note, json.dumps([files, rows_in, quarantined]))
-    return Read(files=tuple(files), rows_in=rows_in, quarantined=tuple(quarantined))
+    write_text(note, json.dumps([files, rows_in, quarantined, in_place]))
+    return Read(files=tuple(files), rows_in=rows_in, quarantined=tuple(quarantined), in_place=in_place)
 
 
 def _noted(note: Path, folder: Path) -> Read | None:
     """Return what a finished slice gave, if its files are still all there."""
     if not note.exists():
         return None
-    files, rows_in, quarantined = json.loads(note.read_bytes())
+    files, rows_in, quarantined, in_place = json.loads(note.read_bytes())
     if not all((folder / name).exists() for name, _ in files):
         return None
-    return Read(files=tuple((name, rows) for name, rows in files), rows_in=rows_in, quarantined=tuple(quarantined))
+    named = tuple((name, rows) for name, rows in files)
+    return Read(files=named, rows_in=rows_in, quarantined=tuple(quarantined), in_place=in_place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,22 +132,26 @@ class MeasureTask:
     label: str
     reader: ChainReader  # base text with the edits made before these steps
     steps: tuple[tuple[StepRef, Link], ...]
+    sketches: tuple[SketchRef, ...] = ()  # of the gathering steps that come next
 
 
 def measure_part(task: MeasureTask) -> int:
-    """Write one signals file per step; return the number of documents."""
+    """Write one signals file per step, and the sketches for later ones; return the number of documents."""
     part = task.reader.base
     todo = [not link.file(part.index).exists() for _, link in task.steps]
-    if not any(todo):
+    sketching = Sketching.of(task.sketches, index=part.index)
+    if not any(todo) and not sketching.refs:
         return part.num_rows
     keep_freed_memory()
     columns: list[list[dict[str, pa.Array]]] = [[] for _ in task.steps]
-    last = max(index for index, wanted in enumerate(todo) if wanted)
+    last = max(index for index, wanted in enumerate([*todo, *sketching.refs]) if wanted)
+    rules = [fixed_rules(prepared(ref)) if sketching.refs else () for ref, _ in task.steps]
+    alive = _alive_before(task, rules, todo=todo) if sketching.refs else np.zeros(part.num_rows, bool)
     needs = {name for index, (ref, _) in enumerate(task.steps) if todo[index] for name in prepared(ref).needs}
     reader = ChainReader(base=part, links=tuple(link for link in task.reader.links if link.edits))
     stored = {
         index: reader.edit_by(link)
-        for index, (_, link) in enumerate(task.steps[:last])
+        for index, (_, link) in enumerate(task.steps[: last + 1])
         if link.edits and not todo[index]
     }
     ids, row = [], 0
@@ -146,6 +159,7 @@ def measure_part(task: MeasureTask) -> int:
         ids.append(table.column("id").combine_chunks())
         for start, stop in windows(table):
             batch = Batch.from_table(table.slice(start, stop - start))
+            here = slice(row, row + len(batch))
             for index, (ref, link) in enumerate(task.steps[: last + 1]):
                 if index in stored:  # what it measured stands: later steps must see the text that it left then
                     text = edited_text(pa.chunked_array([batch.text]), stored[index].slice(row, len(batch)))
@@ -153,16 +167,29 @@ def measure_part(task: MeasureTask) -> int:
                 if not todo[index]:
                     continue
                 found = measure_batch(prepared(ref), batch)
+                if sketching.refs:
+                    alive[here] &= survives(rules[index], found)
                 if link.edits:
                     batch = batch.edited(found[TEXT])
                 if KEPT in found:
                     del found[TEXT]
                 columns[index].append(found)
+            sketching.add(batch, alive=alive[here], first_row=row)
             row += len(batch)
+    sketching.save()
     for index, (_, link) in enumerate(task.steps):
         if todo[index]:
             write_signals(link.file(part.index), _joined(columns[index]), ids=pa.chunked_array(ids))
     return part.num_rows
+
+
+def _alive_before(task: MeasureTask, rules: Sequence[Sequence[Rule]], *, todo: Sequence[bool]) -> np.ndarray:
+    """Return bool[base rows], writable: who passed the links before and, by these rules, the steps that are done."""
+    alive = task.reader.alive().copy()
+    for (_, link), known, wanted in zip(task.steps, rules, todo, strict=True):
+        if not wanted:
+            alive &= passing(replace(link, rules=tuple(known)), task.reader.base.index)
+    return alive
 
 
 def measure_batch(step: MeasuringStep, batch: Batch) -> dict[str, pa.Array]:

@@ -11,9 +11,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.card import CARD, StoredFile, content_of, read_card
+from pipeline.core.card import CARD, Card, StoredFile, content_of, read_card
 from pipeline.core.errors import DataError
 from pipeline.core.identity import hash_file, identity_of
+from pipeline.core.in_place import inputs_of
 from pipeline.registry import versions
 from pipeline.status import KINDS
 from pipeline.workspace import Workspace
@@ -42,11 +43,32 @@ def verify(workspace: Workspace) -> dict[str, Any]:
             if found := _difference(folder / file.file, file):
                 problem = f"{folder / file.file}: {found}. {way_out}"
                 damaged.append({"path": str(folder / file.file), "problem": problem})
+        count, size, changed = _inputs(folder, card)
+        num_files, size_bytes = num_files + count, size_bytes + size
+        damaged += changed
     num_versions, wrong = _registry(workspace)
     return {
         "workspace": str(workspace.root), "results": len(folders), "files": num_files, "size_bytes": size_bytes,
         "versions": num_versions, "damaged": [*damaged, *wrong],
     }  # fmt: skip
+
+
+def _inputs(folder: Path, card: Card) -> tuple[int, int, list[dict[str, str]]]:
+    """Return number, bytes and problems of the user's files that a source's documents take their text from."""
+    count, size_bytes, damaged = 0, 0, []
+    content = {file["file"]: file["blake3"] for file in card.payload.get("inputs", {}).get("files", ())}
+    for label, (path, _) in sorted(inputs_of(folder).items()):
+        count += 1
+        try:
+            size_bytes += Path(path).stat().st_size
+            found, must = hash_file(Path(path)), content.get(label, "")
+            problem = "" if found == must else f"has BLAKE3 {found[:12]}; {CARD} says {must[:12]}"
+        except OSError as error:
+            problem = f"cannot be read ({error.strerror})"
+        if problem:
+            way_out = f"The text of {folder} lies in it: put the old file back, or run the recipe again."
+            damaged.append({"path": path, "problem": f"{path}: {problem}. {way_out}"})
+    return count, size_bytes, damaged
 
 
 def _difference(path: Path, file: StoredFile) -> str:

@@ -19,8 +19,8 @@ from numba import njit
 from pydantic import Field
 
 from filters.clusters import cluster_sizes, new_forest, root
-from filters.scratch import open_array, save_array, scratch_file
 from filters.twins import Rows, write_twins
+from pipeline.core.scratch import open_array, save_array, scratch_file
 from pipeline.core.step import Gathering, GatheringStep, Params, Part, Quantile, Rule, Signal
 from pipeline.core.text import Batch
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,10 +22,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.core.document import SCHEMA
 from pipeline.core.errors import DataError, ServiceError, mend_writing
+from pipeline.core.in_place import InPlace, file_of
 
 GROUP_BYTES = 4 << 20  # of text in a row group: what is measured at once, so that its words stay in the cache
 
+TEXT = "text"
 BATCH_ROWS = 64  # as fast as 65,536 (1.2 GB/s against 0.5 GB/s of 4 kB texts, pyarrow 26): they stay in the cache
 
 
@@ -60,8 +64,13 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
-def write_table(path: Path, table: pa.Table) -> None:
-    """Write one parquet file durably and atomically, a new row group after every GROUP_BYTES of text."""
+def write_table(path: Path, table: pa.Table, *, text_in: InPlace | None = None) -> None:
+    """Write one parquet file durably and atomically, a new row group after every GROUP_BYTES of text.
+
+    With `text_in` the table holds every column of documents but the text, which is read from there ever after.
+    """
+    if text_in is not None:
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), **text_in.footer()})
 
     def write(file: BinaryIO) -> None:
         with pq.ParquetWriter(file, table.schema, **_options(table.schema)) as writer:
@@ -116,10 +125,9 @@ def _dictionary_columns(schema: pa.Schema) -> list[str]:
 def read_table(path: Path, *, columns: Sequence[str] | None = None) -> pa.Table:
     """Read one parquet file that Winnow or a user wrote; an unreadable file is a DataError that names it."""
     with reading(path), _open(path) as file:  # pq.read_table would import pandas: 0.6 s
-        wanted = list(columns) if columns is not None else None
-        _check_columns(file, path, wanted or ())
-        table = file.read(columns=wanted, use_threads=False)
-        return table if wanted is None else table.select(wanted)
+        wanted = list(columns) if columns is not None else list(file.schema.names)
+        _check_columns(file, path, wanted)
+        return file.read(wanted)
 
 
 def iterate_tables(path: Path, *, columns: Sequence[str]) -> Iterator[pa.Table]:
@@ -127,10 +135,10 @@ def iterate_tables(path: Path, *, columns: Sequence[str]) -> Iterator[pa.Table]:
     wanted = list(columns)
     with reading(path), _open(path) as file:
         _check_columns(file, path, wanted)
-        for group in range(file.num_row_groups):
-            yield file.read_row_group(group, columns=wanted, use_threads=False).select(wanted)
-        if not file.num_row_groups:
-            yield file.read(columns=wanted, use_threads=False).select(wanted)
+        for group in range(len(file.groups)):
+            yield file.read_group(group, wanted)
+        if not file.groups:
+            yield file.read(wanted)
 
 
 def read_rows(path: Path, rows: Iterable[int], *, columns: Sequence[str]) -> pa.Table:
@@ -138,14 +146,13 @@ def read_rows(path: Path, rows: Iterable[int], *, columns: Sequence[str]) -> pa.
     wanted = np.array(sorted(set(rows)), np.int64)
     with reading(path), _open(path) as file:
         _check_columns(file, path, columns)
-        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
-        starts = np.cumsum([0, *sizes])
+        starts = np.cumsum([0, *(group.rows for group in file.groups)])
         if len(wanted) and wanted[-1] >= starts[-1]:
             raise DataError(f"{path}: has no row {wanted[-1]}; it has {starts[-1]}. Run the recipe again.")
-        found = [pa.Table.from_batches([], schema=pa.schema([file.schema_arrow.field(name) for name in columns]))]
+        found = [pa.Table.from_batches([], schema=pa.schema([file.schema.field(name) for name in columns]))]
         owner = np.searchsorted(starts, wanted, side="right") - 1
         for group in np.unique(owner).tolist():
-            table = file.read_row_group(group, columns=list(columns), use_threads=False).select(list(columns))
+            table = file.read_group(group, list(columns))
             found.append(table.take(_integers(wanted[owner == group] - starts[group])).replace_schema_metadata())
         return pa.concat_tables(found)
 
@@ -153,22 +160,6 @@ def read_rows(path: Path, rows: Iterable[int], *, columns: Sequence[str]) -> pa.
 def _integers(values: np.ndarray) -> pa.Array:
     """Return int64 values as an Arrow array; `pa.array` would import pandas: 0.2 s."""
     return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(np.ascontiguousarray(values, np.int64))])
-
-
-def _open(path: Path) -> pq.ParquetFile:
-    return pq.ParquetFile(path, page_checksum_verification=True)
-
-
-def _check_columns(file: pq.ParquetFile, path: Path, columns: Sequence[str]) -> None:
-    missing = sorted(set(columns) - set(file.schema_arrow.names))
-    if missing:
-        raise DataError(f"{path}: has no column `{missing[0]}`; it has {', '.join(file.schema_arrow.names)}.")
-
-
-def schema_of(path: Path) -> pa.Schema:
-    """Return a parquet file's Arrow schema."""
-    with reading(path):
-        return pq.read_schema(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,21 +170,123 @@ class RowGroup:
     size_bytes: int
 
 
+class _Stored:
+    """An open file that holds all of its columns."""
+
+    def __init__(self, file: pq.ParquetFile) -> None:
+        self.file = file
+        self.schema = file.schema_arrow
+        groups = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
+        self.groups = [RowGroup(rows=group.num_rows, size_bytes=group.total_byte_size) for group in groups]
+
+    def read(self, columns: list[str]) -> pa.Table:
+        return self.file.read(columns=columns, use_threads=False).select(columns)
+
+    def read_group(self, group: int, columns: list[str]) -> pa.Table:
+        return self.file.read_row_group(group, columns=columns, use_threads=False).select(columns)
+
+    def batches(self, groups: Sequence[int], columns: list[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+        return self.file.iter_batches(batch_size=batch_rows, row_groups=groups, columns=columns, use_threads=False)
+
+
+class _WithTextElsewhere:
+    """An open file whose text lies in another, as `core/in_place.py` says; its row groups are those of the text."""
+
+    def __init__(self, file: pq.ParquetFile, *, text: InPlace, path: Path, opened: ExitStack) -> None:
+        self.rest, self.text, self.path, self.opened = _Stored(file), text, path, opened
+        fields = list(self.rest.schema)
+        fields.insert(SCHEMA.names.index(TEXT), SCHEMA.field(TEXT))
+        self.schema = pa.schema(fields)
+
+    @cached_property
+    def file(self) -> _Stored:
+        where = file_of(self.path, self.text)
+        self.opened.enter_context(reading(where))  # so that a damaged input is named, not what points to it
+        return _Stored(self.opened.enter_context(_parquet(where)))
+
+    @cached_property
+    def kept(self) -> list[np.ndarray | None]:
+        """Of each group, which of its rows are documents; None for all of them."""
+        skipped = np.array(self.text.skipped, np.int64)
+        found: list[np.ndarray | None] = []
+        start = 0
+        for group in range(self.text.first_group, self.text.past_group):
+            rows = self.file.groups[group].rows
+            mine = skipped[(skipped >= start) & (skipped < start + rows)] - start
+            found.append(np.delete(np.arange(rows), mine) if len(mine) else None)
+            start += rows
+        return found
+
+    @cached_property
+    def groups(self) -> list[RowGroup]:
+        groups = self.file.groups[self.text.first_group : self.text.past_group]
+        return [
+            group if kept is None else RowGroup(rows=len(kept), size_bytes=group.size_bytes)
+            for group, kept in zip(groups, self.kept, strict=True)
+        ]
+
+    def read(self, columns: list[str]) -> pa.Table:
+        if TEXT not in columns:
+            return self._others(tuple(columns)).select(columns)
+        return pa.concat_tables(self.read_group(group, columns) for group in range(len(self.groups)))
+
+    def read_group(self, group: int, columns: list[str]) -> pa.Table:
+        first = sum(before.rows for before in self.groups[:group])
+        rest = self._others(tuple(name for name in columns if name != TEXT)).slice(first, self.groups[group].rows)
+        if TEXT in columns:
+            text = self.file.read_group(self.text.first_group + group, [self.text.column])[0].cast(pa.large_string())
+            kept = self.kept[group]
+            rest = rest.append_column(self.schema.field(TEXT), text if kept is None else text.take(_integers(kept)))
+        return rest.select(columns)
+
+    def batches(self, groups: Sequence[int], columns: list[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+        for group in groups:
+            yield from self.read_group(group, columns).to_batches(max_chunksize=batch_rows)
+
+    def _others(self, columns: tuple[str, ...]) -> pa.Table:
+        if self._held is None or self._held[0] != columns:
+            self._held = columns, self.rest.read(list(columns)).replace_schema_metadata()  # it is of this file alone
+        return self._held[1]
+
+    _held: tuple[tuple[str, ...], pa.Table] | None = None
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[_Stored | _WithTextElsewhere]:
+    with ExitStack() as opened:
+        file = opened.enter_context(_parquet(path))
+        text = InPlace.of(file.schema_arrow.metadata)
+        yield _Stored(file) if text is None else _WithTextElsewhere(file, text=text, path=path, opened=opened)
+
+
+def _parquet(path: Path) -> pq.ParquetFile:
+    return pq.ParquetFile(path, page_checksum_verification=True)
+
+
+def _check_columns(file: _Stored | _WithTextElsewhere, path: Path, columns: Sequence[str]) -> None:
+    missing = sorted(set(columns) - set(file.schema.names))
+    if missing:
+        raise DataError(f"{path}: has no column `{missing[0]}`; it has {', '.join(file.schema.names)}.")
+
+
+def schema_of(path: Path) -> pa.Schema:
+    """Return a parquet file's Arrow schema."""
+    with reading(path), _open(path) as file:
+        return file.schema
+
+
 def row_groups_of(path: Path) -> list[RowGroup]:
     """Return a parquet file's row groups."""
-    with reading(path), pq.ParquetFile(path) as file:
-        groups = [file.metadata.row_group(index) for index in range(file.num_row_groups)]
-        return [RowGroup(rows=group.num_rows, size_bytes=group.total_byte_size) for group in groups]
+    with reading(path), _open(path) as file:
+        return list(file.groups)
 
 
 def iterate_batches(
     path: Path, *, row_groups: Sequence[int], columns: Sequence[str], batch_rows: int = BATCH_ROWS
 ) -> Iterator[pa.RecordBatch]:
     """Yield some row groups of a foreign file a few rows at a time, so that a bomb cannot fill the memory."""
-    with reading(path), pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True) as file:
-        yield from file.iter_batches(
-            batch_size=batch_rows, row_groups=list(row_groups), columns=list(columns), use_threads=False
-        )
+    with reading(path), _open(path) as file:
+        yield from file.batches(row_groups, list(columns), batch_rows)
 
 
 @contextmanager

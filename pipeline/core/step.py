@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pipeline.core.errors import RecipeError
 
 if TYPE_CHECKING:
+    from pipeline.core.sketch import Sketcher
     from pipeline.core.text import Batch
 
 Operator = Literal[">=", ">", "<=", "<", "==", "!="]
@@ -191,6 +192,17 @@ class Part:
         table: pa.Table = self.reader.load_signals(names)
         return table
 
+    def load_some(self, columns: Sequence[str], positions: np.ndarray) -> pa.Table:
+        """Return the documents at some positions, in this order; far apart, they cost little less than all."""
+        unique, places = np.unique(positions, return_inverse=True)
+        table: pa.Table = self.reader.load_rows(columns, self.rows()[unique].tolist())
+        return table.take(pa.array(places))
+
+    def rows(self) -> np.ndarray:
+        """Return int64[num_rows]: the base row of each live document, ascending."""
+        rows: np.ndarray = np.flatnonzero(self.reader.alive())
+        return rows
+
     def batch(self) -> Batch:
         """Return the live documents as a Batch, for kernels."""
         from pipeline.core.text import Batch
@@ -226,6 +238,10 @@ class Gathering:
 
 class GatheringStep(Step):
     """A whole dataset in, one value per document and signal out: dedup, labelling, training a classifier."""
+
+    def sketcher(self) -> Sketcher | None:
+        """Return what makes of texts all that `gather` needs of each, for the pass before it; see `core/sketch.py`."""
+        return None
 
     def gather(self, work: Gathering) -> None:
         raise NotImplementedError

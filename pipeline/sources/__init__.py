@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.core.document import Origin
 from pipeline.core.identity import HashFile, hash_file
+from pipeline.core.in_place import InPlace
 from pipeline.core.step import field_role
 
 SLICE_BYTES = 64 * 2**20
@@ -91,9 +92,10 @@ class Quarantined:
 class Chunk:
     """Documents read together (schema: `pipeline.core.document.SCHEMA`) and the rows among them that were refused."""
 
-    table: pa.Table
+    table: pa.Table  # without the text where that stays in place
     quarantined: tuple[Quarantined, ...]
     rows_in: int  # always table.num_rows + len(quarantined)
+    text_in: InPlace | None = None  # its BLAKE3 is for the plan to fill in
 
 
 class Reader:
@@ -122,6 +124,10 @@ class Reader:
     def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
         """Return plain values that name the inputs by content, for the identity."""
         raise NotImplementedError
+
+    def locations(self) -> dict[str, Path]:
+        """Return where files lie whose text may stay in place, by the labels that `inputs` gives them."""
+        return {}
 
     def slices(self) -> list[Slice]:
         """Return the units of reading, in the order in which their documents stand in the dataset."""

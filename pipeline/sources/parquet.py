@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pydantic import Field
+
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.identity import HashFile, hash_file
+from pipeline.core.in_place import InPlace
 from pipeline.core.shards import RowGroup, iterate_batches, reading, row_groups_of, schema_of
 from pipeline.sources import SLICE_BYTES, Chunk, Reader, Slice
 from pipeline.sources.files import FileParams, InputFile, find_files, name_content
@@ -19,14 +22,23 @@ from pipeline.sources.rows import printable
 from pipeline.sources.tables import TableChunker
 
 
+class ParquetParams(FileParams):
+    """Which files, which of their columns, and whether their text is stored again."""
+
+    in_place: bool = Field(
+        default=True,
+        description="Read the text where it lies, ever after, instead of storing a copy: the files must stay.",
+    )
+
+
 class ParquetReader(Reader):
     """Reads a text column, an id column and metadata columns of parquet files."""
 
     name: ClassVar[str] = "parquet"
-    version: ClassVar[int] = 2
-    Params = FileParams
+    version: ClassVar[int] = 3
+    Params = ParquetParams
 
-    def __init__(self, *, params: FileParams, source: str, base: Path) -> None:
+    def __init__(self, *, params: ParquetParams, source: str, base: Path) -> None:
         super().__init__(params=params, source=source, base=base)
         self.params = params
         self.path = params.path
@@ -55,6 +67,9 @@ class ParquetReader(Reader):
     def names(self) -> list[str]:
         return [printable(name) for name in schema_of(self._files()[0].path).names]
 
+    def locations(self) -> dict[str, Path]:
+        return {file.label: file.path for file in self._files()} if self.params.in_place else {}
+
     def slices(self) -> list[Slice]:
         slices: list[Slice] = []
         for file in self._files():
@@ -73,9 +88,24 @@ class ParquetReader(Reader):
             problem = self.chunker.problem(schema)
             if problem:
                 raise DataError(f"{path}: {problem}")
-            stop = len(row_groups_of(path)) if stop < 0 else stop
-            batches = iterate_batches(path, row_groups=range(start, stop), columns=self.chunker.columns(schema))
-            yield from self.chunker.chunks(batches, label=label, first_row=first_row)
+            groups = row_groups_of(path)
+            stop = len(groups) if stop < 0 else stop
+            columns = self.chunker.columns(schema)
+
+            def batches() -> Iterator[Any]:
+                return iterate_batches(path, row_groups=range(start, stop), columns=columns)
+
+            if self.params.in_place and self.chunker.can_stay(schema):
+                rows = [group.rows for group in groups[start:stop]]
+                found = self.chunker.screened(batches(), label=label, first_row=first_row, group_rows=rows)
+                if found is not None:
+                    text_in = InPlace(
+                        file=label, blake3="", column=self.params.text, first_group=start, past_group=stop,
+                        skipped=found.skipped,
+                    )  # fmt: skip
+                    yield Chunk(found.table, found.quarantined, found.rows_in, text_in)
+                    return
+            yield from self.chunker.chunks(batches(), label=label, first_row=first_row)
 
 
 def _row_groups(path: Path) -> list[RowGroup]:

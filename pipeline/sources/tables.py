@@ -7,7 +7,8 @@ footer cannot be trusted (479 bytes that say 1 MB can decode to 200 MB).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,20 @@ from pipeline.core.errors import nearest_names
 from pipeline.sources import CHUNK_BYTES, Chunk, ColumnParams, Quarantined
 from pipeline.sources.columns import bytes_of, invalid_utf8, is_text, json_columns, json_objects
 from pipeline.sources.rows import EXCERPT_CHARACTERS, MAX_ID_BYTES, printable
+
+SCREENED_BYTES = 1 << 20  # judged at a time where the text stays in place: they are still in the cache
+MOST_SKIPPED = 10_000  # rows of a slice that are no documents; with more of them its text is stored anew
+WITHOUT_TEXT = pa.schema([field for field in SCHEMA if field.name != "text"])
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    """A slice whose text stays where it is: the other columns of its documents, and its rows that are none."""
+
+    table: pa.Table  # schema: WITHOUT_TEXT
+    quarantined: tuple[Quarantined, ...]
+    rows_in: int
+    skipped: tuple[int, ...]  # rows of the slice, from 0
 
 
 class TableChunker:
@@ -66,21 +81,48 @@ class TableChunker:
 
     def chunks(self, batches: Iterable[pa.Table | pa.RecordBatch], *, label: str, first_row: int) -> Iterator[Chunk]:
         """Gather small batches into chunks of about 64 MiB, measured as decoded."""
-        held: list[pa.Table] = []
-        size = 0
-        for batch in batches:
-            held.append(pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch)
-            size += batch.nbytes
-            if size >= CHUNK_BYTES:
-                chunk = self.chunk(pa.concat_tables(held), label=label, first_row=first_row)
-                first_row += chunk.rows_in
-                held, size = [], 0
-                yield chunk
-        if held:
-            yield self.chunk(pa.concat_tables(held), label=label, first_row=first_row)
+        for table in _gathered(batches, size_bytes=CHUNK_BYTES):
+            chunk = self.chunk(table, label=label, first_row=first_row)
+            first_row += chunk.rows_in
+            yield chunk
+
+    def can_stay(self, schema: pa.Schema) -> bool:
+        """Say whether text of this column can be used as it is stored."""
+        kind = schema.field(self.params.text).type
+        return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+    def screened(
+        self, batches: Iterable[pa.RecordBatch], *, label: str, first_row: int, group_rows: Sequence[int]
+    ) -> Screened | None:
+        """Judge rows as `chunk` does but keep no text; None if it cannot stay.
+
+        It cannot where a row group is larger than a chunk, as readers take a group at once, or most rows are refused.
+        """
+        tables, quarantined, skipped = [WITHOUT_TEXT.empty_table()], list[Quarantined](), list[int]()
+        group_ends = np.cumsum(group_rows)
+        sizes = np.zeros(len(group_rows), np.int64)
+        rows_in = 0
+        for table in _gathered(batches, size_bytes=SCREENED_BYTES):
+            chunk, reasons, text_bytes = self._judged(
+                table, label=label, first_row=first_row + rows_in, with_text=False
+            )
+            np.add.at(sizes, np.searchsorted(group_ends, rows_in + np.arange(len(text_bytes)), "right"), text_bytes)
+            tables.append(chunk.table)
+            quarantined += chunk.quarantined
+            skipped += (rows_in + np.flatnonzero(reasons != "")).tolist()
+            rows_in += chunk.rows_in
+            if sizes.max(initial=0) > CHUNK_BYTES or len(skipped) > MOST_SKIPPED:
+                return None
+        return Screened(pa.concat_tables(tables), tuple(quarantined), rows_in, tuple(skipped))
 
     def chunk(self, table: pa.Table, *, label: str, first_row: int) -> Chunk:
         """Turn one table into documents and quarantined rows."""
+        return self._judged(table, label=label, first_row=first_row, with_text=True)[0]
+
+    def _judged(
+        self, table: pa.Table, *, label: str, first_row: int, with_text: bool
+    ) -> tuple[Chunk, np.ndarray, np.ndarray]:
+        """Return the chunk, the reason of every row that was refused, and every row's bytes of text."""
         text = bytes_of(table.column(self.params.text))
         ids = self._ids(table, label=label, first_row=first_row)
         names = self.metadata_columns(table.schema)
@@ -88,15 +130,17 @@ class TableChunker:
         for name in names:
             _mark(reasons, invalid_utf8(table.column(name)), "invalid_utf8")
         good = pa.array(np.flatnonzero(reasons == ""))
+        stored = text if with_text else None
         if len(good) < len(reasons):
-            documents = self._documents(text.take(good), ids.take(good), table.select(names).take(good))
+            stored = text.take(good) if with_text else None
+            documents = self._documents(stored, ids.take(good), table.select(names).take(good))
         else:
-            documents = self._documents(text, ids, table.select(names))
+            documents = self._documents(stored, ids, table.select(names))
         refused = tuple(
             Quarantined(_excerpt(ids, row), f"{label} row {first_row + row}", reasons[row], _excerpt(text, row))
             for row in np.flatnonzero(reasons != "").tolist()
         )
-        return Chunk(table=documents, quarantined=refused, rows_in=len(reasons))
+        return Chunk(table=documents, quarantined=refused, rows_in=len(reasons)), reasons, _sizes(text)
 
     def _ids(self, table: pa.Table, *, label: str, first_row: int) -> pa.Array:
         if self.params.id is not None:
@@ -104,18 +148,18 @@ class TableChunker:
         numbers = pa.array(np.arange(first_row, first_row + table.num_rows)).cast(pa.string())
         return pc.binary_join_element_wise(pa.scalar(f"{self.source}/{label}"), numbers, ":").cast(pa.large_binary())
 
-    def _documents(self, text: pa.Array, ids: pa.Array, metadata: pa.Table) -> pa.Table:
-        rows = len(text)
+    def _documents(self, text: pa.Array | None, ids: pa.Array, metadata: pa.Table) -> pa.Table:
+        rows = len(ids)
         return pa.table(
             [
                 ids.view(pa.large_string()).cast(pa.string()),
-                text.view(pa.large_string()),
+                *([] if text is None else [text.view(pa.large_string())]),
                 pa.repeat(pa.scalar(self.source), rows),
                 pa.repeat(pa.scalar(self.params.origin), rows),
                 pa.repeat(pa.scalar("[]"), rows),
                 json_objects(metadata) if metadata.num_columns else pa.repeat(pa.scalar("{}"), rows),
             ],
-            schema=SCHEMA,
+            schema=WITHOUT_TEXT if text is None else SCHEMA,
         )
 
     def _reasons(self, text: pa.Array, ids: pa.Array) -> np.ndarray:
@@ -131,6 +175,20 @@ class TableChunker:
         _mark(reasons, id_sizes > MAX_ID_BYTES, "long_id")
         _mark(reasons, invalid_utf8(ids), "invalid_utf8")
         return reasons
+
+
+def _gathered(batches: Iterable[pa.Table | pa.RecordBatch], *, size_bytes: int) -> Iterator[pa.Table]:
+    """Join small batches until they have that many bytes, as decoded."""
+    held: list[pa.Table] = []
+    size = 0
+    for batch in batches:
+        held.append(pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch)
+        size += batch.nbytes
+        if size >= size_bytes:
+            yield pa.concat_tables(held)
+            held, size = [], 0
+    if held:
+        yield pa.concat_tables(held)
 
 
 def _mark(reasons: np.ndarray, rows: np.ndarray, reason: str) -> None:
@@ -153,7 +211,7 @@ def _blank(text: pa.Array, *, valid: np.ndarray) -> np.ndarray:
 
 def _holds_nul(text: pa.Array) -> np.ndarray:
     buffer = text.buffers()[2]
-    if buffer is None or not (np.frombuffer(buffer, dtype=np.uint8) == 0).any():
+    if buffer is None or np.frombuffer(buffer, dtype=np.uint8).min(initial=1) > 0:
         return np.zeros(len(text), dtype=bool)
     return np.array([value is not None and b"\0" in value for value in text.to_pylist()], dtype=bool)
 

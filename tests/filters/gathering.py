@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline.core.step import Gathering, GatheringStep, Part, Signal, as_column
@@ -21,6 +22,12 @@ class TableReader:
 
     def load(self, columns: Sequence[str]) -> pa.Table:
         return self.documents.select(list(columns))
+
+    def load_rows(self, columns: Sequence[str], rows: Sequence[int]) -> pa.Table:
+        return self.load(columns).take(pa.array(rows, pa.int64()))
+
+    def alive(self) -> np.ndarray:
+        return np.ones(self.documents.num_rows, bool)
 
     def load_signals(self, names: Sequence[str]) -> pa.Table:
         return self.signals.select(list(names))

@@ -72,7 +72,7 @@ def test_copies_are_edited_in_the_text_whatever_its_characters_are(tmp_path: Pat
     )
 
     keys, facts = plant(
-        Batch.from_texts(["too short", text]), planting, family=hash_family(0, num_values=112),
+        Batch.from_texts([text, text, "too short"]), planting, family=hash_family(0, num_values=112),
         bands=14, rows=8, shingle_words=5,
     )  # fmt: skip
 

@@ -184,7 +184,7 @@ def test_a_finished_slice_is_not_read_again_after_a_kill(tmp_path):
     path = tmp_path / "in.jsonl"
     path.write_text('{"text": "one"}\n{"text": ""}\n', encoding="utf-8")
     reader = JsonlReader(params=JsonlReader.Params(path=str(path)), source="in", base=tmp_path)
-    task = ReadTask(label="in", reader=reader, slice=reader.slices()[0], folder=tmp_path / "out")
+    task = ReadTask(label="in", reader=reader, slice=reader.slices()[0], folder=tmp_path / "out", content={})
     task.folder.mkdir()
     first = read_slice(task)
     path.unlink()

@@ -10,7 +10,8 @@ import pytest
 
 from pipeline import input_hashes
 from pipeline.core.identity import hash_file
-from pipeline.input_hashes import MEMO, SETTLED_NS, InputHashes
+from pipeline.core.in_place import SETTLED_NS
+from pipeline.input_hashes import MEMO, InputHashes
 from pipeline.outcome import run_recipe
 from pipeline.plan import make_plan
 from pipeline.progress import Silent

@@ -26,7 +26,7 @@ from pipeline.sources import Chunk, Reader
 from pipeline.sources.files import FileParams
 from pipeline.sources.hub import HubParams, HubReader
 from pipeline.sources.jsonl import JsonlReader
-from pipeline.sources.parquet import ParquetReader
+from pipeline.sources.parquet import ParquetParams, ParquetReader
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAGRAPH = "The quick brown fox. "
@@ -37,8 +37,8 @@ def jsonl(tmp_path: Path, **params: Any) -> JsonlReader:
 
 
 def parquet(tmp_path: Path, **params: Any) -> ParquetReader:
-    settings = {"path": str(tmp_path / "*.parquet"), **params}
-    return ParquetReader(params=FileParams.parse(settings), source="crawl", base=tmp_path)
+    settings = {"path": str(tmp_path / "*.parquet"), "in_place": False, **params}
+    return ParquetReader(params=ParquetParams.parse(settings), source="crawl", base=tmp_path)
 
 
 def read(reader: Reader) -> Chunk:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -16,7 +17,13 @@ def scratch_file(scratch: Path, kind: str, index: int) -> Path:
 
 def save_array(path: Path, array: np.ndarray) -> None:
     """Write an array durably and atomically."""
-    write_atomically(path, lambda file: np.save(file, array))
+    array = np.ascontiguousarray(array)
+
+    def write(file: BinaryIO) -> None:
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+        file.write(array.reshape(-1).view(np.uint8).data)  # np.save would hide a full disk's errno
+
+    write_atomically(path, write)
 
 
 def open_array(path: Path) -> np.ndarray:

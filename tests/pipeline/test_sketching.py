@@ -1,0 +1,73 @@
+"""Sketches made in the pass before a dedup: the same answers as when the dedup reads the text itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from filters.minhash_bands import Signer
+from pipeline.core.text import Batch
+from tests.pipeline.house import House, contents, texts
+
+DEDUPS = ("exact_dedup", "minhash_dedup: {shingle_words: 2}")
+ONE_DEDUP = "minhash_dedup: {shingle_words: 2, audit_pairs: 0}"
+
+
+@pytest.fixture
+def twins(house: House) -> House:
+    documents = texts(40)
+    house.lines("a.jsonl", documents + documents[3:9])
+    house.lines("b.jsonl", [f"loud {text}" for text in documents[10:20]] + [text + " again" for text in documents[20:]])
+    return house
+
+
+@pytest.fixture
+def sketched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The documents of each batch that MinHash sketched."""
+    seen: list[int] = []
+    original = Signer.__call__
+
+    def counted(self: Signer, batch: Batch) -> Mapping[str, np.ndarray]:
+        seen.append(len(batch))
+        return original(self, batch)
+
+    monkeypatch.setattr(Signer, "__call__", counted)
+    return seen
+
+
+@pytest.mark.parametrize("before", [["length: {min_length: 30}", "shout"], ["longest: {keep_fraction: 0.6}"]])
+def test_a_dedup_behind_a_pass_answers_as_one_that_reads_the_text(twins: House, before: list[str]):
+    twins.clean([*before, *DEDUPS])
+    twins.run()
+    found = contents(twins.workspace.root)
+    twins.workspace.root.rename(twins.folder / "behind")
+
+    twins.clean(before)
+    twins.run()  # the pass is over before a dedup is asked for
+    twins.clean([*before, *DEDUPS])
+    twins.run()
+
+    again = contents(twins.workspace.root)
+    assert {name: again[name] for name in found} == found
+    assert any(name.startswith("gathered/minhash_dedup") for name in found)
+    assert 0 < twins.card().rows_out < 60
+
+
+def test_only_documents_that_the_pass_left_alive_are_sketched_and_only_once(twins: House, sketched: list[int]):
+    twins.clean(["length: {min_length: 60}", ONE_DEDUP])
+
+    twins.run()
+
+    assert sum(sketched) == sum(row["length"] >= 60 for row in twins.signals("length")) < 60
+
+
+def test_a_pass_for_a_step_added_later_knows_whom_the_finished_ones_dropped(twins: House, sketched: list[int]):
+    twins.clean(["length: {min_length: 60}"])
+    twins.run()
+    twins.clean(["length: {min_length: 60}", "shout", ONE_DEDUP])
+
+    twins.run()
+
+    assert sum(sketched) == sum(row["length"] >= 60 for row in twins.signals("length")) < 60
