@@ -174,14 +174,14 @@ def text_array(data: np.ndarray, offsets: np.ndarray, *, present: np.ndarray | N
 
 def _segmentation(data: np.ndarray, offsets: np.ndarray) -> Segmentation:
     from pipeline.core.characters import character_table
-    from pipeline.core.find import count_bounds, find_words
+    from pipeline.core.find import ROOM, count_bounds, find_words
     from pipeline.core.segment import describe_lines
     from pipeline.core.words import describe_words
 
     table = character_table()
     num_docs = len(offsets) - 1
     num_spaces, num_line_ends = count_bounds(data[: int(offsets[-1])])  # Arrow pads its buffers
-    starts, num_bytes = (np.empty(num_spaces + num_docs, np.int32) for _ in range(2))
+    starts, num_bytes = (np.empty(num_spaces + num_docs + ROOM, np.int32) for _ in range(2))
     line_starts, line_ends = (np.empty(num_line_ends + num_docs + 1, np.int32) for _ in range(2))
     line_words = np.empty(num_line_ends + num_docs + 1, np.int64)
     doc_words, doc_lines = (np.empty(num_docs + 1, np.int64) for _ in range(2))

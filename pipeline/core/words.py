@@ -128,14 +128,33 @@ def describe_alone(start: Any, size: Any, limit: Any, table_at: Any) -> Any:
     return characters, flags
 
 
+@njit(cache=True, nogil=True, forceinline=True)
+def describe_odd(places: Any, reach: Any, table_at: Any, sizes: Any, found: Any) -> None:
+    """Describe again, alone, the words of a block that are ODD or whose bytes were out of reach."""
+    limit, last_safe = reach
+    num_chars, hashes, flags = found
+    flags_at, num_words = address_of(flags), len(flags)
+    for group in range(0, num_words, 64):
+        odd = range_mask(flags_at + group, flags_at + num_words, flags_at + num_words, 0, ODD, 1)
+        if places[num_words - 1] > last_safe:  # the batch's last words, or one of the last
+            odd = ALL_BITS >> np.uint64(64 - min(num_words - group, 64))
+        while odd:
+            index = np.uintp(group + zeros_below(odd))
+            odd &= odd - ONE_BIT
+            start, size = places[index], np.int64(sizes[index])
+            num_chars[index], flags[index] = describe_alone(start, size, limit, table_at)
+            if size > WIDTH or start > last_safe:
+                hashes[index] = hash_bytes(start, start + size, limit)
+
+
 @njit(cache=True, nogil=True)
 def describe_words(
     data: Any, offsets: Any, table: Any, doc_words: Any, starts: Any, num_bytes: Any, num_chars: Any, described: Any
 ) -> None:
     """Fill characters, hashes and flags of all words."""
     hashes, flags = described
-    origin = address_of(data)
-    limit, table_at = origin + len(data), address_of(table)
+    origin, table_at = address_of(data), address_of(table)
+    limit = origin + len(data)
     last_safe = limit - WIDTH
     text, masks, places = np.zeros(WIDTH * BLOCK, np.uint8), np.zeros((6, BLOCK), np.uint16), np.empty(BLOCK, np.int64)
     halves = text.view(np.uint64)
@@ -148,28 +167,14 @@ def describe_words(
             places[np.uintp(held)] = place
             copy_16(text_at + WIDTH * held, min(place, last_safe) if last_safe >= origin else text_at)
             held += 1
-            if held < BLOCK and word + 1 < num_words:
+            past = word + 1
+            if held < BLOCK and past < num_words:
                 continue
-            first, past = word + 1 - held, word + 1
-            sizes, marked, made = num_bytes[first:past], flags[first:past], hashes[first:past]
+            block = slice(past - held, past)
+            sizes, found = num_bytes[block], (num_chars[block], hashes[block], flags[block])
             classify(text_at, masks_at, held)
-            block_flags(halves, masks, sizes, held, marked)
-            block_hashes(halves, sizes, held, made)
-            for index in range(held):
-                num_chars[np.uintp(first + index)] = sizes[np.uintp(index)]
-            flags_at = address_of(marked)
-            for group in range(0, held, 64):
-                odd = range_mask(flags_at + group, flags_at + held, flags_at + held, 0, ODD, 1)
-                while odd:
-                    index = np.uintp(group + zeros_below(odd))
-                    odd &= odd - ONE_BIT
-                    start, size = places[index], np.int64(sizes[index])
-                    num_chars[np.uintp(first) + index], marked[index] = describe_alone(start, size, limit, table_at)
-                    if size > WIDTH:
-                        made[index] = hash_bytes(start, start + size, limit)
-            while held and places[held - 1] > last_safe:  # the batch's last words, whose bytes were not copied
-                held -= 1
-                start, size = places[held], np.int64(sizes[held])
-                num_chars[first + held], marked[held] = describe_alone(start, size, limit, table_at)
-                made[held] = hash_bytes(start, start + size, limit)
+            block_flags(halves, masks, sizes, held, found[2])
+            block_hashes(halves, sizes, held, found[1])
+            found[0][:] = sizes
+            describe_odd(places, (limit, last_safe), table_at, sizes, found)
             held = 0

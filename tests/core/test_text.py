@@ -83,6 +83,27 @@ def test_a_word_hashes_alike_wherever_it_stands_in_the_buffer() -> None:
         assert len({int(found) for found in batch.words.hashes if found != batch.words.hashes[2]}) == 1
 
 
+def test_spaces_of_several_bytes_may_lie_across_the_blocks_that_are_read_at_once() -> None:
+    for shift in range(130):
+        texts = ["a" * shift + "\u2028b\u3000c\x85\r\nd\u00a0", "\u2003" * shift + "x\r\ny"]
+        batch = Batch.from_texts(texts)
+
+        for doc, text in enumerate(texts):
+            span = slice(batch.lines.doc_offsets[doc], batch.lines.doc_offsets[doc + 1])
+            assert words_of(batch, doc) == text.split()
+            assert len(batch.lines.starts[span]) == len(text.splitlines())
+            assert batch.lines.num_chars[span].tolist() == [len(line.strip()) for line in text.splitlines()]
+
+
+def test_words_that_are_described_together_are_described_as_if_alone() -> None:
+    words = ["The", "(that)", "'''''with", "wait...", "e.g.", "na\u00efve", "\u201cend.\u201d", "x" * 70, "end.)", "1."]
+    alone = [Batch.from_texts([word]).words for word in words]
+    together = Batch.from_texts([" ".join(words * 60), "\n".join(words)]).words
+
+    for name in ("flags", "hashes", "num_chars"):
+        assert getattr(together, name).tolist() == 61 * [getattr(one, name)[0] for one in alone]
+
+
 def test_zero_bytes_are_part_of_words_and_of_their_identity() -> None:
     batch = Batch.from_texts(["a a\0 a\0\0 \0a abcdefgh abcdefgh\0"])
 
