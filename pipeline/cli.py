@@ -92,6 +92,13 @@ def _fail(*lines: str) -> None:
         print(_visible(f"winnow: {line}" if "\n" not in line else line), file=sys.stderr)
 
 
+def _start() -> None:
+    """Do what every verb that reads documents begins with; in the verbs, as it takes what `--help` has no time for."""
+    from pipeline.core.late_pandas import spare_pandas
+
+    spare_pandas()
+
+
 def _emit(data: Any, as_json: bool, text: str) -> None:
     print(
         json.dumps(_strict(data), ensure_ascii=False, indent=1, default=str, allow_nan=False)
@@ -132,6 +139,7 @@ def run(
     from pipeline.tables import outcome_text
     from pipeline.workspace import Workspace
 
+    _start()
     load_plugins(plugin)
     with Terminal(notice=notice()) as progress:
         outcome = run_recipe(
@@ -179,6 +187,7 @@ def why(
     from pipeline.tables import why_text
     from pipeline.workspace import Workspace
 
+    _start()
     data = ask(Workspace(workspace), doc_id)
     _emit(data, as_json, why_text(data))
 
@@ -197,6 +206,7 @@ def look(
     from pipeline.tables import look_text
     from pipeline.workspace import Workspace
 
+    _start()
     data = sample(Workspace(workspace), dataset, dropped=dropped, rule=rule, count=count)
     _emit(data, as_json, look_text(data))
 
@@ -211,6 +221,7 @@ def report(
     from pipeline.report import write_report
     from pipeline.workspace import Workspace
 
+    _start()
     load_plugins(plugin)
     place = Workspace(workspace)
     made = make_plan(load_recipe(recipe), place)
@@ -327,6 +338,7 @@ def _printed(question: Callable[..., questions.Answer]) -> Callable[..., None]:
 
     @functools.wraps(question)
     def verb(*, as_json: bool, **given: Any) -> None:
+        _start()
         answer = question(as_json=as_json, **given)
         _emit(answer.data, as_json, answer.text)
         if answer.exit_code:
