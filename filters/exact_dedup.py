@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -96,13 +95,13 @@ def text_hashes(batch: Batch, *, normalise: Normalise) -> np.ndarray:
         pieces = (" ".join(text.split()).encode() for text in batch.strings())
     else:
         pieces = _slices(batch.data, batch.offsets)
-    digests = b"".join(xxhash.xxh3_128_digest(piece) for piece in pieces)
+    digests = b"".join(map(xxhash.xxh3_128_digest, pieces))
     return np.frombuffer(digests, ">u8").astype(np.uint64).reshape(-1, 2).T[::-1]
 
 
 def _slices(data: np.ndarray, offsets: np.ndarray) -> Iterable[memoryview]:
-    view = data.data  # the buffer, not a copy
-    return (view[first:end] for first, end in pairwise(offsets.tolist()))
+    view, ends = data.data, offsets.tolist()  # the buffer, not a copy
+    return map(view.__getitem__, map(slice, ends, ends[1:]))
 
 
 @dataclass(frozen=True, slots=True)

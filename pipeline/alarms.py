@@ -21,8 +21,8 @@ from pipeline.core.errors import DataError
 from pipeline.core.shards import read_table
 from pipeline.core.step import Params, field_role
 from pipeline.plan import PlannedStep
+from pipeline.publish import judge
 from pipeline.recipe import StepSpec
-from pipeline.tasks import judge
 
 EXAMPLES = 3
 NOT_WRITTEN = (

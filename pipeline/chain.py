@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from pipeline.core.cut import cut
+from pipeline.core.cut import cut, sizes_left
 from pipeline.core.errors import DataError
 from pipeline.core.shards import iterate_tables, read_rows, read_table, schema_of, write_table
 from pipeline.core.step import Part, Rule, Signal
@@ -141,6 +141,25 @@ class ChainReader:
             start += table.num_rows
             yield table
 
+    def some(self, columns: Sequence[str], *, rows: np.ndarray) -> Iterator[tuple[pa.Table, np.ndarray]]:
+        """Yield the base documents of bool `rows` with the edits of all links applied, a few megabytes at a time.
+
+        Beside each table comes int64 of all documents that it was chosen from: the bytes of their final texts.
+        """
+        edits = [self.edit_by(link) for link in self.links if link.edits]
+        start = 0
+        for table in iterate_tables(self.base.path, columns=columns):
+            chosen = pa.array(rows[start : start + table.num_rows])
+            sizes = lengths(table.column("text"))
+            found = table.filter(chosen)
+            for edited in edits:
+                here = edited.slice(start, table.num_rows)
+                present = as_flags(here.is_valid())
+                sizes[present] = (sizes_left if pa.types.is_list(here.type) else lengths)(here.drop_null())
+                found = _with_text(found, here.filter(chosen))
+            start += table.num_rows
+            yield found, sizes
+
     def load_rows(self, columns: Sequence[str], rows: Sequence[int]) -> pa.Table:
         """Return some base documents in ascending order, alive or not, with the edits of all links applied."""
         edits = [link for link in self.links if link.edits and "text" in columns]
@@ -178,6 +197,11 @@ class ChainReader:
                 )
             columns[name] = read_table(link.file(self.base.index), columns=[signal]).column(signal)
         return pa.table(columns)
+
+
+def lengths(texts: pa.ChunkedArray) -> np.ndarray:
+    """Return int64[num_texts], writable: the bytes of each."""
+    return as_numbers(pc.binary_length(texts)).astype(np.int64)
 
 
 def edit_in(link: Link, part: BasePart) -> str:

@@ -17,7 +17,7 @@ from pipeline.core.card import CARD, Card, read_card
 from pipeline.core.errors import DataError, RecipeError, nearest_names
 from pipeline.core.shards import read_rows, read_table, schema_of
 from pipeline.core.step import Rule
-from pipeline.tasks import verdicts_name
+from pipeline.publish import verdicts_name
 from pipeline.workspace import Workspace
 
 if TYPE_CHECKING:

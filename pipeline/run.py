@@ -34,9 +34,10 @@ from pipeline.input_guard import files_of_steps, unchanged
 from pipeline.plan import Node, Plan, PlannedDataset, PlannedStep
 from pipeline.plugins import InPlugin, PluginFile
 from pipeline.progress import Progress
+from pipeline.publish import PublishTask, publish_part, verdicts_name
 from pipeline.results import base_parts, close, document_paths, finish_signals
 from pipeline.sketching import SketchRef
-from pipeline.tasks import MeasureTask, PublishTask, StepRef, measure_part, publish_part, verdicts_name
+from pipeline.tasks import MeasureTask, StepRef, measure_part
 
 
 @dataclass(slots=True)

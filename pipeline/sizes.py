@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.chain import KEPT, BasePart, Link, edit_in
+from pipeline.chain import KEPT, BasePart, Link, edit_in, lengths
+from pipeline.core.cut import sizes_left
 from pipeline.core.shards import iterate_tables, read_table
 from pipeline.decide import as_flags, as_numbers
 from pipeline.evidence import Evidence
@@ -85,7 +86,7 @@ def _sizes(links: Sequence[Link], part: BasePart, final: np.ndarray) -> list[np.
 
 
 def _base_sizes(part: BasePart) -> np.ndarray:
-    pieces = [_lengths(table.column("text")) for table in iterate_tables(part.path, columns=["text"])]
+    pieces = [lengths(table.column("text")) for table in iterate_tables(part.path, columns=["text"])]
     return np.concatenate([np.zeros(0, np.int64), *pieces])
 
 
@@ -95,7 +96,7 @@ def _edited_sizes(link: Link, part: BasePart, size: np.ndarray) -> np.ndarray:
     for table in iterate_tables(link.file(part.index), columns=[name]):
         column = table.column(name)
         present = as_flags(column.is_valid())
-        after[start : start + len(column)][present] = (_spans if name == KEPT else _lengths)(column.drop_null())
+        after[start : start + len(column)][present] = (sizes_left if name == KEPT else lengths)(column.drop_null())
         start += len(column)
     return after
 
@@ -106,20 +107,3 @@ def _uncut_sizes(link: Link, part: BasePart, size: np.ndarray) -> np.ndarray:
     rows, before = np.flatnonzero(as_flags(column.is_valid())), size.copy()
     before[rows] = as_numbers(pc.list_element(column.drop_null(), 0))
     return before
-
-
-def _lengths(texts: pa.ChunkedArray) -> np.ndarray:
-    return as_numbers(pc.binary_length(texts)).astype(np.int64)
-
-
-def _spans(kept: pa.ChunkedArray) -> np.ndarray:
-    """Return the bytes that lists of ranges keep; each begins with the old size, then start, end, start, end..."""
-    found = [np.zeros(0, np.int64)]
-    for chunk in kept.chunks:
-        whole = pa.concat_arrays([chunk, chunk[:0]])
-        ranges, ends = np.asarray(whole.values).astype(np.int64), np.asarray(whole.offsets).astype(np.int64)
-        place = np.arange(len(ranges)) - np.repeat(ends[:-1], np.diff(ends))
-        signed = np.where(place == 0, 0, np.where(place % 2 == 0, ranges, -ranges))
-        sums = np.concatenate([[0], np.cumsum(signed)])
-        found.append(sums[ends[1:]] - sums[ends[:-1]])
-    return np.concatenate(found)

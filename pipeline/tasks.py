@@ -7,7 +7,6 @@ that break a step are found by halving the batch, cost only themselves, and keep
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -16,28 +15,23 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.chain import (
     ERROR,
     KEPT,
     TEXT,
-    BasePart,
     ChainReader,
     Link,
-    check_ids,
     edited_text,
-    part_name,
     passing,
     write_signals,
 )
 from pipeline.core import document
 from pipeline.core.errors import DataError, WinnowError
 from pipeline.core.memory import keep_freed_memory
-from pipeline.core.shards import read_table, windows, write_table, write_text
+from pipeline.core.shards import windows, write_table, write_text
 from pipeline.core.step import Measured, MeasuringStep, Rule, as_column
 from pipeline.core.text import Batch
-from pipeline.decide import as_flags, failures
 from pipeline.plugins import PluginFile
 from pipeline.sketching import Sketching, SketchRef, fixed_rules, survives
 
@@ -248,86 +242,3 @@ def _joined(pieces: Sequence[Mapping[str, pa.Array]]) -> dict[str, pa.Array]:
 
 def _plain(column: pa.Array) -> pa.Array:
     return column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
-
-
-@dataclass(frozen=True, slots=True)
-class PublishTask:
-    """Decide one part by the rules of all links and write its documents and verdicts."""
-
-    label: str
-    reader: ChainReader
-    folder: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """One published part: rows in and out, first failures by `step.rule`, quarantined by step."""
-
-    index: int
-    rows_in: int
-    rows_out: int
-    dropped: Mapping[str, int]
-    quarantined: Mapping[str, int]
-
-
-VERDICTS = "verdicts"
-
-
-def verdicts_name(index: int) -> str:
-    """Return the file name of the verdicts on base part `index`."""
-    return f"{VERDICTS}-{index:05d}.parquet"
-
-
-def publish_part(task: PublishTask) -> Published:
-    """Write `part-NNNNN.parquet` (documents kept) and `verdicts-NNNNN.parquet` (one row for every base document)."""
-    index = task.reader.base.index
-    verdicts_path = task.folder / verdicts_name(index)
-    if not verdicts_path.exists():
-        table = task.reader.load_all(document.SCHEMA.names)
-        verdicts = judge(task.reader.base, task.reader.links, table.column("id"))
-        size = pc.cast(pc.binary_length(table.column("text")), pa.int64()).combine_chunks()
-        verdicts = verdicts.append_column("num_bytes", size)
-        write_table(task.folder / part_name(index), table.filter(verdicts.column("kept")).cast(document.SCHEMA))
-        write_table(verdicts_path, verdicts)
-    verdicts = read_table(verdicts_path, columns=["kept", "reason", "quarantined"])
-    reasons = Counter(reason for reason in verdicts.column("reason").to_pylist() if reason is not None)
-    quarantined = Counter(reason for reason in verdicts.column("quarantined").to_pylist() if reason is not None)
-    kept = int(np.count_nonzero(verdicts.column("kept").to_numpy()))
-    return Published(
-        index=index, rows_in=verdicts.num_rows, rows_out=kept, dropped=dict(reasons), quarantined=dict(quarantined)
-    )
-
-
-def judge(base: BasePart, links: Sequence[Link], ids: pa.ChunkedArray) -> pa.Table:
-    """Return one row per base document: id, kept, first reason, all failed rules, the step that it broke."""
-    names = [f"{link.label}.{rule.name}" for link in links for rule in link.rules]
-    failed = np.zeros((len(names), base.num_rows), bool)
-    first, broken = np.full(base.num_rows, -1), np.full(base.num_rows, -1)  # a rule's number, a link's; -1: none
-    start = 0
-    for number, link in enumerate(links):
-        wanted = sorted({rule.signal for rule in link.rules} | {ERROR})
-        check_ids(link.file(base.index), ids)
-        table = read_table(link.file(base.index), columns=wanted)
-        going = (first < 0) & (broken < 0)
-        broken[going & as_flags(table.column(ERROR).is_valid())] = number
-        mine = failed[start : start + len(link.rules)]
-        mine[:] = failures(link.rules, table)
-        dropped = (first < 0) & (broken < 0) & mine.any(axis=0)
-        first[dropped] = start + mine[:, dropped].argmax(axis=0) if len(mine) else -1
-        start += len(link.rules)
-    ends = np.cumsum(np.concatenate([[0], failed.sum(axis=0)]), dtype=np.int32)
-    _, hits = np.nonzero(failed.T)
-    return pa.table(
-        {
-            "id": ids.combine_chunks(),
-            "kept": pa.array((first < 0) & (broken < 0)),
-            "reason": _named(names, first),
-            "failed": pa.ListArray.from_arrays(pa.array(ends), pa.array(names, pa.string()).take(pa.array(hits))),
-            "quarantined": _named([link.label for link in links], broken),
-        }
-    )
-
-
-def _named(names: Sequence[str], numbers: np.ndarray) -> pa.Array:
-    """Return string[len(numbers)]: the name of each number, null for -1."""
-    return pa.array(names, pa.string()).take(pa.array(numbers, mask=numbers < 0))

@@ -43,6 +43,19 @@ def cut(text: pa.Array, kept: pa.Array) -> pa.Array:
     return pa.Array.from_buffers(pa.large_string(), num_docs, [None, pa.py_buffer(out_offsets), pa.py_buffer(out)])
 
 
+def sizes_left(kept: pa.ChunkedArray) -> np.ndarray:
+    """Return int64[num_docs]: the bytes that lists of ranges keep; no list is null."""
+    found = [np.zeros(0, np.int64)]
+    for chunk in kept.chunks:
+        whole = pa.concat_arrays([chunk, chunk[:0]])
+        ranges, ends = np.from_dlpack(whole.values).astype(np.int64), np.from_dlpack(whole.offsets).astype(np.int64)
+        place = np.arange(len(ranges)) - np.repeat(ends[:-1], np.diff(ends))
+        signed = np.where(place == 0, 0, np.where(place % 2 == 0, ranges, -ranges))
+        sums = np.concatenate([[0], np.cumsum(signed)])
+        found.append(sums[ends[1:]] - sums[ends[:-1]])
+    return np.concatenate(found)
+
+
 def ranges_array(ends: np.ndarray, ranges: np.ndarray, *, present: np.ndarray) -> pa.Array:
     """Return list<int32>[num_docs] over int32 ends[num_docs + 1] of the documents' lists, null where not present."""
     return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pa.array(ranges, pa.int32()), mask=pa.array(~present))

@@ -30,6 +30,7 @@ def open_array(path: Path) -> np.ndarray:
     """Map a saved array read-only; an empty one is read, since nothing cannot be mapped."""
     with path.open("rb") as file:
         np.lib.format.read_magic(file)
-        shape, _, _ = np.lib.format.read_array_header_1_0(file)
-    array: np.ndarray = np.load(path, mmap_mode=None if 0 in shape else "r")
-    return array
+        shape, _, kind = np.lib.format.read_array_header_1_0(file)
+        if 0 in shape:
+            return np.zeros(shape, kind)
+        return np.memmap(file, kind, "r", file.tell(), shape)

@@ -16,7 +16,8 @@ from pipeline.core.errors import DataError
 from pipeline.core.shards import read_table, write_table
 from pipeline.core.step import Measured
 from pipeline.core.text import MAX_DOCUMENT_BYTES, Batch
-from pipeline.tasks import MeasureTask, StepRef, judge, measure_batch, measure_part
+from pipeline.publish import judge
+from pipeline.tasks import MeasureTask, StepRef, measure_batch, measure_part
 from tests.core.test_text import sized
 from tests.pipeline.house import texts
 from tests.pipeline.steps import POISON, Length, Poisoned, Shout
