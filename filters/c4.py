@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
@@ -107,6 +108,7 @@ class C4Quality(MeasuringStep):
             ),
             character_table(),
         )
+        counts = np.ascontiguousarray(counts.T)
         edited = (counts[1:NUM_ACTIONS].sum(axis=0) + counts[7]) > 0
         runs = kept_runs(lines.doc_offsets, lines.word_offsets, actions, edited)
         ends, ranges = kept_ranges(

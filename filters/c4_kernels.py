@@ -15,12 +15,10 @@ from filters.c4_phrases import (
     FIRST_POLICY,
     JAVASCRIPT_PHRASE,
     LEFT_BRACKET,
-    count_braces,
-    find_phrases,
-    has_marker,
+    find_signs,
     marker_end,
 )
-from pipeline.core.bits import address_of, copy_bytes, load_byte
+from pipeline.core.bits import address_of, copy_bytes, load_byte, ones_in, range_mask
 from pipeline.core.characters import CLOSER, SPACE
 from pipeline.core.segment import ENDS_SENTENCE, ENDS_TERMINAL, character_start, decode, scan_word
 
@@ -92,77 +90,132 @@ def copy_uncited(start: Any, end: Any, out: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def phrase_action(start: Any, end: Any, limit: Any, drop_javascript: Any, drop_policy: Any) -> Any:
+def phrase_action(start: Any, end: Any, limit: Any, drop_javascript: Any, drop_policy: Any, tail: Any) -> Any:
     """Return JAVASCRIPT or POLICY for a line that says so, else KEPT."""
-    found, _ = find_phrases(start, end, limit)
+    found = find_signs(start, end, limit, tail)[0]
     if drop_javascript and (found >> JAVASCRIPT_PHRASE) & 1:
         return JAVASCRIPT
     return POLICY if drop_policy and found >> FIRST_POLICY else KEPT
 
 
 @njit(cache=True, nogil=True)
-def judge_lines(data: Any, offsets: Any, words: Any, lines: Any, limits: Any, table: Any) -> Any:
-    """Return (action of each line, counts int64[10, num_docs]).
+def longest_of(num_chars: Any) -> Any:
+    """Return the largest of these lengths, 0 for none."""
+    longest = np.int32(0)
+    for length in num_chars:
+        longest = max(longest, length)
+    return np.int64(longest)
 
-    Counts: lines by action (six rows), sentences kept, markers removed, `lorem ipsum`, left braces. Limits: longest
+
+@njit(cache=True, nogil=True, forceinline=True)
+def ended_words(first: Any, past: Any, limit: Any) -> Any:
+    """Return (how many of the words' flags, from address to address, say ENDS_SENTENCE; whether the last one does)."""
+    bits = range_mask(first, past, limit, 0, ENDS_SENTENCE, 256 - ENDS_SENTENCE)
+    count = ones_in(bits)
+    at = first + 64
+    while at < past:
+        bits = range_mask(at, past, limit, 0, ENDS_SENTENCE, 256 - ENDS_SENTENCE)
+        count += ones_in(bits)
+        at += 64
+    return count, np.int64(bits >> np.uint64((past - first - 1) & 63)) & 1
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def judge_by_words(span: Any, word_offsets: Any, flags: Any, fewest_words: Any, actions: Any, counts: Any) -> None:
+    """Judge the lines of a document of which only the number of words is asked; nothing depends on a branch."""
+    flags_at, flags_limit = flags
+    kept = lines = sentences = np.int64(0)
+    for index in range(span[0], span[1]):
+        line = np.uintp(index)
+        first, past = word_offsets[line], word_offsets[np.uintp(index + 1)]
+        ends, ended = ended_words(flags_at + first, flags_at + past, flags_limit)
+        full, long = np.int64(past > first), np.int64(past - first >= fewest_words)
+        lines += full
+        kept += full & long
+        sentences += (ends + 1 - ended) * (full & long)
+        actions[line] = FEW_WORDS * (full & ~long)
+    counts[KEPT], counts[FEW_WORDS], counts[NUM_ACTIONS] = kept, lines - kept, sentences
+
+
+@njit(cache=True, nogil=True)
+def judge_by_all(
+    text: Any, span: Any, words: Any, lines: Any, limits: Any, table: Any, actions: Any, counts: Any
+) -> None:
+    """Judge the lines of a document of which anything may be asked."""
+    data, base, signs = text
+    starts, num_bytes, num_chars, flags = words
+    _, line_starts, line_ends, word_offsets = lines
+    longest_word, terminal, fewest_words, drop_javascript, drop_policy, _ = limits
+    phrases, cited = signs
+    origin, flags_at = address_of(data), address_of(flags)
+    limit, flags_limit = origin + len(data), flags_at + len(flags)
+    scratch, tail = np.empty(256, np.uint8), np.empty(128, np.uint8)
+    for line in range(span[0], span[1]):
+        first, past = word_offsets[line], word_offsets[line + 1]
+        if first == past:
+            continue
+        start, stop, stop_limit = origin + base + line_starts[line], origin + base + line_ends[line], limit
+        markers = 0
+        if cited and find_signs(start, stop, limit, tail)[3]:
+            if len(scratch) < stop - start:
+                scratch = np.empty(2 * (stop - start), np.uint8)
+            bare_end, markers = copy_uncited(start, stop, address_of(scratch))
+            start = address_of(scratch)
+            stop, stop_limit = bare_end, start + len(scratch)
+            size, longest, sentences, ended = read_line(scratch[: stop - start], table)
+        else:
+            size, longest, last = past - first, longest_of(num_chars[first:past]), past - 1
+            sentences, well = ended_words(flags_at + first, flags_at + past, flags_limit)
+            sentences += 1 - well
+            ended = well != 0
+            if terminal and not ended:
+                at = base + starts[last]
+                ended = ends_well(data, at, at + num_bytes[last], flags[last], table)
+        action = KEPT
+        if longest > longest_word:
+            action = LONG_WORD
+        elif terminal and not ended:
+            action = NOT_ENDED
+        elif size < fewest_words:
+            action = FEW_WORDS
+        elif phrases or markers:
+            action = phrase_action(start, stop, stop_limit, drop_javascript, drop_policy, tail)
+        counts[action] += 1
+        if action == KEPT:
+            counts[NUM_ACTIONS] += sentences
+            counts[NUM_ACTIONS + 1] += markers
+            action = CITED if markers else KEPT
+        actions[line] = action
+
+
+@njit(cache=True, nogil=True)
+def judge_lines(data: Any, offsets: Any, words: Any, lines: Any, limits: Any, table: Any) -> Any:
+    """Return (action of each line, counts int64[num_docs, 10]).
+
+    Counts: lines by action (six columns), sentences kept, markers removed, `lorem ipsum`, left braces. Limits: longest
     word, terminal punctuation, fewest words, drop javascript, drop policy, remove citations.
     """
-    starts, num_bytes, num_chars, flags = words
-    doc_lines, line_starts, line_ends, word_offsets = lines
-    longest_word, terminal, fewest_words, drop_javascript, drop_policy, uncite = limits
+    _, _, num_chars, flags = words
+    doc_lines, line_starts, _, word_offsets = lines
+    longest_word, terminal, fewest_words, _, _, uncite = limits
     num_docs = len(offsets) - 1
     actions = np.zeros(len(line_starts), np.uint8)
-    counts = np.zeros((10, num_docs), np.int64)
-    scratch = np.empty(256, np.uint8)
-    origin = address_of(data)
-    limit = origin + len(data)
+    counts = np.zeros((num_docs, 10), np.int64)
+    tail = np.empty(128, np.uint8)
+    origin, flags_at = address_of(data), address_of(flags)
+    limit, flags_limit = origin + len(data), flags_at + len(flags)
+    some_long = longest_of(num_chars) > longest_word
     for doc in range(num_docs):
-        base, end = origin + offsets[doc], origin + offsets[doc + 1]
-        phrases, counts[8, doc] = find_phrases(base, end, limit)
-        cited = uncite and has_marker(base, end, limit)
-        counts[9, doc] = count_braces(base, end, limit)
-        for line in range(doc_lines[doc], doc_lines[doc + 1]):
-            first, past = word_offsets[line], word_offsets[line + 1]
-            if first == past:
-                continue
-            start, stop, stop_limit = base + line_starts[line], base + line_ends[line], limit
-            markers = 0
-            if cited and has_marker(start, stop, limit):
-                if len(scratch) < stop - start:
-                    scratch = np.empty(2 * (stop - start), np.uint8)
-                bare_end, markers = copy_uncited(start, stop, address_of(scratch))
-                start = address_of(scratch)
-                stop, stop_limit = bare_end, start + len(scratch)
-                size, longest, sentences, ended = read_line(scratch[: stop - start], table)
-            else:
-                size = past - first
-                longest = sentences = 0
-                for word in range(first, past):
-                    longest = max(longest, num_chars[word])
-                    sentences += (flags[word] & ENDS_SENTENCE) // ENDS_SENTENCE
-                last = past - 1
-                well = (flags[last] & ENDS_SENTENCE) != 0
-                sentences += not well
-                if terminal and not well:
-                    at = offsets[doc] + starts[last]
-                    well = ends_well(data, at, at + num_bytes[last], flags[last], table)
-                ended = well
-            action = KEPT
-            if longest > longest_word:
-                action = LONG_WORD
-            elif terminal and not ended:
-                action = NOT_ENDED
-            elif size < fewest_words:
-                action = FEW_WORDS
-            elif phrases or markers:
-                action = phrase_action(start, stop, stop_limit, drop_javascript, drop_policy)
-            counts[action, doc] += 1
-            if action == KEPT:
-                counts[6, doc] += sentences
-                counts[7, doc] += markers
-                actions[line] = CITED if markers else KEPT
-            else:
-                actions[line] = action
+        phrases, lorem, braces, marked = find_signs(origin + offsets[doc], origin + offsets[doc + 1], limit, tail)
+        counts[doc, 8], counts[doc, 9] = lorem, braces
+        span = (doc_lines[doc], doc_lines[doc + 1])
+        doc_chars = num_chars[word_offsets[span[0]] : word_offsets[span[1]]]
+        all_short = not some_long or longest_of(doc_chars) <= longest_word
+        if terminal or phrases or (uncite and marked) or not all_short:
+            text = (data, offsets[doc], (phrases, uncite and marked))
+            judge_by_all(text, span, words, lines, limits, table, actions, counts[doc])
+        else:
+            judge_by_words(span, word_offsets, (flags_at, flags_limit), fewest_words, actions, counts[doc])
     return actions, counts
 
 

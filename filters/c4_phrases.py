@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from pipeline.core.bits import ONE_BIT, load_byte, ones_in, range_mask, zeros_below
+from pipeline.core.bits import ALL_BITS, ONE_BIT, address_of, load_byte, ones_in, range_mask_64, zeros_below
 
 PHRASES = (
     b"lorem ipsum", b"javascript", b"terms of use", b"privacy policy", b"cookie policy", b"uses cookies",
@@ -24,25 +24,33 @@ PHRASE_STARTS = np.cumsum([0, *map(len, PHRASES)])
 ANCHOR_OFFSETS = np.array(ANCHORS, np.int64)
 EDIT = np.frombuffer(b"edit]", np.uint8)
 CITATION_NEEDED = np.frombuffer(b"citation needed]", np.uint8)
+EDIT_LETTER, CITATION_LETTER = 0x65, 0x63  # their first
 LEFT_BRACKET, RIGHT_BRACKET, LEFT_BRACE = 0x5B, 0x5D, 0x7B
+READ_BYTES = 67  # from the first of 64 places on, to say whether an anchor begins there
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def letter_at(at: Any, end: Any, limit: Any, letter: Any) -> Any:
-    """Return as bits where of the 64 bytes from `at` on a letter stands, in either case; at may lie beyond `end`."""
-    return range_mask(at, max(end, at), limit, 0x20, letter, 1)
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def anchors_at(at: Any, end: Any, limit: Any) -> Any:
-    """Return as bits where of the 64 bytes from `at` on the rare bytes of a phrase begin."""
-    psu = letter_at(at, end, limit, 0x70) & letter_at(at + 1, end, limit, 0x73) & letter_at(at + 2, end, limit, 0x75)
-    jav = letter_at(at, end, limit, 0x6A) & letter_at(at + 2, end, limit, 0x76)
-    f_u = letter_at(at, end, limit, 0x66) & letter_at(at + 2, end, limit, 0x75)
-    f_u &= range_mask(at + 1, max(end, at + 1), limit, 0, 0x20, 1) & letter_at(at + 3, end, limit, 0x73)
-    vacy = letter_at(at, end, limit, 0x76) & letter_at(at + 2, end, limit, 0x63) & letter_at(at + 3, end, limit, 0x79)
-    kie = letter_at(at, end, limit, 0x6B) & letter_at(at + 1, end, limit, 0x69) & letter_at(at + 2, end, limit, 0x65)
+def anchors_at(at: Any) -> Any:
+    """Return as bits where of the 64 bytes at `at` the rare bytes of a phrase begin; reads 67 bytes."""
+    psu = letter_at(at, 0x70) & letter_at(at + 1, 0x73) & letter_at(at + 2, 0x75)
+    jav = letter_at(at, 0x6A) & letter_at(at + 2, 0x76)
+    f_u = letter_at(at, 0x66) & letter_at(at + 1, 0x20) & letter_at(at + 2, 0x75) & letter_at(at + 3, 0x73)
+    vacy = letter_at(at, 0x76) & letter_at(at + 2, 0x63) & letter_at(at + 3, 0x79)
+    kie = letter_at(at, 0x6B) & letter_at(at + 1, 0x69) & letter_at(at + 2, 0x65)
     return psu | jav | f_u | vacy | kie
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def letter_at(at: Any, letter: Any) -> Any:
+    """Return as bits where of the 64 bytes at `at` a letter stands, in either case."""
+    return range_mask_64(at, 0x20, letter, 1)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def brackets_at(at: Any) -> Any:
+    """Return as bits where of the 64 bytes at `at` a bracket stands that a marker may begin with; reads 65 bytes."""
+    seconds = range_mask_64(at + 1, 0, 0x30, 10) | range_mask_64(at + 1, 0, EDIT_LETTER, 1)
+    return range_mask_64(at, 0, LEFT_BRACKET, 1) & (seconds | range_mask_64(at + 1, 0, CITATION_LETTER, 1))
 
 
 @njit(cache=True, nogil=True)
@@ -56,26 +64,6 @@ def is_phrase(at: Any, end: Any, phrase: Any) -> Any:
         if (byte | 0x20 if 0x41 <= byte <= 0x5A else byte) != PHRASE_BYTES[begin + offset]:
             return False
     return True
-
-
-@njit(cache=True, nogil=True)
-def find_phrases(start: Any, end: Any, limit: Any) -> Any:
-    """Return (which of PHRASES occur, as bits; how often `lorem ipsum` does)."""
-    found = 0
-    count = 0
-    at = start
-    while at < end:
-        anchors = anchors_at(at, end, limit)
-        while anchors:
-            anchor = at + zeros_below(anchors)
-            anchors &= anchors - ONE_BIT
-            for phrase in range(len(ANCHOR_OFFSETS)):
-                first = anchor - ANCHOR_OFFSETS[phrase]
-                if first >= start and is_phrase(first, end, phrase):
-                    found |= 1 << phrase
-                    count += phrase == LOREM_IPSUM
-        at += 64
-    return found, count
 
 
 @njit(cache=True, nogil=True)
@@ -94,7 +82,7 @@ def marker_end(at: Any, end: Any) -> Any:
     """Return where the citation marker ends whose bracket is at `at`; `at` itself where it opens none."""
     past = at + 1
     first = load_byte(past) if past < end else 0
-    if not 0x30 <= first <= 0x39 and first != EDIT[0] and first != CITATION_NEEDED[0]:
+    if not 0x30 <= first <= 0x39 and first != EDIT_LETTER and first != CITATION_LETTER:
         return at
     while past < end and past - at <= 3 and 0x30 <= load_byte(past) <= 0x39:
         past += 1
@@ -106,26 +94,34 @@ def marker_end(at: Any, end: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def has_marker(start: Any, end: Any, limit: Any) -> Any:
-    """Say whether a citation marker occurs."""
+def find_signs(start: Any, end: Any, limit: Any, tail: Any) -> Any:
+    """Return (which of PHRASES occur, as bits; how often `lorem ipsum` does; left braces; is there a marker).
+
+    `tail` is uint8[128] to work in.
+    """
+    found = lorem = braces = 0
+    marked = False
     at = start
     while at < end:
-        brackets = range_mask(at, end, limit, 0, LEFT_BRACKET, 1)
-        while brackets:
+        block = at
+        if at + READ_BYTES > limit:
+            block = address_of(tail)
+            for index in range(READ_BYTES):
+                tail[index] = load_byte(at + index) if at + index < limit else 0
+        within = ALL_BITS if end - at >= 64 else (ONE_BIT << np.uint64(end - at)) - ONE_BIT
+        braces += ones_in(range_mask_64(block, 0, LEFT_BRACE, 1) & within)
+        anchors, brackets = anchors_at(block) & within, brackets_at(block) & within
+        while anchors:
+            anchor = at + zeros_below(anchors)
+            anchors &= anchors - ONE_BIT
+            for phrase in range(len(ANCHOR_OFFSETS)):
+                first = anchor - ANCHOR_OFFSETS[phrase]
+                if first >= start and is_phrase(first, end, phrase):
+                    found |= 1 << phrase
+                    lorem += phrase == LOREM_IPSUM
+        while brackets and not marked:
             bracket = at + zeros_below(brackets)
             brackets &= brackets - ONE_BIT
-            if marker_end(bracket, end) > bracket:
-                return True
+            marked = marker_end(bracket, end) > bracket
         at += 64
-    return False
-
-
-@njit(cache=True, nogil=True)
-def count_braces(start: Any, end: Any, limit: Any) -> Any:
-    """Return how many left braces occur."""
-    count = 0
-    at = start
-    while at < end:
-        count += ones_in(range_mask(at, end, limit, 0, LEFT_BRACE, 1))
-        at += 64
-    return count
+    return found, lorem, braces, marked
