@@ -13,8 +13,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import polars as pl
-
 from pipeline.chain import Chain
 from pipeline.core.card import Card
 from pipeline.core.errors import DataError
@@ -61,6 +59,8 @@ def step_of(reason: str) -> str:
 
 def losses_of(chain: Chain) -> Losses:
     """Judge every document of a chain as it stands."""
+    import polars as pl  # 0.1 s, and most recipes watch nothing
+
     found = Losses()
     for part in chain.base:
         verdicts = judge(part, chain.links, read_table(part.path, columns=["id"]).column("id"))

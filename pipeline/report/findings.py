@@ -2,8 +2,8 @@
 
 Works from the stored signals (`duplicate_of`; `overlap`, `item`, `excerpt`; `containment`, `contained_item`,
 `contained_excerpt`), so any step that gives them is shown.
-Duplicates are counted by the 64-bit hash of the twin that was kept, a few million at a time, so that the memory does
-not grow with the corpus; two clusters of 30 million share a hash with a chance of 0.00002.
+Over a million duplicates are counted by the 64-bit hash of the twin that was kept, a few million at a time, so that the
+memory does not grow with the corpus; two clusters of 30 million share a hash with a chance of 0.00002.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,7 +25,11 @@ from pipeline.report.examples import Example, Examples
 from pipeline.report.signals import Signals
 from pipeline.report.steps import DatasetShown
 
+if TYPE_CHECKING:
+    import polars as pl
+
 LARGEST, ITEMS = 6, 8
+MOST_COUNTED = 1_000_000  # duplicates whose twins' ids are counted as they are: 50 MB with ids of 30 bytes
 MOST_HASHES = 4_000_000  # counted at a time: 32 MB, and about 100 MB while they are sorted
 SIZES = ((2, 2), (3, 5), (6, 10), (11, 100), (101, 10**12))
 
@@ -88,6 +92,32 @@ def clusters_in(shown: DatasetShown, signals: Signals) -> dict[str, Clusters]:
 
 
 def _clusters(signals: Signals, link: Link) -> Clusters:
+    pieces, total = [pa.chunked_array([], pa.string())], 0
+    for _, table in signals.parts(link, [DUPLICATE_OF]):
+        pieces.append(table.column(DUPLICATE_OF).drop_null())
+        total += len(pieces[-1])
+        if total > MOST_COUNTED:
+            pieces.clear()
+            return _clusters_by_hash(signals, link)
+    counted = pc.value_counts(pa.chunked_array([chunk for piece in pieces for chunk in piece.chunks], pa.string()))
+    counts = as_numbers(counted.field("counts")).astype(np.int64)
+    least = int(np.partition(counts, -LARGEST)[-LARGEST]) if len(counts) > LARGEST else 1
+    near = counted.filter(pc.greater_equal(counted.field("counts"), least)).to_pylist()
+    near.sort(key=lambda pair: (-pair["counts"], pair["values"]))
+    return Clusters(
+        by_size=_sizes(counts), largest=tuple((pair["values"], pair["counts"] + 1) for pair in near[:LARGEST])
+    )
+
+
+def _sizes(counts: np.ndarray) -> Counter[int]:
+    """Return the clusters by size; a cluster is its duplicates and the document kept."""
+    sizes, clusters = np.unique(counts + 1, return_counts=True)
+    return Counter(dict(zip(sizes.tolist(), clusters.tolist(), strict=True)))
+
+
+def _clusters_by_hash(signals: Signals, link: Link) -> Clusters:
+    import polars as pl  # 0.1 s
+
     num_duplicates = sum(len(twins) for twins in _twins(signals, link, share=(0, 1)))
     rounds = max(-(-num_duplicates // MOST_HASHES), 1)
     by_size: Counter[int] = Counter()
@@ -97,7 +127,7 @@ def _clusters(signals: Signals, link: Link) -> Clusters:
         hashes, counts = np.unique(np.concatenate([np.zeros(0, np.uint64), *pieces]), return_counts=True)
         if not len(hashes):
             continue
-        by_size.update(dict(zip(*(found.tolist() for found in np.unique(counts + 1, return_counts=True)), strict=True)))
+        by_size.update(_sizes(counts))
         least = int(np.partition(counts, -LARGEST)[-LARGEST]) if len(counts) > LARGEST else 1
         for twins in _twins(signals, link, share=(number, rounds)):
             count = counts[np.searchsorted(hashes, twins["hash"].to_numpy())]
@@ -110,6 +140,8 @@ def _clusters(signals: Signals, link: Link) -> Clusters:
 
 def _twins(signals: Signals, link: Link, *, share: tuple[int, int]) -> Iterator[pl.DataFrame]:
     """Yield the kept twins' ids and hashes part by part: those whose hash leaves rest `share[0]` over `share[1]`."""
+    import polars as pl
+
     rest, rounds = share
     for _, table in signals.parts(link, [DUPLICATE_OF]):
         ids = pl.Series("id", table.column(DUPLICATE_OF), dtype=pl.String).drop_nulls()

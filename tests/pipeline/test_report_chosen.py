@@ -164,9 +164,9 @@ def test_a_drawn_range_still_counts_every_value(tmp_path: Path, monkeypatch: pyt
         assert ours.num_values == theirs.num_values
 
 
-@pytest.mark.parametrize("at_a_time", [4_000_000, 40])
+@pytest.mark.parametrize("at_a_time", [None, 4_000_000, 40])
 def test_clusters_are_those_of_a_count_of_all_twins(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_a_time: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_a_time: int | None
 ) -> None:
     lines = list(documents(600)) + [{"id": f"x{n}", "text": f"five words are quite enough {n % 9}"} for n in range(90)]
     signals = signals_of(built(tmp_path / "data", files=5, lines=lines))
@@ -176,7 +176,9 @@ def test_clusters_are_those_of_a_count_of_all_twins(
     )
     shown = dataset_shown(signals, name="clean", meanings={})
 
-    monkeypatch.setattr(findings, "MOST_HASHES", at_a_time)
+    if at_a_time is not None:
+        monkeypatch.setattr(findings, "MOST_COUNTED", 100)
+        monkeypatch.setattr(findings, "MOST_HASHES", at_a_time)
 
     found = clusters_in(shown, signals)["toy_twins"]
     assert found.by_size == Counter(count + 1 for count in twins.values())
