@@ -45,13 +45,14 @@ class Spread:
     def add(self, values: np.ndarray, *, drawn: np.ndarray | None = None) -> None:
         """Look at some values; `drawn` says which of them count for the quantiles, None that all do."""
         known = np.isfinite(values)
-        self.drawn.append(values[known] if drawn is None else values[known & drawn])
-        values = values[known]
+        if not known.all():
+            values, drawn = values[known], drawn[known] if drawn is not None else None
+        self.drawn.append(values if drawn is None else values[drawn])
         if not len(values):
             return
         self.num_values += len(values)
         self.least, self.most = min(self.least, float(values.min())), max(self.most, float(values.max()))
-        self.all_whole = self.all_whole and bool((values == np.round(values)).all())
+        self.all_whole = self.all_whole and all(bool((some == np.round(some)).all()) for some in (values[:99], values))
         if len(self.distinct) < 3:
             self.distinct = np.unique(np.concatenate([self.distinct, values]))[:3]
 
@@ -75,13 +76,14 @@ class Spread:
 def counted(bins: Bins, values: np.ndarray, failed: np.ndarray) -> Bins:
     """Return the bins with some more values in them."""
     known = np.isfinite(values)
-    values, failed = values[known], failed[known]
-    kept, _ = np.histogram(values[~failed], bins.edges)
+    if not known.all():
+        values, failed = values[known], failed[known]
+    met, _ = np.histogram(values, bins.edges)
     dropped, _ = np.histogram(values[failed], bins.edges)
     below, above = int((values < bins.edges[0]).sum()), int((values > bins.edges[-1]).sum())
     return replace(
         bins,
-        kept=bins.kept + kept,
+        kept=bins.kept + met - dropped,
         dropped=bins.dropped + dropped,
         below=bins.below + below,
         above=bins.above + above,

@@ -86,9 +86,8 @@ def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
 
 def rect(x: float, y: float, width: float, height: float, kind: str) -> Markup:
     """Draw a rectangle; x and width in percent, y and height in pixels."""
-    return Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>').format(
-        kind, pct(x), f"{y:.4g}", pct(width), f"{height:.4g}"
-    )
+    # numbers and a class of ours have nothing to escape: a fifth of the time, and a page has a thousand of them
+    return Markup(f'<rect class="{kind}" x="{pct(x)}" y="{y:.4g}" width="{pct(width)}" height="{height:.4g}"/>')
 
 
 def dot(x: float, y: float, radius: float, kind: str) -> Markup:
