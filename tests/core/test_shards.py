@@ -11,10 +11,10 @@ import pytest
 from pipeline.core.errors import DataError, ServiceError, mend_writing
 from pipeline.core.shards import read_rows, write_table, write_tables, write_text
 
-TABLE = pa.table({"n": list(range(1000)), "text": [None if n == 500 else f"row {n}" for n in range(1000)]})
+TABLE = pa.table({"n": list(range(5000)), "text": [None if n == 500 else f"row {n}" for n in range(5000)]})
 
 
-@pytest.mark.parametrize("rows", [[], [0], [999], [63, 64, 65, 128], [5, 999, 500, 5, 0]])
+@pytest.mark.parametrize("rows", [[], [0], [999], [63, 64, 65, 128], [5, 999, 500, 5, 0], [1023, 1024, 4999]])
 def test_rows_come_in_ascending_order_once_each_with_the_columns_asked_for(rows: list[int], tmp_path: Path):
     write_table(tmp_path / "one.parquet", TABLE)
     write_tables(tmp_path / "many.parquet", [TABLE[:70], TABLE[70:600], TABLE[600:]], schema=TABLE.schema)
@@ -31,8 +31,8 @@ def test_rows_come_in_ascending_order_once_each_with_the_columns_asked_for(rows:
 def test_a_row_or_column_that_is_not_there_is_named(tmp_path: Path):
     write_table(tmp_path / "one.parquet", TABLE)
 
-    with pytest.raises(DataError, match=r"one\.parquet: has no row 1000; it has 1000"):
-        read_rows(tmp_path / "one.parquet", [3, 1000], columns=["n"])
+    with pytest.raises(DataError, match=r"one\.parquet: has no row 5000; it has 5000"):
+        read_rows(tmp_path / "one.parquet", [3, 5000], columns=["n"])
     with pytest.raises(DataError, match=r"one\.parquet: has no column `m`; it has n, text"):
         read_rows(tmp_path / "one.parquet", [3], columns=["m"])
 
