@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from pipeline.core.bits import MIX_1, absorb
+from pipeline.core.bits import MIX_1, absorb, zeros_above
 
 TOP_SIZES = (2, 3, 4)
 DUP_SIZES = (5, 6, 7, 8, 9, 10)
@@ -26,10 +26,7 @@ SIEVE_ROOM = 4  # slots of the sieve per bigram, 8 to 16: at most one in ten col
 @njit(cache=True, nogil=True)
 def table_bits(num_entries: Any) -> Any:
     """Return b such that a table of 2**b slots is at most half full with this many entries."""
-    bits = MIN_BITS
-    while (1 << bits) < 2 * num_entries:
-        bits += 1
-    return bits
+    return max(64 - zeros_above(np.uint64(max(2 * num_entries - 1, 0))), MIN_BITS)
 
 
 @njit(inline="always")
@@ -37,7 +34,7 @@ def find_slot(keys: Any, stamps: Any, stamp: Any, bits: Any, key: Any) -> Any:
     """Return the slot that holds `key`, or the free slot (its stamp differs) where it belongs."""
     mask = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
     slot = (key * MIX_1) >> np.uint64(64 - bits)  # unsigned: no index counts from the end
-    while stamps[slot] == stamp and keys[slot] != key:
+    while (stamps[slot] == stamp) & (keys[slot] != key):
         slot = (slot + np.uint64(1)) & mask
     return slot
 
@@ -129,82 +126,81 @@ def sieve_bigrams(hashes: Any, lengths: Any, sieve: Any, places: Any, grams: Any
         grams[index] = gram
         slot = gram >> shift
         sieve[slot] = sieve[slot] << 1 | 1  # 0, 1, 3, 7 ... 255, 255
-    found = 0
+    found = np.uintp(0)
     for index in range(count):
         places[found] = index
-        found += sieve[grams[index] >> shift] > 1
+        found += np.uintp(sieve[grams[index] >> shift] > 1)
     for index in range(found):
-        place = places[index]
+        place = np.uintp(places[index])
         grams[index] = grams[place]
-        chars[index] = lengths[place] + lengths[place + 1]
-    return found
+        chars[index] = lengths[place] + lengths[place + np.uintp(1)]
+    return np.int64(found)
 
 
 @njit(cache=True, nogil=True)
-def count_grams(grams: Any, found: Any, tables: Any, stamp: Any, homes: Any) -> None:
-    """Count the first `found` hashes in the tables and store in `homes` the slot of each."""
+def keep_repeated(found: Any, work: Any, tables: Any, stamp: Any) -> Any:
+    """Keep of the first `found` n-grams those that occur twice, and in `homes` where each is counted; return how many.
+
+    Whether one does is as good as random, so nothing branches on it.
+    """
+    places, grams, chars, homes = work
     keys, stamps, counts = tables
     bits = table_bits(found)
     for index in range(found):
         slot = find_slot(keys, stamps, stamp, bits, grams[index])
-        if stamps[slot] == stamp:
-            counts[slot] += 1
-        else:
-            stamps[slot] = stamp
-            keys[slot] = grams[index]
-            counts[slot] = 1
+        counts[slot] = counts[slot] + 1 if stamps[slot] == stamp else 1
+        stamps[slot] = stamp
+        keys[slot] = grams[index]
         homes[index] = slot
+    kept = np.uintp(0)
+    for index in range(found):
+        place, gram, length, home = places[index], grams[index], chars[index], homes[index]
+        places[kept], grams[kept], chars[kept], homes[kept] = place, gram, length, home
+        kept += np.uintp(counts[np.uintp(home)] > 1)
+    return np.int64(kept)
 
 
 @njit(cache=True, nogil=True)
-def top_characters(size: Any, found: Any, chars: Any, homes: Any, counts: Any) -> Any:
+def top_characters(size: Any, kept: Any, chars: Any, homes: Any, counts: Any) -> Any:
     """Return the characters of the most frequent n-gram, joined by spaces, times its count; the first on a tie."""
     best = 1
     characters = 0
-    for index in range(found):
-        if counts[homes[index]] > best:
-            best = counts[homes[index]]
+    for index in range(kept):
+        count = counts[np.uintp(homes[index])]
+        if count > best:
+            best = count
             characters = (chars[index] + size - 1) * best
     return characters
 
 
 @njit(cache=True, nogil=True)
-def again_characters(size: Any, found: Any, places: Any, chars: Any, homes: Any, counts: Any) -> Any:
+def again_characters(size: Any, kept: Any, places: Any, chars: Any, homes: Any, counts: Any) -> Any:
     """Return the characters of n-grams met before, walking left to right and jumping over each that counts."""
     characters = 0
     free_from = 0
-    for index in range(found):
-        slot = homes[index]
-        if places[index] < free_from or counts[slot] == 1:
-            continue
-        if counts[slot] < 0:
-            characters += chars[index]
-            free_from = places[index] + size
-        else:
-            counts[slot] = -counts[slot]
+    for index in range(kept):
+        slot = np.uintp(homes[index])
+        free = places[index] >= free_from
+        again = free & (counts[slot] < 0)
+        characters += chars[index] if again else 0
+        free_from = places[index] + size if again else free_from
+        counts[slot] = -1 if free else counts[slot]
     return characters
 
 
 @njit(cache=True, nogil=True)
-def extend_grams(size: Any, found: Any, work: Any, counts: Any, hashes: Any, lengths: Any) -> Any:
-    """Keep places whose n-gram and whose right neighbour repeat, as (n + 1)-grams; return how many there are."""
-    places, grams, chars, homes = work
-    kept = 0
-    for index in range(found):
-        if abs(counts[homes[index]]) > 1:
-            places[kept] = places[index]
-            grams[kept] = grams[index]
-            chars[kept] = chars[index]
-            kept += 1
-    longer = 0
+def extend_grams(size: Any, kept: Any, work: Any, hashes: Any, lengths: Any) -> Any:
+    """Keep repeated n-grams whose right neighbour repeats too, as (n + 1)-grams; return how many there are."""
+    places, grams, chars, _ = work
+    longer = np.uintp(0)
+    last = np.uintp(len(hashes) - 1)
     for index in range(kept - 1):
-        place = places[index]
-        if places[index + 1] == place + 1:
-            places[longer] = place
-            grams[longer] = absorb(grams[index], SEED) + hashes[place + size]
-            chars[longer] = chars[index] + lengths[place + size]
-            longer += 1
-    return longer
+        place, follows = places[index], places[index + 1] == places[index] + 1
+        end = min(np.uintp(place) + np.uintp(size), last)
+        gram, length = absorb(grams[index], SEED) + hashes[end], chars[index] + lengths[end]
+        places[longer], grams[longer], chars[longer] = place, gram, length
+        longer += np.uintp(follows)
+    return np.int64(longer)
 
 
 @njit(cache=True, nogil=True)
@@ -228,10 +224,10 @@ def repeated_grams(doc_words: Any, hashes: Any, lengths: Any) -> Any:
             if found < 2:
                 break
             stamp += 1
-            count_grams(grams, found, tables, stamp, homes)
+            kept = keep_repeated(found, work, tables, stamp)
             if size <= 4:
-                counts[doc, size - 2] = top_characters(size, found, chars, homes, tables[2])
+                counts[doc, size - 2] = top_characters(size, kept, chars, homes, tables[2])
             else:
-                counts[doc, size - 2] = again_characters(size, found, places, chars, homes, tables[2])
-            found = extend_grams(size, found, work, tables[2], word_hashes, word_lengths)
+                counts[doc, size - 2] = again_characters(size, kept, places, chars, homes, tables[2])
+            found = extend_grams(size, kept, work, word_hashes, word_lengths)
     return counts
