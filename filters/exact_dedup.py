@@ -109,6 +109,7 @@ class TextHashes:
     """Sketches texts by the two halves of their hash and their sizes in bytes: uint64[num_docs, 3]."""
 
     normalise: Normalise
+    sampled: ClassVar[int] = 0
 
     def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
         sizes = np.diff(batch.offsets).astype(np.uint64)

@@ -89,7 +89,10 @@ class MinHashDedup(GatheringStep):
 
     def sketcher(self) -> Signer:
         params = self.params
-        return Signer(bands=params.bands, rows=params.rows, shingle_words=params.shingle_words, seed=params.seed)
+        return Signer(
+            bands=params.bands, rows=params.rows, shingle_words=params.shingle_words, seed=params.seed,
+            sampled=params.audit_pairs,
+        )  # fmt: skip
 
     def gather(self, work: Gathering) -> None:
         params, rows = self.params, Rows.of(work.parts)

@@ -22,6 +22,7 @@ from filters.shingles import shingle_hashes, words_of
 from filters.twins import Rows
 from pipeline.core.rng import generator
 from pipeline.core.scratch import open_array, save_array, scratch_file
+from pipeline.core.sketch import order_of
 from pipeline.core.step import Gathering, Part
 from pipeline.core.text import Batch
 
@@ -50,8 +51,8 @@ class Planting:
 
 
 def plantings(rows: Rows, *, num_pairs: int, seed: int) -> list[Planting]:
-    """Draw the documents to copy, with replacement, and spread them over the parts."""
-    chosen = generator(seed, "planted").integers(0, max(len(rows), 1), num_pairs)
+    """Draw the documents to copy, each again only once all were drawn, and spread them over the parts."""
+    chosen = _first(rows, num_pairs, seed=seed)
     targets = LOWEST + (HIGHEST - LOWEST) * (np.arange(num_pairs) + 0.5) / max(num_pairs, 1)
     found = []
     for position in range(len(rows.parts)):
@@ -60,6 +61,18 @@ def plantings(rows: Rows, *, num_pairs: int, seed: int) -> list[Planting]:
         docs = chosen[mine] - here.start
         found.append(Planting(docs=docs, numbers=mine, targets=targets[mine], num_pairs=num_pairs, seed=seed))
     return found
+
+
+def _first(rows: Rows, count: int, *, seed: int) -> np.ndarray:
+    """Return int64[count]: the global rows that come first in the seeded order, from the start again where it ends."""
+    found, places = [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)]
+    for position, part in enumerate(rows.parts if count else ()):
+        mine = order_of(part.load(("id",)).column("id"), seed=seed)
+        first = np.argsort(mine, kind="stable")[:count]
+        found.append(first + rows.starts[position])
+        places.append(mine[first])
+    order = np.concatenate(found)[np.argsort(np.concatenate(places), kind="stable")[:count]]
+    return np.resize(order, count) if len(order) else order
 
 
 def plant(sample: Batch, planting: Planting, *, family: HashFamily, bands: int, rows: int, shingle_words: int) -> Any:

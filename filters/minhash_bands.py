@@ -22,7 +22,7 @@ from filters.minhash_kernels import HashFamily, agreement, band_keys, hash_famil
 from filters.twins import Rows
 from pipeline.core.errors import RecipeError
 from pipeline.core.scratch import open_array, save_array, scratch_file
-from pipeline.core.sketch import sketch_of
+from pipeline.core.sketch import sketch_of, texts_of
 from pipeline.core.step import Gathering, Part
 from pipeline.core.text import Batch
 
@@ -39,6 +39,7 @@ class Signer:
     rows: int
     shingle_words: int
     seed: int  # of the hash functions
+    sampled: int = 0  # documents to plant copies of
 
     @property
     def family(self) -> HashFamily:
@@ -67,9 +68,9 @@ def sign_part(job: SignJob) -> None:
     sketch = sketch_of(job.part, scratch=job.scratch, sketcher=signer)
     num_bytes, num_words = sketch["sizes"].T
     fitting = job.planting.of_at_most(MOST_BYTES, num_bytes=num_bytes)
-    documents = Batch.from_table(job.part.load_some(("id", "text"), fitting.docs))
+    sample = Batch.from_texts(texts_of(job.part, fitting.docs, scratch=job.scratch))
     copies, facts = plant(
-        documents, fitting, family=signer.family, bands=signer.bands, rows=signer.rows,
+        sample, fitting, family=signer.family, bands=signer.bands, rows=signer.rows,
         shingle_words=signer.shingle_words,
     )  # fmt: skip
     save_planted(job.scratch, job.part.index, planting=job.planting, keys=copies, facts=facts)

@@ -153,7 +153,8 @@ class Run:
                 break
             sketcher = None if self.finished(planned.node) else step.sketcher()
             if sketcher is not None:
-                found.append(SketchRef(sketcher=sketcher, scratch=planned.node.folder / "scratch"))
+                seed = derive(self.plan.recipe.seed, planned.spec.label)
+                found.append(SketchRef(sketcher=sketcher, scratch=planned.node.folder / "scratch", seed=seed))
             if step.edits:
                 break
         return tuple(found)

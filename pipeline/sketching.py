@@ -14,10 +14,13 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.chain import ERROR
-from pipeline.core.sketch import Sketcher, is_sketched, save_sketch
+from pipeline.core.sketch import Sketcher, is_sketched, order_of, save_sample, save_sketch
 from pipeline.core.step import Rule, Step
 from pipeline.core.text import Batch
 from pipeline.decide import as_flags, failures
+
+SAMPLED_BYTES = 1 << 16  # of a document that is kept whole; a larger one is read again if it is asked for
+ALL = 1 << 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class SketchRef:
 
     sketcher: Sketcher
     scratch: Path
+    seed: int  # of the step
 
 
 def fixed_rules(step: Step) -> tuple[Rule, ...]:
@@ -41,11 +45,39 @@ def survives(rules: Sequence[Rule], columns: Mapping[str, pa.Array]) -> np.ndarr
 
 
 @dataclass(slots=True)
+class Sample:
+    """The texts of a part's live documents that come first in the seeded order, as far as they are known."""
+
+    count: int
+    seed: int
+    found: list[tuple[int, int, bytes | None]] = field(default_factory=list)  # place in the order, base row, text
+
+    def add(self, batch: Batch, rows: np.ndarray) -> None:
+        """Offer the documents of a batch, which are these base rows."""
+        if not self.count:
+            return
+        places = order_of(batch.ids, seed=self.seed)
+        last = self.found[-1][0] if len(self.found) == self.count else ALL
+        for doc in np.argsort(places, kind="stable")[: self.count].tolist():
+            if places[doc] > last:
+                break
+            start, end = batch.offsets[doc : doc + 2].tolist()
+            text = batch.data[start:end].tobytes() if end - start <= SAMPLED_BYTES else None
+            self.found.append((int(places[doc]), int(rows[doc]), text))
+        self.found = sorted(self.found, key=lambda entry: entry[:2])[: self.count]
+
+    def texts(self) -> dict[int, bytes]:
+        """Return the texts by base row."""
+        return {row: text for _, row, text in self.found if text is not None}
+
+
+@dataclass(slots=True)
 class Sketching:
     """Collects the sketches of one part."""
 
     refs: Sequence[SketchRef]
     index: int  # of the part
+    samples: Sequence[Sample]
     _arrays: list[list[Mapping[str, np.ndarray]]] = field(default_factory=list)
     _rows: list[np.ndarray] = field(default_factory=list)
 
@@ -53,7 +85,8 @@ class Sketching:
     def of(refs: Sequence[SketchRef], *, index: int) -> Sketching:
         """Leave out the steps whose sketch of this part is there."""
         missing = [ref for ref in refs if not is_sketched(ref.scratch, index)]
-        return Sketching(missing, index, _arrays=[[] for _ in missing])
+        samples = [Sample(ref.sketcher.sampled, ref.seed) for ref in missing]
+        return Sketching(missing, index, samples, _arrays=[[] for _ in missing])
 
     def add(self, batch: Batch, *, alive: np.ndarray, first_row: int) -> None:
         """Sketch the live documents of a batch that begins at a base row; `batch` holds their final text."""
@@ -63,13 +96,17 @@ class Sketching:
             keep = pa.array(alive)
             text = pa.concat_arrays([batch.text.filter(keep), batch.text[:0]])
             batch = Batch(ids=batch.ids.filter(keep), text=text)
-        self._rows.append(first_row + np.flatnonzero(alive))
-        for ref, arrays in zip(self.refs, self._arrays, strict=True):
+        rows = first_row + np.flatnonzero(alive)
+        self._rows.append(rows)
+        for ref, arrays, sample in zip(self.refs, self._arrays, self.samples, strict=True):
             arrays.append(ref.sketcher(batch))
+            sample.add(batch, rows)
 
     def save(self) -> None:
         """Write the part's sketches."""
-        for ref, arrays in zip(self.refs, self._arrays, strict=True):
+        for ref, arrays, sample in zip(self.refs, self._arrays, self.samples, strict=True):
             joined = {kind: np.concatenate([piece[kind] for piece in arrays]) for kind in arrays[0]} if arrays else {}
             ref.scratch.mkdir(parents=True, exist_ok=True)
+            if sample.count:
+                save_sample(ref.scratch, self.index, texts=sample.texts())
             save_sketch(ref.scratch, self.index, arrays=joined, rows=np.concatenate(self._rows or [np.zeros(0, int)]))

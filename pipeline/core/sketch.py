@@ -4,6 +4,9 @@ Reading and cutting all text again for each dedup costs more than the hashing. S
 *sketcher*; its arrays, a row for each document that the pass left alive, lie in the step's scratch folder when `gather`
 begins. Thresholds that are target shares are not known during a pass, so a sketch may hold documents that are dead by
 then. Where no pass went before, `sketch_of` reads the part's text and makes the same arrays of it.
+
+A step that also wants to see some documents whole, drawn blindly, says how many: every id has a place in a seeded
+order, the pass keeps the texts of each part's first live documents, and the first ones of all parts are among them.
 """
 
 from __future__ import annotations
@@ -13,7 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+import pyarrow as pa
+import xxhash
 
+from pipeline.core.rng import derive
 from pipeline.core.scratch import save_array, scratch_file
 
 if TYPE_CHECKING:
@@ -21,10 +27,17 @@ if TYPE_CHECKING:
     from pipeline.core.text import Batch
 
 ROWS = "rows"  # which of the part's base rows the others describe, ascending; written last
+SAMPLED = "sampled"  # which base rows are kept whole, ascending; with the ends of their texts
+TEXTS = "texts"  # of these, one after the other
 
 
 class Sketcher(Protocol):
     """Makes named arrays of a batch, a row for each document: picklable, and blind to the other documents."""
+
+    @property
+    def sampled(self) -> int:
+        """Return how many documents of the dataset are wanted whole."""
+        ...
 
     def __call__(self, batch: Batch) -> Mapping[str, np.ndarray]: ...
 
@@ -36,9 +49,39 @@ def sketch_of(part: Part, *, scratch: Path, sketcher: Sketcher) -> Mapping[str, 
         places = np.searchsorted(sketched, alive)
         if len(alive) == 0 or (places[-1] < len(sketched) and (sketched[places] == alive).all()):
             names = [path.name for path in scratch.glob(f"sketch-*-{part.index:05d}.npy")]
-            kinds = {name.removeprefix("sketch-").rpartition("-")[0] for name in names} - {ROWS}
+            kinds = {name.removeprefix("sketch-").rpartition("-")[0] for name in names} - {ROWS, SAMPLED, TEXTS}
             return {kind: np.load(_file(scratch, kind, part.index))[places] for kind in kinds}
     return sketcher(part.batch())
+
+
+def order_of(ids: pa.Array | pa.ChunkedArray, *, seed: int) -> np.ndarray:
+    """Return uint64[num_docs]: the place of each id in the seeded order, which no cutting into parts changes."""
+    own = derive(seed, "order")
+    return np.array([xxhash.xxh3_64_intdigest(id, seed=own) for id in ids.cast(pa.binary()).to_pylist()], np.uint64)
+
+
+def texts_of(part: Part, positions: np.ndarray, *, scratch: Path) -> list[str]:
+    """Return the texts of the live documents at some positions: as the pass before kept them, or read now."""
+    found: dict[int, str] = {}
+    rows = part.rows()[positions].tolist() if len(positions) else []
+    if rows and _file(scratch, SAMPLED, part.index).exists():
+        sampled, ends = np.load(_file(scratch, SAMPLED, part.index))
+        texts = np.load(_file(scratch, TEXTS, part.index)).tobytes()
+        starts = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
+        found = {row: texts[a:b].decode() for row, a, b in zip(sampled.tolist(), starts, ends, strict=True)}
+    missing = [place for place, row in enumerate(rows) if row not in found]
+    if missing:
+        read = part.load_some(("text",), positions[missing]).column("text").to_pylist()
+        found |= dict(zip([rows[place] for place in missing], read, strict=True))
+    return [found[row] for row in rows]
+
+
+def save_sample(scratch: Path, index: int, *, texts: Mapping[int, bytes]) -> None:
+    """Keep the texts of some base rows of a part, durably; call it before `save_sketch`."""
+    rows = sorted(texts)
+    ends = np.cumsum([len(texts[row]) for row in rows], dtype=np.int64)
+    save_array(_file(scratch, TEXTS, index), np.frombuffer(b"".join(texts[row] for row in rows), np.uint8))
+    save_array(_file(scratch, SAMPLED, index), np.stack([np.array(rows, np.int64), ends]))
 
 
 def save_sketch(scratch: Path, index: int, *, arrays: Mapping[str, np.ndarray], rows: np.ndarray) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.types as kinds
 
-
 SMALL_BYTES = 1 << 30  # of text whose 32-bit offsets do not run over when it is joined
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from filters.minhash_bands import Signer
+from pipeline.core.card import read_card
+from pipeline.core.sketch import order_of
+from pipeline.core.step import Part
 from pipeline.core.text import Batch
+from pipeline.sketching import Sample
 from tests.pipeline.house import House, contents, texts
 
 DEDUPS = ("exact_dedup", "minhash_dedup: {shingle_words: 2}")
@@ -61,6 +66,40 @@ def test_only_documents_that_the_pass_left_alive_are_sketched_and_only_once(twin
     twins.run()
 
     assert sum(sketched) == sum(row["length"] >= 60 for row in twins.signals("length")) < 60
+
+
+def test_the_sample_is_the_first_live_documents_in_the_seeded_order_however_they_come():
+    documents = [f"text {number}" for number in range(300)] + ["large " * 20_000]
+    whole = Batch.from_texts(documents)
+    places = order_of(whole.ids, seed=3)
+    expected = {int(row): documents[row].encode() for row in np.argsort(places)[:20] if row != 300}
+
+    for size in (1, 7, 64, 301):
+        sample = Sample(20, 3)
+        for first in range(0, 301, size):
+            ids, text = whole.ids[first : first + size], pa.concat_arrays([whole.text[first : first + size]])
+            sample.add(Batch(ids=ids, text=text), np.arange(first, first + len(ids)))
+        assert sample.texts() == expected
+
+    assert Sample(0, 3).texts() == {}
+
+
+def test_the_pass_keeps_the_texts_that_are_planted(twins: House, monkeypatch: pytest.MonkeyPatch):
+    twins.clean(["length: {min_length: 60}", "exact_dedup", "minhash_dedup: {shingle_words: 2, audit_pairs: 5}"])
+    read: list[int] = []
+    original = Part.load_some
+
+    def counted(self: Part, columns: Sequence[str], positions: np.ndarray) -> pa.Table:
+        read.extend(positions.tolist() if list(columns) == ["text"] else [])
+        return original(self, columns, positions)
+
+    monkeypatch.setattr(Part, "load_some", counted)
+
+    twins.run()
+
+    assert not read
+    (card,) = (read_card(path.parent) for path in twins.workspace.root.glob("gathered/minhash_dedup-*/card.json"))
+    assert card.details["audit"]["planted"] > 0
 
 
 def test_a_pass_for_a_step_added_later_knows_whom_the_finished_ones_dropped(twins: House, sketched: list[int]):
