@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from pipeline.core.errors import ServiceError
 from pipeline.core.late_pandas import spare_pandas
+from pipeline.core.memory import keep_freed_memory
 
 Done = Callable[[Any], None]
 AHEAD = 2  # items handed out for each worker: one to work on, one so that it need not wait for the next
@@ -147,4 +148,5 @@ def _start_worker(parent: int) -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
         if os.getppid() != parent:
             os._exit(1)
+    keep_freed_memory()
     spare_pandas()
