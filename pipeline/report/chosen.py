@@ -87,6 +87,11 @@ class Piece:
         if sided:
             self._sort(signals.evidence.verdicts(part, ["kept", "reason"]))
 
+    @property
+    def num_bytes(self) -> int:
+        """What its values take."""
+        return sum(values.nbytes for values in self.values.values())
+
     def _sort(self, verdicts: pa.Table) -> None:
         """Note who was kept, and who was dropped by each reason."""
         self._kept = np.flatnonzero(as_flags(verdicts.column("kept")))

@@ -1,8 +1,9 @@
 """A dataset's signals and verdicts -> bins of every signal that a rule reads, and the documents to quote, in two looks.
 
 The first look finds the range of the values, and who stands on which side of a rule and who is nearest; the second
-counts into bins and finds the rows of the documents drawn. Both go part by part with all steps side by side, so each
-file is read twice in all and the memory is that of one part. 463,600 documents with 33 signals: 0.4 s.
+counts into bins and finds the rows of the documents drawn. Both go part by part with all steps side by side. What the
+first look read is held for the second up to MOST_HELD, the rest is read again: the memory is that and one part.
+463,600 documents with 33 signals: 0.4 s.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from pipeline.report.bins import MOST_DRAWN, Spread, counted
 from pipeline.report.charts import Bins
 from pipeline.report.chosen import Chosen, Piece, Side, SignalName, Tally
 from pipeline.report.signals import Signals
+
+MOST_HELD = 160 << 20  # bytes of values between the looks: of 600,000 documents with 33 signals
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,13 @@ def look_twice(signals: Signals, sides: Sequence[Side], *, dataset: str, per_sid
             rules.setdefault((link.label, rule.signal), []).append(rule)
     spreads = {name: Spread() for name in rules}
     tallies = [Tally() for _ in sides]
-    for part in base:
+    held: dict[int, Piece] = {}
+    num_held = 0
+    for number, part in enumerate(base):
         piece, drawn = Piece(signals, part, list(rules), sided=bool(sides)), _drawn(part, base)
+        num_held += piece.num_bytes
+        if num_held <= MOST_HELD:
+            held[number] = piece
         for name, spread in spreads.items():
             spread.add(piece.values[name], drawn=drawn)
         for side, tally in zip(sides, tallies, strict=True):
@@ -55,7 +63,7 @@ def look_twice(signals: Signals, sides: Sequence[Side], *, dataset: str, per_sid
     found: list[dict[int, Chosen]] = [{} for _ in sides]
     for number, part in enumerate(base):
         inside = [tally.inside(mine, number) for tally, mine in zip(tallies, places, strict=True)]
-        piece = Piece(signals, part, list(rules), sided=any(inside))
+        piece = held.pop(number, None) or Piece(signals, part, list(rules), sided=any(inside))
         for name in bins:
             bins[name] = counted(bins[name], piece.values[name], _failed(rules[name], piece.values[name]))
         for side, tally, here, chosen in zip(sides, tallies, inside, found, strict=True):

@@ -84,7 +84,11 @@ def signals_of(plan: Plan) -> Signals:
     return Signals(evidence_of(plan.workspace, plan.datasets["clean"].node.folder.name))
 
 
-def test_the_cut_into_parts_changes_nothing_that_is_shown(tmp_path: Path) -> None:
+@pytest.mark.parametrize("most_held", [0, 20_000, looks.MOST_HELD], ids=["none held", "some held", "all held"])
+def test_the_cut_into_parts_changes_nothing_that_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_held: int
+) -> None:
+    monkeypatch.setattr(looks, "MOST_HELD", most_held)
     whole, cut = (built(tmp_path / str(files), files=files) for files in (1, 7))
     assert len(signals_of(cut).evidence.chain.base) == 7
 
@@ -186,7 +190,8 @@ def test_clusters_are_those_of_a_count_of_all_twins(
     assert list(found.largest) == [(name, count + 1) for name, count in largest]
 
 
-def test_the_report_takes_the_memory_of_one_part(tmp_path: Path) -> None:
+def test_the_report_takes_the_memory_of_one_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looks, "MOST_HELD", 0)
     filler = " ".join(f"filler{n}" for n in range(300))
     peaks = []
     for files in (2, 16):
