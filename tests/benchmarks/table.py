@@ -150,7 +150,8 @@ def _notes(results: dict[str, Any]) -> list[str]:
             f"A rival ({rival}) works on a seeded sample of the documents (2,000; 8,000 for the whole dedup), ours in "
             "turn with it on the same; the ratio is the median of the pairs, with the smallest and the largest. Ours "
             "keep every signal of every document; the rival's filters stop at the first failed rule. `language` reads "
-            "4 kB of a document, and MB/s counts all of it; the classifier's MB/s count only the excerpt that it reads."
+            "128 B to 4 kB of a document, and MB/s counts all of it; the classifier's MB/s count only the excerpt that "
+            "it reads."
         )
     if "growth" in results:
         notes.append(

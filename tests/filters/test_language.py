@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from filters.language import CODES, Language, load_model
+from filters.language import CODES, Language
+from filters.language_model import load_model
 from tests.filters.conftest import measured_rows, verdict_of
 
 TEXTS = {
@@ -36,20 +40,61 @@ def test_plain_sentences_are_recognised(step: Language, code: str) -> None:
     assert verdict_of(step, TEXTS[code]) == ("keep" if code == "en" else "drop: not_in_kept_language")
 
 
-def test_labels_and_probabilities_are_those_of_py3langid(step: Language, docstrings: list[str]) -> None:
+@pytest.fixture(scope="module")
+def theirs() -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    theirs = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+def test_labels_and_probabilities_are_those_of_py3langid(theirs: Any, docstrings: list[str]) -> None:
+    whole = Language(params=Language.Params(max_bytes=1 << 20, sure=1.0))
     odd = ["CAPITALS ONLY ARE READ IN LOWER CASE", "DER \u00c4RGER", "cafe\u0301 au lait", "12 34", "\u0130", "A"]
     texts = [*docstrings[:2500], *TEXTS.values(), *odd, "\u00e9" * 5000]
 
-    for text, row in zip(texts, measured_rows(step, texts), strict=True):
-        code, score = theirs.classify(text.encode()[:4096])
+    for text, row in zip(texts, measured_rows(whole, texts), strict=True):
+        code, score = theirs.classify(text)
         if row["language"] == "und":
             assert score < 0.02  # no feature found: one part in 142 for each, two for those with two scripts
             continue
         assert row["score"] == pytest.approx(score, abs=1e-4)
         assert row["language"] == code
+
+
+def test_a_long_text_is_read_in_four_places_until_they_suffice(
+    step: Language, theirs: Any, docstrings: list[str]
+) -> None:
+    """The same by py3langid and plain Python: pieces, their probabilities, and those of a text that goes on alike."""
+    texts = [*docstrings[:600], "".join(TEXTS.values()) * 3, TEXTS["zh"] * 40, TEXTS["en"] * 9 + TEXTS["zh"] * 40]
+
+    for text, row in zip(texts, measured_rows(step, texts), strict=True):
+        raw = text.encode()
+        for limit in (128, 512, 2048, 4096):
+            read = pieces_of(raw, limit=limit)
+            code, score = theirs.classify(read)
+            if score > 0.8 or len(raw) <= limit:
+                break
+        if len(raw) > limit:
+            logs = theirs._raw_score(theirs._encode(read)) * (min(len(raw), 4096) ** 0.5 / len(read))
+            shares = np.exp(logs - logs.max())
+            score = sum(share for name, share in zip(theirs.nb_classes, shares, strict=True) if name == code) / sum(
+                shares
+            )
+        if row["language"] != "und":
+            assert (row["language"], row["score"]) == (code, pytest.approx(score, abs=2e-4))
+
+
+def pieces_of(raw: bytes, *, limit: int) -> bytes:
+    """Return what the step reads of a text when it looks at `limit` bytes."""
+
+    def boundary(at: int) -> int:
+        return at if at >= len(raw) or raw[at] & 0xC0 != 0x80 else boundary(at - 1)
+
+    if len(raw) <= limit:
+        return raw
+    starts = [(len(raw) - limit // 4) * piece // 3 for piece in range(4)]
+    pieces = [raw[boundary(start) : boundary(start + limit // 4)] for start in starts]
+    return b"\0".join(pieces)
 
 
 def test_the_codes_are_those_of_the_model() -> None:
@@ -73,13 +118,38 @@ def test_an_unknown_code_names_its_neighbours() -> None:
         Language.Params(keep=("eng",))
 
 
-def test_only_the_first_bytes_are_read() -> None:
-    short = Language(params=Language.Params(max_bytes=64))
+def test_a_heading_in_english_does_not_decide(step: Language) -> None:
+    (row,) = measured_rows(step, [TEXTS["en"] * 60 + TEXTS["de"] * 600])
 
-    assert measured_rows(short, [TEXTS["en"] + TEXTS["zh"] * 9]) == measured_rows(short, [TEXTS["en"][:64]])
+    assert (row["language"], row["kept_language_score"]) == ("de", pytest.approx(0, abs=0.01))
+
+
+def test_who_is_never_sure_reads_as_much_as_allowed(step: Language) -> None:
+    text = TEXTS["en"] * 20
+
+    for max_bytes in (64, 2048):
+        never = Language(params=Language.Params(max_bytes=max_bytes, sure=1.0))
+        (row,) = measured_rows(never, [text])
+        assert row["language"] == "en"
+        assert row != measured_rows(step, [text])[0]
+
+
+@pytest.mark.parametrize("max_bytes", [16, 17, 130])
+def test_no_length_reads_past_a_text_or_splits_a_character(max_bytes: int) -> None:
+    few = Language(params=Language.Params(max_bytes=max_bytes))
+    texts = [("a\u00e9\u4e2d\U0001f600" * 30)[:size] for size in range(90)]
+
+    assert len(measured_rows(few, texts)) == 90
 
 
 def test_a_document_measures_the_same_in_any_batch(step: Language, docstrings: list[str]) -> None:
-    texts = [*docstrings[:40], TEXTS["de"].replace("\u00fc", "u\u0308"), *TEXTS.values()]
+    texts = [
+        *docstrings[:40],
+        TEXTS["ru"] * 200,
+        TEXTS["en"] * 300,
+        "CAPITALS " * 999,
+        TEXTS["de"].replace("\u00fc", "u\u0308"),
+        *TEXTS.values(),
+    ]
 
     assert measured_rows(step, texts) == [measured_rows(step, [text])[0] for text in texts]
