@@ -15,12 +15,14 @@ import numpy as np
 from numba import njit
 
 from filters.folding import fold_table
-from filters.shingles import finish_shingle, hash_words, roll, roll_power
-from pipeline.core.bits import fold_product
+from filters.shingles import hash_words, mix_runs, shingle_of
+from pipeline.core.bits import address_of, fold_product, lower_16, lower_112
 from pipeline.core.rng import generator
 from pipeline.core.text import Batch
 
 CHUNK_BYTES = 1 << 20  # text hashed at a time, so that the word hashes stay in the cache
+LANES = 16  # minima to a vector
+AT_ONCE = 512  # shingles mixed at a time
 EMPTY = np.uint32(0xFFFFFFFF)  # every value of a document without words
 
 _BAND_SEED = np.uint64(0x8EBC6AF09C88C6E3)
@@ -85,45 +87,49 @@ def minima(
     values: np.ndarray,
 ) -> None:
     """Fill uint32 values[num_docs, num_values] with the minima over each document's shingles."""
-    power = roll_power(shingle_words)
-    pending = np.empty(4, np.uint32)
+    num_values = len(factors)
+    scratch = np.zeros((3, -(-num_values // LANES) * LANES), np.uint32)  # factors, addends and minima by whole vectors
+    scratch[0, :num_values], scratch[1, :num_values] = factors, addends
+    minimum = scratch[2]
+    keys, lone = shingle_keys(words, shingle_words), np.empty(1, np.uint32)
+    places = address_of(minimum), address_of(scratch[0]), address_of(scratch[1])
     for doc in range(len(offsets) - 1):
         first, end = offsets[doc], offsets[doc + 1]
-        minimum = values[doc]
+        here, num_keys = address_of(keys) + 4 * first, end - first - shingle_words + 1
+        if num_keys < 1:
+            lone[0] = shingle_of(words[first:end])
+            here, num_keys = address_of(lone), np.int64(end > first)
         minimum[:] = EMPTY
-        length = min(shingle_words, end - first)
-        rolled = np.uint64(0)
-        num_pending = 0
-        for index in range(first, end):
-            rolled = roll(rolled, words[index])
-            if index - first >= shingle_words:
-                rolled -= words[index - shingle_words] * power
-            if index - first >= length - 1:
-                pending[num_pending] = np.uint32(finish_shingle(rolled, length))
-                num_pending += 1
-                if num_pending == 4:
-                    _lower_by_four(minimum, factors, addends, pending[0], pending[1], pending[2], pending[3])
-                    num_pending = 0
-        for index in range(num_pending):
-            _lower_by_four(minimum, factors, addends, pending[index], pending[index], pending[index], pending[index])
+        _lower(places, len(minimum), here, num_keys)
+        into = values[doc]
+        for index in range(num_values):
+            into[index] = minimum[index]
 
 
 @njit(cache=True, nogil=True)
-def _lower_by_four(
-    minimum: np.ndarray,
-    factors: np.ndarray,
-    addends: np.ndarray,
-    x0: np.uint32,
-    x1: np.uint32,
-    x2: np.uint32,
-    x3: np.uint32,
-) -> None:
-    """Lower each minimum by the hash values of four shingles; LLVM makes 16 lanes of it."""
-    for lane in range(len(minimum)):
-        a, b = factors[lane], addends[lane]
-        left = min(np.uint32(a * x0 + b), np.uint32(a * x1 + b))
-        right = min(np.uint32(a * x2 + b), np.uint32(a * x3 + b))
-        minimum[lane] = min(minimum[lane], min(left, right))
+def shingle_keys(words: np.ndarray, num_words: int) -> np.ndarray:
+    """Return the lower halves of the hashes of all runs of words, those that reach into the next document too."""
+    keys = np.empty(max(len(words) - num_words + 1, 0), np.uint32)
+    mixed = np.empty(AT_ONCE, np.uint64)
+    for first in range(0, len(keys), AT_ONCE):
+        into = keys[first : first + AT_ONCE]
+        mix_runs(words[first:], num_words, mixed[: len(into)])
+        for index in range(len(into)):
+            into[index] = np.uint32(mixed[index])
+    return keys
+
+
+@njit(cache=True, nogil=True)
+def _lower(places: tuple[int, int, int], num_lanes: int, keys_at: int, num_keys: int) -> None:
+    """Lower the minima by the hash values of all keys."""
+    minima_at, factors_at, addends_at = places
+    lane = 0
+    while lane + 7 * LANES <= num_lanes:
+        lower_112(minima_at + 4 * lane, factors_at + 4 * lane, addends_at + 4 * lane, keys_at, num_keys)
+        lane += 7 * LANES
+    while lane < num_lanes:
+        lower_16(minima_at + 4 * lane, factors_at + 4 * lane, addends_at + 4 * lane, keys_at, num_keys)
+        lane += LANES
 
 
 @njit(cache=True, nogil=True)

@@ -19,6 +19,7 @@ from pipeline.core.bits import (
     ONE_BIT,
     address_of,
     fold_product,
+    fold_product_wide,
     load_byte,
     load_half,
     load_word,
@@ -239,6 +240,31 @@ def roll_power(num_words: int) -> np.uint64:
 def roll(rolled: np.uint64, entering: np.uint64) -> np.uint64:
     """Append one word hash to the polynomial."""
     return rolled * _ROLL_BASE + entering
+
+
+@njit(cache=True, nogil=True)
+def mix_runs(words: np.ndarray, num_words: int, mixed: np.ndarray) -> None:
+    """Fill uint64 mixed[i] with the hash of the shingle that begins with word i; a few hundred fit the nearest cache.
+
+    Each polynomial is made anew, so that loops become vectors: rolled on, each would wait for the one before.
+    """
+    for index in range(len(mixed)):
+        mixed[index] = words[index]
+    for later in range(1, num_words):
+        entering = words[later : later + len(mixed)]
+        for index in range(len(mixed)):
+            mixed[index] = roll(mixed[index], entering[index])
+    for index in range(len(mixed)):
+        mixed[index] = fold_product_wide(mixed[index] ^ _SHINGLE_SEED, _SHINGLE_MULTIPLIER + np.uint64(2 * num_words))
+
+
+@njit(cache=True, nogil=True)
+def shingle_of(words: np.ndarray) -> np.uint64:
+    """Return the hash of one shingle."""
+    rolled = np.uint64(0)
+    for word in words:
+        rolled = roll(rolled, word)
+    return finish_shingle(rolled, len(words))
 
 
 @njit(cache=True, nogil=True)

@@ -21,6 +21,7 @@ MIX_1 = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, odd
 MIX_2 = np.uint64(0xC2B2AE3D27D4EB4F)  # a prime from xxHash
 SHIFT_32 = np.uint64(32)
 SHIFT_29 = np.uint64(29)
+LOW_HALF = np.uint64(0xFFFFFFFF)
 ONE_BIT, ALL_BITS = np.uint64(1), np.uint64(0xFFFFFFFFFFFFFFFF)
 
 _BYTE = ir.IntType(8)
@@ -104,13 +105,17 @@ def copy_16(typing_context: Any, target: Any, source: Any) -> Any:
     return types.void(types.int64, types.int64), generate
 
 
+def _all_lanes(builder: Any, value: Any, lanes: Any) -> Any:
+    single = builder.insert_element(ir.Constant(lanes, ir.Undefined), value, _HALF(0))
+    return builder.shuffle_vector(single, single, ir.Constant(ir.VectorType(_HALF, lanes.count), [0] * lanes.count))
+
+
 def _in_range(builder: Any, arguments: Any, num_lanes: int) -> Any:
     address, fold, first, count = arguments
     lanes = ir.VectorType(_BYTE, num_lanes)
 
     def all_lanes(value: Any) -> Any:
-        single = builder.insert_element(ir.Constant(lanes, ir.Undefined), builder.trunc(value, _BYTE), _HALF(0))
-        return builder.shuffle_vector(single, single, ir.Constant(ir.VectorType(_HALF, num_lanes), [0] * num_lanes))
+        return _all_lanes(builder, builder.trunc(value, _BYTE), lanes)
 
     block = builder.or_(_load(builder, address, lanes), all_lanes(fold))
     found = builder.icmp_unsigned("<", builder.sub(block, all_lanes(first)), all_lanes(count))
@@ -140,6 +145,55 @@ def range_mask(at: Any, end: Any, limit: Any, fold: Any, first: Any, count: Any)
     if end - at < 64:
         mask &= (ONE_BIT << np.uint64(end - at)) - ONE_BIT
     return mask
+
+
+def _lowering(num_vectors: int) -> Any:
+    """Return code that lowers 16 minima per vector, all of which stay in registers until the last key."""
+    lanes = ir.VectorType(_HALF, 16)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def places(first: Any) -> list[Any]:
+            all_at = (builder.add(first, _WORD(64 * index)) for index in range(num_vectors))
+            return [builder.inttoptr(at, lanes.as_pointer()) for at in all_at]
+
+        minima, factors, addends = map(places, arguments[:3])
+        before, *family = ([builder.load(at, align=4) for at in part] for part in (minima, factors, addends))
+        start, end = arguments[3], builder.add(arguments[3], builder.shl(arguments[4], _WORD(2)))
+        entry, body, done = builder.block, builder.append_basic_block("keys"), builder.append_basic_block("done")
+        builder.cbranch(builder.icmp_unsigned("<", start, end), body, done)
+        builder.position_at_end(body)
+        at, *lowest = (builder.phi(kind) for kind in (_WORD, *[lanes] * num_vectors))
+        key = _all_lanes(builder, builder.load(builder.inttoptr(at, _HALF.as_pointer()), align=4), lanes)
+        after = []
+        for minimum, factor, addend in zip(lowest, *family, strict=True):
+            value = builder.add(builder.mul(factor, key), addend)
+            after.append(builder.select(builder.icmp_unsigned("<", value, minimum), value, minimum))
+        beyond = builder.add(at, _WORD(4))
+        for phi, first, later in zip((at, *lowest), (start, *before), (beyond, *after), strict=True):
+            phi.add_incoming(first, entry)
+            phi.add_incoming(later, body)
+        builder.cbranch(builder.icmp_unsigned("<", beyond, end), body, done)
+        builder.position_at_end(done)
+        results = [builder.phi(lanes) for _ in minima]
+        for result, place, first, later in zip(results, minima, before, after, strict=True):
+            result.add_incoming(first, entry)
+            result.add_incoming(later, body)
+            builder.store(result, place, align=4)
+        return context.get_dummy_value()
+
+    return generate
+
+
+@intrinsic
+def lower_16(typing_context: Any, minima: Any, factors: Any, addends: Any, keys: Any, num_keys: Any) -> Any:
+    """Lower 16 uint32 to the least of factor * key + addend over uint32 keys; takes addresses and a number of keys."""
+    return types.void(*[types.int64] * 5), _lowering(1)
+
+
+@intrinsic
+def lower_112(typing_context: Any, minima: Any, factors: Any, addends: Any, keys: Any, num_keys: Any) -> Any:
+    """Do the same for 112 uint32: each key is read once, and 21 of AVX-512's 32 registers hold the rest."""
+    return types.void(*[types.int64] * 5), _lowering(7)
 
 
 @intrinsic
@@ -183,6 +237,18 @@ def fold_product(typing_context: Any, left: Any, right: Any) -> Any:
         return builder.xor(upper, builder.trunc(product, _WORD))
 
     return types.uint64(types.uint64, types.uint64), generate
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def fold_product_wide(left: Any, right: Any) -> Any:
+    """Return `fold_product` by products of 32 bits, which LLVM makes vector instructions of in a loop."""
+    low, high = left & LOW_HALF, left >> SHIFT_32
+    right_low, right_high = right & LOW_HALF, right >> SHIFT_32
+    lowest = low * right_low
+    middle = high * right_low + (lowest >> SHIFT_32)  # at most 2^64 - 2^32
+    second = low * right_high + (middle & LOW_HALF)
+    upper = high * right_high + (middle >> SHIFT_32) + (second >> SHIFT_32)
+    return upper ^ (second << SHIFT_32 | lowest & LOW_HALF)
 
 
 @njit(inline="always")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from pathlib import Path
 
@@ -90,6 +91,40 @@ def test_signatures_are_what_they_were() -> None:
 
     assert values[:, :3].tolist() == GOLDEN_VALUES
     assert band_keys(values, 14, 8)[0].tolist() == GOLDEN_KEYS
+
+
+def values_in_python(words: list[int], *, shingle_words: int, factors: list[int], addends: list[int]) -> list[int]:
+    """The definition: the least of factor * shingle + addend modulo 2^32, a shingle being a mixed polynomial."""
+    length = min(shingle_words, len(words))
+    keys = []
+    for first in range(len(words) - length + 1 if words else 0):
+        rolled = 0
+        for word in words[first : first + length]:
+            rolled = (rolled * 0x2545F4914F6CDD1D + word) % 2**64
+        product = (rolled ^ 0xA0761D6478BD642F) * (0xE7037ED1A0B428DB + 2 * length)
+        keys.append((product ^ product >> 64) % 2**32)
+    pairs = zip(factors, addends, strict=True)
+    return [min(((factor * key + addend) % 2**32 for key in keys), default=2**32 - 1) for factor, addend in pairs]
+
+
+@pytest.mark.parametrize("num_values", [112, 1, 37, 128, 240])
+@pytest.mark.parametrize("shingle_words", [1, 2, 5, 13])
+def test_signatures_agree_with_the_definition(num_values: int, shingle_words: int) -> None:
+    """Lanes are 16 to a vector and 112 at a time, shingles are mixed by the hundred across documents."""
+    lengths = [0, 1, 4, 5, 6, 0, 12, 13, 14, 200, 700, 3]
+    texts = [" ".join(random_words("definition", length, shape=(length,))) for length in lengths]
+    batch = Batch.from_texts([*texts, "\u00fcber \u6f22\u5b57\0nul " + "long" * 30])
+    family = hash_family(5, num_values=num_values)
+
+    signatures = signatures_of(batch, family=family, shingle_words=shingle_words)
+
+    words = words_of(batch)
+    parts = [words.hashes[first:end].tolist() for first, end in itertools.pairwise(words.offsets)]
+    factors, addends = family.factors.tolist(), family.addends.tolist()
+    for values, part in zip(signatures.values, parts, strict=True):
+        expected = values_in_python(part, shingle_words=shingle_words, factors=factors, addends=addends)
+        assert values.tolist() == expected
+    assert signatures.num_words.tolist() == [len(part) for part in parts]
 
 
 def test_signatures_do_not_depend_on_the_batch() -> None:
