@@ -62,18 +62,31 @@ def copy_pieces(data: Any, start: Any, end: Any, max_bytes: Any, out: Any, place
 
 
 @njit(cache=True, nogil=True)
+def is_nfc(text: Any) -> Any:
+    """Return whether a text is certainly NFC: beyond U+02FF only dashes, quotes, bullets, boxes and dingbats."""
+    for at in range(len(text)):
+        if text[at] >= 0xCC:  # the first byte of U+0300, where marks begin
+            if text[at] != 0xE2 or at + 2 >= len(text):
+                return False
+            second, third = text[at + 1], text[at + 2]
+            if not ((second == 0x80 and third >= 0x90) or (second >= 0x90 and second <= 0x9F)):
+                return False  # neither U+2010 to U+203F nor U+2400 to U+27FF
+    return True
+
+
+@njit(cache=True, nogil=True)
 def is_plain(text: Any) -> Any:
-    """Return whether a text is certainly NFC and not all in capitals: no character from U+0300 on, a small letter."""
+    """Return whether the model certainly reads a text as it stands: it is NFC and not all in capitals."""
     blocks = len(text) // BLOCK * BLOCK
-    highs = np.uint8(0)
+    highest = np.uint8(0)
     for begin in range(0, blocks, BLOCK):
         for at in range(BLOCK):
-            highs = max(highs, text[begin + at])
+            highest = max(highest, text[begin + at])
     for at in range(blocks, len(text)):
-        highs = max(highs, text[at])
-    if highs >= 0xCC:
+        highest = max(highest, text[at])
+    if highest > 0xE2 or (highest >= 0xCC and not is_nfc(text)):
         return False
-    cased = highs >= 0x80
+    cased = highest >= 0x80
     for byte in text:
         if byte >= 0x61 and byte <= 0x7A:
             return True

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 
 from filters.language import CODES, Language
 from filters.language_model import load_model
+from filters.language_pieces import is_nfc
 from tests.filters.conftest import measured_rows, verdict_of
 
 TEXTS = {
@@ -95,6 +97,19 @@ def pieces_of(raw: bytes, *, limit: int) -> bytes:
     starts = [(len(raw) - limit // 4) * piece // 3 for piece in range(4)]
     pieces = [raw[boundary(start) : boundary(start + limit // 4)] for start in starts]
     return b"\0".join(pieces)
+
+
+def test_what_is_taken_for_nfc_stays_as_it_is_beside_any_letter() -> None:
+    taken = [code for code in range(0x80, 0x10000) if is_nfc(np.frombuffer(bytes_of(code), np.uint8))]
+
+    assert {0xFF, 0x201C, 0x2022, 0x2500} <= set(taken)
+    for code in taken:
+        assert unicodedata.is_normalized("NFC", f"e{chr(code)}e")
+        assert not unicodedata.combining(chr(code))
+
+
+def bytes_of(code: int) -> bytes:
+    return chr(code).encode(errors="surrogatepass")
 
 
 def test_the_codes_are_those_of_the_model() -> None:
