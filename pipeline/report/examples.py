@@ -156,28 +156,33 @@ class Examples:
 
     def _read_part(self, part: BasePart, wanted: Mapping[str, Sequence[int]]) -> dict[tuple[str, Place], Example]:
         """Return documents of one part; `wanted` are rows by the step that reads them."""
-        evidence = self.shown.evidence
+        links = self.shown.evidence.chain.links
         rows = sorted({row for asked in wanted.values() for row in asked})
         table = ChainReader(base=part, links=()).load_rows(("id", "text", "source"), rows)
-        ids, sources, texts = (table.column(name) for name in ("id", "source", "text"))
         quoted: dict[int, Example] = {}  # as they stand between two edits
         found: dict[tuple[str, Place], Example] = {}
-        todo = len(wanted)
-        for link in evidence.chain.links if todo else ():
+        for number, link in enumerate(links):
             for row in wanted.get(link.label, ()):
                 if row not in quoted:
-                    at = bisect_left(rows, row)
-                    quoted[row] = _example(ids[at].as_py(), sources[at].as_py(), texts[at].as_py())
+                    quoted[row] = _example(table, bisect_left(rows, row))
                 found[link.label, Place(part.index, row)] = quoted[row]
-            todo -= link.label in wanted
-            if link.edits and todo:
-                check_ids(link.file(part.index), evidence.verdicts(part, ["id"]).column("id"))
-                texts = edited_text(texts, read_rows(link.file(part.index), rows, columns=[edit_in(link, part)])[0])
-                quoted = {}
+            later = {row for other in links[number + 1 :] for row in wanted.get(other.label, ())}
+            if link.edits and later:
+                table = table.filter(pa.array([row in later for row in rows]))
+                rows, quoted = sorted(later), {}
+                table = self._edited(table, link, part, rows)
         return found
 
+    def _edited(self, table: pa.Table, link: Link, part: BasePart, rows: Sequence[int]) -> pa.Table:
+        """Return the same documents as an editing step left them."""
+        ids = self.shown.evidence.verdicts(part, ["id"]).column("id")
+        check_ids(link.file(part.index), ids)
+        edits = read_rows(link.file(part.index), rows, columns=[edit_in(link, part)])[0]
+        return table.set_column(table.schema.get_field_index("text"), "text", edited_text(table.column("text"), edits))
 
-def _example(doc_id: str, source: str, text: str) -> Example:
+
+def _example(table: pa.Table, at: int) -> Example:
+    doc_id, text, source = (table.column(name)[at].as_py() for name in ("id", "text", "source"))
     return Example(
         doc_id=figures.excerpt(doc_id, 160),
         source=source,

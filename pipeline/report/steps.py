@@ -177,7 +177,7 @@ def dataset_shown(
         rows_in=rows_in,
         rows_out=reached,
         steps=tuple(steps),
-        num_bytes=kept_bytes(evidence),
+        num_bytes=sizes[-1].left if sizes else kept_bytes(evidence),
         reasons=dict(counts.first),
         chosen=looks.chosen,
     )
