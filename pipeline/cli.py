@@ -95,10 +95,12 @@ def _fail(*lines: str) -> None:
 def _start() -> None:
     """Do what every verb that reads documents begins with; in the verbs, as it takes what `--help` has no time for."""
     from pipeline.core.late_pandas import spare_pandas
+    from pipeline.core.late_scipy import spare_scipy
     from pipeline.core.memory import keep_freed_memory
 
     keep_freed_memory()
     spare_pandas()
+    spare_scipy()
 
 
 def _emit(data: Any, as_json: bool, text: str) -> None:

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from pipeline.core.errors import ServiceError
 from pipeline.core.late_pandas import spare_pandas
+from pipeline.core.late_scipy import spare_scipy
 from pipeline.core.memory import keep_freed_memory
 
 Done = Callable[[Any], None]
@@ -150,3 +151,4 @@ def _start_worker(parent: int) -> None:
             os._exit(1)
     keep_freed_memory()
     spare_pandas()
+    spare_scipy()

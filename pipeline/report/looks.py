@@ -63,7 +63,7 @@ def look_twice(signals: Signals, sides: Sequence[Side], *, dataset: str, per_sid
     found: list[dict[int, Chosen]] = [{} for _ in sides]
     for number, part in enumerate(base):
         inside = [tally.inside(mine, number) for tally, mine in zip(tallies, places, strict=True)]
-        piece = held.pop(number, None) or Piece(signals, part, list(rules), sided=any(inside))
+        piece = held.pop(number) if number in held else Piece(signals, part, list(rules), sided=any(inside))
         for name in bins:
             bins[name] = counted(bins[name], piece.values[name], _failed(rules[name], piece.values[name]))
         for side, tally, here, chosen in zip(sides, tallies, inside, found, strict=True):
