@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from pipeline.core.bits import ALL_BITS, ONE_BIT, address_of, load_byte, ones_in, range_mask_64, zeros_below
+from pipeline.core.bits import ONE_BIT, first_bits, load_byte, ones_in, range_mask_64, readable, zeros_below
 
 PHRASES = (
     b"lorem ipsum", b"javascript", b"terms of use", b"privacy policy", b"cookie policy", b"uses cookies",
@@ -103,12 +103,7 @@ def find_signs(start: Any, end: Any, limit: Any, tail: Any) -> Any:
     marked = False
     at = start
     while at < end:
-        block = at
-        if at + READ_BYTES > limit:
-            block = address_of(tail)
-            for index in range(READ_BYTES):
-                tail[index] = load_byte(at + index) if at + index < limit else 0
-        within = ALL_BITS if end - at >= 64 else (ONE_BIT << np.uint64(end - at)) - ONE_BIT
+        block, within = readable(at, READ_BYTES, limit, tail), first_bits(end - at)
         braces += ones_in(range_mask_64(block, 0, LEFT_BRACE, 1) & within)
         anchors, brackets = anchors_at(block) & within, brackets_at(block) & within
         while anchors:

@@ -7,11 +7,22 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from pipeline.core.bits import ONE_BIT, address_of, ones_in, range_mask, zeros_below
+from pipeline.core.bits import (
+    ONE_BIT,
+    address_of,
+    first_bits,
+    load_byte,
+    ones_in,
+    range_mask_64,
+    readable,
+    zeros_below,
+)
 from pipeline.core.characters import BULLET
-from pipeline.core.segment import HAS_ALNUM, HAS_LETTER, STOP_MASK, STOP_SHIFT, STOP_WORDS, decode
+from pipeline.core.segment import HAS_ALNUM, HAS_LETTER, STOP_MASK, STOP_SHIFT, STOP_WORDS, decode_at
 
 HASH_SIGN, FULL_STOP = 0x23, 0x2E
+THREE_STOPS, ELLIPSIS = 0x2E2E2E, 0xA680E2  # three bytes, the first lowest
+READ_BYTES = 66  # from the first of 64 places on, to say whether an ellipsis begins there
 NUM_STOP_WORDS = len(STOP_WORDS)
 
 
@@ -38,13 +49,10 @@ def count_words(doc_words: Any, num_chars: Any, flags: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def three_at(at: Any, end: Any, limit: Any, first: Any, second: Any, third: Any) -> Any:
-    """Return as bits where of the 64 bytes from `at` on these three stand in a row."""
-    found = range_mask(at, end, limit, 0, first, 1)
-    if found:
-        found &= range_mask(at + 1, max(end, at + 1), limit, 0, second, 1)
-        found &= range_mask(at + 2, max(end, at + 2), limit, 0, third, 1)
-    return found
+def three_at(at: Any, first: Any, second: Any, third: Any) -> Any:
+    """Return as bits where of the 64 bytes at `at` these three stand in a row; reads 66 bytes."""
+    found = range_mask_64(at, 0, first, 1) & range_mask_64(at + 1, 0, second, 1)
+    return found & range_mask_64(at + 2, 0, third, 1)
 
 
 @njit(cache=True, nogil=True)
@@ -52,6 +60,7 @@ def count_symbols(data: Any, offsets: Any) -> Any:
     """Return (hash signs, ellipses) per document; `...` counts without overlap, so `.....` is one."""
     num_docs = len(offsets) - 1
     hashes, ellipses = np.zeros(num_docs, np.int64), np.zeros(num_docs, np.int64)
+    tail = np.zeros(128, np.uint8)
     origin = address_of(data)
     limit = origin + len(data)
     for doc in range(num_docs):
@@ -59,9 +68,10 @@ def count_symbols(data: Any, offsets: Any) -> Any:
         signs = found = 0
         free = at  # where the next ellipsis may begin
         while at < end:
-            signs += ones_in(range_mask(at, end, limit, 0, HASH_SIGN, 1))
-            starts = three_at(at, end, limit, FULL_STOP, FULL_STOP, FULL_STOP)
-            starts |= three_at(at, end, limit, 0xE2, 0x80, 0xA6)
+            block = readable(at, READ_BYTES, limit, tail)
+            signs += ones_in(range_mask_64(block, 0, HASH_SIGN, 1) & first_bits(end - at))
+            starts = three_at(block, FULL_STOP, FULL_STOP, FULL_STOP) | three_at(block, 0xE2, 0x80, 0xA6)
+            starts &= first_bits(end - at - 2)
             while starts:
                 here = at + zeros_below(starts)
                 starts &= starts - ONE_BIT
@@ -74,11 +84,10 @@ def count_symbols(data: Any, offsets: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def is_ellipsis(data: Any, at: Any) -> Any:
-    """Say whether the three bytes at `at` are `...` or U+2026."""
-    first, second, third = data[at], data[at + 1], data[at + 2]
-    dots = first == FULL_STOP and second == FULL_STOP and third == FULL_STOP
-    return dots or (first == 0xE2 and second == 0x80 and third == 0xA6)
+def is_ellipsis(end: Any, floor: Any) -> Any:
+    """Say whether the three bytes before the address `end` are `...` or U+2026; reads nothing before `floor`."""
+    three = load_byte(max(end - 3, floor)) | load_byte(max(end - 2, floor)) << 8 | load_byte(end - 1) << 16
+    return (three == THREE_STOPS) | (three == ELLIPSIS)
 
 
 @njit(cache=True, nogil=True)
@@ -87,16 +96,21 @@ def count_lines(
 ) -> Any:
     """Return per document: lines with words, those that begin with a bullet, those that end in an ellipsis."""
     num_docs = len(offsets) - 1
-    counts = np.zeros((3, num_docs), np.int64)
+    counts = np.zeros((num_docs, 3), np.int64)
+    origin, table_at = address_of(data), address_of(table)
+    limit = origin + len(data)
     for doc in range(num_docs):
+        base = origin + offsets[doc]
+        lines = bullets = cut_off = 0
         for line in range(doc_lines[doc], doc_lines[doc + 1]):
             first, past = word_offsets[line], word_offsets[line + 1]
             if first == past:
                 continue
-            counts[0, doc] += 1
-            code, _ = decode(data, offsets[doc] + starts[first])
-            counts[1, doc] += (table[code] & BULLET) != 0
-            if num_bytes[past - 1] >= 3:
-                end = offsets[doc] + starts[past - 1] + num_bytes[past - 1]
-                counts[2, doc] += is_ellipsis(data, end - 3)
-    return counts[0], counts[1], counts[2]
+            lines += 1
+            last = np.uintp(past - 1)
+            code, _ = decode_at(base + starts[np.uintp(first)], limit)
+            bullets += (load_byte(table_at + code) & BULLET) != 0
+            size = num_bytes[last]
+            cut_off += (size >= 3) & is_ellipsis(base + starts[last] + size, origin)
+        counts[doc, 0], counts[doc, 1], counts[doc, 2] = lines, bullets, cut_off
+    return counts[:, 0], counts[:, 1], counts[:, 2]

@@ -20,13 +20,20 @@ DUP_SIZES = (5, 6, 7, 8, 9, 10)
 LAST_SIZE = 10
 SEED = np.uint64(0x165667B19E3779F9)
 MIN_BITS = 4
-SIEVE_ROOM = 4  # slots of the sieve per bigram, 8 to 16: at most one in ten collides by chance
+LOOSE_BITS = 12  # up to this size a table stays in the first-level cache, and room saves collisions
+SIEVE_ROOM = 8  # slots of the sieve per bigram, up to 16: at most one in ten collides by chance
+
+
+@njit(cache=True, nogil=True)
+def slot_bits(num_slots: Any) -> Any:
+    """Return b such that 2**b is at least this many."""
+    return max(64 - zeros_above(np.uint64(max(num_slots - 1, 0))), MIN_BITS)
 
 
 @njit(cache=True, nogil=True)
 def table_bits(num_entries: Any) -> Any:
-    """Return b such that a table of 2**b slots is at most half full with this many entries."""
-    return max(64 - zeros_above(np.uint64(max(2 * num_entries - 1, 0))), MIN_BITS)
+    """Return b such that a table of 2**b slots is at most half full with this many entries; a small one an eighth."""
+    return max(slot_bits(2 * num_entries), min(slot_bits(8 * num_entries), LOOSE_BITS))
 
 
 @njit(inline="always")
@@ -44,16 +51,14 @@ def repeated_elements(keys: Any, lengths: Any, tables: Any, stamp: Any) -> Any:
     """Return (elements, characters) of `keys` that stood before in it, the first of its kind not counted."""
     slots, stamps, _ = tables
     bits = table_bits(len(keys))
-    elements = 0
-    characters = 0
+    elements = characters = np.int64(0)
     for index in range(len(keys)):
         slot = find_slot(slots, stamps, stamp, bits, keys[index])
-        if stamps[slot] == stamp:
-            elements += 1
-            characters += lengths[index]
-        else:
-            stamps[slot] = stamp
-            slots[slot] = keys[index]
+        again = np.int64(stamps[slot] == stamp)  # as good as random: nothing branches on it
+        elements += again
+        characters += lengths[index] * again
+        stamps[slot] = stamp
+        slots[slot] = keys[index]
     return elements, characters
 
 
@@ -83,31 +88,30 @@ def repeated_lines(doc_lines: Any, word_offsets: Any, char_starts: Any, num_char
     counts = np.zeros((num_docs, 6), np.int64)
     most = most_elements(doc_lines)
     tables = new_tables(most)
-    keys, lengths = np.empty(most, np.uint64), np.empty(most, np.int64)
-    paragraph_keys, paragraph_lengths = np.empty(most, np.uint64), np.empty(most, np.int64)
+    keys, lengths = np.empty(most + 1, np.uint64), np.empty(most + 1, np.int64)
+    paragraph_keys, paragraph_lengths = np.empty(most + 1, np.uint64), np.empty(most + 1, np.int64)
     for doc in range(num_docs):
-        lines = 0
-        paragraphs = 0
-        open_paragraph = False
-        first_char = 0
-        for line in range(doc_lines[doc], doc_lines[doc + 1]):
-            if word_offsets[line] == word_offsets[line + 1]:
-                open_paragraph = False
-                continue
-            keys[lines] = hashes[line]
-            lengths[lines] = num_chars[line]
-            lines += 1
-            if not open_paragraph:
-                open_paragraph = True
-                first_char = char_starts[line]
-                paragraph_keys[paragraphs] = SEED
-                paragraphs += 1
-            paragraph_keys[paragraphs - 1] = absorb(paragraph_keys[paragraphs - 1], hashes[line])
-            paragraph_lengths[paragraphs - 1] = char_starts[line] + num_chars[line] - first_char
+        lines = paragraphs = np.uintp(0)
+        was_blank = True
+        first_char = np.int64(0)
+        key = SEED
+        for line in range(doc_lines[doc], doc_lines[doc + 1]):  # without branches: blank lines come as they like
+            full = word_offsets[line] < word_offsets[line + 1]
+            begins = full & was_blank
+            was_blank = not full
+            keys[lines], lengths[lines] = hashes[line], num_chars[line]
+            lines += np.uintp(full)
+            paragraphs += np.uintp(begins)
+            key = SEED if begins else key
+            key = absorb(key, hashes[line]) if full else key
+            first_char = np.int64(char_starts[line]) if begins else first_char
+            length = np.int64(char_starts[line]) + num_chars[line] - first_char
+            paragraph_keys[paragraphs] = key  # from 1 on; 0 is for blank lines before the first
+            paragraph_lengths[paragraphs] = length if full else paragraph_lengths[paragraphs]
         counts[doc, 0] = paragraphs
         counts[doc, 3] = lines
         if paragraphs > 1:
-            again = repeated_elements(paragraph_keys[:paragraphs], paragraph_lengths, tables, 2 * doc + 1)
+            again = repeated_elements(paragraph_keys[1 : paragraphs + 1], paragraph_lengths[1:], tables, 2 * doc + 1)
             counts[doc, 1], counts[doc, 2] = again
         if lines > 1:
             counts[doc, 4], counts[doc, 5] = repeated_elements(keys[:lines], lengths, tables, 2 * doc + 2)
@@ -118,7 +122,7 @@ def repeated_lines(doc_lines: Any, word_offsets: Any, char_starts: Any, num_char
 def sieve_bigrams(hashes: Any, lengths: Any, sieve: Any, places: Any, grams: Any, chars: Any) -> Any:
     """Store place, hash and characters of the bigrams that may repeat; return how many there are."""
     count = len(hashes) - 1
-    bits = table_bits(SIEVE_ROOM * count)
+    bits = slot_bits(SIEVE_ROOM * count)
     shift = np.uint64(64 - bits)
     sieve[: 1 << bits] = 0
     for index in range(count):
@@ -209,7 +213,7 @@ def repeated_grams(doc_words: Any, hashes: Any, lengths: Any) -> Any:
     num_docs = len(doc_words) - 1
     counts = np.zeros((num_docs, 9), np.int64)
     most = most_elements(doc_words)
-    sieve = np.zeros(1 << table_bits(SIEVE_ROOM * most), np.uint8)
+    sieve = np.zeros(1 << slot_bits(SIEVE_ROOM * most), np.uint8)
     tables = new_tables(most)
     work = (np.empty(most, np.int32), np.empty(most, np.uint64), np.empty(most, np.int32), np.empty(most, np.int32))
     places, grams, chars, homes = work

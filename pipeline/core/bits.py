@@ -263,3 +263,20 @@ def finish(state: Any, length: Any) -> Any:
     """Return the hash of a byte string of this length whose 8-byte groups `state` has absorbed."""
     mixed = (state ^ np.uint64(length)) * MIX_2
     return mixed ^ (mixed >> SHIFT_29)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def first_bits(count: Any) -> Any:
+    """Return a uint64 whose lowest `count` bits are set: all from 64 on, none below 1."""
+    return ALL_BITS if count >= 64 else (ONE_BIT << np.uint64(max(count, 0))) - ONE_BIT
+
+
+@njit(inline="always")
+def readable(at: Any, size: Any, limit: Any, room: Any) -> Any:
+    """Return `at` where `size` bytes can be read there, else where those before `limit` lie in the array `room`."""
+    block = at
+    if at + size > limit:
+        block = address_of(room)
+        for index in range(size):
+            room[index] = load_byte(at + index) if at + index < limit else 0
+    return block

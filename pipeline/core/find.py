@@ -13,13 +13,14 @@ import numpy as np
 from numba import njit
 
 from pipeline.core.bits import (
-    ALL_BITS,
     ONE_BIT,
     address_of,
+    first_bits,
     load_byte,
     ones_in,
     range_mask,
     range_mask_64,
+    readable,
     zeros_below,
 )
 from pipeline.core.characters import LINE_END, SPACE
@@ -93,12 +94,7 @@ def find_words(data: Any, offsets: Any, table: Any, words: Any, lines: Any, docs
         closed = word  # words whose end is known
         inside = returned = spill = NO_BITS  # the last bits of the block before: a word is open, a carriage return
         while at <= end:  # a last block, empty where need be, closes the last word
-            block = at
-            if at + 64 > limit:
-                block = address_of(tail)
-                for index in range(limit - at):
-                    tail[index] = load_byte(at + index)
-            within = ALL_BITS if end - at >= 64 else (ONE_BIT << np.uint64(end - at)) - ONE_BIT
+            block, within = readable(at, 64, limit, tail), first_bits(end - at)
             spaces = range_mask_64(block, 0, TAB, 5) | range_mask_64(block, 0, FILE_SEPARATOR, 5) | spill
             breaks = range_mask_64(block, 0, LINE_FEED, 4) | range_mask_64(block, 0, FILE_SEPARATOR, 3)
             breaks &= within
