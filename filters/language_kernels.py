@@ -162,7 +162,7 @@ def score_languages(text: Any, starts: Any, sizes: Any, tables: Any, kept: Any, 
     seen = np.empty(longest, np.uintp)
     room = longest + ROWS_AT_ONCE
     once, often, times = np.empty(room, np.uintp), np.empty(room, np.uintp), np.empty(room, np.int32)
-    total, shares, spent = np.empty(WIDTH, np.float32), np.empty(WIDTH, np.float32), np.empty(WIDTH, np.float32)
+    total, shares, spare = np.empty(WIDTH, np.float32), np.empty(WIDTH, np.float32), np.empty(WIDTH, np.float32)
     first, walked = starts[0], 0
     for doc in range(num_docs):
         if doc == walked:
@@ -179,7 +179,7 @@ def score_languages(text: Any, starts: Any, sizes: Any, tables: Any, kept: Any, 
         add_often(total, weights, often[:num_often], times[:num_often], log_counts)
         for column in range(WIDTH):
             total[column] = total[column] * np.float32(WEIGHT_UNIT) + priors[column]
-        best[doc] = normalise(total, twins, kept, (end - begin, sizes[doc]), (shares, spent), scores[doc])
+        best[doc] = normalise(total, twins, kept, (end - begin, sizes[doc]), (shares, spare), scores[doc])
     return best, scores
 
 
@@ -190,18 +190,14 @@ def normalise(total: Any, twins: Any, kept: Any, lengths: Any, work: Any, out: A
     The temperature is the root of the length, as in py3langid; a longer text that goes on alike has as much more of
     everything, so its logarithms are those of this text times the ratio of the lengths.
     """
-    (num_bytes, size), (shares, spent) = lengths, work
-    for column in range(WIDTH):
-        spent[column] = total[column]
-    highest = fold_highest(spent)
+    (num_bytes, size), (shares, spare) = lengths, work
+    highest = highest_of(total)
     exponentials(total, highest, math.sqrt(size) / num_bytes, shares)
-    for column in range(WIDTH):
-        spent[column] = shares[column]
-    mass = fold_sum(spent)
+    mass = sum_of(shares)
     out[0] = 1.0 / mass
     if size != num_bytes:
-        exponentials(total, highest, 1.0 / math.sqrt(num_bytes), spent)
-        out[0] = 1.0 / fold_sum(spent)
+        exponentials(total, highest, 1.0 / math.sqrt(num_bytes), spare)
+        out[0] = 1.0 / sum_of(spare)
     top = np.float32(1.0)
     for pair in range(len(twins)):
         shares[twins[pair, 0]] += shares[twins[pair, 1]]
@@ -233,34 +229,20 @@ def exponentials(total: Any, highest: Any, scale: Any, out: Any) -> None:
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def fold_sum(values: Any) -> Any:
-    """Return the sum of WIDTH numbers, which are spent: half onto half, so that many are added at once."""
-    for place in range(WIDTH // 2):
-        values[place] += values[place + WIDTH // 2]
-    for place in range(WIDTH // 4):
-        values[place] += values[place + WIDTH // 4]
-    for place in range(WIDTH // 8):
-        values[place] += values[place + WIDTH // 8]
-    for place in range(WIDTH // 16):
-        values[place] += values[place + WIDTH // 16]
-    mass = np.float32(0)
-    for place in range(WIDTH // 16):
-        mass += values[place]
-    return mass
+def sum_of(values: Any) -> Any:
+    """Return the sum of WIDTH numbers, by eight running sums: none waits for the one before."""
+    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = np.float32(0)
+    for at in range(0, WIDTH, 8):
+        s0, s1, s2, s3 = s0 + values[at], s1 + values[at + 1], s2 + values[at + 2], s3 + values[at + 3]
+        s4, s5, s6, s7 = s4 + values[at + 4], s5 + values[at + 5], s6 + values[at + 6], s7 + values[at + 7]
+    return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def fold_highest(values: Any) -> Any:
-    """Return the highest of WIDTH numbers, which are spent."""
-    for place in range(WIDTH // 2):
-        values[place] = max(values[place], values[place + WIDTH // 2])
-    for place in range(WIDTH // 4):
-        values[place] = max(values[place], values[place + WIDTH // 4])
-    for place in range(WIDTH // 8):
-        values[place] = max(values[place], values[place + WIDTH // 8])
-    for place in range(WIDTH // 16):
-        values[place] = max(values[place], values[place + WIDTH // 16])
-    highest = values[0]
-    for place in range(1, WIDTH // 16):
-        highest = max(highest, values[place])
-    return highest
+def highest_of(values: Any) -> Any:
+    """Return the highest of WIDTH numbers."""
+    h0 = h1 = h2 = h3 = values[0]
+    for at in range(0, WIDTH, 4):
+        h0, h1 = max(h0, values[at]), max(h1, values[at + 1])
+        h2, h3 = max(h2, values[at + 2]), max(h3, values[at + 3])
+    return max(max(h0, h1), max(h2, h3))
