@@ -13,12 +13,13 @@ from pipeline.core.bits import (
     first_bits,
     load_byte,
     ones_in,
+    range_mask,
     range_mask_64,
     readable,
     zeros_below,
 )
 from pipeline.core.characters import BULLET
-from pipeline.core.segment import HAS_ALNUM, HAS_LETTER, STOP_MASK, STOP_SHIFT, STOP_WORDS, decode_at
+from pipeline.core.segment import HAS_ALNUM, HAS_LETTER, NO_BITS, STOP_MASK, STOP_SHIFT, STOP_WORDS, decode_at
 
 HASH_SIGN, FULL_STOP = 0x23, 0x2E
 THREE_STOPS, ELLIPSIS = 0x2E2E2E, 0xA680E2  # three bytes, the first lowest
@@ -30,22 +31,26 @@ NUM_STOP_WORDS = len(STOP_WORDS)
 def count_words(doc_words: Any, num_chars: Any, flags: Any) -> Any:
     """Return int64[num_docs] each: words with a letter or digit, their characters, words with a letter, stop words."""
     num_docs = len(doc_words) - 1
-    shape = np.zeros((4, num_docs), np.int64)
+    shape = np.zeros((num_docs, 4), np.int64)
+    flags_at = address_of(flags)
+    limit = flags_at + len(flags)
     for doc in range(num_docs):
-        words = characters = with_letter = 0
-        stops_seen = 0
-        for word in range(doc_words[doc], doc_words[doc + 1]):
-            flag = int(flags[word])
-            is_word = (flag & HAS_ALNUM) // HAS_ALNUM
-            words += is_word
-            characters += is_word * num_chars[word]
-            with_letter += flag & HAS_LETTER
-            stops_seen |= 1 << ((flag & STOP_MASK) >> STOP_SHIFT)
-        stop_words = 0
-        for number in range(1, NUM_STOP_WORDS + 1):
-            stop_words += (stops_seen >> number) & 1
-        shape[0, doc], shape[1, doc], shape[2, doc], shape[3, doc] = words, characters, with_letter, stop_words
-    return shape[0], shape[1], shape[2], shape[3]
+        words = with_letter = seen = 0
+        characters = np.int64(0)
+        at, end = flags_at + doc_words[doc], flags_at + doc_words[doc + 1]
+        while at < end:
+            words += ones_in(range_mask(at, end, limit, 0xFF - HAS_ALNUM, 0xFF, 1))
+            with_letter += ones_in(range_mask(at, end, limit, 0xFF - HAS_LETTER, 0xFF, 1))
+            for number in range(NUM_STOP_WORDS):
+                code = (number + 1) << STOP_SHIFT | (0xFF - STOP_MASK)
+                seen |= (range_mask(at, end, limit, 0xFF - STOP_MASK, code, 1) != NO_BITS) << number
+            at += 64
+        stop_words = ones_in(np.uint64(seen))
+        first, past = np.uintp(doc_words[doc]), np.uintp(doc_words[doc + 1])
+        for word in range(first, past):  # unsigned: no index counts from the end
+            characters += np.int64(num_chars[word]) * np.int64((flags[word] & HAS_ALNUM) != 0)
+        shape[doc, 0], shape[doc, 1], shape[doc, 2], shape[doc, 3] = words, characters, with_letter, stop_words
+    return shape[:, 0], shape[:, 1], shape[:, 2], shape[:, 3]
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -103,7 +108,7 @@ def count_lines(
         base = origin + offsets[doc]
         lines = bullets = cut_off = 0
         for line in range(doc_lines[doc], doc_lines[doc + 1]):
-            first, past = word_offsets[line], word_offsets[line + 1]
+            first, past = word_offsets[np.uintp(line)], word_offsets[np.uintp(line + 1)]
             if first == past:
                 continue
             lines += 1

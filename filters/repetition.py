@@ -95,8 +95,9 @@ def repeated_lines(doc_lines: Any, word_offsets: Any, char_starts: Any, num_char
         was_blank = True
         first_char = np.int64(0)
         key = SEED
-        for line in range(doc_lines[doc], doc_lines[doc + 1]):  # without branches: blank lines come as they like
-            full = word_offsets[line] < word_offsets[line + 1]
+        for index in range(doc_lines[doc], doc_lines[doc + 1]):  # without branches: blank lines come as they like
+            line = np.uintp(index)  # unsigned: no index counts from the end
+            full = word_offsets[line] < word_offsets[np.uintp(index + 1)]
             begins = full & was_blank
             was_blank = not full
             keys[lines], lengths[lines] = hashes[line], num_chars[line]

@@ -193,15 +193,17 @@ def describe_lines(
         doc_chars[doc] = end - base - all_silent
         silent = 0  # up to `at`
         at = base
-        for line in range(doc_lines[doc], doc_lines[doc + 1]):
-            first, past = line_words[line], line_words[line + 1]
+        for index in range(doc_lines[doc], doc_lines[doc + 1]):
+            line = np.uintp(index)  # unsigned: no index counts from the end
+            first, past = np.uintp(line_words[line]), np.uintp(line_words[np.uintp(index + 1)])
             state = LINE_SEED
             for word in range(first, past):
-                state = absorb(state, hashes[np.uintp(word)])
+                state = absorb(state, hashes[word])
             line_hashes[line] = state
             first_char = last_char = np.int64(0)
             if first < past:
-                begin, stop = np.int64(starts[first]), np.int64(starts[past - 1]) + num_bytes[past - 1]
+                last = past - np.uintp(1)
+                begin, stop = np.int64(starts[first]), np.int64(starts[last]) + num_bytes[last]
                 if all_silent:
                     silent += silent_bytes(at, base + begin, limit)
                     first_char = begin - silent
