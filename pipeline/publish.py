@@ -51,8 +51,8 @@ def verdicts_name(index: int) -> str:
 def publish_part(task: PublishTask) -> Published:
     """Write `part-NNNNN.parquet` (documents kept) and `verdicts-NNNNN.parquet` (one row for every base document)."""
     index = task.reader.base.index
-    verdicts_path = task.folder / verdicts_name(index)
-    if not verdicts_path.exists():
+    path, verdicts_path = task.folder / part_name(index), task.folder / verdicts_name(index)
+    if not (path.exists() and verdicts_path.exists()):
         ids = read_table(task.reader.base.path, columns=["id"]).column("id")
         verdicts = judge(task.reader.base, task.reader.links, ids)
         kept, sizes = [document.SCHEMA.empty_table()], [np.zeros(0, np.int64)]
@@ -60,8 +60,9 @@ def publish_part(task: PublishTask) -> Published:
             kept.append(documents.cast(document.SCHEMA))
             sizes.append(num_bytes)
         verdicts = verdicts.append_column("num_bytes", pa.array(np.concatenate(sizes)))
-        write_table(task.folder / part_name(index), pa.concat_tables(kept).combine_chunks())  # no bound of theirs shows
-        write_table(verdicts_path, verdicts)
+        documents = pa.concat_tables(kept).combine_chunks()  # no bound of theirs shows
+        write_table(path, documents, name_may_wait=True)
+        write_table(verdicts_path, verdicts, name_may_wait=True)
     verdicts = read_table(verdicts_path, columns=["kept", "reason", "quarantined"])
     return Published(
         index=index, rows_in=verdicts.num_rows, rows_out=int(np.count_nonzero(as_flags(verdicts.column("kept")))),

@@ -101,7 +101,7 @@ def read_slice(task: ReadTask) -> Read:
             if not (task.folder / name).exists():
                 text_in = chunk.text_in and replace(chunk.text_in, blake3=task.content[chunk.text_in.file])
                 table = chunk.table if text_in is not None else chunk.table.cast(document.SCHEMA)
-                write_table(task.folder / name, table, text_in=text_in)
+                write_table(task.folder / name, table, text_in=text_in, name_may_wait=True)
             files.append((name, chunk.table.num_rows))
     note.parent.mkdir(exist_ok=True)
     write_text(note, json.dumps([files, rows_in, quarantined, in_place]))

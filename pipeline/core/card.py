@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.core.errors import DataError
 from pipeline.core.identity import hash_file, identity_of
-from pipeline.core.shards import write_text
+from pipeline.core.shards import sync_folder, write_text
 
 CARD = "card.json"
 
@@ -79,6 +79,7 @@ def content_of(files: Sequence[StoredFile]) -> str:
 def write_card(folder: Path, card: Card) -> None:
     """Write the card, which makes the folder complete."""
     card.conserve()
+    sync_folder(folder)  # the names of all that it speaks of
     write_text(folder / CARD, json.dumps(asdict(card), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 

@@ -1,7 +1,8 @@
 """The only door to parquet: tables in, durable files out, and back.
 
-A file is written under a temporary name, fsynced, renamed, and its folder fsynced, so a name that exists is a whole
-file. zstd level 1 writes 480 MB/s on one core; level 3 took 1.4 times as long for 9 % fewer bytes (see DECISIONS).
+A file is written under a temporary name, fsynced and renamed, so a name that exists is a whole file; its folder is
+fsynced too, unless the name may wait for another file in that folder that says that all are there, such as a card.
+zstd level 1 writes 480 MB/s on one core; level 3 took 1.4 times as long for 9 % fewer bytes (see DECISIONS).
 The bytes depend on the table alone: row groups cut by the size of the text, no timestamps, a fixed writer version.
 Every page carries a CRC, so a flipped bit is an error that names the file; without one a fifth of the flips in short
 texts read as other text.
@@ -34,8 +35,11 @@ TAKEN_ROWS = 1024  # unpacked at a time where a few rows of a group are wanted
 BATCH_ROWS = 64  # as fast as 65,536 (1.2 GB/s against 0.5 GB/s of 4 kB texts, pyarrow 26): they stay in the cache
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Call `write(file)` on a temporary neighbour of `path`, make it durable, then rename it to `path`."""
+def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, name_may_wait: bool = False) -> None:
+    """Call `write(file)` on a temporary neighbour of `path`, make it durable, then rename it to `path`.
+
+    Where the name may wait, a power cut can still lose the file, whole; a killed process never does.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -43,7 +47,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        sync_folder(path.parent)
+        if not name_may_wait:
+            sync_folder(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise ServiceError(f"{path}: cannot be written ({error.strerror or error}). {mend_writing(error)}") from error
@@ -66,7 +71,7 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
-def write_table(path: Path, table: pa.Table, *, text_in: InPlace | None = None) -> None:
+def write_table(path: Path, table: pa.Table, *, text_in: InPlace | None = None, name_may_wait: bool = False) -> None:
     """Write one parquet file durably and atomically, a new row group after every GROUP_BYTES of text.
 
     With `text_in` the table holds every column of documents but the text, which is read from there ever after.
@@ -79,7 +84,7 @@ def write_table(path: Path, table: pa.Table, *, text_in: InPlace | None = None) 
             for start, stop in windows(table):
                 writer.write_table(table.slice(start, stop - start), row_group_size=max(stop - start, 1))
 
-    write_atomically(path, write)
+    write_atomically(path, write, name_may_wait=name_may_wait)
 
 
 def windows(table: pa.Table) -> list[tuple[int, int]]:
