@@ -89,7 +89,8 @@ def minima(
     """Fill uint32 values[num_docs, num_values] with the minima over each document's shingles."""
     num_values = len(factors)
     scratch = np.zeros((3, -(-num_values // LANES) * LANES), np.uint32)  # factors, addends and minima by whole vectors
-    scratch[0, :num_values], scratch[1, :num_values] = factors, addends
+    for index in range(num_values):
+        scratch[0, index], scratch[1, index] = factors[index], addends[index]
     minimum = scratch[2]
     keys, lone = shingle_keys(words, shingle_words), np.empty(1, np.uint32)
     places = address_of(minimum), address_of(scratch[0]), address_of(scratch[1])

@@ -30,6 +30,15 @@ _WORD = ir.IntType(64)
 _DOUBLE_WORD = ir.IntType(128)
 
 
+def _has(context: Any, feature: str) -> bool:
+    """Tell whether kernels are compiled for processors with this feature; numba's cache asks that too."""
+    return f"+{feature}" in context.codegen().magic_tuple()[2].split(",")
+
+
+def _place(builder: Any, address: Any, offset: int, kind: Any) -> Any:
+    return builder.inttoptr(builder.add(address, _WORD(offset)), kind.as_pointer())
+
+
 def _load(builder: Any, address: Any, kind: Any) -> Any:
     return builder.load(builder.inttoptr(address, kind.as_pointer()), align=1)
 
@@ -147,53 +156,57 @@ def range_mask(at: Any, end: Any, limit: Any, fold: Any, first: Any, count: Any)
     return mask
 
 
-def _lowering(num_vectors: int) -> Any:
-    """Return code that lowers 16 minima per vector, all of which stay in registers until the last key."""
+def _lower(builder: Any, arguments: Any, first: int, num_vectors: int) -> None:
+    """Lower 16 minima per vector, which stay in registers until the last key."""
     lanes = ir.VectorType(_HALF, 16)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        def places(first: Any) -> list[Any]:
-            all_at = (builder.add(first, _WORD(64 * index)) for index in range(num_vectors))
-            return [builder.inttoptr(at, lanes.as_pointer()) for at in all_at]
-
-        minima, factors, addends = map(places, arguments[:3])
-        before, *family = ([builder.load(at, align=4) for at in part] for part in (minima, factors, addends))
-        start, end = arguments[3], builder.add(arguments[3], builder.shl(arguments[4], _WORD(2)))
-        entry, body, done = builder.block, builder.append_basic_block("keys"), builder.append_basic_block("done")
-        builder.cbranch(builder.icmp_unsigned("<", start, end), body, done)
-        builder.position_at_end(body)
-        at, *lowest = (builder.phi(kind) for kind in (_WORD, *[lanes] * num_vectors))
-        key = _all_lanes(builder, builder.load(builder.inttoptr(at, _HALF.as_pointer()), align=4), lanes)
-        after = []
-        for minimum, factor, addend in zip(lowest, *family, strict=True):
-            value = builder.add(builder.mul(factor, key), addend)
-            after.append(builder.select(builder.icmp_unsigned("<", value, minimum), value, minimum))
-        beyond = builder.add(at, _WORD(4))
-        for phi, first, later in zip((at, *lowest), (start, *before), (beyond, *after), strict=True):
-            phi.add_incoming(first, entry)
-            phi.add_incoming(later, body)
-        builder.cbranch(builder.icmp_unsigned("<", beyond, end), body, done)
-        builder.position_at_end(done)
-        results = [builder.phi(lanes) for _ in minima]
-        for result, place, first, later in zip(results, minima, before, after, strict=True):
-            result.add_incoming(first, entry)
-            result.add_incoming(later, body)
-            builder.store(result, place, align=4)
-        return context.get_dummy_value()
-
-    return generate
+    vectors = range(first, first + num_vectors)
+    minima, factors, addends = ([_place(builder, at, 64 * index, lanes) for index in vectors] for at in arguments[:3])
+    before, *family = ([builder.load(at, align=4) for at in part] for part in (minima, factors, addends))
+    start, end = arguments[3], builder.add(arguments[3], builder.shl(arguments[4], _WORD(2)))
+    entry, body, done = builder.block, builder.append_basic_block("keys"), builder.append_basic_block("done")
+    builder.cbranch(builder.icmp_unsigned("<", start, end), body, done)
+    builder.position_at_end(body)
+    at, *lowest = (builder.phi(kind) for kind in (_WORD, *[lanes] * num_vectors))
+    key = _all_lanes(builder, _load(builder, at, _HALF), lanes)
+    after = []
+    for minimum, factor, addend in zip(lowest, *family, strict=True):
+        value = builder.add(builder.mul(factor, key), addend)
+        after.append(builder.select(builder.icmp_unsigned("<", value, minimum), value, minimum))
+    beyond = builder.add(at, _WORD(4))
+    for phi, initial, later in zip((at, *lowest), (start, *before), (beyond, *after), strict=True):
+        phi.add_incoming(initial, entry)
+        phi.add_incoming(later, body)
+    builder.cbranch(builder.icmp_unsigned("<", beyond, end), body, done)
+    builder.position_at_end(done)
+    results = [builder.phi(lanes) for _ in minima]
+    for result, place, initial, later in zip(results, minima, before, after, strict=True):
+        result.add_incoming(initial, entry)
+        result.add_incoming(later, body)
+        builder.store(result, place, align=4)
 
 
 @intrinsic
 def lower_16(typing_context: Any, minima: Any, factors: Any, addends: Any, keys: Any, num_keys: Any) -> Any:
     """Lower 16 uint32 to the least of factor * key + addend over uint32 keys; takes addresses and a number of keys."""
-    return types.void(*[types.int64] * 5), _lowering(1)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _lower(builder, arguments, 0, 1)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 5), generate
 
 
 @intrinsic
 def lower_112(typing_context: Any, minima: Any, factors: Any, addends: Any, keys: Any, num_keys: Any) -> Any:
-    """Do the same for 112 uint32: each key is read once, and 21 of AVX-512's 32 registers hold the rest."""
-    return types.void(*[types.int64] * 5), _lowering(7)
+    """Do the same for 112 uint32; all at once where there are registers for it, so that each key is read once."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        at_once = 7 if _has(context, "avx512f") else 1
+        for first in range(0, 7, at_once):
+            _lower(builder, arguments, first, at_once)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 5), generate
 
 
 @intrinsic
@@ -224,6 +237,36 @@ def ones_in(typing_context: Any, value: Any) -> Any:
         return builder.ctpop(arguments[0])
 
     return types.int64(types.uint64), generate
+
+
+@intrinsic
+def store_ones(typing_context: Any, target: Any, value: Any, base: Any) -> Any:
+    """Write 32 int64 to `target`: `base` + i for the set bits i of a uint64, lowest first, then anything."""
+    bytes_64, words_8 = ir.VectorType(_BYTE, 64), ir.VectorType(_WORD, 8)
+
+    def compressed(builder: Any, target: Any, value: Any, base: Any) -> None:
+        mask = ir.VectorType(ir.IntType(1), 64)
+        kind = ir.FunctionType(bytes_64, [bytes_64, mask, bytes_64])
+        compress = cgutils.get_or_insert_function(builder.module, kind, "llvm.experimental.vector.compress.v64i8")
+        every, none = ir.Constant(bytes_64, list(range(64))), ir.Constant(bytes_64, ir.Undefined)
+        packed = builder.call(compress, [every, builder.bitcast(value, mask), none])
+        bases = _all_lanes(builder, base, words_8)
+        for first in range(0, 32, 8):
+            chosen = ir.Constant(ir.VectorType(_HALF, 8), list(range(first, first + 8)))
+            places = builder.add(builder.zext(builder.shuffle_vector(packed, packed, chosen), words_8), bases)
+            builder.store(places, _place(builder, target, 8 * first, words_8), align=8)
+
+    def one_by_one(builder: Any, target: Any, value: Any, base: Any) -> None:
+        for index in range(32):
+            place = builder.add(builder.cttz(value, ir.Constant(ir.IntType(1), 0)), base)
+            builder.store(place, _place(builder, target, 8 * index, _WORD), align=8)
+            value = builder.and_(value, builder.sub(value, _WORD(1)))
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        (compressed if _has(context, "avx512vbmi2") else one_by_one)(builder, *arguments)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.uint64, types.int64), generate
 
 
 @intrinsic
