@@ -31,7 +31,7 @@ NUM_STOP_WORDS = len(STOP_WORDS)
 def count_words(doc_words: Any, num_chars: Any, flags: Any) -> Any:
     """Return int64[num_docs] each: words with a letter or digit, their characters, words with a letter, stop words."""
     num_docs = len(doc_words) - 1
-    shape = np.zeros((num_docs, 4), np.int64)
+    shape = np.zeros((4, num_docs), np.int64)
     flags_at = address_of(flags)
     limit = flags_at + len(flags)
     for doc in range(num_docs):
@@ -49,8 +49,8 @@ def count_words(doc_words: Any, num_chars: Any, flags: Any) -> Any:
         first, past = np.uintp(doc_words[doc]), np.uintp(doc_words[doc + 1])
         for word in range(first, past):  # unsigned: no index counts from the end
             characters += np.int64(num_chars[word]) * np.int64((flags[word] & HAS_ALNUM) != 0)
-        shape[doc, 0], shape[doc, 1], shape[doc, 2], shape[doc, 3] = words, characters, with_letter, stop_words
-    return shape[:, 0], shape[:, 1], shape[:, 2], shape[:, 3]
+        shape[0, doc], shape[1, doc], shape[2, doc], shape[3, doc] = words, characters, with_letter, stop_words
+    return shape[0], shape[1], shape[2], shape[3]
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -101,7 +101,7 @@ def count_lines(
 ) -> Any:
     """Return per document: lines with words, those that begin with a bullet, those that end in an ellipsis."""
     num_docs = len(offsets) - 1
-    counts = np.zeros((num_docs, 3), np.int64)
+    counts = np.zeros((3, num_docs), np.int64)
     origin, table_at = address_of(data), address_of(table)
     limit = origin + len(data)
     for doc in range(num_docs):
@@ -117,5 +117,5 @@ def count_lines(
             bullets += (load_byte(table_at + code) & BULLET) != 0
             size = num_bytes[last]
             cut_off += (size >= 3) & is_ellipsis(base + starts[last] + size, origin)
-        counts[doc, 0], counts[doc, 1], counts[doc, 2] = lines, bullets, cut_off
-    return counts[:, 0], counts[:, 1], counts[:, 2]
+        counts[0, doc], counts[1, doc], counts[2, doc] = lines, bullets, cut_off
+    return counts[0], counts[1], counts[2]
