@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core.errors import DataError
-from pipeline.core.shards import read_table, reading, schema_of
+from pipeline.core.opened import reading
+from pipeline.core.shards import read_table, schema_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ def shingle_sets(batch: Batch, *, shingle_words: int, docs: Sequence[int]) -> li
 
 def planted_file(scratch: Path, kind: str, index: int, *, num_pairs: int) -> Path:
     """Return the path of the `keys` or `facts` of the copies of part `index`."""
-    return scratch_file(scratch, f"planted-{num_pairs}-{kind}", index)
+    return scratch_file(scratch, f"copies-{num_pairs}-{kind}", index)
 
 
 def save_planted(scratch: Path, index: int, *, planting: Planting, keys: np.ndarray, facts: np.ndarray) -> None:

@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.chain import ChainReader
+from pipeline.chain import part_name
 from pipeline.core.card import Card, read_card
-from pipeline.core.shards import read_table
+from pipeline.core.shards import read_rows, read_table
+from pipeline.decide import as_flags
 from pipeline.evidence import evidence_at
+from pipeline.publish import verdicts_name
 from pipeline.quarantine import QUARANTINE
 from pipeline.results import document_paths
 from pipeline.whatif import bytes_per_token
@@ -152,10 +155,10 @@ def _examples(workspace: Workspace, here: Fates, only: pl.DataFrame, reasons: li
 
 
 def _text(workspace: Workspace, side: Fates, part: int, row: int) -> str:
+    """Return the text of a document that a side keeps, by its base row."""
     if side.card.kind != "dataset":
-        table = read_table(document_paths(side.folder)[part], columns=["text"])
+        path = document_paths(side.folder)[part]
     else:
-        chain = evidence_at(workspace, side.folder).chain
-        base = next(base for base in chain.base if base.index == part)
-        table = ChainReader(base=base, links=chain.links).load_all(("text",))
-    return str(table.column("text")[row].as_py())
+        kept = as_flags(read_table(side.folder / verdicts_name(part), columns=["kept"]).column("kept"))
+        path, row = side.folder / part_name(part), int(np.count_nonzero(kept[:row]))
+    return str(read_rows(path, [row], columns=["text"]).column("text")[0].as_py())

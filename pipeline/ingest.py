@@ -81,7 +81,7 @@ def locate(reader: Any, node: Node) -> None:
     paths = reader.locations()
     if paths:
         found = located(paths, hashed_at=time.time_ns())
-        if not (node.folder / INPUTS).exists() or (node.folder / INPUTS).read_text(encoding="utf-8") != found:
+        if not (node.folder / INPUTS).exists() or (node.folder / INPUTS).read_bytes() != found.encode():
             write_text(node.folder / INPUTS, found)
 
 

@@ -30,7 +30,7 @@ from pipeline.core.step import Gathering, GatheringStep, Making, MakingStep, Mea
 from pipeline.evidence import details_of
 from pipeline.executors import Executor
 from pipeline.ingest import build_source, locate
-from pipeline.input_guard import files_of_steps, unchanged
+from pipeline.input_guard import files_of_source, files_of_steps, unchanged
 from pipeline.plan import Node, Plan, PlannedDataset, PlannedStep
 from pipeline.plugins import InPlugin, PluginFile
 from pipeline.progress import Progress
@@ -68,6 +68,7 @@ class Run:
                     progress=self.progress,
                 )  # fmt: skip
             elif (node.folder / INPUTS).exists():  # the same content, but perhaps elsewhere by now
+                files_of_source(self.plan.recipe.sources[name].reader, node, hashes=self.plan.hashes)
                 locate(self.plan.recipe.sources[name].reader, node)
             self.plan.workspace.remember(name, node.folder)
         for dataset in self.plan.datasets.values():

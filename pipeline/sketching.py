@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.chain import ERROR
-from pipeline.core.sketch import Sketcher, is_sketched, order_of, save_sample, save_sketch
+from pipeline.core.sketch import Sketcher, is_sketched, order_of, save_sketch
 from pipeline.core.step import Rule, Step
 from pipeline.core.text import Batch
 from pipeline.decide import as_flags, failures
@@ -33,8 +33,11 @@ class SketchRef:
 
 
 def fixed_rules(step: Step) -> tuple[Rule, ...]:
-    """Return the rules of a step whose thresholds are known before any document is."""
-    rules = step.rules(quantile=lambda signal, fraction: float("nan"))
+    """Return the rules of a step whose thresholds are known before any document is; fewer only mean more sketches."""
+    try:
+        rules = step.rules(quantile=lambda signal, fraction: float("nan"))
+    except (ValueError, OverflowError):  # a plugin that calculates with the share's value
+        return ()
     return tuple(rule for rule in rules if not np.isnan(rule.threshold))
 
 
@@ -107,6 +110,5 @@ class Sketching:
         for ref, arrays, sample in zip(self.refs, self._arrays, self.samples, strict=True):
             joined = {kind: np.concatenate([piece[kind] for piece in arrays]) for kind in arrays[0]} if arrays else {}
             ref.scratch.mkdir(parents=True, exist_ok=True)
-            if sample.count:
-                save_sample(ref.scratch, self.index, texts=sample.texts())
-            save_sketch(ref.scratch, self.index, arrays=joined, rows=np.concatenate(self._rows or [np.zeros(0, int)]))
+            rows = np.concatenate([np.zeros(0, np.int64), *self._rows])
+            save_sketch(ref.scratch, self.index, arrays=joined, rows=rows, texts=sample.texts())

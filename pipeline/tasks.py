@@ -112,7 +112,10 @@ def _noted(note: Path, folder: Path) -> Read | None:
     """Return what a finished slice gave, if its files are still all there."""
     if not note.exists():
         return None
-    files, rows_in, quarantined, in_place = json.loads(note.read_bytes())
+    noted = json.loads(note.read_bytes())
+    if len(noted) != 4:  # an earlier version's, of a run that was killed before this one came
+        return None
+    files, rows_in, quarantined, in_place = noted
     if not all((folder / name).exists() for name, _ in files):
         return None
     named = tuple((name, rows) for name, rows in files)
@@ -189,9 +192,9 @@ def _alive_before(task: MeasureTask, rules: Sequence[Sequence[Rule]], *, todo: S
 def measure_batch(step: MeasuringStep, batch: Batch) -> dict[str, pa.Array]:
     """Return every signal of a batch plus `error`; a document that breaks the step gets nulls and its reason there."""
     if not len(batch):
-        return _columns(step, step.measure(batch), [])
+        return _columns(step, step.measure(batch), pa.nulls(0, pa.string()))
     try:
-        return _columns(step, step.measure(batch), [None] * len(batch))
+        return _columns(step, step.measure(batch), pa.nulls(len(batch), pa.string()))
     except (WinnowError, OSError):
         raise  # said for the user, or the machine's fault: no document's
     except Exception as error:  # a step may raise anything; the document pays, not the run
@@ -211,7 +214,7 @@ def measure_batch(step: MeasuringStep, batch: Batch) -> dict[str, pa.Array]:
     return _joined([measure_batch(step, half) for half in halves])
 
 
-def _columns(step: MeasuringStep, measured: Measured, errors: Sequence[str | None]) -> dict[str, pa.Array]:
+def _columns(step: MeasuringStep, measured: Measured, errors: pa.Array) -> dict[str, pa.Array]:
     found = {signal.name: as_column(measured.signals[signal.name], signal=signal) for signal in step.signals}
     if step.edits:
         found[TEXT] = measured.text if measured.text is not None else pa.nulls(len(errors), pa.large_string())
@@ -224,7 +227,7 @@ def _columns(step: MeasuringStep, measured: Measured, errors: Sequence[str | Non
                 f"step `{step.name}`: `{name}` has {len(column)} values for {len(errors)} documents. Return one for "
                 "each document, in their order."
             )
-    return {**found, ERROR: pa.array(errors, type=pa.string())}
+    return {**found, ERROR: errors}
 
 
 def _nulls(step: MeasuringStep, reason: str) -> dict[str, pa.Array]:

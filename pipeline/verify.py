@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.core.card import CARD, Card, StoredFile, content_of, read_card
 from pipeline.core.errors import DataError
 from pipeline.core.identity import hash_file, identity_of
-from pipeline.core.in_place import inputs_of
+from pipeline.core.in_place import INPUTS, inputs_of
 from pipeline.registry import versions
 from pipeline.status import KINDS
 from pipeline.workspace import Workspace
@@ -27,7 +27,7 @@ def verify(workspace: Workspace) -> dict[str, Any]:
         raise DataError(
             f"{workspace.root}: holds no finished results to verify. Run a recipe, or name its --workspace."
         )
-    num_files, size_bytes, damaged = 0, 0, []
+    num_files, size_bytes, damaged, others = 0, 0, list[dict[str, str]](), list[dict[str, str]]()
     for folder in folders:
         try:
             card = read_card(folder)
@@ -43,19 +43,26 @@ def verify(workspace: Workspace) -> dict[str, Any]:
             if found := _difference(folder / file.file, file):
                 problem = f"{folder / file.file}: {found}. {way_out}"
                 damaged.append({"path": str(folder / file.file), "problem": problem})
-        count, size, changed = _inputs(folder, card)
+        try:
+            count, size, changed = _inputs(folder, card)
+        except DataError as error:
+            damaged.append({"path": str(folder / INPUTS), "problem": str(error)})
+            continue
         num_files, size_bytes = num_files + count, size_bytes + size
-        damaged += changed
+        others += changed
     num_versions, wrong = _registry(workspace)
     return {
         "workspace": str(workspace.root), "results": len(folders), "files": num_files, "size_bytes": size_bytes,
-        "versions": num_versions, "damaged": [*damaged, *wrong],
+        "versions": num_versions, "damaged": [*damaged, *wrong], "changed_inputs": others,
     }  # fmt: skip
 
 
 def _inputs(folder: Path, card: Card) -> tuple[int, int, list[dict[str, str]]]:
-    """Return number, bytes and problems of the user's files that a source's documents take their text from."""
-    count, size_bytes, damaged = 0, 0, []
+    """Return number and bytes of the user's files that a source's text lies in, and those that are others by now.
+
+    These are no damage: the next run reads them anew, and what was published holds its text.
+    """
+    count, size_bytes, others = 0, 0, []
     content = {file["file"]: file["blake3"] for file in card.payload.get("inputs", {}).get("files", ())}
     for label, (path, _) in sorted(inputs_of(folder).items()):
         count += 1
@@ -66,9 +73,9 @@ def _inputs(folder: Path, card: Card) -> tuple[int, int, list[dict[str, str]]]:
         except OSError as error:
             problem = f"cannot be read ({error.strerror})"
         if problem:
-            way_out = f"The text of {folder} lies in it: put the old file back, or run the recipe again."
-            damaged.append({"path": path, "problem": f"{path}: {problem}. {way_out}"})
-    return count, size_bytes, damaged
+            meaning = f"Texts of {folder.name} that were dropped can no longer be shown, and its steps not run again."
+            others.append({"path": path, "problem": f"{path}: {problem}. {meaning}"})
+    return count, size_bytes, others
 
 
 def _difference(path: Path, file: StoredFile) -> str:
@@ -97,8 +104,9 @@ def _registry(workspace: Workspace) -> tuple[int, list[dict[str, str]]]:
 
 def verify_text(data: dict[str, Any]) -> str:
     """Return one line for each damaged file, and one on what was checked."""
-    lines = [row["problem"] for row in data["damaged"]]
+    lines = [row["problem"] for row in (*data["damaged"], *data["changed_inputs"])]
     checked = f"{data['results']:,} results, {data['files']:,} files, {data['size_bytes'] / 1e6:,.1f} MB"
     checked += f", {data['versions']:,} registered versions" if data["versions"] else ""
-    state = f"{len(lines):,} damaged" if lines else "all as they were written"
+    state = f"{len(data['damaged']):,} damaged" if data["damaged"] else "all as they were written"
+    state += f", but {len(data['changed_inputs']):,} inputs changed since" if data["changed_inputs"] else ""
     return "\n".join([*lines, f"{data['workspace']}: {checked}: {state}."])

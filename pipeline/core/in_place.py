@@ -44,13 +44,19 @@ class InPlace:
         return {KEY: json.dumps(asdict(self), sort_keys=True).encode()}
 
     @staticmethod
-    def of(metadata: Mapping[bytes, bytes] | None) -> InPlace | None:
-        """Return what a footer says, None where the text lies in the file itself."""
+    def of(metadata: Mapping[bytes, bytes] | None, *, path: Path) -> InPlace | None:
+        """Return what the footer of a file says, None where its text lies in itself; DataError if it makes no sense."""
         found = (metadata or {}).get(KEY)
         if found is None:
             return None
-        plain: dict[str, Any] = json.loads(found)
-        return InPlace(**{**plain, "skipped": tuple(plain["skipped"])})
+        try:
+            plain: dict[str, Any] = json.loads(found)
+            return InPlace(**{**plain, "skipped": tuple(plain["skipped"])})
+        except (ValueError, TypeError, KeyError) as error:
+            raise DataError(
+                f"{path}: its footer says where its text lies ({KEY.decode()}), but not as Winnow writes it ({error}). "
+                "Write the file again without that key."
+            ) from error
 
 
 def stamp_of(path: Path) -> Stamp:
@@ -78,8 +84,13 @@ def inputs_of(folder: Path) -> Mapping[str, tuple[str, Stamp]]:
 
 @lru_cache(maxsize=64)
 def _read_inputs(path: Path, _: Stamp) -> Mapping[str, tuple[str, Stamp]]:
-    found: Mapping[str, tuple[str, list[int]]] = json.loads(path.read_bytes())
-    return {label: (where, tuple(stamp)) for label, (where, stamp) in found.items()}
+    try:
+        found: Mapping[str, tuple[str, list[int]]] = json.loads(path.read_bytes())
+        return {label: (where, tuple(stamp)) for label, (where, stamp) in found.items()}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise DataError(
+            f"{path}: is not as it was written ({error}). Run the recipe again, which writes it anew."
+        ) from error
 
 
 def located(paths: Mapping[str, Path], *, hashed_at: int) -> str:
@@ -96,7 +107,10 @@ def file_of(documents: Path, text: InPlace) -> Path:
     folder = documents.parent
     known = inputs_of(folder).get(text.file)
     if known is None:
-        raise DataError(f"{folder / INPUTS}: does not say where input {text.file!r} lies. Run the recipe again.")
+        raise DataError(
+            f"{documents}: holds no text; it lies in {text.file!r}, and {folder / INPUTS} does not say where that is. "
+            "Run the recipe of its workspace again; as an input, name the files that it was read from."
+        )
     path = Path(known[0])
     try:
         stamp = stamp_of(path)

@@ -15,15 +15,15 @@ def scratch_file(scratch: Path, kind: str, index: int) -> Path:
     return scratch / f"{kind}-{index:05d}.npy"
 
 
-def save_array(path: Path, array: np.ndarray) -> None:
-    """Write an array atomically, its content durable, its name once something else in its folder is."""
+def save_array(path: Path, array: np.ndarray, *, name_may_wait: bool = False) -> None:
+    """Write an array durably and atomically; `name_may_wait` as in `shards.write_atomically`."""
     array = np.ascontiguousarray(array)
 
     def write(file: BinaryIO) -> None:
         np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
         file.write(array.reshape(-1).view(np.uint8).data)  # np.save would hide a full disk's errno
 
-    write_atomically(path, write, name_may_wait=True)
+    write_atomically(path, write, name_may_wait=name_may_wait)
 
 
 def open_array(path: Path) -> np.ndarray:

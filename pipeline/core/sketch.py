@@ -20,15 +20,15 @@ import pyarrow as pa
 import xxhash
 
 from pipeline.core.rng import derive
-from pipeline.core.scratch import save_array, scratch_file
+from pipeline.core.shards import write_atomically
 
 if TYPE_CHECKING:
     from pipeline.core.step import Part
     from pipeline.core.text import Batch
 
-ROWS = "rows"  # which of the part's base rows the others describe, ascending; written last
-SAMPLED = "sampled"  # which base rows are kept whole, ascending; with the ends of their texts
-TEXTS = "texts"  # of these, one after the other
+ROWS = "rows"  # which of the part's base rows the step's own arrays describe, ascending
+SAMPLED = "sampled"  # int64[2, num_texts]: the base rows that are kept whole, and the ends of their texts
+TEXTS = "texts"  # uint8, one text after the other
 
 
 class Sketcher(Protocol):
@@ -45,12 +45,11 @@ class Sketcher(Protocol):
 def sketch_of(part: Part, *, scratch: Path, sketcher: Sketcher) -> Mapping[str, np.ndarray]:
     """Return the sketch of a part's live documents: as the pass before left it, or made now."""
     if is_sketched(scratch, part.index):
-        sketched, alive = np.load(_file(scratch, ROWS, part.index)), part.rows()
-        places = np.searchsorted(sketched, alive)
-        if len(alive) == 0 or (places[-1] < len(sketched) and (sketched[places] == alive).all()):
-            names = [path.name for path in scratch.glob(f"sketch-*-{part.index:05d}.npy")]
-            kinds = {name.removeprefix("sketch-").rpartition("-")[0] for name in names} - {ROWS, SAMPLED, TEXTS}
-            return {kind: np.load(_file(scratch, kind, part.index))[places] for kind in kinds}
+        with np.load(_file(scratch, part.index)) as stored:
+            sketched, alive = stored[ROWS], part.rows()
+            places = np.searchsorted(sketched, alive)
+            if len(alive) == 0 or (places[-1] < len(sketched) and (sketched[places] == alive).all()):
+                return {kind: stored[kind][places] for kind in stored.files if kind not in (ROWS, SAMPLED, TEXTS)}
     return sketcher(part.batch())
 
 
@@ -64,11 +63,12 @@ def texts_of(part: Part, positions: np.ndarray, *, scratch: Path) -> list[str]:
     """Return the texts of the live documents at some positions: as the pass before kept them, or read now."""
     found: dict[int, str] = {}
     rows = part.rows()[positions].tolist() if len(positions) else []
-    if rows and _file(scratch, SAMPLED, part.index).exists():
-        sampled, ends = np.load(_file(scratch, SAMPLED, part.index))
-        texts = np.load(_file(scratch, TEXTS, part.index)).tobytes()
-        starts = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
-        found = {row: texts[a:b].decode() for row, a, b in zip(sampled.tolist(), starts, ends, strict=True)}
+    if rows and is_sketched(scratch, part.index):
+        with np.load(_file(scratch, part.index)) as stored:
+            sampled, ends = stored[SAMPLED]
+            texts = stored[TEXTS].tobytes()
+        starts = np.concatenate([[0], ends])
+        found = {row: texts[a:b].decode() for row, a, b in zip(sampled.tolist(), starts, ends, strict=False)}
     missing = [place for place, row in enumerate(rows) if row not in found]
     if missing:
         read = part.load_some(("text",), positions[missing]).column("text").to_pylist()
@@ -76,25 +76,27 @@ def texts_of(part: Part, positions: np.ndarray, *, scratch: Path) -> list[str]:
     return [found[row] for row in rows]
 
 
-def save_sample(scratch: Path, index: int, *, texts: Mapping[int, bytes]) -> None:
-    """Keep the texts of some base rows of a part, durably; call it before `save_sketch`."""
-    rows = sorted(texts)
-    ends = np.cumsum([len(texts[row]) for row in rows], dtype=np.int64)
-    save_array(_file(scratch, TEXTS, index), np.frombuffer(b"".join(texts[row] for row in rows), np.uint8))
-    save_array(_file(scratch, SAMPLED, index), np.stack([np.array(rows, np.int64), ends]))
-
-
-def save_sketch(scratch: Path, index: int, *, arrays: Mapping[str, np.ndarray], rows: np.ndarray) -> None:
-    """Keep the sketch of base rows `rows` of a part, durably."""
-    for kind, array in arrays.items():
-        save_array(_file(scratch, kind, index), array)
-    save_array(_file(scratch, ROWS, index), rows)
+def save_sketch(
+    scratch: Path, index: int, *, arrays: Mapping[str, np.ndarray], rows: np.ndarray, texts: Mapping[int, bytes]
+) -> None:
+    """Keep the sketch of base rows `rows` of a part, and the texts of some of them, durably in one file."""
+    whole = sorted(texts)
+    ends = np.cumsum([len(texts[row]) for row in whole], dtype=np.int64)
+    found = {
+        **arrays,
+        ROWS: rows,
+        SAMPLED: np.stack([np.array(whole, np.int64), ends]),
+        TEXTS: np.frombuffer(b"".join(texts[row] for row in whole), np.uint8),
+    }
+    write_atomically(
+        _file(scratch, index), lambda file: np.savez(file, allow_pickle=False, **found), name_may_wait=True
+    )
 
 
 def is_sketched(scratch: Path, index: int) -> bool:
     """Say whether the sketch of a part is there."""
-    return _file(scratch, ROWS, index).exists()
+    return _file(scratch, index).exists()
 
 
-def _file(scratch: Path, kind: str, index: int) -> Path:
-    return scratch_file(scratch, f"sketch-{kind}", index)
+def _file(scratch: Path, index: int) -> Path:
+    return scratch / f"sketch-{index:05d}.npz"

@@ -6,20 +6,24 @@ Rows are numbered from 0 over the whole file, so an id does not depend on where 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pyarrow as pa
 from pydantic import Field
 
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.identity import HashFile, hash_file
 from pipeline.core.in_place import InPlace
-from pipeline.core.shards import RowGroup, iterate_batches, reading, row_groups_of, schema_of
+from pipeline.core.opened import RowGroup, reading
+from pipeline.core.shards import is_text_elsewhere, iterate_batches, row_groups_of, schema_of
 from pipeline.sources import SLICE_BYTES, Chunk, Reader, Slice
 from pipeline.sources.files import FileParams, InputFile, find_files, name_content
 from pipeline.sources.rows import printable
 from pipeline.sources.tables import TableChunker
+
+MANY_GROUPS, SMALL_BYTES = 64, 256 << 10  # that many row groups of fewer bytes are read too slowly to stay
 
 
 class ParquetParams(FileParams):
@@ -95,7 +99,7 @@ class ParquetReader(Reader):
             def batches() -> Iterator[Any]:
                 return iterate_batches(path, row_groups=range(start, stop), columns=columns)
 
-            if self.params.in_place and self.chunker.can_stay(schema):
+            if self.params.in_place and self._can_stay(path, schema, groups[start:stop]):
                 rows = [group.rows for group in groups[start:stop]]
                 found = self.chunker.screened(batches(), label=label, first_row=first_row, group_rows=rows)
                 if found is not None:
@@ -106,6 +110,11 @@ class ParquetReader(Reader):
                     yield Chunk(found.table, found.quarantined, found.rows_in, text_in)
                     return
             yield from self.chunker.chunks(batches(), label=label, first_row=first_row)
+
+    def _can_stay(self, path: Path, schema: pa.Schema, groups: Sequence[RowGroup]) -> bool:
+        """Say whether a slice's text may be read from its file ever after."""
+        crumbs = len(groups) > MANY_GROUPS and sum(group.size_bytes for group in groups) < SMALL_BYTES * len(groups)
+        return self.chunker.can_stay(schema) and not crumbs and not is_text_elsewhere(path)
 
 
 def _row_groups(path: Path) -> list[RowGroup]:

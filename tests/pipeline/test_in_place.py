@@ -12,9 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.core.errors import DataError
-from pipeline.core.in_place import INPUTS
+from pipeline.core.in_place import INPUTS, KEY
 from pipeline.core.shards import iterate_batches, iterate_tables, read_rows, read_table, row_groups_of, write_table
+from pipeline.executors import Local
+from pipeline.progress import Silent
 from pipeline.results import document_paths
+from pipeline.run import Run
 from pipeline.verify import verify, verify_text
 from tests.pipeline.house import House, contents, files_of, texts
 
@@ -154,9 +157,94 @@ def test_verify_counts_inputs_and_names_those_that_changed(built: House):
     write_rows(built.folder / "in" / "b.parquet", rows_of(7, start=31))
     (built.folder / "in" / "a.parquet").unlink()
 
-    told = verify_text(verify(built.workspace))
-    assert "a.parquet: cannot be read (No such file" in told
-    assert "b.parquet: has BLAKE3" in told and told.endswith("2 damaged.")
+    data = verify(built.workspace)
+    told = verify_text(data)
+    assert not data["damaged"] and "a.parquet: cannot be read (No such file" in told
+    assert "b.parquet: has BLAKE3" in told
+    assert told.endswith("all as they were written, but 2 inputs changed since.")
+
+
+def test_damaged_places_are_named_and_mended_by_the_next_run(built: House):
+    inputs = built.workspace.dataset("docs")[0] / INPUTS
+    inputs.write_text(inputs.read_text(encoding="utf-8")[:20], encoding="utf-8")
+
+    with pytest.raises(DataError, match=r"inputs\.json: is not as it was written"):
+        read_table(source_files(built)[1], columns=["text"])
+    assert [row["path"] for row in verify(built.workspace)["damaged"]] == [str(inputs)]
+
+    built.run()
+    assert read_table(source_files(built)[1], columns=["text"]).num_rows == 7
+
+
+def test_a_damaged_file_of_the_workspace_is_not_blamed_on_the_input(built: House):
+    path = source_files(built)[1]
+    content = bytearray(path.read_bytes())
+    content[60] ^= 1
+    path.write_bytes(content)
+
+    with pytest.raises(DataError, match=r"slice-00001-000\.parquet: cannot be read as parquet"):
+        read_table(path)
+
+
+def test_an_edit_while_the_text_is_read_gives_no_mixture(built: House):
+    path = built.folder / "in" / "b.parquet"
+    tables = iterate_batches(source_files(built)[1], row_groups=[0, 1], columns=["text"])
+    next(tables)
+    os.utime(path)
+
+    with pytest.raises(DataError, match=r"b\.parquet: changed while it was read"):
+        list(tables)
+
+
+def test_an_input_edited_after_the_plan_is_not_trusted_by_a_later_run(built: House):
+    plan = built.plan()
+    write_rows(built.folder / "in" / "b.parquet", rows_of(7, start=31))
+
+    with pytest.raises(DataError, match="b changed after the run was planned"):
+        Run(plan=plan, executor=Local(workers=1), progress=Silent()).execute()
+
+
+def test_a_sampled_document_that_a_dedup_drops_is_read_no_more_and_the_next_one_is(house: House):
+    rows = rows_of(40)
+    for row in rows[20:]:
+        row["text"] = rows[3]["text"]
+    write_rows(house.folder / "in" / "a.parquet", rows, row_group_size=7)
+    steps = ["length", "exact_dedup", "minhash_dedup: {audit_pairs: 15, shingle_words: 2}"]
+    house.clean(steps, source=SOURCE)
+    house.run()
+    in_place = house.documents()
+
+    house.clean(steps, source=COPYING)
+    house.run()
+
+    assert house.documents() == in_place and len(in_place) == 20
+
+
+def test_a_part_of_a_workspace_may_be_an_input(built: House):
+    built.clean(STEPS, source=f"{{read: parquet, path: {source_files(built)[1]}, id: id}}")
+    built.run()
+
+    assert built.ids() == [f"n{row}" for row in range(30, 37)]
+    assert "text" in pq.read_schema(source_files(built)[0]).names  # one step away from where it lies is far enough
+
+
+def test_a_foreign_footer_that_pretends_is_refused(house: House, tmp_path: Path):
+    table = pa.table({"name": ["a"], "text": ["b"]}).replace_schema_metadata({KEY: b"{}"})
+    pq.write_table(table, tmp_path / "junk.parquet")
+
+    with pytest.raises(DataError, match=r"junk\.parquet: its footer says where its text lies"):
+        read_table(tmp_path / "junk.parquet")
+
+
+def test_text_in_crumbs_is_copied_and_small_groups_are_read_together(house: House):
+    write_rows(house.folder / "in" / "crumbs.parquet", rows_of(65), row_group_size=1)
+    write_rows(house.folder / "in" / "small.parquet", rows_of(60, start=100), row_group_size=10)
+    house.clean(["length"], source=SOURCE)
+    house.run()
+
+    crumbs, small = source_files(house)
+    assert ["text" in pq.read_schema(path).names for path in (crumbs, small)] == [True, False]
+    assert [table.num_rows for table in iterate_tables(small, columns=["text"])] == [60]
 
 
 def test_text_that_cannot_be_used_as_it_is_stored_is_copied(house: House):

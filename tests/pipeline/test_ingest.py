@@ -193,3 +193,16 @@ def test_a_finished_slice_is_not_read_again_after_a_kill(tmp_path):
 
     assert (again.rows_in, again.files) == (2, first.files)
     assert [list(row) for row in again.quarantined] == [list(row) for row in first.quarantined]
+
+
+def test_the_note_of_an_earlier_version_is_read_anew(tmp_path):
+    from pipeline.sources.jsonl import JsonlReader
+    from pipeline.tasks import ReadTask, read_slice
+
+    path = write_lines(tmp_path / "in.jsonl", ["one"])
+    reader = JsonlReader(params=JsonlReader.Params(path=str(path)), source="in", base=tmp_path)
+    task = ReadTask(label="in", reader=reader, slice=reader.slices()[0], folder=tmp_path / "out", content={})
+    (task.folder / "scratch").mkdir(parents=True)
+    (task.folder / "scratch" / "slice-00000.json").write_text("[[], 5, []]", encoding="utf-8")
+
+    assert read_slice(task).rows_in == 1

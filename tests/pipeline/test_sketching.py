@@ -11,10 +11,11 @@ import pytest
 from filters.minhash_bands import Signer
 from pipeline.core.card import read_card
 from pipeline.core.sketch import order_of
-from pipeline.core.step import Part
+from pipeline.core.step import Part, Quantile, Rule
 from pipeline.core.text import Batch
-from pipeline.sketching import Sample
+from pipeline.sketching import Sample, fixed_rules
 from tests.pipeline.house import House, contents, texts
+from tests.pipeline.steps import Length, Longest
 
 DEDUPS = ("exact_dedup", "minhash_dedup: {shingle_words: 2}")
 ONE_DEDUP = "minhash_dedup: {shingle_words: 2, audit_pairs: 0}"
@@ -110,3 +111,13 @@ def test_a_pass_for_a_step_added_later_knows_whom_the_finished_ones_dropped(twin
     twins.run()
 
     assert sum(sketched) == sum(row["length"] >= 60 for row in twins.signals("length")) < 60
+
+
+def test_a_rule_that_calculates_with_a_share_only_makes_more_sketches():
+    class Whole(Longest):
+        def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:
+            return (Rule("not_long", "length", ">=", int(quantile("length", 0.5))),)
+
+    assert fixed_rules(Whole(params=Whole.Params())) == ()
+    assert fixed_rules(Longest(params=Longest.Params(keep_fraction=0.5))) == ()
+    assert len(fixed_rules(Length(params=Length.Params()))) == 3
