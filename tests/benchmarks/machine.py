@@ -37,7 +37,7 @@ def winnow(*arguments: str) -> list[str]:
 
 
 def surroundings(*, one_thread: bool) -> dict[str, str]:
-    """Return the environment of such a process: this tree first, byte code kept, its libraries on one thread or free."""
+    """Return the environment of such a process: this tree first, byte code kept, libraries on one thread or free."""
     left_out = {"PYTHONDONTWRITEBYTECODE"} | (set() if one_thread else set(ONE_THREAD))
     kept = {key: value for key, value in os.environ.items() if key not in left_out}
     return kept | {"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])}
