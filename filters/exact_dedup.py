@@ -20,7 +20,7 @@ from pydantic import Field
 from filters.clusters import best_rows, cluster_sizes
 from filters.shingles import words_of
 from filters.twins import KEEP_MEANING, KEEP_PATTERN, Rows, check_keep, keep_scores, write_twins
-from pipeline.core.scratch import save_array, scratch_file
+from pipeline.core.scratch import save_array, scratch_file, until_reboot
 from pipeline.core.sketch import sketch_of
 from pipeline.core.step import Gathering, GatheringStep, Params, Part, Quantile, Rule, Signal, Step
 from pipeline.core.text import Batch
@@ -59,10 +59,10 @@ class ExactDedup(GatheringStep):
         return TextHashes(self.params.normalise)
 
     def gather(self, work: Gathering) -> None:
-        rows = Rows.of(work.parts)
-        jobs = [_HashJob(part=part, scratch=work.scratch, hashes=self.sketcher()) for part in rows.parts]
+        rows, scratch = Rows.of(work.parts), until_reboot(work.scratch)
+        jobs = [_HashJob(part=part, scratch=scratch, hashes=self.sketcher()) for part in rows.parts]
         work.map(_hash_part, jobs, label="text hashes")
-        columns = [np.load(scratch_file(work.scratch, "hashes", part.index)) for part in rows.parts]
+        columns = [np.load(scratch_file(scratch, "hashes", part.index)) for part in rows.parts]
         low, high, num_bytes = np.concatenate([np.zeros((0, 3), np.uint64), *columns]).T
         groups = same_hash(low, high)
         kept = best_rows(groups, keep_scores(rows, keep=self.params.keep, num_bytes=num_bytes))

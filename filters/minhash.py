@@ -10,7 +10,7 @@ for clustering. Every run measures its own recall and precision (`filters/minhas
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -33,7 +33,7 @@ from filters.minhash_bands import Signer, SignJob, Slicing, Stored, sign_part, t
 from filters.minhash_check import PairChecker
 from filters.minhash_kernels import band_keys, hash_family, signatures_of
 from filters.twins import KEEP_MEANING, KEEP_PATTERN, KeptIds, Rows, check_keep, keep_scores
-from pipeline.core.scratch import scratch_file
+from pipeline.core.scratch import scratch_file, until_reboot
 from pipeline.core.step import Gathering, GatheringStep, Params, Quantile, Rule, Signal, Step
 from pipeline.core.text import Batch
 
@@ -95,6 +95,7 @@ class MinHashDedup(GatheringStep):
         )  # fmt: skip
 
     def gather(self, work: Gathering) -> None:
+        work = replace(work, scratch=until_reboot(work.scratch))  # all of it can be computed again
         params, rows = self.params, Rows.of(work.parts)
         store = self._store(work)
         chains = params.min_jaccard > 0

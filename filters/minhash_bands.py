@@ -22,7 +22,6 @@ from filters.minhash_kernels import HashFamily, agreement, band_keys, hash_famil
 from filters.twins import Rows
 from pipeline.core.errors import RecipeError
 from pipeline.core.scratch import open_array, save_array, scratch_file
-from pipeline.core.shards import sync_folder
 from pipeline.core.sketch import sketch_of, texts_of
 from pipeline.core.step import Gathering, Part
 from pipeline.core.text import Batch
@@ -99,16 +98,11 @@ def save_signatures(
             ordered, places = ordered[first], places[first]
         keys.append(ordered)
         docs.append(places.astype(np.int32))
-    found = {
-        "values": values,
-        "keys": np.concatenate(keys),
-        "docs": np.concatenate(docs),
-        "forest": settle(forest).astype(np.int32),
-        "bands": np.array([[len(found) for found in keys[1:]], repeats]),
-    }
-    for kind, array in found.items():
-        save_array(scratch_file(scratch, kind, index), array, name_may_wait=True)
-    sync_folder(scratch)
+    save_array(scratch_file(scratch, "values", index), values)
+    save_array(scratch_file(scratch, "keys", index), np.concatenate(keys))
+    save_array(scratch_file(scratch, "docs", index), np.concatenate(docs))
+    save_array(scratch_file(scratch, "forest", index), settle(forest).astype(np.int32))
+    save_array(scratch_file(scratch, "bands", index), np.array([[len(found) for found in keys[1:]], repeats]))
     save_array(scratch_file(scratch, "sizes", index), np.stack([num_bytes, num_words]))
 
 
@@ -181,7 +175,7 @@ def tie_slice(job: SliceJob) -> None:
     keys.append(copies[order[first:end]])  # behind all documents, so they are never what two documents are tied by
     rows.append(order[first:end] + slicing.starts[-1])
     edges = equal_key_edges(np.concatenate(keys), rows=np.concatenate(rows), chains=slicing.chains)
-    save_array(done, np.stack([edges.left, edges.right]), name_may_wait=True)
+    save_array(done, np.stack([edges.left, edges.right]))
 
 
 def _bound(sorted_keys: np.ndarray, number: int, slices: int) -> int:

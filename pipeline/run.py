@@ -25,6 +25,7 @@ from pipeline.core.card import Card, is_complete, read_card
 from pipeline.core.errors import DataError
 from pipeline.core.in_place import INPUTS
 from pipeline.core.rng import derive
+from pipeline.core.scratch import until_reboot
 from pipeline.core.shards import write_table
 from pipeline.core.step import Gathering, GatheringStep, Making, MakingStep, MeasuringStep, Part, Step, as_column
 from pipeline.evidence import details_of
@@ -155,7 +156,8 @@ class Run:
             sketcher = None if self.finished(planned.node) else step.sketcher()
             if sketcher is not None:
                 seed = derive(self.plan.recipe.seed, planned.spec.label)
-                found.append(SketchRef(sketcher=sketcher, scratch=planned.node.folder / "scratch", seed=seed))
+                scratch = until_reboot(planned.node.folder / "scratch")
+                found.append(SketchRef(sketcher=sketcher, scratch=scratch, seed=seed))
             if step.edits:
                 break
         return tuple(found)

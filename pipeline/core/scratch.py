@@ -1,13 +1,18 @@
-"""Arrays in a gathering step's scratch folder: durable when their name exists, mapped when read again."""
+"""Arrays in a gathering step's scratch folder: whole when their name exists, mapped when read again."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from pipeline.core.shards import write_atomically
+from pipeline.core.shards import explained, write_atomically
+
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+UNSYNCED = "boot-"
 
 
 def scratch_file(scratch: Path, kind: str, index: int) -> Path:
@@ -15,15 +20,41 @@ def scratch_file(scratch: Path, kind: str, index: int) -> Path:
     return scratch / f"{kind}-{index:05d}.npy"
 
 
-def save_array(path: Path, array: np.ndarray, *, name_may_wait: bool = False) -> None:
-    """Write an array durably and atomically; `name_may_wait` as in `shards.write_atomically`."""
+def until_reboot(scratch: Path) -> Path:
+    """Return a folder of the scratch folder, made, whose files are not synced to the disk.
+
+    A killed process finds them again; after a power cut nobody looks for them, since the folder bears the name of the
+    system's boot. Where a system does not tell its boot, it is the scratch folder itself, and files are durable.
+    """
+    try:
+        folder = scratch / f"{UNSYNCED}{BOOT.read_text(encoding='ascii').strip()}"
+    except OSError:
+        folder = scratch
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def write_scratch(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Call `write(file)` as `shards.write_atomically` does; durable, but in a folder of `until_reboot`."""
+    if not path.parent.name.startswith(UNSYNCED):
+        write_atomically(path, write)
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with explained(path, temporary):
+        with temporary.open("wb") as file:
+            write(file)
+        os.replace(temporary, path)
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """Write an array atomically; durably, but in a folder of `until_reboot`."""
     array = np.ascontiguousarray(array)
 
     def write(file: BinaryIO) -> None:
         np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
         file.write(array.reshape(-1).view(np.uint8).data)  # np.save would hide a full disk's errno
 
-    write_atomically(path, write, name_may_wait=name_may_wait)
+    write_scratch(path, write)
 
 
 def open_array(path: Path) -> np.ndarray:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -36,7 +37,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, name_ma
     Where the name may wait, a power cut can still lose the file, whole; a killed process never does.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with explained(path, temporary):
         with temporary.open("wb") as file:
             write(file)
             file.flush()
@@ -44,6 +45,13 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, name_ma
         os.replace(temporary, path)
         if not name_may_wait:
             sync_folder(path.parent)
+
+
+@contextmanager
+def explained(path: Path, temporary: Path) -> Iterator[None]:
+    """Remove the temporary file if writing `path` fails, and turn what the system raises into a ServiceError."""
+    try:
+        yield
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise ServiceError(f"{path}: cannot be written ({error.strerror or error}). {mend_writing(error)}") from error

@@ -20,7 +20,7 @@ import pyarrow as pa
 import xxhash
 
 from pipeline.core.rng import derive
-from pipeline.core.shards import write_atomically
+from pipeline.core.scratch import write_scratch
 
 if TYPE_CHECKING:
     from pipeline.core.step import Part
@@ -88,9 +88,7 @@ def save_sketch(
         SAMPLED: np.stack([np.array(whole, np.int64), ends]),
         TEXTS: np.frombuffer(b"".join(texts[row] for row in whole), np.uint8),
     }
-    write_atomically(
-        _file(scratch, index), lambda file: np.savez(file, allow_pickle=False, **found), name_may_wait=True
-    )
+    write_scratch(_file(scratch, index), lambda file: np.savez(file, allow_pickle=False, **found))
 
 
 def is_sketched(scratch: Path, index: int) -> bool:

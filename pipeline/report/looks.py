@@ -22,7 +22,7 @@ from pipeline.report.charts import Bins
 from pipeline.report.chosen import Chosen, Piece, Side, SignalName, Tally
 from pipeline.report.signals import Signals
 
-MOST_HELD = 160 << 20  # bytes of values between the looks: of 600,000 documents with 33 signals
+MOST_HELD = 32 << 20  # bytes of values between the looks: of 120,000 documents with 33 signals
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from filters.minhash import MinHashDedup, MinHashParams
 from filters.minhash_audit import Planting, save_planted
 from filters.minhash_bands import save_signatures
 from pipeline.core.rng import generator
+from pipeline.core.scratch import until_reboot
 from pipeline.core.step import Gathering, Part
 from pipeline.flags import parse_memory
 
@@ -56,7 +57,7 @@ def draw(first: int, count: int) -> np.ndarray:
 
 def run(scratch: Path, *, num_documents: int, memory_bytes: int) -> tuple[int, int]:
     """Cluster drawn signatures; return (bytes by which the resident set grew at its peak, duplicates found)."""
-    scratch.mkdir(parents=True)
+    folder, scratch = scratch, until_reboot(scratch)
     step = MinHashDedup(params=MinHashParams(audit_pairs=0))
     parts = []
     none = Planting(docs=np.zeros(0, np.int64), numbers=np.zeros(0, np.int64), targets=np.zeros(0), num_pairs=0, seed=0)
@@ -69,7 +70,7 @@ def run(scratch: Path, *, num_documents: int, memory_bytes: int) -> tuple[int, i
         save_planted(scratch, index, planting=none, keys=np.zeros((14, 0), np.uint64), facts=np.zeros((2, 0)))
         parts.append(Part(index=index, num_rows=count, reader=Ids(first, count)))
     work = Gathering(
-        parts=parts, scratch=scratch, output=scratch, seed=1, inputs={}, map=_map, write=_write, say=lambda line: None,
+        parts=parts, scratch=folder, output=folder, seed=1, inputs={}, map=_map, write=_write, say=lambda line: None,
         ledger=scratch / "ledger", memory_bytes=memory_bytes,
     )  # fmt: skip
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets VmHWM

@@ -14,6 +14,7 @@ from filters.minhash_kernels import band_keys, hash_family, jaccard, minima, sig
 from filters.shingles import shingle_hashes, words_of
 from pipeline.core.errors import RecipeError
 from pipeline.core.rng import generator
+from pipeline.core.scratch import until_reboot
 from pipeline.core.text import Batch
 from pipeline.executors import Local
 from tests.filters.gathering import gather, parts_of
@@ -207,14 +208,15 @@ def test_a_crash_costs_the_unfinished_parts_only(tmp_path: Path) -> None:
     whole = gather(step(), parts_of(texts, num_parts=4), scratch=tmp_path / "whole")
     broken = tmp_path / "broken"
     gather(step(), parts_of(texts, num_parts=4), scratch=broken)
-    for path in [*broken.glob("edges-*"), *broken.glob("*-00002.npy"), broken / "sizes-00003.npy"]:
+    files = until_reboot(broken)
+    for path in [*files.glob("edges-*"), *files.glob("*-00002.npy"), files / "sizes-00003.npy"]:
         path.unlink(missing_ok=True)
-    kept = (broken / "values-00000.npy").stat().st_mtime_ns
+    kept = (files / "values-00000.npy").stat().st_mtime_ns
 
     resumed = gather(step(), parts_of(texts, num_parts=4), scratch=broken)
 
     assert resumed.signals.equals(whole.signals)
-    assert (broken / "values-00000.npy").stat().st_mtime_ns == kept
+    assert (files / "values-00000.npy").stat().st_mtime_ns == kept
 
 
 def test_checked_pairs_have_the_true_similarity(tmp_path: Path) -> None:

@@ -52,8 +52,8 @@ def test_slices_do_not_show(tmp_path: Path, min_jaccard: float) -> None:
     sliced = run(parts, tmp_path / "sliced", memory_bytes=96 * len(texts), min_jaccard=min_jaccard)
     few_parts = run(parts_of(texts), tmp_path / "few", memory_bytes=1 << 30, min_jaccard=min_jaccard)
 
-    assert len(list((tmp_path / "whole").glob("edges-*"))) == 14
-    assert len(list((tmp_path / "sliced").glob("edges-*"))) == 14 * 4
+    assert len(list((tmp_path / "whole").rglob("edges-*"))) == 14
+    assert len(list((tmp_path / "sliced").rglob("edges-*"))) == 14 * 4
     assert sliced.signals.equals(whole.signals)
     assert sliced.details == whole.details == few_parts.details
     assert whole.details["duplicates"] > 150
