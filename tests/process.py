@@ -56,5 +56,8 @@ class Winnow:
 
     def files(self) -> list[str]:
         """Return the files of results, without temporary ones."""
-        found = self.workspace.glob("*/*/**/*")
-        return [str(path.relative_to(self.workspace)) for path in found if path.is_file() and path.name[0] != "."]
+        found = []
+        for folder, _, names in os.walk(self.workspace):  # passes over folders that vanish meanwhile, as glob does not
+            place = Path(folder).relative_to(self.workspace)
+            found += [str(place / name) for name in names if name[0] != "." and len(place.parts) > 1]
+        return found
