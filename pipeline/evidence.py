@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
-from pipeline.chain import EDITS, BasePart, Chain, Link
+from pipeline.chain import EDITS, BasePart, Chain, ChainReader, Link, part_name
 from pipeline.core.card import CARD, Card, read_card
 from pipeline.core.errors import DataError, RecipeError, nearest_names
 from pipeline.core.shards import read_rows, read_table, schema_of
 from pipeline.core.step import Rule
+from pipeline.decide import as_flags
 from pipeline.publish import verdicts_name
 from pipeline.workspace import Workspace
 
@@ -40,6 +42,24 @@ class Evidence:
     def verdict_rows(self, part: BasePart, rows: Sequence[int], columns: Sequence[str]) -> pa.Table:
         """Return the verdicts on some base documents, in row order."""
         return read_rows(self.folder / verdicts_name(part.index), rows, columns=columns)
+
+    def documents(self, part: BasePart, rows: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
+        """Return some base documents, ascending: kept ones as published, others as the steps left them.
+
+        TextGoneError if the text of one that was dropped lies in an input that is gone or another by now.
+        """
+        kept = as_flags(self.verdicts(part, ["kept"]).column("kept"))
+        published = np.cumsum(kept) - 1
+        mine = [row for row in rows if kept[row]]
+        others = [row for row in rows if not kept[row]]
+        found: dict[int, dict[str, Any]] = {}
+        if mine:
+            table = read_rows(self.folder / part_name(part.index), published[mine].tolist(), columns=columns)
+            found |= dict(zip(mine, table.to_pylist(), strict=True))
+        if others:
+            reader = ChainReader(base=part, links=self.chain.links)
+            found |= dict(zip(others, reader.load_rows(columns, others).to_pylist(), strict=True))
+        return [found[row] for row in rows]
 
     def signals(self, link: Link, part: BasePart, columns: Sequence[str] | None = None) -> pa.Table:
         """Return a step's signals, one row per base document; all but the edited text if no columns are named."""

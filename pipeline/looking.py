@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.chain import ERROR, BasePart, ChainReader, Link
+from pipeline.chain import ERROR, BasePart, Link
 from pipeline.core.card import CARD
 from pipeline.core.errors import DataError
+from pipeline.core.in_place import TextGoneError
 from pipeline.core.rng import generator
 from pipeline.core.shards import read_rows, read_table, row_groups_of
 from pipeline.decide import as_flags, as_numbers, margin, passes
@@ -73,8 +74,11 @@ def _story(evidence: Evidence, doc_id: str) -> dict[str, Any] | None:
         if row < 0:
             continue
         verdict = evidence.verdict_rows(part, [row], ["kept", "reason", "failed", "quarantined"]).to_pylist()[0]
-        reader = ChainReader(base=part, links=evidence.chain.links)
-        document = reader.load_rows(("text", "source", "metadata"), [row])
+        try:
+            document = evidence.documents(part, [row], ("text", "source", "metadata"))[0]
+        except TextGoneError as error:
+            stored = read_table(part.path, columns=["source", "metadata"]).slice(row, 1).to_pylist()[0]
+            document = {"text": f"(not shown: {error})", **stored}
         return {
             "dataset": evidence.name,
             "folder": evidence.folder.name,
@@ -82,7 +86,7 @@ def _story(evidence: Evidence, doc_id: str) -> dict[str, Any] | None:
             "reason": verdict["reason"] or verdict["quarantined"],
             "failed": verdict["failed"],
             "steps": [_step_story(evidence, link, part, row) for link in evidence.chain.links],
-            "document": document.to_pylist()[0],
+            "document": document,
         }
     return None
 
@@ -173,8 +177,7 @@ def _pick(total: int, count: int, seed: int) -> list[int]:
 
 def _documents(evidence: Evidence, part: BasePart, rows: Sequence[int]) -> Iterator[dict[str, Any]]:
     """Yield some documents of a part, each with its verdict; reads every file once."""
-    reader = ChainReader(base=part, links=evidence.chain.links)
-    documents = reader.load_rows(("id", "text", "source", "metadata"), rows).to_pylist()
+    documents = evidence.documents(part, rows, ("id", "text", "source", "metadata"))
     verdicts = evidence.verdict_rows(part, rows, ["kept", "reason", "quarantined"]).to_pylist()
     reasons = [verdict["reason"] for verdict in verdicts]
     told = {reason: _deciding(evidence, part, rows, reasons, reason) for reason in dict.fromkeys(reasons)}

@@ -25,6 +25,11 @@ KEY = b"winnow.text_in"  # of the footer's metadata
 INPUTS = "inputs.json"
 SETTLED_NS = 2_000_000_000  # assumption: no file system's clock is coarser (FAT's ticks every 2 s)
 
+
+class TextGoneError(DataError):
+    """The text of a documents file lay in a user's file that is gone or another by now."""
+
+
 Stamp = tuple[int, ...]  # size, mtime, ctime, inode, device
 
 
@@ -116,12 +121,12 @@ def file_of(documents: Path, text: InPlace) -> Path:
         stamp = stamp_of(path)
         same = stamp == known[1] or _hash_of(path, stamp) == text.blake3
     except OSError as error:
-        raise DataError(
+        raise TextGoneError(
             f"{path}: cannot be read ({error.strerror or error}), and the documents in {folder} take their text from "
-            f"it. Put it back; or set `in_place: false` for the source, which stores a copy, and run again."
+            f"it. Put it back; a source with `in_place: false` stores a copy and needs no such file."
         ) from error
     if not same:
-        raise DataError(
+        raise TextGoneError(
             f"{path}: changed since its documents were read into {folder}. Run the recipe again, which reads it anew, "
             "or put the old file back."
         )

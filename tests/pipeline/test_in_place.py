@@ -15,6 +15,7 @@ from pipeline.core.errors import DataError
 from pipeline.core.in_place import INPUTS, KEY
 from pipeline.core.shards import iterate_batches, iterate_tables, read_rows, read_table, row_groups_of, write_table
 from pipeline.executors import Local
+from pipeline.looking import look, why
 from pipeline.progress import Silent
 from pipeline.results import document_paths
 from pipeline.run import Run
@@ -145,6 +146,23 @@ def test_a_missing_file_is_named_with_the_way_out(built: House):
 
     with pytest.raises(DataError, match=r"b\.parquet: cannot be read \(No such file .*`in_place: false`"):
         read_table(source_files(built)[1])
+
+
+def test_what_was_kept_is_shown_without_the_inputs_and_what_was_dropped_is_told(house: House):
+    built = house
+    write_rows(house.folder / "in" / "a.parquet", rows_of(9))
+    house.clean(STEPS, source=SOURCE)
+    house.run()
+    kept, (dropped,) = built.ids()[0], {"n0"} - set(built.ids())
+    shown = look(built.workspace, "clean", dropped=False, rule=None, count=40)["documents"]
+    shutil.rmtree(built.folder / "in")
+
+    assert look(built.workspace, "clean", dropped=False, rule=None, count=40)["documents"] == shown
+    assert why(built.workspace, kept)["datasets"][0]["document"]["text"] == built.documents()[0]["text"]
+    story = why(built.workspace, dropped)["datasets"][0]
+    assert story["reason"] == "length.too_short" and "parquet: cannot be read" in story["document"]["text"]
+    with pytest.raises(DataError, match=r"parquet: cannot be read"):
+        look(built.workspace, "clean", dropped=True, rule=None, count=40)
 
 
 def test_verify_counts_inputs_and_names_those_that_changed(built: House):

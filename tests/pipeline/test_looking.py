@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from pipeline import chain
+from pipeline import chain, evidence
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.shards import read_rows
 from pipeline.looking import look, why
@@ -189,14 +189,15 @@ def test_control_characters_of_a_text_do_not_reach_the_terminal(house: House):
 
 def test_each_part_is_read_once_however_many_of_its_documents_are_shown(built: House, monkeypatch: pytest.MonkeyPatch):
     opened: list[str] = []
-    monkeypatch.setattr(
-        chain, "read_rows", lambda path, *rest, **more: opened.append(path) or read_rows(path, *rest, **more)
-    )
+    for module in (chain, evidence):
+        monkeypatch.setattr(
+            module, "read_rows", lambda path, *rest, **more: opened.append(path) or read_rows(path, *rest, **more)
+        )
 
     shown = look(built.workspace, "clean", dropped=False, rule=None, count=20)["documents"]
 
     assert len(shown) == 15
-    assert len(opened) == len(set(opened)) == 2 * 2  # documents and edits of two parts
+    assert len(opened) == len(set(opened)) == 2 * 2  # documents and verdicts of two parts
 
 
 def test_a_look_does_not_import_what_it_does_not_need(built: House):
