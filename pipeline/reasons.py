@@ -117,6 +117,8 @@ def _differences(old: Any, new: Any, place: str = "", *, home: Home | None) -> l
     if isinstance(old, list) and isinstance(new, list):
         if all(isinstance(item, Mapping) and "step" in item for item in (*old, *new)):
             return _different_steps(old, new, place, home=home)
+        if place == "inputs.files" and (told := _different_files(old, new)):
+            return [told]
         if len(old) == len(new):
             return [
                 text
@@ -137,6 +139,27 @@ def _different_steps(
         *(["steps stand in another order"] if [label for label in before if label in after] != both else []),
         *(t for label in both for t in _differences(before[label], after[label], f"{place}.{label}", home=home)),
     ]
+
+
+def _different_files(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> str:
+    """Say which input files changed, came or went, by label: hashes and sizes tell nobody what to do."""
+    before, after = {item["file"]: item for item in old}, {item["file"]: item for item in new}
+    kinds = {
+        "changed": [label for label in after if label in before and after[label] != before[label]],
+        "new": [label for label in after if label not in before],
+        "gone": [label for label in before if label not in after],
+    }
+    labels = [_plain_label(label) for found in kinds.values() for label in found]
+    counted = [(len(found), kind) for kind, found in kinds.items() if found]
+    if len(labels) < 2:
+        return "".join(f"input {labels[0]} {'' if kind == 'changed' else 'is '}{kind}" for _, kind in counted)
+    parts = [f"{n:,} {kind if kind == 'changed' else f'is {kind}' if n == 1 else f'are {kind}'}" for n, kind in counted]
+    parts[0] = parts[0].replace(" ", " input " if counted[0][0] == 1 else " inputs ", 1)
+    return f"{', '.join(parts)}: {', '.join(labels[:MOST_TOLD])}{', ...' if len(labels) > MOST_TOLD else ''}"
+
+
+def _plain_label(label: str) -> str:
+    return label if len(label) <= 40 else "..." + label[-37:]  # files of one folder differ at the end
 
 
 def _short(value: Any, place: str, home: Home | None) -> str:

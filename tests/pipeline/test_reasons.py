@@ -70,6 +70,41 @@ def test_a_dataset_that_was_never_published_is_compared_with_what_read_the_same_
     assert reasons(built)["line_dedup"] == "because decided_before.length.decides.min_length 20.0 -> 21.0"
 
 
+def source_reason(house: House) -> str:
+    return house.plan().sources["docs"].reason
+
+
+def test_changed_inputs_are_named_by_what_happened_to_them(house: House):
+    for number in range(6):
+        house.lines(f"part-{number}.jsonl", texts(2, start=2 * number))
+    house.clean([])
+    house.run()
+
+    house.lines("part-1.jsonl", texts(2, start=50))
+    assert source_reason(house) == "because input part-1 changed"
+    house.lines("part-9.jsonl", texts(2, start=60))
+    assert source_reason(house) == "because 1 input changed, 1 is new: part-1, part-9"
+    for number in (2, 3):
+        house.lines(f"part-{number}.jsonl", texts(3, start=70 + 3 * number))
+    assert source_reason(house) == "because 3 inputs changed, 1 is new: part-1, part-2, part-3, ..."
+    for number in (4, 5):
+        (house.folder / f"part-{number}.jsonl").unlink()
+    assert source_reason(house) == "because 3 inputs changed, 1 is new, 2 are gone: part-1, part-2, part-3, ..."
+
+
+def test_an_input_that_came_or_went_is_named(house: House):
+    for number in range(3):
+        house.lines(f"part-{number}.jsonl", texts(2, start=2 * number))
+    house.clean([])
+    house.run()
+
+    (house.folder / "part-2.jsonl").unlink()
+    assert source_reason(house) == "because input part-2 is gone"
+    house.lines("part-2.jsonl", texts(2, start=4))
+    house.lines("part-9.jsonl", texts(2, start=9))
+    assert source_reason(house) == "because input part-9 is new"
+
+
 def test_no_reason_shows_brackets(built: House):
     for steps in (STEPS[1:], STEPS[::-1], ["patterns: {patterns: {a: x}, max_matches: {a: 3}}"]):
         built.clean(steps)
