@@ -2,13 +2,14 @@
 
 `datasets.load_dataset(FOLDER)` reads it without a network. The folder appears whole or not at all: everything is
 written to a hidden neighbour, then renamed. An existing folder is replaced only if it is an export
-itself, which its `winnow.json` says, and only if asked.
+itself, which its `winnow.json` says, holds nothing that no export writes, and only if asked.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pipeline.workspace import Workspace
 
 MARKER = "winnow.json"
+_WRITTEN = re.compile(r"winnow\.json|README\.md|data/train-\d{5,}-of-\d{5,}\.parquet")  # all that an export holds
 # The Hub's viewer wants row groups of 100 to 300 MB, and a shard here is one row group.
 SHARD_BYTES = 128 * 2**20
 
@@ -148,6 +150,18 @@ def _refuse_occupied(to: Path, *, overwrite: bool) -> None:
         raise RecipeError(f"{to}: holds something that is not an export of Winnow. Name a new or empty folder.")
     if not overwrite:
         raise RecipeError(f"{to}: holds an earlier export. Name another folder, or give --overwrite to replace it.")
+    foreign = min((path for path in to.rglob("*") if _is_foreign(path, to)), default=None)
+    if foreign is not None:
+        raise RecipeError(
+            f"{foreign}: was not written by an export, and --overwrite would delete it with the earlier one in {to}. "
+            "Move it away, or name another folder."
+        )
+
+
+def _is_foreign(path: Path, to: Path) -> bool:
+    if path.is_symlink() or not path.is_dir():
+        return path.is_symlink() or not _WRITTEN.fullmatch(path.relative_to(to).as_posix())
+    return False
 
 
 def _put_in_place(building: Path, to: Path) -> None:

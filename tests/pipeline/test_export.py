@@ -140,6 +140,20 @@ def test_an_earlier_export_is_replaced_only_when_asked(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.parametrize("name", ["mine.txt", "data/mine.parquet", "notes/README.md", ".git/HEAD"])
+def test_a_file_that_no_export_wrote_is_never_deleted(tmp_path: Path, name: str) -> None:
+    export_dataset([lambda: documents(5)], to=tmp_path / "out", info=DatasetInfo(name="x"))
+    mine = tmp_path / "out" / name
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("mine")
+
+    with pytest.raises(RecipeError, match=rf"out/{name}: was not written by an export.* Move it away, or name another"):
+        export_dataset([lambda: documents(9)], to=tmp_path / "out", info=DatasetInfo(name="x"), overwrite=True)
+
+    assert mine.read_text() == "mine"
+    assert read_table(tmp_path / "out" / "data" / "train-00000-of-00001.parquet").num_rows == 5
+
+
 def test_a_failure_leaves_neither_a_half_export_nor_the_old_one_harmed(tmp_path: Path) -> None:
     export_dataset([lambda: documents(5)], to=tmp_path / "out", info=DatasetInfo(name="x"))
     wrong = documents(5).drop_columns(["lineage"])
