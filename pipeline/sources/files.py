@@ -57,12 +57,19 @@ def _matches(pattern: str, *, source: str) -> list[Path]:
         raise RecipeError(f"sources.{source}.path: {pattern} is a folder; name its files: {pattern.rstrip('/')}/*.")
     if expanded.is_file():
         return [expanded]  # a name that holds [ or * is taken as it stands
-    return matches(str(expanded))
+    return matches(str(expanded), place=f"sources.{source}.path: ")
 
 
-def matches(pattern: str) -> list[Path]:
-    """Return the files that a glob names, in no order."""
-    return [Path(match) for match in _glob(pattern) if Path(match).is_file()]
+def matches(pattern: str, *, place: str = "") -> list[Path]:
+    """Return the files that a glob names, in no order; RecipeError for a broken link among them. Folders are skipped."""
+    named = [Path(match) for match in _glob(pattern)]
+    broken = min((path for path in named if path.is_symlink() and not path.exists()), default=None)
+    if broken is not None:
+        raise RecipeError(
+            f"{place}{broken} is a link to {broken.readlink()}, which is not there. "
+            "Put the file back, or delete the link to do without it."
+        )
+    return [path for path in named if path.is_file()]
 
 
 def _glob(pattern: str) -> list[str]:
