@@ -13,14 +13,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.core.errors import DataError, RecipeError, nearest_names
+from pipeline.core.errors import DataError, RecipeError, listed_names, nearest_names
 from pipeline.core.shards import read_rows, read_table, write_table
 from pipeline.sources import Reader
 
 QUARANTINE = "quarantine.parquet"
 COLUMNS = ("id", "place", "reason", "excerpt")
 OF_COLUMNS = frozenset(("missing_text", "null_text", "empty_text", "wrong_type", "null_id"))  # may be a wrong name
-MOST_NAMES = 20
 
 
 def save(folder: Path, rows: Sequence[Sequence[str]]) -> None:
@@ -56,8 +55,7 @@ def refuse_empty(
     if worst not in OF_COLUMNS:
         raise DataError(message + "Mend the files or take them out.")
     names = next((found for reader in readers if (found := reader.names())), [])
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    told = f"The first row has the keys {', '.join(names[:MOST_NAMES])}{more}. " if names else ""
+    told = f"The first row has the keys {listed_names(names)}. " if names else ""
     raise DataError(message + told + way_out)
 
 

@@ -15,7 +15,10 @@ A message says, in this order: place, found value, rule, way out. Classes take o
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from typing import ClassVar
+
+MOST_NAMES = 20  # of a list in a message
 
 
 class WinnowError(Exception):
@@ -67,6 +70,12 @@ def mend_writing(error: OSError) -> str:
     if error.errno == errno.EFBIG:
         return "Raise the limit on the size of a file (ulimit -f) and run again."
     return "Correct the path or its permissions and run again."
+
+
+def listed_names(names: Sequence[str]) -> str:
+    """Return `a, b, c and 4 more`: the first names of a list, as it stands, and how many are left out."""
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"{', '.join(names[:MOST_NAMES])}{more}"
 
 
 def nearest_names(wanted: str, names: object) -> str:

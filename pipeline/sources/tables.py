@@ -7,6 +7,7 @@ footer cannot be trusted (479 bytes that say 1 MB can decode to 200 MB).
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.core.document import SCHEMA
-from pipeline.core.errors import nearest_names
+from pipeline.core.errors import listed_names
 from pipeline.sources import CHUNK_BYTES, Chunk, ColumnParams, Quarantined
 from pipeline.sources.columns import bytes_of, invalid_utf8, is_text, json_columns, json_objects
 from pipeline.sources.rows import EXCERPT_CHARACTERS, MAX_ID_BYTES, printable
@@ -49,10 +50,12 @@ class TableChunker:
             count = schema.names.count(name)
             if count != 1:
                 found = "no column" if count == 0 else f"{count} columns"
-                return f"has {found} {name!r}. Its columns: {nearest_names(name, schema.names) or 'none'}."
+                close = "" if count else "".join(difflib.get_close_matches(name, schema.names, n=1))
+                hint = f" Did you mean {close}?" if close else ""
+                return f"has {found} {name!r}.{hint} Its columns: {listed_names(schema.names) or 'none'}."
         kind = schema.field(self.params.text).type
         if not is_text(kind):
-            texts = nearest_names(self.params.text, [field.name for field in schema if is_text(field.type)])
+            texts = listed_names([field.name for field in schema if is_text(field.type)])
             return f"has {kind} in column {self.params.text!r}; it must be text. Text columns: {texts or 'none'}."
         if self.params.id is not None:
             kind = schema.field(self.params.id).type

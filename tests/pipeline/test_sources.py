@@ -378,15 +378,26 @@ def test_a_broken_link_among_the_files_is_an_error_and_a_folder_is_skipped(tmp_p
             jsonl(tmp_path, path=str(tmp_path / path)).check()
 
 
-def test_a_wrong_column_is_answered_with_the_nearest(tmp_path: Path) -> None:
+def test_a_wrong_column_is_answered_with_the_nearest_and_with_all(tmp_path: Path) -> None:
     pq.write_table(pa.table({"content": ["a"], "url": ["b"], "score": [0.5], "n": [1]}), tmp_path / "a.parquet")
 
-    with pytest.raises(RecipeError, match=r"has no column 'contents'. Its columns: content, "):
+    with pytest.raises(RecipeError, match=r"'contents'\. Did you mean content\? Its columns: content, url, score, n\."):
         parquet(tmp_path, text="contents").check()
-    with pytest.raises(RecipeError, match=r"has double in column 'score'; it must be text\. Text columns: "):
+    with pytest.raises(RecipeError, match=r"has no column 'body'\. Its columns: content, url, score, n\."):
+        parquet(tmp_path, text="body").check()
+    with pytest.raises(
+        RecipeError, match=r"has double in column 'score'; it must be text\. Text columns: content, url\."
+    ):
         parquet(tmp_path, text="score").check()
     with pytest.raises(RecipeError, match="id column 'score'"):
         parquet(tmp_path, text="content", id="score").check()
+
+
+def test_of_many_columns_twenty_are_told_and_the_others_counted(tmp_path: Path) -> None:
+    pq.write_table(pa.table({f"c{number:02d}": ["a"] for number in range(25)}), tmp_path / "a.parquet")
+
+    with pytest.raises(RecipeError, match=r"Its columns: c00, c01, .*, c18, c19 and 5 more\."):
+        parquet(tmp_path, text="body").check()
 
 
 def test_a_hub_dataset_needs_its_commit(tmp_path: Path) -> None:
