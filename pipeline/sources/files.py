@@ -61,7 +61,7 @@ def _matches(pattern: str, *, source: str) -> list[Path]:
 
 
 def matches(pattern: str, *, place: str = "") -> list[Path]:
-    """Return the files that a glob names, in no order; RecipeError for a broken link among them. Folders are skipped."""
+    """Return the files that a glob names, in no order; RecipeError for a broken link, folders are skipped."""
     named = [Path(match) for match in _glob(pattern)]
     broken = min((path for path in named if path.is_symlink() and not path.exists()), default=None)
     if broken is not None:
