@@ -32,7 +32,10 @@ def why(workspace: Workspace, doc_id: str) -> dict[str, Any]:
         found for path in sorted(workspace.root.glob("source/*/quarantine.parquet")) for found in _refused(path, doc_id)
     ]
     if not stories and not refused:
-        raise DataError(f"{doc_id}: no dataset in {workspace.root} ever saw this id. `winnow look DATASET` shows ids.")
+        raise DataError(
+            f"{doc_id}: none of the latest results in {workspace.root} saw this id; older ones are not searched. "
+            "`winnow look DATASET` shows ids."
+        )
     return {"id": doc_id, "datasets": stories, "quarantined": refused}
 
 

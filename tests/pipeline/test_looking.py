@@ -85,8 +85,17 @@ def test_why_of_a_made_document_says_how_it_came_to_be(built: House):
 
 
 def test_an_id_that_nobody_saw_is_said_to_be_so(built: House):
-    with pytest.raises(DataError, match=r"nobody-7: no dataset in .* ever saw this id"):
+    with pytest.raises(DataError, match=r"nobody-7: none of the latest results in .* saw this id; older ones"):
         why(built.workspace, "nobody-7")
+
+
+def test_an_id_that_only_an_older_result_saw_is_not_said_to_be_new(built: House):
+    assert why(built.workspace, "docs/b:4")["datasets"]
+    built.lines("b.jsonl", texts(2, start=9))
+    built.run()
+
+    with pytest.raises(DataError, match=r"docs/b:4: none of the latest results in .* saw this id; older ones are not"):
+        why(built.workspace, "docs/b:4")
 
 
 def test_look_shows_kept_documents_and_how_many_there_are(built: House):
