@@ -4,14 +4,15 @@ A store keeps, for every dataset that was remembered, one *piece* per part: ids,
 version is one JSON file that lists pieces and forgotten ids; it is never changed, so a step's identity is its hash.
 New keys are looked up in the sorted old ones, so a batch costs its own work and nothing is signed twice. Every document
 of a cluster in which one meets an earlier document is that document's duplicate. Pieces whose sources a run reads
-itself hold its own documents, no earlier ones, and are left out. 570 bytes per document and 14 x 8.
+itself hold its own documents, no earlier ones, and are left out. What is compared is hashed before, once in
+a run: a flipped bit would change who is a duplicate. 570 bytes per document and 14 x 8.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,16 @@ import pyarrow.compute as pc
 from filters.minhash_bands import Stored, save_signatures
 from filters.minhash_kernels import agreement, hash_family, signatures_of
 from filters.twins import Rows
+from pipeline.core.card import StoredFile, describe_files, difference
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.identity import identity_of
 from pipeline.core.scratch import open_array, save_array, scratch_file
-from pipeline.core.shards import read_table, write_table
+from pipeline.core.shards import read_table, write_table, write_text
 from pipeline.core.step import Gathering
 from pipeline.core.text import Batch
 
 PIECES = "pieces"
+MANIFEST = "piece.json"  # size and BLAKE3 of each file of a piece: arrays carry no checksum of their own
 SETTINGS = {"bands": 14, "rows": 8, "shingle_words": 5, "seed": 0}  # of minhash_dedup, by default
 UNKNOWN = np.iinfo(np.int64).max  # the store row of a document that has no earlier twin
 
@@ -108,7 +111,7 @@ def read_version(path: Path) -> Version:
 
 
 def save_piece(folder: Path, table: pa.Table, *, settings: Mapping[str, int]) -> int:
-    """Sign the documents of one part and keep them as a piece, ids last; return their number."""
+    """Sign the documents of one part and keep them as a piece, its manifest last; return their number."""
     batch = Batch.from_table(table)
     bands, rows = settings["bands"], settings["rows"]
     family = hash_family(settings["seed"], num_values=bands * rows)
@@ -118,7 +121,53 @@ def save_piece(folder: Path, table: pa.Table, *, settings: Mapping[str, int]) ->
         bands=bands, rows=rows, chains=True,
     )  # fmt: skip
     write_table(folder / "ids.parquet", table.select(["id"]))
+    _write_manifest(folder, num_rows=table.num_rows)
     return table.num_rows
+
+
+def _write_manifest(folder: Path, *, num_rows: int) -> None:
+    """Say what the files of a piece are, which makes it one."""
+    rows = {path.name: -1 for path in folder.glob("*.npy")} | {"ids.parquet": num_rows}
+    files = [asdict(file) for file in describe_files(folder, rows)]
+    record = {"files": files, "identity": identity_of(files)}
+    write_text(folder / MANIFEST, json.dumps(record, indent=1, sort_keys=True) + "\n")
+
+
+def read_manifest(folder: Path) -> list[StoredFile]:
+    """Return what the files of a piece must be; DataError if nothing says so."""
+    path = folder / MANIFEST
+    try:
+        record = json.loads(path.read_bytes())
+        if identity_of(record["files"]) != record["identity"]:
+            raise ValueError("its content does not match its hash")
+        return [StoredFile(**file) for file in record["files"]]
+    except FileNotFoundError as error:
+        missing = (
+            f"has no {MANIFEST}, so nothing says what its files must be: it was deleted, or an early Winnow wrote none"
+        )
+        raise DataError(f"{folder}: {missing}. {_mend(folder)}") from error
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{path}: is not the list of a piece's files ({error}). {_mend(folder)}") from error
+
+
+def damage(folder: Path, file: StoredFile) -> str:
+    """Return where a piece's file is another than the one that was written, and what to do; nothing if it is that."""
+    path = folder / file.file
+    found = difference(path, file, says=MANIFEST)
+    return f"{path}: {found}. {_mend(folder)}" if found else ""
+
+
+def require_sound(version: Version) -> None:
+    """DataError that names the first file of a version's pieces that is not as it was written; reads all of them."""
+    for piece in version.pieces():
+        for file in read_manifest(piece.folder):
+            if problem := damage(piece.folder, file):
+                raise DataError(problem)
+
+
+def _mend(folder: Path) -> str:
+    home = folder.parent.parent
+    return f"Delete {home} and `winnow remember` the datasets again, or restore it from a backup."
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from filters.clusters import Edges, best_rows, cluster_sizes, equal_key_edges, new_forest, settle, unite
-from filters.dedup_store import SETTINGS, UNKNOWN, Earlier, Version, read_version, require_same_settings
+from filters.dedup_store import SETTINGS, UNKNOWN, Earlier, Version, read_version, require_same_settings, require_sound
 from filters.minhash_audit import (
     Copies,
     joined_pairs,
@@ -126,7 +126,7 @@ class MinHashDedup(GatheringStep):
         self._write(work, clusters=clusters, sizes=sizes, kept=kept, stored=stored, earlier=earlier)
 
     def _store(self, work: Gathering) -> Version | None:
-        """Return what of the store to compare with, if there is one; RecipeError if it does not fit."""
+        """Return what of the store to compare with, if any; RecipeError if it does not fit, DataError if damaged."""
         params = self.params
         if not params.against_store:
             return None
@@ -134,6 +134,7 @@ class MinHashDedup(GatheringStep):
         version = read_version(path).without({folder.name for folder in own})
         settings = {name: getattr(params, name) for name in SETTINGS}
         require_same_settings(version, name=params.against_store, settings=settings, min_jaccard=params.min_jaccard)
+        require_sound(version)
         return version
 
     def _cluster(self, work: Gathering, *, rows: Rows, slicing: Slicing) -> tuple[np.ndarray, list[int]]:

@@ -1,6 +1,6 @@
 """Dedup stores on disk: what was published before, by name and version; remember, forget, go back.
 
-    <workspace>/dedup/<name>/  v00001.json ...  current.json  pieces/<dataset identity>-<part>/
+    <workspace>/dedup/<name>/  v00001.json ...  current.json  pieces/<dataset identity>-<part>/  ... piece.json
 
 A version file is written once and never changed; the pointer and its history move in one step. Callers hold the
 workspace's lock. Pieces are named by the dataset's identity, so two versions share what they have in common, and say
@@ -84,7 +84,7 @@ def store_file(workspace: Workspace, name: str) -> Path:
     """Return the version file that counts; RecipeError if there is no such store."""
     number = _pointer(_home(workspace, name))["version"]
     if number == 0:
-        known = sorted(path.parent.name for path in (workspace.root / "dedup").glob(f"*/{POINTER}"))
+        known = [home.name for home in store_homes(workspace)]
         way_out = f"Did you mean {nearest_names(name, known)}?" if known else "There is none in this workspace yet."
         raise RecipeError(
             f"there is no dedup store `{name}`. {way_out} `winnow remember DATASET --store {name}` makes it."
@@ -94,14 +94,14 @@ def store_file(workspace: Workspace, name: str) -> Path:
 
 def remember(workspace: Workspace, dataset: str, *, store: str) -> Remembered:
     """Add a published dataset to a store as a new version; nothing happens if it is in there."""
-    from filters.dedup_store import SETTINGS, save_piece
+    from filters.dedup_store import MANIFEST, SETTINGS, save_piece
     from pipeline.results import document_paths, why_empty  # know the plan, which knows this module
 
     folder, card = workspace.dataset(dataset)
     if not card.rows_out:
         raise DataError(f"{why_empty(card)} There is nothing to remember; name a dataset that holds documents.")
     home = _home(workspace, store)
-    old = _current(home)
+    old = current_version(home)
     batches = list(old.batches) if old is not None else []
     settings = old.settings if old is not None else SETTINGS
     if any(batch["identity"] == card.identity for batch in batches):
@@ -114,7 +114,7 @@ def remember(workspace: Workspace, dataset: str, *, store: str) -> Remembered:
         table = read_table(path, columns=["id", "text"])
         piece = home / "pieces" / name
         piece.mkdir(parents=True, exist_ok=True)
-        if not (piece / "ids.parquet").exists():
+        if not (piece / MANIFEST).exists():
             save_piece(piece, table, settings=settings)
         pieces.append([name, table.num_rows, source.identity])
     find = partial(_parent, workspace)
@@ -186,7 +186,13 @@ def _newest(home: Path) -> int:
     return max((int(path.stem[1:]) for path in home.glob("v*.json")), default=0)
 
 
-def _current(home: Path) -> Version | None:
+def store_homes(workspace: Workspace) -> list[Path]:
+    """Return the folders of all stores of a workspace."""
+    return sorted(path.parent for path in (workspace.root / "dedup").glob(f"*/{POINTER}"))
+
+
+def current_version(home: Path) -> Version | None:
+    """Return the version of a store that counts, if there is one; DataError if it is not as it was written."""
     from filters.dedup_store import read_version
 
     number = _pointer(home)["version"]
@@ -206,7 +212,7 @@ def _pointer(home: Path) -> dict[str, Any]:
 
 def _add(home: Path, store: str, content: Mapping[str, Any], *, action: str) -> Remembered:
     identity = identity_of(content)
-    old = _current(home)
+    old = current_version(home)
     if old is not None and identity_of(old.content()) == identity:
         return _told(home, store, changed=False)
     number = _newest(home) + 1
@@ -224,7 +230,7 @@ def _move(home: Path, *, to: int, action: str) -> None:
 
 
 def _told(home: Path, store: str, *, changed: bool) -> Remembered:
-    version = _current(home)
+    version = current_version(home)
     assert version is not None
     return Remembered(
         store=store,

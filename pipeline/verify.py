@@ -2,8 +2,8 @@
 
 Plans trust a card where they find one, so a bit that flipped on a disk, or a file that somebody edited, would go
 unnoticed until its documents are read. This reads all of it, 0.2 s for a gigabyte in memory and 0.4 to 0.7 s for one
-that comes from a disk (see `input_hashes.py`). The registry's versions carry a hash each and are checked too; the
-ledger, the dedup stores, reports and what is unfinished have no card and are not.
+that comes from a disk (see `input_hashes.py`). The registry's versions carry a hash each and are checked too, and so
+are the dedup stores, each piece against its own list of files; the ledger, reports and what is unfinished are not.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.card import CARD, Card, StoredFile, content_of, read_card
+from pipeline.core.card import CARD, Card, content_of, difference, read_card
 from pipeline.core.errors import DataError
 from pipeline.core.identity import hash_file, identity_of
 from pipeline.core.in_place import INPUTS, inputs_of
+from pipeline.dedup_stores import current_version, store_homes
 from pipeline.registry import versions
 from pipeline.status import KINDS
 from pipeline.workspace import Workspace
@@ -23,7 +24,7 @@ from pipeline.workspace import Workspace
 def verify(workspace: Workspace) -> dict[str, Any]:
     """Return how much was checked and everything damaged, in path order; DataError if there is nothing to check."""
     folders = [path.parent for kind in KINDS for path in sorted((workspace.root / kind).glob(f"*/{CARD}"))]
-    if not folders:
+    if not folders and not store_homes(workspace):
         raise DataError(
             f"{workspace.root}: holds no finished results to verify. Run a recipe, or name its --workspace."
         )
@@ -40,7 +41,7 @@ def verify(workspace: Workspace) -> dict[str, Any]:
             damaged.append({"path": str(folder / CARD), "problem": problem})
         for file in card.files:
             num_files, size_bytes = num_files + 1, size_bytes + file.size_bytes
-            if found := _difference(folder / file.file, file):
+            if found := difference(folder / file.file, file):
                 problem = f"{folder / file.file}: {found}. {way_out}"
                 damaged.append({"path": str(folder / file.file), "problem": problem})
         try:
@@ -50,10 +51,13 @@ def verify(workspace: Workspace) -> dict[str, Any]:
             continue
         num_files, size_bytes = num_files + count, size_bytes + size
         others += changed
+    count, size, in_stores = _stores(workspace)
+    num_files, size_bytes = num_files + count, size_bytes + size
     num_versions, wrong = _registry(workspace)
     return {
         "workspace": str(workspace.root), "results": len(folders), "files": num_files, "size_bytes": size_bytes,
-        "versions": num_versions, "damaged": [*damaged, *wrong], "changed_inputs": others,
+        "stores": len(store_homes(workspace)), "versions": num_versions, "damaged": [*damaged, *in_stores, *wrong],
+        "changed_inputs": others,
     }  # fmt: skip
 
 
@@ -78,17 +82,30 @@ def _inputs(folder: Path, card: Card) -> tuple[int, int, list[dict[str, str]]]:
     return count, size_bytes, others
 
 
-def _difference(path: Path, file: StoredFile) -> str:
-    """Return what is there and what must be, nothing if they are the same."""
-    must = f"{CARD} says {file.size_bytes:,} bytes, BLAKE3 {file.blake3[:12]}"
-    try:
-        size = path.stat().st_size
-        if size != file.size_bytes:
-            return f"has {size:,} bytes; {must}"
-        found = hash_file(path)
-    except OSError as error:
-        return f"cannot be read ({error.strerror}); {must}"
-    return "" if found == file.blake3 else f"has BLAKE3 {found[:12]}; {must}"
+def _stores(workspace: Workspace) -> tuple[int, int, list[dict[str, str]]]:
+    """Return number and bytes of the files that the dedup stores' current versions consist of, and the damaged ones."""
+    count, size_bytes, damaged = 0, 0, list[dict[str, str]]()
+    homes = store_homes(workspace)
+    if not homes:
+        return count, size_bytes, damaged
+    from filters.dedup_store import MANIFEST, damage, read_manifest  # loads the kernels, which the others do without
+
+    for home in homes:
+        try:
+            version = current_version(home)
+        except DataError as error:
+            damaged.append({"path": str(home), "problem": str(error)})
+            continue
+        for piece in version.pieces() if version is not None else ():
+            try:
+                files = read_manifest(piece.folder)
+            except DataError as error:
+                damaged.append({"path": str(piece.folder / MANIFEST), "problem": str(error)})
+                continue
+            count, size_bytes = count + len(files), size_bytes + sum(file.size_bytes for file in files)
+            found = {file.file: damage(piece.folder, file) for file in files}
+            damaged += [{"path": str(piece.folder / name), "problem": told} for name, told in found.items() if told]
+    return count, size_bytes, damaged
 
 
 def _registry(workspace: Workspace) -> tuple[int, list[dict[str, str]]]:
@@ -106,6 +123,7 @@ def verify_text(data: dict[str, Any]) -> str:
     """Return one line for each damaged file, and one on what was checked."""
     lines = [row["problem"] for row in (*data["damaged"], *data["changed_inputs"])]
     checked = f"{data['results']:,} results, {data['files']:,} files, {data['size_bytes'] / 1e6:,.1f} MB"
+    checked += f", {data['stores']:,} dedup stores" if data["stores"] else ""
     checked += f", {data['versions']:,} registered versions" if data["versions"] else ""
     state = f"{len(data['damaged']):,} damaged" if data["damaged"] else "all as they were written"
     state += f", but {len(data['changed_inputs']):,} inputs changed since" if data["changed_inputs"] else ""

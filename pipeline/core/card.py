@@ -102,6 +102,19 @@ def is_complete(folder: Path, identity: str) -> bool:
     return read_card(folder).identity == identity
 
 
+def difference(path: Path, file: StoredFile, *, says: str = CARD) -> str:
+    """Return what is there and what must be, as the file `says` has it; nothing if they are the same."""
+    must = f"{says} says {file.size_bytes:,} bytes, BLAKE3 {file.blake3[:12]}"
+    try:
+        size = path.stat().st_size
+        if size != file.size_bytes:
+            return f"has {size:,} bytes; {must}"
+        found = hash_file(path)
+    except OSError as error:
+        return f"cannot be read ({error.strerror}); {must}"
+    return "" if found == file.blake3 else f"has BLAKE3 {found[:12]}; {must}"
+
+
 def verify_files(folder: Path, card: Card) -> None:
     """Raise DataError naming the first file whose bytes are not those that the card recorded."""
     for file in card.files:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
+
 import pytest
 
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.dedup_stores import change, forget, remember, roll_back, store_file
+from pipeline.verify import verify
 from tests.pipeline.house import House, contents, texts
 
 LONG = [text * 3 for text in texts(40, start=100)]
@@ -221,3 +226,95 @@ def test_a_damaged_version_is_noticed(first: House) -> None:
 
     with pytest.raises(DataError, match="does not match its hash"):
         forget(first.workspace, ["a:2"], store="news")
+
+
+KINDS = ["values", "keys", "docs", "forest", "bands", "sizes"]
+
+
+def piece_of(house: House, *, store: str = "news") -> Path:
+    (found,) = (house.workspace.root / "dedup" / store / "pieces").iterdir()
+    return found
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-8] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", [*(f"{kind}-00000.npy" for kind in KINDS), "ids.parquet"])
+def test_a_flipped_bit_of_a_piece_stops_the_run_and_is_listed(first: House, name: str) -> None:
+    path = piece_of(first) / name
+    flip(path)
+    told = (
+        rf"{path}: has BLAKE3 \w{{12}}; piece\.json says [\d,]+ bytes, BLAKE3 \w{{12}}\. Delete {path.parents[2]} and "
+    )
+
+    with pytest.raises(DataError, match=told + "`winnow remember` the datasets again, or restore it from a backup"):
+        second_dump(first, [LONG[3], LONG[20]])
+
+    (row,) = verify(first.workspace)["damaged"]
+    assert row["path"] == str(path) and "piece.json says" in row["problem"]
+
+
+def test_a_cut_and_a_missing_file_are_named(first: House) -> None:
+    piece = piece_of(first)
+    whole = (piece / "keys-00000.npy").read_bytes()
+    (piece / "keys-00000.npy").write_bytes(whole[:-8])
+    with pytest.raises(
+        DataError, match=rf"keys-00000\.npy: has {len(whole) - 8:,} bytes; piece\.json says {len(whole):,}"
+    ):
+        second_dump(first, [LONG[3], LONG[20]])
+    (piece / "keys-00000.npy").write_bytes(whole)
+    (piece / "bands-00000.npy").unlink()
+
+    with pytest.raises(DataError, match=r"bands-00000\.npy: cannot be read \(No such file or directory\); piece\.json"):
+        second_dump(first, [LONG[3], LONG[20]])
+
+
+def test_a_piece_without_a_manifest_is_not_trusted_and_made_again_as_told(first: House) -> None:
+    (piece_of(first) / "piece.json").unlink()
+
+    with pytest.raises(DataError, match=r"has no piece\.json, .* an early Winnow wrote none\. Delete .*/news and"):
+        second_dump(first, [LONG[3], LONG[20]])
+
+    assert len(verify(first.workspace)["damaged"]) == 1
+    shutil.rmtree(first.workspace.root / "dedup" / "news")
+    remember(first.workspace, "clean", store="news")
+    second_dump(first, [LONG[3], LONG[20]])
+    assert first.ids() == ["b:1"] and verify(first.workspace)["damaged"] == []
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "drop"])
+def test_a_damaged_manifest_is_noticed(first: House, text: str) -> None:
+    path = piece_of(first) / "piece.json"
+    record = json.loads(path.read_text())
+    path.write_text(text if text != "drop" else json.dumps(record | {"files": record["files"][1:]}))
+
+    with pytest.raises(DataError, match=r"piece\.json: is not the list of a piece's files .* Delete .*/news and"):
+        second_dump(first, [LONG[3], LONG[20]])
+
+    assert [row["path"] for row in verify(first.workspace)["damaged"]] == [str(path)]
+
+
+def test_a_piece_that_a_killed_process_left_is_signed_again(first: House) -> None:
+    piece = piece_of(first)
+    whole = {path.name: path.read_bytes() for path in piece.iterdir()}
+    home = first.workspace.root / "dedup" / "news"
+    for path in (home / "current.json", home / "v00001.json", piece / "piece.json"):
+        path.unlink()
+    flip(piece / "keys-00000.npy")
+
+    remember(first.workspace, "clean", store="news")
+
+    assert {path.name: path.read_bytes() for path in piece.iterdir()} == whole
+
+
+def test_pieces_that_a_run_leaves_out_are_not_read(first: House) -> None:
+    second_dump(first, [LONG[3], LONG[20]])
+    remember(first.workspace, "clean", store="other")
+    flip(piece_of(first, store="other") / "keys-00000.npy")
+
+    second_dump(first, [LONG[3], LONG[20]], parameters="against_store: other")
+
+    assert len(first.ids()) == 2

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import DataError
+from pipeline.dedup_stores import forget, remember
 from pipeline.verify import verify, verify_text
 from pipeline.workspace import Workspace
 from tests.pipeline.house import House, texts
@@ -103,3 +104,30 @@ def test_what_is_deleted_as_told_is_built_again_to_the_same_bytes(built: House):
 def test_an_empty_workspace_is_not_called_sound(tmp_path: Path):
     with pytest.raises(DataError, match=r"holds no finished results to verify\. Run a recipe, or name its --workspace"):
         verify(Workspace(tmp_path / "none"))
+
+
+def test_the_files_of_dedup_stores_are_counted_and_told(built: House):
+    before = verify(built.workspace)
+    remember(built.workspace, "clean", store="news")
+    pieces = [path for path in (built.workspace.root / "dedup").glob("*/pieces/*/*") if path.name != "piece.json"]
+
+    data = verify(built.workspace)
+
+    assert (data["stores"], data["files"], data["damaged"]) == (1, before["files"] + len(pieces), [])
+    assert data["size_bytes"] == before["size_bytes"] + sum(path.stat().st_size for path in pieces)
+    assert " MB, 1 dedup stores: all as they were written." in verify_text(data)
+
+
+def test_a_damaged_store_does_not_hide_another(built: House):
+    for store in ("a", "b", "c"):
+        remember(built.workspace, "clean", store=store)
+    forget(built.workspace, built.ids()[:1], store="a")
+    root = built.workspace.root / "dedup"
+    (root / "a" / "v00002.json").write_text("{}")
+    (keys,) = (root / "b").glob("pieces/*/keys-00000.npy")
+    flip(keys)
+    (root / "c" / "current.json").write_text("no")
+
+    damaged = verify(built.workspace)["damaged"]
+
+    assert [row["path"] for row in damaged] == [str(root / "a"), str(keys), str(root / "c")]
