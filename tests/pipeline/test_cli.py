@@ -181,7 +181,7 @@ def test_wrong_usage_ends_with_2_and_one_explained_error(built: House, winnow, c
 
 
 FAILED = {
-    "an id that nobody saw": (["why", "nobody"], "no dataset in"),
+    "an id that nobody saw": (["why", "nobody"], "none of the latest results in"),
     "an empty workspace": (["look", "clean", "-w", "empty"], "holds no datasets yet"),
 }
 

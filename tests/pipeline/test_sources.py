@@ -345,39 +345,6 @@ def test_wrong_parameters_are_refused(wrong: dict[str, Any]) -> None:
         FileParams.parse(wrong)
 
 
-def test_what_is_not_found_is_said_with_where_it_was_looked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "recipes").mkdir()
-    (tmp_path / "recipes" / "a.jsonl").write_text("{}")
-    monkeypatch.chdir(tmp_path)
-    params = FileParams.parse({"path": "*.jsonl"})
-
-    with pytest.raises(RecipeError, match=r"recipe's folder: write .*recipes/\*\.jsonl"):
-        JsonlReader(params=params, source="crawl", base=tmp_path / "recipes").check()
-    with pytest.raises(RecipeError, match=r"sources\.crawl\.path: no file matches 'no/\*' \(looked for .*/no/\*\)"):
-        jsonl(tmp_path, path="no/*").check()
-    with pytest.raises(RecipeError, match="is a folder"):
-        jsonl(tmp_path, path=str(tmp_path)).check()
-    with pytest.raises(RecipeError, match="is a URL"):
-        jsonl(tmp_path, path="s3://bucket/a.jsonl").check()
-
-
-def test_a_broken_link_among_the_files_is_an_error_and_a_folder_is_skipped(tmp_path: Path) -> None:
-    for name in ("a.jsonl", "b.jsonl"):
-        (tmp_path / name).write_text('{"text": "one"}\n')
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "c.jsonl").symlink_to("b.jsonl")
-    assert read(jsonl(tmp_path)).rows_in == 2
-
-    (tmp_path / "c.jsonl").unlink()
-    (tmp_path / "c.jsonl").symlink_to("nowhere/c.jsonl")
-    told = r"sources\.crawl\.path: .*/c\.jsonl is a link to nowhere/c\.jsonl, which is not there\. .* delete the link"
-    for path in ("*", "c.jsonl"):
-        with pytest.raises(RecipeError, match=told):
-            jsonl(tmp_path, path=str(tmp_path / path)).check()
-
-
 def test_a_wrong_column_is_answered_with_the_nearest_and_with_all(tmp_path: Path) -> None:
     pq.write_table(pa.table({"content": ["a"], "url": ["b"], "score": [0.5], "n": [1]}), tmp_path / "a.parquet")
 

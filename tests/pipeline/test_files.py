@@ -1,0 +1,48 @@
+"""Paths and globs of a recipe: what they leave out they say, with where it was looked for and the way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.errors import RecipeError
+from pipeline.sources.files import FileParams, find_files
+from pipeline.sources.jsonl import JsonlReader
+
+
+def jsonl(tmp_path: Path, *, path: str) -> JsonlReader:
+    return JsonlReader(params=FileParams.parse({"path": path}), source="crawl", base=tmp_path)
+
+
+def test_what_is_not_found_is_said_with_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "a.jsonl").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    params = FileParams.parse({"path": "*.jsonl"})
+
+    with pytest.raises(RecipeError, match=r"recipe's folder: write .*recipes/\*\.jsonl"):
+        JsonlReader(params=params, source="crawl", base=tmp_path / "recipes").check()
+    with pytest.raises(RecipeError, match=r"sources\.crawl\.path: no file matches 'no/\*' \(looked for .*/no/\*\)"):
+        jsonl(tmp_path, path="no/*").check()
+    with pytest.raises(RecipeError, match="is a folder"):
+        jsonl(tmp_path, path=str(tmp_path)).check()
+    with pytest.raises(RecipeError, match="is a URL"):
+        jsonl(tmp_path, path="s3://bucket/a.jsonl").check()
+
+
+def test_a_broken_link_among_the_files_is_an_error_and_a_folder_is_skipped(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / name).write_text('{"text": "one"}\n')
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "c.jsonl").symlink_to("b.jsonl")
+    assert len(find_files(str(tmp_path / "*"), source="crawl", base=tmp_path)) == 2
+
+    (tmp_path / "c.jsonl").unlink()
+    (tmp_path / "c.jsonl").symlink_to("nowhere/c.jsonl")
+    told = r"sources\.crawl\.path: .*/c\.jsonl is a link to nowhere/c\.jsonl, which is not there\. .* delete the link"
+    for path in ("*", "c.jsonl"):
+        with pytest.raises(RecipeError, match=told):
+            jsonl(tmp_path, path=str(tmp_path / path)).check()
