@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import DataError
-from pipeline.core.identity import hash_file
 
 KEY = b"winnow.text_in"  # of the footer's metadata
 INPUTS = "inputs.json"
@@ -136,6 +135,8 @@ def file_of(documents: Path, text: InPlace) -> Path:
 @lru_cache(maxsize=4096)
 def _hash_of(path: Path, stamp: Stamp) -> str:
     """Return a file's BLAKE3, computed once per process while its stamp stays the same."""
+    from pipeline.core.identity import hash_file  # proxies are trained, from stored files, where there is no BLAKE3
+
     started = time.time_ns()
     digest = hash_file(path)
     if not is_settled(stamp, since=started):

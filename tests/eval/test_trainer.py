@@ -188,7 +188,8 @@ import sys
 import numpy, pyarrow, torch
 class Bare:
     allowed = {"torch", "numpy", "pyarrow", "eval", "pipeline", *sys.stdlib_module_names}
-    floor = {"pipeline.core", "pipeline.core.errors", "pipeline.core.shards"}
+    needed = ("document", "errors", "in_place", "opened", "shards")
+    floor = {"pipeline.core", *(f"pipeline.core.{name}" for name in needed)}
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] not in self.allowed and not name.startswith("_sysconfigdata"):
             raise ImportError(f"{name} is not on a bare machine")
