@@ -36,7 +36,7 @@ class Table:
 @cache
 def table() -> Table:
     """Build the table, about 1 s; numbers are what the `regex` module calls Nd."""
-    import regex  # type: ignore[import-untyped]  # it ships no types
+    import regex
 
     marks = set(PUNCTUATION)
     kinds = np.zeros(0x110000, np.uint8)

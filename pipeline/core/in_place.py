@@ -132,13 +132,17 @@ def file_of(documents: Path, text: InPlace) -> Path:
     return path
 
 
-@lru_cache(maxsize=4096)
 def _hash_of(path: Path, stamp: Stamp) -> str:
-    """Return a file's BLAKE3, computed once per process while its stamp stays the same."""
+    """Return a file's BLAKE3, computed once per process while its stamp stays the same and tells."""
     from pipeline.core.identity import hash_file  # proxies are trained, from stored files, where there is no BLAKE3
 
+    if (path, stamp) in _hashes:
+        return _hashes[path, stamp]
     started = time.time_ns()
     digest = hash_file(path)
-    if not is_settled(stamp, since=started):
-        _hash_of.cache_clear()
+    if is_settled(stamp, since=started):
+        _hashes[path, stamp] = digest
     return digest
+
+
+_hashes: dict[tuple[Path, Stamp], str] = {}

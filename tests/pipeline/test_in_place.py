@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.core import in_place
 from pipeline.core.errors import DataError
-from pipeline.core.in_place import INPUTS, KEY
+from pipeline.core.in_place import INPUTS, KEY, stamp_of
 from pipeline.core.shards import iterate_batches, iterate_tables, read_rows, read_table, row_groups_of, write_table
 from pipeline.executors import Local
 from pipeline.looking import look, why
@@ -139,6 +140,18 @@ def test_a_touched_file_is_trusted_and_another_one_refused(built: House):
     with pytest.raises(DataError, match=r"b\.parquet: changed since its documents were read into .*docs-"):
         read_table(source_files(built)[1], columns=["text"])
     assert read_table(source_files(built)[1], columns=["id"]).num_rows == 7  # this is stored
+
+
+def test_an_edit_that_no_stamp_tells_is_noticed_while_the_file_is_fresh(built: House, monkeypatch: pytest.MonkeyPatch):
+    path = built.folder / "in" / "b.parquet"
+    stamp = in_place.stamp_of(path)
+    assert read_table(source_files(built)[1], columns=["text"]).num_rows == 7
+
+    write_rows(path, rows_of(7, start=31))  # within one tick of the clock, it may be
+    monkeypatch.setattr(in_place, "stamp_of", lambda where: stamp if where == path else stamp_of(where))
+
+    with pytest.raises(DataError, match=r"b\.parquet: changed since"):
+        read_table(source_files(built)[1], columns=["text"])
 
 
 def test_a_missing_file_is_named_with_the_way_out(built: House):
