@@ -10,7 +10,7 @@ READY := .venv/ready
 .PHONY: demo test check bench clean browser
 
 demo: $(READY)
-	@$(BIN)/winnow run recipes/quickstart.yaml; code=$$?; [ $$code -eq 3 ] || exit $$code
+	@$(BIN)/tamis run recipes/quickstart.yaml; code=$$?; [ $$code -eq 3 ] || exit $$code
 
 test: $(READY) browser
 	@$(MAKE) --no-print-directory check
@@ -31,7 +31,7 @@ clean:
 # Made last, so an interrupted set-up is taken up again; older than the pins, it is made anew.
 $(READY): requirements.lock pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	    { echo 'Winnow needs Python 3.11 or newer. Name one: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; exit 2; }
+	    { echo 'Tamis needs Python 3.11 or newer. Name one: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; exit 2; }
 	@echo 'Setting up .venv from requirements.lock; this takes a few minutes, once.'
 	@"$(PYTHON)" -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock

@@ -34,7 +34,7 @@ REFUSED = {
 }
 OURS_TO_SET = ("exclusion_writer", "batch_size")  # dropped documents and batches are the engine's
 WORD_PACKAGES = ("regex", "spacy")  # what datatrove cuts English words with
-OF_THE_EXTRA = " of the extra [conformance]: pip install 'winnow[conformance]'"
+OF_THE_EXTRA = " of the extra [conformance]: pip install -e '.[conformance]'"
 
 
 class DatatroveStep(MeasuringStep):

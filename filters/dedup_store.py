@@ -104,8 +104,8 @@ def read_version(path: Path) -> Version:
         raise DataError(f"{path}: is not a version of a dedup store ({error}). Restore it from a backup.") from error
     if any("read" not in batch for batch in version.batches):
         raise DataError(
-            f"{path}: does not say what its documents were read from, as an early Winnow wrote it. "
-            f"Delete {path.parent} and `winnow remember` the datasets again."
+            f"{path}: does not say what its documents were read from, as an early Tamis wrote it. "
+            f"Delete {path.parent} and `tamis remember` the datasets again."
         )
     return version
 
@@ -143,7 +143,7 @@ def read_manifest(folder: Path) -> list[StoredFile]:
         return [StoredFile(**file) for file in record["files"]]
     except FileNotFoundError as error:
         missing = (
-            f"has no {MANIFEST}, so nothing says what its files must be: it was deleted, or an early Winnow wrote none"
+            f"has no {MANIFEST}, so nothing says what its files must be: it was deleted, or an early Tamis wrote none"
         )
         raise DataError(f"{folder}: {missing}. {_mend(folder)}") from error
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -167,7 +167,7 @@ def require_sound(version: Version) -> None:
 
 def _mend(folder: Path) -> str:
     home = folder.parent.parent
-    return f"Delete {home} and `winnow remember` the datasets again, or restore it from a backup."
+    return f"Delete {home} and `tamis remember` the datasets again, or restore it from a backup."
 
 
 @dataclass(frozen=True, slots=True)

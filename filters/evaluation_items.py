@@ -41,7 +41,7 @@ def _items(path: Path) -> Iterator[Item]:
     elif name.endswith(".txt"):
         yield from (Item(id=f"{path.name}:{number}", text=line) for number, line in _lines(path))
     else:
-        raise DataError(f"{path}: is no evaluation set that Winnow reads. Give .parquet, .jsonl, .jsonl.gz or .txt.")
+        raise DataError(f"{path}: is no evaluation set that Tamis reads. Give .parquet, .jsonl, .jsonl.gz or .txt.")
 
 
 def _parquet(path: Path) -> Iterator[Item]:

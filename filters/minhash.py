@@ -55,7 +55,7 @@ class MinHashParams(Params):
     )  # fmt: skip
     against_store: str = Field(
         default="", json_schema_extra={"role": "store"},
-        description="Dedup store of earlier datasets (`winnow remember`): what has a twin there is a duplicate of it.",
+        description="Dedup store of earlier datasets (`tamis remember`): what has a twin there is a duplicate of it.",
     )  # fmt: skip
     audit_pairs: int = Field(
         default=200, ge=0, le=1_000_000, json_schema_extra={"role": "alarm"},

@@ -1,3 +1,3 @@
-"""Winnow: raw text shards in, promoted training mixtures out, with the evidence for every decision."""
+"""Tamis: raw text shards in, promoted training mixtures out, with the evidence for every decision."""
 
 __version__ = "0.1.0"

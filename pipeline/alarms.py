@@ -128,7 +128,7 @@ def _sound(
             raise DataError(
                 f"{place}: {_told(losses, label, reached)}; in {len(band)} earlier run{'s' if len(band) > 1 else ''} "
                 f"it dropped {min(band):.1%} to {max(band):.1%}, and it may leave that by {alarms.max_drift:.1%}. "
-                "See what changed in the data (winnow look, winnow stats), or raise max_drift."
+                "See what changed in the data (tamis look, tamis stats), or raise max_drift."
             )
         reached -= count
 

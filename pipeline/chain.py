@@ -30,7 +30,7 @@ TEXT = "text"  # column of an editing step's signals file: the new text, null wh
 KEPT = "kept_ranges"  # the same of a step that cuts: the byte ranges of the old text that stay
 EDITS = (TEXT, KEPT)
 EDIT = Signal(TEXT, pa.large_string(), "text", "The new text; null where it stays as it is.")
-_DIGEST = b"winnow.ids"
+_DIGEST = b"tamis.ids"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from pipeline import questions
-from pipeline.core.errors import WinnowError
+from pipeline.core.errors import TamisError
 from pipeline.flags import (
     CORES,
     WORKSPACE,
@@ -38,7 +38,7 @@ from pipeline.kernel_cache import notice, use_own_cache
 EPILOG = "Exit codes: 0 done, 1 a step failed, 2 bad recipe or usage, 3 not promoted, 4 budget reached, 75 busy."
 
 app = typer.Typer(
-    name="winnow",
+    name="tamis",
     help="Curate raw text into promoted training mixtures, with the evidence for every decision.",
     epilog=EPILOG,
     no_args_is_help=True,
@@ -60,7 +60,7 @@ def main() -> NoReturn:
             raise KeyboardInterrupt  # typer swallows it and returns its code
     except typer.Exit as error:
         code = error.exit_code
-    except WinnowError as error:
+    except TamisError as error:
         _fail(str(error), *getattr(error, "__notes__", []))
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
@@ -83,13 +83,13 @@ def main() -> NoReturn:
 
 
 def _terminate(number: int, frame: object) -> NoReturn:
-    os.write(2, b"winnow: stopped by SIGTERM; run the same command again to go on.\n")
+    os.write(2, b"tamis: stopped by SIGTERM; run the same command again to go on.\n")
     os._exit(143)  # the workers die with us, and every file at a final name is whole
 
 
 def _fail(*lines: str) -> None:
     for line in lines:
-        print(_visible(f"winnow: {line}" if "\n" not in line else line), file=sys.stderr)
+        print(_visible(f"tamis: {line}" if "\n" not in line else line), file=sys.stderr)
 
 
 def _start() -> None:

@@ -1,4 +1,4 @@
-"""Any measuring step of ours as a block of a datatrove pipeline: `winnow_step("gopher_quality", min_words=30)`.
+"""Any measuring step of ours as a block of a datatrove pipeline: `tamis_step("gopher_quality", min_words=30)`.
 
 The block measures some megabytes of text at a time, as a run does, and keeps the order. It writes every signal into a
 document's metadata as `step.signal`, rewrites the text where the step edits, and drops by the step's rules: the name
@@ -37,7 +37,7 @@ BATCH_DOCUMENTS = 4096  # so that short documents do not wait for megabytes
 REASON = "filter_reason"  # datatrove's own key
 
 
-def winnow_step(name: str, *, exclusion_writer: Any = None, **params: Any) -> WinnowStep:
+def tamis_step(name: str, *, exclusion_writer: Any = None, **params: Any) -> TamisStep:
     """Return a measuring step as a datatrove `PipelineStep`; RecipeError for what no recipe could say either.
 
     `params` are the step's parameters as in a recipe; `exclusion_writer` is a datatrove writer for what is dropped.
@@ -45,18 +45,18 @@ def winnow_step(name: str, *, exclusion_writer: Any = None, **params: Any) -> Wi
     kind = step_class(name)
     if not issubclass(kind, MeasuringStep):
         raise RecipeError(
-            f"winnow_step: `{name}` needs a whole dataset, and a datatrove task sees its own documents only. "
-            "Use a measuring step here, and `winnow run` for this one."
+            f"tamis_step: `{name}` needs a whole dataset, and a datatrove task sees its own documents only. "
+            "Use a measuring step here, and `tamis run` for this one."
         )
     try:
         parsed = kind.Params.parse(params)
     except ValidationError as error:
-        told = [message for _, message in explain_invalid(error, kind.Params, params, f"winnow_step: {name}")]
+        told = [message for _, message in explain_invalid(error, kind.Params, params, f"tamis_step: {name}")]
         raise RecipeError("\n".join(told)) from error
     inputs = input_names_of(parsed)
     missing = next((path for paths in inputs.values() for path in paths if not Path(path).is_file()), None)
     if missing is not None:
-        raise RecipeError(f"winnow_step: {name}: `{missing}` is no file; there are no datasets here. Name a file.")
+        raise RecipeError(f"tamis_step: {name}: `{missing}` is no file; there are no datasets here. Name a file.")
     content = {key: [[Path(path).name, hash_file(Path(path))] for path in paths] for key, paths in inputs.items()}
     ref = StepRef(
         name=name,
@@ -64,23 +64,23 @@ def winnow_step(name: str, *, exclusion_writer: Any = None, **params: Any) -> Wi
         inputs=tuple((key, tuple(str(Path(path).absolute()) for path in paths)) for key, paths in inputs.items()),
         identity=identity_of([name, kind.version, parsed.of_role("measure"), content]),
     )
-    return WinnowStep(ref, rules=kind(params=parsed).rules(quantile=_no_quantile), exclusion_writer=exclusion_writer)
+    return TamisStep(ref, rules=kind(params=parsed).rules(quantile=_no_quantile), exclusion_writer=exclusion_writer)
 
 
 def _no_quantile(signal: str, fraction: float) -> float:
     raise RecipeError(
-        f"winnow_step: a share of {fraction} of `{signal}` needs all documents, and a datatrove task sees its own "
+        f"tamis_step: a share of {fraction} of `{signal}` needs all documents, and a datatrove task sees its own "
         "only. Set a threshold."
     )
 
 
-class WinnowStep(PipelineStep):
+class TamisStep(PipelineStep):
     """Documents through one measuring step. Holds names and numbers only, so it pickles; each worker prepares it."""
 
     type = "FILTER"
 
     def __init__(self, ref: StepRef, *, rules: Sequence[Rule], exclusion_writer: Any) -> None:
-        self.name = f"winnow {ref.name}"
+        self.name = f"tamis {ref.name}"
         super().__init__()
         self.ref = ref
         self.rules = tuple(rules)

@@ -87,7 +87,7 @@ def store_file(workspace: Workspace, name: str) -> Path:
         known = [home.name for home in store_homes(workspace)]
         way_out = f"Did you mean {nearest_names(name, known)}?" if known else "There is none in this workspace yet."
         raise RecipeError(
-            f"there is no dedup store `{name}`. {way_out} `winnow remember DATASET --store {name}` makes it."
+            f"there is no dedup store `{name}`. {way_out} `tamis remember DATASET --store {name}` makes it."
         )
     return _file(_home(workspace, name), number)
 
@@ -244,7 +244,7 @@ def _told(home: Path, store: str, *, changed: bool) -> Remembered:
 
 
 def change(workspace: Workspace, dataset: str | None, *, store: str, ids: Sequence[str], to: int | None) -> Remembered:
-    """Do the one thing that `winnow remember` was asked for; RecipeError if it is none or several."""
+    """Do the one thing that `tamis remember` was asked for; RecipeError if it is none or several."""
     asked: list[Callable[[], Remembered]] = []
     if dataset is not None:
         asked.append(lambda: remember(workspace, dataset, store=store))

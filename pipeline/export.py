@@ -2,7 +2,7 @@
 
 `datasets.load_dataset(FOLDER)` reads it without a network. The folder appears whole or not at all: everything is
 written to a hidden neighbour, then renamed. An existing folder is replaced only if it is an export
-itself, which its `winnow.json` says, holds nothing that no export writes, and only if asked.
+itself, which its `tamis.json` says, holds nothing that no export writes, and only if asked.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pipeline.core.card import Card
     from pipeline.workspace import Workspace
 
-MARKER = "winnow.json"
-_WRITTEN = re.compile(r"winnow\.json|README\.md|data/train-\d{5,}-of-\d{5,}\.parquet")  # all that an export holds
+MARKER = "tamis.json"
+_WRITTEN = re.compile(r"tamis\.json|README\.md|data/train-\d{5,}-of-\d{5,}\.parquet")  # all that an export holds
 # The Hub's viewer wants row groups of 100 to 300 MB, and a shard here is one row group.
 SHARD_BYTES = 128 * 2**20
 
@@ -88,7 +88,7 @@ def export_dataset(
         done.folder = str(to)
         write_text(building / "README.md", dataset_card(info, done))
         write_text(
-            building / MARKER, json.dumps({"winnow": __version__, "info": asdict(info), "rows": done.rows}) + "\n"
+            building / MARKER, json.dumps({"tamis": __version__, "info": asdict(info), "rows": done.rows}) + "\n"
         )
         _put_in_place(building, to)
     except OSError as error:
@@ -147,7 +147,7 @@ def _refuse_occupied(to: Path, *, overwrite: bool) -> None:
     if not to.exists() or (to.is_dir() and not any(to.iterdir())):
         return
     if not (to / MARKER).is_file():
-        raise RecipeError(f"{to}: holds something that is not an export of Winnow. Name a new or empty folder.")
+        raise RecipeError(f"{to}: holds something that is not an export of Tamis. Name a new or empty folder.")
     if not overwrite:
         raise RecipeError(f"{to}: holds an earlier export. Name another folder, or give --overwrite to replace it.")
     foreign = min((path for path in to.rglob("*") if _is_foreign(path, to)), default=None)
@@ -223,7 +223,7 @@ def dataset_card(info: DatasetInfo, done: Exported) -> str:
     """Return README.md: the YAML head that the Hub reads, then what was counted and how the dataset was made."""
     facts = {
         "Recipe": info.recipe, "Identity": info.identity, "Decontamination": info.decontamination,
-        "Teacher": info.teacher, "Gate": info.gate, "Made by": f"Winnow {__version__}",
+        "Teacher": info.teacher, "Gate": info.gate, "Made by": f"Tamis {__version__}",
     }  # fmt: skip
     sections = [
         _head(info, done),
@@ -246,7 +246,7 @@ def dataset_card(info: DatasetInfo, done: Exported) -> str:
 def _head(info: DatasetInfo, done: Exported) -> str:
     return (
         f"---\npretty_name: {json.dumps(info.name)}\nlicense: unknown\nsize_categories:\n"
-        f"- {_size_category(done.rows)}\ntask_categories:\n- text-generation\ntags:\n- winnow\n"
+        f"- {_size_category(done.rows)}\ntask_categories:\n- text-generation\ntags:\n- tamis\n"
         "configs:\n- config_name: default\n  data_files:\n  - split: train\n    path: data/train-*\n---\n"
     )
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.", show_default=False)]
-WorkspacePath = Annotated[Path, typer.Option("--workspace", "-w", help="Folder of results.", envvar="WINNOW_WORKSPACE")]
+WorkspacePath = Annotated[Path, typer.Option("--workspace", "-w", help="Folder of results.", envvar="TAMIS_WORKSPACE")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Worker processes; never changes a result.")]
 Memory = Annotated[

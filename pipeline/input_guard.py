@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.errors import DataError, WinnowError
+from pipeline.core.errors import DataError, TamisError
 from pipeline.core.step import field_role
 from pipeline.input_hashes import InputHashes
 from pipeline.plan import Node, Plan, PlannedStep, file_identity
@@ -29,7 +29,7 @@ def unchanged(files: Files, *, hashes: InputHashes, nodes: Sequence[Node]) -> It
     """Refuse, and remove from the nodes' folders, what was made inside if one of the files has other content after."""
     try:
         yield
-    except WinnowError:
+    except TamisError:
         _refuse_changed(files, hashes, nodes)  # says more than a reader that a half-written file broke
         raise
     _refuse_changed(files, hashes, nodes)

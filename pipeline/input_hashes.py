@@ -4,7 +4,7 @@ Hashing takes 0.4 to 0.7 s for each gigabyte that comes from a disk, 0.2 s for o
 a question about a recipe would pay that each time. A hash is remembered for a path with size, times of change (mtime,
 and ctime, which no tool sets back), inode and device, and used only while all of them are the same. A clock ticks
 coarsely, so an edit within one tick leaves the times as they are: a file that changed less than 2 s before it was
-hashed is therefore not remembered (git calls such files racily clean). `winnow run` writes the memo; deleting it costs
+hashed is therefore not remembered (git calls such files racily clean). `tamis run` writes the memo; deleting it costs
 one reading of the inputs. What guards results (`verify`, `promote`) reads every byte.
 """
 

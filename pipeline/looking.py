@@ -34,7 +34,7 @@ def why(workspace: Workspace, doc_id: str) -> dict[str, Any]:
     if not stories and not refused:
         raise DataError(
             f"{doc_id}: none of the latest results in {workspace.root} saw this id; older ones are not searched. "
-            "`winnow look DATASET` shows ids."
+            "`tamis look DATASET` shows ids."
         )
     return {"id": doc_id, "datasets": stories, "quarantined": refused}
 

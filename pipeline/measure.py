@@ -210,7 +210,7 @@ def _labelled(label: str, name: str, body: dict[str, Any], shared: Path | None) 
     if not issubclass(kind, MeasuringStep):
         raise RecipeError(
             f"--steps: `{name}` needs a whole dataset, and measure sees one document at a time. Take it out, or put it "
-            f"into a recipe, `datasets: {{clean: {{from: docs, steps: [{name}]}}}}`, and use winnow run."
+            f"into a recipe, `datasets: {{clean: {{from: docs, steps: [{name}]}}}}`, and use tamis run."
         )
     try:
         params = kind.Params.parse(body)

@@ -1,4 +1,4 @@
-"""`winnow run` as one function: plan, build, judge, promote, report; returns what happened."""
+"""`tamis run` as one function: plan, build, judge, promote, report; returns what happened."""
 
 from __future__ import annotations
 

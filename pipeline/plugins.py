@@ -1,4 +1,4 @@
-"""Steps of the user's own: from a file (`--plugin FILE`) or an installed package (entry points `winnow.steps`).
+"""Steps of the user's own: from a file (`--plugin FILE`) or an installed package (entry points `tamis.steps`).
 
 A file's source is in the identity of its steps, so that an edit builds anew what they measured; an installed package
 counts by its name and version. A file is executed once per process, in a module whose name holds the source's hash. Its
@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from pipeline.core.errors import RecipeError
 from pipeline.core.step import GatheringStep, MakingStep, MeasuringStep, Params, Signal, Step
 
-GROUP = "winnow.steps"
+GROUP = "tamis.steps"
 KINDS = (MeasuringStep, GatheringStep, MakingStep)
 RESERVED = {"id", "text", "error"}  # columns that the engine writes beside the signals
 
@@ -102,7 +102,7 @@ def plugin_names() -> list[str]:
 @lru_cache(maxsize=16)
 def _steps_of(file: PluginFile) -> tuple[Plugin, ...]:
     """Execute a file and return its steps, checked."""
-    module = ModuleType(f"winnow_plugin_{Path(file.path).stem}_{file.hash[:12]}")
+    module = ModuleType(f"tamis_plugin_{Path(file.path).stem}_{file.hash[:12]}")
     module.__file__ = file.path
     sys.modules[module.__name__] = module  # dataclasses and pickles look there
     try:
@@ -173,7 +173,7 @@ def _mistakes(kind: Any, place: str) -> Iterator[str]:
     if not isinstance(name, str) or not name.isidentifier():
         yield f'has the name {name!r}; it must be a word of letters, digits and _. Give it `name = "..."`.'
     if name in STEPS:
-        yield f"is called `{name}` like a step of Winnow's own. Choose another name."
+        yield f"is called `{name}` like a step of Tamis's own. Choose another name."
     if not (isinstance(kind.Params, type) and issubclass(kind.Params, Params)):
         yield "has Params that do not inherit pipeline.core.step.Params."
     if not all(isinstance(signal, Signal) for signal in kind.signals):

@@ -147,7 +147,7 @@ def verify(workspace: WorkspacePath = WORKSPACE, as_json: AsJson = False) -> Ans
 
 
 def plugins(plugin: Plugins = None, as_json: AsJson = False) -> Answer:
-    """List the steps of installed packages (entry points `winnow.steps`) and of every --plugin FILE."""
+    """List the steps of installed packages (entry points `tamis.steps`) and of every --plugin FILE."""
     from pipeline.plugins import list_plugins
     from pipeline.tables import plugins_text
 

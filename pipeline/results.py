@@ -131,7 +131,7 @@ def why_empty(card: Card) -> str:
 def environment() -> dict[str, str]:
     """Return what a result was built with: versions and kind of machine, no names of hosts or people."""
     return {
-        "winnow": __version__,
+        "tamis": __version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
         "system": platform.system(),

@@ -56,7 +56,7 @@ def load(path: Path) -> Document:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise RecipeError(f"{path}: no such recipe. `ls recipes` shows those that come with Winnow.") from error
+        raise RecipeError(f"{path}: no such recipe. `ls recipes` shows those that come with Tamis.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
     return parse(text, path=path)

@@ -112,7 +112,7 @@ def status_text(data: dict[str, Any]) -> str:
     """Return the state of a workspace: what is there, what is unfinished, what was judged."""
     shown = [r for r in data["results"] if r["kind"] in ("source", "made", "dataset")]
     if not data["results"] and not data["unfinished"]:
-        return f"{data['workspace']}: empty. Start with: winnow run recipes/quickstart.yaml"
+        return f"{data['workspace']}: empty. Start with: tamis run recipes/quickstart.yaml"
     rows = [
         [
             r["kind"],
@@ -301,7 +301,7 @@ def stats_text(data: dict[str, Any]) -> str:
 def plugins_text(data: dict[str, Any]) -> str:
     """Return the steps from outside as a table."""
     if not data["plugins"]:
-        return "No plugins. Name a file with --plugin, or install a package with an entry point `winnow.steps`."
+        return "No plugins. Name a file with --plugin, or install a package with an entry point `tamis.steps`."
     rows = [[row[key] for key in ("step", "kind", "version", "origin", "about")] for row in data["plugins"]]
     problems = [row["problem"] for row in data["plugins"] if row["problem"]]
     return "\n".join([table(rows, head=["step", "kind", "version", "from", "about"]), *problems])

@@ -27,7 +27,7 @@ from pipeline.chain import (
     write_signals,
 )
 from pipeline.core import document
-from pipeline.core.errors import DataError, WinnowError
+from pipeline.core.errors import DataError, TamisError
 from pipeline.core.memory import keep_freed_memory
 from pipeline.core.shards import windows, write_table, write_text
 from pipeline.core.step import Measured, MeasuringStep, Rule, as_column
@@ -195,7 +195,7 @@ def measure_batch(step: MeasuringStep, batch: Batch) -> dict[str, pa.Array]:
         return _columns(step, step.measure(batch), pa.nulls(0, pa.string()))
     try:
         return _columns(step, step.measure(batch), pa.nulls(len(batch), pa.string()))
-    except (WinnowError, OSError):
+    except (TamisError, OSError):
         raise  # said for the user, or the machine's fault: no document's
     except Exception as error:  # a step may raise anything; the document pays, not the run
         if len(batch) == 1 and isinstance(error, MemoryError):

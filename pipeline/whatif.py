@@ -42,7 +42,7 @@ def what_if(workspace: Workspace, path: Path, *, settings: Mapping[str, Any]) ->
     changed = [name for name in after.datasets if _decisions(before.datasets[name]) != _decisions(after.datasets[name])]
     if not changed:
         raise RecipeError(
-            f"what-if: {', '.join(settings)} changes no decision of {path}. Set a threshold that `winnow why` names."
+            f"what-if: {', '.join(settings)} changes no decision of {path}. Set a threshold that `tamis why` names."
         )
     plan = make_plan(before, workspace)
     found = []
@@ -51,7 +51,7 @@ def what_if(workspace: Workspace, path: Path, *, settings: Mapping[str, Any]) ->
         if not node.complete:
             raise DataError(
                 f"what-if: {name} has no stored signals for {path} as it stands ({node.reason}). "
-                f"Run it first: winnow run {path}"
+                f"Run it first: tamis run {path}"
             )
         evidence = evidence_at(workspace, node.folder)
         found.append(_compare(workspace, after, before.datasets[name], after.datasets[name], evidence))

@@ -81,7 +81,7 @@ class Workspace:
         }
         if not names:
             raise DataError(
-                f"{self.root}: holds no datasets yet. Run a recipe first: winnow run recipes/quickstart.yaml"
+                f"{self.root}: holds no datasets yet. Run a recipe first: tamis run recipes/quickstart.yaml"
             )
         raise RecipeError(f"`{name}` is no dataset in {self.root}. Did you mean {nearest_names(name, names)}?")
 

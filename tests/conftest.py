@@ -33,7 +33,7 @@ def need_conformance() -> None:
     """Skip a test that runs datatrove's own filters, or steps @datatrove-0.10, where their extra is not installed."""
     lacking = [name for name in CONFORMANCE if find_spec(name) is None]
     if lacking:
-        pytest.skip(f"{', '.join(lacking)} not installed: pip install 'winnow[conformance]'")
+        pytest.skip(f"{', '.join(lacking)} not installed: pip install -e '.[conformance]'")
 
 
 def house_files() -> list[Path]:

@@ -15,7 +15,7 @@ SECONDS = 240  # for one process; the first on a machine compiles every kernel
 
 
 @dataclass
-class Winnow:
+class Tamis:
     """The command in a folder of its own."""
 
     folder: Path

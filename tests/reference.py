@@ -70,7 +70,7 @@ LEGEND = """\
 The last column of each table says what a parameter does to a result:
 
 - *measures*: it changes what is measured, so editing it measures again.
-- *decides*: a threshold over stored signals. Editing it measures nothing, and `winnow what-if` answers for it at once.
+- *decides*: a threshold over stored signals. Editing it measures nothing, and `tamis what-if` answers for it at once.
 - *input*: it names datasets or files. They count by their content, not by their names.
 - *run only*: it can stop or pace a run, never change a result.
 

@@ -168,9 +168,7 @@ def test_the_command_line_starts_without_anything_heavy() -> None:
 def test_help_answers_at_once() -> None:
     def seconds() -> float:
         start = time.perf_counter()
-        _run_python(
-            "-c", "import sys; from pipeline.cli import main; sys.argv = ['winnow', '--help']; sys.exit(main())"
-        )
+        _run_python("-c", "import sys; from pipeline.cli import main; sys.argv = ['tamis', '--help']; sys.exit(main())")
         return time.perf_counter() - start
 
     assert min(seconds() for _ in range(3)) < HELP_SECONDS

@@ -52,11 +52,11 @@ def file_block(path: str) -> str:
 
 
 def run(command: list[str], *, folder: Path, house: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run a command with `winnow` and `python` of this house first on the path."""
+    """Run a command with `tamis` and `python` of this house first on the path."""
     bin_folder = folder.parent / f"{folder.name}-bin"
     bin_folder.mkdir(exist_ok=True)
-    start = "import sys; sys.argv[0] = 'winnow'; from pipeline.cli import main; main()"
-    for name, words in (("winnow", f'-c "{start}"'), ("python", "")):
+    start = "import sys; sys.argv[0] = 'tamis'; from pipeline.cli import main; main()"
+    for name, words in (("tamis", f'-c "{start}"'), ("python", "")):
         (bin_folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
         (bin_folder / name).chmod(0o755)
     path = f"{bin_folder}{os.pathsep}{os.environ['PATH']}"
@@ -79,15 +79,15 @@ def test_every_step_reader_and_key_is_in_the_reference(name: str) -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_is_in_the_readme(verb: str) -> None:
-    assert re.search(rf"winnow {verb}\b", README)
+    assert re.search(rf"tamis {verb}\b", README)
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_answers_a_call_for_help(verb: str, tmp_path: Path) -> None:
-    ran = run(["winnow", verb, "--help"], folder=tmp_path)
+    ran = run(["tamis", verb, "--help"], folder=tmp_path)
 
     assert ran.returncode == 0
-    assert ran.stdout.startswith(f"Usage: winnow {verb} ")
+    assert ran.stdout.startswith(f"Usage: tamis {verb} ")
     assert "--json" in ran.stdout
 
 
@@ -100,7 +100,7 @@ def test_every_exit_code_is_in_the_readme(code: str) -> None:
 def test_a_recipe_begins_with_the_command_that_runs_it(path: Path) -> None:
     first = path.read_text(encoding="utf-8").splitlines()[0]
 
-    assert re.fullmatch(rf"# (ANTHROPIC_API_KEY=\.\.\. )?winnow run recipes/{path.name}", first)
+    assert re.fullmatch(rf"# (ANTHROPIC_API_KEY=\.\.\. )?tamis run recipes/{path.name}", first)
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
@@ -145,7 +145,7 @@ def make_files(path: Path, *, folder: Path) -> None:
 def test_the_recipe_for_the_web_runs(tmp_path: Path) -> None:
     make_files(ROOT / "recipes" / "web.yaml", folder=tmp_path)
 
-    ran = run(["winnow", "run", str(ROOT / "recipes" / "web.yaml"), "--workers", "1"], folder=tmp_path)
+    ran = run(["tamis", "run", str(ROOT / "recipes" / "web.yaml"), "--workers", "1"], folder=tmp_path)
 
     assert ran.returncode == 0, ran.stderr
     assert "reused 0" in ran.stdout

@@ -19,9 +19,9 @@ from pipeline.core.card import read_card, verify_files
 from tests.conftest import need_conformance
 from tests.golden import answer_of, differences, furnish, path_of
 from tests.pipeline.house import House, contents, files_of
-from tests.process import SECONDS, Winnow
+from tests.process import SECONDS, Tamis
 
-RECIPE = """# winnow run recipe.yaml
+RECIPE = """# tamis run recipe.yaml
 name: small
 seed: 5
 sources:
@@ -57,16 +57,16 @@ promote: {as: docs-en}
 KILLS = 10
 
 
-def winnow(folder: Path) -> Winnow:
+def tamis(folder: Path) -> Tamis:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
-    return Winnow(folder)
+    return Tamis(folder)
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Winnow, dict[str, object]]]:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tamis, dict[str, object]]]:
     """One uninterrupted run on one worker, and what it printed."""
-    here = winnow(tmp_path_factory.mktemp("a house") / "whole")
+    here = tamis(tmp_path_factory.mktemp("a house") / "whole")
     done = here.run("run", "recipe.yaml", "--workers", "1", "--json")
     assert done.returncode in (0, 3), done.stderr
     yield here, json.loads(done.stdout)
@@ -114,7 +114,7 @@ def test_a_second_run_does_nothing_and_says_so(whole):
 @pytest.mark.timeout(2 * SECONDS)
 def test_four_workers_give_the_bytes_of_one(whole, tmp_path):
     here, _ = whole
-    there = winnow(tmp_path / "four")
+    there = tamis(tmp_path / "four")
 
     done = there.run("run", "recipe.yaml", "--workers", "4")
 
@@ -126,7 +126,7 @@ def test_four_workers_give_the_bytes_of_one(whole, tmp_path):
 def test_a_run_killed_at_ten_points_ends_with_the_bytes_of_one_that_was_not(whole, tmp_path):
     """Each kill takes the whole process group; the next start is the same command and goes on from there."""
     here, _ = whole
-    there = winnow(tmp_path / "killed")
+    there = tamis(tmp_path / "killed")
     total = len(here.files())
 
     killed = 0
@@ -142,7 +142,7 @@ def test_a_run_killed_at_ten_points_ends_with_the_bytes_of_one_that_was_not(whol
     assert not list(there.workspace.rglob(".*.tmp"))
 
 
-def _kill_when(there: Winnow, *, files: int) -> bool:
+def _kill_when(there: Tamis, *, files: int) -> bool:
     """Run until so many files lie there, then kill everything at once; say whether it was still running."""
     process = there.start("run", "recipe.yaml", "--workers", "2")
     deadline = time.monotonic() + SECONDS

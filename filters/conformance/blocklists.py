@@ -67,7 +67,7 @@ def assets() -> Assets:
     if suffixes is None or not suffixes.submodule_search_locations:
         raise RecipeError(
             "url@datatrove-0.10: tldextract is not installed, and only it says which domain an address belongs to. "
-            "Install it: pip install 'winnow[conformance]'"
+            "Install it: pip install -e '.[conformance]'"
         )
     found = Assets(
         folder=Path(package.submodule_search_locations[0]) / "assets",

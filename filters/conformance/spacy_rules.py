@@ -89,7 +89,7 @@ def tokenizer() -> Tokenizer:
     except ImportError as error:
         raise RecipeError(
             "steps @datatrove-0.10 split words as spaCy does, and spaCy is not installed. "
-            "Install it: pip install 'winnow[conformance]'."
+            "Install it: pip install -e '.[conformance]'."
         ) from error
     nlp = spacy.blank("en")
     found = {name: getattr(nlp.tokenizer, name).__self__.pattern for name in KNOWN}

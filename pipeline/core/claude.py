@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pipeline.core.answer import Status, read_answer, usage_of
 from pipeline.core.budget import Budget
 from pipeline.core.endpoint import ANTHROPIC, VARIABLE, address_of, foreign_endpoint
-from pipeline.core.errors import RecipeError, ServiceError, WinnowError
+from pipeline.core.errors import RecipeError, ServiceError, TamisError
 from pipeline.core.ledger import Ledger, Planned, State, StoredAnswer
 from pipeline.core.prices import NANO, Tokens, cost_nano, load_prices
 from pipeline.core.purchase import Pace, Purchase
@@ -180,7 +180,7 @@ class ClaudeDoor:
                     purchase.count_answer()
                 elif setback is not STOPPED:
                     purchase.count_failure(request, setback)
-        except WinnowError as error:
+        except TamisError as error:
             purchase.halt(error)
         except BaseException:
             purchase.stopped.set()

@@ -1,6 +1,6 @@
-"""Every failure that Winnow explains to its user; anything else is our bug and shows its traceback.
+"""Every failure that Tamis explains to its user; anything else is our bug and shows its traceback.
 
-    WinnowError
+    TamisError
     |-- RecipeError    the recipe, a flag or the environment is wrong      exit 2
     |-- DataError      an input or a stored file is wrong                  exit 1
     |-- ServiceError   Claude, a worker or the disk failed                 exit 1
@@ -21,25 +21,25 @@ from typing import ClassVar
 MOST_NAMES = 20  # of a list in a message
 
 
-class WinnowError(Exception):
+class TamisError(Exception):
     """Base of all errors with a message written for the user."""
 
     exit_code: ClassVar[int] = 1
 
 
-class RecipeError(WinnowError):
+class RecipeError(TamisError):
     """The recipe, a flag or the environment cannot be used as given."""
 
     exit_code = 2
 
 
-class DataError(WinnowError):
+class DataError(TamisError):
     """An input file or a stored artifact cannot be used as it is."""
 
     exit_code = 1
 
 
-class ServiceError(WinnowError):
+class ServiceError(TamisError):
     """Something outside the process failed: Claude, a worker, the disk."""
 
     exit_code = 1
@@ -57,7 +57,7 @@ class BusyError(ServiceError):
     exit_code = 75
 
 
-class GateError(WinnowError):
+class GateError(TamisError):
     """The gate did not promote, or no certificate says that it did."""
 
     exit_code = 3

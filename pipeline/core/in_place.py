@@ -20,7 +20,7 @@ from typing import Any
 
 from pipeline.core.errors import DataError
 
-KEY = b"winnow.text_in"  # of the footer's metadata
+KEY = b"tamis.text_in"  # of the footer's metadata
 INPUTS = "inputs.json"
 SETTLED_NS = 2_000_000_000  # assumption: no file system's clock is coarser (FAT's ticks every 2 s)
 
@@ -58,7 +58,7 @@ class InPlace:
             return InPlace(**{**plain, "skipped": tuple(plain["skipped"])})
         except (ValueError, TypeError, KeyError) as error:
             raise DataError(
-                f"{path}: its footer says where its text lies ({KEY.decode()}), but not as Winnow writes it ({error}). "
+                f"{path}: its footer says where its text lies ({KEY.decode()}), but not as Tamis writes it ({error}). "
                 "Write the file again without that key."
             ) from error
 

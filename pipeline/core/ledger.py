@@ -135,7 +135,7 @@ class Ledger:
         if layout not in (0, LAYOUT):
             database.close()
             raise DataError(
-                f"{self._path}: has ledger layout {layout}; this Winnow reads {LAYOUT}. Use the Winnow that wrote it."
+                f"{self._path}: has ledger layout {layout}; this Tamis reads {LAYOUT}. Use the Tamis that wrote it."
             )
         database.execute("CREATE TEMP TABLE wanted (id TEXT PRIMARY KEY) WITHOUT ROWID")
         return database

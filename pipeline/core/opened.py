@@ -158,7 +158,7 @@ class WithTextElsewhere:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Stored | WithTextElsewhere]:
-    """Open a parquet file that Winnow or a user wrote."""
+    """Open a parquet file that Tamis or a user wrote."""
     with ExitStack() as stack:
         file = stack.enter_context(_parquet(path))
         text = InPlace.of(file.schema_arrow.metadata, path=path)

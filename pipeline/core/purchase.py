@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.core.errors import ServiceError, WinnowError
+from pipeline.core.errors import ServiceError, TamisError
 from pipeline.core.request import Request
 from pipeline.core.setbacks import Setback
 
@@ -49,7 +49,7 @@ class Purchase:
     num_known: int  # answers that the ledger already had
     num_bought: int = 0
     failures: dict[str, Setback] = field(default_factory=dict)
-    fatal: WinnowError | None = None
+    fatal: TamisError | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
     _given_up_in_a_row: int = 0
@@ -59,7 +59,7 @@ class Purchase:
         with self._mutex:
             return None if self.stopped.is_set() else next(self.queue, None)
 
-    def halt(self, error: WinnowError) -> None:
+    def halt(self, error: TamisError) -> None:
         """Stop all threads; the first error is the one that is raised."""
         with self._mutex:
             self.fatal = self.fatal or error

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.core.errors import BudgetError, ServiceError, WinnowError
+from pipeline.core.errors import BudgetError, ServiceError, TamisError
 
 SPENT_CODES = (
     "enforced_spend_limit_reached",
@@ -39,7 +39,7 @@ class Setback:
     kind: Literal["wait", "again", "lost", "reject", "stop"]
     reason: str
     wait_seconds: float | None = None  # what the server asked for
-    error: WinnowError | None = None  # what to raise for `stop`
+    error: TamisError | None = None  # what to raise for `stop`
 
 
 def connection_setback(cause: str) -> Setback:

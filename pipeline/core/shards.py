@@ -133,7 +133,7 @@ def _dictionary_columns(schema: pa.Schema) -> list[str]:
 
 
 def read_table(path: Path, *, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read one parquet file that Winnow or a user wrote; an unreadable file is a DataError that names it."""
+    """Read one parquet file that Tamis or a user wrote; an unreadable file is a DataError that names it."""
     with reading(path), opened(path) as file:  # pq.read_table would import pandas: 0.6 s
         wanted = list(columns) if columns is not None else list(file.schema.names)
         _check_columns(file, path, wanted)

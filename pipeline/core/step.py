@@ -154,7 +154,7 @@ class Step:
         except PackageNotFoundError as error:
             raise RecipeError(
                 f"step `{self.name}` needs the package {error.name}, and it is not installed. "
-                f"Install it, or the extra of winnow that holds it (README): pip install {error.name}."
+                f"Install it, or the extra that holds it (README): pip install {error.name}."
             ) from error
 
 

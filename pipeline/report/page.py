@@ -50,7 +50,7 @@ def write_report(plan: Plan, *, path: Path) -> None:
     if not cards:
         raise DataError(
             f"{plan.recipe.path}: nothing of this recipe is built in {plan.workspace.root}. "
-            f"Run it first: winnow run {plan.recipe.path}"
+            f"Run it first: tamis run {plan.recipe.path}"
         )
     for per_side in EXAMPLES_PER_SIDE:
         page = render(plan, cards, per_side=per_side)

@@ -108,7 +108,7 @@ class Reader:
     def __init__(self, *, params: ReaderParams, source: str, base: Path) -> None:
         """Take the parameters, the recipe's name for the source, and the recipe's folder.
 
-        Relative paths mean what they mean in the shell that typed `winnow run`; `base` only helps an error to say that
+        Relative paths mean what they mean in the shell that typed `tamis run`; `base` only helps an error to say that
         a path would have matched there.
         """
         self.source = source

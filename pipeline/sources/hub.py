@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 from pydantic import Field
 
-from pipeline.core.errors import DataError, RecipeError, WinnowError
+from pipeline.core.errors import DataError, RecipeError, TamisError
 from pipeline.core.identity import HashFile, hash_file
 from pipeline.core.step import input_names
 from pipeline.sources import Chunk, ColumnParams, Reader, Slice
@@ -125,7 +125,7 @@ def _loading(label: str) -> Iterator[None]:
     """Turn what `datasets` raises, which does not always survive pickling, into a DataError."""
     try:
         yield
-    except WinnowError:
+    except TamisError:
         raise
     except (pa.ArrowException, OSError, ValueError, RuntimeError, NotImplementedError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

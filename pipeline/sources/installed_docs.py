@@ -1,7 +1,7 @@
 """The text that every machine with Python has: docstrings and documentation of the installed packages.
 
 One document per docstring and per documentation file (.md, .rst, .txt, LICENSE, NOTICE, METADATA, README, COPYING) of
-at least `min_chars` characters. Test suites are included: they are text as well. Winnow itself is not. Packages come
+at least `min_chars` characters. Test suites are included: they are text as well. Tamis itself is not. Packages come
 in name order, files in path order, so ids and order depend on what is installed and on nothing else. Source files
 that this Python cannot parse, and files that are not UTF-8, are quarantined one by one.
 """
@@ -23,7 +23,7 @@ from pipeline.sources.docstrings import docstrings_of, without_collector
 from pipeline.sources.packages import InstalledFile, Package, installed_packages, kind_of, normalised
 from pipeline.sources.rows import ChunkBuilder
 
-OURSELVES = "winnow"
+OURSELVES = "tamis"
 # Parsing makes 5 to 8 MB/s, so a slice is 2 to 3 s of work.
 PIECE_BYTES = 16 * 2**20
 

@@ -77,7 +77,7 @@ class WarcReader(Reader):
         if missing := lacking(self.params.extractor):
             raise RecipeError(
                 f"sources.{self.source}: reading web archives needs {' and '.join(missing)} of the extra [web], not "
-                "installed here. Run: pip install 'winnow[web]'"
+                "installed here. Run: pip install -e '.[web]'"
             )
         self._files()
 

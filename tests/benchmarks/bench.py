@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--only {unknown[0]}: no work's name holds it; they are {', '.join(names)}")
     os.environ["TQDM_DISABLE"] = "1"
     keep_freed_memory()  # as every command does, for all that is measured
-    with tempfile.TemporaryDirectory(prefix="winnow-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="tamis-bench-") as folder:
         if not options.quick:  # so that what compiling costs is measured, not what an earlier run left
             os.environ["NUMBA_CACHE_DIR"] = f"{folder}/kernels"
         cores = hold_to_one_core()

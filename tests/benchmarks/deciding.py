@@ -1,4 +1,4 @@
-"""Seconds that `winnow what-if` takes as a whole verb, Python's start included, for a million documents.
+"""Seconds that `tamis what-if` takes as a whole verb, Python's start included, for a million documents.
 
 The documents are the quickstart's, cut to 400 characters, repeated, each copy with its number before the text so that
 none is another's duplicate. A run measures them once; then each question is asked several times in a process of its
@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from pipeline.core.shards import write_table
 from tests.benchmarks.clock import rounded
 from tests.benchmarks.corpus import documents_of
-from tests.benchmarks.machine import surroundings, winnow
+from tests.benchmarks.machine import surroundings, tamis
 
 DOCUMENTS = 1_000_000
 CHARACTERS = 400
@@ -60,7 +60,7 @@ def measure_what_if(folder: Path, *, documents: int = DOCUMENTS, repeats: int = 
         count = _generate(home / "documents", documents)
         (home / "deciding.yaml").write_text(RECIPE, encoding="utf-8")
         time.sleep(3)  # files that have just been written are hashed again
-        _winnow(home, "run", "deciding.yaml", "--workers", "1")
+        _tamis(home, "run", "deciding.yaml", "--workers", "1")
         found = {name: _asked(home, settings, repeats=repeats) for name, settings in QUESTIONS.items()}
     finally:
         shutil.rmtree(home, ignore_errors=True)
@@ -85,17 +85,17 @@ def _generate(folder: Path, wanted: int) -> int:
 
 def _asked(home: Path, settings: dict[str, Any], *, repeats: int) -> dict[str, Any]:
     flags = [flag for key, value in settings.items() for flag in ("--set", f"datasets.clean.{key}={value}")]
-    times = [_winnow(home, "what-if", "deciding.yaml", *flags) for _ in range(repeats + 1)][1:]
+    times = [_tamis(home, "what-if", "deciding.yaml", *flags) for _ in range(repeats + 1)][1:]
     wall, cpu = ([rounded(each[kind]) for each in times] for kind in (0, 1))
     return {"cpu_seconds": cpu, "seconds": wall, "median_cpu_seconds": median(cpu), "median_seconds": median(wall)}
 
 
-def _winnow(home: Path, *arguments: str) -> tuple[float, float]:
+def _tamis(home: Path, *arguments: str) -> tuple[float, float]:
     """Run a verb; return seconds by wall and by processor, its own processes' together."""
-    command, environment = winnow(*arguments), surroundings(one_thread=False)
+    command, environment = tamis(*arguments), surroundings(one_thread=False)
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     ran = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=False)
     seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     if ran.returncode != 0:
-        raise RuntimeError(f"winnow {arguments[0]} ended with {ran.returncode}:\n{ran.stderr[-3000:]}")
+        raise RuntimeError(f"tamis {arguments[0]} ended with {ran.returncode}:\n{ran.stderr[-3000:]}")
     return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

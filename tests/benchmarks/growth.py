@@ -1,4 +1,4 @@
-"""Time and peak memory of a whole cleaning recipe by `winnow run`, at 1x, 4x and 16x the text, beside a plain copy.
+"""Time and peak memory of a whole cleaning recipe by `tamis run`, at 1x, 4x and 16x the text, beside a plain copy.
 
 The text is the quickstart's, repeated; every copy but the first has 3 % of its bytes drawn and replaced where they are
 lower-case letters, so that copies of a document share few 5-word runs and pass for documents of their own. The run is
@@ -29,7 +29,7 @@ from pipeline.core.shards import write_table
 from pipeline.core.text import Batch
 from tests.benchmarks.clock import rounded
 from tests.benchmarks.corpus import SEED, documents_of
-from tests.benchmarks.machine import surroundings, winnow
+from tests.benchmarks.machine import surroundings, tamis
 
 COPIES = (3, 12, 48)  # of 29 MB of text
 CHANGED = 0.03  # of the bytes drawn
@@ -126,7 +126,7 @@ def _copy(base: Batch, copy: int) -> pa.Table:
 
 def _watched(folder: Path, *, workers: int) -> dict[str, Any]:
     """Run the recipe in processes of its own, which inherit the cores of this one; return seconds and peaks."""
-    command = winnow("run", "growth.yaml", "--workers", str(workers))
+    command = tamis("run", "growth.yaml", "--workers", str(workers))
     environment = surroundings(one_thread=workers == 1)
     started = time.perf_counter()
     with (folder / "log").open("w+") as log:
@@ -140,7 +140,7 @@ def _watched(folder: Path, *, workers: int) -> dict[str, Any]:
         seconds = time.perf_counter() - started
         log.seek(0)
         if process.returncode != 0:
-            raise RuntimeError(f"winnow run ended with {process.returncode}:\n{log.read()[-3000:]}")
+            raise RuntimeError(f"tamis run ended with {process.returncode}:\n{log.read()[-3000:]}")
     found = {
         "peak_process_gb": rounded(max(peaks.values()) / 1e9),
         "peak_sum_gb": rounded(peak_sum / 1e9),

@@ -31,7 +31,7 @@ def hold_to_one_core() -> set[int]:
     return cores
 
 
-def winnow(*arguments: str) -> list[str]:
+def tamis(*arguments: str) -> list[str]:
     """Return the command that runs a verb of this tree in a process of its own."""
     return [sys.executable, "-c", "from pipeline.cli import main; main()", *arguments]
 

@@ -95,7 +95,7 @@ def _what_if_rows(found: dict[str, Any] | None) -> list[list[str]]:
         return []
     slowest = max(found["questions"], key=lambda name: found["questions"][name]["median_seconds"])
     seconds = found["questions"][slowest]["median_seconds"]
-    title = f"`winnow what-if`, {found['documents'] / 1e6:g} million documents, the slowest question ({slowest})"
+    title = f"`tamis what-if`, {found['documents'] / 1e6:g} million documents, the slowest question ({slowest})"
     return [[title, f"{seconds:.2g} s", f"< {WHAT_IF_MARK:g} s", "", ""]]
 
 
@@ -109,7 +109,7 @@ def _growth_rows(growth: dict[str, Any] | None) -> list[list[str]]:
     shown = f"{large['size_bytes'] / 1e9:.2g} GB of text"
     rows = [
         [
-            f"`winnow run` of a whole cleaning recipe, {shown}, one core, start to report",
+            f"`tamis run` of a whole cleaning recipe, {shown}, one core, start to report",
             f"{rate:.3g} MB/s, {large['peak_sum_gb']:.2f} GB",
             f"<= {COPY_MARK}x the copy's time",
             f"plain copy: {large['size_bytes'] / 1e6 / large['copy_seconds']:.3g} MB/s",

@@ -171,7 +171,7 @@ def test_arguments_that_datatrove_cannot_take_are_named() -> None:
 def test_a_missing_extra_is_named(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
 
-    with pytest.raises(ValueError, match=rf"{package} of the extra \[conformance\]: pip install 'winnow\[conform"):
+    with pytest.raises(ValueError, match=rf"{package} of the extra \[conformance\]: pip install -e '\.\[conform"):
         DatatroveStep.Params.parse({"step": "GopherQualityFilter"})
 
 

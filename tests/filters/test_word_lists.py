@@ -198,7 +198,7 @@ def test_building_a_list_sweeps_those_that_nobody_mapped_for_two_weeks(shared: S
     shared.once(version=1)
     shared.once(version=2)
     (shared.folder / "folder").mkdir()
-    (shared.folder / "of-an-earlier-winnow.npy").write_bytes(b"x")
+    (shared.folder / "of-an-earlier-tamis.npy").write_bytes(b"x")
     long_ago = time.time() - KEPT_SECONDS - 60
     for path in shared.folder.iterdir():
         os.utime(path, (long_ago, long_ago))

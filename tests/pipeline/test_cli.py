@@ -18,13 +18,13 @@ from tests.pipeline.steps import POISON, Length
 
 
 @pytest.fixture
-def winnow(house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def tamis(house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Run a verb; return its exit code, stdout and stderr."""
     monkeypatch.chdir(house.folder)
     monkeypatch.setattr(cli.signal, "signal", lambda number, handler: None)
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["winnow", *arguments])
+        monkeypatch.setattr(sys, "argv", ["tamis", *arguments])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             cli.main()
@@ -35,10 +35,10 @@ def winnow(house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 
 @pytest.fixture
-def built(house: House, winnow) -> House:
+def built(house: House, tamis) -> House:
     house.lines("a.jsonl", ["ab", *texts(12), POISON + " inside of a rather long text", ""])
     house.clean(["length: {min_length: 30}", "poisoned", "exact_dedup"])
-    code, _, _ = winnow("run", "recipe.yaml", "--workers", "1")
+    code, _, _ = tamis("run", "recipe.yaml", "--workers", "1")
     assert code == 0
     return house
 
@@ -64,8 +64,8 @@ VERBS = {
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_json_is_one_document_on_stdout_and_nothing_else(built: House, winnow, verb: str):
-    code, out, _ = winnow(*VERBS[verb], "--json")
+def test_json_is_one_document_on_stdout_and_nothing_else(built: House, tamis, verb: str):
+    code, out, _ = tamis(*VERBS[verb], "--json")
 
     assert code == 0
     assert isinstance(json.loads(out, parse_constant=_refuse), dict)
@@ -76,8 +76,8 @@ def _refuse(constant: str) -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_text_says_something_and_keeps_stderr_for_progress(built: House, winnow, verb: str):
-    code, out, told = winnow(*VERBS[verb])
+def test_text_says_something_and_keeps_stderr_for_progress(built: House, tamis, verb: str):
+    code, out, told = tamis(*VERBS[verb])
 
     assert code == 0 and out.strip()
     assert "Traceback" not in told and not out.lstrip().startswith("{")
@@ -91,27 +91,27 @@ def test_every_verb_of_the_help_is_tried_here():
     } | promoting
 
 
-def test_progress_goes_to_stderr_only(house: House, winnow):
+def test_progress_goes_to_stderr_only(house: House, tamis):
     house.lines("a.jsonl", texts(4))
     house.clean(["length"])
 
-    _, out, told = winnow("run", "recipe.yaml", "--json")
+    _, out, told = tamis("run", "recipe.yaml", "--json")
 
     assert json.loads(out)["built"] == ["source docs", "measured length", "dataset clean"]
     assert "read docs: 4 documents" in told and "length: 4 documents" in told
 
 
-def test_a_second_run_says_that_there_was_nothing_to_do(built: House, winnow):
-    code, out, told = winnow("run", "recipe.yaml")
+def test_a_second_run_says_that_there_was_nothing_to_do(built: House, tamis):
+    code, out, told = tamis("run", "recipe.yaml")
 
     assert code == 0 and "nothing to do" in out and told == ""
 
 
-def test_plan_writes_nothing_and_tells_reuse_build_and_why(built: House, winnow):
+def test_plan_writes_nothing_and_tells_reuse_build_and_why(built: House, tamis):
     built.clean(["length: {min_length: 31}", "poisoned", "exact_dedup"])
     before = sorted(str(path) for path in built.folder.rglob("*"))
 
-    _, out, _ = winnow("plan", "recipe.yaml", "--json")
+    _, out, _ = tamis("plan", "recipe.yaml", "--json")
 
     told = {(node["kind"], node["name"]): node for node in json.loads(out)["nodes"]}
     assert told["measured", "length"]["action"] == "reuse"
@@ -130,10 +130,10 @@ datasets:
 """
 
 
-def test_a_bad_recipe_lists_every_mistake_with_its_line_before_any_work(house: House, winnow):
+def test_a_bad_recipe_lists_every_mistake_with_its_line_before_any_work(house: House, tamis):
     house.write(BAD_RECIPE)
 
-    code, out, told = winnow("run", "recipe.yaml")
+    code, out, told = tamis("run", "recipe.yaml")
 
     assert (code, out) == (2, "")
     for part in ("nowhere.jsonl", "dosc", "gopher_quality", "keeep", "min_length", "needs itself"):
@@ -143,11 +143,11 @@ def test_a_bad_recipe_lists_every_mistake_with_its_line_before_any_work(house: H
 
 
 @pytest.mark.parametrize("flags", [[], ["--json"]])
-def test_a_flipped_byte_ends_verify_with_1_and_the_file(built: House, winnow, flags: list[str]):
+def test_a_flipped_byte_ends_verify_with_1_and_the_file(built: House, tamis, flags: list[str]):
     path = next((built.folder / "workspace" / "measured").rglob("*.parquet"))
     path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
 
-    code, out, _ = winnow("verify", *flags)
+    code, out, _ = tamis("verify", *flags)
 
     assert code == 1 and str(path.relative_to(built.folder)) in out
 
@@ -173,11 +173,11 @@ USAGE = {
 
 
 @pytest.mark.parametrize("case", USAGE)
-def test_wrong_usage_ends_with_2_and_one_explained_error(built: House, winnow, case: str):
-    code, out, told = winnow(*USAGE[case])
+def test_wrong_usage_ends_with_2_and_one_explained_error(built: House, tamis, case: str):
+    code, out, told = tamis(*USAGE[case])
 
     assert (code, out) == (2, "")
-    assert told.startswith(("winnow: ", "Usage")) and "Traceback" not in told
+    assert told.startswith(("tamis: ", "Usage")) and "Traceback" not in told
 
 
 FAILED = {
@@ -187,10 +187,10 @@ FAILED = {
 
 
 @pytest.mark.parametrize("case", FAILED)
-def test_data_that_cannot_answer_ends_with_1(built: House, winnow, case: str):
+def test_data_that_cannot_answer_ends_with_1(built: House, tamis, case: str):
     arguments, part = FAILED[case]
 
-    code, out, told = winnow(*arguments)
+    code, out, told = tamis(*arguments)
 
     assert (code, out) == (1, "") and part in told
 
@@ -201,7 +201,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("error", "expected"), ERRORS)
-def test_each_error_of_a_step_has_its_exit_code_and_its_notes(house: House, winnow, monkeypatch, error, expected):
+def test_each_error_of_a_step_has_its_exit_code_and_its_notes(house: House, tamis, monkeypatch, error, expected):
     def prepare(self, inputs):
         failure = error("somewhere: 3 is wrong; it must be 4. Write 4.")
         failure.add_note("shard 00017")
@@ -211,20 +211,20 @@ def test_each_error_of_a_step_has_its_exit_code_and_its_notes(house: House, winn
     house.clean(["length"])
     monkeypatch.setattr(Length, "prepare", prepare)
 
-    code, out, told = winnow("run", "recipe.yaml", "--workers", "1", "--json")
+    code, out, told = tamis("run", "recipe.yaml", "--workers", "1", "--json")
 
     assert (code, out) == (expected, "")
-    assert "winnow: somewhere: 3 is wrong; it must be 4. Write 4.\nwinnow: shard 00017\n" in told
+    assert "tamis: somewhere: 3 is wrong; it must be 4. Write 4.\ntamis: shard 00017\n" in told
 
 
-def test_our_own_bugs_show_their_traceback(house: House, winnow, monkeypatch):
+def test_our_own_bugs_show_their_traceback(house: House, tamis, monkeypatch):
     def prepare(self, inputs):
         raise KeyError("a bug")
 
     house.lines("a.jsonl", texts(3))
     house.clean(["length"])
     monkeypatch.setattr(Length, "prepare", prepare)
-    monkeypatch.setattr(sys, "argv", ["winnow", "run", "recipe.yaml", "--workers", "1"])
+    monkeypatch.setattr(sys, "argv", ["tamis", "run", "recipe.yaml", "--workers", "1"])
 
     with pytest.raises(KeyError, match="a bug"):
         cli.main()
@@ -239,8 +239,8 @@ def test_only_a_verdict_of_promote_or_no_gate_ends_with_0(outcome, expected):
     assert ended.exit_code == expected
 
 
-def test_help_lists_the_exit_codes(winnow):
-    code, out, _ = winnow("--help")
+def test_help_lists_the_exit_codes(tamis):
+    code, out, _ = tamis("--help")
 
     assert code == 0 and "0 done, 1 a step failed, 2 bad recipe" in out
 
@@ -250,13 +250,13 @@ def test_a_poison_document_does_not_change_the_exit_code(built: House):
     assert Path("workspace/reports/recipe.html").exists()
 
 
-def test_an_id_that_steers_a_terminal_is_shown_and_not_obeyed(house: House, winnow):
+def test_an_id_that_steers_a_terminal_is_shown_and_not_obeyed(house: House, tamis):
     steering = "a\x1b]0;owned\x07"
     house.lines("a.jsonl", [{"id": steering, "text": "ab"}])
     house.clean(["length: {min_length: 30}"], source="{read: jsonl, path: DIR/a.jsonl, id: id}")
-    winnow("run", "recipe.yaml", "--workers", "1")
+    tamis("run", "recipe.yaml", "--workers", "1")
 
-    shown = [winnow("look", "clean", "--dropped")[1], winnow("why", steering)[1], winnow("why", "\x1b[2J")[2]]
+    shown = [tamis("look", "clean", "--dropped")[1], tamis("why", steering)[1], tamis("why", "\x1b[2J")[2]]
 
     assert all(set(text) - {"\n"} and all(c.isprintable() or c == "\n" for c in text) for text in shown)
     assert "a\N{REPLACEMENT CHARACTER}]0;owned" in shown[0]

@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.pipeline.house import House, contents, files_of, texts, write_lines
-from tests.process import Winnow
+from tests.process import Tamis
 
 RECIPE = "seed: 2\ndatasets:\n  tasks: {make: {verified_tasks: {documents: 40000, part_documents: 500}}}\n"
 pytestmark = [
@@ -25,14 +25,14 @@ pytestmark = [
 
 
 @pytest.fixture
-def winnow(tmp_path: Path) -> Winnow:
+def tamis(tmp_path: Path) -> Tamis:
     (tmp_path / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
-    return Winnow(tmp_path)
+    return Tamis(tmp_path)
 
 
-def started(winnow: Winnow) -> subprocess.Popen[str]:
+def started(tamis: Tamis) -> subprocess.Popen[str]:
     """Start a run of about ten seconds and wait until its workers work."""
-    process = winnow.start("run", "recipe.yaml", "--workers", "2")
+    process = tamis.start("run", "recipe.yaml", "--workers", "2")
     deadline = time.monotonic() + 60
     while len(_workers(process.pid)) < 2 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -43,7 +43,7 @@ def started(winnow: Winnow) -> subprocess.Popen[str]:
 
 def _workers(session: int) -> list[int]:
     found = []
-    for pid in Winnow(Path()).alive(session):
+    for pid in Tamis(Path()).alive(session):
         try:
             if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 found.append(pid)
@@ -66,14 +66,14 @@ def ended(process: subprocess.Popen[str], *, within: float) -> tuple[int, str, f
 
 def nobody_left(session: int) -> bool:
     deadline = time.monotonic() + 5
-    while Winnow(Path()).alive(session) and time.monotonic() < deadline:
+    while Tamis(Path()).alive(session) and time.monotonic() < deadline:
         time.sleep(0.05)
-    return not Winnow(Path()).alive(session)
+    return not Tamis(Path()).alive(session)
 
 
 @pytest.mark.parametrize("to_all", [False, True], ids=["to the parent", "to the group"])
-def test_sigterm_ends_with_143_and_leaves_nobody_behind(winnow: Winnow, to_all: bool):
-    process = started(winnow)
+def test_sigterm_ends_with_143_and_leaves_nobody_behind(tamis: Tamis, to_all: bool):
+    process = started(tamis)
 
     (os.killpg if to_all else os.kill)(process.pid, signal.SIGTERM)
 
@@ -83,8 +83,8 @@ def test_sigterm_ends_with_143_and_leaves_nobody_behind(winnow: Winnow, to_all: 
     assert nobody_left(process.pid)
 
 
-def test_ctrl_c_ends_with_130_soon_and_leaves_nobody_behind(winnow: Winnow):
-    process = started(winnow)
+def test_ctrl_c_ends_with_130_soon_and_leaves_nobody_behind(tamis: Tamis):
+    process = started(tamis)
 
     os.killpg(process.pid, signal.SIGINT)
 
@@ -94,13 +94,13 @@ def test_ctrl_c_ends_with_130_soon_and_leaves_nobody_behind(winnow: Winnow):
     assert nobody_left(process.pid)
 
 
-def test_a_second_run_in_the_same_workspace_is_refused_with_75_and_readers_are_not(winnow: Winnow):
-    process = started(winnow)
+def test_a_second_run_in_the_same_workspace_is_refused_with_75_and_readers_are_not(tamis: Tamis):
+    process = started(tamis)
     try:
         begun = time.monotonic()
-        refused = winnow.run("run", "recipe.yaml", "--workers", "1")
+        refused = tamis.run("run", "recipe.yaml", "--workers", "1")
         seconds = time.monotonic() - begun
-        reading = winnow.run("status")
+        reading = tamis.run("status")
 
         assert refused.returncode == 75 and refused.stdout == ""
         assert f"in use by process {process.pid} on" in refused.stderr
@@ -111,29 +111,29 @@ def test_a_second_run_in_the_same_workspace_is_refused_with_75_and_readers_are_n
         process.communicate()
 
 
-def test_after_kill_9_the_same_command_goes_on_without_any_unlocking(winnow: Winnow):
-    process = started(winnow)
+def test_after_kill_9_the_same_command_goes_on_without_any_unlocking(tamis: Tamis):
+    process = started(tamis)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    recipe = winnow.folder / "recipe.yaml"
+    recipe = tamis.folder / "recipe.yaml"
     recipe.write_text(RECIPE.replace("40000", "400"), encoding="utf-8")
 
-    assert winnow.run("run", "recipe.yaml", "--workers", "1").returncode == 0
+    assert tamis.run("run", "recipe.yaml", "--workers", "1").returncode == 0
 
 
-def test_a_worker_killed_once_costs_nothing(winnow: Winnow):
-    recipe = winnow.folder / "recipe.yaml"
+def test_a_worker_killed_once_costs_nothing(tamis: Tamis):
+    recipe = tamis.folder / "recipe.yaml"
     recipe.write_text(RECIPE.replace("40000", "16000").replace("500", "2000"), encoding="utf-8")
-    process = started(winnow)
+    process = started(tamis)
 
     os.kill(_workers(process.pid)[0], signal.SIGKILL)
 
     code, told, _ = ended(process, within=90)
     assert code == 0, told
-    killed = contents(winnow.workspace)
-    shutil.rmtree(winnow.workspace)
-    assert winnow.run("run", "recipe.yaml", "--workers", "1").returncode == 0
-    assert contents(winnow.workspace) == killed
+    killed = contents(tamis.workspace)
+    shutil.rmtree(tamis.workspace)
+    assert tamis.run("run", "recipe.yaml", "--workers", "1").returncode == 0
+    assert contents(tamis.workspace) == killed
 
 
 def lines_recipe(folder: Path) -> None:
@@ -151,7 +151,7 @@ def whole_files(workspace: Path) -> bool:
 def test_a_write_that_fails_is_named_and_leaves_nothing_half_written(tmp_path: Path):
     """A limit on the size of a file stands for a full disk where no small one can be mounted."""
     lines_recipe(tmp_path)
-    winnow = Winnow(tmp_path)
+    tamis = Tamis(tmp_path)
     command = [sys.executable, "-m", "pipeline.cli", "run", "recipe.yaml", "--workers", "1"]
 
     failed = subprocess.run(
@@ -166,8 +166,8 @@ def test_a_write_that_fails_is_named_and_leaves_nothing_half_written(tmp_path: P
         "Raise the limit on the size of a file (ulimit -f) and run again" in failed.stderr
         and "Traceback" not in failed.stderr
     )
-    assert not list(winnow.workspace.rglob("slice-*")) and not list(winnow.workspace.rglob(".*.tmp"))
-    assert winnow.run("run", "recipe.yaml", "--workers", "1").returncode == 0
+    assert not list(tamis.workspace.rglob("slice-*")) and not list(tamis.workspace.rglob(".*.tmp"))
+    assert tamis.run("run", "recipe.yaml", "--workers", "1").returncode == 0
 
 
 FULL_DISK = """
@@ -187,7 +187,7 @@ def roomy(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The files of a run that had room."""
     folder = tmp_path_factory.mktemp("roomy")
     lines_recipe(folder)
-    assert Winnow(folder).run("run", "recipe.yaml", "--workers", "1").returncode == 0
+    assert Tamis(folder).run("run", "recipe.yaml", "--workers", "1").returncode == 0
     return files_of(folder / "workspace")
 
 

@@ -15,7 +15,7 @@ from datatrove.pipeline.base import PipelineStep
 from pipeline import datatrove_bridge
 from pipeline.core.errors import RecipeError
 from pipeline.core.shards import read_table
-from pipeline.datatrove_bridge import REASON, winnow_step
+from pipeline.datatrove_bridge import REASON, tamis_step
 from tests.conftest import need_conformance
 from tests.filters.test_datatrove_step import Lines
 from tests.pipeline.house import House, texts
@@ -48,9 +48,9 @@ def test_a_datatrove_pipeline_and_a_run_of_ours_give_the_same_verdicts_signals_a
 
     plan = house.run()
     kept = through(
-        winnow_step("pii", max_per_kind=3, exclusion_writer=dropped),
-        winnow_step("gopher_quality", min_words=20, exclusion_writer=dropped),
-        winnow_step("gopher_repetition", exclusion_writer=dropped),
+        tamis_step("pii", max_per_kind=3, exclusion_writer=dropped),
+        tamis_step("gopher_quality", min_words=20, exclusion_writer=dropped),
+        tamis_step("gopher_repetition", exclusion_writer=dropped),
         folder=tmp_path,
     )
 
@@ -69,7 +69,7 @@ def test_a_datatrove_pipeline_and_a_run_of_ours_give_the_same_verdicts_signals_a
 
 
 def test_a_step_that_went_through_dill_answers_the_same(tmp_path: Path) -> None:
-    step = winnow_step("gopher_quality", min_words=20)
+    step = tamis_step("gopher_quality", min_words=20)
 
     there = dill.loads(dill.dumps(step))
 
@@ -80,7 +80,7 @@ def test_a_step_that_went_through_dill_answers_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_worker_processes_of_datatrove_run_it(tmp_path: Path) -> None:
-    step = winnow_step("gopher_quality", min_words=20)
+    step = tamis_step("gopher_quality", min_words=20)
     kept = Rows(tmp_path / "kept.txt")
     documents = [Document(id=str(number), text=text) for number, text in enumerate(SAMPLE)]
 
@@ -94,7 +94,7 @@ def test_worker_processes_of_datatrove_run_it(tmp_path: Path) -> None:
 def test_order_and_answers_do_not_depend_on_the_batch(documents: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def answers() -> list[Document]:
         given = [Document(id=str(number), text=text) for number, text in enumerate(SAMPLE)]
-        return list(winnow_step("gopher_quality", min_words=20).run(iter(given)))
+        return list(tamis_step("gopher_quality", min_words=20).run(iter(given)))
 
     whole = answers()
     monkeypatch.setattr(datatrove_bridge, "BATCH_DOCUMENTS", documents)
@@ -105,7 +105,7 @@ def test_order_and_answers_do_not_depend_on_the_batch(documents: int, monkeypatc
 def test_what_cannot_be_measured_is_dropped_with_its_reason_and_costs_nobody_else(tmp_path: Path) -> None:
     need_conformance()
     dropped = Rows(tmp_path / "dropped.txt")
-    step = winnow_step(
+    step = tamis_step(
         "datatrove",
         step="GopherQualityFilter",
         params={"min_doc_words": 20, "max_ellipsis_lines_ratio": "many", "stop_words": ["the"]},
@@ -124,7 +124,7 @@ def test_what_cannot_be_measured_is_dropped_with_its_reason_and_costs_nobody_els
 
 
 def test_datatrove_counts_what_was_dropped_by_its_reason() -> None:
-    step = winnow_step("gopher_quality", min_words=20)
+    step = tamis_step("gopher_quality", min_words=20)
 
     kept = list(step.run(iter([Document(id=str(number), text=text) for number, text in enumerate(SAMPLE)])))
 
@@ -137,14 +137,14 @@ def test_datatrove_counts_what_was_dropped_by_its_reason() -> None:
     [
         ("gopher_qualty", {}, "Did you mean gopher_quality"),
         ("minhash_dedup", {}, "`minhash_dedup` needs a whole dataset"),
-        ("gopher_quality", {"min_word": 3}, "winnow_step: gopher_quality: `min_word` is not known here"),
-        ("gopher_quality", {"min_words": -1}, "winnow_step: gopher_quality.min_words is -1"),
+        ("gopher_quality", {"min_word": 3}, "tamis_step: gopher_quality: `min_word` is not known here"),
+        ("gopher_quality", {"min_words": -1}, "tamis_step: gopher_quality.min_words is -1"),
         ("decontaminate", {"against": ["gone.jsonl"]}, "`gone.jsonl` is no file"),
     ],
 )
 def test_a_mistake_is_named_where_it_is_made(name: str, params: dict[str, Any], said: str) -> None:
     with pytest.raises(RecipeError) as caught:
-        winnow_step(name, **params)
+        tamis_step(name, **params)
 
     assert said in str(caught.value)
 
@@ -152,7 +152,7 @@ def test_a_mistake_is_named_where_it_is_made(name: str, params: dict[str, Any], 
 def test_files_that_a_step_reads_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "held.jsonl").write_text(json.dumps({"text": SAMPLE[43]}) + "\n")
     monkeypatch.chdir(tmp_path)
-    step = winnow_step("decontaminate", against=["held.jsonl"])
+    step = tamis_step("decontaminate", against=["held.jsonl"])
     monkeypatch.chdir("/")
 
     kept = list(step.run(iter([Document(id="a", text=SAMPLE[43]), Document(id="b", text=SAMPLE[41])])))

@@ -250,7 +250,7 @@ def test_a_flipped_bit_of_a_piece_stops_the_run_and_is_listed(first: House, name
         rf"{path}: has BLAKE3 \w{{12}}; piece\.json says [\d,]+ bytes, BLAKE3 \w{{12}}\. Delete {path.parents[2]} and "
     )
 
-    with pytest.raises(DataError, match=told + "`winnow remember` the datasets again, or restore it from a backup"):
+    with pytest.raises(DataError, match=told + "`tamis remember` the datasets again, or restore it from a backup"):
         second_dump(first, [LONG[3], LONG[20]])
 
     (row,) = verify(first.workspace)["damaged"]
@@ -275,7 +275,7 @@ def test_a_cut_and_a_missing_file_are_named(first: House) -> None:
 def test_a_piece_without_a_manifest_is_not_trusted_and_made_again_as_told(first: House) -> None:
     (piece_of(first) / "piece.json").unlink()
 
-    with pytest.raises(DataError, match=r"has no piece\.json, .* an early Winnow wrote none\. Delete .*/news and"):
+    with pytest.raises(DataError, match=r"has no piece\.json, .* an early Tamis wrote none\. Delete .*/news and"):
         second_dump(first, [LONG[3], LONG[20]])
 
     assert len(verify(first.workspace)["damaged"]) == 1

@@ -199,14 +199,14 @@ def test_files_are_told_apart_by_name(path: str, kind: str | None) -> None:
     assert kind_of(path) == kind
 
 
-def test_the_standard_library_is_a_package_and_winnow_is_none() -> None:
+def test_the_standard_library_is_a_package_and_tamis_is_none() -> None:
     names = [package.name for package in installed_packages()]
     standard = next(package for package in installed_packages() if package.name == "stdlib")
 
     assert names == sorted(set(names)) and {"numpy", "stdlib", "torch"} <= set(names)
     assert "json/decoder.py" in {file.path for file in standard.files}
     assert not any("site-packages" in file.path for file in standard.files)
-    assert "winnow" not in reader().inputs()
+    assert "tamis" not in reader().inputs()
 
 
 def test_the_whole_environment_is_named_in_under_a_second() -> None:

@@ -154,7 +154,7 @@ BROKEN = {
     "an exit": ("import sys\nsys.exit(0)\n", r"mine\.py:2: SystemExit"),
     "no step": ("x = 1\n", r"defines no step; a step is a class"),
     "no name": (VOWELS.replace('name = "vowels"', ""), r"Vowels has the name None"),
-    "a name of ours": (VOWELS.replace('"vowels"', '"language"'), r"called `language` like a step of Winnow's own"),
+    "a name of ours": (VOWELS.replace('"vowels"', '"language"'), r"called `language` like a step of Tamis's own"),
     "signals that are no signals": (VOWELS.replace('there are."),)', 'there are.").name)'), r"Mind the comma"),
     "a signal of the engine": (VOWELS.replace('Signal("count"', 'Signal("error"'), r"none may be error, id, text"),
     "a rule on nothing": (VOWELS.replace('"too_many", "count"', '"too_many", "cuont"'), r"a rule on `cuont`.*: count"),
@@ -198,7 +198,7 @@ def package(house: House, monkeypatch: pytest.MonkeyPatch) -> Path:
     (house.folder / "site" / "vowels_of_others-1.2.dist-info").mkdir(parents=True)
     info = house.folder / "site" / "vowels_of_others-1.2.dist-info"
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: vowels-of-others\nVersion: 1.2\n")
-    (info / "entry_points.txt").write_text("[winnow.steps]\nvowels = vowels_of_others:Vowels\n")
+    (info / "entry_points.txt").write_text("[tamis.steps]\nvowels = vowels_of_others:Vowels\n")
     (house.folder / "site" / "vowels_of_others.py").write_text(VOWELS)
     monkeypatch.syspath_prepend(house.folder / "site")
     monkeypatch.delitem(plugins.sys.modules, "vowels_of_others", raising=False)
@@ -218,7 +218,7 @@ def test_a_step_of_an_installed_package_needs_no_flag_and_counts_by_its_version(
 
 def test_plugins_are_listed_with_origin_and_a_broken_one_with_its_problem(house: House, package: Path):
     add_plugin(plugin(house, GATHERING))
-    (package / "entry_points.txt").write_text("[winnow.steps]\nvowels = vowels_of_others:Vowels\nlost = nowhere:Lost\n")
+    (package / "entry_points.txt").write_text("[tamis.steps]\nvowels = vowels_of_others:Vowels\nlost = nowhere:Lost\n")
 
     rows = {row["step"]: row for row in list_plugins()}
 

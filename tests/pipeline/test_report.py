@@ -86,7 +86,7 @@ def test_the_verdict_is_the_first_thing_said(tmp_path: Path, gain: float, outcom
 
     assert f'<section class="verdict {outcome}"' in found
     start = words_of(found)[:400].lower()
-    assert f"winnow report on trial {outcome} candidate needs" in start
+    assert f"tamis report on trial {outcome} candidate needs" in start
     assert ("next step." in start) == (outcome == "undecided")
 
 
@@ -250,7 +250,7 @@ def test_a_small_recipe_has_a_report_too(tmp_path: Path, texts: list[str]) -> No
     kept = sum(row["kept"] for row in verdicts_of(plan))
     size = sum(row["num_bytes"] for row in verdicts_of(plan) if row["kept"])
     told = f"clean: {kept} of {sum(map(bool, texts))} documents kept {figures.size(size)} of "
-    assert f"Winnow report on recipe {told}" in seen
+    assert f"Tamis report on recipe {told}" in seen
     assert "The recipe has no gate, so nothing was judged." in seen
     assert "judged." not in seen.partition(" Flow Documents ")[2] and "verdict" not in seen.lower()
 

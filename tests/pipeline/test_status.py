@@ -49,7 +49,7 @@ def test_a_folder_without_a_card_is_unfinished(built: House):
 def test_an_empty_workspace_says_how_to_start(tmp_path):
     data = status_of(Workspace(tmp_path / "none"))
 
-    assert data["results"] == [] and "winnow run recipes/quickstart.yaml" in status_text(data)
+    assert data["results"] == [] and "tamis run recipes/quickstart.yaml" in status_text(data)
     assert not (tmp_path / "none").exists()
 
 

@@ -154,7 +154,7 @@ def test_signals_of_other_documents_are_refused_when_a_dataset_is_decided(house)
     path = dataset.steps[0].node.folder / "part-00000.parquet"
     table = read_table(path)
 
-    write_table(path, table.replace_schema_metadata({b"winnow.ids": b"0" * 32}))
+    write_table(path, table.replace_schema_metadata({b"tamis.ids": b"0" * 32}))
 
     (dataset.node.folder / "card.json").unlink()
     (dataset.node.folder / "verdicts-00000.parquet").unlink()

@@ -287,7 +287,7 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     archive(tmp_path, record(page()))
     monkeypatch.setitem(sys.modules, "fastwarc", None)
 
-    with pytest.raises(RecipeError, match=r"fastwarc of the extra \[web\].*pip install 'winnow\[web\]'"):
+    with pytest.raises(RecipeError, match=r"fastwarc of the extra \[web\].*pip install -e '\.\[web\]'"):
         reader(tmp_path).check()
 
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("tldextract", reason="datatrove's URLFilter needs it: pip install 'winnow[conformance]'")
-pytest.importorskip("ahocorasick", reason="datatrove's URLFilter needs it: pip install 'winnow[conformance]'")
-pytest.importorskip("fasteners", reason="datatrove's URLFilter needs it: pip install 'winnow[conformance]'")
+pytest.importorskip("tldextract", reason="datatrove's URLFilter needs it: pip install -e '.[conformance]'")
+pytest.importorskip("ahocorasick", reason="datatrove's URLFilter needs it: pip install -e '.[conformance]'")
+pytest.importorskip("fasteners", reason="datatrove's URLFilter needs it: pip install -e '.[conformance]'")
 
 import ahocorasick
 from datatrove.pipeline.filters.url_filter import get_list
@@ -96,7 +96,7 @@ def test_words_count_once_where_they_stand_between_other_signs(words: list[str],
 
 
 def test_what_is_missing_is_said_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for missing, told in (("tldextract", r"winnow\[conformance\]"), ("datatrove", "datatrove is not installed")):
+    for missing, told in (("tldextract", r"tamis\[conformance\]"), ("datatrove", "datatrove is not installed")):
         monkeypatch.setattr(
             blocklists, "find_spec", lambda name, missing=missing: None if name == missing else real_find_spec(name)
         )

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.conftest import ROOT
 
-pytest.importorskip("spacy", reason="datatrove's words are spaCy's: pip install 'winnow[conformance]'")
-pytest.importorskip("tokenizers", reason="datatrove's dedup module imports it: pip install 'winnow[conformance]'")
+pytest.importorskip("spacy", reason="datatrove's words are spaCy's: pip install -e '.[conformance]'")
+pytest.importorskip("tokenizers", reason="datatrove's dedup module imports it: pip install -e '.[conformance]'")
 
 import itertools
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline.catalog import STEPS
 from tests.conftest import ROOT
 
-pytest.importorskip("spacy", reason="datatrove's words are spaCy's: pip install 'winnow[conformance]'")
+pytest.importorskip("spacy", reason="datatrove's words are spaCy's: pip install -e '.[conformance]'")
 
 from filters.conformance.chains import PRESETS
 from filters.conformance.words import spacy_words

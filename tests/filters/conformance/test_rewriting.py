@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import ROOT
 
-pytest.importorskip("spacy", reason="datatrove's words are spaCy's: pip install 'winnow[conformance]'")
+pytest.importorskip("spacy", reason="datatrove's words are spaCy's: pip install -e '.[conformance]'")
 
 from datatrove.pipeline.filters import c4_filters
 from datatrove.pipeline.formatters.pii import PIIFormatter

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("tldextract", reason="datatrove's URLFilter needs it: pip install 'winnow[conformance]'")
-pytest.importorskip("ahocorasick", reason="datatrove's URLFilter needs it: pip install 'winnow[conformance]'")
-pytest.importorskip("fasteners", reason="datatrove's URLFilter needs it: pip install 'winnow[conformance]'")
+pytest.importorskip("tldextract", reason="datatrove's URLFilter needs it: pip install -e '.[conformance]'")
+pytest.importorskip("ahocorasick", reason="datatrove's URLFilter needs it: pip install -e '.[conformance]'")
+pytest.importorskip("fasteners", reason="datatrove's URLFilter needs it: pip install -e '.[conformance]'")
 
 from datatrove.data import Document
 from tldextract import TLDExtract

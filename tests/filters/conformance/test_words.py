@@ -14,7 +14,7 @@ from pipeline.catalog import STEPS, step_class
 from pipeline.core.errors import RecipeError
 from pipeline.core.text import Batch
 
-pytest.importorskip("spacy", reason="datatrove's words are spaCy's: pip install 'winnow[conformance]'")
+pytest.importorskip("spacy", reason="datatrove's words are spaCy's: pip install -e '.[conformance]'")
 
 from filters.conformance import words as our_words
 from filters.conformance.words import MEMORY, Memory, spacy_words, words_of
