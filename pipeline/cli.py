@@ -21,6 +21,7 @@ import typer
 
 from pipeline import questions
 from pipeline.core.errors import TamisError
+from pipeline.core.shown import escaped, shown
 from pipeline.flags import (
     CORES,
     WORKSPACE,
@@ -89,7 +90,7 @@ def _terminate(number: int, frame: object) -> NoReturn:
 
 def _fail(*lines: str) -> None:
     for line in lines:
-        print(_visible(f"tamis: {line}" if "\n" not in line else line), file=sys.stderr)
+        print(shown(f"tamis: {line}" if "\n" not in line else line), file=sys.stderr)
 
 
 def _start() -> None:
@@ -105,15 +106,10 @@ def _start() -> None:
 
 def _emit(data: Any, as_json: bool, text: str) -> None:
     print(
-        json.dumps(_strict(data), ensure_ascii=False, indent=1, default=str, allow_nan=False)
+        escaped(json.dumps(_strict(data), ensure_ascii=False, indent=1, default=str, allow_nan=False))
         if as_json
-        else _visible(text)
+        else shown(text)
     )
-
-
-def _visible(text: str) -> str:
-    """Return text that cannot steer a terminal: an id or a file name may hold anything that its author liked."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _strict(data: Any) -> Any:

@@ -8,6 +8,8 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
+from pipeline.core.shown import shown
+
 SECONDS_BETWEEN_LINES = 30.0
 SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -89,6 +91,7 @@ class Terminal:
         self.say(f"{label}: {counted or self._counted()} in {seconds:.1f} s")
 
     def say(self, line: str) -> None:
+        line = shown(line)
         if self.bar is not None:
             self.bar.console.print(line, highlight=False, markup=False)
         else:

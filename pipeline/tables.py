@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.shown import one_line
+
 if TYPE_CHECKING:
     from pipeline.outcome import Outcome
     from pipeline.plan import Plan
@@ -308,7 +310,6 @@ def plugins_text(data: dict[str, Any]) -> str:
 
 
 def excerpt(text: str, length: int) -> str:
-    """Return the start of a text on one line, control characters made visible."""
-    flat = " ".join(text.split())
-    shown = flat if len(flat) <= length else flat[: length - 3] + "..."
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)
+    """Return the start of a text on one line."""
+    flat = one_line(text)
+    return flat if len(flat) <= length else flat[: length - 3] + "..."

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline import cli
 from pipeline.core.errors import BudgetError, BusyError, DataError, GateError, RecipeError, ServiceError
+from pipeline.core.shown import shown
 from tests.pipeline.house import House, texts
 from tests.pipeline.steps import POISON, Length
 
@@ -256,7 +257,16 @@ def test_an_id_that_steers_a_terminal_is_shown_and_not_obeyed(house: House, tami
     house.clean(["length: {min_length: 30}"], source="{read: jsonl, path: DIR/a.jsonl, id: id}")
     tamis("run", "recipe.yaml", "--workers", "1")
 
-    shown = [tamis("look", "clean", "--dropped")[1], tamis("why", steering)[1], tamis("why", "\x1b[2J")[2]]
+    told = [tamis("look", "clean", "--dropped")[1], tamis("why", steering)[1], tamis("why", "\x1b[2J")[2]]
 
-    assert all(set(text) - {"\n"} and all(c.isprintable() or c == "\n" for c in text) for text in shown)
-    assert "a\N{REPLACEMENT CHARACTER}]0;owned" in shown[0]
+    assert all(set(text) - {"\n"} and shown(text) == text for text in told)
+    assert "a\N{REPLACEMENT CHARACTER}]0;owned" in told[0]
+
+
+def test_text_of_other_scripts_is_shown_as_it_is(house: House, tamis):
+    text = "\u5168\u89d2\u3000\u7a7a\u767d, 1\u00a0000 \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"
+    house.lines("a.jsonl", [text])
+    house.clean(["length"])
+    tamis("run", "recipe.yaml", "--workers", "1")
+
+    assert text in tamis("look", "clean")[1] and text in tamis("look", "clean", "--json")[1]
