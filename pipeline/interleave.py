@@ -11,8 +11,35 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
+def _product(a, b):  # type: ignore[no-untyped-def]
+    """Return the high and the low 64 bits of the product of two int64 that are not negative."""
+    half, mask = np.uint64(32), np.uint64(0xFFFFFFFF)
+    x, y = np.uint64(a), np.uint64(b)
+    x0, x1, y0, y1 = x & mask, x >> half, y & mask, y >> half
+    low = x0 * y0
+    middle = x1 * y0 + (low >> half)
+    cross = x0 * y1 + (middle & mask)
+    return x1 * y1 + (middle >> half) + (cross >> half), (cross << half) | (low & mask)
+
+
+@njit(cache=True, nogil=True)
+def exceeds(a, b, c, d):  # type: ignore[no-untyped-def]
+    """Say whether a * b > c * d, exactly, of int64 that are not negative: a trillion tokens squared is no int64."""
+    high, low = _product(a, b)
+    other_high, other_low = _product(c, d)
+    return high > other_high or (high == other_high and low > other_low)
+
+
+@njit(cache=True, nogil=True)
 def schedule(sizes, bounds, targets):  # type: ignore[no-untyped-def]
-    """Return int64[num_picks]: the dataset of each document of the stream.
+    """Return int64[num_picks]: the dataset of each document of the stream; see `fill_schedule`."""
+    picks = np.empty(len(sizes), np.int64)
+    return picks[: fill_schedule(sizes, bounds, targets, picks)].copy()
+
+
+@njit(cache=True, nogil=True)
+def fill_schedule(sizes, bounds, targets, picks):  # type: ignore[no-untyped-def]
+    """Write the dataset of each document of the stream to `picks`; return how many there are.
 
     `sizes` int64 holds the documents of dataset j, in their order, at `bounds[j]:bounds[j + 1]`; `targets` int64 the
     tokens that each dataset is to give. Dataset j owns the share targets[j] / total. It is eligible while it is not
@@ -22,20 +49,19 @@ def schedule(sizes, bounds, targets):  # type: ignore[no-untyped-def]
     total = targets.sum()
     given = np.zeros(num_datasets, np.int64)
     cursor = bounds[:-1].copy()
-    picks = np.empty(len(sizes), np.int64)
     num_picks = 0
     emitted = np.int64(0)
     while emitted < total:
         best = -1
         for j in range(num_datasets):
-            if cursor[j] >= bounds[j + 1] or given[j] * total > targets[j] * emitted:
+            if cursor[j] >= bounds[j + 1] or exceeds(given[j], total, targets[j], emitted):
                 continue
             if best < 0:
                 best = j
                 continue
             # ends earlier: (given + size) / target, compared across without division
-            mine = (given[j] + sizes[cursor[j]]) * targets[best]
-            if mine < (given[best] + sizes[cursor[best]]) * targets[j]:
+            mine, its = given[j] + sizes[cursor[j]], given[best] + sizes[cursor[best]]
+            if exceeds(its, targets[j], mine, targets[best]):
                 best = j
         if best < 0:  # cannot be: shares sum to one, so somebody is not ahead, and orders last until the target
             raise ValueError("no dataset is eligible")
@@ -44,7 +70,7 @@ def schedule(sizes, bounds, targets):  # type: ignore[no-untyped-def]
         given[best] += sizes[cursor[best]]
         emitted += sizes[cursor[best]]
         cursor[best] += 1
-    return picks[:num_picks].copy()
+    return num_picks
 
 
 @njit(cache=True, nogil=True)

@@ -22,7 +22,7 @@ import numpy as np
 from pipeline.core.errors import DataError, RecipeError, nearest_names
 from pipeline.core.rng import generator
 
-MOST_TOKENS = 2**31 - 1  # keeps the schedule's products exact in int64; 4 GB of uint16
+MOST_TOKENS = 2**31 - 1  # of one stream: 4 GB of uint16, held in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +147,11 @@ def build_stream(datasets: Mapping[str, Tokens], *, plan: MixturePlan, seed: int
     """
     from pipeline.interleave import copy_documents, schedule
 
+    if plan.total_tokens > MOST_TOKENS:
+        raise RecipeError(
+            f"mixture: a stream of {plan.total_tokens} tokens is asked for; it must be at most {MOST_TOKENS}. "
+            "Lower the number of tokens."
+        )
     orders = [_order(datasets[share.name], share=share, seed=seed) for share in plan.shares]
     sizes = [_document_sizes(datasets[share.name])[order] for share, order in zip(plan.shares, orders, strict=True)]
     targets = np.array([share.num_tokens for share in plan.shares], np.int64)
@@ -203,9 +208,9 @@ def _check(
             raise DataError(
                 f"mixture: tokens of '{name}' are {datasets[name].tokens.dtype}; they must be uint16. Tokenize again."
             )
-    if not 1 <= total_tokens <= MOST_TOKENS:
+    if total_tokens < 1:
         raise RecipeError(
-            f"mixture: {total_tokens} tokens are asked for; it must be 1 to {MOST_TOKENS}. Change the number of tokens."
+            f"mixture: {total_tokens} tokens are asked for; it must be at least 1. Change the number of tokens."
         )
 
 

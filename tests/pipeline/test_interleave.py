@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.interleave import schedule
+from pipeline.interleave import exceeds, schedule
 
 
 @settings(max_examples=300, deadline=None)
@@ -30,3 +30,20 @@ def test_every_prefix_is_within_one_document_of_every_share(sizes: list[list[int
         ahead = np.cumsum(np.array(owner[:total]) == index) - targets[index] / total * position
         assert ahead.max() <= max(mine)
         assert -ahead.min() <= longest
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.integers(0, 2**62), min_size=4, max_size=4))
+def test_products_are_compared_exactly_where_they_are_no_int64(numbers: list[int]) -> None:
+    a, b, c, d = numbers
+
+    assert exceeds(a, b, c, d) == (a * b > c * d)
+    assert not exceeds(a, b, b, a)
+
+
+def test_a_trillion_tokens_are_divided_as_truly_as_ten() -> None:
+    few = schedule(np.ones(20, np.int64), np.array([0, 10, 20]), np.array([3, 7]))
+
+    many = schedule(np.full(20, 10**11), np.array([0, 10, 20]), np.array([3 * 10**11, 7 * 10**11]))
+
+    assert many.tolist() == few.tolist() and len(many) == 10
