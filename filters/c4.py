@@ -3,8 +3,9 @@
 Definitions follow datatrove 0.10's C4QualityFilter (Raffel et al. 2020, section 2.2) except where it is known to err,
 listed here with the reason. The lines that stay keep their indentation, and blank lines between them stay, so code and
 paragraphs survive; nothing is rewritten where no line is dropped and no marker removed. A citation marker is `[1]` to
-`[999]`, `[edit]` or `[citation needed]`; `[]` is code. Line rules see the line after its markers are gone, so
-`fine. [3]` ends a sentence. Closing brackets and markup after a full stop do not hide it. `lorem ipsum` and braces
+`[999]`, `[edit]` or `[citation needed]`; `[]` and `[0]` are code. So is `result[1]`, which looks like a citation and
+loses its index: where documents hold code, say `citations: keep`. Line rules see the line after its markers are gone,
+so `fine. [3]` ends a sentence. Closing brackets and markup after a full stop do not hide it. `lorem ipsum` and braces
 count in the whole document, as in the paper, not only in lines that pass. Sentences are counted by a cheap rule (see
 `num_sentences`), not by spaCy. A blank line is never a short line.
 """
@@ -36,7 +37,7 @@ class C4Quality(MeasuringStep):
     """C4's line rules, applied, and its page rules."""
 
     name = "c4_quality"
-    version = 2
+    version = 3
     edits = True
     cuts = True
     signals = (
@@ -67,7 +68,9 @@ class C4Quality(MeasuringStep):
             default="drop", description=f"What to do with lines about terms of use, privacy and cookies. {SOURCE}"
         )
         citations: Literal["remove", "keep"] = Field(
-            default="remove", description="What to do with `[1]`, `[edit]`, `[citation needed]`. datatrove 0.10."
+            default="remove",
+            description="What to do with `[1]` to `[999]`, `[edit]`, `[citation needed]`. `keep` where documents hold "
+            "code, of which `remove` takes `x[1]` for a citation. datatrove 0.10.",
         )
         max_lorem_ipsum: int | None = decides(0, ge=0, description=f"Most `lorem ipsum`; null: any number. {SOURCE}")
         max_curly_brackets: int | None = decides(0, ge=0, description=f"Most left braces; null for code. {SOURCE}")

@@ -49,7 +49,7 @@ def letter_at(at: Any, letter: Any) -> Any:
 @njit(cache=True, nogil=True, forceinline=True)
 def brackets_at(at: Any) -> Any:
     """Return as bits where of the 64 bytes at `at` a bracket stands that a marker may begin with; reads 65 bytes."""
-    seconds = range_mask_64(at + 1, 0, 0x30, 10) | range_mask_64(at + 1, 0, EDIT_LETTER, 1)
+    seconds = range_mask_64(at + 1, 0, 0x31, 9) | range_mask_64(at + 1, 0, EDIT_LETTER, 1)
     return range_mask_64(at, 0, LEFT_BRACKET, 1) & (seconds | range_mask_64(at + 1, 0, CITATION_LETTER, 1))
 
 
@@ -79,10 +79,13 @@ def begins_with(at: Any, end: Any, wanted: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def marker_end(at: Any, end: Any) -> Any:
-    """Return where the citation marker ends whose bracket is at `at`; `at` itself where it opens none."""
+    """Return where the citation marker ends whose bracket is at `at`; `at` itself where it opens none.
+
+    No citation is numbered from 0: `[0]` and `[007]` are code.
+    """
     past = at + 1
     first = load_byte(past) if past < end else 0
-    if not 0x30 <= first <= 0x39 and first != EDIT_LETTER and first != CITATION_LETTER:
+    if not 0x31 <= first <= 0x39 and first != EDIT_LETTER and first != CITATION_LETTER:
         return at
     while past < end and past - at <= 3 and 0x30 <= load_byte(past) <= 0x39:
         past += 1

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from pipeline.catalog import label_of, outside, reader_class, step_class, steps_of
@@ -91,7 +92,8 @@ def measure(
     """Write one row per document of `files` to `out`, over what is there only with `overwrite`; return counts.
 
     `settings` maps `step.parameter` to values; `columns` are the readers' parameters `text` and `id`. With `text` the
-    output also has each document's text after all edits.
+    output also has each document's text as the steps left it: a dropped document's as the step that dropped it read it,
+    since a step's edits are for those that it keeps, and the steps behind it would not see this one.
     """
     files = _expanded(files)
     folder = out.with_name(f".{out.name}.parts")
@@ -341,24 +343,42 @@ def _measured(task: SliceTask, table: pa.Table) -> Iterator[pa.Table]:
     for start, stop in windows(table):
         batch = Batch.from_table(table.slice(start, stop - start))
         found: list[dict[str, pa.Array]] = []
+        read: list[pa.Array] = []
         for step in task.steps:
+            read.append(batch.text)
             found.append(measure_batch(prepared(step.ref), batch))
             if TEXT in found[-1]:
                 batch = batch.edited(found[-1][TEXT])
-        columns = {"id": batch.ids, **_verdicts(task.steps, found, len(batch))}
+        dropped_by, verdicts = _verdicts(task.steps, found, len(batch))
+        columns = {"id": batch.ids, **verdicts}
         for step, signals in zip(task.steps, found, strict=True):
             columns |= {f"{step.label}.{name}": signals[name].cast(kind) for name, kind in step.fields}
         if "text" in task.schema.names:
-            columns["text"] = batch.text
+            columns["text"] = _texts_left([*read, batch.text], dropped_by)
         yield pa.table(columns, schema=task.schema)
 
 
-def _verdicts(steps: Sequence[LabelledStep], found: Sequence[Mapping[str, pa.Array]], rows: int) -> dict[str, pa.Array]:
-    """Return kept, first reason (`step.rule`, or the step that the document broke) and what broke it."""
+def _texts_left(read: Sequence[pa.Array], dropped_by: np.ndarray) -> pa.Array:
+    """Return for each row the text that the step of this number read; the last is what all steps left."""
+    left = read[-1]
+    for number, texts in enumerate(read[:-1]):
+        if texts is not read[-1]:
+            left = pc.if_else(pa.array(dropped_by == number), texts, left)
+    return left
+
+
+def _verdicts(
+    steps: Sequence[LabelledStep], found: Sequence[Mapping[str, pa.Array]], rows: int
+) -> tuple[np.ndarray, dict[str, pa.Array]]:
+    """Return the number of the step that dropped each row, of no step for a kept one; and columns.
+
+    They are kept, first reason (`step.rule`, or the step that the document broke) and what broke it.
+    """
+    dropped_by = np.full(rows, len(steps))
     reason = np.full(rows, None, dtype=object)
     told = np.full(rows, None, dtype=object)
     open_rows = np.ones(rows, dtype=bool)
-    for step, signals in zip(steps, found, strict=True):
+    for number, (step, signals) in enumerate(zip(steps, found, strict=True)):
         names = [(step.label, np.asarray(signals[ERROR].is_valid()))]
         failed = failures(step.rules, pa.table({name: signals[name] for name, _ in step.fields}))
         names += [(f"{step.label}.{rule.name}", failed[index]) for index, rule in enumerate(step.rules)]
@@ -366,8 +386,9 @@ def _verdicts(steps: Sequence[LabelledStep], found: Sequence[Mapping[str, pa.Arr
         told[names[0][1] & open_rows] = errors[names[0][1] & open_rows]
         for name, hit in names:
             reason[hit & open_rows] = name
+            dropped_by[hit & open_rows] = number
             open_rows &= ~hit
-    return {
+    return dropped_by, {
         "kept": pa.array(open_rows),
         "reason": pa.array(reason, pa.string()),
         "error": pa.array(told, pa.string()),

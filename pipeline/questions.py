@@ -59,7 +59,13 @@ def measure(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="STEP.KEY=VALUE", help="A step's parameter; repeatable.")
     ] = None,
-    text: Annotated[bool, typer.Option("--text", help="Write each text too, as the steps left it.")] = False,
+    text: Annotated[
+        bool,
+        typer.Option(
+            "--text",
+            help="Write each text too, as the steps left it; a dropped one as the step that dropped it read it.",
+        ),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier output.")] = False,
     text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
     id_column: Annotated[str | None, typer.Option(help="Column that holds the id; else <file>:<row>.")] = None,

@@ -14,7 +14,7 @@ from pipeline.core.characters import BULLETS, TERMINALS
 STOP_WORDS = {"the", "be", "to", "of", "and", "that", "have", "with"}
 LINE_END_CHARACTERS = tuple("\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
 POLICIES = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
-MARKER = re.compile(r"\[[0-9]{1,3}\]|\[edit\]|\[citation needed\]")
+MARKER = re.compile(r"\[[1-9][0-9]{0,2}\]|\[edit\]|\[citation needed\]")
 Signals = dict[str, float | None]
 
 

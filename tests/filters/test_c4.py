@@ -68,6 +68,18 @@ def test_empty_brackets_and_long_numbers_are_no_citations() -> None:
     assert rewritten("The list [] is empty here.\nThe year was called [1984].") is None
 
 
+def test_no_citation_is_numbered_from_zero() -> None:
+    assert rewritten("We know that counts[0] == '1', and so do agents [007] and [00] here.") is None
+    assert rewritten("It was known [10] in 1990 [305].") == "It was known  in 1990 ."
+
+
+def test_an_index_in_code_is_a_citation_unless_citations_are_kept() -> None:
+    text = "The sum is result[1] + result[2] here."
+
+    assert rewritten(text) == "The sum is result + result here."
+    assert rewritten(text, citations="keep") is None
+
+
 def test_citations_stay_when_asked() -> None:
     assert rewritten("It is known to be so [3] here.", citations="keep") is None
     assert rewritten("It is known to be so [3] here.") == "It is known to be so  here."

@@ -58,6 +58,41 @@ def test_every_row_says_what_a_run_would_say_of_it(house: House):
     assert told["dropped"] == {**house.card().dropped, **house.card().quarantined}
 
 
+def test_a_dropped_document_has_the_text_that_the_step_which_dropped_it_read(house: House):
+    file = house.lines("a.jsonl", ["Home\nThis is LONGER here.", "Home\nThis is loud.", "Menu\nIt is."])
+    settings = {"c4_quality.min_sentences": 1, "length.min_length": 18}
+
+    _, table = measured(house, [file], ["c4_quality", "shout", "length"], settings=settings, text=True)
+
+    assert table.select(["text", "reason"]).to_pylist() == [
+        {"text": "This is LONGER here.", "reason": None},
+        {"text": "THIS IS LOUD.!", "reason": "length.too_short"},
+        {"text": "Menu\nIt is.", "reason": "c4_quality.too_few_sentences"},
+    ]
+
+
+def test_text_of_pinned_steps_is_what_datatrove_leaves_of_kept_and_dropped_documents(house: House):
+    need_conformance()
+    from datatrove.pipeline.filters import C4QualityFilter, GopherQualityFilter
+
+    from tests.filters.conformance.theirs import documents_of, judged, run_theirs
+
+    line = "  This is another sentence [0] with several longer words that somebody numbered {}.  "
+    rows = ["\n".join(["Menu", *(line.format(number) for _ in range(number))]) for number in range(12)]
+    rows += [f"{row}\nThe {{ of it is seen." for row in rows[4:8]]
+    theirs = documents_of(rows)
+    run_theirs([C4QualityFilter(), GopherQualityFilter(min_doc_words=90)], theirs)
+
+    steps = ["c4_quality@datatrove-0.10", "gopher_quality@datatrove-0.10"]
+    file = house.lines("a.jsonl", rows)
+    _, table = measured(house, [file], steps, settings={"gopher_quality.min_words": 90}, text=True)
+
+    assert table.column("text").to_pylist() == judged(theirs).texts
+    reasons = [reason and reason.partition(".")[2] for reason in table.column("reason").to_pylist()]
+    assert reasons == judged(theirs).verdicts
+    assert {None, "too_few_sentences", "curly_bracket", "gopher_short_doc"} == set(reasons)
+
+
 def test_the_text_is_as_the_steps_left_it_for_dropped_documents_too(house: House):
     file = house.lines("a.jsonl", ["loud and long enough", "loud", "calm"])
 
