@@ -22,12 +22,12 @@ import xxhash
 from pipeline.core.cut import cut, sizes_left
 from pipeline.core.errors import DataError
 from pipeline.core.shards import iterate_tables, read_rows, read_table, schema_of, write_table
-from pipeline.core.step import Part, Rule, Signal
+from pipeline.core.step import ENGINE_COLUMNS, Part, Rule, Signal
 from pipeline.decide import as_flags, as_numbers, failures
 
-ERROR = "error"  # column of every signals file: why a document broke the step, null for all others
-TEXT = "text"  # column of an editing step's signals file: the new text, null where unchanged
-KEPT = "kept_ranges"  # the same of a step that cuts: the byte ranges of the old text that stay
+# TEXT: column of an editing step's signals file, the new text, null where unchanged. KEPT: the same of a step that
+# cuts, the byte ranges of the old text that stay. ERROR: of every file, why a document broke the step, else null.
+_, TEXT, KEPT, ERROR = ENGINE_COLUMNS
 EDITS = (TEXT, KEPT)
 EDIT = Signal(TEXT, pa.large_string(), "text", "The new text; null where it stays as it is.")
 _DIGEST = b"tamis.ids"

@@ -20,12 +20,11 @@ from typing import Any
 from blake3 import blake3
 from pydantic import ValidationError
 
-from pipeline.core.errors import RecipeError
-from pipeline.core.step import GatheringStep, MakingStep, MeasuringStep, Params, Signal, Step
+from pipeline.core.errors import RecipeError, listed_names
+from pipeline.core.step import ENGINE_COLUMNS, GatheringStep, MakingStep, MeasuringStep, Params, Signal, Step
 
 GROUP = "tamis.steps"
 KINDS = (MeasuringStep, GatheringStep, MakingStep)
-RESERVED = {"id", "text", "error"}  # columns that the engine writes beside the signals
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +178,9 @@ def _mistakes(kind: Any, place: str) -> Iterator[str]:
     if not all(isinstance(signal, Signal) for signal in kind.signals):
         yield "has signals that are not all Signal(name, type, unit, meaning). Mind the comma of a tuple of one."
     signals = [signal.name for signal in kind.signals]
-    if len({*signals, *RESERVED}) < len(signals) + len(RESERVED):
-        yield f"has signals {', '.join(signals)}; they must differ, and none may be {', '.join(sorted(RESERVED))}."
+    if len({*signals, *ENGINE_COLUMNS}) < len(signals) + len(ENGINE_COLUMNS):
+        theirs = listed_names(sorted(ENGINE_COLUMNS))
+        yield f"has signals {', '.join(signals)}; they must differ, and none may be {theirs}, the engine's own columns."
     try:
         rules = kind(params=kind.Params()).rules(quantile=lambda signal, fraction: fraction)
     except ValidationError:

@@ -7,15 +7,16 @@ signal is read when its turn comes, one column in memory at a time: 8 MB for a m
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import polars as pl
 import pyarrow as pa
 
 from pipeline.chain import Link
-from pipeline.core.errors import DataError, RecipeError, nearest_names
+from pipeline.core.errors import DataError, RecipeError, listed_names, nearest_names
 from pipeline.core.shards import read_table
+from pipeline.core.step import ENGINE_COLUMNS
 from pipeline.evidence import Evidence, evidence_of
 from pipeline.results import why_empty
 from pipeline.workspace import Workspace
@@ -35,6 +36,11 @@ def stats(workspace: Workspace, dataset: str, *, signal: str | None, by: str | N
         raise DataError(f"{why_empty(evidence.card)} There is nothing to count; look at what it is made from.")
     kinds = _signals(evidence)
     if signal is not None and signal not in kinds:
+        if signal.rpartition(".")[2] in ENGINE_COLUMNS:
+            raise RecipeError(
+                f"--signal {signal}: that is the engine's own column, not a signal. "
+                f"Choose one of {listed_names(_beside(signal, kinds))}."
+            )
         raise RecipeError(f"--signal {signal}: `{dataset}` has no such signal. Did you mean {_nearest(signal, kinds)}?")
     frame = _documents(evidence, kinds, by)
     chosen = {"all": pl.lit(True), "kept": pl.col("kept"), "dropped": ~pl.col("kept")}[fate]
@@ -69,12 +75,17 @@ def _signals(evidence: Evidence) -> dict[str, pa.DataType]:
         f"{link.label}.{field.name}": field.type
         for link in evidence.chain.links
         for field in evidence.signals_schema(link, first)
-        if field.name not in ("error", "text")
+        if field.name not in ENGINE_COLUMNS
     }
 
 
 def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
+
+
+def _beside(signal: str, kinds: Iterable[str]) -> list[str]:
+    """Return the signals of a column's step; all of them if there is no such step."""
+    return [name for name in kinds if name.rpartition(".")[0] == signal.rpartition(".")[0]] or list(kinds)
 
 
 def _nearest(wanted: str, names: Any) -> str:

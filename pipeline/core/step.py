@@ -81,9 +81,12 @@ def input_names(default: Any = ..., **constraints: Any) -> Any:
     return Field(default=default, json_schema_extra={"role": "input"}, **constraints)
 
 
+ENGINE_COLUMNS = ("id", "text", "kept_ranges", "error")  # the engine's own beside the signals; no signal is called so
+
+
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One measured column: its name inside the step, Arrow type, unit and meaning."""
+    """One measured column: its name inside the step (none of ENGINE_COLUMNS), Arrow type, unit and meaning."""
 
     name: str
     type: pa.DataType

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import RecipeError
+from pipeline.core.step import ENGINE_COLUMNS
 from pipeline.stats import GROUPS, Fate, stats
 from pipeline.tables import stats_text
 from tests.pipeline.house import House, texts
@@ -97,6 +98,21 @@ def test_what_is_nowhere_is_told_the_nearest(built: House):
         ask(built, by="sit")
     with pytest.raises(RecipeError, match=r"no such signal\. Did you mean length\.length or poisoned\.length"):
         ask(built, "length")
+
+
+def test_columns_of_the_engine_are_no_signals(house: House):
+    house.lines("a.jsonl", texts(5))
+    house.clean(["c4_quality"])
+    house.run()
+
+    assert not {name.partition(".")[2] for name in _signals_of(ask(house))} & {*ENGINE_COLUMNS}
+    for column in ENGINE_COLUMNS:
+        with pytest.raises(RecipeError, match=r"the engine's own column, not a signal\. Choose one of c4_quality\.\w+"):
+            ask(house, f"c4_quality.{column}")
+
+
+def _signals_of(found) -> list[str]:
+    return [row["signal"] for row in found["signals"]]
 
 
 def test_the_answer_is_plain_json_and_reads_well(built: House):
