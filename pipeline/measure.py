@@ -31,7 +31,7 @@ from pipeline.executors import Executor
 from pipeline.progress import Progress
 from pipeline.quarantine import refuse_empty
 from pipeline.sections import explain_invalid
-from pipeline.settings import put
+from pipeline.settings import head, put
 from pipeline.sources import Reader, Slice
 from pipeline.sources.files import matches
 from pipeline.tasks import StepRef, measure_batch, prepared
@@ -195,14 +195,15 @@ def chosen_steps(names: Sequence[str], settings: Mapping[str, Any], *, shared: P
     plain = [label_of(name) for name, _ in found]
     labels = [name if not (n := plain[:place].count(name)) else f"{name}_{n + 1}" for place, name in enumerate(plain)]
     bodies = {label: body for label, (_, body) in zip(labels, found, strict=True)}
+    by_name = {name: body for name, body in reversed(found)} | bodies
     for place, value in settings.items():
-        label, _, key = place.partition(".")
-        if label not in bodies or not key:
+        step, key = head(place, by_name)
+        if step not in by_name or not key:
             raise RecipeError(
                 f"--set {place}: it must begin with one of the steps and a dot. Did you mean "
-                f"{nearest_names(label, labels)}?"
+                f"{nearest_names(step, labels)}?"
             )
-        put(bodies[label], key.split("."), value, place=place)
+        put(by_name[step], key.split("."), value, place=place)
     made = [_labelled(label, name, bodies[label], shared) for label, (name, _) in zip(labels, found, strict=True)]
     return Chosen(steps=tuple(made), left_out=tuple(left_out))
 

@@ -65,6 +65,32 @@ def test_a_recipe_takes_a_mapping_that_a_step_has_not_yet(house: House, setting:
     assert recipe.datasets["clean"].steps[0].step.params.of_role("decide") == {"max_matches": {"a": 0}}
 
 
+def test_a_step_is_reached_by_its_full_name_and_by_its_number(house: House):
+    house.lines("a.jsonl", texts(2))
+    house.clean(["c4_quality@datatrove-0.10", "length", "length: {min_length: 2}"])
+
+    recipe = load_recipe(
+        house.recipe,
+        settings={
+            "datasets.clean.c4_quality@datatrove-0.10.min_words_per_line": 5,
+            "datasets.clean.length.min_length": 3,
+            "datasets.clean.length_2.min_length": 4,
+        },
+    )
+
+    of_steps = {item.label: item.step.params for item in recipe.datasets["clean"].steps}
+    assert of_steps["c4_quality"].min_words_per_line == 5
+    assert (of_steps["length"].min_length, of_steps["length_2"].min_length) == (3, 4)
+
+
+def test_measure_takes_the_full_name_and_the_short_one():
+    name = "c4_quality@datatrove-0.10"
+
+    full, short = (chosen_steps([name], {f"{each}.min_words_per_line": 5}) for each in (name, "c4_quality"))
+
+    assert full.steps[0].ref.params == short.steps[0].ref.params == '{"min_words_per_line":5}'
+
+
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
