@@ -19,7 +19,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from pipeline import questions
+from pipeline import __version__, questions
 from pipeline.core.errors import TamisError
 from pipeline.core.shown import escaped, shown
 from pipeline.flags import (
@@ -46,6 +46,7 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 FULL_OR_BROKEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}  # wherever it strikes
@@ -119,6 +120,21 @@ def _strict(data: Any) -> Any:
     if isinstance(data, (list, tuple)):
         return [_strict(value) for value in data]
     return None if isinstance(data, float) and not math.isfinite(data) else data
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tamis {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def tamis(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Options before the verb; what the help says of all verbs stands at `app`."""
 
 
 @app.command(short_help="Build, judge, promote and report what a recipe names.")

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from pipeline.chain import EDITS, BasePart, Chain, ChainReader, Link, part_name
 from pipeline.core.card import CARD, Card, read_card
-from pipeline.core.errors import DataError, RecipeError, nearest_names
+from pipeline.core.errors import DataError, RecipeError, did_you_mean
 from pipeline.core.shards import read_rows, read_table, schema_of
 from pipeline.core.step import Rule
 from pipeline.decide import as_flags
@@ -124,9 +124,9 @@ def evidence_at(workspace: Workspace, folder: Path) -> Evidence:
 
 
 def all_evidence(workspace: Workspace) -> list[Evidence]:
-    """Return the newest dataset of every name, parents before children."""
+    """Return what every dataset's name stands for, parents before children; without those not finished."""
     names = sorted({path.parent.name.rpartition("-")[0] for path in (workspace.root / "dataset").glob(f"*/{CARD}")})
-    newest = {name: workspace.dataset(name) for name in names}
+    newest = {name: workspace.dataset(name) for name in names if workspace.unfinished(name) is None}
     found = {name: evidence_at(workspace, folder) for name, (folder, card) in newest.items() if card.kind == "dataset"}
     ordered: list[str] = []
 
@@ -174,9 +174,9 @@ def find_rule(evidence: Evidence, wanted: str) -> str:
     steps = [link.label for link in evidence.chain.links]
     if wanted in steps:
         return wanted
-    raise RecipeError(
-        f"--rule {wanted}: `{evidence.name}` has no such rule. Did you mean {nearest_names(wanted, names)}?"
-    )
+    if not names:
+        raise RecipeError(f"--rule {wanted}: no step of `{evidence.name}` has a rule. Leave out --rule.")
+    raise RecipeError(f"--rule {wanted}: `{evidence.name}` has no such rule.{did_you_mean(wanted, names)}")
 
 
 def plain(value: Any) -> Any:

@@ -59,11 +59,14 @@ def build_source(reader: Any, node: Node, *, hashes: InputHashes, executor: Exec
     rows_in = sum(result.rows_in for result in results)
     progress.end(counted(rows_in=rows_in, reasons=counts))
     if rows_in and not rows_out:
-        shutil.rmtree(node.folder)  # no document to go on with
+        shutil.rmtree(node.folder)  # no document to go on with, but what was refused can be looked at
+        node.folder.mkdir()
+        save(node.folder, rejected)
         refuse_empty(
             f"sources.{node.name}", rows_in=rows_in, reasons=counts, first=rejected[0][1], readers=[reader],
             way_out="Set `text:` (and `id:`) of the source to the keys that hold the text and the id.",
         )  # fmt: skip
+    (node.folder / QUARANTINE).unlink(missing_ok=True)  # of a run that could use no row
     if rejected:
         save(node.folder, rejected)
     extra = {QUARANTINE: len(rejected)} if rejected else {}

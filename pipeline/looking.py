@@ -19,7 +19,7 @@ from pipeline.core.rng import generator
 from pipeline.core.shards import read_rows, read_table, row_groups_of
 from pipeline.decide import as_flags, as_numbers, margin, passes
 from pipeline.evidence import Evidence, all_evidence, evidence_of, find_rule, plain
-from pipeline.quarantine import sample
+from pipeline.quarantine import QUARANTINE, sample
 from pipeline.results import document_paths, why_empty
 from pipeline.workspace import Workspace
 
@@ -42,7 +42,7 @@ def why(workspace: Workspace, doc_id: str) -> dict[str, Any]:
 def _made(workspace: Workspace) -> list[str]:
     """Return the names under which a making step's own documents are published."""
     names = sorted({path.parent.name.rpartition("-")[0] for path in (workspace.root / "made").glob(f"*/{CARD}")})
-    return [name for name in names if workspace.dataset(name)[1].kind == "made"]
+    return [name for name in names if workspace.unfinished(name) is None and workspace.dataset(name)[1].kind == "made"]
 
 
 def _made_story(workspace: Workspace, name: str, doc_id: str) -> dict[str, Any] | None:
@@ -121,12 +121,15 @@ def look(
     workspace: Workspace, dataset: str, *, dropped: bool, rule: str | None, count: int, seed: int = 0
 ) -> dict[str, Any]:
     """Return a seeded sample of a dataset's documents: kept, or dropped (by one rule or step, if named)."""
+    unfinished = workspace.unfinished(dataset)
+    if unfinished is not None and (unfinished / QUARANTINE).exists():
+        if not (dropped or rule):
+            raise DataError(f"{dataset}: no row of it could be used when it was read last. --dropped shows them.")
+        return _refused_rows(dataset, unfinished, rule=rule, count=count, seed=seed)
     folder, card = workspace.dataset(dataset)
     if card.kind != "dataset":
         if card.kind == "source" and (dropped or rule):
-            total, rows = sample(folder, reason=rule, pick=lambda total: _pick(total, count, seed))
-            refused = {"total": total, "quarantined": True, "empty": f"No row of {card.name} was quarantined."}
-            return {"dataset": card.name, **refused, "documents": rows}
+            return _refused_rows(card.name, folder, rule=rule, count=count, seed=seed)
         if dropped or rule:
             raise DataError(
                 f"{dataset}: nothing was dropped from it; it is a {card.kind}. Leave out --dropped and --rule."
@@ -144,6 +147,12 @@ def look(
     documents = [row for part, rows in _picked(chosen, count, seed) for row in _documents(evidence, part, rows)]
     empty = None if evidence.card.rows_out or dropped or rule else why_empty(evidence.card)
     return {"dataset": evidence.name, "total": total, "rule": wanted, "empty": empty, "documents": documents}
+
+
+def _refused_rows(name: str, folder: Path, *, rule: str | None, count: int, seed: int) -> dict[str, Any]:
+    total, rows = sample(folder, reason=rule, pick=lambda total: _pick(total, count, seed))
+    empty = f"No row of {name} was quarantined."
+    return {"dataset": name, "total": total, "quarantined": True, "empty": empty, "documents": rows}
 
 
 def _choose(evidence: Evidence, part: BasePart, *, dropped: bool, wanted: str | None) -> np.ndarray:

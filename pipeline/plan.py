@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.catalog import outside
 from pipeline.core.card import is_complete, read_card
-from pipeline.core.errors import DataError, RecipeError, nearest_names
+from pipeline.core.errors import DataError, RecipeError, did_you_mean
 from pipeline.core.identity import identity_of
 from pipeline.core.rng import derive
 from pipeline.core.step import GatheringStep, MakingStep, Step, field_role
@@ -247,8 +247,8 @@ def _input_identity(plan: Plan, name: str, place: str) -> str:
     path = Path(name)
     if not path.is_file():
         raise RecipeError(
-            f"{plan.recipe.path}: {place}: `{name}` is no dataset and no file. "
-            f"Did you mean {nearest_names(name, plan.recipe.datasets)}?"
+            f"{plan.recipe.path}: {place}: `{name}` is no dataset and no file."
+            f"{did_you_mean(name, plan.recipe.datasets)}"
         )
     return file_identity(plan, name)
 

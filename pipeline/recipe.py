@@ -15,11 +15,12 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline import strict_yaml
 from pipeline.catalog import READERS, label_of, reader_class, step_class, steps_of
-from pipeline.core.errors import RecipeError, nearest_names
+from pipeline.core.errors import RecipeError, did_you_mean, shortened
 from pipeline.core.step import MakingStep, Params, Step, field_role
+from pipeline.references import note_wrong_references
 from pipeline.sections import GateSection, MixtureSection, PromoteSection, ProxySection, explain_invalid
 from pipeline.settings import apply_setting
-from pipeline.strict_yaml import Document, Place
+from pipeline.strict_yaml import MOST_DIGITS, Document, Place, dotted
 
 MOST_REPEATED_IDS = 0.01  # assumption, not measured; a recipe that means more writes `unique_ids` itself
 KEYS = ("name", "seed", "sources", "datasets", "mixtures", "proxy", "gate", "promote")
@@ -91,7 +92,7 @@ class _Builder:
     def build(self) -> Recipe:
         for key in self.data:
             if key not in KEYS:
-                self.wrong((key,), f"`{key}` is no key of a recipe. Did you mean {nearest_names(key, KEYS)}?")
+                self.wrong((key,), f"`{key}` is no key of a recipe.{did_you_mean(key, KEYS)}")
         sources = {name: self.source(name, body) for name, body in self.section("sources")}
         datasets = {name: self.dataset(name, body) for name, body in self.section("datasets")}
         mixtures = {
@@ -103,7 +104,7 @@ class _Builder:
         for name in set(sources) & set(datasets):
             self.wrong(("datasets", name), f"`{name}` is also a source; give one of the two another name.")
         ordered = self.order({k: v for k, v in datasets.items() if v is not None}, set(sources))
-        self.check_references(ordered, sources if self.look_at_inputs else {}, mixtures, proxy, gate, promote)
+        note_wrong_references(self.document, ordered, sources if self.look_at_inputs else {})
         name, seed = self.scalar("name", str, self.document.path.stem), self.scalar("seed", int, 0)
         if not ordered and not self.document.mistakes:
             self.wrong((), "a recipe needs at least one entry under `datasets:`.")
@@ -126,8 +127,12 @@ class _Builder:
     def scalar(self, key: str, kind: type, default: Any) -> Any:
         value = self.data.get(key, default)
         if not isinstance(value, kind) or isinstance(value, bool) or (key == "name" and not _is_name(str(value))):
-            rule = "a word of letters, digits, - and _" if key == "name" else "a whole number"
-            self.wrong((key,), f"{key} is {value!r}; it must be {rule}.")
+            rule = (
+                "a word of letters, digits, - and _"
+                if key == "name"
+                else f"a whole number of up to {MOST_DIGITS} digits"
+            )
+            self.wrong((key,), f"{key} is {shortened(repr(value))}; it must be {rule}.")
         return value
 
     def section(self, key: str) -> Iterator[tuple[str, Any]]:
@@ -135,7 +140,7 @@ class _Builder:
         if body is None:
             return
         if not isinstance(body, dict):
-            self.wrong((key,), f"{key} is {body!r}; it must be a mapping of names.")
+            self.wrong((key,), f"{key} is {shortened(repr(body))}; it must be a mapping of names.")
             return
         for name, value in body.items():
             if _is_name(name):
@@ -149,28 +154,27 @@ class _Builder:
     def model(self, kind: type[BaseModel], body: Any, place: Place) -> Any:
         """Validate a section; notes the mistakes and returns None when there are any."""
         if not isinstance(body, dict):
-            self.wrong(place, f"{_dotted(place)} is {body!r}; it must be a mapping.")
+            self.wrong(place, f"{dotted(place)} is {shortened(repr(body))}; it must be a mapping.")
             return None
         try:
             return kind.parse(body)  # type: ignore[attr-defined]
         except ValidationError as error:
-            for where, message in explain_invalid(error, kind, body, _dotted(place)):
+            for where, message in explain_invalid(error, kind, body, dotted(place)):
                 self.wrong((*place, *where), message)
         except (TypeError, ValueError) as error:
-            self.wrong(place, f"{_dotted(place)}: {error}.")
+            self.wrong(place, f"{dotted(place)}: {error}.")
         return None
 
     def source(self, name: str, body: Any) -> SourceSpec | None:
         place: Place = ("sources", name)
         if not isinstance(body, dict) or "read" not in body:
-            self.wrong(
-                place, f"{_dotted(place)} is {body!r}; it must be a mapping with a key `read`: {', '.join(READERS)}."
-            )
+            rule = f"it must be a mapping with a key `read`: {', '.join(READERS)}."
+            self.wrong(place, f"{dotted(place)} is {shortened(repr(body))}; {rule}")
             return None
         try:
             kind = reader_class(str(body["read"]))
         except RecipeError as error:
-            self.wrong((*place, "read"), f"{_dotted(place)}.read: {error}")
+            self.wrong((*place, "read"), f"{dotted(place)}.read: {error}")
             return None
         params = self.model(kind.Params, {k: v for k, v in body.items() if k != "read"}, place)
         if params is None:
@@ -188,27 +192,29 @@ class _Builder:
         place: Place = ("datasets", name)
         allowed = ("from", "make", "steps")
         if not isinstance(body, dict) or not ("from" in body or "make" in body):
-            self.wrong(place, f"{_dotted(place)} is {body!r}; it must be a mapping with `from` or `make`.")
+            self.wrong(
+                place, f"{dotted(place)} is {shortened(repr(body))}; it must be a mapping with `from` or `make`."
+            )
             return None
         for key in body:
             if key not in allowed:
                 self.wrong(
                     (*place, key),
-                    f"{_dotted(place)}: `{key}` is no key of a dataset. Did you mean {nearest_names(key, allowed)}?",
+                    f"{dotted(place)}: `{key}` is no key of a dataset.{did_you_mean(key, allowed)}",
                 )
         given = body.get("from", [])
         inputs = tuple(str(item) for item in (given if isinstance(given, list) else [given]))
         make = self.step(body["make"], (*place, "make")) if "make" in body else None
         if make is not None and not isinstance(make.step, MakingStep):
             self.wrong(
-                (*place, "make"), f"{_dotted(place)}.make: `{make.label}` makes no documents; put it under `steps`."
+                (*place, "make"), f"{dotted(place)}.make: `{make.label}` makes no documents; put it under `steps`."
             )
         entries = body.get("steps") or []
         if not isinstance(entries, list):
-            self.wrong((*place, "steps"), f"{_dotted(place)}.steps is {entries!r}; it must be a list.")
+            self.wrong((*place, "steps"), f"{dotted(place)}.steps is {shortened(repr(entries))}; it must be a list.")
             entries = []
         found = [
-            (index, self.step(part, (*place, "steps", index)))
+            (index, part, self.step(part, (*place, "steps", index)))
             for index, entry in enumerate(entries)
             for part in self.expanded(entry, (*place, "steps", index))
         ]
@@ -226,25 +232,30 @@ class _Builder:
         try:
             return [{name: params} for name, params in steps_of(entry)]
         except RecipeError as error:
-            self.wrong(place, f"{_dotted(place)}: {error}")
+            self.wrong(place, f"{dotted(place)}: {error}")
             return []
 
-    def labelled(self, found: list[tuple[int, StepSpec | None]], place: Place) -> tuple[StepSpec, ...]:
-        """Give a repeated step a number: `pii`, `pii_2`."""
+    def labelled(self, found: list[tuple[int, Any, StepSpec | None]], place: Place) -> tuple[StepSpec, ...]:
+        """Give a repeated step a number: `pii`, `pii_2`; check each against those before it, where all are known."""
         steps: list[StepSpec] = []
-        for index, spec in found:
-            if spec is None:
+        known, earlier = True, dict[str, Step]()
+        for index, entry, spec in found:
+            if spec is None:  # what is wrong with it is said already; by its name alone, later ones can be judged
+                stand_in = _with_defaults(entry)
+                known = known and stand_in is not None
+                earlier |= {} if stand_in is None else {label_of(stand_in.name): stand_in}
                 continue
             if isinstance(spec.step, MakingStep):
                 self.wrong((*place, "steps", index), f"`{spec.label}` makes documents; put it under `make`.")
-            if all(each for _, each in found):  # what failed is said already, and may be what this step lacks
+            if known:
                 try:
-                    spec.step.check({other.label: other.step for other in steps})
+                    spec.step.check(earlier)
                 except RecipeError as error:
-                    self.wrong((*place, "steps", index), f"{_dotted((*place, 'steps', index))}: {error}")
+                    self.wrong((*place, "steps", index), f"{dotted((*place, 'steps', index))}: {error}")
             label = label_of(spec.label)
-            earlier = sum(label_of(other.step.name) == label_of(spec.step.name) for other in steps)
-            steps.append(StepSpec(label=label if not earlier else f"{label}_{earlier + 1}", step=spec.step))
+            before = sum(label_of(other.step.name) == label_of(spec.step.name) for other in steps)
+            steps.append(StepSpec(label=label if not before else f"{label}_{before + 1}", step=spec.step))
+            earlier[steps[-1].label] = spec.step
         return tuple(steps)
 
     def step(self, entry: Any, place: Place) -> StepSpec | None:
@@ -253,34 +264,34 @@ class _Builder:
         elif isinstance(entry, dict) and len(entry) == 1:
             name, body = next(iter(entry.items()))
         else:
-            self.wrong(
-                place, f"{_dotted(place)} is {entry!r}; it must be a step's name, or one name with its parameters."
-            )
+            rule = "it must be a step's name, or one name with its parameters."
+            self.wrong(place, f"{dotted(place)} is {shortened(repr(entry))}; {rule}")
             return None
         place = (*place, name) if isinstance(entry, dict) else place
         try:
             kind = step_class(name)
         except RecipeError as error:
-            self.wrong(place, f"{_dotted(place)}: {error}")
+            self.wrong(place, f"{dotted(place)}: {error}")
             return None
         params: Params | None = self.model(kind.Params, {} if body is None else body, place)
+        self.check_files(kind.Params, body, place)
         if params is None:
             return None
-        self.check_files(params, place)
         try:
             return StepSpec(label=name, step=kind(params=params))
         except RecipeError as error:
-            self.wrong(place, f"{_dotted(place)}: {error}")
+            self.wrong(place, f"{dotted(place)}: {error}")
             return None
 
-    def check_files(self, params: Params, place: Place) -> None:
+    def check_files(self, params: type[Params], body: Any, place: Place) -> None:
         """Note the names in a step's parameters that are neither a dataset or source of the recipe nor a file."""
         declared = {*(self.data.get("datasets") or ()), *(self.data.get("sources") or ())}
-        for key, names in input_names_of(params).items():
-            for name in names if self.look_at_inputs else ():
+        given = body if isinstance(body, dict) and self.look_at_inputs else {}
+        for key in (key for key in given if key in params.model_fields and field_role(params, key) == "input"):
+            for name in (given[key],) if isinstance(given[key], str) else given[key] or ():
                 if name not in declared and not Path(name).is_file():
-                    hint = f" Did you mean {nearest_names(name, declared)}?" if declared else ""
-                    self.wrong((*place, key), f"{_dotted((*place, key))}: `{name}` is no dataset and no file.{hint}")
+                    hint = did_you_mean(name, declared)
+                    self.wrong((*place, key), f"{dotted((*place, key))}: `{name}` is no dataset and no file.{hint}")
 
     def order(self, datasets: dict[str, DatasetSpec], sources: set[str]) -> dict[str, DatasetSpec]:
         """Return the datasets in dependency order; unknown names and cycles are noted."""
@@ -291,8 +302,8 @@ class _Builder:
                 if wanted not in known:
                     self.wrong(
                         ("datasets", name, "from"),
-                        f"datasets.{name}.from: `{wanted}` is no source and no dataset. "
-                        f"Did you mean {nearest_names(wanted, known - {name})}?",
+                        f"datasets.{name}.from: `{wanted}` is no source and no dataset."
+                        f"{did_you_mean(wanted, known - {name})}",
                     )
             needs[name] = {wanted for wanted in (*spec.inputs, *step_inputs(spec)) if wanted in datasets}
         ordered: dict[str, DatasetSpec] = {}
@@ -310,59 +321,14 @@ class _Builder:
             ordered.update({name: datasets[name] for name in ready})
         return ordered
 
-    def check_references(
-        self,
-        datasets: Mapping[str, DatasetSpec],
-        sources: Mapping[str, SourceSpec | None],
-        mixtures: Mapping[str, Any],
-        proxy: Any,
-        gate: Any,
-        promote: Any,
-    ) -> None:
-        declared = set(self.data.get("datasets") or {})
-        for name, mixture in mixtures.items():
-            for dataset in mixture.weights if mixture else ():
-                self.known(dataset, declared, ("mixtures", name, "weights", dataset), "dataset")
-        if mixtures and proxy is None and self.data.get("proxy") is None:
-            self.wrong(
-                ("mixtures",),
-                "mixtures need a `proxy:` section, which says how large they are and how they are judged.",
-            )
-        if proxy is not None:
-            from eval.tiers import TIERS
 
-            self.known(proxy.tier, set(TIERS), ("proxy", "tier"), "tier")
-        if gate is None:
-            if promote is not None and self.data.get("gate") is None:
-                self.wrong(("promote",), "`promote:` needs a `gate:` section; nothing is promoted without evidence.")
-            return
-        from pipeline.held_out import leaks
-
-        for role in ("candidate", "baseline"):
-            self.known(getattr(gate, role), set(self.data.get("mixtures") or {}), ("gate", role), "mixture")
-        for index, dataset in enumerate(gate.on):
-            self.known(dataset, declared, ("gate", "on", index), "dataset")
-            for name, mixture in mixtures.items():
-                if mixture and dataset in mixture.weights:
-                    self.wrong(
-                        ("gate", "on", index),
-                        f"gate.on: `{dataset}` is also trained on, by mixture `{name}`; "
-                        "a held-out set must be held out.",
-                    )
-                elif mixture and (shared := [e for e in mixture.weights if leaks(datasets, sources, e, dataset)]):
-                    self.wrong(
-                        ("gate", "on", index),
-                        f"gate.on: `{dataset}` and `{shared[0]}` of mixture `{name}` have documents of one "
-                        "source or file. Hold out another source, "
-                        f"or `decontaminate: {{against: [{dataset}]}}` in `{shared[0]}`.",
-                    )
-        for domain in gate.guards:
-            self.known(domain, set(gate.on), ("gate", "guards", domain), "held-out set of gate.on")
-
-    def known(self, name: str, names: set[str], place: Place, kind: str) -> None:
-        if name not in names:
-            hint = f" Did you mean {nearest_names(name, names)}?" if names else ""
-            self.wrong(place, f"{_dotted(place)}: `{name}` is no {kind}.{hint}")
+def _with_defaults(entry: Any) -> Step | None:
+    """Return the step that an entry names with its default parameters, if it names one that has them."""
+    try:
+        kind = step_class(next(iter(entry)) if isinstance(entry, dict) else str(entry))
+        return kind(params=kind.Params())
+    except (RecipeError, ValidationError, StopIteration):
+        return None
 
 
 def step_inputs(spec: DatasetSpec) -> list[str]:
@@ -384,10 +350,3 @@ def input_names_of(params: Params) -> dict[str, tuple[str, ...]]:
 
 def _is_name(name: str) -> bool:
     return bool(name) and len(name) <= 64 and name.replace("-", "a").replace("_", "a").isalnum() and name.isascii()
-
-
-def _dotted(place: Place) -> str:
-    text = ""
-    for key in place:
-        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
-    return text

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from pipeline.core.card import read_card
-from pipeline.core.errors import BusyError, DataError, GateError, RecipeError, ServiceError, nearest_names
+from pipeline.core.errors import BusyError, DataError, GateError, RecipeError, ServiceError, did_you_mean
 from pipeline.core.identity import identity_of
 from pipeline.core.shards import sync_folder, write_text
 
@@ -110,8 +110,8 @@ def rollback(workspace: Workspace, name: str, *, to: int | None = None, reason: 
     """Point `name` at version `to`, or at the one before the current; nothing is deleted, the move is recorded."""
     if current(workspace, name) is None:
         known = [path.parent.name for path in workspace.registry.glob(f"*/{POINTER}")]
-        way_out = f"Did you mean {nearest_names(name, known)}?" if known else "Nothing was promoted yet."
-        raise RecipeError(f"registry: '{name}' has no version to roll back from. {way_out}")
+        way_out = did_you_mean(name, known) or " Nothing was promoted yet."
+        raise RecipeError(f"registry: '{name}' has no version to roll back from.{way_out}")
     with _locked(workspace, name) as home:
         pointer = _pointer(home)
         served = sorted({move["to"] for move in pointer["history"]})

@@ -61,7 +61,10 @@ class Run:
         return done
 
     def execute(self) -> None:
-        """Build everything that the plan lists, in its order."""
+        """Build everything that the plan lists, in its order; from the start, its names mean what it is to build."""
+        named = {name: dataset.node for name, dataset in self.plan.datasets.items()} | self.plan.sources
+        for name, node in named.items():
+            self.plan.workspace.remember(name, node.folder)
         for name, node in self.plan.sources.items():
             if not self.finished(node):
                 build_source(
@@ -71,10 +74,8 @@ class Run:
             elif (node.folder / INPUTS).exists():  # the same content, but perhaps elsewhere by now
                 files_of_source(self.plan.recipe.sources[name].reader, node, hashes=self.plan.hashes)
                 locate(self.plan.recipe.sources[name].reader, node)
-            self.plan.workspace.remember(name, node.folder)
         for dataset in self.plan.datasets.values():
             self.build_dataset(dataset)
-            self.plan.workspace.remember(dataset.spec.name, dataset.node.folder)
         if self.plan.experiment:
             from pipeline.experiment import build_experiment
 

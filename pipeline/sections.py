@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
-from pipeline.core.errors import nearest_names
+from pipeline.core.errors import nearest_names, shortened
 
 _SUFFIXES = {"k": 10**3, "M": 10**6, "B": 10**9}
 
@@ -128,7 +128,7 @@ def explain_invalid(
             rule = _rule(problem["msg"], _value(body, place))
             if problem["type"] == "string_pattern_mismatch" and (meaning := _meaning(kind, place)):
                 rule = f"it must be one of what this says: {meaning.rstrip('.')}"
-            found = json.dumps(_value(body, place), ensure_ascii=False)
+            found = shortened(json.dumps(_value(body, place), ensure_ascii=False))
             end = "" if rule.endswith("?") else "."
             yield place, f"{dotted} is {found}; {rule}{end}{_way_out(kind, place)}"
 

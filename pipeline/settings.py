@@ -1,8 +1,9 @@
 """`--set PATH=VALUE`: one value of a parsed recipe replaced, with steps reached by their names.
 
 `datasets.clean.gopher_quality.min_words` goes through the list of steps as if it were a mapping, by the label of a step
-or by its full name with what follows the `@`; `gate.min_gain` and the like are keys as they stand. Below a step every key leads on, into mappings that are not there yet too. A value in
-brackets, braces or quotes is YAML as in a recipe, any other one word. What it may be is checked with the recipe.
+or by its full name with what follows the `@`; `gate.min_gain` and the like are keys as they stand. Below a step every
+key leads on, into mappings that are not there yet too. A value in brackets, braces or quotes is YAML as in a recipe,
+any other one word. What it may be is checked with the recipe.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.errors import RecipeError, nearest_names
+from pipeline.core.errors import RecipeError, did_you_mean
 from pipeline.strict_yaml import Document, parse, scalar
 
 _ENCLOSED = ("[]", "{}", "''", '""')
@@ -70,7 +71,7 @@ def _child(node: Any, key: str, complaint: str) -> Any:
     if not isinstance(node, dict):
         raise RecipeError(complaint)
     if key not in node:
-        raise RecipeError(f"{complaint} Did you mean {nearest_names(key, [*node, *_positions(node)])}?")
+        raise RecipeError(complaint + did_you_mean(key, [*node, *_positions(node)]))
     if node[key] is None:
         node[key] = {}
     return node[key]

@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from pipeline.chain import Link
-from pipeline.core.errors import DataError, RecipeError, listed_names, nearest_names
+from pipeline.core.errors import DataError, RecipeError, did_you_mean, listed_names
 from pipeline.core.shards import read_table
 from pipeline.core.step import ENGINE_COLUMNS
 from pipeline.evidence import Evidence, evidence_of
@@ -41,7 +41,7 @@ def stats(workspace: Workspace, dataset: str, *, signal: str | None, by: str | N
                 f"--signal {signal}: that is the engine's own column, not a signal. "
                 f"Choose one of {listed_names(_beside(signal, kinds))}."
             )
-        raise RecipeError(f"--signal {signal}: `{dataset}` has no such signal. Did you mean {_nearest(signal, kinds)}?")
+        raise RecipeError(f"--signal {signal}: `{dataset}` has no such signal.{_nearest(signal, kinds)}")
     frame = _documents(evidence, kinds, by)
     chosen = {"all": pl.lit(True), "kept": pl.col("kept"), "dropped": ~pl.col("kept")}[fate]
     wanted = [signal] if signal is not None else [name for name, kind in kinds.items() if _is_number(kind)]
@@ -90,7 +90,7 @@ def _beside(signal: str, kinds: Iterable[str]) -> list[str]:
 
 def _nearest(wanted: str, names: Any) -> str:
     tails = [name for name in names if name.endswith(f".{wanted}")]
-    return nearest_names(wanted, tails or names)
+    return did_you_mean(wanted, tails or list(names))
 
 
 def _documents(evidence: Evidence, kinds: dict[str, pa.DataType], by: str | None) -> pl.DataFrame:
@@ -122,7 +122,7 @@ def _groups(evidence: Evidence, kinds: dict[str, pa.DataType], by: str) -> pl.Se
             metadata.head(1000).str.extract_all(r'"([^"\\]+)":').explode().str.strip_chars('":').unique().drop_nulls()
         )
         known = [*COLUMNS, *(name for name, kind in kinds.items() if not _is_number(kind)), *keys.to_list()]
-        raise RecipeError(f"--by {by}: no document has it. Did you mean {nearest_names(by, known)}?")
+        raise RecipeError(f"--by {by}: no document has it.{did_you_mean(by, known)}")
     return found
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.card import CARD, read_card
+from pipeline.core.errors import RecipeError, listed_names
 from pipeline.core.ledger import total_usd
 from pipeline.workspace import Workspace
 
@@ -68,7 +69,11 @@ def registry_of(workspace: Workspace, name: str | None) -> dict[str, Any]:
     """Return the registered names with their versions, the current one marked."""
     from pipeline.registry import current, versions
 
-    names = [name] if name else sorted(path.name for path in workspace.registry.glob("*") if path.is_dir())
+    names = sorted(path.name for path in workspace.registry.glob("*") if path.is_dir())
+    if name is not None and (name not in names or not versions(workspace, name)):
+        known = f"It holds {listed_names(names)}." if names else "Nothing was promoted yet."
+        raise RecipeError(f"registry: `{name}` is no name in {workspace.registry}. {known}")
+    names = names if name is None else [name]
     listed = []
     for each in names:
         now = current(workspace, each)

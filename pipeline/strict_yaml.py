@@ -15,12 +15,27 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-from ruamel.yaml.tokens import AliasToken, AnchorToken, TagToken
+from ruamel.yaml.tokens import (
+    AliasToken,
+    AnchorToken,
+    BlockEndToken,
+    BlockMappingStartToken,
+    BlockSequenceStartToken,
+    FlowMappingEndToken,
+    FlowMappingStartToken,
+    FlowSequenceEndToken,
+    FlowSequenceStartToken,
+    TagToken,
+)
 
 from pipeline.core.errors import RecipeError
 
 Place = tuple[str | int, ...]
 
+MOST_LEVELS = 50  # of mappings and lists inside one another: a recipe has 8, and what reads it calls itself for each
+MOST_DIGITS = 100  # of a whole number; Python takes 4,300, and 309 are more than a float can hold
+_OPENING = (BlockMappingStartToken, BlockSequenceStartToken, FlowMappingStartToken, FlowSequenceStartToken)
+_CLOSING = (BlockEndToken, FlowMappingEndToken, FlowSequenceEndToken)
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
@@ -51,22 +66,42 @@ class Document:
             raise RecipeError("\n".join(lines))
 
 
+def dotted(place: Place) -> str:
+    """Return a place as a message names it: `datasets.clean.steps[2].keep`."""
+    text = ""
+    for key in place:
+        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
+    return text
+
+
 def load(path: Path) -> Document:
     """Read a YAML file; syntax errors raise at once, all others are collected in the Document."""
+    if path.is_dir():
+        inside = ", ".join(str(found) for found in sorted(path.glob("*.yaml"))[:3])
+        raise RecipeError(f"{path}: is a folder; name a recipe, a YAML file{f', such as {inside}' if inside else ''}.")
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise RecipeError(f"{path}: no such recipe. `ls recipes` shows those that come with Tamis.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read ({error.strerror}). Correct the path or its permissions.") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: is no UTF-8 text ({error}). Name a recipe, a YAML file.") from error
     return parse(text, path=path)
 
 
 def parse(text: str, *, path: Path) -> Document:
     """Read YAML text; syntax errors raise at once and name `path`, all others are collected in the Document."""
     document = Document(path=path)
+    level = 0
     try:
         for token in YAML(pure=True).scan(text):
+            level += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+            if level > MOST_LEVELS:
+                raise RecipeError(
+                    f"{path}:{token.start_mark.line + 1}: is nested more than {MOST_LEVELS} deep; no recipe needs that."
+                    " Close the brackets or correct the indentation before this line."
+                )
             if isinstance(token, (AliasToken, AnchorToken, TagToken)):
                 mark = token.start_mark.line + 1
                 document.mistakes.append(
@@ -119,7 +154,7 @@ def scalar(text: str) -> Any:
     if text in ("true", "false"):
         return text == "true"
     if _INTEGER.fullmatch(text):
-        return int(text)
+        return int(text) if len(text) <= MOST_DIGITS else text  # a word, which no number accepts
     if _FLOAT.fullmatch(text) and not re.fullmatch(r"[-+]?0[0-9]+", text) and math.isfinite(float(text)):
         return float(text)  # 1e999 is no number that an identity can hold: it stays a word, which no number accepts
     return text

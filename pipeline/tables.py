@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.shown import one_line
+from pipeline.core.shown import one_line, shown
 
 if TYPE_CHECKING:
     from pipeline.outcome import Outcome
@@ -310,6 +310,6 @@ def plugins_text(data: dict[str, Any]) -> str:
 
 
 def excerpt(text: str, length: int) -> str:
-    """Return the start of a text on one line."""
-    flat = one_line(text)
+    """Return the start of a text on one line, fit to be shown."""
+    flat = shown(one_line(text))
     return flat if len(flat) <= length else flat[: length - 3] + "..."

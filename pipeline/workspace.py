@@ -19,7 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipeline.core.card import CARD, Card, read_card
-from pipeline.core.errors import BusyError, DataError, RecipeError, nearest_names
+from pipeline.core.errors import BusyError, DataError, RecipeError, listed_names, nearest_names
 from pipeline.core.identity import folder_name
 from pipeline.core.shards import write_text
 
@@ -67,8 +67,10 @@ class Workspace:
             exact = self.root / kind / name
             if (exact / CARD).exists():
                 return exact, read_card(exact)
+        if (unfinished := self.unfinished(name)) is not None:
+            raise DataError(self._not_built(name, unfinished))
         used = self.latest().get(name)
-        if used is not None and (self.root / used / CARD).exists():
+        if used is not None:
             return self.root / used, read_card(self.root / used)
         for kind in ("dataset", "made", "source"):
             folders = self.complete(kind, name)
@@ -85,8 +87,21 @@ class Workspace:
             )
         raise RecipeError(f"`{name}` is no dataset in {self.root}. Did you mean {nearest_names(name, names)}?")
 
+    def unfinished(self, name: str) -> Path | None:
+        """Return the folder that the last run with `name` was to build, if it did not: what is older is not meant."""
+        used = self.latest().get(name)
+        return None if used is None or (self.root / used / CARD).exists() else self.root / used
+
+    def _not_built(self, name: str, folder: Path) -> str:
+        earlier = [done.name for kind in ("dataset", "made", "source") for done in self.complete(kind, name)]
+        listed = f", or name an earlier result: {listed_names(earlier[::-1])}" if earlier else ""
+        return (
+            f"`{name}`: the last run that was to build it stopped before {folder.parent.name}/{folder.name} was "
+            f"finished. Run its recipe again{listed}."
+        )
+
     def latest(self) -> dict[str, str]:
-        """Return dataset name -> the folder that a run built or reused last, relative to the root."""
+        """Return dataset name -> the folder that the last run built, reused or was to build, relative to the root."""
         path = self.root / LATEST
         try:
             found = json.loads(path.read_bytes())
@@ -97,10 +112,14 @@ class Workspace:
         return {str(name): str(folder) for name, folder in found.items()}
 
     def remember(self, name: str, folder: Path) -> None:
-        """Make `folder` what `name` means from now on; by a file and not by age, so a restored recipe restores it."""
+        """Make `folder` what `name` means from now on; by a file and not by age, so a restored recipe restores it.
+
+        It need not be finished: until it is, the name means nothing, rather than a result of another recipe.
+        """
         known = self.latest()
         now = known | {name: f"{folder.parent.name}/{folder.name}"}
         if now != known:
+            self.root.mkdir(parents=True, exist_ok=True)
             write_text(self.root / LATEST, json.dumps(now, indent=1, sort_keys=True) + "\n")
 
     @contextmanager

@@ -15,10 +15,11 @@ A message says, in this order: place, found value, rule, way out. Classes take o
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 MOST_NAMES = 20  # of a list in a message
+MOST_CHARACTERS = 160  # of a found value
 
 
 class TamisError(Exception):
@@ -76,6 +77,18 @@ def listed_names(names: Sequence[str]) -> str:
     """Return `a, b, c and 4 more`: the first names of a list, as it stands, and how many are left out."""
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return f"{', '.join(names[:MOST_NAMES])}{more}"
+
+
+def shortened(found: str) -> str:
+    """Return a found value for a message, only its start where it is long."""
+    if len(found) <= MOST_CHARACTERS:
+        return found
+    return f"{found[: MOST_CHARACTERS // 2]}... ({len(found):,} characters)"
+
+
+def did_you_mean(wanted: str, names: Collection[str]) -> str:
+    """Return ` Did you mean a, b or c?` to put behind a message, or nothing where there is no name to mean."""
+    return f" Did you mean {nearest_names(wanted, names)}?" if names else ""
 
 
 def nearest_names(wanted: str, names: object) -> str:

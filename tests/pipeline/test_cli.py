@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import cli
+from pipeline import __version__, cli
 from pipeline.core.errors import BudgetError, BusyError, DataError, GateError, RecipeError, ServiceError
 from pipeline.core.shown import shown
 from tests.pipeline.house import House, texts
@@ -169,6 +169,7 @@ USAGE = {
     "an unknown rule": ["look", "clean", "--rule", "too_shrt"],
     "decisions about a source": ["export", "nothing", "--to", "x"],
     "a name that was never promoted": ["rollback", "web"],
+    "a name that nobody registered": ["registry", "web"],
     "a file for a workspace": ["run", "recipe.yaml", "-w", "recipe.yaml"],
 }
 
@@ -238,6 +239,33 @@ def test_only_a_verdict_of_promote_or_no_gate_ends_with_0(outcome, expected):
     ended = Outcome("r", (), 0, 0.0, 0.0, outcome, "", "", None)
 
     assert ended.exit_code == expected
+
+
+def test_the_version_is_told(tamis):
+    assert tamis("--version") == (0, f"tamis {__version__}\n", "")
+
+
+@pytest.mark.parametrize("verb", [[], ["plan"], ["what-if"]])
+def test_help_has_a_short_flag(tamis, verb: list[str]):
+    code, out, told = tamis(*verb, "-h")
+
+    assert (code, told) == (0, "") and out == tamis(*verb, "--help")[1]
+
+
+def test_a_registry_says_which_names_there_are(built: House, tamis):
+    assert "`web` is no name in workspace/registry. Nothing was promoted yet." in tamis("registry", "web")[2]
+    (built.folder / "workspace" / "registry" / "web-en").mkdir(parents=True)
+    assert "It holds web-en." in tamis("registry", "web")[2]
+
+
+def test_a_rule_of_a_dataset_without_rules_is_told_without_a_guess(house: House, tamis):
+    house.lines("a.jsonl", texts(3))
+    house.clean([])
+    tamis("run", "recipe.yaml", "--workers", "1")
+
+    _, _, told = tamis("look", "clean", "--rule", "x")
+
+    assert told == "tamis: --rule x: no step of `clean` has a rule. Leave out --rule.\n"
 
 
 def test_help_lists_the_exit_codes(tamis):

@@ -101,7 +101,7 @@ def test_a_source_of_nothing_but_rubbish_stops_the_run(house):
     ):
         house.run()
 
-    assert not list((house.folder / "workspace").glob("source/*/*"))
+    assert [path.name for path in (house.folder / "workspace").glob("source/*/*")] == ["quarantine.parquet"]
 
 
 def test_an_empty_file_is_an_empty_dataset_and_no_crash(house):

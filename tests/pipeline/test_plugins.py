@@ -156,7 +156,10 @@ BROKEN = {
     "no name": (VOWELS.replace('name = "vowels"', ""), r"Vowels has the name None"),
     "a name of ours": (VOWELS.replace('"vowels"', '"language"'), r"called `language` like a step of Tamis's own"),
     "signals that are no signals": (VOWELS.replace('there are."),)', 'there are.").name)'), r"Mind the comma"),
-    "a signal of the engine": (VOWELS.replace('Signal("count"', 'Signal("error"'), r"none may be error, id, kept_ranges, text"),
+    "a signal of the engine": (
+        VOWELS.replace('Signal("count"', 'Signal("error"'),
+        r"none may be error, id, kept_ranges, text",
+    ),
     "the engine's edits": (VOWELS.replace('Signal("count"', 'Signal("kept_ranges"'), r"none may be .* kept_ranges"),
     "a rule on nothing": (VOWELS.replace('"too_many", "count"', '"too_many", "cuont"'), r"a rule on `cuont`.*: count"),
     "an unknown operator": (VOWELS.replace('"<="', '"=<"'), r"a rule with '=<'"),

@@ -248,3 +248,60 @@ def test_what_a_step_needs_of_earlier_ones_may_stand_there(tmp_path):
     )
 
     assert len(load_recipe(path, look_at_inputs=False).datasets["clean"].steps) == 4
+
+
+MISTAKEN = """
+sources:
+  docs: {read: jsonl, path: x.jsonl}
+datasets:
+  clean:
+    from: docs
+    steps:
+      - gopher_quality: {min_words: many, max_wrods: 3}
+      - label: {rubric: educational, teacher: oracle}
+      - exact_dedup: {keep: lenght.num_words}
+      - minhash_dedup: {keep: length.num_words}
+      - decontaminate: {against: [nowhere], ngram: many}
+  held: {from: docs}
+mixtures:
+  a: {weights: {clean: -1, claen: 1}}
+proxy: {seeds: 2, tier: t999}
+gate: {candidate: b, baseline: a, on: [hold], min_gain: -1, guards: {code: 0.1}}
+"""
+
+
+def test_one_mistake_hides_no_other(tmp_path):
+    """Neither in a step and those after it, nor in a section and the names that it holds."""
+    path = tmp_path / "recipe.yaml"
+    (tmp_path / "x.jsonl").touch()
+    path.write_text(MISTAKEN.replace("x.jsonl", str(tmp_path / "x.jsonl")), encoding="utf-8")
+
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path)
+
+    told = str(caught.value)
+    for part in (
+        "min_words is", "`max_wrods` is not known", "teacher is", "`lenght.num_words` is no signal", "`nowhere` is no",
+        "ngram is", "`length.num_words` is no signal",
+        "weights.clean is", "`claen` is no dataset", "seeds is", "`t999` is no tier", "`b` is no mixture",
+        "`hold` is no dataset", "min_gain is", "`code` is no held-out set",
+    ):  # fmt: skip
+        assert part in told, part
+
+
+def test_a_name_that_has_no_neighbour_is_told_without_a_guess(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("datasets: {a: {from: b}}\n", encoding="utf-8")
+
+    with pytest.raises(RecipeError, match=r"`b` is no source and no dataset\.$"):
+        load_recipe(path)
+
+
+def test_a_found_value_is_told_only_at_its_start(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(f"seed: {'9' * 5000}\ndatasets: [{'x, ' * 5000}]\n", encoding="utf-8")
+
+    with pytest.raises(RecipeError, match=r"seed is .*\(5,002 characters\); it must be a whole number") as caught:
+        load_recipe(path)
+
+    assert len(str(caught.value)) < 1000

@@ -58,3 +58,22 @@ def test_broken_yaml_names_the_line(tmp_path):
 
 def test_a_quoted_scalar_stays_text(tmp_path):
     assert parse(tmp_path, "a: '1'\nb: \"no\"\n").data == {"a": "1", "b": "no"}
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 2000 + "]" * 2000, "".join(" " * level + "a:\n" for level in range(2000))], ids=["flow", "block"]
+)
+def test_what_is_nested_too_deep_for_any_reader_is_a_mistake_with_its_line(tmp_path, text):
+    with pytest.raises(RecipeError, match=r"r\.yaml:\d+: is nested more than 50 deep"):
+        parse(tmp_path, text)
+
+
+def test_a_number_of_thousands_of_digits_stays_a_word(tmp_path):
+    assert parse(tmp_path, f"a: {'9' * 5000}\nb: {'9' * 30}\n").data == {"a": "9" * 5000, "b": int("9" * 30)}
+
+
+def test_a_folder_for_a_recipe_is_told_with_the_recipes_in_it(tmp_path):
+    (tmp_path / "web.yaml").touch()
+
+    with pytest.raises(RecipeError, match=r"is a folder; name a recipe, a YAML file, such as .*web\.yaml\."):
+        load(tmp_path)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import BusyError, DataError, RecipeError
+from pipeline.looking import look, why
 from pipeline.workspace import Workspace
 from tests.conftest import ROOT
 from tests.pipeline.house import House, texts
@@ -105,6 +106,31 @@ def test_a_folder_may_be_named_in_full(house: House):
     assert house.workspace.dataset("clean")[0] != folder
 
 
+def test_after_a_run_that_stopped_a_name_does_not_mean_what_is_older(house: House):
+    house.lines("a.jsonl", texts(2))
+    house.clean(["length"])
+    house.run()
+    older = {name: house.workspace.dataset(name)[0] for name in ("docs", "clean")}
+    house.clean(["length"], source="{read: jsonl, path: DIR/a.jsonl, text: body}")
+    with pytest.raises(DataError, match="every one of 2 rows was quarantined"):
+        house.run()
+
+    for name, folder in older.items():
+        with pytest.raises(DataError, match=f"`{name}`: the last run .* name an earlier result: {folder.name}"):
+            house.workspace.dataset(name)
+        assert house.workspace.dataset(folder.name)[0] == folder
+    with pytest.raises(DataError, match=r"docs: no row of it could be used .* --dropped shows them"):
+        look(house.workspace, "docs", dropped=False, rule=None, count=5)
+    refused = look(house.workspace, "docs", dropped=True, rule=None, count=5)
+    assert {row["reason"] for row in refused["documents"]} == {"missing_text"} and refused["total"] == 2
+    with pytest.raises(DataError, match="none of the latest results"):
+        why(house.workspace, "docs/a:9")
+
+    house.clean(["length"])
+    house.run()
+    assert house.workspace.dataset("clean")[0] == older["clean"]
+
+
 def test_a_dataset_whose_name_begins_like_another_is_not_taken_for_it(house: House):
     house.lines("a.jsonl", texts(2))
     house.write(
@@ -135,8 +161,6 @@ def test_a_damaged_list_of_names_is_named(tmp_path):
 
 
 def test_a_workspace_may_move(house: House, tmp_path_factory):
-    from pipeline.looking import why
-
     house.lines("a.jsonl", texts(2))
     house.clean(["length"])
     house.run()
