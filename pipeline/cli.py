@@ -14,12 +14,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from pipeline import __version__, questions
+from pipeline import __version__, export_verb, questions
 from pipeline.core.errors import TamisError
 from pipeline.core.shown import escaped, shown
 from pipeline.flags import (
@@ -246,24 +245,6 @@ def report(
     _emit({"report": str(path)}, as_json, str(path))
 
 
-@app.command(short_help="Write a dataset in the Hugging Face layout.")
-def export(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's name, as in the recipe.")],
-    to: Annotated[Path, typer.Option("--to", help="New folder to write.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export in that folder.")] = False,
-    workspace: WorkspacePath = WORKSPACE,
-    as_json: AsJson = False,
-) -> None:
-    """Write a dataset in the Hugging Face layout, with its card; `datasets.load_dataset(DIR)` reads it."""
-    from dataclasses import asdict
-
-    from pipeline.export import export_named
-    from pipeline.workspace import Workspace
-
-    done = export_named(Workspace(workspace), dataset, to=to, overwrite=overwrite)
-    _emit(asdict(done), as_json, f"{to}: documents {done.rows:,}, files {done.shards}")
-
-
 @app.command(short_help="Register the candidate as a new version.")
 def promote(
     recipe: RecipePath,
@@ -363,6 +344,7 @@ def _printed(question: Callable[..., questions.Answer]) -> Callable[..., None]:
     return verb
 
 
+app.command(short_help="Write a dataset or a mixture as documents.")(_printed(export_verb.export))
 app.command(name="what-if", short_help="Tell what other thresholds would keep and drop.")(_printed(questions.what_if))
 app.command(short_help="Tell what one dataset keeps and another does not.")(_printed(questions.diff))
 app.command(short_help="Tell how stored signals are distributed.")(_printed(questions.stats))

@@ -1,293 +1,293 @@
-"""A finished dataset into the layout of the Hugging Face Hub: data/train-00000-of-000NN.parquet and a dataset card.
+"""A finished dataset, or a mixture as documents, into the layout of the Hugging Face Hub.
 
-`datasets.load_dataset(FOLDER)` reads it without a network. The folder appears whole or not at all: everything is
-written to a hidden neighbour, then renamed. An existing folder is replaced only if it is an export
-itself, which its `tamis.json` says, holds nothing that no export writes, and only if asked.
+    NAME/README.md tamis.json data/train-00000-of-000NN.parquet cards/ certificate.json version.json tokenizer.model
+
+`datasets.load_dataset(FOLDER)` reads it without a network. A dataset is exported whole, in its order. A mixture is
+written in the order of the mixture, documents whole, for a budget of tokens; without one, for as many as there are
+while every dataset keeps the share that its weight asks for within its epochs. Every byte depends on what is exported,
+the budget and the format; never on workers. The folder appears whole or not at all (`export_folder.py`), a killed
+export goes on where it was, and one that is there already is left alone.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
-import re
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline import __version__
+from pipeline.core.card import StoredFile, describe_files
 from pipeline.core.document import SCHEMA
 from pipeline.core.errors import DataError, RecipeError, ServiceError, mend_writing
-from pipeline.core.shards import read_table, write_table, write_text
+from pipeline.core.identity import identity_of
+from pipeline.core.rng import derive
+from pipeline.core.shards import write_atomically, write_text
+from pipeline.executors import Executor, Local
+from pipeline.export_card import DatasetInfo, Exported, Given, dataset_card, summed
+from pipeline.export_columns import Column, columns_of, joined, with_columns
+from pipeline.export_counts import Counted, count_dataset, counted_of
+from pipeline.export_folder import MARKER, Site, held, is_there, marker_of, refuse_occupied, site_of
+from pipeline.export_order import Arranged, arrange, most_tokens, pieces, plan_shares
+from pipeline.export_shards import (
+    FORMATS,
+    PARQUET,
+    PLACE,
+    RUN,
+    Piece,
+    RunTask,
+    Shard,
+    ShardTask,
+    write_run,
+    write_shard,
+    written,
+)
+from pipeline.export_story import Story, story_of
+from pipeline.export_target import Mixture, Target, find_target
+from pipeline.mixture import MixturePlan
+from pipeline.progress import Progress, Silent
+from pipeline.results import why_empty
+from pipeline.workspace import Workspace
 
-if TYPE_CHECKING:
-    from pipeline.core.card import Card
-    from pipeline.workspace import Workspace
-
-MARKER = "tamis.json"
-_WRITTEN = re.compile(r"tamis\.json|README\.md|data/train-\d{5,}-of-\d{5,}\.parquet")  # all that an export holds
-# The Hub's viewer wants row groups of 100 to 300 MB, and a shard here is one row group.
-SHARD_BYTES = 128 * 2**20
-
-Part = Path | Callable[[], pa.Table]
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetInfo:
-    """What the dataset card tells besides what the rows say themselves. Empty fields are left out."""
-
-    name: str
-    identity: str = ""
-    recipe: str = ""  # name of the recipe
-    rows_read: int = -1  # documents that the sources gave, before any step
-    drops: Mapping[str, int] = field(default_factory=dict)  # "step.rule" -> documents, in the order of the steps
-    quarantined: Mapping[str, int] = field(default_factory=dict)  # reason -> documents
-    mixture: Mapping[str, float] = field(default_factory=dict)  # dataset -> realised share
-    decontamination: str = ""
-    teacher: str = ""
-    gate: str = ""
-    cost_usd: float = 0.0
-
-
-@dataclass(slots=True)
-class Exported:
-    """What lies in the folder now."""
-
-    folder: str = ""
-    rows: int = 0
-    shards: int = 0
-    size_bytes: int = 0
-    text_bytes: int = 0
-    by_source: dict[str, int] = field(default_factory=dict)  # no Counter: asdict of Python 3.11 makes nonsense of one
-    by_origin: dict[str, int] = field(default_factory=dict)
+EXPORT_VERSION = 1  # bump when the same documents would give other bytes
+SHARD_BYTES = 128 * 2**20  # of ids, texts, lineages and metadata: what a worker holds, a few times over
+RUN_BYTES = 64 * 2**20
 
 
-def export_dataset(
-    parts: Iterable[Part],
-    *,
-    to: Path,
-    info: DatasetInfo,
-    max_shard_bytes: int = SHARD_BYTES,
-    overwrite: bool = False,
-) -> Exported:
-    """Write the parts (documents tables, as paths or functions that load one) as one dataset at `to`.
+def export_named(
+    workspace: Workspace, name: str, *, to: Path, overwrite: bool = False, tokens: int | None = None,
+    format: str = PARQUET, workers: int = 1, progress: Progress | None = None, shard_bytes: int = SHARD_BYTES,
+) -> Exported:  # fmt: skip
+    """Export what `name` means in a workspace (see `export_target`) to the folder `to`.
 
-    Raises RecipeError if `to` holds anything that may not be replaced.
+    RecipeError if the name means nothing, if `to` holds what may not be replaced, or if a mixture's datasets have
+    fewer tokens than asked for; BusyError while another export to the same place runs.
     """
-    to = to.absolute()
-    _refuse_occupied(to, overwrite=overwrite)
-    building = to.with_name(f".{to.name}.export")  # no process number: what a killed export left is cleared here
+    if format not in FORMATS:
+        raise RecipeError(f"--format {format}: it must be one of {', '.join(FORMATS)}.")
+    target = find_target(workspace, name)
+    if not target.is_mixture:
+        _refuse_dataset(target, tokens)
+    story = story_of(workspace, target)
+    key = identity_of(
+        {
+            "export": EXPORT_VERSION, "tamis": __version__, "of": target.card.identity, "content": target.card.content,
+            "info": asdict(story.info), "tokens": tokens, "format": format, "shard_bytes": shard_bytes,
+        }
+    )  # fmt: skip
+    site, executor = site_of(to), Local(workers=workers)
+    work = _Work(workspace, target, story, site, executor, progress or Silent(), tokens, format, shard_bytes)
     try:
-        shutil.rmtree(building, ignore_errors=True)
-        (building / "data").mkdir(parents=True)
-        done = _write_shards(_shards(parts, max_shard_bytes), building / "data")
-        done.folder = str(to)
-        write_text(building / "README.md", dataset_card(info, done))
-        write_text(
-            building / MARKER, json.dumps({"tamis": __version__, "info": asdict(info), "rows": done.rows}) + "\n"
-        )
-        _put_in_place(building, to)
+        with held(site):
+            return _export(work, key, overwrite=overwrite)
     except OSError as error:
         raise ServiceError(f"{to}: cannot be written ({error.strerror or error}). {mend_writing(error)}") from error
     finally:
-        shutil.rmtree(building, ignore_errors=True)
-    return done
+        executor.close()
 
 
-def export_named(workspace: Workspace, name: str, *, to: Path, overwrite: bool = False) -> Exported:
-    """Export the newest dataset of a workspace, with what its own card and its parents' cards tell about it."""
-    from pipeline.core.card import read_card
-    from pipeline.results import document_paths, why_empty
-
-    folder, card = workspace.dataset(name)
-    if not card.rows_out:
-        raise DataError(f"{why_empty(card)} There is nothing to export; name a dataset that holds documents.")
-    history = _history(workspace, folder)
-    steps = {step["folder"]: step for parent in history.values() for step in parent.details.get("steps", ())}
-    cards = {place: read_card(workspace.root / place) for place in steps}
-    against = [each for step in steps.values() if step["step"] == "decontaminate" for each in step["params"]["against"]]
-    teachers = [cards[place].details.get("teacher", "") for place, step in steps.items() if step["step"] == "label"]
-    info = DatasetInfo(
-        name=card.name,
-        identity=card.identity,
-        rows_read=sum(parent.rows_out for parent in history.values() if "base" not in parent.details),
-        drops=_summed(parent.dropped for parent in history.values()),
-        quarantined=_summed(parent.quarantined for parent in history.values()),
-        decontamination=f"word overlap with {', '.join(dict.fromkeys(against))} removed" if against else "",
-        teacher=", ".join(dict.fromkeys(teachers)),
-        cost_usd=sum(each.cost_usd for each in (*history.values(), *cards.values())),
-    )
-    return export_dataset(document_paths(folder), to=to, info=info, overwrite=overwrite)
-
-
-def _history(workspace: Workspace, folder: Path) -> dict[Path, Card]:
-    """Return the cards of a dataset and of all that its documents come from, by folder, the sources first."""
-    from pipeline.core.card import read_card
-
-    card = read_card(folder)
-    found: dict[Path, Card] = {}
-    for parent in dict.fromkeys(workspace.root / Path(part["file"]).parent for part in card.details.get("base", ())):
-        found |= _history(workspace, parent)
-    return found | {folder: card}
-
-
-def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """Return the sums by key, in the order in which the keys first come."""
-    total: dict[str, int] = {}
-    for each in counts:
-        total |= {key: total.get(key, 0) + count for key, count in each.items()}
-    return total
-
-
-def _refuse_occupied(to: Path, *, overwrite: bool) -> None:
-    if not to.exists() or (to.is_dir() and not any(to.iterdir())):
-        return
-    if not (to / MARKER).is_file():
-        raise RecipeError(f"{to}: holds something that is not an export of Tamis. Name a new or empty folder.")
-    if not overwrite:
-        raise RecipeError(f"{to}: holds an earlier export. Name another folder, or give --overwrite to replace it.")
-    foreign = min((path for path in to.rglob("*") if _is_foreign(path, to)), default=None)
-    if foreign is not None:
+def _refuse_dataset(target: Target, tokens: int | None) -> None:
+    if tokens is not None:
         raise RecipeError(
-            f"{foreign}: was not written by an export, and --overwrite would delete it with the earlier one in {to}. "
-            "Move it away, or name another folder."
+            f"--tokens {tokens}: {target.name} is a dataset, which is exported whole; only a mixture has a budget. "
+            "Leave --tokens out, or name a mixture."
         )
+    if not target.card.rows_out:
+        raise DataError(f"{why_empty(target.card)} There is nothing to export; name a dataset that holds documents.")
 
 
-def _is_foreign(path: Path, to: Path) -> bool:
-    if path.is_symlink() or not path.is_dir():
-        return path.is_symlink() or not _WRITTEN.fullmatch(path.relative_to(to).as_posix())
-    return False
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One export: what, from where, to where, by whom."""
+
+    workspace: Workspace
+    target: Target
+    story: Story
+    site: Site
+    executor: Executor
+    progress: Progress
+    tokens: int | None
+    format: str
+    shard_bytes: int
 
 
-def _put_in_place(building: Path, to: Path) -> None:
-    old = to.with_name(f".{to.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if to.exists():
-        to.rename(old)
-    building.rename(to)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _shards(parts: Iterable[Part], max_bytes: int) -> Iterator[pa.Table]:
-    """Yield tables of about `max_bytes`, in order; always one, so that an empty dataset has its columns."""
-    held: list[pa.Table] = []
-    size, shards = 0, 0
-    for part in parts:
-        table = _documents(part)
-        rows = max(1, int(table.num_rows * min(1.0, max_bytes / max(table.nbytes, 1))))
-        for start in range(0, table.num_rows, rows):
-            piece = table.slice(start, rows)
-            if held and size + piece.nbytes > max_bytes:
-                yield pa.concat_tables(held)
-                held, size, shards = [], 0, shards + 1
-            held.append(piece)
-            size += piece.nbytes
-    if held or not shards:
-        yield pa.concat_tables(held) if held else SCHEMA.empty_table()
-
-
-def _documents(part: Part) -> pa.Table:
-    table = read_table(part) if isinstance(part, Path) else part()
-    missing = [name for name in SCHEMA.names if name not in table.column_names]
-    if missing:
-        place = part if isinstance(part, Path) else "a part of the dataset"
-        raise DataError(f"{place}: has no column {missing[0]!r}, so it is not a documents table.")
-    return table.select(SCHEMA.names).cast(SCHEMA)
-
-
-def _write_shards(shards: Iterator[pa.Table], folder: Path) -> Exported:
-    done = Exported()
-    written: list[Path] = []
-    for table in shards:
-        path = folder / f"{len(written):05d}.parquet"
-        write_table(path, table)
-        written.append(path)
-        done.rows += table.num_rows
-        done.size_bytes += path.stat().st_size
-        done.text_bytes += pc.sum(pc.binary_length(table["text"])).as_py() or 0
-        for counts, column in ((done.by_source, "source"), (done.by_origin, "origin")):
-            for counted in pc.value_counts(table[column]).to_pylist():
-                counts[counted["values"]] = counts.get(counted["values"], 0) + counted["counts"]
-    done.shards = len(written)
-    for index, path in enumerate(written):
-        path.rename(folder / f"train-{index:05d}-of-{done.shards:05d}.parquet")
+def _export(work: _Work, key: str, *, overwrite: bool) -> Exported:
+    site = work.site
+    if is_there(site.to, key):
+        site.clear()
+        return Exported(**{**marker_of(site.to)["exported"], "folder": str(site.to), "was_there": True})
+    refuse_occupied(site.to, overwrite=overwrite)
+    try:
+        if not site.begin(key):
+            _build(work, key)
+            site.finish()
+    except (RecipeError, DataError):  # the same command would end like this again
+        site.clear()
+        raise
+    done = Exported(**{**marker_of(site.done)["exported"], "folder": str(site.to)})
+    refuse_occupied(site.to, overwrite=overwrite)  # what somebody put there while it was built
+    site.put_in_place()
     return done
 
 
-def dataset_card(info: DatasetInfo, done: Exported) -> str:
-    """Return README.md: the YAML head that the Hub reads, then what was counted and how the dataset was made."""
-    facts = {
-        "Recipe": info.recipe, "Identity": info.identity, "Decontamination": info.decontamination,
-        "Teacher": info.teacher, "Gate": info.gate, "Made by": f"Tamis {__version__}",
-    }  # fmt: skip
-    sections = [
-        _head(info, done),
-        f"# {_plain(info.name)}\n",
-        f"{done.rows:,} documents, {done.text_bytes:,} bytes of text.\n",
-        "\n".join(f"- {key}: {_plain(value)}" for key, value in facts.items() if value)
-        + f"\n- Paid requests: {info.cost_usd:.2f} USD\n",
-        _counts("Documents by source", "source", done.by_source),
-        _counts("Documents by origin", "origin", done.by_origin),
-        _counts("Realised shares of the mixture", "dataset", info.mixture),
-        _counts(_dropped_title(info), "step.rule", info.drops, largest_first=False),
-        _counts("Quarantined while reading", "reason", info.quarantined),
-        "## Columns\n\n`id`, `text`, `source`, `origin` (human, claude, open_model or procedural), `lineage` (JSON\n"
-        "list of the documents and makers that a text came from) and `metadata` (JSON object).\n\n"
-        "The licences of the texts are those of their sources; nobody has cleared them.\n",
-    ]
-    return "\n".join(section for section in sections if section)
-
-
-def _head(info: DatasetInfo, done: Exported) -> str:
-    return (
-        f"---\npretty_name: {json.dumps(info.name)}\nlicense: unknown\nsize_categories:\n"
-        f"- {_size_category(done.rows)}\ntask_categories:\n- text-generation\ntags:\n- tamis\n"
-        "configs:\n- config_name: default\n  data_files:\n  - split: train\n    path: data/train-*\n---\n"
+def _build(work: _Work, key: str) -> None:
+    """Write everything into the folder to be, the marker last."""
+    out = work.site.out
+    for folder in ("data", "cards"):
+        (out / folder).mkdir(exist_ok=True)
+    mixture = work.story.mixture
+    info, columns, tasks = _plan_dataset(work) if mixture is None else _plan_mixture(work, mixture)
+    work.progress.begin(f"write {work.target.name}", total=0, unit="documents")
+    shards: list[Shard] = work.executor.map(
+        write_shard, tasks, label="export", done=lambda shard: work.progress.advance(shard.rows)
     )
+    work.progress.end()
+    done = Exported(
+        name=info.name, rows=sum(shard.rows for shard in shards), shards=len(shards),
+        size_bytes=sum(shard.size_bytes for shard in shards), text_bytes=sum(shard.text_bytes for shard in shards),
+        by_source=summed(shard.by_source for shard in shards), by_origin=summed(shard.by_origin for shard in shards),
+        num_tokens=sum(given.num_tokens for given in info.shares), shares=[asdict(given) for given in info.shares],
+        promoted=info.promoted, gate=info.gate,
+    )  # fmt: skip
+    for name, bytes_beside in work.story.beside.items():
+        _write_bytes(out / name, bytes_beside)
+    card = dataset_card(
+        info, done, schema=_schema(columns, is_mixture=mixture is not None), columns=columns, suffix=work.format,
+        beside=work.story.about(),
+    )  # fmt: skip
+    write_text(out / "README.md", card)
+    named = zip((task.path for task in tasks), shards, strict=True)
+    files = [
+        StoredFile(file=f"data/{path.name}", rows=shard.rows, size_bytes=shard.size_bytes, blake3=shard.blake3)
+        for path, shard in named
+    ] + describe_files(out, dict.fromkeys([*work.story.beside, "README.md"], -1))
+    content = {"tamis": __version__, "key": key, "exported": asdict(done), "files": [asdict(file) for file in files]}
+    write_text(out / MARKER, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
-def _size_category(rows: int) -> str:
-    steps = [
-        (10**3, "1K"),
-        (10**4, "10K"),
-        (10**5, "100K"),
-        (10**6, "1M"),
-        (10**7, "10M"),
-        (10**8, "100M"),
-        (10**9, "1B"),
-    ]
-    if rows < steps[0][0]:
-        return "n<1K"
-    for (_, low), (bound, high) in itertools.pairwise(steps):
-        if rows < bound:
-            return f"{low}<n<{high}"
-    return "n>1B"
+def _write_bytes(path: Path, content: bytes) -> None:
+    write_atomically(path, lambda file: file.write(content))
 
 
-def _dropped_title(info: DatasetInfo) -> str:
-    read = f" of the {info.rows_read:,} that were read" if info.rows_read >= 0 else ""
-    return f"Documents dropped{read}"
+Planned = tuple[DatasetInfo, tuple[Column, ...] | None, list[ShardTask]]
 
 
-def _counts(
-    title: str, key: str, counts: Mapping[str, int] | Mapping[str, float], *, largest_first: bool = True
-) -> str:
-    if not counts:
-        return ""
-    rows = sorted(counts.items(), key=lambda item: (-item[1], item[0])) if largest_first else counts.items()
-    unit = "share" if any(isinstance(value, float) for value in counts.values()) else "documents"
-    lines = [f"| {_plain(name)} | {value:{'.4f' if unit == 'share' else ','}} |\n" for name, value in rows]
-    return f"## {title}\n\n| {key} | {unit} |\n|---|---:|\n" + "".join(lines)
+def _plan_dataset(work: _Work) -> Planned:
+    """Cut a dataset, in its order, into shards."""
+    counted = count_dataset(
+        work.target.card.name, work.target.folder, folder=work.site.scratch / "counts", tokenizer=None,
+        executor=work.executor, progress=work.progress,
+    )  # fmt: skip
+    shards: list[list[Piece]] = [[]]
+    filled = 0
+    for part in counted.parts:
+        sizes = part.size_bytes()
+        ends = np.cumsum(sizes)
+        start = 0
+        while start < len(sizes):
+            before = int(ends[start - 1]) if start else 0
+            stop = int(np.searchsorted(ends, before + work.shard_bytes - filled, side="right"))
+            stop = max(stop, start + 1) if not filled else stop
+            if stop > start:
+                shards[-1].append(Piece(part.path, start, stop))
+                filled += int(ends[stop - 1]) - before
+            if stop < len(sizes):
+                shards.append([])
+                filled = 0
+            start = stop
+    columns = columns_of(counted.kinds)
+    return work.story.info, columns, _shard_tasks(work, shards, columns, by_place=False)
 
 
-def _plain(text: str) -> str:
-    """Return text that Markdown and HTML show as it stands, on one line."""
-    line = " ".join(text.split())
-    return "".join(
-        f"&#{ord(letter)};" if letter in "<>&|`*_[]\\" else letter for letter in line if letter.isprintable()
+def _plan_mixture(work: _Work, mixture: Mixture) -> Planned:
+    """Put the documents of a mixture in its order, in runs that its shards gather from."""
+    datasets = [
+        counted_of(
+            work.workspace, each.card, folder=each.folder, tokenizer=mixture.tokenizer, model=mixture.model,
+            executor=work.executor, progress=work.progress,
+        )
+        for each in mixture.ingredients
+    ]  # fmt: skip
+    plan = _divide(work, mixture, datasets)
+    arranged = arrange(
+        datasets,
+        plan=plan,
+        seed=derive(mixture.seed, "export"),
+        scratch=work.site.scratch,
+        shard_bytes=work.shard_bytes,
     )
+    columns = columns_of(joined(found.kinds for found in datasets))
+    shards: list[list[Piece]] = [[] for _ in range(len(arranged.shards) - 1)]
+    tasks = _shard_tasks(work, shards, columns, by_place=True)
+    if any(written(task) is None for task in tasks):
+        for number, piece in _runs(work, datasets, plan, arranged):
+            shards[number].append(piece)
+        tasks = _shard_tasks(work, shards, columns, by_place=True)
+    total = sum(taken.num_tokens for taken in arranged.taken)
+    given = [
+        Given(
+            dataset=share.name, asked=share.weight, realised=taken.num_tokens / total, num_tokens=taken.num_tokens,
+            documents=taken.documents, epochs=taken.num_tokens / share.available_tokens, max_epochs=share.max_epochs,
+            capped=share.capped,
+        )
+        for share, taken in zip(plan.shares, arranged.taken, strict=True)
+    ]  # fmt: skip
+    return replace(work.story.info, shares=given), columns, tasks
+
+
+def _divide(work: _Work, mixture: Mixture, datasets: Sequence[Counted]) -> MixturePlan:
+    weights = {each.name: each.weight for each in mixture.ingredients}
+    most = most_tokens(datasets, weights=weights, max_epochs=mixture.max_epochs)
+    total = work.tokens if work.tokens is not None else max(1, most)
+    try:
+        return plan_shares(datasets, weights=weights, total_tokens=total, max_epochs=mixture.max_epochs)
+    except RecipeError as error:
+        error.add_note(f"With the shares as its weights ask for them, {work.target.name} has {most} tokens.")
+        raise
+
+
+def _runs(work: _Work, datasets: Sequence[Counted], plan: MixturePlan, arranged: Arranged) -> list[tuple[int, Piece]]:
+    """Write the runs; return the rows of each shard that lie in each."""
+    by_name = {found.name: found for found in datasets}
+    tasks: list[RunTask] = []
+    for share, places in zip(plan.shares, arranged.places, strict=True):
+        first = 0
+        for part in by_name[share.name].parts:
+            for start, stop in pieces(part.size_bytes(), most_bytes=max(1, RUN_BYTES // places.epochs)):
+                run = work.site.scratch / f"run-{len(tasks):06d}.parquet"
+                task = RunTask(
+                    label=part.path.name, dataset=share.name, documents=Piece(part.path, start, stop),
+                    counts=part.counts, first=first + start, places=places, shards=arranged.shards, run=run,
+                )  # fmt: skip
+                tasks.append(task)
+            first += part.rows
+    work.progress.begin(
+        f"sort {work.target.name}", total=sum(taken.documents for taken in arranged.taken), unit="documents"
+    )
+    found = work.executor.map(
+        write_run, tasks, label="sort",
+        done=lambda run: work.progress.advance(sum(piece.stop - piece.start for _, piece in run)),
+    )  # fmt: skip
+    work.progress.end()
+    return [pair for run in found for pair in run]
+
+
+def _shard_tasks(
+    work: _Work, shards: Sequence[Sequence[Piece]], columns: tuple[Column, ...] | None, *, by_place: bool
+) -> list[ShardTask]:
+    names = [f"train-{index:05d}-of-{len(shards):05d}.{work.format}" for index in range(len(shards))]
+    return [
+        ShardTask(
+            label=name, path=work.site.out / "data" / name, facts=work.site.scratch / f"{name}.json",
+            pieces=tuple(rows), columns=columns, format=work.format, by_place=by_place,
+        )
+        for name, rows in zip(names, shards, strict=True)
+    ]  # fmt: skip
+
+
+def _schema(columns: tuple[Column, ...] | None, *, is_mixture: bool) -> pa.Schema:
+    schema = RUN.remove(RUN.get_field_index(PLACE)) if is_mixture else SCHEMA
+    return with_columns(schema.empty_table(), columns).schema

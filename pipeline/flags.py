@@ -42,6 +42,20 @@ def parse_memory(text: str) -> int:
     return int(found[1]) << {"K": 10, "M": 20, "G": 30, "T": 40}[found[2].upper()]
 
 
+def parse_count(text: str | None, *, flag: str) -> int | None:
+    """Return the number that `20M` stands for, as in a recipe; None for no text."""
+    from pipeline.core.errors import RecipeError
+    from pipeline.sections import count_of
+
+    if text is None:
+        return None
+    found = count_of(text.strip())
+    number = found if isinstance(found, int) else int(found) if found.isdecimal() and len(found) < 19 else 0
+    if number < 1:
+        raise RecipeError(f"{flag} {text}: it must be a whole number above 0, such as 300000, 300k, 20M or 1.5B.")
+    return number
+
+
 def parse_settings(pairs: list[str], *, such_as: str = "datasets.clean.gopher_quality.min_words=40") -> dict[str, Any]:
     """Return `--set PATH=VALUE` pairs as values, read as a recipe's are."""
     from pipeline.core.errors import RecipeError

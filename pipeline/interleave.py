@@ -81,3 +81,28 @@ def copy_documents(tokens, offsets, documents, starts, lengths, stream, bos):  #
         stream[starts[d]] = bos
         for k in range(lengths[d] - 1):
             stream[starts[d] + 1 + k] = tokens[begin + k]
+
+
+@njit(cache=True, nogil=True)
+def place_documents(picks, orders, bounds, kept, first, sizes, places, base, shard_bytes, shards):  # type: ignore[no-untyped-def]
+    """Write the place in the stream of every document of every epoch to `places`; return how many shards it takes.
+
+    Dataset j's order lies at `orders[bounds[j]:bounds[j + 1]]`, `kept[j]` documents an epoch; its document d has
+    `sizes[first[j] + d]` bytes, and its place in epoch e is `places[base[j] + e * documents of j + d]`. A shard begins
+    at `shards[s]`, where the one before would grow beyond `shard_bytes`.
+    """
+    cursor = bounds[:-1].copy()
+    num_shards, filled = 0, np.int64(0)
+    for place in range(len(picks)):
+        j = picks[place]
+        document = orders[cursor[j]]
+        epoch = (cursor[j] - bounds[j]) // kept[j]
+        cursor[j] += 1
+        places[base[j] + epoch * (first[j + 1] - first[j]) + document] = place
+        size = sizes[first[j] + document]
+        if num_shards == 0 or filled + size > shard_bytes:
+            shards[num_shards] = place
+            num_shards += 1
+            filled = np.int64(0)
+        filled += size
+    return num_shards

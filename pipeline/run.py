@@ -63,6 +63,8 @@ class Run:
     def execute(self) -> None:
         """Build everything that the plan lists, in its order; from the start, its names mean what it is to build."""
         named = {name: dataset.node for name, dataset in self.plan.datasets.items()} | self.plan.sources
+        mixtures = {key: node for key, node in self.plan.experiment.items() if node.kind == "mixture"}
+        named |= {key.replace(".", "/", 1): node for key, node in mixtures.items()}
         for name, node in named.items():
             self.plan.workspace.remember(name, node.folder)
         for name, node in self.plan.sources.items():

@@ -23,6 +23,7 @@ KINDS = (
     "mixture",
     "comparison",
     "certificate",
+    "counted",
 )
 
 

@@ -1,6 +1,6 @@
 """Where results live: one folder per result under its kind, one lock for writers, one ledger.
 
-    <root>/source measured gathered dataset made tokenizer tokens mixture comparison certificate /<name>-<hash>/
+    <root>/source measured gathered dataset made tokenizer tokens mixture comparison certificate counted /<name>-<hash>/
     <root>/registry/  <root>/reports/  <root>/dedup/  <root>/prepared/  <root>/ledger.sqlite  <root>/lock
 
 The lock is the kernel's (flock): a killed run frees it at once, so there is no unlock command. Readers need no lock.
@@ -70,7 +70,7 @@ class Workspace:
         if (unfinished := self.unfinished(name)) is not None:
             raise DataError(self._not_built(name, unfinished))
         used = self.latest().get(name)
-        if used is not None:
+        if used is not None and "/" not in name:
             return self.root / used, read_card(self.root / used)
         for kind in ("dataset", "made", "source"):
             folders = self.complete(kind, name)
@@ -100,8 +100,19 @@ class Workspace:
             f"finished. Run its recipe again{listed}."
         )
 
+    def mixture(self, name: str) -> tuple[Path, Card] | None:
+        """Return the mixture called `name` that a run built or reused last, or the folder called `name-<hash>`."""
+        exact = self.root / "mixture" / name
+        if (exact / CARD).exists():
+            return exact, read_card(exact)
+        if (unfinished := self.unfinished(f"mixture/{name}")) is not None:
+            raise DataError(self._not_built(f"mixture/{name}", unfinished))
+        used = self.latest().get(f"mixture/{name}")
+        folder = self.root / used if used is not None else next(reversed(self.complete("mixture", name)), None)
+        return (folder, read_card(folder)) if folder is not None else None
+
     def latest(self) -> dict[str, str]:
-        """Return dataset name -> the folder that the last run built, reused or was to build, relative to the root."""
+        """Return name, `mixture/NAME` of a mixture -> the folder that the last run built, reused or was to build."""
         path = self.root / LATEST
         try:
             found = json.loads(path.read_bytes())

@@ -111,6 +111,22 @@ def test_a_second_run_does_nothing_and_says_so(whole):
     assert changed <= {"lock.json", "lock"} and set(after) == set(before)
 
 
+@pytest.mark.timeout(SECONDS)
+def test_what_the_gate_judged_is_exported_with_its_verdict(whole):
+    here, outcome = whole
+
+    done = here.run("export", "candidate", "--to", "exported", "--tokens", "20k", "--json")
+
+    told = json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert told["num_tokens"] >= 20_000 and {share["dataset"] for share in told["shares"]} == {"good", "tasks"}
+    assert told["gate"] == outcome["sentence"]
+    promoted = "promoted as docs-en version 1" if outcome["verdict"] == "promote" else "not promoted"
+    assert told["promoted"] == promoted
+    certificate = json.loads((here.folder / "exported" / "certificate.json").read_text(encoding="utf-8"))
+    assert certificate["verdict"]["outcome"] == outcome["verdict"]
+
+
 @pytest.mark.timeout(2 * SECONDS)
 def test_four_workers_give_the_bytes_of_one(whole, tmp_path):
     here, _ = whole

@@ -34,7 +34,7 @@ class StoredFile:
 class Card:
     """All that is known of one result. Where documents flow, rows in == rows out + dropped + quarantined."""
 
-    kind: str  # source | measured | gathered | made | dataset | tokenizer | tokens | mixture | comparison | certificate
+    kind: str  # a folder of the workspace: source, dataset, mixture and so on; workspace.py lists them
     name: str
     identity: str
     payload: Mapping[str, Any]  # what `identity` is the hash of
