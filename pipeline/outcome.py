@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from pipeline.plan import Plan, make_plan
 from pipeline.progress import Progress
 from pipeline.recipe import load_recipe
 from pipeline.run import Run
+from pipeline.run_record import is_shown, mark_of, record_run, records_of, run_of
 from pipeline.sizes import final_datasets, kept_bytes
 from pipeline.workspace import Workspace
 
@@ -54,6 +56,7 @@ def run_recipe(
         plan = make_plan(recipe, workspace)
         plan.hashes.save()
         todo = plan.to_build
+        record = partial(record_run, plan, built=len(todo), started=started, workers=workers, device=device)
         if not workspace.ledger.exists():  # what was asked once may be all there, and needs no key
             for step in (step for dataset in plan.datasets.values() for step in dataset.steps):
                 if not step.node.complete:
@@ -65,14 +68,16 @@ def run_recipe(
                 memory_bytes=memory_bytes, workers=workers,
             ).execute()  # fmt: skip
         except GateError:
-            _report(plan, changed=True, progress=progress)  # what there is, without a verdict
+            record(verdict=None)
+            _report(plan, progress=progress)  # what there is, without a verdict
             raise
         finally:
             executor.close()
         certificate = certificate_of(plan)
         promoted = _promote(plan, certificate)
-        report = _report(plan, changed=bool(todo) or promoted is not None, progress=progress)
-    verdict = certificate["verdict"] if certificate else None
+        verdict = certificate["verdict"] if certificate else None
+        record(verdict=verdict)
+        report = _report(plan, progress=progress)
     cost = sum(read_card(node.folder).cost_usd for node in todo)
     return Outcome(
         recipe=recipe.name,
@@ -129,9 +134,10 @@ def promote_recipe(path: Path, *, workspace: Workspace, override: str | None) ->
         return promote_mixture(plan, certificate, override=override)
 
 
-def _report(plan: Plan, *, changed: bool, progress: Progress) -> Path:
+def _report(plan: Plan, *, progress: Progress) -> Path:
+    """Write the page, unless the one that is there shows this run."""
     path = plan.workspace.report(plan.recipe.name)
-    if changed or not path.exists():
+    if not is_shown(path, mark_of(plan, run_of(plan, records_of(plan)))):
         from pipeline.report import write_report
 
         progress.say("writing the report")

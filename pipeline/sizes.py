@@ -38,26 +38,48 @@ def final_datasets(recipe: Recipe) -> list[str]:
     return [name for name in recipe.datasets if name not in used and name not in held]
 
 
+LENGTH_BINS = 4 * 40  # four for every doubling of a document's bytes, up to 1 TB
+
+
+@dataclass(slots=True)
+class Sizes:
+    """Bytes by step, and how many documents are how long: of all that reached a dataset, and of those it kept."""
+
+    steps: list[Bytes]
+    before: np.ndarray  # int64[LENGTH_BINS]; bin k holds 2^(k/4) bytes or more, less than 2^((k+1)/4)
+    after: np.ndarray
+    kept: int = 0  # bytes
+
+
 def kept_bytes(evidence: Evidence) -> int:
     """Return the bytes of text of a published dataset."""
     verdicts = (evidence.verdicts(part, ["kept", "num_bytes"]) for part in evidence.chain.base)
     return sum(pc.sum(table.column("num_bytes").filter(table.column("kept"))).as_py() or 0 for table in verdicts)
 
 
-def bytes_by_step(evidence: Evidence) -> list[Bytes]:
-    """Return what reached and what left every step of a dataset, in order."""
+def sizes_of(evidence: Evidence) -> Sizes:
+    """Return what reached and what left every step of a dataset, in order, and the lengths of documents."""
     links = evidence.chain.links
-    found = [Bytes() for _ in links]
+    found = Sizes([Bytes() for _ in links], *np.zeros((2, LENGTH_BINS), np.int64))
     for part in evidence.chain.base:
         verdicts = evidence.verdicts(part, ["reason", "quarantined", "num_bytes"])
         ended = _ended(links, verdicts)
         sizes = _sizes(links, part, as_numbers(verdicts.column("num_bytes")).astype(np.int64))
-        for number, step in enumerate(found):
+        for number, step in enumerate(found.steps):
             size, after, left = sizes[number], sizes[number + 1], ended > number
             step.reached += int(size[ended >= number].sum())
             step.left += int(after[left].sum())
             step.edited += int((size - after)[left].sum()) if size is not after else 0
+        kept = sizes[-1][ended == len(links)]
+        found.kept += int(kept.sum())
+        found.before += _by_length(sizes[0])
+        found.after += _by_length(kept)
     return found
+
+
+def _by_length(sizes: np.ndarray) -> np.ndarray:
+    bins = (4 * np.log2(np.maximum(sizes, 1))).astype(np.int64)
+    return np.bincount(np.minimum(bins, LENGTH_BINS - 1), minlength=LENGTH_BINS)
 
 
 def _ended(links: tuple[Link, ...], verdicts: pa.Table) -> np.ndarray:

@@ -103,9 +103,9 @@ def label(x: float, y: float, text: str, kind: str = "tick") -> Markup:
     )
 
 
-def share_bar(parts: Sequence[tuple[float, str]], *, title: str) -> Markup:
-    """Draw one bar cut into shares of the whole width: (fraction, css class) from the left."""
-    start, body = 0.0, [rect(0, 2, 100, 8, "track")]
+def share_bar(parts: Sequence[tuple[float, str]], *, title: str, bare: bool = False) -> Markup:
+    """Draw one bar cut into shares of the whole width: (fraction, css class) from the left; `bare` without the rest."""
+    start, body = 0.0, [] if bare else [rect(0, 2, 100, 8, "track")]
     for fraction, kind in parts:
         if fraction > 0:
             body.append(rect(100 * start, 2, max(100 * fraction, 0.35), 8, kind))
@@ -177,7 +177,7 @@ def histogram(
     body.append(line(0, floor + 0.5, 100, floor + 0.5, "axis"))
     body += [label(axis.percent(tick), height - 4, tick_text(tick)) for tick in axis.ticks(4)]
     for op, value, at in placed:
-        text = f"{op} {figures.number(value, 3)}"
+        text = f"{figures.sign(op)} {figures.number(value, 3)}"
         if axis.low <= at <= axis.high:
             body.append(line(axis.percent(at), top - 2, axis.percent(at), floor, "threshold"))
         else:  # far off: say so instead of drawing it where it is not

@@ -51,11 +51,13 @@ class RuleExamples:
 
 
 class Examples:
-    """Chooses and quotes documents of one dataset. `named` are ids to quote besides, by the step that reads them."""
+    """Chooses and quotes documents of one dataset. `named` are ids to quote besides, by the step that reads them, and
+    `members` places."""
 
     def __init__(
-        self, shown: DatasetShown, signals: Signals, *, per_side: int, named: Mapping[str, Sequence[str]]
-    ) -> None:
+        self, shown: DatasetShown, signals: Signals, *, per_side: int, named: Mapping[str, Sequence[str]],
+        members: Mapping[str, Sequence[Chosen]],
+    ) -> None:  # fmt: skip
         self.shown, self.signals, self.per_side = shown, signals, per_side
         links = shown.evidence.chain.links if per_side else ()
         self._links = {link.label: link for link in links}
@@ -75,6 +77,7 @@ class Examples:
             for doc_id in named.get(label, ())
             if doc_id in self._places
         }
+        asked |= {(label, item.place) for label in self._links for item in members.get(label, ())}
         self._documents = self._read_documents(quoted | asked)
 
     def _count(self, link: Link, rule: Rule) -> int:
@@ -105,7 +108,7 @@ class Examples:
         )
         return RuleExamples(
             rule=rule.name,
-            condition=f"{rule.signal} {rule.op} {figures.number(rule.threshold)}",
+            condition=f"{rule.signal} {figures.sign(rule.op)} {figures.number(rule.threshold)}",
             num_dropped=self._count(link, rule),
             dropped=dropped,
             kept=kept,
@@ -121,6 +124,10 @@ class Examples:
         """Return a document that was named, as the step `label` read it, or None if the dataset never saw it."""
         place = self._places.get(doc_id)
         return self._documents[label, place] if place is not None else None
+
+    def placed(self, members: Sequence[Chosen], *, label: str) -> tuple[Example, ...]:
+        """Return documents that were placed, as the step `label` read them."""
+        return tuple(replace(self._documents[label, item.place], note=item.note) for item in members)
 
     def _find(self, ids: set[str]) -> dict[str, Place]:
         """Return where the documents with these ids lie."""

@@ -102,10 +102,20 @@ def _forest(
                 gain=value,
                 range=f"{low} to {high}",
                 strong=index == 0,
-                guard=f"guard {guard['status']}: may lose {guard['max_loss']:g}" if guard else "",
+                guard=_guard(guard["status"], guard["max_loss"]) if guard else "",
             )
         )
     return Forest(rows=tuple(rows), axis=ruler(axis, marks=[(0.0, "zero"), (needed, "needed")]))
+
+
+def _guard(status: str, max_loss: float) -> str:
+    """Say what a domain's guard came to."""
+    said = {
+        "kept": "no loss over {}",
+        "broken": "lost more than {}",
+        "open": "loss over {} not ruled out",
+    }
+    return said[status].format(figures.number(max_loss))
 
 
 def decimals_for(gains: Sequence[Mapping[str, Any]], needed: float) -> int:

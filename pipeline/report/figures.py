@@ -7,9 +7,35 @@ is never printed as `100.0 %`: rounding must not turn a few documents into none.
 from __future__ import annotations
 
 import math
+import re
+
+from markupsafe import Markup, escape
+
+from pipeline.core.shown import one_line, shown
 
 MINUS = "\N{MINUS SIGN}"
+TIMES = "\N{MULTIPLICATION SIGN}"
 NONE = "\N{EN DASH}"  # in place of a number that is not there
+SIGNS = {"<=": "\N{LESS-THAN OR EQUAL TO}", ">=": "\N{GREATER-THAN OR EQUAL TO}", "!=": "\N{NOT EQUAL TO}", "==": "="}
+_MINUS = re.compile(r"(?<![\w.,/)\]-])-(?=\.?[0-9])")
+_SIGN = re.compile("[<>!=]=")
+_CODE = re.compile("`([^`]+)`")
+
+
+def counted(value: float, noun: str) -> str:
+    """Return `1 document`, `12,345 documents`."""
+    return f"{count(value)} {noun}{'' if value == 1 else 's'}"
+
+
+def sign(op: str) -> str:
+    """Return an operator of a rule as it is printed."""
+    return SIGNS.get(op, op)
+
+
+def said(text: str) -> Markup:
+    """Return a stored sentence as the page prints it: real signs, and as code what stood between backticks."""
+    signed = _SIGN.sub(lambda found: SIGNS[found[0]], _MINUS.sub(MINUS, shown(text)))
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(signed))))
 
 
 def count(value: float | None) -> str:
@@ -86,18 +112,16 @@ def dollars(value: float) -> str:
 def excerpt(text: str, length: int, *, lines: int = 1) -> str:
     """Return the start of a text: at most `length` characters and `lines` lines, blank ones left out of the count.
 
-    Control characters and others that cannot be seen become a visible mark.
+    Spaces of every kind stay what they are on a page of many lines; controls become a visible mark.
     """
     rows = [row.rstrip() for row in text[: 2 * length].splitlines()]
     filled = [row for row, before in zip(rows, ["", *rows], strict=False) if row or before]
-    start = " ".join(" ".join(filled).split()) if lines == 1 else "\n".join(filled).strip("\n")
+    start = one_line(" ".join(filled)) if lines == 1 else "\n".join(filled).strip("\n")
     rows = start[:length].split("\n")[:lines]
-    shown = "\n".join(rows).rstrip()
-    if len(shown) < len(start) or len(text) > 2 * length:
-        shown += " \N{HORIZONTAL ELLIPSIS}"
-    if shown.replace("\n", "").isprintable():
-        return shown
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in shown)
+    cut = "\n".join(rows).rstrip()
+    if len(cut) < len(start) or len(text) > 2 * length:
+        cut += " \N{HORIZONTAL ELLIPSIS}"
+    return shown(cut)
 
 
 def size(num_bytes: float) -> str:

@@ -9,7 +9,7 @@ memory does not grow with the corpus; two clusters of 30 million share a hash wi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.chain import Link
-from pipeline.decide import as_numbers
+from pipeline.decide import as_flags, as_numbers
 from pipeline.report import figures
-from pipeline.report.chosen import DUPLICATE_OF
+from pipeline.report.chosen import DUPLICATE_OF, Chosen, Place
 from pipeline.report.examples import Example, Examples
+from pipeline.report.recall import Audit, audit_in
 from pipeline.report.signals import Signals
 from pipeline.report.steps import DatasetShown
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 LARGEST, ITEMS = 6, 8
+MEMBERS = 3  # dropped documents quoted of each of the largest clusters
+ESTIMATE = "jaccard_estimate"  # signal of a deduplication: how alike it held a document and its twin
 MOST_COUNTED = 1_000_000  # duplicates whose twins' ids are counted as they are: 50 MB with ids of 30 bytes
 MOST_HASHES = 4_000_000  # counted at a time: 32 MB, and about 100 MB while they are sorted
 SIZES = ((2, 2), (3, 5), (6, 10), (11, 100), (101, 10**12))
@@ -40,6 +43,7 @@ class Cluster:
 
     size: int
     kept: Example
+    dropped: tuple[Example, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class Clusters:
 
     by_size: Mapping[int, int]  # documents in the cluster, the kept one too -> clusters
     largest: tuple[tuple[str, int], ...]
+    members: Mapping[str, Sequence[Chosen]]  # a few dropped ones of each of the largest
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class Duplicates:
     num_duplicates: int
     sizes: tuple[tuple[str, int], ...]  # range of sizes -> clusters
     largest: tuple[Cluster, ...]
+    audit: Audit | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +94,34 @@ class Contamination:
 def clusters_in(shown: DatasetShown, signals: Signals) -> dict[str, Clusters]:
     """Return the clusters of every deduplication step of a dataset, by the step's label."""
     links = [link for link in shown.evidence.chain.links if DUPLICATE_OF in signals.texts(link)]
-    return {link.label: _clusters(signals, link) for link in links}
+    found = {}
+    for link in links:
+        by_size, largest = _clusters(signals, link)
+        found[link.label] = Clusters(by_size, largest, _members(signals, link, [name for name, _ in largest]))
+    return found
 
 
-def _clusters(signals: Signals, link: Link) -> Clusters:
+def _members(signals: Signals, link: Link, kept: Sequence[str]) -> dict[str, list[Chosen]]:
+    """Return the first documents that were dropped for each of some kept ones."""
+    found: dict[str, list[Chosen]] = {name: [] for name in kept}
+    wanted = pa.array(kept, pa.string())
+    names = [name for name in (DUPLICATE_OF, ESTIMATE) if name in signals.names(link)]
+    for part, table in signals.parts(link, names if kept else []):
+        twins = table.column(DUPLICATE_OF)
+        rows = np.flatnonzero(as_flags(pc.is_in(twins, value_set=wanted)))
+        codes = as_numbers(pc.index_in(twins.take(pa.array(rows)), value_set=wanted))
+        for code, name in enumerate(kept):
+            for row in rows[codes == code][: MEMBERS - len(found[name])].tolist():
+                alike = table.column(ESTIMATE)[row].as_py() if ESTIMATE in names else None
+                note = f"estimated similarity {alike:.2f}" if alike is not None else ""
+                found[name].append(Chosen(Place(part.index, row), note))
+    return found
+
+
+Counted = tuple[Counter[int], tuple[tuple[str, int], ...]]  # clusters by size; the largest
+
+
+def _clusters(signals: Signals, link: Link) -> Counted:
     pieces, total = [pa.chunked_array([], pa.string())], 0
     for _, table in signals.parts(link, [DUPLICATE_OF]):
         pieces.append(table.column(DUPLICATE_OF).drop_null())
@@ -104,9 +134,7 @@ def _clusters(signals: Signals, link: Link) -> Clusters:
     least = int(np.partition(counts, -LARGEST)[-LARGEST]) if len(counts) > LARGEST else 1
     near = counted.filter(pc.greater_equal(counted.field("counts"), least)).to_pylist()
     near.sort(key=lambda pair: (-pair["counts"], pair["values"]))
-    return Clusters(
-        by_size=_sizes(counts), largest=tuple((pair["values"], pair["counts"] + 1) for pair in near[:LARGEST])
-    )
+    return _sizes(counts), tuple((pair["values"], pair["counts"] + 1) for pair in near[:LARGEST])
 
 
 def _sizes(counts: np.ndarray) -> Counter[int]:
@@ -115,7 +143,7 @@ def _sizes(counts: np.ndarray) -> Counter[int]:
     return Counter(dict(zip(sizes.tolist(), clusters.tolist(), strict=True)))
 
 
-def _clusters_by_hash(signals: Signals, link: Link) -> Clusters:
+def _clusters_by_hash(signals: Signals, link: Link) -> Counted:
     import polars as pl  # 0.1 s
 
     num_duplicates = sum(len(twins) for twins in _twins(signals, link, share=(0, 1)))
@@ -135,7 +163,7 @@ def _clusters_by_hash(signals: Signals, link: Link) -> Clusters:
             near = near.unique("id").sort(["count", "id"], descending=[True, False]).head(LARGEST)
             largest |= dict(zip(near["id"].to_list(), near["count"].to_list(), strict=True))
             largest = dict(sorted(largest.items(), key=lambda item: (-item[1], item[0]))[:LARGEST])
-    return Clusters(by_size=by_size, largest=tuple((name, count + 1) for name, count in largest.items()))
+    return by_size, tuple((name, count + 1) for name, count in largest.items())
 
 
 def _twins(signals: Signals, link: Link, *, share: tuple[int, int]) -> Iterator[pl.DataFrame]:
@@ -155,7 +183,7 @@ def duplicates_in(shown: DatasetShown, clusters: Mapping[str, Clusters], example
     for step in shown.steps:
         if step.label not in clusters:
             continue
-        by_size = clusters[step.label].by_size
+        by_size, members = clusters[step.label].by_size, clusters[step.label].members
         spread = tuple(
             (
                 f"{low}" if low == high else f"over {low - 1}" if high > 10**9 else f"{low} to {high}",
@@ -172,10 +200,11 @@ def duplicates_in(shown: DatasetShown, clusters: Mapping[str, Clusters], example
                 num_duplicates=sum((size - 1) * number for size, number in by_size.items()),
                 sizes=spread,
                 largest=tuple(
-                    Cluster(size=size, kept=kept)
+                    Cluster(size=size, kept=kept, dropped=examples.placed(members[name], label=step.label))
                     for name, size in clusters[step.label].largest
                     if (kept := examples.named(name, label=step.label))
                 ),
+                audit=audit_in(step.card),
             )
         )
     return found

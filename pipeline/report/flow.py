@@ -33,6 +33,7 @@ class Box:
     lines: tuple[str, ...] = ()
     documents: int = 0
     before: list[str] = field(default_factory=list)
+    target: str = ""  # the id of its section on the page
     column: int = 0
     x: float = 0.0
     y: float = 0.0
@@ -89,12 +90,16 @@ def _boxes(plan: Plan, cards: Mapping[str, Card], *, outcome: str) -> Boxes:
         role = {gate.candidate: "candidate", gate.baseline: "baseline"}.get(name, name) if gate else name
         lines = (tokens, "mixture" if role == name else f"mixture, {role}")
         parents = [dataset for dataset in mixture.weights if dataset in boxes]
-        boxes[f"mixture {name}"] = Box(f"mixture {name}", name, "mixture", lines, before=parents)
+        target = f"mixture-{name}" if card is not None else ""
+        boxes[f"mixture {name}"] = Box(f"mixture {name}", name, "mixture", lines, before=parents, target=target)
     if gate is not None:
         held = [name for name in gate.on if name in boxes]
-        lines = (outcome, f"on {len(gate.on)} held-out set{'s' if len(gate.on) > 1 else ''}")
+        lines = (
+            outcome if outcome != "none" else "not judged yet",
+            f"on {figures.counted(len(gate.on), 'held-out set')}",
+        )
         parents = [f"mixture {gate.baseline}", f"mixture {gate.candidate}", *held]
-        boxes["gate"] = Box("gate", "gate", f"gate {outcome}", lines, before=parents)
+        boxes["gate"] = Box("gate", "gate", f"gate {outcome}", lines, before=parents, target="verdict")
     return boxes
 
 
@@ -103,8 +108,9 @@ def _documents(name: str, kind: str, card: Card | None, parents: list[str]) -> B
         return Box(name, name, kind, ("not built", ""), before=parents)
     lost = sum(card.dropped.values()) + sum(card.quarantined.values())
     second = f"{figures.MINUS}{figures.count(lost)}" if lost else "made" if card.kind == "made" else kind
-    lines = (f"{figures.count(card.rows_out)} documents", second)
-    return Box(name, name, kind, lines, documents=card.rows_out, before=parents)
+    lines = (figures.counted(card.rows_out, "document"), second)
+    target = f"{card.kind}-{name}"  # source, dataset or made
+    return Box(name, name, kind, lines, documents=card.rows_out, before=parents, target=target)
 
 
 def _assign_columns(boxes: Boxes) -> None:
@@ -220,12 +226,13 @@ def _draw(box: Box) -> Markup:
     head = Markup('<rect class="box {}" x="{}" y="{}" width="{}" height="{}" rx="5"/>').format(
         box.kind, f"{box.x:g}", f"{box.y:g}", BOX_WIDTH, BOX_HEIGHT
     )
-    return head + Markup("").join(
+    body = head + Markup("").join(
         Markup('<text class="{}" x="{}" y="{}">{}</text>').format(
             kind, f"{box.x + 11:g}", f"{box.y + 20 + 16 * index:g}", text
         )
         for index, (kind, text) in enumerate(texts)
     )
+    return Markup('<a href="#{}">{}</a>').format(box.target, body) if box.target else body
 
 
 def _spoken(boxes: Boxes) -> str:

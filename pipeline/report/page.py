@@ -21,6 +21,7 @@ from pipeline.kernel_cache import own_folder
 from pipeline.plan import Plan
 from pipeline.report import figures
 from pipeline.report.account import cards_of, spent_on, total_seconds
+from pipeline.report.changes import changes_since
 from pipeline.report.classifier import classifiers_in
 from pipeline.report.examples import Examples, quarantine_reasons
 from pipeline.report.experiment import (
@@ -33,10 +34,14 @@ from pipeline.report.experiment import (
 )
 from pipeline.report.findings import clusters_in, contamination_in, duplicates_in
 from pipeline.report.flow import flow_picture
+from pipeline.report.groups import groups_of, lengths_picture, mean_size, strips_of, together_of
+from pipeline.report.head import facts_of, rows_of
 from pipeline.report.heldout import held_out
 from pipeline.report.signals import Signals
 from pipeline.report.steps import DatasetShown, dataset_shown
+from pipeline.report.tables import tables_of, write_tables
 from pipeline.report.teaching import made_in, notes_of, teachers_in
+from pipeline.run_record import mark_of, records_of, run_of
 from pipeline.sizes import final_datasets
 
 MOST_BYTES = 1_900_000
@@ -53,15 +58,18 @@ def write_report(plan: Plan, *, path: Path) -> None:
             f"Run it first: tamis run {plan.recipe.path}"
         )
     for per_side in EXAMPLES_PER_SIDE:
-        page = render(plan, cards, per_side=per_side)
+        content = _content(plan, cards, per_side=per_side)
+        tables = tables_of(content)
+        page = render({**content, "tables": tables, "tables_folder": path.stem})
         if len(page.encode()) <= MOST_BYTES:
             break
     path.parent.mkdir(parents=True, exist_ok=True)
+    write_tables(path.with_suffix(""), tables)
     write_text(path, page)
 
 
-def render(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> str:
-    """Return the page, with `per_side` examples on each side of a rule."""
+def render(content: Mapping[str, Any]) -> str:
+    """Return the page."""
     from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -76,6 +84,11 @@ def render(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> str:
     )
     environment.filters |= {
         "count": figures.count,
+        "counted": figures.counted,
+        "said": figures.said,
+        "sign": figures.sign,
+        "visible": figures.shown,
+        "anchor": _anchor,
         "number": figures.number,
         "fixed": figures.fixed,
         "signed": figures.signed,
@@ -87,7 +100,7 @@ def render(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> str:
     }
     environment.globals |= {"share": figures.share, **_chart_functions()}
     page: str = environment.get_template("report.html").render(
-        css=Markup((TEMPLATES / "report.css").read_text(encoding="ascii")), **_content(plan, cards, per_side=per_side)
+        css=Markup((TEMPLATES / "report.css").read_text(encoding="ascii")), **content
     )
     return page
 
@@ -97,6 +110,11 @@ def _soft(name: str) -> Any:
     from markupsafe import Markup, escape
 
     return Markup(re.sub(r"(?<=[_/.])(?=[^_/.])", "<wbr>", str(escape(name))))
+
+
+def _anchor(*names: str) -> str:
+    """Return an id for a place on the page; a name of other characters than an id should hold loses those."""
+    return "-".join(re.sub("[^A-Za-z0-9_-]+", "-", name).strip("-") for name in names)
 
 
 def _chart_functions() -> dict[str, Any]:
@@ -115,7 +133,16 @@ def _content(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> dict[st
     spent, final = spent_on(plan, cards), final_datasets(plan.recipe)
     by_domain, by_rate = forests(certificate) if certificate else (None, None)
     outcome = verdict["outcome"] if verdict else "none"
+    records = records_of(plan)
+    run = run_of(plan, records)
+    seconds, usd = total_seconds(spent), sum(row.cost_usd for row in spent)
     return {
+        "mark": mark_of(plan, run),
+        "run": run,
+        "text": run.text if run is not None else plan.recipe.path.read_text(encoding="utf-8", errors="replace"),
+        "head": facts_of(plan, cards, run, seconds=seconds, usd=usd),
+        "changes": changes_since(records, run),
+        "rows": {name: rows_of(plan, cards, name) for name in final},
         "recipe": plan.recipe,
         "version": __version__,
         "certificate": certificate,
@@ -123,8 +150,8 @@ def _content(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> dict[st
         "outcome": outcome,
         "num_missing": len(plan.nodes) - len(cards),
         "spent": spent,
-        "total_seconds": total_seconds(spent),
-        "total_usd": sum(row.cost_usd for row in spent),
+        "total_seconds": seconds,
+        "total_usd": usd,
         "flow": flow_picture(plan, cards, outcome=outcome),
         "sources": [(name, cards[node.identity]) for name, node in plan.sources.items() if node.identity in cards],
         "datasets": datasets,
@@ -152,9 +179,16 @@ def _dataset(plan: Plan, name: str, *, per_side: int) -> dict[str, Any]:
     shown: DatasetShown = dataset_shown(signals, name=name, meanings=meanings, per_side=per_side)
     clusters = clusters_in(shown, signals)
     largest = {label: [doc_id for doc_id, _ in found.largest] for label, found in clusters.items()}
-    examples = Examples(shown, signals, per_side=per_side, named=largest)
+    members = {label: [item for each in found.members.values() for item in each] for label, found in clusters.items()}
+    examples = Examples(shown, signals, per_side=per_side, named=largest, members=members)
     return {
         "shown": shown,
+        "groups": groups_of(shown),
+        "strips": strips_of(shown.tally),
+        "together": together_of(shown.tally),
+        "lengths": lengths_picture(shown),
+        "mean_before": mean_size(shown, before=True),
+        "mean_after": mean_size(shown, before=False),
         "examples": {step.label: examples.of_step(step.label) for step in shown.steps},
         "duplicates": duplicates_in(shown, clusters, examples),
         "contamination": contamination_in(shown, signals),

@@ -7,13 +7,9 @@ would come back without it.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.chain import Link
 from pipeline.core.card import Card, read_card
@@ -24,7 +20,8 @@ from pipeline.report.charts import Bins
 from pipeline.report.chosen import Chosen, Side, sides_of
 from pipeline.report.looks import Looks, look_twice
 from pipeline.report.signals import Signals
-from pipeline.sizes import Bytes, bytes_by_step, kept_bytes
+from pipeline.report.tally import Tally, tally_of
+from pipeline.sizes import Bytes, Sizes, sizes_of
 
 ALARMS = ("max_drop_fraction", "max_drift")  # they say nothing about the result
 
@@ -63,7 +60,7 @@ class HistogramShown:
     @property
     def spoken(self) -> str:
         """What the picture shows, in words."""
-        rules = " and ".join(f"{rule.op} {figures.number(rule.threshold)}" for rule in self.rules)
+        rules = " and ".join(f"{figures.sign(rule.op)} {figures.number(rule.threshold)}" for rule in self.rules)
         lost = int(self.bins.dropped.sum())
         return (
             f"Histogram of {self.signal} over {figures.count(self.num_values)} documents; kept needs {rules}; "
@@ -106,6 +103,8 @@ class DatasetShown:
     rows_out: int
     steps: tuple[StepShown, ...]
     num_bytes: int  # of the documents kept
+    sizes: Sizes
+    tally: Tally
     reasons: Mapping[str, int] = field(default_factory=dict)
     chosen: Mapping[Side, Sequence[Chosen]] = field(default_factory=dict)
 
@@ -140,12 +139,12 @@ def dataset_shown(
     Two datasets that are made alike share one folder, so the name is not read from it.
     """
     evidence = signals.evidence
-    counts = _counts(evidence)
+    counts = tally_of(signals)
     sides = sides_of(signals, counts.first) if per_side else []
     looks = look_twice(signals, sides, dataset=name, per_side=per_side)
     cards = {link.label: read_card(link.folder) for link in evidence.chain.links}
     details = {step["label"]: step for step in evidence.card.details["steps"]}
-    sizes = bytes_by_step(evidence)
+    sizes = sizes_of(evidence)
     steps: list[StepShown] = []
     reached = rows_in = sum(part.num_rows for part in evidence.chain.base)
     for index, link in enumerate(evidence.chain.links):
@@ -166,7 +165,7 @@ def dataset_shown(
             parameters=_parameters(details[link.label]),
             card=card,
             rules=rules,
-            size=sizes[index],
+            size=sizes.steps[index],
             histograms=_histograms(looks, link.label, rules, meanings.get(link.label, {})),
         )
         steps.append(shown)
@@ -177,41 +176,15 @@ def dataset_shown(
         rows_in=rows_in,
         rows_out=reached,
         steps=tuple(steps),
-        num_bytes=sizes[-1].left if sizes else kept_bytes(evidence),
+        num_bytes=sizes.kept,
+        sizes=sizes,
+        tally=counts,
         reasons=dict(counts.first),
         chosen=looks.chosen,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Counts:
-    """Documents by rule: whose first failure it was, who fail it at all, who fail nothing else; broken ones by step."""
-
-    first: Counter[str] = field(default_factory=Counter)
-    alone: Counter[str] = field(default_factory=Counter)
-    only: Counter[str] = field(default_factory=Counter)
-    broken: Counter[str] = field(default_factory=Counter)
-
-
-def _counts(evidence: Evidence) -> _Counts:
-    found = _Counts()
-    for part in evidence.chain.base:
-        verdicts = evidence.verdicts(part, ["reason", "failed", "quarantined"])
-        failed, broken = verdicts.column("failed"), verdicts.column("quarantined")
-        single = pc.and_(pc.equal(pc.list_value_length(failed), 1), broken.is_null())
-        found.first.update(_values(verdicts.column("reason")))
-        found.alone.update(_values(pc.list_flatten(failed)))
-        found.only.update(_values(pc.list_flatten(failed.filter(single))))
-        found.broken.update(_values(broken))
-    return found
-
-
-def _values(column: pa.ChunkedArray) -> dict[str, int]:
-    """Return how often each word stands in a column."""
-    return {pair["values"]: pair["counts"] for pair in pc.value_counts(column.drop_null()).to_pylist()}
-
-
-def _rule_shown(link: Link, rule: Rule, counts: _Counts) -> RuleShown:
+def _rule_shown(link: Link, rule: Rule, counts: Tally) -> RuleShown:
     full = f"{link.label}.{rule.name}"
     return RuleShown(
         name=rule.name,

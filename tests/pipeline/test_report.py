@@ -116,8 +116,8 @@ def test_each_rule_tells_first_reason_alone_and_only(tmp_path: Path) -> None:
 
     seen = words_of((tmp_path / "report.html").read_text(encoding="utf-8"))
     # `12 34` fails both rules, `a b` only the first and `one 1 2 ...` only the second
-    assert re.search(r"too_few 2 50\.0 % (\S+ )?2 1 words &gt;= 5", seen)
-    assert re.search(r"alert\(1\)&lt;/script&gt; 1 25\.0 % (\S+ )?2 1 letters &gt;= 0\.6", seen)
+    assert re.search(r"too_few 2 50\.0 % (\S+ )?2 1 words \N{GREATER-THAN OR EQUAL TO} 5", seen)
+    assert re.search(r"alert\(1\)&lt;/script&gt; 1 25\.0 % (\S+ )?2 1 letters \N{GREATER-THAN OR EQUAL TO} 0\.6", seen)
 
 
 def test_quoted_documents_say_the_value_that_decided(tmp_path: Path) -> None:
@@ -168,8 +168,8 @@ def test_held_out_items_met_in_other_order_are_shown_beside_those_met_word_for_w
     seen = words_of((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "Held-out text met: decontaminate No document holds words of a held-out item." in seen
     assert (
-        "Held-out text met in other order or wording: decontaminate "
-        "1 of 3 documents hold more than 70.0 % of 1 held-out items." in seen
+        "Held-out text met in other order or wording: decontaminate CSV "
+        "1 of 3 documents holds more than 70.0 % of 1 held-out item." in seen
     )
     assert "items.txt:1 Another leaves Lyon at ten. A train leaves Paris" in seen
 
@@ -249,7 +249,10 @@ def test_a_small_recipe_has_a_report_too(tmp_path: Path, texts: list[str]) -> No
     seen = words_of((tmp_path / "report.html").read_text(encoding="utf-8"))
     kept = sum(row["kept"] for row in verdicts_of(plan))
     size = sum(row["num_bytes"] for row in verdicts_of(plan) if row["kept"])
-    told = f"clean: {kept} of {sum(map(bool, texts))} documents kept {figures.size(size)} of "
+    rows = (
+        f"{len(texts)} rows kept, 1 quarantined" if "" in texts else f"{figures.counted(len(texts), 'document')} kept"
+    )
+    told = f"clean: {kept} of {rows} {figures.size(size)} of "
     assert f"Tamis report on recipe {told}" in seen
     assert "The recipe has no gate, so nothing was judged." in seen
     assert "judged." not in seen.partition(" Flow Documents ")[2] and "verdict" not in seen.lower()

@@ -57,7 +57,7 @@ def test_a_threshold_far_off_is_named_and_not_drawn() -> None:
 
     assert bins.edges[-1] < 100
     assert 'class="threshold"' not in picture
-    assert "&lt;= 100,000 \N{RIGHTWARDS ARROW}" in picture
+    assert "\N{LESS-THAN OR EQUAL TO} 100,000 \N{RIGHTWARDS ARROW}" in picture
 
 
 @pytest.mark.parametrize("values", [[], [1.0], [0.0, 1.0, 1.0], [np.nan, np.nan]])
@@ -130,8 +130,30 @@ def test_sizes_have_three_digits_and_a_unit(num_bytes: float, text: str) -> None
     assert figures.size(num_bytes) == text
 
 
+@pytest.mark.parametrize(
+    ("stored", "text"),
+    [
+        (
+            "gain -0.309 (-.1 to 2), part-2 of 2026-11",
+            "gain \N{MINUS SIGN}0.309 (\N{MINUS SIGN}.1 to 2), part-2 of 2026-11",
+        ),
+        ("needs >= 10 and <b>", "needs \N{GREATER-THAN OR EQUAL TO} 10 and &lt;b&gt;"),
+        ("set `min_jaccard`, or `<b>`", "set <code>min_jaccard</code>, or <code>&lt;b&gt;</code>"),
+        ("a ` alone", "a ` alone"),
+    ],
+)
+def test_a_stored_sentence_is_printed_with_real_signs(stored: str, text: str) -> None:
+    assert figures.said(stored) == text
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 rules"), (1, "1 rule"), (1234, "1,234 rules")])
+def test_one_is_singular(number: int, text: str) -> None:
+    assert figures.counted(number, "rule") == text
+
+
 def test_an_excerpt_is_short_and_shows_what_is_hidden() -> None:
     assert figures.excerpt("one\r\n\r\n\r\n\r\ntwo\x00", 100, lines=9) == "one\n\ntwo\N{REPLACEMENT CHARACTER}"
     assert figures.excerpt("a  b\nc", 100) == "a b c"
+    assert figures.excerpt("10\u00a0% of\u3000it\u202e", 100) == "10\u00a0% of\u3000it\N{REPLACEMENT CHARACTER}"
     assert len(figures.excerpt("x" * 10_000, 400, lines=9)) == 402
     assert re.fullmatch(r"1\n2\n3 \N{HORIZONTAL ELLIPSIS}", figures.excerpt("1\n2\n3\n4", 100, lines=3))

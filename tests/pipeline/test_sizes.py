@@ -11,7 +11,7 @@ from pipeline.core.shards import read_table
 from pipeline.evidence import evidence_of
 from pipeline.recipe import load_recipe
 from pipeline.results import document_paths
-from pipeline.sizes import bytes_by_step, final_datasets, kept_bytes
+from pipeline.sizes import final_datasets, kept_bytes, sizes_of
 from pipeline.workspace import Workspace
 from tests.pipeline.report_parts import finish, write_lines
 
@@ -56,7 +56,7 @@ def test_each_step_leaves_the_bytes_of_a_recipe_that_ends_there(tmp_path: Path) 
         left.append(size_of(plan.datasets["clean"].node.folder))
 
     evidence = evidence_of(Workspace(tmp_path / "workspace"), "clean")
-    found = bytes_by_step(evidence)
+    found = sizes_of(evidence).steps
 
     assert [step.reached for step in found] == left[:-1]
     assert [step.left for step in found] == left[1:]
@@ -69,7 +69,7 @@ def test_no_steps_and_no_documents_left_are_sizes_too(tmp_path: Path, steps: lis
     plan = finish(written(tmp_path, steps), folder=tmp_path)
     evidence = evidence_of(Workspace(tmp_path / "workspace"), "clean")
 
-    assert len(bytes_by_step(evidence)) == len(steps)
+    assert len(sizes_of(evidence).steps) == len(steps)
     assert kept_bytes(evidence) == size_of(plan.datasets["clean"].node.folder)
 
 

@@ -1,0 +1,179 @@
+"""What the page shows in tables -> the same tables as CSV files beside it, numbers whole and not rounded for reading.
+
+One file for each table, named after its section. They are written before the page that lists them, each atomically,
+and what an earlier page left there is removed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.shards import write_text
+from pipeline.report.steps import DatasetShown
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell of words that begins so is run by spreadsheets
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table: the name of its file, its columns, its rows of words and numbers."""
+
+    name: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+    @property
+    def file(self) -> str:
+        return f"{self.name}.csv"
+
+    @property
+    def text(self) -> str:
+        """The table as CSV."""
+        written = io.StringIO()
+        lines = csv.writer(written, lineterminator="\n")
+        lines.writerows([self.head, *([_cell(value) for value in row] for row in self.rows)])
+        return written.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith(FORMULA):
+        return f"'{value}"
+    return "" if value is None else value
+
+
+def write_tables(folder: Path, tables: Sequence[Table]) -> None:
+    """Write all tables into a folder that holds nothing else."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for table in tables:
+        write_text(folder / table.file, table.text)
+    kept = {table.file for table in tables}
+    for path in folder.glob("*.csv"):
+        if path.name not in kept:
+            path.unlink(missing_ok=True)
+
+
+def tables_of(content: Mapping[str, Any]) -> list[Table]:
+    """Return every table of the page, in its order."""
+    found = [_flow(content)]
+    if content["changes"] is not None:
+        rows = [(item.dataset, item.what, item.before, item.after, item.by) for item in content["changes"].datasets]
+        found.append(_table("changes", ("dataset", "what", "before", "now", "change"), rows))
+    for item in content["datasets"]:
+        found += _of_dataset(item)
+    for item in content["made"]:
+        found.append(_table(f"{item.name}-families", ("family", "verified"), item.families))
+        found.append(_table(f"{item.name}-rejected", ("family and reason", "tasks"), item.rejected))
+    found += _of_experiment(content)
+    found.append(_evidence(content))
+    return [table for table in found if table.rows]
+
+
+def _table(name: str, head: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> Table:
+    return Table(name, head, tuple(tuple(row) for row in rows))
+
+
+def _flow(content: Mapping[str, Any]) -> Table:
+    rows: list[tuple[Any, ...]] = []
+    for name, card in content["sources"]:
+        broken = sum(card.quarantined.values())
+        rows.append((name, "source", card.rows_in, 0, broken, card.rows_out, None, None, card.seconds, card.cost_usd))
+    for item in content["made"]:
+        rows.append((item.name, item.step, 0, 0, 0, item.rows, None, None, item.seconds, item.cost_usd))
+    for item in content["datasets"]:
+        rows += [
+            (
+                item["shown"].name, step.label, step.reached, step.dropped, step.quarantined, step.left,
+                step.size.reached, step.size.left, None if step.shared else step.seconds, step.cost_usd,
+            )
+            for step in item["shown"].steps
+        ]  # fmt: skip
+    head = ("dataset", "step", "in", "dropped", "quarantined", "out", "bytes in", "bytes out", "seconds", "usd")
+    return _table("flow", head, rows)
+
+
+def _of_dataset(item: Mapping[str, Any]) -> Iterator[Table]:
+    shown: DatasetShown = item["shown"]
+    rules = [(step.label, rule) for step in shown.steps for rule in step.rules if rule.alone or rule.first]
+    yield _table(
+        f"{shown.name}-rules",
+        ("step", "rule", "first reason", "fail it at all", "fail only it", "signal", "kept needs", "threshold"),
+        [(step, r.name, r.first, r.alone, r.only, r.signal, r.op, r.threshold) for step, r in rules],
+    )
+    for groups in item["groups"]:
+        head = (groups.kind, "documents", "kept", "dropped", "quarantined", "rule that drops most", "by it")
+        rows = [(g.name, g.documents, g.kept, g.dropped, g.broken, g.most, g.num_most) for g in groups.rows]
+        yield _table(f"{shown.name}-by-{groups.kind}", head, rows)
+    together = item["together"]
+    if together is not None:
+        head = ("rule", "documents that fail it", *(f"% also fail {name}" for name in together.names))
+        rows = list(zip(together.names, together.documents, *zip(*together.shares, strict=True), strict=True))
+        yield _table(f"{shown.name}-together", head, rows)
+    yield _table(f"{shown.name}-quarantined", ("what broke", "documents"), item["quarantine"])
+    for teacher in item["teachers"]:
+        yield _table(f"{shown.name}-{teacher.step}-outcomes", ("outcome", "documents"), teacher.outcomes)
+    for model in item["classifiers"]:
+        head = ("graded by", "spearman", "95 % interval", "root mean square error")
+        rows = [(row.name, row.spearman, row.interval, row.rmse) for row in model.agreements]
+        yield _table(f"{shown.name}-{model.step}-agreement", head, rows)
+        head = ("keeps", "threshold", "precision", "recall", "f1", "in force")
+        rows = [(row.keeps, row.threshold, row.precision, row.recall, row.f1, row.chosen) for row in model.points]
+        yield _table(f"{shown.name}-{model.step}-thresholds", head, rows)
+        head = ("mean score", "mean grade", "documents")
+        yield _table(f"{shown.name}-{model.step}-calibration", head, model.bins)
+    yield from _of_findings(shown.name, item)
+
+
+def _of_findings(name: str, item: Mapping[str, Any]) -> Iterator[Table]:
+    for found in item["duplicates"]:
+        if found.audit is not None:
+            head = ("similarity", "planted", "recall", "95 % interval", "theory", "joined pairs sampled")
+            rows = [(b.similarity, b.planted, b.recall, b.interval, b.theory, b.joined) for b in found.audit.bins]
+            yield _table(f"{name}-{found.step}-audit", head, rows)
+        sizes = [row for row in found.sizes if row[1]]
+        yield _table(f"{name}-{found.step}-clusters", ("documents in the cluster", "clusters"), sizes)
+    for found in item["contamination"]:
+        kind = "met" if found.over is None else "met-reworded"
+        rows = [(hit.item, hit.excerpt, hit.documents) for hit in found.hits]
+        yield _table(f"{name}-{found.step}-{kind}", ("held-out item", "shared words", "documents"), rows)
+
+
+def _of_experiment(content: Mapping[str, Any]) -> Iterator[Table]:
+    keys = ("dataset", "nominal", "realised", "tokens", "epochs", "capped")
+    rows = [
+        (item["name"], *(share.get(key) for key in keys)) for item in content["mixtures"] for share in item["shares"]
+    ]
+    yield _table("mixtures", ("mixture", "dataset", "share asked", "share realised", *keys[3:]), rows)
+    certificate = content["certificate"]
+    if certificate is None:
+        return
+    keys = (
+        "domain", "baseline", "candidate", "gain", "low", "high", "relative", "probability_better", "detectable",
+        "num_documents", "num_clusters", "num_bytes",
+    )  # fmt: skip
+    compared = certificate["comparisons"]
+    rows = [
+        (item["learning_rate"], *(gain.get(key) for key in keys))
+        for item in compared
+        for gain in (item["overall"], *item["domains"])
+    ]
+    yield _table("gains", ("learning rate", *(key.replace("_", " ") for key in keys)), rows)
+    rows = [
+        (item["learning_rate"], seed, gain)
+        for item in compared
+        for seed, gain in zip(item["seeds"], item["overall"]["per_seed"], strict=True)
+    ]
+    yield _table("seeds", ("learning rate", "seed", "gain"), rows)
+
+
+def _evidence(content: Mapping[str, Any]) -> Table:
+    keys = (
+        "kind", "name", "used_by", "identity", "version", "rows_in", "rows_out", "num_files", "size_bytes", "seconds",
+        "cost_usd",
+    )  # fmt: skip
+    rows = [tuple(getattr(row, key) for key in keys) for row in content["spent"]]
+    return _table("evidence", tuple(key.replace("_", " ") for key in keys), rows)
