@@ -147,7 +147,7 @@ def together_of(tally: Tally) -> Together | None:
     """Return the matrix of the rules that fail most, those that share documents with another."""
     counts = tally.together
     alone = counts.diagonal()
-    shared = (counts - np.diag(alone)).any(axis=1) if len(alone) else np.zeros(0, bool)
+    shared = (counts - np.diag(alone)).sum(axis=1) > 0
     chosen = [int(rule) for rule in np.argsort(-alone, kind="stable") if shared[rule]][:MOST_SHOWN]
     chosen = [rule for rule in chosen if counts[rule, chosen].sum() > alone[rule]]
     if len(chosen) < 2:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pipeline.core.card import Card
+from pipeline.core.shown import shown
 from pipeline.plan import Plan
 from pipeline.recipe import Recipe
 from pipeline.report import figures
@@ -54,7 +55,7 @@ def date(stamp: str) -> str:
 def _machine(run: RunRecord) -> str:
     found = run.machine
     parts = [
-        f"{figures.counted(int(found['cores']), 'core')} of {figures.shown(str(found['processor']))}",
+        f"{figures.counted(int(found['cores']), 'core')} of {shown(str(found['processor']))}",
         f"{figures.size(found['memory_bytes'])} of memory",
         f"{found['system']}, Python {found['python']}, Tamis {found['tamis']}",
         figures.counted(run.workers, "worker"),

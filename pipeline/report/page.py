@@ -16,6 +16,7 @@ from pipeline import __version__
 from pipeline.core.card import Card
 from pipeline.core.errors import DataError
 from pipeline.core.shards import write_text
+from pipeline.core.shown import shown as visible
 from pipeline.evidence import evidence_of
 from pipeline.kernel_cache import own_folder
 from pipeline.plan import Plan
@@ -87,7 +88,7 @@ def render(content: Mapping[str, Any]) -> str:
         "counted": figures.counted,
         "said": figures.said,
         "sign": figures.sign,
-        "visible": figures.shown,
+        "visible": visible,
         "anchor": _anchor,
         "number": figures.number,
         "fixed": figures.fixed,

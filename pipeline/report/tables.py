@@ -104,6 +104,8 @@ def _of_dataset(item: Mapping[str, Any]) -> Iterator[Table]:
         ("step", "rule", "first reason", "fail it at all", "fail only it", "signal", "kept needs", "threshold"),
         [(step, r.name, r.first, r.alone, r.only, r.signal, r.op, r.threshold) for step, r in rules],
     )
+    head: tuple[str, ...]
+    rows: list[Sequence[Any]]
     for groups in item["groups"]:
         head = (groups.kind, "documents", "kept", "dropped", "quarantined", "rule that drops most", "by it")
         rows = [(g.name, g.documents, g.kept, g.dropped, g.broken, g.most, g.num_most) for g in groups.rows]
@@ -129,6 +131,7 @@ def _of_dataset(item: Mapping[str, Any]) -> Iterator[Table]:
 
 
 def _of_findings(name: str, item: Mapping[str, Any]) -> Iterator[Table]:
+    rows: list[Sequence[Any]]
     for found in item["duplicates"]:
         if found.audit is not None:
             head = ("similarity", "planted", "recall", "95 % interval", "theory", "joined pairs sampled")
@@ -143,8 +146,8 @@ def _of_findings(name: str, item: Mapping[str, Any]) -> Iterator[Table]:
 
 
 def _of_experiment(content: Mapping[str, Any]) -> Iterator[Table]:
-    keys = ("dataset", "nominal", "realised", "tokens", "epochs", "capped")
-    rows = [
+    keys: tuple[str, ...] = ("dataset", "nominal", "realised", "tokens", "epochs", "capped")
+    rows: list[Sequence[Any]] = [
         (item["name"], *(share.get(key) for key in keys)) for item in content["mixtures"] for share in item["shares"]
     ]
     yield _table("mixtures", ("mixture", "dataset", "share asked", "share realised", *keys[3:]), rows)

@@ -137,7 +137,7 @@ def _add_groups(
         group = groups.setdefault(str(name), Group())
         group.kept += int(row[0])
         group.broken += int(row[1])
-        group.first.update({rules[rule]: int(row[rule + 2]) for rule in np.flatnonzero(row[2:])})
+        group.first.update({rule: count for rule, count in zip(rules, row[2:].tolist(), strict=True) if count})
 
 
 def _add_scores(scores: Scores, languages: pa.DictionaryArray, values: np.ndarray) -> None:
@@ -157,8 +157,8 @@ def _codes(names: pa.ChunkedArray, rules: Sequence[str]) -> np.ndarray:
 
 
 def _named(rules: Sequence[str], codes: np.ndarray) -> dict[str, int]:
-    counts = np.bincount(codes[codes >= 0], minlength=len(rules))
-    return {rules[code]: int(counts[code]) for code in np.flatnonzero(counts)}
+    counts = np.bincount(codes[codes >= 0], minlength=len(rules)).tolist()
+    return {rule: count for rule, count in zip(rules, counts, strict=True) if count}
 
 
 def _values(column: pa.ChunkedArray) -> Mapping[str, int]:

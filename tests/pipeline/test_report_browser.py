@@ -22,7 +22,8 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", *(f"--disable-{name}
 SINKS = ("alert(1)", "fetch('http://127.0.0.1:9/x')", "document.title='owned'", "location='http://127.0.0.1:9/'")
 SHAPES = (ROOT / "tests" / "cases" / "report_payloads.txt").read_text(encoding="ascii").splitlines()
 PAYLOADS = [shape.encode().decode("unicode_escape").replace("SINK", sink) for shape in SHAPES for sink in SINKS]
-WIDTHS = (380, 1400)
+WIDTHS = (400, 1280)
+PHONE = {"width": 400, "height": 800}
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +113,48 @@ def test_everything_that_opens_can_be_reached_with_the_keyboard(browser: Any, ho
     page.close()
 
 
+def test_on_a_phone_a_wide_table_says_so_and_keeps_its_first_column(browser: Any, hostile_report: Path) -> None:
+    page = browser.new_page(viewport=PHONE)
+    page.goto(hostile_report.as_uri())
+
+    found = page.evaluate(SCROLLERS)
+    page.evaluate("document.querySelectorAll('.scroll').forEach(item => item.scrollLeft = 120)")
+    moved = page.evaluate(FIRST_COLUMN)
+
+    assert {item["wide"] for item in found} == {True, False}
+    assert all((item["hint"] > 0.9) == item["wide"] for item in found)
+    assert len(moved) > 3 and all(abs(distance) <= 1 for distance in moved)
+    page.close()
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_the_contents_stay_in_sight_and_a_link_leads_to_its_place(
+    browser: Any, hostile_report: Path, width: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(hostile_report.as_uri())
+
+    page.locator(".flow a", has_text="clean").first.click()
+    page.wait_for_timeout(100)
+    nav, heading = (page.locator(name).bounding_box() for name in ("nav", "#dataset-clean"))
+
+    assert page.url.endswith("#dataset-clean")
+    assert nav["y"] == 0
+    assert nav["height"] <= heading["y"] < 200
+    page.locator("a[href='#rule-clean-toy_words-too_few']").click()
+    assert page.evaluate("document.querySelector('#rule-clean-toy_words-too_few').checkVisibility()")
+    page.close()
+
+
+# Every scrolling box that is shown: whether there is more to the right, and how visible its hint is.
+SCROLLERS = """[...document.querySelectorAll('.scroll')].filter(item => item.checkVisibility()).map(item => ({
+  wide: item.scrollWidth > item.clientWidth + 1,
+  hint: Number(getComputedStyle(item, '::before').opacity),
+}))"""
+# How far the first column lies from the left of its box, in tables that were scrolled.
+FIRST_COLUMN = """[...document.querySelectorAll('.scroll > table')].filter(item => item.parentElement.scrollLeft > 100)
+  .map(item => item.querySelector('tbody :is(th, td)').getBoundingClientRect().left -
+    item.parentElement.getBoundingClientRect().left)"""
 # The lowest contrast of any text with what is painted behind it (WCAG 2.2, relative luminance).
 CONTRAST = """() => {
   const parse = text => text.match(/[0-9.]+/g).map(Number);
