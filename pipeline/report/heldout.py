@@ -77,7 +77,7 @@ def _domain(plan: Plan, domain: str, table: pa.Table, saved: np.ndarray, *, per_
         num_documents=len(saved),
         num_better=better,
         bins=bins,
-        spoken=f"Gain in bits per byte of {len(saved)} documents of {domain}; {better} are predicted better.",
+        spoken=f"Gain in bits per byte of {figures.counted(len(saved), 'document')} of {domain}; better: {better}.",
         gained=tuple(quote(row) for row in gained),
         lost=tuple(quote(row) for row in lost),
     )
