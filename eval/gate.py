@@ -4,17 +4,19 @@ Promote only if the whole interval of the gain lies at or above `min_gain`; reje
 below it. So both errors are bounded by the same confidence, the two can never both hold, and what lies between is
 *undecided*. The looser reading (interval above zero, estimate above `min_gain`) would promote every second candidate
 whose true gain just misses `min_gain`; this one promotes at most 2.5 of 100 of them at 95 % confidence.
-Guards are one-sided non-inferiority tests and all must pass, so they need no correction for their number. The first
-comparison decides; others, at other learning rates, can only block (a sign that flips).
-A certificate is plain JSON that carries its own hash: an edit shows, but it is no signature against forgery.
+Guards are one-sided non-inferiority tests and all must be kept, so keeping them needs no correction for their number; a
+reject needs one of them broken, so that bound is as wide as their number asks for (Bonferroni). Too little evidence
+(tokens, seeds, held-out text) decides nothing. The first comparison decides; others, at other learning rates, can only
+block (a sign that flips). The confidence is that of one look: whoever adds seeds because the first answer was open
+looks twice, and promotes by chance more often than it says (2.6 in 100 become 5.6 at a second look, simulated).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,7 +24,6 @@ from eval.paired import Comparison, Gain, check_rates, lower_bound, seeds_to_res
 from pipeline.core.errors import GateError, RecipeError, nearest_names
 
 Outcome = Literal["promote", "reject", "undecided"]
-FORMAT = 1
 
 
 class GateRule(BaseModel):
@@ -38,7 +39,10 @@ class GateRule(BaseModel):
     guards: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict, description="Held-out domain -> largest loss allowed there, in bits per byte."
     )
-    min_seeds: int = Field(default=3, ge=2, description="Paired seeds needed at every learning rate.")
+    min_seeds: int = Field(default=3, ge=2, description="Seeds needed at every learning rate.")
+    min_tokens: int = Field(default=0, ge=0, description="Training tokens needed of every proxy.")
+    min_clusters: int = Field(default=30, ge=2, description="Groups of documents needed in every held-out domain.")
+    min_bytes: int = Field(default=30_000, ge=0, description="Bytes of text needed in every held-out domain.")
 
     @property
     def identity(self) -> str:
@@ -85,25 +89,31 @@ class _Case:
     guards: tuple[GuardResult, ...]
     flip: str  # the sentence about learning rates when the sign flips, else empty
     weak: tuple[str, ...]  # why the evidence cannot be used at all
+    more: str  # what there must be more of, where that is all that is wrong
 
 
 def decide(
     comparisons: Sequence[Comparison],
     *,
     rule: GateRule,
-    unhealthy_lanes: Sequence[str] = (),
+    num_tokens: int | None = None,
+    unhealthy_lanes: Mapping[str, str] | None = None,
     candidate: str = "candidate",
     baseline: str = "baseline",
 ) -> Verdict:
-    """Apply the rule. The first comparison decides; those at other learning rates can only block."""
+    """Apply the rule. The first comparison decides; those at other learning rates can only block.
+
+    `num_tokens` is what each proxy was trained on; `unhealthy_lanes` maps a lane to what is wrong with it.
+    """
     if not comparisons:
         raise GateError("gate: no comparison was made, so nothing can be decided. Run the proxies first.")
-    case = _case(comparisons, rule=rule, unhealthy_lanes=unhealthy_lanes)
+    case = _case(comparisons, rule=rule, num_tokens=num_tokens, unhealthy_lanes=unhealthy_lanes or {})
     outcome = _outcome(case)
     rates = check_rates(comparisons)
     reasons = (
         *case.weak,
         _about_gain(case),
+        _about_lanes(case),
         *(_about_guard(guard, rule=rule) for guard in case.guards),
         rates.sentence,
     )
@@ -119,17 +129,18 @@ def decide(
     )
 
 
-def _case(comparisons: Sequence[Comparison], *, rule: GateRule, unhealthy_lanes: Sequence[str]) -> _Case:
+def _case(
+    comparisons: Sequence[Comparison],
+    *,
+    rule: GateRule,
+    num_tokens: int | None,
+    unhealthy_lanes: Mapping[str, str],
+) -> _Case:
     """Bring the numbers to the rule's confidence."""
     first = comparisons[0]
     level = (1 + rule.confidence) / 2
-    short = [item for item in comparisons if item.overall.num_seeds < rule.min_seeds]
-    weak = [f"Lane {lane} is not healthy, so its pair cannot be used." for lane in unhealthy_lanes]
-    weak += [
-        f"Only {item.overall.num_seeds} seeds were run at learning rate {item.learning_rate:g}; the rule asks for "
-        f"{rule.min_seeds}."
-        for item in short
-    ]
+    weak = [f"Lane {lane} is not sound, so its pair cannot be used: {why}." for lane, why in unhealthy_lanes.items()]
+    weak += _too_little(comparisons, rule=rule, num_tokens=num_tokens)
     rates = check_rates(comparisons)
     return _Case(
         rule=rule,
@@ -139,13 +150,52 @@ def _case(comparisons: Sequence[Comparison], *, rule: GateRule, unhealthy_lanes:
         guards=tuple(_guard(first, domain=domain, rule=rule) for domain in sorted(rule.guards)),
         flip=rates.sentence if rates.status == "flip" else "",
         weak=tuple(weak),
+        more="" if unhealthy_lanes or not weak else _more(comparisons, rule=rule, num_tokens=num_tokens),
     )
 
 
+def _too_little(comparisons: Sequence[Comparison], *, rule: GateRule, num_tokens: int | None) -> list[str]:
+    """Return a sentence for everything that there is too little of."""
+    found = [
+        f"Only {item.overall.num_seeds} seeds were run at learning rate {item.learning_rate:g}; the rule asks for "
+        f"{rule.min_seeds}."
+        for item in comparisons
+        if item.overall.num_seeds < rule.min_seeds
+    ]
+    if num_tokens is not None and num_tokens < rule.min_tokens:
+        found.append(f"Each proxy read {num_tokens:,} tokens; at this tier a verdict needs {rule.min_tokens:,}.")
+    for gain in comparisons[0].domains:
+        if gain.num_clusters < rule.min_clusters or gain.num_bytes < rule.min_bytes:
+            found.append(
+                f"Held-out set {gain.domain} has {gain.num_bytes:,} bytes in {gain.num_clusters:,} groups of "
+                f"documents; a verdict needs {rule.min_bytes:,} in {rule.min_clusters:,}."
+            )
+    return found
+
+
+def _more(comparisons: Sequence[Comparison], *, rule: GateRule, num_tokens: int | None) -> str:
+    """Say what there must be more of."""
+    needs = []
+    if any(item.overall.num_seeds < rule.min_seeds for item in comparisons):
+        needs.append(f"run {rule.min_seeds} seeds")
+    if num_tokens is not None and num_tokens < rule.min_tokens:
+        needs.append(f"set proxy.tokens to {rule.min_tokens:,} or more")
+    small = [
+        gain.domain
+        for gain in comparisons[0].domains
+        if gain.num_clusters < rule.min_clusters or gain.num_bytes < rule.min_bytes
+    ]
+    if small:
+        needs.append(f"add documents to {', '.join(small)}, or raise proxy.held_out_bytes if there are more")
+    text = "; ".join(needs)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def _guard(comparison: Comparison, *, domain: str, rule: GateRule) -> GuardResult:
-    """Test one domain for a loss of more than its margin, one-sided."""
+    """Test one domain for a loss of more than its margin, one-sided; `high` allows for the number of guards."""
     gain = _gain_in(comparison, domain=domain)
-    low, high = lower_bound(gain, level=rule.confidence), upper_bound(gain, level=rule.confidence)
+    low = lower_bound(gain, level=rule.confidence)
+    high = upper_bound(gain, level=1 - (1 - rule.confidence) / len(rule.guards))
     floor = -rule.guards[domain]
     status: Literal["kept", "broken", "open"] = "kept" if low >= floor else "broken" if high < floor else "open"
     return GuardResult(domain=domain, max_loss=-floor, gain=gain.gain, low=low, high=high, status=status)
@@ -204,8 +254,23 @@ def _about_gain(case: _Case) -> str:
     side = "lies above" if case.low >= needed else "lies below" if case.high < needed else "includes"
     return (
         f"The interval {show(case.low)} to {show(case.high)} {side} the required {needed:g}; with "
-        f"{case.gain.num_seeds} seeds and {case.gain.num_documents} documents a gain of {show(case.gain.detectable)} "
-        "is detectable in 80 of 100 runs."
+        f"{case.gain.num_seeds} seeds and {case.gain.num_documents:,} documents a true gain of "
+        f"{show(needed + case.gain.detectable)} would be promoted in 80 of 100 runs."
+    )
+
+
+def _about_lanes(case: _Case) -> str:
+    """State how much single proxies differ by chance, and how well that is known."""
+    gain = case.gain
+    lent = (
+        f"{gain.lane_freedom:g} degrees of freedom here and {gain.earlier_freedom:g} from earlier runs"
+        if gain.earlier_freedom > 0
+        else f"{gain.lane_freedom:g} degrees of freedom"
+    )
+    documents = math.sqrt(gain.document_variance)
+    return (
+        f"Single proxies differ by {gain.lane_sd:.4f} bits per byte by chance ({lent}); the choice of held-out "
+        f"documents moves the gain by {documents:.4f} ({gain.document_freedom:.0f} degrees of freedom)."
     )
 
 
@@ -213,15 +278,21 @@ def _about_guard(guard: GuardResult, *, rule: GateRule) -> str:
     show = _Digits(guard.low, guard.high, guard.max_loss)
     verb = {"kept": "is kept", "broken": "is broken", "open": "is not settled"}[guard.status]
     return (
-        f"Guard {guard.domain} {verb}: gain {show(guard.gain)}, {rule.confidence * 100:g} % one-sided bounds "
-        f"{show(guard.low)} and {show(guard.high)}, loss allowed {guard.max_loss:g}."
+        f"Guard {guard.domain} {verb}: gain {show(guard.gain)}, one-sided bounds {show(guard.low)} and "
+        f"{show(guard.high)} ({rule.confidence * 100:g} %, the upper one for all guards together), loss allowed "
+        f"{guard.max_loss:g}."
     )
 
 
 def _next_step(case: _Case, *, comparisons: Sequence[Comparison]) -> str:
     """Say what would decide the case, at what price."""
+    if case.more:
+        return case.more
     if case.weak:
-        return "Train the named lanes again or add seeds, then judge anew."
+        return (
+            "Look at the named lanes' curves. Other learning rates (proxy.learning_rates) or more tokens usually help; "
+            "a lane that trains the same way again will be named again."
+        )
     if case.flip:
         return "Tune the learning rate or judge at a larger proxy; more seeds would not settle a flip."
     needs = []
@@ -237,7 +308,11 @@ def _next_step(case: _Case, *, comparisons: Sequence[Comparison]) -> str:
         names = ", ".join(stuck)
         return f"More seeds alone would not settle {names}: add held-out documents, or judge at a larger proxy."
     more = max(seeds for _, seeds in needs if seeds is not None)
-    return f"About {more} more seed{'s' if more > 1 else ''} would decide it, if the gain stays as it is."
+    return (
+        f"About {more} more seed{'s' if more > 1 else ''} would decide it, if the gain stays as it is. Adding seeds "
+        "after a look is a second look: a candidate that gains nothing is then promoted about twice as often as the "
+        "confidence says. To be strict, choose the number of seeds once and change the recipe's `seed`."
+    )
 
 
 class _Digits:
@@ -249,68 +324,3 @@ class _Digits:
 
     def __call__(self, value: float) -> str:
         return f"{value:.{self.decimals}f}"
-
-
-def certificate(
-    verdict: Verdict,
-    *,
-    rule: GateRule,
-    comparisons: Sequence[Comparison],
-    candidate: Mapping[str, Any],
-    baseline: Mapping[str, Any],
-    tokenizer: str,
-    held_out: Mapping[str, str],
-    code_version: str,
-    proxy: Mapping[str, Any],
-    lanes: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
-    """Return the evidence as plain JSON that carries its own hash.
-
-    `candidate` and `baseline` need the keys `name` and `identity`; `held_out` maps domain to content identity; `lanes`
-    describes each trained proxy (arm, seed, learning rate, health).
-    """
-    import json
-
-    from pipeline.core.identity import identity_of
-
-    content = {
-        "kind": "certificate",
-        "format": FORMAT,
-        "rule": rule.model_dump(mode="json"),
-        "rule_hash": rule.identity,
-        "verdict": asdict(verdict),
-        "comparisons": [asdict(comparison) for comparison in comparisons],
-        "learning_rates": asdict(check_rates(comparisons)),
-        "candidate": dict(candidate),
-        "baseline": dict(baseline),
-        "tokenizer": tokenizer,
-        "held_out": dict(held_out),
-        "code_version": code_version,
-        "proxy": dict(proxy),
-        "seeds": sorted({seed for comparison in comparisons for seed in comparison.seeds}),
-        "lanes": [dict(lane) for lane in lanes],
-    }
-    plain: dict[str, Any] = json.loads(json.dumps(content, allow_nan=False))
-    return {**plain, "certificate_id": identity_of(plain)}
-
-
-def check_certificate(content: Mapping[str, Any]) -> str:
-    """Return the certificate's id; raise GateError if it was changed since it was made or is not one."""
-    from pipeline.core.identity import identity_of
-
-    body = {key: value for key, value in content.items() if key != "certificate_id"}
-    found = content.get("certificate_id")
-    if body.get("kind") != "certificate" or body.get("format") != FORMAT or not isinstance(found, str):
-        raise GateError(
-            f"certificate: is not one of format {FORMAT}; the gate makes them. Run the recipe's gate again."
-        )
-    try:
-        intact = found == identity_of(body) and body.get("rule_hash") == identity_of(body.get("rule"))
-    except TypeError:  # NaN and its like, which the gate never writes
-        intact = False
-    if not intact:
-        raise GateError(
-            f"certificate {found[:12]}: its content does not match its hash, so it was changed after the gate wrote "
-            "it. Run the recipe's gate again."
-        )
-    return found

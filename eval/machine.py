@@ -7,11 +7,14 @@ of the result, because no sum is ever split between threads. On CUDA all lanes f
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal, TypeVar
 
+import numpy as np
 import torch
 
 Precision = Literal["auto", "bf16", "fp32"]
@@ -30,6 +33,30 @@ def compute_dtype(precision: Precision, *, device: str) -> torch.dtype:
 def _cpu_multiplies_bf16() -> bool:
     able: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # not in every torch 2
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+
+
+def described(device: str) -> dict[str, str]:
+    """Return the processor, its vector instructions as torch uses them, and the versions that round numbers."""
+    about = {
+        "processor": _processor(),
+        "vectors": str(torch.backends.cpu.get_cpu_capability()),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+    if torch.device(device).type == "cuda":
+        about["card"] = torch.cuda.get_device_name(device)
+    return about
+
+
+def _processor() -> str:
+    """Return the processor's name as the system knows it, or its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
 
 
 def lane_groups(num_lanes: int, *, device: str, lanes_at_once: int | None) -> list[slice]:

@@ -1,30 +1,28 @@
-"""Paired bits per document in, the gain of a candidate over a baseline out, with an interval that may be believed.
+"""Bits per document of two arms in, the gain of a candidate over a baseline out, with an interval to be believed.
 
-Both arms are trained with the same seeds and judged on the same documents, so what counts is the difference. It has
-two sources of chance: the training seeds (few) and the held-out documents (many, in near-duplicate clusters). Their
-variances are estimated apart and added, and the interval takes its width from each one's own Student t (the rule of
-Cochran and Cox): (t_seeds * v_seeds + t_documents * v_documents) / sqrt(v_seeds + v_documents). With 3 seeds a 95 %
-interval made so covers 95.0 to 97.2 % whatever the ratio of the two; the plain two-level percentile bootstrap, which
-is kept beside it for comparison, covers 75 to 95 %, and Satterthwaite's degrees of freedom 92 to 95 % (200,000
-simulations per ratio). A gate must not promise more than it holds, so the slightly wide one decides.
-Overall numbers are the plain mean over domains, so that a large domain cannot outvote the others.
+Both arms are judged on the same documents, so what counts of a document is the difference. The gain has two sources of
+chance: the lanes (few; `eval/deviation.py`) and the held-out documents (many, in groups that say much the same).
+Their variances are estimated apart and added, and each lends the interval its own Student t (`eval/interval.py`).
+Overall numbers are the plain mean over domains, so that a large domain cannot outvote the others. The plain two-level
+percentile bootstrap, kept beside it for comparison, covers 75 to 95 % where this covers 95.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy.special import nctdtrinc, stdtrit
 
+from eval import interval
 from eval.bootstrap import bootstrap_bounds
+from eval.deviation import Deviation, of_arms, with_earlier
+from eval.interval import Chance
 from pipeline.core.errors import DataError
 
 OVERALL = "overall"
-POWER = 0.8  # the share of true gains of the detectable size that the experiment would find
 MOST_SEEDS = 256  # an experiment that needs more is told to find another way
 
 Weighting = Literal["domains", "bytes"]
@@ -35,9 +33,10 @@ Domains = Sequence[str] | Sequence[int] | np.ndarray  # one name or code for eac
 class Gain:
     """How many bits per byte fewer the candidate needs than the baseline; positive is better.
 
-    `seed_variance` is that of one seed's gain, `document_variance` that of the mean over seeds through the choice of
-    documents. `detectable` is the true gain that this experiment would tell from zero in 80 of 100 repetitions.
-    `probability_better` is the one-sided confidence at which the interval just touches zero.
+    `lane_variance` is that of one lane's bits per byte, with `lane_freedom` degrees of freedom of this experiment's own
+    and `earlier_freedom` lent by earlier ones; `document_variance` is that of the mean gain through the choice of
+    documents. `detectable` is by how much a true gain must exceed what is required for 80 of 100 such experiments
+    to find it. `probability_better` is the one-sided confidence at which the interval just touches zero.
     """
 
     domain: str
@@ -52,15 +51,28 @@ class Gain:
     low: float
     high: float
     standard_error: float
-    paired_sd: float  # of the gain, over seeds
-    seed_variance: float
+    lane_sd: float
+    lane_variance: float
+    lane_freedom: float
+    earlier_freedom: float
     document_variance: float
     document_freedom: float
-    per_seed: tuple[float, ...]
+    per_seed: tuple[float, ...]  # candidate's lane against the baseline's of the same seed
     probability_better: float
     detectable: float
     bootstrap_low: float | None = None
     bootstrap_high: float | None = None
+
+    @property
+    def chance(self) -> Chance:
+        """Both sources of chance of `gain`."""
+        return self.chance_with(self.num_seeds)
+
+    def chance_with(self, num_seeds: int) -> Chance:
+        """Return both sources as they would be with this many seeds in each arm."""
+        own = self.lane_freedom * (num_seeds - 1) / (self.num_seeds - 1)
+        lanes = 2 * self.lane_variance / num_seeds
+        return Chance(lanes, own + self.earlier_freedom, self.document_variance, self.document_freedom)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +125,14 @@ def compare(
     weighting: Weighting = "domains",
     replicates: int = 2000,
     bootstrap_seed: int = 0,
+    earlier: Mapping[str, Deviation] | None = None,
 ) -> Comparison:
     """Compare two arms trained with the same seeds on the same documents.
 
     `bits_*` are float64[S, D] total bits of each document, `num_bytes` int64[D] the bytes of its raw text, `cluster`
-    int64[D] its near-duplicate group. `replicates=0` leaves the bootstrap out. Raises DataError where the numbers
-    cannot carry an interval: one seed, a domain with one cluster, a value that is not finite.
+    int64[D] its group of documents that say much the same. `earlier` is the deviation of single lanes in earlier
+    experiments of the same kind, by domain and `overall`. `replicates=0` leaves the bootstrap out. Raises DataError
+    where the numbers cannot carry an interval: one seed, a domain with one cluster, a value that is not finite.
     """
     _check(bits_candidate, bits_baseline, num_bytes, domain, cluster)
     cells = _cells(bits_candidate, bits_baseline, num_bytes, domain, cluster)
@@ -126,7 +140,11 @@ def compare(
     bytes_G = _sum_by(cells.domain_P, cells.bytes_P, num_domains)
     share_G = np.full(num_domains, 1 / num_domains) if weighting == "domains" else bytes_G / bytes_G.sum()
     shares = {OVERALL: share_G, **{name: np.eye(num_domains)[index] for index, name in enumerate(cells.names)}}
-    gains = [_gain(cells, name=name, share_G=share, confidence=confidence) for name, share in shares.items()]
+    known = earlier if earlier is not None else {}
+    gains = [
+        _gain(cells, name=name, share_G=share, confidence=confidence, earlier=known.get(name))
+        for name, share in shares.items()
+    ]
     if replicates > 0:
         bounds = bootstrap_bounds(
             gain_SP=cells.gain_SP,
@@ -154,12 +172,12 @@ def compare(
 
 def lower_bound(gain: Gain, *, level: float) -> float:
     """Return the value that the true gain exceeds with one-sided confidence `level` (0.975 for a 95 % interval)."""
-    return gain.gain - _quantile(gain, level) * gain.standard_error
+    return gain.gain - float(interval.half_width(gain.chance, level=level))
 
 
 def upper_bound(gain: Gain, *, level: float) -> float:
     """Return the value that the true gain stays below with one-sided confidence `level`."""
-    return gain.gain + _quantile(gain, level) * gain.standard_error
+    return gain.gain + float(interval.half_width(gain.chance, level=level))
 
 
 def seeds_to_resolve(gain: Gain, *, threshold: float, level: float) -> int | None:
@@ -169,10 +187,7 @@ def seeds_to_resolve(gain: Gain, *, threshold: float, level: float) -> int | Non
     """
     distance = abs(gain.gain - threshold)
     for num_seeds in range(gain.num_seeds + 1, MOST_SEEDS + 1):
-        larger = replace(
-            gain, num_seeds=num_seeds, standard_error=math.sqrt(gain.seed_variance / num_seeds + gain.document_variance)
-        )
-        if distance > _quantile(larger, level) * larger.standard_error:
+        if distance > interval.half_width(gain.chance_with(num_seeds), level=level):
             return num_seeds - gain.num_seeds
     return None
 
@@ -250,17 +265,23 @@ def _sum_by(group: np.ndarray, values: np.ndarray, num_groups: int) -> np.ndarra
     return np.bincount(group, weights=np.asarray(values, np.float64), minlength=num_groups)
 
 
-def _gain(cells: _Cells, *, name: str, share_G: np.ndarray, confidence: float) -> Gain:
+def _gain(cells: _Cells, *, name: str, share_G: np.ndarray, confidence: float, earlier: Deviation | None) -> Gain:
     """Estimate the gain of the domains weighted by `share_G`, with both sources of chance."""
     num_domains, num_seeds = len(cells.names), len(cells.gain_SP)
     bytes_G = _sum_by(cells.domain_P, cells.bytes_P, num_domains)
-    gain_SG = np.stack([_sum_by(cells.domain_P, row, num_domains) for row in cells.gain_SP]) / bytes_G
-    per_seed = (gain_SG * share_G).sum(axis=1)
-    baseline = float((_sum_by(cells.domain_P, cells.baseline_SP.mean(axis=0), num_domains) / bytes_G * share_G).sum())
-    seed_variance = float(per_seed.var(ddof=1))
-    document_variance, freedom = _document_variance(cells, gain_SG=gain_SG, bytes_G=bytes_G, share_G=share_G)
+
+    def lanes(bits_SP: np.ndarray) -> np.ndarray:
+        rate_SG = np.stack([_sum_by(cells.domain_P, row, num_domains) for row in bits_SP]) / bytes_G
+        weighted: np.ndarray = (rate_SG * share_G).sum(axis=1)
+        return weighted
+
+    baseline_S, per_seed = lanes(cells.baseline_SP), lanes(cells.gain_SP)
+    same = not cells.gain_SP.any()  # one mixture under two names: the lanes are the same lanes
+    own = of_arms(*([np.zeros(num_seeds)] * 2 if same else [baseline_S, baseline_S - per_seed]))
+    deviation, lent = with_earlier(own, earlier)
+    document_variance, freedom = _document_variance(cells, bytes_G=bytes_G, share_G=share_G)
     used_G = share_G > 0
-    point = float(per_seed.mean())
+    baseline, point = float(baseline_S.mean()), float(per_seed.mean())
     draft = Gain(
         domain=name,
         num_documents=int(cells.documents_G[used_G].sum()),
@@ -273,9 +294,11 @@ def _gain(cells: _Cells, *, name: str, share_G: np.ndarray, confidence: float) -
         relative=point / baseline if baseline != 0 else 0.0,
         low=point,
         high=point,
-        standard_error=math.sqrt(seed_variance / num_seeds + document_variance),
-        paired_sd=math.sqrt(seed_variance),
-        seed_variance=seed_variance,
+        standard_error=math.sqrt(2 * deviation.variance / num_seeds + document_variance),
+        lane_sd=math.sqrt(deviation.variance),
+        lane_variance=deviation.variance,
+        lane_freedom=own.freedom,
+        earlier_freedom=lent,
         document_variance=document_variance,
         document_freedom=freedom,
         per_seed=tuple(float(value) for value in per_seed),
@@ -287,59 +310,36 @@ def _gain(cells: _Cells, *, name: str, share_G: np.ndarray, confidence: float) -
         draft,
         low=lower_bound(draft, level=level),
         high=upper_bound(draft, level=level),
-        probability_better=_probability_better(draft),
-        detectable=_detectable(draft, level=level),
+        probability_better=interval.probability_better(point, draft.chance),
+        detectable=interval.detectable(draft.chance, level=level),
     )
 
 
-def _document_variance(
-    cells: _Cells, *, gain_SG: np.ndarray, bytes_G: np.ndarray, share_G: np.ndarray
-) -> tuple[float, float]:
+def _document_variance(cells: _Cells, *, bytes_G: np.ndarray, share_G: np.ndarray) -> tuple[float, float]:
     """Return the variance of the mean gain through the choice of documents, and its degrees of freedom.
 
     From the influence of each cluster on a ratio of sums (linearised). The part by which seeds disagree about a
-    cluster is taken off: the variance over seeds holds it already. With 10 heavy-tailed clusters per domain intervals
-    cover 92 to 93 %, with 30 93 to 95 %, with 200 95 to 97 %.
+    cluster is taken off: the variance of the lanes holds it already. The freedom is that of a sum of squares whose
+    terms differ in size as these do (their fourth moment), so five clusters that carry most of the variance count as
+    about twenty, however many others there are.
     """
     count_G = np.bincount(cells.domain_P, minlength=len(bytes_G))
+    gain_SG = np.stack([_sum_by(cells.domain_P, row, len(bytes_G)) for row in cells.gain_SP]) / bytes_G
     scale_G = share_G / bytes_G * np.sqrt(count_G / (count_G - 1))
     influence_SP = (cells.gain_SP - gain_SG[:, cells.domain_P] * cells.bytes_P) * scale_G[cells.domain_P]
     num_seeds, num_clusters = len(influence_SP), int(cells.cluster_P.max()) + 1
     influence_SC = np.stack([_sum_by(cells.cluster_P, row, num_clusters) for row in influence_SP])
-    shared = float((influence_SC.mean(axis=0) ** 2).sum())
+    square_C = influence_SC.mean(axis=0) ** 2
+    shared = float(square_C.sum())
     disagreement = float(influence_SC.var(axis=0, ddof=1).sum()) / num_seeds
-    variance_G = _sum_by(cells.domain_P, influence_SP.mean(axis=0) ** 2, len(bytes_G))
-    spread = float((variance_G**2 / (count_G - 1)).sum())
-    freedom = float(variance_G.sum()) ** 2 / spread if spread > 0 else float(count_G.sum() - len(bytes_G))
-    return max(0.0, shared - disagreement), freedom
+    return max(0.0, shared - disagreement), _freedom(square_C, most=int(count_G[share_G > 0].sum()) - 1)
 
 
-def _quantile(gain: Gain, level: float) -> float:
-    """Return by how many standard errors a one-sided bound at `level` lies from the estimate (Cochran and Cox)."""
-    seed_part = gain.seed_variance / gain.num_seeds
-    total = seed_part + gain.document_variance
+def _freedom(square_C: np.ndarray, *, most: int) -> float:
+    """Return 2 V^2 / Var(V) for V the sum of squared influences, 1 to `most`; n - 1 for n normal ones alike."""
+    used = square_C[square_C > 0]
+    total = float(used.sum())
     if total == 0:
-        return 0.0
-    of_seeds, of_documents = float(stdtrit(gain.num_seeds - 1, level)), float(stdtrit(gain.document_freedom, level))
-    return (of_seeds * seed_part + of_documents * gain.document_variance) / total
-
-
-def _probability_better(gain: Gain) -> float:
-    """Return the level whose lower bound is zero, by bisection."""
-    if gain.standard_error == 0:
-        return 0.5 + 0.5 * float(np.sign(gain.gain))
-    wanted, below, above = abs(gain.gain) / gain.standard_error, 0.5, 1.0
-    for _ in range(50):
-        middle = (below + above) / 2
-        below, above = (middle, above) if _quantile(gain, middle) < wanted else (below, middle)
-    return below if gain.gain >= 0 else 1 - below
-
-
-def _detectable(gain: Gain, *, level: float) -> float:
-    """Return the true gain whose lower bound would exceed zero with probability POWER (noncentral t)."""
-    if gain.standard_error == 0:
-        return 0.0
-    seed_part = gain.seed_variance / gain.num_seeds
-    spread = seed_part**2 / (gain.num_seeds - 1) + gain.document_variance**2 / gain.document_freedom
-    freedom = min((seed_part + gain.document_variance) ** 2 / spread, 1000.0)
-    return float(nctdtrinc(freedom, 1 - POWER, _quantile(gain, level))) * gain.standard_error
+        return float(most)
+    variance = float((used**2).sum()) - total**2 / len(used)
+    return float(np.clip(2 * total**2 / variance if variance > 0 else most, 1, most))

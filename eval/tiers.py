@@ -34,6 +34,11 @@ class Tier:
         return 12 * self.num_layers * self.width**2 + 2 * self.vocab_size * self.width
 
     @property
+    def least_tokens(self) -> int:
+        """Return the fewest tokens of a lane that a verdict may rest on: a quarter of what the tier is made for."""
+        return self.num_tokens // 4
+
+    @property
     def batch_rows(self) -> int:
         """Return the rows of `context` tokens in one lane's step."""
         return max(1, self.batch_tokens // self.context)

@@ -28,7 +28,10 @@ UNCARRIED = re.compile("([\x00\u2581]+)")
 
 
 class Tokenizer:
-    """A frozen vocabulary; `bos` starts every document and is never part of an encoded text."""
+    """A frozen vocabulary; `bos` starts every document and is never part of an encoded text.
+
+    `num_bytes` int64[vocab_size] is how many bytes of text a token stands for.
+    """
 
     def __init__(self, model: bytes) -> None:
         import sentencepiece
@@ -37,6 +40,7 @@ class Tokenizer:
         self.vocab_size: int = self._processor.vocab_size()
         self.bos: int = self._processor.bos_id()
         self._bytes = [self._piece_bytes(i) for i in range(self.vocab_size)]
+        self.num_bytes = np.array([len(piece) for piece in self._bytes])
         self._byte_ids = [self._processor.piece_to_id(f"<0x{value:02X}>") for value in range(256)]
 
     @classmethod

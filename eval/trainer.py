@@ -35,12 +35,12 @@ CURVE_POINTS = 100
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One proxy to train. `data_seed` draws the order of its rows; None reads them in stream order."""
+    """One proxy to train, on these `rows` of its stream, int64[num_rows], in their order; None: as they come."""
 
     name: str
     stream: Stream
     init_seed: int
-    data_seed: int | None = None
+    rows: npt.NDArray[np.int64] | None = None
     lr_scale: float = 1.0
 
 
@@ -62,6 +62,7 @@ class Trained:
     tier: Tier
     params: dict[str, Tensor]
     curves: list[dict[str, Any]]
+    nats_SK: npt.NDArray[np.float64]  # mean training loss of every step and lane
     quarantined: dict[str, int]
     num_steps: int
     tokens_per_lane: int
@@ -130,7 +131,7 @@ def train(
     checkpoint_seconds: float = 60.0,
     say: Callable[[Progress], None] = lambda progress: None,
 ) -> Trained:
-    """Train every lane on the first `num_tokens` (default: the tier's) of its stream, in whole steps.
+    """Train every lane on the first `num_tokens` (default: the tier's) of its rows, in whole steps.
 
     With `checkpoint`, a run that was cut off goes on where the file stands, and a finished one is read back. On a CPU
     the result depends on neither `threads` nor the interruptions; on any device it may depend on `lanes_at_once` in
@@ -198,11 +199,8 @@ class _Run:
 
 
 def _row_order(lane: Lane, *, tier: Tier, num_steps: int) -> npt.NDArray[np.int64]:
-    available, needed = num_rows(lane.stream, context=tier.context), num_steps * tier.batch_rows
-    if lane.data_seed is None:
-        return np.arange(needed)
-    order = torch.randperm(available, generator=torch.Generator().manual_seed(lane.data_seed))
-    return order[:needed].numpy()
+    rows = np.arange(num_rows(lane.stream, context=tier.context)) if lane.rows is None else lane.rows
+    return rows[: num_steps * tier.batch_rows]
 
 
 def _check_lanes(lanes: Sequence[Lane], *, tier: Tier, num_steps: int) -> None:
@@ -213,11 +211,16 @@ def _check_lanes(lanes: Sequence[Lane], *, tier: Tier, num_steps: int) -> None:
         )
     for lane in lanes:
         available = num_rows(lane.stream, context=tier.context)
-        if available < needed:
+        given = available if lane.rows is None else len(lane.rows)
+        if given < needed:
             raise DataError(
-                f"lane {lane.name}: its stream holds {available} rows of {tier.context} tokens; the run reads "
+                f"lane {lane.name}: its stream holds {given} rows of {tier.context} tokens; the run reads "
                 f"{needed}. "
-                "Build a longer stream (repeat documents there, within the epoch cap) or train on fewer tokens."
+                "Draw more rows (repeat some, within the epoch cap) or train on fewer tokens."
+            )
+        if lane.rows is not None and not 0 <= lane.rows.min() <= lane.rows.max() < available:
+            raise DataError(
+                f"lane {lane.name}: reads row {lane.rows.max()}; its stream ends with row {available - 1}. Draw again."
             )
         largest = int(np.where(lane.stream == IGNORE, 0, lane.stream).max())
         if largest >= tier.vocab_size:
@@ -228,10 +231,11 @@ def _check_lanes(lanes: Sequence[Lane], *, tier: Tier, num_steps: int) -> None:
 
 
 def _name_of_run(lanes: Sequence[Lane], *, tier: Tier, num_steps: int, device: str, dtype: torch.dtype) -> str:
-    settings = [[lane.name, lane.init_seed, lane.data_seed, lane.lr_scale] for lane in lanes]
-    what = {"version": 1, "tier": asdict(tier), "steps": num_steps, "lanes": settings}
+    settings = [[lane.name, lane.init_seed, lane.lr_scale] for lane in lanes]
+    what = {"version": 2, "tier": asdict(tier), "steps": num_steps, "lanes": settings}
     what |= {"device": torch.device(device).type, "dtype": str(dtype)}
-    return fingerprint(what, streams=[lane.stream for lane in lanes])
+    read = [_row_order(lane, tier=tier, num_steps=num_steps) for lane in lanes]
+    return fingerprint(what, streams=[*(lane.stream for lane in lanes), *read])
 
 
 def _finish(run: _Run, *, lanes: Sequence[Lane], tier: Tier, device: str, dtype: torch.dtype) -> Trained:
@@ -242,6 +246,7 @@ def _finish(run: _Run, *, lanes: Sequence[Lane], tier: Tier, device: str, dtype:
         tier=tier,
         params={name[6:]: tensor for name, tensor in run.tensors().items() if name.startswith("param.")},
         curves=_curves(run, names=names, step_tokens=tier.batch_rows * tier.context),
+        nats_SK=run.nats_SK,
         quarantined={name: int(broken[:, k].argmax()) for k, name in enumerate(names) if broken[:, k].any()},
         num_steps=run.step,
         tokens_per_lane=run.step * tier.batch_rows * tier.context,

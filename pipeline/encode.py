@@ -22,7 +22,10 @@ from pipeline.core.shards import iterate_batches, read_table, row_groups_of, wri
 from pipeline.executors import Executor
 from pipeline.results import document_paths
 
-BYTES_PER_TOKEN = 8  # no tokenizer here packs more bytes into a token on average, so this many bytes suffice
+# No tokenizer here packs more than 8 bytes into a token on average, and four lanes find rows of their own: the luck of
+# a choice of documents that all lanes share would not show in the interval.
+BYTES_PER_TOKEN = 4 * 8
+HEAD_BYTES_PER_TOKEN = 4  # assumption: what a token of a held-out document's head holds, where a choice is counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,13 @@ def load_encoded(folder: Path) -> Encoded:
     )
 
 
-def choose(folder: Path, *, limit_bytes: int, seed: int) -> tuple[list[tuple[Path, np.ndarray]], int, int]:
-    """Return (file, chosen rows) in dataset order, and the documents and bytes of the whole dataset."""
+def choose(
+    folder: Path, *, limit_bytes: int, seed: int, head_bytes: int | None = None
+) -> tuple[list[tuple[Path, np.ndarray]], int, int]:
+    """Return (file, chosen rows) in dataset order, and the documents and bytes of the whole dataset.
+
+    Of each document only the first `head_bytes` count towards the limit.
+    """
     keys, sizes, counts = [], [], []
     paths = document_paths(folder)
     for path in paths:
@@ -80,7 +88,8 @@ def choose(folder: Path, *, limit_bytes: int, seed: int) -> tuple[list[tuple[Pat
         return [], 0, 0
     size = np.concatenate(sizes)
     order = np.argsort(np.concatenate(keys), kind="stable")
-    wanted = order[: int(np.searchsorted(np.cumsum(size[order]), limit_bytes, side="left")) + 1]
+    counted = size if head_bytes is None else np.minimum(size, head_bytes)
+    wanted = order[: int(np.searchsorted(np.cumsum(counted[order]), limit_bytes, side="left")) + 1]
     chosen = np.zeros(len(size), bool)
     chosen[wanted] = True
     starts = np.concatenate([[0], np.cumsum(counts)])
@@ -112,14 +121,25 @@ class EncodeTask:
     tokenizer: Path
     path: Path
     rows: np.ndarray
+    head_tokens: int | None
 
 
 def encode_rows(task: EncodeTask) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
-    """Return tokens uint16, tokens per document int64, raw bytes per document int64, ids."""
+    """Return tokens uint16, tokens per document int64, raw bytes per document int64, ids.
+
+    With `head_tokens` only the first tokens of each document and their bytes.
+    """
     table = read_table(task.path, columns=["id", "text"]).take(pa.array(task.rows))
-    tokens = _tokenizer(task.tokenizer).encode(table.column("text").to_pylist())
-    size = np.asarray(pc.binary_length(table.column("text")).to_numpy(), np.int64)
-    return tokens.flat, np.diff(tokens.offsets), size, table.column("id").to_pylist()
+    tokenizer, ids = _tokenizer(task.tokenizer), table.column("id").to_pylist()
+    tokens = tokenizer.encode(table.column("text").to_pylist())
+    lengths = np.diff(tokens.offsets)
+    if task.head_tokens is None:
+        return tokens.flat, lengths, np.asarray(pc.binary_length(table.column("text")).to_numpy(), np.int64), ids
+    place = np.arange(len(tokens.flat)) - np.repeat(tokens.offsets[:-1], lengths)
+    flat = tokens.flat[place < task.head_tokens]
+    lengths = np.minimum(lengths, task.head_tokens)
+    size = np.bincount(np.repeat(np.arange(len(lengths)), lengths), tokenizer.num_bytes[flat], len(lengths))
+    return flat, lengths, size.astype(np.int64), ids
 
 
 @lru_cache(maxsize=4)
@@ -130,11 +150,22 @@ def _tokenizer(path: Path) -> Any:
 
 
 def encode_dataset(
-    folder: Path, *, tokenizer: Path, limit_bytes: int, seed: int, executor: Executor, done: Callable[[int], None]
+    folder: Path,
+    *,
+    tokenizer: Path,
+    limit_bytes: int,
+    seed: int,
+    executor: Executor,
+    done: Callable[[int], None],
+    head_tokens: int | None = None,
 ) -> Encoded:
-    """Encode the chosen documents of a complete dataset folder."""
-    chosen, documents, size = choose(folder, limit_bytes=limit_bytes, seed=seed)
-    tasks = [EncodeTask(label=path.name, tokenizer=tokenizer, path=path, rows=rows) for path, rows in chosen]
+    """Encode the chosen documents of a complete dataset folder, or the first `head_tokens` of each."""
+    head_bytes = None if head_tokens is None else head_tokens * HEAD_BYTES_PER_TOKEN
+    chosen, documents, size = choose(folder, limit_bytes=limit_bytes, seed=seed, head_bytes=head_bytes)
+    tasks = [
+        EncodeTask(label=path.name, tokenizer=tokenizer, path=path, rows=rows, head_tokens=head_tokens)
+        for path, rows in chosen
+    ]
     found = executor.map(encode_rows, tasks, label="tokenize", done=lambda result: done(len(result[3])))
     lengths = np.concatenate([item[1] for item in found]) if found else np.zeros(0, np.int64)
     return Encoded(

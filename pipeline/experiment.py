@@ -3,7 +3,8 @@
 One tokenizer is trained on all mixtures alike and frozen. Of a dataset only as many documents are encoded as the
 proxies could need (chosen by a hash of their ids, so the choice depends on nothing else); a dataset smaller than that
 is encoded whole, so repetition caps bind exactly where they should. All arms share seeds: seed k starts from the same
-weights in every arm and reads a shared dataset's documents in the same order.
+weights in every arm and reads a shared dataset's rows in the same order. A mixture knows no seeds, so that more of them
+change nothing of it.
 """
 
 from __future__ import annotations
@@ -14,15 +15,13 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from eval.tiers import TIERS
 from pipeline import __version__
 from pipeline.core.card import read_card, verify_files
 from pipeline.core.rng import derive
-from pipeline.core.shards import write_atomically, write_text
+from pipeline.core.shards import write_text
 from pipeline.encode import BYTES_PER_TOKEN, encode_dataset, load_encoded, sample_texts, save_encoded
 from pipeline.held_out import refuse_shared_texts
 from pipeline.plan import ENGINE_VERSION, Node, Plan
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from pipeline.run import Run
     from pipeline.sections import GateSection
 
-EVAL_VERSION = 2  # bump when tokenizer, mixture, proxy, or evaluation would give other bytes
+EVAL_VERSION = 3  # bump when tokenizer, mixture, proxy, or evaluation would give other bytes
 TOKENIZER_SAMPLE_BYTES = 6_000_000
 
 Add = Callable[..., Node]
@@ -78,6 +77,7 @@ class _Draft:
         tokenizer = self.nodes["tokenizer"].identity
         limits = dict.fromkeys(self.trained_on, self.proxy.tokens * BYTES_PER_TOKEN)
         limits |= dict.fromkeys(self.held_out, self.proxy.held_out_bytes)
+        context = TIERS[self.proxy.tier].context
         for name, limit in limits.items():
             dataset = self.documents[name]
             payload = {
@@ -86,6 +86,7 @@ class _Draft:
                 "tokenizer": tokenizer,
                 "dataset": dataset,
                 "limit_bytes": limit,
+                "head_tokens": context if name in self.held_out else None,
             }
             parents = {name: dataset, "tokenizer": tokenizer}
             self.nodes[f"tokens.{name}"] = self.add(self.plan, "tokens", name, payload, parents)
@@ -98,8 +99,8 @@ class _Draft:
                 **self.common,
                 "tier": self.proxy.tier,
                 "tokens": self.proxy.tokens,
-                "seeds": self.proxy.seeds,
                 "max_epochs": mixture.max_epochs,
+                "max_document_share": mixture.max_document_share,
                 "weights": {dataset: [parts[dataset], share] for dataset, share in self.weights[name].items()},
             }
             self.nodes[f"mixture.{name}"] = self.add(self.plan, "mixture", name, payload, parts)
@@ -116,6 +117,7 @@ class _Draft:
             "learning_rates": list(self.proxy.learning_rates),
             "mixtures": mixtures,
             "held_out": held_out,
+            "group_by": gate.group_by,
             "torch": version("torch").partition("+")[0],  # CPU and CUDA builds of one version count as one
         }
         self.nodes["comparison"] = self.add(self.plan, "comparison", self.recipe.name, payload, mixtures | held_out)
@@ -175,7 +177,6 @@ Built = tuple[list[str], dict[str, Any]]
 
 
 def _build_tokenizer(run: Run, name: str, node: Node) -> Built:
-    from eval.tiers import TIERS
     from eval.tokenizer import train_tokenizer
 
     plan = run.plan
@@ -211,6 +212,7 @@ def _build_tokens(run: Run, name: str, node: Node) -> Built:
         seed=plan.recipe.seed,
         executor=run.executor,
         done=run.progress.advance,
+        head_tokens=node.payload["head_tokens"],
     )
     run.progress.end()
     files = save_encoded(node.folder, encoded)
@@ -226,39 +228,35 @@ def _build_tokens(run: Run, name: str, node: Node) -> Built:
 
 
 def _build_mixture(run: Run, name: str, node: Node) -> Built:
-    from eval.tiers import TIERS
     from eval.tokenizer import Tokenizer
-    from pipeline.mixture import Tokens, build_stream, plan_mixture
+    from pipeline.mixture import Tokens
+    from pipeline.pool import build_pool, save_pool, shares_of
 
     plan = run.plan
     mixture, proxy = plan.recipe.mixtures[name], plan.recipe.proxy
     assert proxy is not None
     tier = TIERS[proxy.tier]
     encoded = {dataset: load_encoded(plan.experiment[f"tokens.{dataset}"].folder) for dataset in mixture.weights}
-    datasets = {dataset: Tokens(tokens=found.tokens, offsets=found.offsets) for dataset, found in encoded.items()}
-    steps = max(1, proxy.tokens // (tier.batch_rows * tier.context))
-    total = steps * tier.batch_rows * tier.context + 1
-    asked = plan_mixture(datasets, weights=mixture.weights, total_tokens=total, max_epochs=mixture.max_epochs)
-    bos = Tokenizer.load(plan.experiment["tokenizer"].folder / "tokenizer.model").bos
-    files = []
-    run.progress.begin(f"mix {name}", total=proxy.seeds * total, unit="tokens")
-    for k in range(proxy.seeds):
-        stream = build_stream(datasets, plan=asked, seed=derive(plan.recipe.seed, "data", k), bos=bos)
-        files.append(_save_array(node.folder / f"stream-{k:03d}.npy", stream.tokens))
-        run.progress.advance(total)
+    run.progress.begin(f"mix {name}", total=proxy.tokens, unit="tokens")
+    pool = build_pool(
+        {dataset: Tokens(tokens=found.tokens, offsets=found.offsets) for dataset, found in encoded.items()},
+        weights=mixture.weights,
+        num_rows=max(1, proxy.tokens // (tier.batch_rows * tier.context)) * tier.batch_rows,
+        context=tier.context,
+        bos=Tokenizer.load(plan.experiment["tokenizer"].folder / "tokenizer.model").bos,
+        seed=derive(plan.recipe.seed, "pool"),
+        max_epochs=mixture.max_epochs,
+        max_document_share=mixture.max_document_share,
+    )
+    files = save_pool(node.folder, pool)
+    run.progress.advance(proxy.tokens)
     run.progress.end()
-    shares = [
-        {
-            "dataset": dataset,
-            "nominal": found["weight"],
-            "realised": found["realised_share"],
-            "tokens": found["num_tokens"],
-            "epochs": found["epochs"] * encoded[dataset].sampled_fraction,
-            "capped": found["capped"],
-        }
-        for dataset, found in stream.details().items()
-    ]
-    return files, {"num_tokens": total, "seeds": proxy.seeds, "shares": shares}
+    shares = shares_of(
+        pool,
+        sampled={dataset: found.sampled_fraction for dataset, found in encoded.items()},
+        ids={dataset: found.ids for dataset, found in encoded.items()},
+    )
+    return files, {"num_tokens": sum(share["tokens"] for share in shares), "shares": shares}
 
 
 def _build_comparison(run: Run, name: str, node: Node) -> Built:
@@ -268,26 +266,43 @@ def _build_comparison(run: Run, name: str, node: Node) -> Built:
 
 
 def _build_certificate(run: Run, name: str, node: Node) -> Built:
-    from eval.gate import GateRule, certificate, decide
+    from eval.certificate import certificate
+    from eval.gate import GateRule, decide
     from pipeline.proxies import comparisons_of
 
     plan = run.plan
     gate, proxy = plan.recipe.gate, plan.recipe.proxy
     assert gate is not None and proxy is not None
-    rule = GateRule(metric=gate.metric, min_gain=gate.min_gain, confidence=gate.confidence, guards=dict(gate.guards))
+    rule = GateRule(
+        metric=gate.metric,
+        min_gain=gate.min_gain,
+        confidence=gate.confidence,
+        guards=dict(gate.guards),
+        min_tokens=TIERS[proxy.tier].least_tokens,
+    )
     folder = plan.experiment["comparison"].folder
     details = read_card(folder).details
-    unhealthy = [lane for lane in details["unhealthy"] if lane.split("/")[0] in (gate.candidate, gate.baseline)]
+    unhealthy = {
+        lane["lane"]: "; ".join(lane["findings"])
+        for lane in details["lanes"]
+        if lane["mixture"] in (gate.candidate, gate.baseline) and not lane["healthy"]
+    }
     comparisons = comparisons_of(
         folder,
         candidate=gate.candidate,
         baseline=gate.baseline,
         proxy=proxy,
         confidence=gate.confidence,
-        unhealthy=unhealthy,
+        unhealthy=list(unhealthy),
+        earlier=details["earlier"],
     )
     verdict = decide(
-        comparisons, rule=rule, unhealthy_lanes=unhealthy, candidate=gate.candidate, baseline=gate.baseline
+        comparisons,
+        rule=rule,
+        num_tokens=details["tokens_per_lane"],
+        unhealthy_lanes=unhealthy,
+        candidate=gate.candidate,
+        baseline=gate.baseline,
     )
     arms = {
         arm: {"name": arm, "identity": plan.experiment[f"mixture.{arm}"].identity}
@@ -304,14 +319,15 @@ def _build_certificate(run: Run, name: str, node: Node) -> Built:
         proxy=proxy.model_dump(mode="json"),
         held_out={domain: plan.documents_node(domain).identity for domain in gate.on},
         lanes=details["lanes"],
+        machine=details["machine"],
+        earlier=details["earlier"],
     )
     write_text(node.folder / "certificate.json", json.dumps(found, indent=1, sort_keys=True) + "\n")
-    return ["certificate.json"], {"outcome": verdict.outcome, "sentence": verdict.sentence}
-
-
-def _save_array(path: Path, array: np.ndarray) -> str:
-    write_atomically(path, lambda file: np.save(file, array, allow_pickle=False))
-    return path.name
+    return ["certificate.json"], {
+        "outcome": verdict.outcome,
+        "sentence": verdict.sentence,
+        "next_step": verdict.next_step,
+    }
 
 
 _BUILDERS: dict[str, Callable[[Run, str, Node], Built]] = {

@@ -120,7 +120,7 @@ def plan_mixture(
         )
     total_weight = math.fsum(weights.values())
     asked = [weights[name] / total_weight for name in names]
-    counts = _divide(total_tokens, weights=asked, limits=limits)
+    counts = divide(total_tokens, weights=asked, limits=limits)
     return MixturePlan(
         total_tokens=total_tokens,
         shares=tuple(
@@ -220,7 +220,7 @@ def _document_sizes(source: Tokens) -> np.ndarray:
     return np.where(lengths > 0, lengths + 1, 0)
 
 
-def _divide(total: int, *, weights: Sequence[float], limits: Sequence[int]) -> list[int]:
+def divide(total: int, *, weights: Sequence[float], limits: Sequence[int]) -> list[int]:
     """Divide `total` in proportion to `weights`, no part above its limit, to the last token.
 
     Whoever would exceed its limit gets the limit; the rest is divided anew among the others, until nobody exceeds.

@@ -2,12 +2,13 @@
 
 bits.parquet: one row per held-out document (domain, id, num_bytes, cluster) and one float64 column of total bits per
 lane, named `<mixture>/seed<k>/lr<rate>`. curves.json: the training loss of each lane.
+The card says what is wrong with a lane, on which processor and versions they ran, and what earlier lanes there were.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,10 @@ from pipeline.core.errors import DataError, GateError
 from pipeline.core.rng import derive
 from pipeline.core.shards import read_table, write_table, write_text
 from pipeline.core.text import Batch
+from pipeline.earlier import earlier_lanes
 from pipeline.encode import load_encoded
 from pipeline.plan import Node, Plan
+from pipeline.pool import draw_rows, largest_share, load_pool
 from pipeline.results import document_paths
 from pipeline.sections import ProxySection
 
@@ -35,6 +38,8 @@ def lane_name(mixture: str, seed: int, rate: float) -> str:
 def train_and_score(run: Run, node: Node) -> tuple[list[str], dict[str, Any]]:
     """Build a comparison node: train all lanes, score all held-out documents."""
     from eval.bits_per_byte import document_bits
+    from eval.health import findings
+    from eval.machine import described
     from eval.packing import Tokens
     from eval.tiers import TIERS
     from eval.tokenizer import Tokenizer
@@ -45,10 +50,17 @@ def train_and_score(run: Run, node: Node) -> tuple[list[str], dict[str, Any]]:
     assert proxy is not None and gate is not None
     tier, device = TIERS[proxy.tier], _device(run.device)
     about = [(m, k, rate) for m in sorted(recipe.mixtures) for k in range(proxy.seeds) for rate in proxy.learning_rates]
+    pools = {mixture: load_pool(plan.experiment[f"mixture.{mixture}"].folder) for mixture in recipe.mixtures}
+    drawn = {
+        (mixture, k): draw_rows(pool.parts, seed=derive(recipe.seed, "data", k))
+        for mixture, pool in pools.items()
+        for k in range(proxy.seeds)
+    }
     lanes = [
         Lane(
             name=lane_name(mixture, k, rate),
-            stream=np.load(plan.experiment[f"mixture.{mixture}"].folder / f"stream-{k:03d}.npy", allow_pickle=False),
+            stream=pools[mixture].tokens,
+            rows=drawn[mixture, k],
             init_seed=derive(recipe.seed, "init", k),
             lr_scale=rate,
         )
@@ -87,32 +99,39 @@ def train_and_score(run: Run, node: Node) -> tuple[list[str], dict[str, Any]]:
         run.progress.advance(len(held_out.ids))
         run.progress.end()
     scores = np.concatenate(bits, axis=1)
-    columns["cluster"] = _clusters(plan, columns).tolist()
+    columns["cluster"] = _clusters(plan, columns, group_by=gate.group_by).tolist()
     table = pa.table({**columns, **{name: pa.array(scores[index]) for index, name in enumerate(trained.names)}})
     write_table(node.folder / "bits.parquet", table)
-    described = [
+    wrong = [findings(nats_S, vocab_size=tier.vocab_size) for nats_S in trained.nats_SK.T]
+    about_lanes = [
         {
             "lane": lane_name(*key),
             "mixture": key[0],
             "seed": key[1],
             "learning_rate": key[2],
-            "healthy": lane_name(*key) not in trained.quarantined,
+            "healthy": not found,
+            "findings": [item.sentence for item in found],
+            "largest_document_share": largest_share(pools[key[0]], drawn[key[0], key[1]]),
         }
-        for key in about
+        for key, found in zip(about, wrong, strict=True)
     ]
     curves = [
         {
-            **lane,
+            **{key: lane[key] for key in ("lane", "mixture", "seed", "learning_rate", "healthy")},
             "points": [{key: value for key, value in point.items() if key != "seconds"} for point in curve["points"]],
         }
-        for lane, curve in zip(described, trained.curves, strict=True)
+        for lane, curve in zip(about_lanes, trained.curves, strict=True)
     ]  # no seconds: two runs of the same work have the same bytes
     write_text(node.folder / "curves.json", json.dumps(curves) + "\n")
+    documents = {domain: plan.documents_node(domain).identity for domain in sorted(gate.on)}
     details = {
         "tier": tier.name,
         "parameters": tier.num_parameters,
-        "lanes": described,
-        "unhealthy": sorted(trained.quarantined),
+        "lanes": about_lanes,
+        "unhealthy": sorted(lane_name(*key) for key, found in zip(about, wrong, strict=True) if found),
+        "documents": documents,
+        "earlier": earlier_lanes(node.folder, node.payload, documents=documents),
+        "machine": described(device),
         "tokens_per_lane": trained.tokens_per_lane,
         "device": trained.device,
         "precision": trained.precision,
@@ -129,28 +148,66 @@ def _device(wanted: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _clusters(plan: Plan, columns: dict[str, list[Any]]) -> np.ndarray:
-    """Return the near-duplicate group of every held-out document, over all domains together."""
+def _clusters(plan: Plan, columns: dict[str, list[Any]], *, group_by: str | None) -> np.ndarray:
+    """Return the group of every held-out document, over all domains together: near-duplicates, and equal metadata."""
     from filters.minhash import cluster_documents
 
-    wanted = set(zip(columns["domain"], columns["id"], strict=True))
-    texts: dict[tuple[str, str], str] = {}
+    keys = list(zip(columns["domain"], columns["id"], strict=True))
+    wanted = set(keys)
+    texts: dict[tuple[str, str], tuple[str, str]] = {}
     for domain in dict.fromkeys(columns["domain"]):
         for path in document_paths(plan.documents_node(domain).folder):
-            table = read_table(path, columns=["id", "text"])
-            for name, text in zip(table.column("id").to_pylist(), table.column("text").to_pylist(), strict=True):
+            table = read_table(path, columns=["id", "text", "metadata"])
+            for name, *rest in zip(*(table.column(c).to_pylist() for c in ("id", "text", "metadata")), strict=True):
                 if (domain, name) in wanted:
-                    texts[domain, name] = text
-    ordered = [texts[key] for key in zip(columns["domain"], columns["id"], strict=True)]
-    return cluster_documents(Batch.from_texts(ordered))
+                    texts[domain, name] = (rest[0], rest[1])
+    near = cluster_documents(Batch.from_texts([texts[key][0] for key in keys]))
+    if group_by is None:
+        return near
+    values = [json.loads(texts[key][1] or "{}").get(group_by) for key in keys]
+    if all(value is None for value in values):
+        raise DataError(
+            f"gate.group_by is {group_by}; no held-out document has it in its metadata. Name a key that they have, or "
+            "remove the line."
+        )
+    named = [f"{key[0]}\n{value}" if value is not None else str(key) for key, value in zip(keys, values, strict=True)]
+    return _united(near, np.unique(named, return_inverse=True)[1])
+
+
+def _united(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the groups of what is linked by either grouping, named by the smallest number in `first`."""
+    label = first.astype(np.int64)
+    while True:
+        before = label.copy()
+        for group in (first, second):
+            least = np.full(int(group.max()) + 1, np.iinfo(np.int64).max)
+            np.minimum.at(least, group, label)
+            label = least[group]
+        if (label == before).all():
+            return label
 
 
 def comparisons_of(
-    folder: Path, *, candidate: str, baseline: str, proxy: ProxySection, confidence: float, unhealthy: Sequence[str]
+    folder: Path,
+    *,
+    candidate: str,
+    baseline: str,
+    proxy: ProxySection,
+    confidence: float,
+    unhealthy: Sequence[str],
+    earlier: Sequence[Mapping[str, Any]],
 ) -> list[Any]:
-    """Return one paired comparison per learning rate, the deciding one first; a pair with a sick lane is left out."""
+    """Return one comparison per learning rate, the deciding one first; a pair with an unsound lane is left out.
+
+    `earlier` is what the comparison's card says of earlier lanes.
+    """
+    from eval.deviation import Deviation
     from eval.paired import compare
 
+    known = {
+        item["learning_rate"]: {name: Deviation(**found) for name, found in item["deviations"].items()}
+        for item in earlier
+    }
     table = read_table(folder / "bits.parquet")
     found = []
     for rate in proxy.learning_rates:
@@ -172,6 +229,7 @@ def comparisons_of(
                 learning_rate=rate,
                 seeds=seeds,
                 confidence=confidence,
+                earlier=known.get(rate),
             )
         )
     return found

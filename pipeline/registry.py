@@ -178,7 +178,7 @@ def _admit(
                 f"admits it. {way_out}"
             )
         return ""
-    from eval.gate import check_certificate  # needs scipy, which a reader of the registry does not
+    from eval.certificate import check_certificate  # needs scipy, which a reader of the registry does not
 
     found = check_certificate(certificate)
     about = certificate["candidate"]

@@ -48,6 +48,12 @@ class MixtureSection(Section):
     max_epochs: float = Field(
         default=4.0, gt=0, description="Most repetitions of a dataset (Muennighoff 2023: 4 are nearly free)."
     )
+    max_document_share: float = Field(
+        default=0.01,
+        gt=0,
+        le=1,
+        description="Most that one document gives of a dataset's tokens, or ten times the mean; the rest is cut.",
+    )
 
 
 class ProxySection(Section):
@@ -63,7 +69,11 @@ class ProxySection(Section):
         min_length=1,
         description="Multiples of the tier's rate; the first decides, the rest must not contradict.",
     )
-    held_out_bytes: Count = Field(default=300_000, ge=1, description="Text scored of each held-out set, bytes.")
+    held_out_bytes: Count = Field(
+        default=300_000,
+        ge=1,
+        description="Text scored of each held-out set, bytes: the first context of each document.",
+    )
 
     @field_validator("learning_rates")
     @classmethod
@@ -87,6 +97,10 @@ class GateSection(Section):
         default={}, description="Largest loss allowed by domain, bits per byte."
     )
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Confidence of the interval.")
+    group_by: str | None = Field(
+        default=None,
+        description="Key of the metadata, such as a site: held-out documents with equal values count as one group.",
+    )
 
     @field_validator("baseline")
     @classmethod

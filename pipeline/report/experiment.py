@@ -1,7 +1,7 @@
 """Mixtures, proxies and the certificate -> verdict, interval plots, curves and tables of the report.
 
 Expected files: a mixture's card says `num_tokens` and `shares`; the comparison has `curves.json` (one entry per lane
-with its points) and a card that says tier, device, precision and speed; `certificate.json` is written by `eval.gate`.
+with its points) and a card that says tier, device, precision and speed; `eval.certificate` makes `certificate.json`.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def seed_rows(certificate: Mapping[str, Any]) -> list[dict[str, Any]]:
                 (seed, figures.signed(gain, decimals), gain < 0)
                 for seed, gain in zip(item["seeds"], item["overall"]["per_seed"], strict=True)
             ],
-            "sd": figures.number(item["overall"]["paired_sd"], 2),
+            "sd": figures.number(item["overall"]["lane_sd"], 2),
         }
         for item in certificate["comparisons"]
     ]

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from eval.gate import GateRule, Verdict, certificate, check_certificate, decide
+from eval.certificate import certificate, check_certificate
+from eval.gate import GateRule, Verdict, decide
 from eval.paired import Comparison, compare
 from pipeline.core.errors import GateError, RecipeError
 from pipeline.core.rng import generator
@@ -34,15 +35,11 @@ def experiment(
     random = generator(draw, "gate test")
     num_bytes = random.integers(500, 1500, size=400)
     domain = np.repeat(["code", "web"], 200)
-    per_byte = (
-        np.where(domain == "code", code, web)
-        + random.normal(size=(seeds, 1)) * seed_sd
-        + random.normal(size=400) * cluster_sd
-    )
-    baseline = np.tile(1.5 * num_bytes, (seeds, 1))
+    of_lanes = random.normal(size=(2, seeds, 1)) * seed_sd / 2**0.5
+    gained = np.where(domain == "code", code, web) + random.normal(size=400) * cluster_sd
     return compare(
-        bits_candidate=baseline - per_byte * num_bytes,
-        bits_baseline=baseline,
+        bits_candidate=(1.5 - gained + of_lanes[0]) * num_bytes,
+        bits_baseline=(1.5 + of_lanes[1]) * num_bytes,
         num_bytes=num_bytes,
         domain=domain,
         cluster=np.arange(400),
@@ -132,9 +129,14 @@ def test_a_second_learning_rate_within_chance_does_not_block() -> None:
 
 @pytest.mark.parametrize(
     ("comparison", "lanes", "word"),
-    [(experiment(seeds=2), (), "Only 2 seeds"), (experiment(), ("candidate/seed 1",), "Lane candidate/seed 1")],
+    [
+        (experiment(seeds=2), {}, "Only 2 seeds"),
+        (experiment(), {"candidate/seed1": "its loss jumped"}, "Lane candidate/seed1 is not sound"),
+    ],
 )
-def test_too_few_seeds_or_a_sick_lane_decide_nothing(comparison: Comparison, lanes: tuple[str, ...], word: str) -> None:
+def test_too_few_seeds_or_an_unsound_lane_decide_nothing(
+    comparison: Comparison, lanes: dict[str, str], word: str
+) -> None:
     verdict = decide([comparison], rule=RULE, unhealthy_lanes=lanes)
 
     assert verdict.outcome == "undecided"
@@ -172,6 +174,52 @@ def test_a_rule_that_cannot_mean_anything_is_refused(wrong: dict[str, Any]) -> N
         GateRule(**wrong)
 
 
+@pytest.mark.parametrize(
+    ("rule", "tokens", "word", "way_out"),
+    [
+        (GateRule(min_gain=0.004, min_tokens=250_000), 25_000, "read 25,000 tokens", "Set proxy.tokens to 250,000"),
+        (GateRule(min_gain=0.004, min_clusters=300), None, "200 groups of documents", "Add documents to code, web"),
+        (GateRule(min_gain=0.004, min_bytes=10**6), None, "a verdict needs 1,000,000", "raise proxy.held_out_bytes"),
+    ],
+)
+def test_too_little_evidence_cannot_promote_however_large_the_gain(
+    rule: GateRule, tokens: int | None, word: str, way_out: str
+) -> None:
+    verdict = decide([experiment(web=0.5, code=0.5)], rule=rule, num_tokens=tokens)
+
+    assert verdict.outcome == "undecided"
+    assert word in verdict.sentence
+    assert way_out in verdict.next_step
+
+
+def test_an_open_verdict_says_that_more_seeds_are_a_second_look() -> None:
+    verdict = decide([experiment(web=0.02, code=0.02, seed_sd=0.03)], rule=RULE)
+
+    assert "second look" in verdict.next_step
+
+
+def test_guards_that_only_chance_breaks_reject_no_more_often_than_one_guard_may() -> None:
+    """Eight guards on domains that lose exactly what is allowed; each alone would be broken in 5 of 100 experiments."""
+    rule = GateRule(min_gain=0.0, guards={f"d{index}": 0.01 for index in range(8)})
+    broken = 0
+
+    for draw in range(300):
+        random = generator(draw, "many guards")
+        gained = -0.01 + random.normal(size=(8, 40)) * 0.02
+        bits = 1.5 * np.full(320, 1000.0)
+        comparison = compare(
+            bits_candidate=np.tile(bits - gained.ravel() * 1000, (3, 1)),
+            bits_baseline=np.tile(bits, (3, 1)),
+            num_bytes=np.full(320, 1000),
+            domain=np.repeat([f"d{index}" for index in range(8)], 40),
+            cluster=np.arange(320),
+            replicates=0,
+        )
+        broken += any(guard.status == "broken" for guard in decide([comparison], rule=rule).guards)
+
+    assert broken / 300 <= 0.08
+
+
 def test_every_part_of_the_rule_is_in_its_hash() -> None:
     variants = [
         RULE,
@@ -179,6 +227,9 @@ def test_every_part_of_the_rule_is_in_its_hash() -> None:
         GateRule(min_gain=0.004),
         GateRule(min_gain=0.004, guards={"code": 0.002}, confidence=0.9),
         GateRule(min_gain=0.004, guards={"code": 0.002}, min_seeds=4),
+        GateRule(min_gain=0.004, guards={"code": 0.002}, min_tokens=1),
+        GateRule(min_gain=0.004, guards={"code": 0.002}, min_clusters=31),
+        GateRule(min_gain=0.004, guards={"code": 0.002}, min_bytes=1),
     ]
 
     assert len({rule.identity for rule in variants}) == len(variants)
@@ -197,6 +248,7 @@ def evidence(verdict: Verdict | None = None) -> dict[str, Any]:
         code_version="0.1",
         proxy={"tier": "t1", "tokens": 20_000_000},
         lanes=[{"arm": "candidate", "seed": 0, "learning_rate": 1.0, "healthy": True}],
+        machine={"processor": "one of two cores"},
     )
 
 
@@ -242,7 +294,7 @@ def test_any_edit_of_a_certificate_is_found(edit: Callable[[dict[str, Any]], Non
 
 def test_numbers_in_the_sentence_keep_the_bound_apart_from_what_is_required() -> None:
     comparison = experiment(seed_sd=0, cluster_sd=0)
-    overall = replace(comparison.overall, gain=0.00399, seed_variance=0.0, document_variance=0.0, standard_error=0.0)
+    overall = replace(comparison.overall, gain=0.00399, lane_variance=0.0, document_variance=0.0, standard_error=0.0)
 
     verdict = decide([replace(comparison, overall=overall)], rule=GateRule(min_gain=0.004))
 

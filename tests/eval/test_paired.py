@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from eval.deviation import Deviation
+from eval.interval import half_width
 from eval.paired import Comparison, check_rates, compare, lower_bound, seeds_to_resolve, upper_bound
 from pipeline.core.errors import DataError
 from pipeline.core.rng import generator
@@ -23,20 +25,23 @@ def arms(
     seed_sd: float = 0.01,
     cluster_sd: float = 0.05,
     gain: float = TRUE_GAIN,
+    arm_ratio: float = 1.0,
     draw: int = 0,
 ) -> dict[str, Any]:
-    """Two domains of twin documents, with the given gain, a part of it common to a seed and a part to a cluster."""
+    """Two domains of twin documents, with the given gain, a part of it common to a seed and a part to a cluster.
+
+    `seed_sd` is the deviation of one seed's gain, the candidate's lanes having `arm_ratio` times the baseline's.
+    """
     random = generator(draw, "paired test")
     cluster = np.repeat(np.arange(2 * clusters), 2)
     num_bytes = random.integers(200, 3000, size=len(cluster))
-    per_byte = (
-        gain + random.normal(size=(seeds, 1)) * seed_sd + (random.normal(size=2 * clusters) * cluster_sd)[cluster]
-    )
-    per_byte = per_byte + random.normal(size=(seeds, 2 * clusters))[:, cluster] * cluster_sd
-    baseline = np.tile(1.5 * num_bytes, (seeds, 1))
+    of_arm = np.sqrt([arm_ratio**2, 1]) * np.sqrt(1 / (1 + arm_ratio**2))  # deviations of the arms' lanes
+    of_lane = random.normal(size=(2, seeds, 1)) * seed_sd * of_arm[:, None, None]
+    of_lane = of_lane + random.normal(size=(2, seeds, 2 * clusters))[:, :, cluster] * cluster_sd * of_arm[:, None, None]
+    shared = gain + (random.normal(size=2 * clusters) * cluster_sd)[cluster]
     return {
-        "bits_candidate": baseline - per_byte * num_bytes,
-        "bits_baseline": baseline,
+        "bits_candidate": (1.5 - shared + of_lane[0]) * num_bytes,
+        "bits_baseline": (1.5 + of_lane[1]) * num_bytes,
         "num_bytes": num_bytes,
         "domain": ["code" if index < clusters else "web" for index in cluster],
         "cluster": cluster,
@@ -88,13 +93,47 @@ def test_weighting_by_bytes_lets_a_large_domain_count_for_more() -> None:
     assert by_bytes.gain == pytest.approx(bits / data["num_bytes"].sum())
 
 
+def test_the_interval_still_covers_where_one_arms_lanes_scatter_twice_as_much() -> None:
+    covered = []
+
+    for run in range(600):
+        gain = compare(**arms(cluster_sd=0.005, arm_ratio=2.0, draw=run + 50_000), replicates=0).overall
+        covered.append(gain.low <= TRUE_GAIN <= gain.high)
+
+    assert 0.92 <= np.mean(covered) <= 0.98
+
+
+def test_a_few_documents_that_carry_the_variance_count_as_few() -> None:
+    even = arms(seed_sd=0.0, cluster_sd=0.01)
+    uneven = {**even, "num_bytes": even["num_bytes"].copy()}
+    for key in ("bits_candidate", "bits_baseline"):
+        uneven[key] = even[key].copy()
+        uneven[key][:, :4] *= 60
+    uneven["num_bytes"][:4] *= 60
+
+    assert compare(**even, replicates=0).overall.document_freedom > 60
+    assert compare(**uneven, replicates=0).overall.document_freedom < 10
+
+
+def test_earlier_lanes_narrow_the_interval_unless_this_experiment_is_noisier() -> None:
+    data = arms(cluster_sd=0.001)
+    alone = compare(**data, replicates=0).overall
+
+    known = compare(**data, replicates=0, earlier={"overall": Deviation(alone.lane_variance, 40)}).overall
+    calmer = compare(**data, replicates=0, earlier={"overall": Deviation(alone.lane_variance / 100, 40)}).overall
+
+    assert known.earlier_freedom == 8
+    assert known.high - known.low < 0.9 * (alone.high - alone.low)
+    assert (calmer.earlier_freedom, calmer.low, calmer.high) == (0, alone.low, alone.high)
+
+
 def test_twins_count_as_one_document() -> None:
     data = arms(cluster_sd=0.3, seed_sd=0.0001)
 
     honest = compare(**data, replicates=0).overall
     naive = compare(**{**data, "cluster": np.arange(len(data["cluster"]))}, replicates=0).overall
 
-    assert honest.standard_error > 1.25 * naive.standard_error
+    assert honest.document_variance > 1.5 * naive.document_variance
 
 
 def test_the_document_variance_is_right_on_average_even_with_four_clusters() -> None:
@@ -152,10 +191,8 @@ def test_seeds_to_resolve_is_the_number_that_moves_the_threshold_out_of_the_inte
     assert more is not None
     enough, short = gain.num_seeds + more, gain.num_seeds + more - 1
     for num_seeds, resolved in ((enough, True), (short, False)):
-        error = (gain.seed_variance / num_seeds + gain.document_variance) ** 0.5
-        assert (
-            lower_bound(replace(gain, num_seeds=num_seeds, standard_error=error), level=0.975) > threshold
-        ) is resolved
+        low = gain.gain - half_width(gain.chance_with(num_seeds), level=0.975)
+        assert bool(low > threshold) is resolved
 
 
 def test_more_seeds_do_not_help_where_the_documents_are_too_few() -> None:

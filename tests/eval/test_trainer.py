@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from eval.packing import Stream, Tokens, num_rows, pack
 from eval.tiers import Tier
 from eval.trainer import TOKENS_IN_FLIGHT, Lane, Progress, Trained, train
 from pipeline.core.errors import DataError
+from pipeline.core.rng import generator
 
 BOS = 1
 
@@ -23,8 +25,16 @@ def stream(tiny: Tier, tokens: Tokens) -> Stream:
     return pack(tokens, bos=BOS, context=tiny.context)
 
 
+def shuffled(stream: Stream, seed: int) -> Any:
+    """All rows of a stream of the tiny tier, in an order of this seed."""
+    return generator(seed, "trainer test").permutation(num_rows(stream, context=32))
+
+
 def lanes_on(stream: Stream, *, count: int) -> list[Lane]:
-    return [Lane(f"lane{k}", stream, init_seed=10 + k, data_seed=k, lr_scale=(1.0, 0.3)[k % 2]) for k in range(count)]
+    return [
+        Lane(f"lane{k}", stream, init_seed=10 + k, rows=shuffled(stream, k), lr_scale=(1.0, 0.3)[k % 2])
+        for k in range(count)
+    ]
 
 
 def assert_same_weights(a: Trained, b: Trained, *, tolerance: float = 0.0) -> None:
@@ -126,7 +136,8 @@ def test_a_lane_that_breaks_is_named_and_leaves_the_others_alone(tiny: Tier, str
 
 def test_the_loss_falls_on_a_stream_with_a_pattern(tiny: Tier) -> None:
     pattern = Tokens(flat=np.tile(np.arange(2, 18), 400).astype(np.uint16), offsets=np.array([0, 6_400]))
-    lane = Lane("pattern", pack(pattern, bos=BOS, context=tiny.context), init_seed=1, data_seed=1)
+    stream = pack(pattern, bos=BOS, context=tiny.context)
+    lane = Lane("pattern", stream, init_seed=1, rows=shuffled(stream, 1))
 
     points = train([lane], tier=tiny).curves[0]["points"]
 
@@ -135,12 +146,12 @@ def test_the_loss_falls_on_a_stream_with_a_pattern(tiny: Tier) -> None:
     assert [p["tokens"] for p in points] == [128 * (i + 1) for i in range(20)]
 
 
-def test_seeds_decide_the_weights_and_the_order(tiny: Tier, stream: Stream) -> None:
+def test_the_seed_and_the_order_of_rows_decide_the_weights(tiny: Tier, stream: Stream) -> None:
     lanes = [
-        Lane("a", stream, init_seed=1, data_seed=1),
-        Lane("twin", stream, init_seed=1, data_seed=1),
-        Lane("order", stream, init_seed=1, data_seed=2),
-        Lane("init", stream, init_seed=2, data_seed=1),
+        Lane("a", stream, init_seed=1, rows=shuffled(stream, 1)),
+        Lane("twin", stream, init_seed=1, rows=shuffled(stream, 1)),
+        Lane("order", stream, init_seed=1, rows=shuffled(stream, 2)),
+        Lane("init", stream, init_seed=2, rows=shuffled(stream, 1)),
         Lane("as it comes", stream, init_seed=1),
     ]
 
@@ -156,6 +167,14 @@ def test_a_stream_that_is_too_short_is_refused_before_training(tiny: Tier, strea
     assert num_rows(lane.stream, context=tiny.context) == 5
     with pytest.raises(DataError, match="lane short: its stream holds 5 rows of 32 tokens; the run reads 80"):
         train([lane], tier=tiny)
+
+
+def test_a_row_that_the_stream_does_not_hold_is_refused_before_training(tiny: Tier, stream: Stream) -> None:
+    rows = shuffled(stream, 1)
+    rows[7] = len(rows)
+
+    with pytest.raises(DataError, match=f"lane x: reads row {len(rows)}; its stream ends with row {len(rows) - 1}"):
+        train([Lane("x", stream, init_seed=1, rows=rows)], tier=tiny)
 
 
 def test_tokens_outside_the_vocabulary_are_refused_before_training(tiny: Tier, stream: Stream) -> None:

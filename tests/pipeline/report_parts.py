@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from eval.gate import GateRule, certificate, decide
+from eval.certificate import certificate
+from eval.gate import GateRule, decide
 from eval.paired import compare
 from pipeline.core.rng import generator
 from pipeline.core.shards import read_table, write_table
@@ -34,6 +35,7 @@ from pipeline.results import close, document_paths
 from pipeline.run import Run
 from pipeline.workspace import Workspace
 
+MACHINE = {"processor": "Two Cores", "vectors": "AVX512", "torch": "2.13.0", "numpy": "2.4.6", "python": "3.11.7"}
 STEPS = {
     "toy_words": "tests.pipeline.report_parts:ToyWords",
     "toy_twins": "tests.pipeline.report_parts:ToyTwins",
@@ -151,10 +153,15 @@ def write_experiment(plan: Plan, *, gain: float = 0.02) -> None:
                 "tokens": round(1e6 * w / total),
                 "epochs": 1.3,
                 "capped": False,
+                "largest_document": "a/long/list.txt",
+                "largest_before": 0.046,
+                "largest_after": 0.0104,
+                "cut_documents": 1,
+                "cut_tokens": 120_000,
             }
             for d, w in mixture.weights.items()
         ]
-        _close(plan, f"mixture.{name}", {}, {"num_tokens": 1_000_000, "seeds": 3, "shares": shares})
+        _close(plan, f"mixture.{name}", {}, {"num_tokens": 1_000_000, "shares": shares})
     table, curves, lanes = _bits(plan, gain=gain)
     node = plan.experiment["comparison"]
     node.folder.mkdir(parents=True, exist_ok=True)
@@ -164,6 +171,9 @@ def write_experiment(plan: Plan, *, gain: float = 0.02) -> None:
         "parameters": 500_000,
         "lanes": lanes,
         "unhealthy": [],
+        "documents": {},
+        "earlier": [],
+        "machine": MACHINE,
         "tokens_per_lane": 1_000_000,
         "device": "cpu",
         "precision": "bfloat16",
@@ -211,6 +221,8 @@ def _bits(plan: Plan, *, gain: float) -> tuple[pa.Table, list[Any], list[Any]]:
                     "seed": seed,
                     "learning_rate": rate,
                     "healthy": True,
+                    "findings": [],
+                    "largest_document_share": 0.012,
                 }
                 columns[lane["lane"]] = size * (hard - better + draw.normal(0, 0.01, num_documents))
                 points = [
@@ -254,4 +266,5 @@ def _certificate(plan: Plan, table: pa.Table) -> dict[str, Any]:
         code_version="0.1.0",
         proxy=proxy.model_dump(mode="json"),
         lanes=[],
+        machine=MACHINE,
     )

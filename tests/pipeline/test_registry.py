@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eval.gate import GateRule, certificate, decide
+from eval.certificate import certificate
+from eval.gate import GateRule, decide
 from eval.paired import compare
 from pipeline.core.errors import DataError, GateError, RecipeError
 from pipeline.registry import Promotion, _create, current, history, promote, rollback, versions
@@ -28,15 +29,15 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def evidence(identity: str, *, gain: float = 0.1) -> dict[str, Any]:
-    """A certificate from a made-up experiment of ten documents with the given gain."""
-    num_bytes = np.full(10, 1000)
-    baseline = np.full((3, 10), 1500.0) + np.arange(3)[:, None]
+    """A certificate from a made-up experiment of forty documents with the given gain."""
+    num_bytes = np.full(40, 1000)
+    baseline = np.full((3, 40), 1500.0) + np.arange(3)[:, None]
     comparison = compare(
-        bits_candidate=baseline - gain * num_bytes - np.arange(10) - np.arange(3)[:, None],
+        bits_candidate=baseline - gain * num_bytes - np.arange(40) / 4 - np.arange(3)[:, None],
         bits_baseline=baseline,
         num_bytes=num_bytes,
-        domain=["web"] * 10,
-        cluster=np.arange(10),
+        domain=["web"] * 40,
+        cluster=np.arange(40),
         replicates=0,
     )
     rule = GateRule(min_gain=0.004)
@@ -51,6 +52,7 @@ def evidence(identity: str, *, gain: float = 0.1) -> dict[str, Any]:
         code_version="0",
         proxy={"tier": "t1"},
         lanes=[],
+        machine={},
     )
 
 

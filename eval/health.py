@@ -1,0 +1,96 @@
+"""A lane's training loss in, what is wrong with it out: a verdict on two mixtures needs proxies that trained soundly.
+
+All limits are in bits per token, of the loss of single steps. They lie between lanes known to be sound and lanes known
+to be damaged (`eval/LOG.md`): sound ones scatter by 0.2 to 0.4 bits from step to step; lanes that read a long word list
+in one piece jumped by 4 to 11 bits.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+START_BITS = 0.5  # a fresh lane predicts every token alike: log2 of the vocabulary
+SPIKE_BITS, SPIKE_SIGMAS = 1.0, 8.0
+END_BITS, END_SIGMAS = 0.1, 4.0
+PLATEAU_BITS = 0.02
+LEAST_STEPS = 40  # fewer say nothing about a curve's shape
+BURN_IN = 0.1  # share of the steps in which the loss falls too fast for a spike to show
+
+Kind = Literal["diverged", "start", "spike", "jump at the end", "plateau"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing wrong with a lane, from the step where it shows."""
+
+    kind: Kind
+    step: int
+    sentence: str
+
+
+def findings(nats_S: npt.NDArray[np.float64], *, vocab_size: int) -> tuple[Finding, ...]:
+    """Return what is wrong with the loss of every step, float64[S] in nats per token; nothing where it is sound."""
+    bits_S = nats_S / math.log(2)
+    broken = np.flatnonzero(~np.isfinite(bits_S))
+    if len(broken):
+        step = int(broken[0])
+        return (Finding("diverged", step, f"diverged at step {step:,}: its loss or gradient was not finite"),)
+    found = [_start(bits_S, vocab_size=vocab_size)]
+    if len(bits_S) >= LEAST_STEPS:
+        noise = _noise(bits_S)
+        found += [_spike(bits_S, noise=noise), _end(bits_S, noise=noise), _plateau(bits_S)]
+    return tuple(item for item in found if item is not None)
+
+
+def _noise(bits_S: npt.NDArray[np.float64]) -> float:
+    """Return the deviation of one step's loss from the curve, robustly: from differences of neighbours."""
+    steps = np.diff(bits_S[int(BURN_IN * len(bits_S)) :])
+    return float(1.4826 * np.median(np.abs(steps - np.median(steps))) / math.sqrt(2))
+
+
+def _start(bits_S: npt.NDArray[np.float64], *, vocab_size: int) -> Finding | None:
+    expected = math.log2(vocab_size)
+    if abs(bits_S[0] - expected) <= START_BITS:
+        return None
+    return Finding("start", 0, f"started at {bits_S[0]:.2f} bits per token; a fresh lane starts at {expected:.2f}")
+
+
+def _spike(bits_S: npt.NDArray[np.float64], *, noise: float) -> Finding | None:
+    """Compare every step with the median of the steps before it."""
+    width = max(5, len(bits_S) // 20)
+    first = max(width, int(BURN_IN * len(bits_S)))
+    before = np.median(np.lib.stride_tricks.sliding_window_view(bits_S, width), axis=1)[first - width : -1]
+    over = bits_S[first:] - before
+    if over.max() <= max(SPIKE_BITS, SPIKE_SIGMAS * noise):
+        return None
+    step = first + int(over.argmax())
+    return Finding("spike", step, f"its loss jumped by {over.max():.1f} bits per token at step {step:,}")
+
+
+def _end(bits_S: npt.NDArray[np.float64], *, noise: float) -> Finding | None:
+    """Compare the last twentieth with the tenth before it."""
+    size = max(2, len(bits_S) // 20)
+    last, before = bits_S[-size:], bits_S[-3 * size : -size]
+    rise = float(last.mean() - before.mean())
+    if rise <= max(END_BITS, END_SIGMAS * noise * math.sqrt(1.5 / size)):
+        return None
+    return Finding("jump at the end", len(bits_S) - size, f"its loss rose by {rise:.2f} bits per token at the end")
+
+
+def _plateau(bits_S: npt.NDArray[np.float64]) -> Finding | None:
+    """Compare the last fifth with the fifth before the middle."""
+    size = len(bits_S) // 5
+    middle = len(bits_S) // 2
+    gain = float(bits_S[middle - size : middle].mean() - bits_S[-size:].mean())
+    if gain >= PLATEAU_BITS:
+        return None
+    return Finding(
+        "plateau",
+        middle,
+        f"learnt nothing in its second half: {gain:+.3f} bits per token, at least {PLATEAU_BITS:g} due",
+    )
