@@ -168,6 +168,9 @@ def experiment_facts(plan: Plan) -> dict[str, Any]:
             facts["tokens"].append({"name": key.removeprefix("tokens."), **details})
         elif key in facts:
             facts[key] = dict(details)
+    if facts["comparison"] is not None:
+        shares = [lane.get("largest_document_share", 0.0) for lane in facts["comparison"].get("lanes", ())]
+        facts["comparison"]["largest_document"] = max(shares, default=0.0)
     return facts
 
 

@@ -115,12 +115,12 @@ def plan_of(recipe: str, *, folder: Path) -> Plan:
     return make_plan(load_recipe(path), Workspace(folder / "workspace"))
 
 
-def finish(recipe: str, *, folder: Path, gain: float | None = None) -> Plan:
+def finish(recipe: str, *, folder: Path, gain: float | None = None, unsound: Mapping[str, str] | None = None) -> Plan:
     """Build a recipe in `folder`, its experiment by hand where it has one, and return the plan of what is there."""
     plan = plan_of(recipe, folder=folder)
     run_documents(plan)
     if gain is not None:
-        write_experiment(plan, gain=gain)
+        write_experiment(plan, gain=gain, unsound=unsound or {})
     return plan_of(recipe, folder=folder)
 
 
@@ -139,8 +139,11 @@ def write_lines(path: Path, documents: Sequence[Mapping[str, Any]]) -> None:
     path.write_text("".join(json.dumps(document) + "\n" for document in documents), encoding="utf-8")
 
 
-def write_experiment(plan: Plan, *, gain: float = 0.02) -> None:
-    """Write an experiment's files as `pipeline/experiment.py` does, bits drawn so that the candidate gains `gain`."""
+def write_experiment(plan: Plan, *, gain: float, unsound: Mapping[str, str]) -> None:
+    """Write an experiment's files as `pipeline/experiment.py` does, bits drawn so that the candidate gains `gain`.
+
+    `unsound` maps a lane to what is wrong with it.
+    """
     recipe = plan.recipe
     assert recipe.gate is not None and recipe.proxy is not None
     for name, mixture in recipe.mixtures.items():
@@ -162,7 +165,7 @@ def write_experiment(plan: Plan, *, gain: float = 0.02) -> None:
             for d, w in mixture.weights.items()
         ]
         _close(plan, f"mixture.{name}", {}, {"num_tokens": 1_000_000, "shares": shares})
-    table, curves, lanes = _bits(plan, gain=gain)
+    table, curves, lanes = _bits(plan, gain=gain, unsound=unsound)
     node = plan.experiment["comparison"]
     node.folder.mkdir(parents=True, exist_ok=True)
     write_table(node.folder / "bits.parquet", table)
@@ -170,7 +173,7 @@ def write_experiment(plan: Plan, *, gain: float = 0.02) -> None:
         "tier": "t0",
         "parameters": 500_000,
         "lanes": lanes,
-        "unhealthy": [],
+        "unhealthy": sorted(unsound),
         "documents": {},
         "earlier": [],
         "machine": MACHINE,
@@ -193,7 +196,7 @@ def _close(
     close(node, dict.fromkeys([*files, *existing], -1), rows_in=0, rows_out=0, details=details, seconds=12.5)
 
 
-def _bits(plan: Plan, *, gain: float) -> tuple[pa.Table, list[Any], list[Any]]:
+def _bits(plan: Plan, *, gain: float, unsound: Mapping[str, str]) -> tuple[pa.Table, list[Any], list[Any]]:
     recipe = plan.recipe
     assert recipe.gate is not None and recipe.proxy is not None
     held = {
@@ -224,6 +227,8 @@ def _bits(plan: Plan, *, gain: float) -> tuple[pa.Table, list[Any], list[Any]]:
                     "findings": [],
                     "largest_document_share": 0.012,
                 }
+                if lane["lane"] in unsound:
+                    lane |= {"healthy": False, "findings": [unsound[lane["lane"]]]}
                 columns[lane["lane"]] = size * (hard - better + draw.normal(0, 0.01, num_documents))
                 points = [
                     {"step": s, "tokens": 10_000 * s, "bits_per_token": 5.2 + 6 / s**0.6 + float(draw.normal(0, 0.03))}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +67,8 @@ def recipe(folder: Path, text: str) -> str:
     return text.replace("DIR", str(folder))
 
 
-def page_of(folder: Path, text: str, *, gain: float | None = None) -> str:
-    plan = finish(recipe(folder, text), folder=folder, gain=gain)
+def page_of(folder: Path, text: str, *, gain: float | None = None, unsound: Mapping[str, str] | None = None) -> str:
+    plan = finish(recipe(folder, text), folder=folder, gain=gain, unsound=unsound)
     write_report(plan, path=folder / "out" / "report.html")
     return (folder / "out" / "report.html").read_text(encoding="utf-8")
 
@@ -88,6 +88,19 @@ def test_the_verdict_is_the_first_thing_said(tmp_path: Path, gain: float, outcom
     start = words_of(found)[:400].lower()
     assert f"tamis report on trial {outcome} candidate needs" in start
     assert ("next step." in start) == (outcome == "undecided")
+
+
+def test_the_page_says_of_the_curves_what_was_found_in_them(tmp_path: Path) -> None:
+    unsound = {"candidate/seed1/lr1": "its loss jumped by 4.2 bits per token at step 50"}
+    (tmp_path / "sound").mkdir()
+    (tmp_path / "unsound").mkdir()
+
+    sound = words_of(page_of(tmp_path / "sound", RECIPE + EXPERIMENT, gain=0.05))
+    damaged = words_of(page_of(tmp_path / "unsound", RECIPE + EXPERIMENT, gain=0.05, unsound=unsound))
+
+    assert "proxies trained soundly" in sound
+    assert "trained soundly" not in damaged
+    assert "candidate/seed1/lr1: its loss jumped by 4.2 bits per token at step 50" in damaged
 
 
 def test_every_steps_counts_are_those_of_the_card(tmp_path: Path) -> None:
