@@ -97,6 +97,11 @@ def choose(
     return [(path, found) for path, found in rows if len(found)], len(size), int(size.sum())
 
 
+def size_of(folder: Path) -> int:
+    """Return the bytes of text in a complete dataset folder."""
+    return sum(int(_sizes(path).sum()) for path in document_paths(folder))
+
+
 def _sizes(path: Path) -> np.ndarray:
     """Return int64[num_docs], the bytes of each text, without a whole file's text in memory."""
     groups = range(len(row_groups_of(path)))

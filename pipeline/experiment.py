@@ -1,10 +1,10 @@
 """Mixtures -> proxies -> gate: the nodes of a recipe's experiment, planned with the rest and built in order.
 
-One tokenizer is trained on all mixtures alike and frozen. Of a dataset only as many documents are encoded as the
-proxies could need (chosen by a hash of their ids, so the choice depends on nothing else); a dataset smaller than that
-is encoded whole, so repetition caps bind exactly where they should. All arms share seeds: seed k starts from the same
-weights in every arm and reads a shared dataset's rows in the same order. A mixture knows no seeds, so that more of them
-change nothing of it.
+One tokenizer is trained on all datasets of all mixtures by their size, whatever their weights, and frozen. Of a dataset
+only as many documents are encoded as the proxies could need (chosen by a hash of their ids, so the choice depends on
+nothing else); a dataset smaller than that is encoded whole, so repetition caps bind exactly where they should. All arms
+share seeds: seed k starts from the same weights in every arm and reads a shared dataset's rows in the same order. A
+mixture knows no seeds, so that more of them change nothing of it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pipeline import __version__
 from pipeline.core.card import read_card, verify_files
 from pipeline.core.rng import derive
 from pipeline.core.shards import write_text
-from pipeline.encode import BYTES_PER_TOKEN, encode_dataset, load_encoded, sample_texts, save_encoded
+from pipeline.encode import BYTES_PER_TOKEN, encode_dataset, load_encoded, sample_texts, save_encoded, size_of
 from pipeline.held_out import refuse_shared_texts
 from pipeline.plan import ENGINE_VERSION, Node, Plan
 from pipeline.results import close
@@ -62,12 +62,11 @@ class _Draft:
         self.common = {"engine": ENGINE_VERSION, "eval": EVAL_VERSION, "seed": self.recipe.seed}
 
     def tokenizer(self) -> None:
-        shares = self.weights.values()
         payload = {
             "kind": "tokenizer",
             **self.common,
             "tier": self.proxy.tier,
-            "sample": sorted([sorted([self.documents[d], share] for d, share in each.items()) for each in shares]),
+            "sample": sorted({self.documents[name] for name in self.trained_on}),
             "sentencepiece": version("sentencepiece"),
         }
         parents = {name: self.documents[name] for name in self.trained_on}
@@ -183,12 +182,12 @@ def _build_tokenizer(run: Run, name: str, node: Node) -> Built:
     proxy = plan.recipe.proxy
     assert proxy is not None
     run.progress.begin("train the tokenizer", total=0, unit="bytes")
-    share = TOKENIZER_SAMPLE_BYTES // len(plan.recipe.mixtures)
     folders = {plan.documents_node(name).identity: plan.documents_node(name).folder for name in node.parents}
     texts: list[str] = []
-    for mixture in node.payload["sample"]:  # in the payload's order: neither names nor the recipe's order may show
-        for identity, weight in mixture:
-            texts.extend(sample_texts(folders[identity], limit_bytes=int(share * weight), seed=plan.recipe.seed))
+    sizes = {identity: size_of(folder) for identity, folder in folders.items()}
+    for identity in node.payload["sample"]:  # in the payload's order: neither names nor the recipe's order may show
+        limit = TOKENIZER_SAMPLE_BYTES * sizes[identity] // max(1, sum(sizes.values()))
+        texts.extend(sample_texts(folders[identity], limit_bytes=limit, seed=plan.recipe.seed))
     num_bytes = sum(len(text.encode()) for text in texts)
     vocabulary = TIERS[proxy.tier].vocab_size
     train_tokenizer(

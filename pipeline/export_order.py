@@ -1,6 +1,6 @@
 """Counted datasets and shares -> the place of every document in the mixture's order, and where each shard begins.
 
-The order is the one that proxies read: within a dataset the documents as a seed, the dataset's name and the epoch
+The order is a mixture's: within a dataset the documents as a seed, the dataset's name and the epoch
 permute them, between datasets by worst-case fair queueing (`interleave.fill_schedule`), so every prefix holds the
 shares. No document is cut: the last one ends at or after the budget. What is held for each document (24 bytes, and 28
 for each epoch that it is in) lies in mapped files of the scratch folder, which the system may write back, so memory

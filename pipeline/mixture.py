@@ -1,13 +1,8 @@
-"""Datasets and weights in, one stream of tokens out, whose shares are true in tokens at every point of it.
+"""Datasets and weights in, how many tokens each gives out: by weight, under a cap on repetition.
 
-Shares are counted in tokens after packing, BOS included, not in documents or lines, and both the asked and the
-realised ones are reported. A dataset may be repeated at most `max_epochs` times; what a capped dataset cannot give is
-spread over the others in proportion to their weights. Documents are interleaved by worst-case fair weighted fair
-queueing (WF2Q; Bennett and Zhang 1996): of the datasets that are not ahead of their share, the one whose next document
-would end earliest. At every prefix a dataset is ahead of its target by at most its own longest document and behind by
-at most the longest of all; by choosing the largest deficit alone, one of five datasets fell 1.6 documents behind.
-The order within a dataset depends on seed, dataset and epoch only, so two mixtures that share a dataset see its
-documents in the same order: their difference is then the mixture and not the luck of the draw.
+Shares are counted in tokens after packing, BOS included, not in documents or lines. A dataset may be repeated at most
+`max_epochs` times; what a capped dataset cannot give is spread over the others in proportion to their weights. Proxies
+draw rows by these shares (`pipeline/pool.py`), an export writes documents by them (`pipeline/export_order.py`).
 """
 
 from __future__ import annotations
@@ -15,12 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from pipeline.core.errors import DataError, RecipeError, nearest_names
-from pipeline.core.rng import generator
 
 MOST_TOKENS = 2**31 - 1  # of one stream: 4 GB of uint16, held in memory
 
@@ -54,38 +47,6 @@ class MixturePlan:
 
     total_tokens: int
     shares: tuple[Share, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class MixtureStream:
-    """The packed tokens of a mixture and where each stretch of them comes from.
-
-    `realised` counts the tokens of each dataset in `tokens`. Document number d of the stream starts at `starts[d]`, is
-    document `documents[d]` of the dataset `plan.shares[datasets[d]]`; the last may be cut.
-    """
-
-    plan: MixturePlan
-    tokens: np.ndarray  # uint16[total_tokens]
-    realised: Mapping[str, int]
-    starts: np.ndarray  # int64[num_docs]
-    datasets: np.ndarray  # int64[num_docs]
-    documents: np.ndarray  # int64[num_docs]
-
-    def details(self) -> dict[str, Any]:
-        """Return what a mixture's card says: asked, planned and realised share, and epochs, of each dataset."""
-        return {
-            share.name: {
-                "weight": share.weight,
-                "planned_share": share.share,
-                "realised_share": self.realised[share.name] / self.plan.total_tokens,
-                "num_tokens": self.realised[share.name],
-                "available_tokens": share.available_tokens,
-                "epochs": self.realised[share.name] / share.available_tokens,
-                "max_epochs": share.max_epochs,
-                "capped": share.capped,
-            }
-            for share in self.plan.shares
-        }
 
 
 def plan_mixture(
@@ -137,48 +98,6 @@ def plan_mixture(
             )
             for index, name in enumerate(names)
         ),
-    )
-
-
-def build_stream(datasets: Mapping[str, Tokens], *, plan: MixturePlan, seed: int, bos: int) -> MixtureStream:
-    """Pack the planned documents, a BOS before each, into exactly `plan.total_tokens` tokens.
-
-    Every document is whole except the last of the stream. Empty documents are left out.
-    """
-    from pipeline.interleave import copy_documents, schedule
-
-    if plan.total_tokens > MOST_TOKENS:
-        raise RecipeError(
-            f"mixture: a stream of {plan.total_tokens} tokens is asked for; it must be at most {MOST_TOKENS}. "
-            "Lower the number of tokens."
-        )
-    orders = [_order(datasets[share.name], share=share, seed=seed) for share in plan.shares]
-    sizes = [_document_sizes(datasets[share.name])[order] for share, order in zip(plan.shares, orders, strict=True)]
-    targets = np.array([share.num_tokens for share in plan.shares], np.int64)
-    bounds = np.concatenate([[0], np.cumsum([len(order) for order in orders])]).astype(np.int64)
-    picks = schedule(np.concatenate(sizes), bounds, targets)
-    rank = np.empty(len(picks), np.int64)  # how many documents of the same dataset came before
-    for index in range(len(orders)):
-        mine = picks == index
-        rank[mine] = np.arange(mine.sum())
-    chosen = bounds[picks] + rank
-    lengths = np.concatenate(sizes)[chosen]
-    starts = np.cumsum(lengths) - lengths
-    lengths[-1] = plan.total_tokens - starts[-1]
-    documents = np.concatenate(orders)[chosen]
-    stream = np.empty(plan.total_tokens, np.uint16)
-    for index, share in enumerate(plan.shares):
-        mine = picks == index
-        source = datasets[share.name]
-        copy_documents(source.tokens, source.offsets, documents[mine], starts[mine], lengths[mine], stream, bos)
-    counts = np.bincount(picks, weights=lengths, minlength=len(orders)).astype(np.int64)
-    return MixtureStream(
-        plan=plan,
-        tokens=stream,
-        realised={share.name: int(count) for share, count in zip(plan.shares, counts, strict=True)},
-        starts=starts,
-        datasets=picks,
-        documents=documents,
     )
 
 
@@ -246,18 +165,3 @@ def divide(total: int, *, weights: Sequence[float], limits: Sequence[int]) -> li
     for index in by_remainder[: total - sum(counts)]:
         counts[index] += 1
     return counts
-
-
-def _order(source: Tokens, *, share: Share, seed: int) -> np.ndarray:
-    """Return the dataset's documents in the order in which any mixture with this seed takes them, as many as needed."""
-    kept = np.flatnonzero(np.diff(source.offsets) > 0)
-    sizes = _document_sizes(source)
-    epochs: list[np.ndarray] = []
-    left = share.num_tokens
-    while left > 0:
-        order = kept[generator(seed, "mixture", share.name, len(epochs)).permutation(len(kept))]
-        ends = np.cumsum(sizes[order])
-        needed = int(np.searchsorted(ends, left)) + 1  # the document that reaches the target is the last to start
-        epochs.append(order[:needed])
-        left -= int(ends[-1])
-    return np.concatenate(epochs) if epochs else np.zeros(0, np.int64)

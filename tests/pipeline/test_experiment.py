@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 from tests.pipeline.house import House, contents
@@ -45,3 +46,50 @@ def test_the_order_of_mixtures_and_held_out_sets_does_not_show(house: House):
 
     assert contents(house.workspace.root) == before
     assert any(name.startswith("comparison/") for name in before)
+
+
+def test_another_weight_reuses_the_other_mixture_and_learns_from_its_earlier_lanes(house: House):
+    house.lines("one.jsonl", pages(1))
+    house.lines("two.jsonl", pages(2))
+    house.write(RECIPE + ONE_ORDER)
+    first = house.run().experiment
+    certificate = json.loads((first["certificate"].folder / "certificate.json").read_text())
+
+    house.write(RECIPE + ONE_ORDER.replace("good: 3", "good: 1"))
+    second = house.run().experiment
+    learnt = json.loads((second["certificate"].folder / "certificate.json").read_text())
+
+    assert second["mixture.raw"].identity == first["mixture.raw"].identity
+    assert second["mixture.both"].identity != first["mixture.both"].identity
+    assert certificate["earlier"] == []
+    (earlier,) = learnt["earlier"]
+    assert earlier["comparisons"] == [first["comparison"].identity]
+    assert earlier["lanes"] == 3  # of the other `both`; those of `raw` are this comparison's own
+    assert earlier["deviations"].keys() == {"held", "also", "overall"}
+    assert learnt["comparisons"][0]["overall"]["earlier_freedom"] in (0, 2)
+
+
+def test_more_seeds_change_no_mixture(house: House):
+    house.lines("one.jsonl", pages(1))
+    house.lines("two.jsonl", pages(2))
+    house.write(RECIPE + ONE_ORDER)
+    before = house.plan().experiment
+
+    house.write((RECIPE + ONE_ORDER).replace("seeds: 3", "seeds: 9"))
+    after = house.plan().experiment
+
+    changed = {key for key in before if before[key].identity != after[key].identity}
+    assert changed == {"comparison", "certificate"}
+
+
+def test_proxies_of_so_few_tokens_decide_nothing(house: House):
+    house.lines("one.jsonl", pages(1))
+    house.lines("two.jsonl", pages(2))
+    house.write(RECIPE + ONE_ORDER)
+
+    plan = house.run()
+    verdict = json.loads((plan.experiment["certificate"].folder / "certificate.json").read_text())["verdict"]
+
+    assert verdict["outcome"] == "undecided"
+    assert "Each proxy read 4,096 tokens; at this tier a verdict needs 250,000." in verdict["sentence"]
+    assert "Set proxy.tokens to 250,000 or more" in verdict["next_step"]
