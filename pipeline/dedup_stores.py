@@ -199,6 +199,15 @@ def current_version(home: Path) -> Version | None:
     return read_version(_file(home, number)) if number else None
 
 
+def state_of(home: Path) -> dict[str, int]:
+    """Return a store's version, the documents that it remembers and, of these, how many were forgotten again."""
+    version = current_version(home)
+    pieces = version.pieces() if version is not None else ()
+    forgotten = len(version.forgotten) if version is not None else 0
+    number: int = _pointer(home)["version"]
+    return {"version": number, "documents": sum(piece.num_rows for piece in pieces), "forgotten": forgotten}
+
+
 def _pointer(home: Path) -> dict[str, Any]:
     path = home / POINTER
     if not path.exists():

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from pipeline.chain import ERROR, BasePart, Link
 from pipeline.core.card import CARD
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, nearest_names
 from pipeline.core.in_place import TextGoneError
 from pipeline.core.rng import generator
 from pipeline.core.shards import read_rows, read_table, row_groups_of
@@ -22,6 +22,8 @@ from pipeline.evidence import Evidence, all_evidence, evidence_of, find_rule, pl
 from pipeline.quarantine import QUARANTINE, sample
 from pipeline.results import document_paths, why_empty
 from pipeline.workspace import Workspace
+
+MOST_COMPARED = 500  # ids that hold a part of the one asked for; each is compared letter by letter
 
 
 def why(workspace: Workspace, doc_id: str) -> dict[str, Any]:
@@ -32,11 +34,27 @@ def why(workspace: Workspace, doc_id: str) -> dict[str, Any]:
         found for path in sorted(workspace.root.glob("source/*/quarantine.parquet")) for found in _refused(path, doc_id)
     ]
     if not stories and not refused:
+        near = _near_ids(workspace, doc_id)
+        way_out = f"Did you mean {near}?" if near else "`tamis look DATASET` shows ids."
         raise DataError(
             f"{doc_id}: none of the latest results in {workspace.root} saw this id; older ones are not searched. "
-            "`tamis look DATASET` shows ids."
+            f"{way_out}"
         )
     return {"id": doc_id, "datasets": stories, "quarantined": refused}
+
+
+def _near_ids(workspace: Workspace, doc_id: str) -> str:
+    """Return the ids most like one that nobody saw: of those that hold it, or else its end, or else its beginning."""
+    paths = {part.path: None for evidence in all_evidence(workspace) for part in evidence.chain.base}
+    paths |= {path: None for name in _made(workspace) for path in document_paths(workspace.dataset(name)[0])}
+    ends = [doc_id, doc_id.rpartition("/")[2], doc_id[: max(len(doc_id) // 2, 3)]]
+    found: list[list[str]] = [[] for _ in ends]
+    for path in paths:
+        ids = read_table(path, columns=["id"]).column("id")
+        for wanted, held in zip(ends, found, strict=True):
+            if wanted and len(held) < MOST_COMPARED:
+                held += ids.filter(pc.match_substring(ids, wanted, ignore_case=True))[:MOST_COMPARED].to_pylist()
+    return next((nearest_names(doc_id, held) for held in found if held), "")
 
 
 def _made(workspace: Workspace) -> list[str]:
@@ -146,7 +164,11 @@ def look(
     total = sum(len(rows) for _, rows in chosen)
     documents = [row for part, rows in _picked(chosen, count, seed) for row in _documents(evidence, part, rows)]
     empty = None if evidence.card.rows_out or dropped or rule else why_empty(evidence.card)
-    return {"dataset": evidence.name, "total": total, "rule": wanted, "empty": empty, "documents": documents}
+    rows_in = evidence.card.rows_in
+    return {
+        "dataset": evidence.name, "total": total, "rows_in": rows_in, "rule": wanted, "empty": empty,
+        "documents": documents,
+    }  # fmt: skip
 
 
 def _refused_rows(name: str, folder: Path, *, rule: str | None, count: int, seed: int) -> dict[str, Any]:

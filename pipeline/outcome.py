@@ -38,6 +38,7 @@ class Outcome:
     sentence: str
     report: str
     promoted: str | None
+    next_step: str = ""  # of an undecided verdict
     made: tuple[dict[str, Any], ...] = ()  # what the recipe is for: dataset, documents, bytes
 
     @property
@@ -87,6 +88,7 @@ def run_recipe(
         cost_usd=cost,
         verdict=verdict["outcome"] if verdict else None,
         sentence=verdict["sentence"] if verdict else "The recipe has no gate, so nothing was judged.",
+        next_step=verdict["next_step"] if verdict else "",
         report=str(report),
         promoted=promoted,
         made=tuple(_made(plan, name) for name in final_datasets(recipe)),

@@ -288,7 +288,9 @@ def _add(
         return known
     complete = is_complete(folder, identity)
     remade = [name for name, parent in parents.items() if any(node.identity == parent for node in plan.to_build)]
-    reason = "unchanged" if complete else why_build(plan.workspace, kind, name, payload, remade=remade, home=home)
+    reason = "unchanged" if complete else why_build(
+        plan.workspace, kind, name, payload, remade=remade, home=home, parents=parents
+    )  # fmt: skip
     node = Node(
         kind=kind,
         name=name,

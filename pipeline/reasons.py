@@ -7,8 +7,9 @@ values before hashes, as `50 -> 21` can be acted on.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from pipeline.recipe import StepSpec
 from pipeline.workspace import Workspace
 
 _HASHES = re.compile(" [0-9a-f]{8} -> [0-9a-f]{8}$")  # as `_short` writes them
+_NAMED = {"mixtures": "mixture ", "held_out": "held-out set "}  # of a comparison: identities by name
 _ABSENT = object()
 MOST_TOLD = 3
 
@@ -50,13 +52,19 @@ class Home:
 
 
 def why_build(
-    workspace: Workspace, kind: str, name: str, payload: Mapping[str, Any], *, remade: Sequence[str], home: Home | None
-) -> str:
+    workspace: Workspace, kind: str, name: str, payload: Mapping[str, Any], *, remade: Sequence[str],
+    home: Home | None = None, parents: Mapping[str, str],
+) -> str:  # fmt: skip
     """Say what differs from the newest earlier result of the same place that differs least; `new` without one."""
     earlier = _earlier(workspace, kind, name, payload, home)
     if not earlier:
         return "new"
-    found = [_differences(read_card(folder).payload, payload, home=home) for folder in reversed(earlier)]
+    cards = [read_card(folder) for folder in reversed(earlier)]
+    found = [_differences(card.payload, payload, home=home) for card in cards]
+    if kind == "tokenizer":
+        found = [
+            _of_sample(changes, card.parents.keys(), parents.keys()) for changes, card in zip(found, cards, strict=True)
+        ]
     changes = min(found, key=len)
     told = [change for change in changes if not _HASHES.search(change)]
     if not told and remade:
@@ -67,6 +75,17 @@ def why_build(
         + "; ".join(told[:MOST_TOLD])
         + (f" and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else "")
     )
+
+
+def _of_sample(changes: list[str], before: Set[str], now: Set[str]) -> list[str]:
+    """Name the datasets that joined or left those that a tokenizer learns; their identities tell nobody anything."""
+    told = [*_came_and_went(before, now), *(change for change in changes if not change.startswith("sample"))]
+    return told or changes
+
+
+def _came_and_went(before: Set[str], now: Set[str], what: str = "") -> list[str]:
+    came = [f"{what}`{name}` was put in" for name in sorted(now - before)]
+    return came + [f"{what}`{name}` was taken out" for name in sorted(before - now)]
 
 
 def _earlier(workspace: Workspace, kind: str, name: str, payload: Mapping[str, Any], home: Home | None) -> list[Path]:
@@ -106,10 +125,14 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _differences(old: Any, new: Any, place: str = "", *, home: Home | None) -> list[str]:
+    if place == "weights":
+        return _of_weights(old, new)
     if isinstance(old, Mapping) and isinstance(new, Mapping):
-        return [
+        named = place in _NAMED
+        came = _came_and_went(old.keys(), new.keys(), _NAMED[place]) if named else []
+        return came + [
             text
-            for key in sorted({*old, *new}, key=str)
+            for key in sorted(old.keys() & new.keys() if named else {*old, *new}, key=str)
             for text in _differences(
                 old.get(key, _ABSENT), new.get(key, _ABSENT), f"{place}.{key}" if place else str(key), home=home
             )
@@ -126,6 +149,18 @@ def _differences(old: Any, new: Any, place: str = "", *, home: Home | None) -> l
                 for text in _differences(a, b, f"{place}.{index}", home=home)
             ]
     return [] if old == new else [f"{place} {_short(old, place, home)} -> {_short(new, place, home)}"]
+
+
+def _of_weights(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Say what differs between two mixtures, which hold of each dataset the identity of its tokens and its share."""
+    told = _came_and_went(old.keys(), new.keys())
+    for name in sorted(old.keys() & new.keys()):
+        (before, was), (now, share) = old[name], new[name]
+        if not math.isclose(was, share):
+            told.append(f"the weight of `{name}` {was:.4g} -> {share:.4g}")
+        elif before != now:
+            told.append(f"{name} {before[:8]} -> {now[:8]}")
+    return told
 
 
 def _different_steps(

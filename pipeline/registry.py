@@ -189,9 +189,13 @@ def _admit(
         )
     if certificate["verdict"]["outcome"] != "promote" and override is None:
         raise GateError(
-            f"registry {name}: the gate did not promote '{mixture}'. {certificate['verdict']['sentence']} {way_out}"
+            f"registry {name}: the gate did not promote '{mixture}'. {_told(certificate['verdict'])} {way_out}"
         )
     return found
+
+
+def _told(verdict: Mapping[str, Any]) -> str:
+    return f"{verdict['sentence']} {verdict['next_step']}".rstrip()
 
 
 def _home(workspace: Workspace, name: str) -> Path:

@@ -57,13 +57,20 @@ def status_of(workspace: Workspace) -> dict[str, Any]:
         "unfinished": unfinished,
         "verdicts": verdicts,
         "cost_usd": total_usd(workspace.ledger),  # what unfinished steps paid too, and what two steps share once
+        "stores": _stores(workspace),
         "registry": registry_of(workspace, None)["names"],
     }
 
 
 def _verdict(path: Path) -> dict[str, Any]:
     verdict = json.loads(path.read_text(encoding="utf-8"))["verdict"]
-    return {"certificate": path.parent.name, "outcome": verdict["outcome"], "sentence": verdict["sentence"]}
+    return {"certificate": path.parent.name} | {key: verdict[key] for key in ("outcome", "sentence", "next_step")}
+
+
+def _stores(workspace: Workspace) -> list[dict[str, Any]]:
+    from pipeline.dedup_stores import state_of, store_homes
+
+    return [{"name": home.name, **state_of(home)} for home in store_homes(workspace)]
 
 
 def registry_of(workspace: Workspace, name: str | None) -> dict[str, Any]:

@@ -97,6 +97,8 @@ def outcome_text(outcome: Outcome) -> str:
     )
     cost = f", ${outcome.cost_usd:.2f}" if outcome.cost_usd else ""
     lines = [f"{outcome.recipe}: {did} ({outcome.seconds:.1f} s{cost})", outcome.sentence]
+    if outcome.next_step:
+        lines.append(outcome.next_step)
     if outcome.promoted:
         lines.append(f"registry: {outcome.promoted}")
     lines.append(f"report: {outcome.report}")
@@ -112,8 +114,8 @@ def _counted(number: int, noun: str) -> str:
 
 def status_text(data: dict[str, Any]) -> str:
     """Return the state of a workspace: what is there, what is unfinished, what was judged."""
-    shown = [r for r in data["results"] if r["kind"] in ("source", "made", "dataset")]
-    if not data["results"] and not data["unfinished"]:
+    sets = [r for r in data["results"] if r["kind"] in ("source", "made", "dataset")]
+    if not data["results"] and not data["unfinished"] and not data["stores"]:
         return f"{data['workspace']}: empty. Start with: tamis run recipes/quickstart.yaml"
     rows = [
         [
@@ -126,19 +128,28 @@ def status_text(data: dict[str, Any]) -> str:
             round(r["size_bytes"] / 1e6, 1),
             r["folder"],
         ]
-        for r in shown
+        for r in sets
     ]
     head = ["kind", "name", "rows in", "rows out", "dropped", "quarantined", "MB", "folder"]
     lines = [table(rows, head=head), ""]
-    lines += [f"{verdict['certificate']}: {verdict['sentence']}" for verdict in data["verdicts"]]
+    lines += [f"{verdict['certificate']}: {_verdict(verdict)}" for verdict in data["verdicts"]]
     lines += [
         f"registry {entry['name']}: version {entry['current']} of {len(entry['versions'])}"
         for entry in data["registry"]
     ]
+    lines += [
+        f"dedup store {store['name']}: version {store['version']}, {_counted(store['documents'], 'document')}"
+        for store in data["stores"]
+    ]
     lines += [f"unfinished: {folder} (the next run goes on with it)" for folder in data["unfinished"]]
-    others = len(data["results"]) - len(shown)
-    lines.append(f"{len(shown)} sets of documents and {others} other results, ${data['cost_usd']:.2f} spent.")
+    others = len(data["results"]) - len(sets)
+    told = f"{_counted(len(sets), 'set')} of documents and {_counted(others, 'other result')}"
+    lines.append(f"{told}, ${data['cost_usd']:.2f} spent.")
     return "\n".join(lines)
+
+
+def _verdict(verdict: dict[str, Any]) -> str:
+    return f"{verdict['sentence']} {verdict['next_step']}".rstrip()
 
 
 def registry_text(data: dict[str, Any]) -> str:
@@ -216,17 +227,19 @@ def look_text(data: dict[str, Any]) -> str:
     unit = "quarantined rows" if data.get("quarantined") else "documents"
     fate = "" if data.get("quarantined") else fate
     of = f"{len(data['documents'])} of {data['total']:,} {unit} of {data['dataset']}{fate}"
-    return "\n".join([*blocks, "", of])
+    came = f"; {_counted(data['rows_in'], 'document')} came in" if data.get("rows_in") is not None else ""
+    return "\n".join([*blocks, "", of + came])
 
 
 def what_if_text(data: dict[str, Any]) -> str:
     """Return the gains and losses of other thresholds."""
     lines = []
     for change in data["datasets"]:
-        lines.append(f"{change['dataset']}: {change['kept_before']:,} -> {change['kept_after']:,} documents")
+        lines.append(f"{change['dataset']}: {change['kept_before']:,} -> {_counted(change['kept_after'], 'document')}")
         for side, sign in (("gained", "+"), ("lost", "-")):
             found = change[side]
-            lines.append(f"{sign}{found['documents']:,} documents, about {found['tokens']:,} tokens {side}")
+            size = f"{_counted(found['documents'], 'document')}, about {_counted(found['tokens'], 'token')}"
+            lines.append(f"{sign if found['documents'] else ''}{size} {side}")
             fate = "dropped before" if side == "gained" else "now dropped"
             lines += [f"    {row['documents']:,} {fate} by {row['rule']}" for row in found["by"]]
             then = "was" if side == "gained" else "now"
@@ -259,12 +272,12 @@ def measure_text(data: dict[str, Any]) -> str:
 def diff_text(data: dict[str, Any]) -> str:
     """Return what one dataset gained and lost beside another, by rule."""
     a, b = data["a"], data["b"]
-    lines = [f"{a['folder']} -> {b['folder']}: {a['documents']:,} -> {b['documents']:,} documents"]
+    lines = [f"{a['folder']} -> {b['folder']}: {a['documents']:,} -> {_counted(b['documents'], 'document')}"]
     for side, sign, owner in (("gained", "+", a), ("lost", "-", b)):
         found = data[side]
         sign = sign if found["documents"] else ""
         size = f"{sign}{found['bytes']:,} bytes, about {sign}{found['tokens']:,} tokens"
-        lines.append(f"{sign}{found['documents']:,} documents {side}, {size}")
+        lines.append(f"{sign}{_counted(found['documents'], 'document')} {side}, {size}")
         lines += [f"    {row['documents']:,} {_charged(row['rule'], owner)}" for row in found["by"]]
         lines += [f"        {row['id']} ({row['rule']}): {excerpt(row['text'], 100)}" for row in found["examples"]]
     resized = data["resized"]

@@ -182,11 +182,7 @@ def test_the_blocks_on_distributions_and_differences_print_what_they_print(tmp_p
         ran = run(["bash", "-e", "-c", block(f"runs {name}")], folder=tmp_path)
 
         assert ran.returncode == 0, ran.stderr
-        assert without_hashes(ran.stdout) == without_hashes(block(f"prints {name}"))
-
-
-def without_hashes(text: str) -> str:
-    return re.sub(r"-[0-9a-f]{12}\b", "-HASH", without_seconds(text))
+        assert without_seconds(ran.stdout) == without_seconds(block(f"prints {name}"))  # identities too
 
 
 def without_seconds(text: str) -> str:

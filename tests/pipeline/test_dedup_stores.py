@@ -10,6 +10,8 @@ import pytest
 
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.dedup_stores import change, forget, remember, roll_back, store_file
+from pipeline.status import status_of
+from pipeline.tables import status_text
 from pipeline.verify import verify
 from tests.pipeline.house import House, contents, texts
 
@@ -35,6 +37,15 @@ def second_dump(house: House, rows: list[str], *, parameters: str = "against_sto
     house.clean([f"minhash_dedup: {{{parameters}}}"], source="{read: jsonl, path: DIR/b.jsonl, id: id}")
     house.run()
     return house.signals("minhash_dedup")
+
+
+def test_status_tells_what_a_store_remembers(first: House) -> None:
+    forget(first.workspace, ["a:3"], store="news")
+
+    data = status_of(first.workspace)
+
+    assert data["stores"] == [{"name": "news", "version": 2, "documents": 10, "forgotten": 1}]
+    assert "dedup store news: version 2, 10 documents" in status_text(data)
 
 
 def test_three_new_copies_of_one_old_document_all_go(first: House) -> None:

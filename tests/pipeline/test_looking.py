@@ -218,3 +218,19 @@ def test_a_look_does_not_import_what_it_does_not_need(built: House):
     )
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "near"),
+    [("a:1", "docs/a:1, docs/a:10 or docs/a:11"), ("DOCS/A:3", "docs/a:3"), ("dosc/a:7", "docs/a:7"), ("zz/zz:zz", "")],
+)
+def test_a_part_of_an_id_is_answered_with_the_nearest(house: House, asked: str, near: str):
+    house.lines("a.jsonl", texts(12))
+    house.clean(["length"])
+    house.run()
+
+    with pytest.raises(DataError) as caught:
+        why(house.workspace, asked)
+
+    way_out = f"Did you mean {near}?" if near else "`tamis look DATASET` shows ids."
+    assert str(caught.value).endswith(way_out)

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
-from tests.pipeline.house import House, texts
+from pipeline.executors import Local
+from pipeline.plan import make_plan
+from pipeline.progress import Silent
+from pipeline.recipe import load_recipe
+from pipeline.results import close
+from pipeline.run import Run
+from pipeline.workspace import Workspace
+from tests.conftest import ROOT
+from tests.pipeline.house import House, texts, write_lines
 
 STEPS = ["length: {min_length: 20}", "line_dedup: {min_documents: 2}", "exact_dedup", "pii"]
 
@@ -109,3 +118,70 @@ def test_no_reason_shows_brackets(built: House):
     for steps in (STEPS[1:], STEPS[::-1], ["patterns: {patterns: {a: x}, max_matches: {a: 3}}"]):
         built.clean(steps)
         assert not any(set("[]{}'") & set(reason) for reason in reasons(built).values())
+
+
+MIXED = (
+    "sources: {a: {read: jsonl, path: DIR/a.jsonl}, b: {read: jsonl, path: DIR/b.jsonl}, c: {read: jsonl, path: "
+    "DIR/c.jsonl}}\ndatasets:\n  web: {from: a}\n  books: {from: b}\n  held: {from: c}\n"
+    "mixtures:\n  baseline: {weights: {web: 1.0}}\n  candidate: {weights: {web: 0.5, books: 0.5}}\n"
+    "proxy: {tokens: 4k}\ngate: {candidate: candidate, baseline: baseline, on: [held]}\n"
+)
+
+
+@pytest.fixture
+def mixed(house: House) -> House:
+    """A recipe whose datasets are built, and its experiment's cards, which are all that plans read."""
+    for name in ("a", "b", "c"):
+        house.lines(f"{name}.jsonl", texts(5, start=10 * ord(name)))
+    house.write(MIXED)
+    plan = house.plan()
+    Run(plan=replace(plan, experiment={}), executor=Local(workers=1), progress=Silent()).execute()
+    for node in plan.experiment.values():
+        node.folder.mkdir(parents=True)
+        close(node, {}, rows_in=0, rows_out=0)
+    return house
+
+
+def reasons_of_experiment(house: House) -> dict[str, str]:
+    return {key: node.reason for key, node in house.plan().experiment.items()}
+
+
+def test_a_changed_weight_is_told_by_dataset(mixed: House):
+    mixed.write(MIXED.replace("web: 0.5, books: 0.5", "web: 0.7, books: 0.3"))
+
+    found = reasons_of_experiment(mixed)
+
+    assert found["tokenizer"] == found["mixture.baseline"] == "unchanged"
+    assert found["mixture.candidate"] == "because the weight of `books` 0.5 -> 0.3; the weight of `web` 0.5 -> 0.7"
+    assert found["comparison"] == "because candidate is built anew"
+
+
+def test_datasets_and_mixtures_that_came_or_went_are_told(mixed: House):
+    mixed.write(MIXED.replace("web: 0.5, books: 0.5", "books: 1"))
+    told = reasons_of_experiment(mixed)["mixture.candidate"]
+    assert told == "because `web` was taken out; the weight of `books` 0.5 -> 1"
+
+    mixed.write(MIXED.replace("proxy:", "  third: {weights: {books: 1}}\nproxy:"))
+    assert reasons_of_experiment(mixed)["comparison"] == "because mixture `third` was put in"
+
+    swapped = MIXED.replace("web: 0.5, books: 0.5", "web: 1")
+    mixed.write(swapped.replace("baseline: {weights: {web", "baseline: {weights: {books"))
+    assert reasons_of_experiment(mixed)["tokenizer"] == "unchanged"
+    mixed.write(swapped)
+    assert reasons_of_experiment(mixed)["tokenizer"] == "because `books` was taken out"
+
+
+def test_other_weights_in_compare_mixtures_change_what_its_head_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("web", "textbooks", "heldout/news", "heldout/science", "heldout/code"):
+        path = tmp_path / "data" / f"{name}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_lines(path, [f"a page of {name}"])
+    recipe = ROOT / "recipes" / "compare_mixtures.yaml"
+    setting = {"mixtures.candidate.weights": {"web": 0.5, "textbooks": 0.5}}
+
+    plans = [make_plan(load_recipe(recipe, settings=each), Workspace(tmp_path / "w")) for each in ({}, setting)]
+
+    before = {node.identity for node in plans[0].nodes}
+    made_anew = [f"{node.kind} {node.name}" for node in plans[1].nodes if node.identity not in before]
+    assert made_anew == ["mixture candidate", "comparison compare-mixtures", "certificate compare-mixtures"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pipeline.looking import why
-from pipeline.outcome import run_recipe
+from pipeline.looking import look, why
+from pipeline.outcome import Outcome, run_recipe
 from pipeline.progress import Silent
-from pipeline.tables import outcome_text, why_text
+from pipeline.tables import look_text, outcome_text, status_text, why_text
 from tests.pipeline.house import House, texts
 
 
@@ -40,3 +40,27 @@ def test_a_run_ends_with_the_documents_and_bytes_that_are_left_also_when_nothing
         size = sum(len(row["text"].encode()) for row in documents)
         assert outcome.made == ({"dataset": "clean", "documents": len(documents), "bytes": size},)
         assert outcome_text(outcome).splitlines()[-1] == f"clean: {len(documents)} documents, {size / 1000:.2f} kB"
+
+
+def test_an_undecided_verdict_is_followed_by_its_next_step():
+    more = "About 5 more seeds settle it."
+    outcome = Outcome("web", (), 0, 0.0, 0.0, "undecided", "Undecided: it may gain.", "r.html", None, next_step=more)
+    verdict = {"certificate": "web-1a", "sentence": outcome.sentence, "next_step": more}
+    empty = {"workspace": "w", "results": [], "registry": [], "stores": [], "unfinished": ["made/x-1"], "cost_usd": 0.0}
+
+    assert outcome_text(outcome).splitlines()[1:3] == ["Undecided: it may gain.", more]
+    assert f"web-1a: Undecided: it may gain. {more}" in status_text({**empty, "verdicts": [verdict]})
+
+
+def test_a_look_says_how_many_documents_came_in(house: House):
+    house.lines("a.jsonl", ["short", "tiny", *texts(3)])
+    house.clean(["length: {min_length: 8}"])
+    house.run()
+
+    dropped, kept = (
+        look_text(look(house.workspace, "clean", dropped=each, rule=None, count=2)).splitlines()[-1]
+        for each in (True, False)
+    )
+
+    assert dropped == "2 of 2 documents of clean dropped; 5 documents came in"
+    assert kept == "2 of 3 documents of clean; 5 documents came in"
