@@ -10,14 +10,15 @@ ignore Ctrl-C, which is the parent's to handle.
 from __future__ import annotations
 
 import ctypes
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, Protocol
 
+from pipeline.core import keys
 from pipeline.core.errors import ServiceError
 from pipeline.core.late_pandas import spare_pandas
 from pipeline.core.late_scipy import spare_scipy
@@ -133,11 +134,23 @@ def _report(result: Any, done: Done | None) -> Any:
     return result
 
 
+class _Worker(SpawnProcess):
+    """A process that starts without the keys of this one."""
+
+    def start(self) -> None:
+        with keys.withheld():
+            super().start()
+
+
+class _Spawning(SpawnContext):
+    Process = _Worker
+
+
 def _new_pool(workers: int) -> ProcessPoolExecutor:
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(
-        max_workers=workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),)
-    )
+    with keys.withheld():  # the pool's locks start a process of their own
+        return ProcessPoolExecutor(
+            max_workers=workers, mp_context=_Spawning(), initializer=_start_worker, initargs=(os.getpid(),)
+        )
 
 
 def _start_worker(parent: int) -> None:

@@ -25,13 +25,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Reply:
-    """A message. `text` may be computed from the request's body; without one the schema asked for is filled in."""
+    """A message. `text` may be computed from the request's body; without one the schema asked for is filled in.
+
+    `{key}` in it stands for the key that the client sent, as in Status.
+    """
 
     text: str | Callable[[Mapping[str, Any]], str] | None = None
     stop_reason: str = "end_turn"
     stop_details: Mapping[str, Any] | None = None
     delay_seconds: float = 0.0  # after the request was billed
     output_tokens: int = 60
+    usage: Mapping[str, Any] = field(default_factory=dict)  # in place of what was counted
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Status:
     type: str = "api_error"
     error_code: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    text: str = "as the test ordered"
 
 
 @dataclass(frozen=True)
@@ -157,7 +162,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, server: Server, body: Mapping[str, Any], behaviour: Behaviour) -> None:
         if isinstance(behaviour, Status):
-            content = error_body(behaviour.type, behaviour.error_code, "as the test ordered")
+            content = error_body(behaviour.type, behaviour.error_code, self._echoing(behaviour.text))
             self._send(behaviour.code, content, behaviour.headers)
         elif isinstance(behaviour, HangUp):
             self.close_connection = True
@@ -166,7 +171,12 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             time.sleep(behaviour.delay_seconds)
             usage = server.usage(body, output_tokens=behaviour.output_tokens)
-            self._send(200, json.dumps(message(body, behaviour, usage=usage)).encode())
+            content = json.dumps(message(body, behaviour, usage={**usage, **behaviour.usage})).encode()
+            self._send(200, self._echoing(content.decode()).encode())
+
+    def _echoing(self, text: str) -> str:
+        sent = self.headers.get("x-api-key") or self.headers.get("authorization", "").partition(" ")[2]
+        return text.replace("{key}", sent)
 
     def _send(self, status: int, content: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)

@@ -33,7 +33,7 @@ def read_answer(raw: bytes, *, schema: Mapping[str, Any] | None) -> Reading:
     message = _message_of(raw)
     if message is None:
         return Reading("invalid", reason="the body is not a message object")
-    text = "".join(_text_blocks(message.get("content")))
+    text = writable("".join(_text_blocks(message.get("content"))))
     stop = message.get("stop_reason")
     if stop == "refusal":
         return Reading("refused", text=text, reason=_refusal_category(message))
@@ -76,7 +76,12 @@ def _text_blocks(content: object) -> list[str]:
 def _refusal_category(message: Mapping[str, Any]) -> str:
     details = message.get("stop_details")
     category = details.get("category") if isinstance(details, dict) else None
-    return category if isinstance(category, str) else "no category"
+    return writable(category)[:100] if isinstance(category, str) else "no category"
+
+
+def writable(text: str) -> str:
+    r"""Return a text that UTF-8 can hold: JSON's "\ud800" is half a character, which no file takes."""
+    return text.encode("utf-8", "replace").decode()
 
 
 JSON_TYPES: dict[str, tuple[type, ...]] = {

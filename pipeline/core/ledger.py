@@ -45,6 +45,8 @@ CREATE TABLE IF NOT EXISTS answers (
 ) WITHOUT ROWID;
 """
 
+PAID = "coalesce(sum(max(cost_nano, 0)), 0)"  # earlier versions believed negative counts of tokens
+
 State = Literal["PARSED", "INVALID", "REFUSED", "TRUNCATED", "ERRORED"]
 
 
@@ -83,7 +85,7 @@ def total_usd(path: Path) -> float:
     try:
         database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         try:
-            (paid,) = database.execute("SELECT coalesce(sum(cost_nano), 0) FROM answers").fetchone()
+            (paid,) = database.execute(f"SELECT {PAID} FROM answers").fetchone()
         finally:
             database.close()
     except sqlite3.Error as error:
@@ -117,7 +119,8 @@ class Ledger:
 
     def close(self) -> None:
         """Close the file and let the next process in."""
-        self._database.close()
+        with self._mutex:  # a thread that was left behind may be writing
+            self._database.close()
         self._owner.release()
 
     def _open(self) -> sqlite3.Connection:
@@ -211,7 +214,7 @@ class Ledger:
 
     def spending(self, requests: Sequence[str]) -> Spending:
         """Return what `requests` have cost in all runs together."""
-        paid = "SELECT coalesce(sum(cost_nano), 0) FROM answers JOIN wanted ON request = wanted.id"
+        paid = f"SELECT {PAID} FROM answers JOIN wanted ON request = wanted.id"
         doubted = (
             "SELECT coalesce(sum(reserved_nano), 0), count(*) FROM attempts JOIN wanted ON request = wanted.id "
             "WHERE outcome = 'in_doubt'"
@@ -219,6 +222,25 @@ class Ledger:
         ((settled_nano,),) = self._ask(paid, requests)
         ((doubted_nano, count),) = self._ask(doubted, requests)
         return Spending(settled_nano=settled_nano, doubted_nano=doubted_nano, num_in_doubt=count)
+
+    def refused_for_themselves(self, requests: Sequence[str]) -> set[str]:
+        """Return those of `requests` that were rejected twice alike while the service answered another in between.
+
+        The other was asked for the same model at the same address. In whatever run: the evidence stays.
+        """
+        query = """
+            SELECT DISTINCT early.request FROM attempts early JOIN wanted ON early.request = wanted.id
+            JOIN attempts late ON late.request = early.request AND late.attempt > early.attempt
+            JOIN requests asked ON asked.id = early.request
+            WHERE early.outcome = 'rejected' AND late.outcome = 'rejected'
+            AND substr(early.error, 1, 8) = substr(late.error, 1, 8) AND early.endpoint = late.endpoint
+            AND EXISTS (
+                SELECT 1 FROM attempts other JOIN requests answered ON answered.id = other.request
+                WHERE other.outcome = 'answered' AND other.attempt BETWEEN early.attempt AND late.attempt
+                AND other.sent_at >= early.ended_at AND other.ended_at <= late.sent_at
+                AND answered.model = asked.model AND other.endpoint = early.endpoint
+            )"""
+        return {request for (request,) in self._ask(query, requests)}
 
     def _ask(self, query: str, requests: Sequence[str]) -> list[tuple[Any, ...]]:
         """Run a query that joins the temporary table `wanted` of request ids."""

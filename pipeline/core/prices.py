@@ -72,25 +72,36 @@ class Tokens:
         return self.input + self.cache_write_5m + self.cache_write_1h + self.cache_read
 
     @staticmethod
-    def of_usage(usage: Mapping[str, object]) -> Tokens:
-        """Read the `usage` object of an answer; absent and null counts are zero."""
+    def of_usage(usage: Mapping[str, object]) -> Tokens | None:
+        """Read the `usage` object of an answer; absent and null counts are zero. None if a count cannot be one."""
         written = usage.get("cache_creation")
         split = written if isinstance(written, Mapping) else {}
-        one_hour = _count(split, "ephemeral_1h_input_tokens")
+        found = [usage.get(key) for key in COUNTED] + [split.get("ephemeral_1h_input_tokens")]
+        counts = [_count(value) for value in found]
+        if None in counts:
+            return None
+        input, output, cache_written, cache_read, one_hour = (count or 0 for count in counts)
         return Tokens(
-            input=_count(usage, "input_tokens"),
-            output=_count(usage, "output_tokens"),
-            cache_write_5m=max(_count(usage, "cache_creation_input_tokens") - one_hour, 0),
+            input=input,
+            output=output,
+            cache_write_5m=max(cache_written - one_hour, 0),
             cache_write_1h=one_hour,
-            cache_read=_count(usage, "cache_read_input_tokens"),
+            cache_read=cache_read,
             batch=usage.get("service_tier") == "batch",
             us_only=usage.get("inference_geo") == "us",
         )
 
 
-def _count(counts: Mapping[str, object], key: str) -> int:
-    value = counts.get(key)
-    return value if isinstance(value, int) else 0
+COUNTED = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+MOST_TOKENS = 1_000_000_000  # in one request; no model reads or writes a thousandth of it
+
+
+def _count(value: object) -> int | None:
+    """Return a count of tokens, 0 where none is given, None where it cannot be one."""
+    if value is None:
+        return 0
+    fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
+    return value if fits and isinstance(value, int) else None
 
 
 @dataclass(frozen=True, slots=True)

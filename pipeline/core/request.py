@@ -24,7 +24,8 @@ OVERHEAD_TOKENS = 2_000  # assumption: the most that the API adds to a prompt fo
 class Request:
     """One question to a model. `purpose` is for the ledger's reader; it is neither sent nor part of the id.
 
-    `endpoint` is the door's to set: who else than Anthropic is asked. It is part of the id and is not sent.
+    `endpoint` is the door's to set: who else than Anthropic is asked. `turn` counts how often the same was asked
+    before and the answer was not wanted. Both are part of the id and are not sent.
     """
 
     model: str
@@ -36,6 +37,7 @@ class Request:
     effort: Literal["low", "medium", "high"] = "low"
     purpose: str = ""
     endpoint: str = ""
+    turn: int = 0
 
     def body(self) -> dict[str, Any]:
         """Return what is sent."""
@@ -57,7 +59,8 @@ class Request:
         body = self.body()
         # The order of a schema's properties is the order in which they are answered, and identity_of sorts keys.
         asked = {**body, "output_config": json.dumps(body["output_config"])}
-        return "r_" + identity_of(asked | ({"endpoint": self.endpoint} if self.endpoint else {}))[:40]
+        unsent = {"endpoint": self.endpoint, "turn": self.turn}
+        return "r_" + identity_of(asked | {key: value for key, value in unsent.items() if value})[:40]
 
 
 def bound_nano(request: Request, *, prices: Prices, on: date) -> int:

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
+from pipeline.core import keys
 from pipeline.core.errors import ServiceError
 from pipeline.sources.page_child import ANSWER, READY, REQUEST
 
@@ -81,8 +82,9 @@ class PageExtractor:
             sys.executable, "-P", str(CHILD), self.extractor, str(self.max_seconds), str(self.max_memory_bytes),
         ]  # fmt: skip
         self.child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=-1
-        )
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=-1,
+            env=keys.environment(),
+        )  # fmt: skip
         try:
             self._read(self.child, len(READY), time.monotonic() + START_SECONDS)
         except (EOFError, TimeoutError) as error:

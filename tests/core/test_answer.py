@@ -37,6 +37,13 @@ def test_any_text_has_an_outcome(text: str) -> None:
     assert read_answer(raw(text), schema=SCHEMA).status == "invalid"
 
 
+def test_half_a_character_is_replaced_by_what_a_file_can_hold() -> None:
+    message = {"type": "message", "stop_reason": "refusal", "stop_details": {"category": "\ud800"}, "content": []}
+
+    assert read_answer(json.dumps(message).encode(), schema=None).reason == "?"
+    assert read_answer(raw("a \udfff"), schema=None).text == "a ?"
+
+
 def test_a_thinking_block_before_the_answer_is_skipped() -> None:
     thinking = {"type": "thinking", "thinking": "hm", "signature": "s"}
 

@@ -122,11 +122,11 @@ def test_529_is_tried_again_and_costs_nothing(tmp_path: Path, monkeypatch: pytes
     assert [outcome for outcome, _ in attempts(tmp_path)] == ["rejected"] * 3 + ["answered"]
 
 
-def test_500_forever_stops_the_run_after_a_counted_number_of_tries(
+def test_503_forever_stops_the_run_after_a_counted_number_of_tries(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failure = r"HTTP 500 api_error.*given up after 4 tries"
-    with claude_server(default=Status(500)) as server, pytest.raises(ServiceError, match=failure):
+    failure = r"HTTP 503 api_error.*given up after 4 tries"
+    with claude_server(default=Status(503)) as server, pytest.raises(ServiceError, match=failure):
         ask(tmp_path, server, requests_for(40), monkeypatch=monkeypatch, workers=2)
 
     assert len(server.arrivals) <= 7 * 4

@@ -17,6 +17,7 @@ from pipeline.core.claude import ClaudeDoor
 from pipeline.core.errors import ServiceError
 from tests.claude_server import Garbage, HangUp, Reply, Server, Status, claude_server, fingerprint
 from tests.core.asking import KEY, ask, requests_for
+from tests.pipeline.house import House, texts
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -37,7 +38,7 @@ with ClaudeDoor(Path(sys.argv[1]), max_usd=1, workers=4) as door:
 """
 
 
-def wait_for(condition: Any, *, seconds: float = 20.0) -> None:
+def wait_for(condition: Any, *, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the child never got there"
@@ -97,6 +98,25 @@ def test_ctrl_c_waits_for_the_answers_in_flight_and_leaves_nothing_in_doubt(
     assert child.returncode != 0 and asked < 24
     assert sum(answer.from_ledger for answer in answers) == asked
     assert set(server.bill.values()) == {1}
+
+
+def test_ctrl_c_against_a_hung_server_ends_at_the_first_press(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    House(tmp_path).lines("docs.jsonl", texts(60))
+    House(tmp_path).clean(["label: {teacher: claude}"])
+    with claude_server(script=[Reply()] * 5, default=Reply(delay_seconds=60)) as server:
+        environment = {**os.environ, "ANTHROPIC_BASE_URL": server.base_url, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "pipeline.cli", "run", "recipe.yaml", "--workers", "1"]
+        child = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE)
+        wait_for(lambda: len(server.arrivals) >= 5 + 8)
+        child.send_signal(signal.SIGINT)
+        _, said = child.communicate(timeout=30)
+        server.default = Reply()
+        with ClaudeDoor(tmp_path / "workspace" / "ledger.sqlite", max_usd=1) as door:
+            num_doubted = door._ledger.num_doubted_at_start
+
+    assert child.returncode == 130
+    assert b"Traceback" not in said and b"run the same command again" in said
+    assert num_doubted == 8  # they may be billed yet
 
 
 def test_the_key_is_written_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
