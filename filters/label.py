@@ -4,30 +4,35 @@ Which documents are graded depends on the seed, their ids, sources and lengths a
 in a seeded order, and every stratum (source x length) gives its first ones in proportion to its size. So the sample is
 the same however the dataset is cut into shards, a share found in it is an estimate for the whole, and asking for more
 documents keeps those that were already paid for. 2,000 documents of 6,000 characters cost about 0.70 USD with Claude
-Haiku 5.5 (calculated from its list price, not measured) and nothing with the offline rubric.
+Haiku 5.5 (calculated from its list price, not measured) and nothing with the offline rubric. With a file of grades the
+sample is what the file grades: all its documents that reach this step, counted, and those that do not, named.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
+from filters.grade_file import GradeFile, read_grades
 from filters.rubric import NUM_CRITERIA, Rubric, excerpt, load_rubric
-from filters.sampling import Survey, choose, survey_part
-from filters.teachers import ClaudeTeacher, GradeFile, Grading, Lesson, OfflineTeacher, Specimen, Teacher, read_grades
+from filters.sampling import Survey, SurveyTask, choose, survey_part
+from filters.teachers import ClaudeTeacher, Grading, Lesson, OfflineTeacher, Specimen, Teacher, Useless
 from pipeline.core.endpoint import foreign_endpoint
+from pipeline.core.errors import DataError
 from pipeline.core.rng import derive
 from pipeline.core.shards import write_table
 from pipeline.core.step import Gathering, GatheringStep, Params, Part, Signal, input_names
 
 LABELS = "labels.parquet"
+EXAMPLES = 3
+Times = Annotated[int, Field(ge=1, le=5)]
 
 
 def how(default: Any, **constraints: Any) -> Any:
@@ -46,7 +51,9 @@ class LabelParams(Params):
     path: str | None = input_names(
         None, description="For `teacher: file`: parquet or JSONL with `grade` and `id` or `text_hash`."
     )
-    documents: int = Field(default=2000, ge=1, le=10_000_000, description="Documents to grade.")
+    documents: int = Field(
+        default=2000, ge=1, le=10_000_000, description="Documents to grade; a file's are all those that it grades."
+    )
     sample: Literal["stratified", "uniform"] = Field(
         default="stratified", description="In proportion by source and length, or blind to both."
     )
@@ -56,14 +63,22 @@ class LabelParams(Params):
     )
     max_usd: float = how(1.0, ge=0, description="US dollars that these grades may cost in all runs together.")
     concurrency: int = how(8, ge=1, le=256, description="Requests in flight at once.")
+    max_useless: float = how(
+        0.6, gt=0, le=1,
+        description="Stop when a larger share of the last answers is useless (invalid, refused, truncated); 1: never.",
+    )  # fmt: skip
+    ask_again: dict[Useless, Times] = Field(
+        default={}, description="Useless answers to pay for once more, by kind and how often: {invalid: 1}."
+    )
     prices: str | None = how(None, description="A price file of your own; without it, pipeline/core/prices.toml.")
 
     @model_validator(mode="after")
     def _every_setting_has_an_effect(self) -> Self:
         if (self.teacher == "file") != (self.path is not None):
             raise ValueError("`path` goes with `teacher: file`, and only with it")
-        idle = set() if self.teacher == "claude" else {"model", "max_usd", "concurrency", "prices"}
-        idle |= {"excerpt_chars"} if self.teacher == "file" else set()
+        paid = {"model", "max_usd", "concurrency", "prices", "max_useless", "ask_again"}
+        idle = set() if self.teacher == "claude" else paid
+        idle |= {"excerpt_chars", "documents", "sample"} if self.teacher == "file" else set()
         without_effect = sorted(idle & self.model_fields_set)
         if without_effect:
             raise ValueError(f"`{'`, `'.join(without_effect)}` has no effect with `teacher: {self.teacher}`")
@@ -76,7 +91,7 @@ class Label(GatheringStep):
     """Grades a sample; documents outside of it, and those without a valid grade, have a null grade. Drops nothing."""
 
     name: ClassVar[str] = "label"
-    version: ClassVar[int] = 1  # bump when a packaged rubric, its frame or the offline scorer changes
+    version: ClassVar[int] = 2  # bump when a packaged rubric, its frame or the offline scorer changes
     Params = LabelParams
     signals = (
         Signal("grade", pa.float32(), "0 to 5", "criteria of the rubric that the document meets; null: no grade"),
@@ -106,18 +121,18 @@ class Label(GatheringStep):
 
     def gather(self, work: Gathering) -> None:
         rubric = self._rubric(work.inputs.get("rubric_file", ()))
-        brought = read_grades(work.inputs["path"][0]) if self.params.teacher == "file" else None
+        brought = read_grades(work.inputs["path"][0], rubric=rubric) if self.params.teacher == "file" else None
         survey = self._survey(work, brought)
-        chosen = choose(survey, count=self.params.documents, stratified=self.params.sample == "stratified")
-        ids = survey.ids[chosen]
+        count = self.params.documents if brought is None else len(survey.ids)
+        chosen = choose(survey, count=count, stratified=self.params.sample == "stratified")
+        self._check_enough(len(chosen), work.wanted)
         if brought is not None:
-            lesson = Lesson([brought.grading(key) for key in survey.keys[chosen]], note={"file": brought.path.name})
-            title = brought.title
+            lesson, title = _lesson_of(brought, survey, chosen, work), brought.title
         else:
             teacher = self._teacher(work, rubric)
-            specimens = load_specimens(work.parts, wanted=ids, max_chars=self.params.excerpt_chars)
+            specimens = load_specimens(work.parts, wanted=survey.ids[chosen], max_chars=self.params.excerpt_chars)
             lesson, title = teacher.grade(specimens), teacher.title
-        gradings = dict(zip(ids.tolist(), lesson.gradings, strict=True))
+        gradings = dict(zip(survey.ids[chosen].tolist(), lesson.gradings, strict=True))
         write_table(work.output / LABELS, _labels(gradings))
         for part in work.parts:
             work.write(part, _columns(part, gradings, title=title))
@@ -125,14 +140,37 @@ class Label(GatheringStep):
         work.details |= {"teacher": title, "rubric": rubric.name, "rubric_blake3": rubric.hash}
         work.details |= _summary(survey.sources[chosen].tolist(), lesson.gradings) | lesson.note
 
+    def _check_enough(self, count: int, wanted: Mapping[str, int]) -> None:
+        """Stop before anything is bought that a later step cannot use."""
+        least = wanted.get("grade", 0)
+        if count < least:
+            raise DataError(
+                f"label: {count} documents can be graded; a later step needs {least} grades. Nothing was bought. Let "
+                "more documents through to `label`, or leave the later step out."
+            )
+
     def estimate_usd(self, num_documents: int, mean_bytes: float) -> float:
         """Return the most that the grades can cost, capped by `max_usd`."""
         if self.params.teacher != "claude":
             return 0.0
-        from pipeline.core.claude import estimate_bound_usd
-
         # Before the dataset exists its number of documents is unknown and given as 0.
         count = min(self.params.documents, num_documents) if num_documents > 0 else self.params.documents
+        times = 1 + max(self.params.ask_again.values(), default=0)
+        return self._bound_usd(count * times, mean_bytes)
+
+    def params_before(self) -> dict[str, Any] | None:
+        if not self.params.ask_again:
+            return None
+        return {key: value for key, value in self.params.of_role("measure").items() if key != "ask_again"}
+
+    def estimate_more_usd(self, details: Mapping[str, Any], mean_bytes: float) -> float:
+        outcomes = details.get("outcomes", {})
+        count = sum(outcomes.get(status, 0) * times for status, times in self.params.ask_again.items())
+        return self._bound_usd(count, mean_bytes)
+
+    def _bound_usd(self, count: int, mean_bytes: float) -> float:
+        from pipeline.core.claude import estimate_bound_usd
+
         shown = "x" * int(min(mean_bytes, self.params.excerpt_chars))
         own = () if self.params.rubric_file is None else (Path(self.params.rubric_file),)
         request = self._rubric(own).request(shown, model=self.params.model)
@@ -147,21 +185,53 @@ class Label(GatheringStep):
 
     def _survey(self, work: Gathering, brought: GradeFile | None) -> Survey:
         """Look at every document's id, source and length; with a file, keep those that it grades."""
-        key = "id" if brought is None else brought.key
         seed = derive(work.seed, "label", "sample")
-        surveys = work.map(survey_part, [(part, key, seed) for part in work.parts], label="label (sampling)")
-        survey = Survey.concatenate(surveys)
+        key = "id" if brought is None else brought.key
+        hash = brought.hash_kind if brought is not None and key == "id" else None
+        tasks = [SurveyTask(part, seed, key=key, hash=hash) for part in work.parts]
+        survey = Survey.concatenate(work.map(survey_part, tasks, label="label (sampling)"))
         if brought is None:
             return survey
-        return survey.where(np.array([key in brought.grades for key in survey.keys], dtype=bool))
+        return survey.where(np.array([key in brought.first for key in survey.keys], dtype=bool))
 
     def _teacher(self, work: Gathering, rubric: Rubric) -> Teacher:
         if self.params.teacher == "offline":
             return OfflineTeacher(rubric=rubric, map=work.map)
         return ClaudeTeacher(
             rubric=rubric, model=self.params.model, ledger=work.ledger, max_usd=self.params.max_usd,
-            prices=self._prices(), concurrency=self.params.concurrency, say=work.say,
+            prices=self._prices(), concurrency=self.params.concurrency, max_useless=self.params.max_useless,
+            ask_again=self.params.ask_again, say=work.say,
         )  # fmt: skip
+
+
+def _lesson_of(brought: GradeFile, survey: Survey, chosen: np.ndarray, work: Gathering) -> Lesson:
+    """Take the grades of a file; say which of them are of documents that are here, and of the text that is here."""
+    keys = survey.keys[chosen].tolist()
+    rows = [brought.first[key] for key in keys]
+    here = set(keys)
+    missing = sorted(key for key in brought.first if key not in here)
+    note: dict[str, Any] = {
+        "name": brought.path.name, "blake3": brought.blake3, "graded_documents": len(brought.first),
+        "here": len(here), "not_here": len(missing), "not_here_examples": missing[:EXAMPLES],
+    }  # fmt: skip
+    told = f"label: {len(here):,} of {len(brought.first):,} graded documents are here"
+    if brought.key == "id" and brought.hash_kind is not None:
+        same = sum(row.text_hash == text for row, text in zip(rows, survey.hashes[chosen].tolist(), strict=True))
+        note |= {"same_text": same, "other_text": len(rows) - same}
+        told += f", {len(rows) - same:,} with another text than was graded (an earlier step edited it, or a version)"
+    if missing:
+        told += f"; {len(missing):,} are not (dropped earlier, or unknown), such as {', '.join(missing[:EXAMPLES])}"
+    if not here:
+        raise DataError(
+            f"{brought.path}: none of its {len(brought.first):,} documents reaches `label`, such as "
+            f"{', '.join(missing[:EXAMPLES])}. Grades are matched by {brought.key}: bring those of this dataset."
+        )
+    work.say(told)
+    details: dict[str, Any] = {"file": note}
+    details |= {"graded_by": brought.graded_by} if brought.graded_by else {}
+    readings = brought.readings(seed=work.seed)
+    details |= {"two_readings": readings} if readings else {}
+    return Lesson([Grading("graded", grade=row.grade, justification=row.evidence) for row in rows], note=details)
 
 
 def load_specimens(parts: Sequence[Part], *, wanted: Sequence[str], max_chars: int) -> list[Specimen]:

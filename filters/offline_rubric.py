@@ -4,7 +4,9 @@ Every answer is a stated condition on a dozen counts (sentences, words that expl
 cross-references, identifiers, legal and packaging phrases), so a grade can be traced to the words that gave it. It
 makes the whole loop run without a key and is no substitute for a reader: it sees how a text is written, not whether it
 is true. The conditions were set by eye on 2,100 docstrings and documentation files of installed packages; they grade
-prose in English and will find little in other languages. About 0.5 ms for 2 kB.
+prose in English and will find little in other languages. About 0.5 ms for 2 kB. On 2,000 of these documents that Claude
+graded (recipes/grades) it agrees with Claude at Spearman 0.49 (95 % interval 0.46 to 0.53) and quadratic weighted kappa
+0.25 (0.23 to 0.27): better than length alone (Spearman 0.37), and far stricter (mean grade 1.3 against 3.0).
 """
 
 from __future__ import annotations

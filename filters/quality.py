@@ -2,7 +2,8 @@
 
 Hashed words and word pairs into a linear model (the fastText idea) read 200 MB/s a core (measured; fastText itself
 about 16), so a teacher is paid for 2,000 documents and millions are scored. Near-duplicates of a training document
-are never among the held-out ones, on which all figures in the card are measured.
+are never among the held-out ones, on which all figures in the card are measured. A classifier that cannot be told from
+chance there selects nothing: the run stops, unless `min_spearman` says otherwise; one that agrees weakly is called out.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from pipeline.core.rng import derive
 from pipeline.core.step import Gathering, GatheringStep, Params, Part, Quantile, Rule, Signal, Step, decides
 from pipeline.core.text import Batch
 
+WEAK_SPEARMAN = 0.3  # below it a classifier is called out (assumption: length alone reaches 0.46 on documentation)
 MIN_GRADED = 50  # below this a held-out fifth says nothing
-GRADE, TEACHER = "label.grade", "label.teacher"
+GRADE, TEACHER, STATUS = "label.grade", "label.teacher", "label.status"
 
 
 class QualityParams(Params):
@@ -47,6 +49,11 @@ class QualityParams(Params):
         default=3.0, gt=0, le=5, description="Grade from which on a document counts as good in F1 (FineWeb-Edu: 3)."
     )
 
+    min_spearman: float = Field(
+        default=0.0, ge=-1, lt=1, json_schema_extra={"role": "alarm"},
+        description="Stop unless the held-out rank correlation with the grades is surely above this; -1: never stop.",
+    )  # fmt: skip
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.keep_fraction is not None and self.min_score is not None:
@@ -62,6 +69,7 @@ class Quality(GatheringStep):
     name: ClassVar[str] = "quality"
     version: ClassVar[int] = 1
     leans_on: ClassVar[tuple[str, ...]] = ("torch",)
+    wants: ClassVar[Mapping[str, int]] = {GRADE: MIN_GRADED}
     Params: ClassVar[type[Params]] = QualityParams
     signals: ClassVar[tuple[Signal, ...]] = (
         Signal("score", pa.float32(), "grade, 0 to 5", "Grade that the classifier expects the teacher to give."),
@@ -71,6 +79,12 @@ class Quality(GatheringStep):
     def check(self, earlier: Mapping[str, Step]) -> None:
         if GRADE.partition(".")[0] not in earlier:
             raise RecipeError("`quality` learns grades, and no step before it gives any. Put `label` before it.")
+        documents = getattr(earlier["label"].params, "documents", MIN_GRADED)
+        if documents < MIN_GRADED:
+            raise RecipeError(
+                f"`label` grades {documents} documents, and `quality` needs {MIN_GRADED} grades at least. Raise its "
+                "`documents`."
+            )
 
     def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:
         if self.params.keep_fraction is not None:
@@ -96,7 +110,25 @@ class Quality(GatheringStep):
             work.write(part, {"score": column})
         work.details |= graded.describe() | lesson.describe()
         work.details |= {"l2": l2, "l2_loss": tried, "features": len(np.unique(fitted.buckets))}
-        work.details |= self._evaluate(model, graded, lesson, all_scores=np.concatenate(scores), seed=work.seed)
+        found = self._evaluate(model, graded, lesson, all_scores=np.concatenate(scores), seed=work.seed)
+        work.details |= found
+        work.details |= {"warnings": self._doubts(found["agreement"], found["baselines"], held=len(lesson.held))}
+
+    def _doubts(self, found: Mapping[str, float], baselines: Mapping[str, Any], *, held: int) -> list[str]:
+        """Return what speaks against selecting by these scores; DataError if they cannot be told from chance."""
+        low, value, by_length = found["spearman_low"], found["spearman"], baselines["length"]["spearman"]
+        told = (
+            f"quality: on {held} held-out documents the classifier agrees with the grades at Spearman {value:.2f} "
+            f"({low:.2f} to {found['spearman_high']:.2f}), length alone at {by_length:.2f}"
+        )
+        if low <= self.params.min_spearman:
+            raise DataError(
+                f"{told}; the lower end must be above {self.params.min_spearman:g} (min_spearman), or it selects by "
+                "chance. Grade more documents, look at the grades (labels.parquet), or set min_spearman: -1 to go on."
+            )
+        if low <= 0:
+            return [f"{told}: what it learnt cannot be told from chance"]
+        return [f"{told}: that is weak, and selects little more than chance"] if value < WEAK_SPEARMAN else []
 
     def _split(self, graded: Graded, *, seed: int) -> Lesson:
         """Hold out whole clusters of near-duplicates; which ones depends on seed and ids alone."""
@@ -205,10 +237,11 @@ class Lesson:
 
 def load_graded(parts: Any) -> Graded:
     """Read the graded documents; DataError when there are too few, or all have one grade."""
-    tables = []
+    tables, without = [], Counter[str]()
     for part in parts:
-        marks = part.load_signals([GRADE, TEACHER])
+        marks = part.load_signals([GRADE, TEACHER, STATUS])
         has_grade = marks.column(GRADE).is_valid()
+        without.update(status for status in marks.column(STATUS).drop_null().to_pylist() if status != "graded")
         if has_grade.to_numpy().any():
             table = part.load(("id", "text"))
             for name in (GRADE, TEACHER):
@@ -216,9 +249,11 @@ def load_graded(parts: Any) -> Graded:
             tables.append(table.filter(has_grade))
     found = sum(table.num_rows for table in tables)
     if found < MIN_GRADED:
+        why = "".join(f", {count} {status}" for status, count in sorted(without.items()))
         raise DataError(
-            f"quality: {found} documents have a grade; at least {MIN_GRADED} are needed. Raise `documents` of `label`, "
-            "or look in its card why grades are missing."
+            f"quality: {found} documents have a grade{why}; at least {MIN_GRADED} are needed. Why grades are missing "
+            "stands in labels.parquet beside the card of `label` (tamis status names its folder): ask for them again "
+            "(ask_again of `label`), or raise its `documents`."
         )
     table = pa.concat_tables(tables).sort_by("id").combine_chunks()
     grades = table.column(GRADE).to_numpy().astype(np.float64)

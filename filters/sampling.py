@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 from blake3 import blake3
 
+from filters.grade_file import KeyKind
 from pipeline.core.step import Part
 
 LENGTH_EDGES = (500, 2_000, 8_000)  # bytes
@@ -30,6 +32,7 @@ class Survey:
     sizes: np.ndarray  # int64 bytes of text
     places: np.ndarray  # uint64, the seeded order
     keys: np.ndarray  # object: str, what a file of grades knows the document by
+    hashes: np.ndarray  # object: str, of the text, where a file of grades says what text was graded; else empty
 
     @classmethod
     def concatenate(cls, surveys: Sequence[Self]) -> Self:
@@ -44,22 +47,32 @@ class Survey:
         return Survey(*(getattr(self, field.name)[kept] for field in fields(self)))
 
 
-def survey_part(task: tuple[Part, Literal["id", "blake3", "xxh3_128"], int]) -> Survey:
-    """Survey one part; runs in a worker process. `task` is the part, the key wanted, and the order's seed."""
-    part, key, seed = task
-    table = part.load(("id", "source", "text"))
+@dataclass(frozen=True, slots=True)
+class SurveyTask:
+    """Survey one part. Picklable."""
+
+    part: Part
+    seed: int  # of the order
+    key: KeyKind = "id"
+    hash: KeyKind | None = None  # of the texts, too
+
+
+def survey_part(task: SurveyTask) -> Survey:
+    """Survey one part; runs in a worker process."""
+    table = task.part.load(("id", "source", "text"))
     ids = table.column("id").to_pylist()
-    if key == "id":
-        keys = ids
-    else:
-        texts = (text.encode() for text in table.column("text").to_pylist())
-        keys = [blake3(text).hexdigest() if key == "blake3" else xxhash.xxh3_128_hexdigest(text) for text in texts]
+    keys = ids if task.key == "id" else _hashes(table, task.key)
     return Survey(
         ids=_objects(ids), sources=_objects(table.column("source").to_pylist()),
         sizes=pc.binary_length(table.column("text")).to_numpy().astype(np.int64),
-        places=np.array([xxhash.xxh3_64_intdigest(id.encode(), seed=seed) for id in ids], dtype=np.uint64),
-        keys=_objects(keys),
+        places=np.array([xxhash.xxh3_64_intdigest(id.encode(), seed=task.seed) for id in ids], dtype=np.uint64),
+        keys=_objects(keys), hashes=_objects([""] * len(ids) if task.hash is None else _hashes(table, task.hash)),
     )  # fmt: skip
+
+
+def _hashes(table: pa.Table, kind: KeyKind) -> list[str]:
+    texts = (text.encode() for text in table.column("text").to_pylist())
+    return [blake3(text).hexdigest() if kind == "blake3" else xxhash.xxh3_128_hexdigest(text) for text in texts]
 
 
 def choose(survey: Survey, *, count: int, stratified: bool) -> np.ndarray:

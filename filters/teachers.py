@@ -1,4 +1,4 @@
-"""Whoever grades documents: the offline rubric, a file of grades that the user brings, or Claude.
+"""Whoever grades documents when asked: the offline rubric, or Claude. (Grades that are there already: `grade_file`.)
 
 A teacher gets excerpts and returns one grading per document, in their order, and a note for the card. Its `title` goes
 into every row that it graded, so no label travels without saying whose it is. Refused, cut off and malformed answers
@@ -8,28 +8,26 @@ random (Claude's safety classifiers decline by topic), and a classifier trained 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from filters.offline_rubric import CRITERIA, grade_text
-from filters.rubric import NUM_CRITERIA, Rubric
+from filters.rubric import Rubric
+from pipeline.core.answer import writable
 from pipeline.core.endpoint import foreign_endpoint, shown
-from pipeline.core.errors import DataError, RecipeError
-from pipeline.core.identity import hash_file
-from pipeline.core.shards import read_table
+from pipeline.core.errors import RecipeError
+
+if TYPE_CHECKING:
+    from pipeline.core.claude import Answer, ClaudeDoor
+    from pipeline.core.request import Request
 
 GradeStatus = Literal["graded", "refused", "truncated", "invalid", "errored"]
+Useless = Literal["invalid", "refused", "truncated"]  # an answer that was paid for and says no grade
 
 OFFLINE_TITLE = "offline-rubric-v1 (signals, not a model)"
 CHUNK = 256
-
-KeyKind = Literal["id", "blake3", "xxh3_128"]
-HASH_CHARACTERS: dict[int, KeyKind] = {64: "blake3", 32: "xxh3_128"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,117 +97,44 @@ class ClaudeTeacher:
 
     def __init__(
         self, *, rubric: Rubric, model: str, ledger: Path, max_usd: float, prices: Path | None, concurrency: int,
-        say: Callable[[str], None],
+        max_useless: float, ask_again: Mapping[Useless, int], say: Callable[[str], None],
     ) -> None:  # fmt: skip
         self.title = f"{model}{shown(foreign_endpoint())}, rubric {rubric.name} {rubric.hash[:12]}"
-        self._rubric, self._model, self._ledger = rubric, model, ledger
-        self._how: dict[str, Any] = {"max_usd": max_usd, "prices": prices, "workers": concurrency, "say": say}
+        self._rubric, self._model, self._ledger, self._ask_again = rubric, model, ledger, ask_again
+        self._how: dict[str, Any] = {
+            "max_usd": max_usd, "prices": prices, "workers": concurrency, "max_useless": max_useless, "say": say,
+        }  # fmt: skip
 
     def grade(self, specimens: Sequence[Specimen]) -> Lesson:
         from pipeline.core.claude import ClaudeDoor
 
         requests = [self._rubric.request(specimen.text, model=self._model) for specimen in specimens]
         with ClaudeDoor(self._ledger, **self._how) as door:
-            answers = door.ask(requests)
-            note = {"in_doubt": door.num_in_doubt, "spent_usd": door.spent_usd}
-        unique = {answer.request_id: answer for answer in answers}.values()
+            turns = self._ask(door, requests)
+            note: dict[str, Any] = {"in_doubt": door.num_in_doubt, "spent_usd": door.spent_usd}
+        unique = {answer.request_id: answer for answers in turns for answer in answers}.values()
         note["from_ledger"] = sum(answer.from_ledger for answer in unique)
         note["bought"] = sum(not answer.from_ledger and answer.status != "errored" for answer in unique)
         note["paid_now_usd"] = sum(answer.cost_usd for answer in unique if not answer.from_ledger)
         cost = sum(answer.cost_usd for answer in unique)  # of all runs: the card is written by the last one alone
-        return Lesson(gradings=[self._grading(answer) for answer in answers], note=note, cost_usd=cost)
+        last = [answers[-1] for answers in turns]
+        return Lesson(gradings=[self._grading(answer) for answer in last], note=note, cost_usd=cost)
 
-    def _grading(self, answer: Any) -> Grading:
+    def _ask(self, door: ClaudeDoor, requests: Sequence[Request]) -> list[list[Answer]]:
+        """Return the answers to every request: one, and one more for each time that a useless one is asked again."""
+        turns = [[answer] for answer in door.ask(requests, pardoned=list(self._ask_again))]
+        for turn in range(1, 1 + max(self._ask_again.values(), default=0)):
+            left = {status for status, times in self._ask_again.items() if times >= turn}
+            again = [number for number, answers in enumerate(turns) if answers[-1].status in left]
+            asked = [replace(requests[number], turn=turn) for number in again]
+            pardoned = [status for status, times in self._ask_again.items() if times > turn]
+            for number, answer in zip(again, door.ask(asked, pardoned=pardoned), strict=True):
+                turns[number].append(answer)
+        return turns
+
+    def _grading(self, answer: Answer) -> Grading:
         if answer.data is None:
+            assert answer.status != "parsed"
             return Grading(answer.status, justification=answer.reason)
-        evidence = " ".join(str(answer.data["evidence"]).split())[:500]
+        evidence = " ".join(writable(str(answer.data["evidence"])).split())[:500]
         return Grading("graded", grade=float(self._rubric.grade(answer.data)), justification=evidence)
-
-
-@dataclass(frozen=True, slots=True)
-class GradeFile:
-    """Grades that the user brings, by document id or by the hash of the whole text (UTF-8)."""
-
-    path: Path
-    key: KeyKind
-    grades: Mapping[str, float | None]  # None: not a number from 0 to 5
-    blake3: str  # of the file; its name is no part of a result
-
-    @property
-    def title(self) -> str:
-        return f"file of grades {self.blake3[:12]}"
-
-    def grading(self, key: str) -> Grading:
-        """Return the grading of the document with this key."""
-        grade = self.grades[key]
-        if grade is None:
-            return Grading("invalid", justification=f"not a number from 0 to {NUM_CRITERIA}")
-        return Grading("graded", grade=grade)
-
-
-def read_grades(path: Path) -> GradeFile:
-    """Read a parquet or JSONL file with the columns `grade` and either `id` or `text_hash`.
-
-    `text_hash` is the hex of BLAKE3 (64 characters) or XXH3-128 (32 characters) of the document's UTF-8 text. Other
-    columns are left alone. DataError names what is missing, and a key that has two different grades.
-    """
-    table = read_table(path) if path.suffix == ".parquet" else _read_jsonl(path)
-    column = next((name for name in ("id", "text_hash") if name in table.column_names), None)
-    if column is None or "grade" not in table.column_names:
-        raise DataError(
-            f"{path}: has the columns {', '.join(table.column_names)}; grades need `grade` and either `id` or "
-            "`text_hash` (hex of BLAKE3 or XXH3-128 of the text). Rename the columns."
-        )
-    keys = [str(key) for key in table.column(column).to_pylist()]
-    grades: dict[str, float | None] = {}
-    for key, value in zip(keys, table.column("grade").to_pylist(), strict=True):
-        grade = _valid_grade(value)
-        if key in grades and grades[key] != grade:
-            raise DataError(f"{path}: {column} {key!r} has two grades, {grades[key]} and {grade}. Keep one of them.")
-        grades[key] = grade
-    return GradeFile(
-        path=path, key="id" if column == "id" else _hash_kind(keys, path=path), grades=grades, blake3=hash_file(path)
-    )
-
-
-def _valid_grade(value: object) -> float | None:
-    number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else -1.0
-    return number if 0 <= number <= NUM_CRITERIA else None
-
-
-def _hash_kind(keys: Sequence[str], *, path: Path) -> KeyKind:
-    lengths = {len(key) for key in keys}
-    if len(lengths) != 1 or not lengths <= HASH_CHARACTERS.keys():
-        raise DataError(
-            f"{path}: text_hash has values of {sorted(lengths)} characters; it must be BLAKE3 (64) or XXH3-128 (32) "
-            "hex throughout. Hash the UTF-8 bytes of the text."
-        )
-    return HASH_CHARACTERS[lengths.pop()]
-
-
-def _read_jsonl(path: Path) -> pa.Table:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as JSON lines ({error}). Give a .parquet or a .jsonl file.") from error
-    rows: list[dict[str, Any]] = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"{path}:{number}: is not JSON ({error}). Mend or delete the line.") from error
-        if not isinstance(row, dict):
-            raise DataError(f"{path}:{number}: is {type(row).__name__}, not an object. Mend or delete the line.")
-        rows.append(row)
-    names = [name for name in ("id", "text_hash", "grade") if any(name in row for row in rows)]
-    columns = {name: [row.get(name) for row in rows] for name in names}
-    columns = {
-        name: [str(v) for v in values] if name != "grade" else _numbers(values) for name, values in columns.items()
-    }
-    return pa.table(columns)
-
-
-def _numbers(values: Sequence[object]) -> list[float | None]:
-    return [_valid_grade(value) for value in values]

@@ -40,6 +40,7 @@ class Outcome:
     promoted: str | None
     next_step: str = ""  # of an undecided verdict
     made: tuple[dict[str, Any], ...] = ()  # what the recipe is for: dataset, documents, bytes
+    warnings: tuple[str, ...] = ()  # of all steps, those of earlier runs too
 
     @property
     def exit_code(self) -> int:
@@ -92,7 +93,18 @@ def run_recipe(
         report=str(report),
         promoted=promoted,
         made=tuple(_made(plan, name) for name in final_datasets(recipe)),
+        warnings=tuple(warnings_of(plan)),
     )
+
+
+def warnings_of(plan: Plan) -> list[str]:
+    """Return what the cards of a finished plan's steps warn of, each with its dataset."""
+    return [
+        f"{name}.{warning}"
+        for name, dataset in plan.datasets.items()
+        for step in dataset.steps
+        for warning in read_card(step.node.folder).details.get("warnings", ())
+    ]
 
 
 def _made(plan: Plan, name: str) -> dict[str, Any]:

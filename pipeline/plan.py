@@ -26,6 +26,7 @@ from pipeline.recipe import DatasetSpec, Recipe, StepSpec, input_names_of, step_
 from pipeline.strict_yaml import load
 from pipeline.workspace import Workspace
 
+MEAN_BYTES = 2000.0  # of a document, for what it may cost to have one read (assumption)
 ENGINE_VERSION = 1  # bump when the engine itself writes other bytes for the same payload
 
 
@@ -157,7 +158,7 @@ def _plan_dataset(plan: Plan, spec: DatasetSpec) -> PlannedDataset:
             step.name,
             payload,
             parents | {node.name: node.identity for node in base},
-            cost=_cost(plan, item, base),
+            cost=_cost(plan, item, base, payload),
             home=_home(spec, steps),
         )
         steps.append(PlannedStep(spec=item, node=node, inputs=inputs))
@@ -268,13 +269,19 @@ def _changed(params: Any) -> dict[str, Any]:
     return {key: value for key, value in changed.items() if key not in ("path", "max_drop_fraction")}
 
 
-def _cost(plan: Plan, item: StepSpec, base: tuple[Node, ...]) -> float:
+def _cost(plan: Plan, item: StepSpec, base: tuple[Node, ...], payload: Mapping[str, Any]) -> float:
     step = item.step
     if not isinstance(step, GatheringStep):
         return 0.0
+    before = step.params_before()
+    if before is not None:
+        identity = identity_of({**payload, "params": before})
+        folder = plan.workspace.folder(str(payload["kind"]), step.name, identity)
+        if is_complete(folder, identity):
+            return step.estimate_more_usd(read_card(folder).details, mean_bytes=MEAN_BYTES)
     cards = [read_card(node.folder) for node in base if node.complete]
     rows = sum(card.rows_out for card in cards)
-    return step.estimate_usd(num_documents=rows, mean_bytes=2000.0)
+    return step.estimate_usd(num_documents=rows, mean_bytes=MEAN_BYTES)
 
 
 def _add(

@@ -100,7 +100,7 @@ class Run:
             waiting = []
             check_alarms(chain, planned.steps, place=planned.spec.name, earlier=self.earlier(planned))
             if not self.finished(step.node):
-                self.gather(chain, step)
+                self.gather(chain, step, later=planned.steps[number + 1 :])
             chain = chain.with_link(link_of(chain, step))
         chain = self.measure(chain, waiting)
         check_alarms(chain, planned.steps, place=planned.spec.name, earlier=self.earlier(planned))
@@ -198,7 +198,7 @@ class Run:
                 files.append(Path(name))
         return files
 
-    def gather(self, chain: Chain, step: PlannedStep) -> None:
+    def gather(self, chain: Chain, step: PlannedStep, *, later: Sequence[PlannedStep]) -> None:
         """Run a gathering step over the living documents and store its signals row for row with the base."""
         gathering = step.spec.step
         assert isinstance(gathering, GatheringStep)
@@ -217,6 +217,7 @@ class Run:
             write=lambda part, columns: self._store(chain, step, part, columns),
             say=self.progress.say,
             ledger=self.plan.workspace.ledger,
+            wanted=_wanted(step, later),
             memory_bytes=self.memory_bytes,
             workers=self.workers,
         )
@@ -337,6 +338,17 @@ class Run:
 def _plugin_file(step: Step) -> PluginFile | None:
     plugin = outside(step.name)
     return None if plugin is None else plugin.file
+
+
+def _wanted(step: PlannedStep, later: Sequence[PlannedStep]) -> dict[str, int]:
+    """Return how many documents the steps after one need each of its signals of."""
+    wanted: dict[str, int] = {}
+    for planned in later:
+        for full, count in planned.spec.step.wants.items():
+            label, _, signal = full.rpartition(".")
+            if label == step.spec.label:
+                wanted[signal] = max(count, wanted.get(signal, 0))
+    return wanted
 
 
 def link_of(chain: Chain, step: PlannedStep) -> Link:

@@ -70,10 +70,13 @@ def plan_rows(plan: Plan) -> dict[str, Any]:
 
 def plan_text(plan: Plan) -> str:
     """Return a plan as a table and one closing line."""
+    from pipeline.report import figures
+
     data = plan_rows(plan)
     rows = [[n["action"], n["kind"], _at_home(n), n["rows"], n["reason"]] for n in data["nodes"]]
     body = table(rows, head=["action", "kind", "name", "rows", "reason"])
-    cost = f"at most ${data['max_cost_usd']:.2f}" if data["max_cost_usd"] else "no paid requests"
+    most = figures.dollars(data["max_cost_usd"], up=True)
+    cost = f"at most {most}" if data["max_cost_usd"] else "no paid requests"
     todo = f"{data['to_build']} of {len(rows)} to build, {cost}." if data["to_build"] else "Nothing to do."
     return f"{body}\n\n{todo}"
 
@@ -95,7 +98,7 @@ def outcome_text(outcome: Outcome) -> str:
         if outcome.built
         else "nothing to do, all results are there"
     )
-    cost = f", ${outcome.cost_usd:.2f}" if outcome.cost_usd else ""
+    cost = f", {figures.dollars(outcome.cost_usd)}" if outcome.cost_usd else ""
     lines = [f"{outcome.recipe}: {did} ({outcome.seconds:.1f} s{cost})", outcome.sentence]
     if outcome.next_step:
         lines.append(outcome.next_step)
@@ -105,6 +108,7 @@ def outcome_text(outcome: Outcome) -> str:
     for made in outcome.made:
         size = "" if made["bytes"] is None else f", {figures.size(made['bytes'])}"
         lines.append(f"{made['dataset']}: {_counted(made['documents'], 'document')}{size}")
+    lines.extend(f"warning: {warning}" for warning in outcome.warnings)
     return "\n".join(lines)
 
 
@@ -114,6 +118,8 @@ def _counted(number: int, noun: str) -> str:
 
 def status_text(data: dict[str, Any]) -> str:
     """Return the state of a workspace: what is there, what is unfinished, what was judged."""
+    from pipeline.report import figures
+
     sets = [r for r in data["results"] if r["kind"] in ("source", "made", "dataset")]
     if not data["results"] and not data["unfinished"] and not data["stores"]:
         return f"{data['workspace']}: empty. Start with: tamis run recipes/quickstart.yaml"
@@ -144,7 +150,7 @@ def status_text(data: dict[str, Any]) -> str:
     lines += [f"unfinished: {folder} (the next run goes on with it)" for folder in data["unfinished"]]
     others = len(data["results"]) - len(sets)
     told = f"{_counted(len(sets), 'set')} of documents and {_counted(others, 'other result')}"
-    lines.append(f"{told}, ${data['cost_usd']:.2f} spent.")
+    lines.append(f"{told}, {figures.dollars(data['cost_usd'])} spent.")
     return "\n".join(lines)
 
 

@@ -135,6 +135,7 @@ class Step:
     signals: ClassVar[tuple[Signal, ...]] = ()
     edits: ClassVar[bool] = False
     cuts: ClassVar[bool] = False  # its edits only take away; `pipeline.core.cut`
+    wants: ClassVar[Mapping[str, int]] = {}  # `step.signal` before this one -> documents that must have a value
     leans_on: ClassVar[tuple[str, ...]] = ()  # distributions whose version can change a signal, such as py3langid
 
     def __init__(self, *, params: Any) -> None:
@@ -233,6 +234,7 @@ class Gathering:
     write: Callable[[Part, Mapping[str, Any]], None]
     say: Callable[[str], None]  # one line of progress
     ledger: Path  # the workspace's durable log of paid requests
+    wanted: Mapping[str, int] = field(default_factory=dict)  # own signal -> documents that later steps need it of
     details: dict[str, Any] = field(default_factory=dict)
     cost_usd: float = 0.0
     memory_bytes: int = 2 << 30  # that the step may use besides Python itself, its workers together
@@ -251,6 +253,14 @@ class GatheringStep(Step):
 
     def estimate_usd(self, num_documents: int, mean_bytes: float) -> float:
         """Return the dollars that this step may spend at most, for the plan."""
+        return 0.0
+
+    def params_before(self) -> dict[str, Any] | None:
+        """Return the measured parameters of the result that this step would add to, if it would add to one."""
+        return None
+
+    def estimate_more_usd(self, details: Mapping[str, Any], mean_bytes: float) -> float:
+        """Return the dollars at most that adding to that result costs, by what its card says."""
         return 0.0
 
 

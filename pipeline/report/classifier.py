@@ -2,7 +2,8 @@
 
 Expected in `details`: agreement (spearman, spearman_low, spearman_high, rmse), baselines (name -> spearman, rmse),
 operating_points (threshold, precision, recall, f1, and keep_fraction or min_score), held_out_scores (score and grade of
-each document held out), calibration (documents, mean_score, mean_grade by bin of the score) and the sizes of the split.
+each document held out), calibration (documents, mean_score, mean_grade by bin of the score), the sizes of the split and
+warnings.
 All are measured on documents held out. The rule in force is measured at its very threshold; for a card of before
 held_out_scores, the nearest operating point is shown and named as that.
 """
@@ -58,6 +59,7 @@ class Classifier:
     points: tuple[Point, ...]
     calibration: Markup | None
     bins: tuple[tuple[str, str, str], ...]  # mean score, mean grade, documents
+    warnings: tuple[str, ...]
 
 
 def classifiers_in(shown: DatasetShown) -> list[Classifier]:
@@ -79,6 +81,7 @@ def _classifier(step: StepShown) -> Classifier:
         points=_points(step, details.get("operating_points", ())),
         calibration=_calibration(bins) if bins else None,
         bins=tuple((_two(row["mean_score"]), _two(row["mean_grade"]), figures.count(row["documents"])) for row in bins),
+        warnings=tuple(map(str, details.get("warnings", ()))),
     )
 
 

@@ -1,8 +1,9 @@
 """Cards of grading, classifying and task-making steps -> what the report says of teacher, classifier and tasks.
 
-Expected in `details`: of `label`, teacher, rubric, asked, outcomes and grades (grade -> documents); of a step that
-makes verified tasks, generated, verified, verified_by_family, rejected, duplicates_dropped and the wrong answers tried
-and accepted. What is missing is left out of the page; anything else that a step noted is listed as it stands.
+Expected in `details`: of `label`, teacher, rubric, asked, outcomes and grades (grade -> documents), and of a file of
+grades also file (counts) and two_readings (question -> kappa, low, high); of a step that makes verified tasks,
+generated, verified, verified_by_family, rejected, duplicates_dropped and the wrong answers tried and accepted. What is
+missing is left out of the page; anything else that a step noted is listed as it stands.
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ class Teacher:
     outcomes: tuple[tuple[str, int], ...]
     picture: Markup | None
     cost_usd: float
+    found: tuple[tuple[str, str], ...]  # of a file of grades: what of it is here
+    readings: tuple[tuple[str, str, str], ...]  # what was graded twice, kappa, its interval
+    read_twice: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,26 @@ def _teacher(label: str, card: Card) -> Teacher:
         outcomes=tuple(dict(details.get("outcomes", {})).items()),
         cost_usd=card.cost_usd,
         picture=columns(list(grades.values()), list(grades), title=spoken) if any(grades.values()) else None,
+        found=tuple(_found_in_file(details.get("file"))),
+        readings=tuple(_readings(details.get("two_readings", {}))),
+        read_twice=int(details.get("two_readings", {}).get("documents", 0)),
     )
+
+
+def _found_in_file(file: Any) -> Iterator[tuple[str, str]]:
+    names = {
+        "graded_documents": "documents graded in the file", "here": "of them here", "same_text": "with the graded text",
+        "other_text": "with another text", "not_here": "not here",
+    }  # fmt: skip
+    if isinstance(file, Mapping):
+        yield from ((shown, figures.count(file[key])) for key, shown in names.items() if key in file)
+
+
+def _readings(readings: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    for name, value in sorted(readings.items(), key=lambda item: item[0] != "grade"):  # the grade, then its questions
+        if isinstance(value, Mapping):
+            kappa, low, high = (figures.number(value.get(key), 2) for key in ("kappa", "low", "high"))
+            yield name.replace("_", " "), kappa, f"{low} to {high}"
 
 
 def made_in(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> list[Made]:

@@ -7,20 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
-import xxhash
-from blake3 import blake3
 from pydantic import ValidationError
 
 from filters.label import LABELS, Label
 from filters.offline_rubric import grade_text
 from filters.rubric import excerpt, load_rubric
 from filters.sampling import shares
-from filters.teachers import OFFLINE_TITLE, read_grades
+from filters.teachers import OFFLINE_TITLE
 from pipeline.core.errors import DataError, RecipeError
-from pipeline.core.identity import hash_file
-from pipeline.core.shards import read_table, write_table
+from pipeline.core.shards import read_table
 from tests.filters.labelling import CHANGES, LESSON, LICENCE, TEXTS, Room, many
 
 
@@ -83,54 +79,12 @@ def test_a_teacher_sees_a_cut_document_marked_as_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    "key",
-    ["id", lambda text: blake3(text.encode()).hexdigest(), lambda text: xxhash.xxh3_128_hexdigest(text.encode())],
-    ids=["id", "blake3", "xxh3"],
-)
-@pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
-def test_a_file_of_grades_is_matched_by_id_or_by_either_hash(key: Any, suffix: str, tmp_path: Path) -> None:
-    column = "id" if key == "id" else "text_hash"
-    rows = [
-        {column: id if key == "id" else key(TEXTS[id]), "grade": grade}
-        for id, grade in (("a/lesson", 4.5), ("b/bio", 7.0))
-    ]
-    path = tmp_path / f"grades.{suffix}"
-    if suffix == "parquet":
-        write_table(path, pa.Table.from_pylist(rows))
-    else:
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-    room = Room(tmp_path / "room", TEXTS, inputs={"path": [path]}).run(teacher="file", path=str(path))
-
-    assert room.graded == {"a/lesson": 4.5}
-    assert room.columns["b/bio"]["status"] == "invalid"
-    assert room.columns["a/licence"]["status"] is None
-    assert room.work.details["teacher"] == f"file of grades {hash_file(path)[:12]}"
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ('{"name": "x", "grade": 1}\n', "grades need `grade` and either `id`"),
-        ('{"id": "x", "grade": 1}\n{"id": "x", "grade": 2}\n', "has two grades"),
-        ('{"text_hash": "abc", "grade": 1}\n', "must be BLAKE3"),
-        ('{"id": "x", "grade": 1}\n{"id": \n', "grades.jsonl:2: is not JSON"),
-    ],
-)
-def test_a_file_of_grades_that_cannot_be_used_is_named(text: str, message: str, tmp_path: Path) -> None:
-    path = tmp_path / "grades.jsonl"
-    path.write_text(text)
-
-    with pytest.raises(DataError) as caught:
-        read_grades(path)
-    assert message in str(caught.value)
-
-
-@pytest.mark.parametrize(
     "params",
     [
         {"teacher": "offline", "max_usd": 3},
         {"teacher": "file"},
+        {"teacher": "file", "path": "grades.jsonl", "documents": 100},
+        {"teacher": "offline", "ask_again": {"invalid": 1}},
         {"teacher": "claude", "path": "grades.parquet"},
         {"rubric": "educational", "rubric_file": "my.md"},
         {"documents": 0},
@@ -159,6 +113,18 @@ def test_the_plan_is_told_the_most_that_labels_can_cost() -> None:
         estimate(teacher="claude", model="claude-nobody")
 
 
+def test_what_a_later_step_needs_is_checked_before_anything_is_bought(tmp_path: Path) -> None:
+    room = Room(tmp_path, many(30))
+    room.work.wanted = {"grade": 50}
+
+    with pytest.raises(
+        DataError, match=r"30 documents can be graded; a later step needs 50 grades\. Nothing was bought"
+    ):
+        room.run(teacher="claude")
+
+    assert not (tmp_path / "ledger.sqlite").exists()
+
+
 def test_a_rubric_is_named_and_not_pathed(tmp_path: Path) -> None:
     """What a path names would be in no identity; `rubric_file` is for that."""
     with pytest.raises(RecipeError, match=r"no packaged rubric"):
@@ -185,4 +151,4 @@ def test_the_packaged_rubric_and_scorer_change_only_with_the_version() -> None:
     request = load_rubric("educational").request("A text.", model="claude-haiku-5-5")
     grades = [grade_text(text).grade for text in (LESSON, LICENCE, CHANGES, LESSON[:250], "", "word " * 500)]
 
-    assert (Label.version, request.id, grades) == (1, "r_cf810ae48a471afa1f7117aab88b844e8836491c", [5, 0, 0, 1, 0, 0])
+    assert (Label.version, request.id, grades) == (2, "r_cf810ae48a471afa1f7117aab88b844e8836491c", [5, 0, 0, 1, 0, 0])

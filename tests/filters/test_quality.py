@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from filters import quality_report as report
+from filters.label import Label
 from filters.quality import Quality, QualityParams, hold_out
 from filters.quality_kernels import features
 from filters.quality_model import Features, Model, Settings, train
 from pipeline.core import rng
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.text import Batch
 from tests.filters.gathering import Gathered, gather, parts_of
 
@@ -45,11 +46,15 @@ def corpus(count: int, *, seed: int = 1) -> tuple[list[str], np.ndarray]:
 
 
 def run(
-    tmp_path: Path, texts: list[str], grades: Any, *, num_parts: int = 1, folder: str = "out", **recipe: Any
-) -> Gathered:
+    tmp_path: Path, texts: list[str], grades: Any, *, num_parts: int = 1, folder: str = "out", num_invalid: int = 0,
+    **recipe: Any,
+) -> Gathered:  # fmt: skip
     column = pa.array([None if grade is None else float(grade) for grade in grades], pa.float32())
     teacher = pa.array([None if grade is None else "offline" for grade in grades], pa.string())
-    parts = parts_of(texts, num_parts=num_parts, signals={"label.grade": column, "label.teacher": teacher})
+    ungraded = iter(["invalid"] * num_invalid)
+    status = pa.array([next(ungraded, None) if grade is None else "graded" for grade in grades], pa.string())
+    signals = {"label.grade": column, "label.teacher": teacher, "label.status": status}
+    parts = parts_of(texts, num_parts=num_parts, signals=signals)
     step = Quality(params=QualityParams.parse({"buckets": 2**12, **recipe}))
     return gather(step, parts, scratch=tmp_path / folder)
 
@@ -104,7 +109,8 @@ def test_no_near_duplicate_sits_on_both_sides(tmp_path: Path) -> None:
 
     column = pa.array([*grades, *grades], pa.float32())
     names = pa.array(["offline"] * 160)
-    graded = load_graded(parts_of(texts + twins, signals={"label.grade": column, "label.teacher": names}))
+    marks = {"label.grade": column, "label.teacher": names, "label.status": pa.array(["graded"] * 160)}
+    graded = load_graded(parts_of(texts + twins, signals=marks))
     lesson = step._split(graded, seed=17)
 
     assert gathered.details["clusters"] < 90
@@ -163,8 +169,38 @@ def test_a_damaged_model_is_named(tmp_path: Path) -> None:
 def test_too_few_grades_say_what_to_do(tmp_path: Path) -> None:
     texts, grades = corpus(60)
 
-    with pytest.raises(DataError, match=r"20 documents have a grade; at least 50 .* Raise `documents`"):
-        run(tmp_path, texts, [grade if index < 20 else None for index, grade in enumerate(grades)])
+    with pytest.raises(DataError, match=r"20 documents have a grade, 9 invalid; at least 50 .* raise its `documents`"):
+        run(tmp_path, texts, [grade if index < 20 else None for index, grade in enumerate(grades)], num_invalid=9)
+
+
+def test_what_was_learnt_from_random_grades_selects_nothing(tmp_path: Path) -> None:
+    texts, _ = corpus(200)
+    grades = rng.generator(5, "test_quality", "random").integers(0, 6, size=200).astype(float)
+
+    with pytest.raises(DataError, match=r"agrees with the grades at Spearman .* or it selects by chance.*min_spearman"):
+        run(tmp_path, texts, grades)
+    gathered = run(tmp_path, texts, grades, folder="regardless", min_spearman=-1)
+
+    assert "cannot be told from chance" in gathered.details["warnings"][0]
+
+
+@pytest.mark.parametrize(("low", "value", "told"), [(0.06, 0.18, "that is weak"), (0.3, 0.4, ""), (0.25, 0.31, "")])
+def test_a_weak_classifier_is_called_out_and_a_good_one_is_not(low: float, value: float, told: str) -> None:
+    step = Quality(params=QualityParams.parse({}))
+    found = {"spearman": value, "spearman_low": low, "spearman_high": 0.5}
+
+    doubts = step._doubts(found, {"length": {"spearman": 0.1}}, held=400)
+
+    assert len(doubts) == (1 if told else 0)
+    assert all(told in doubt for doubt in doubts)
+
+
+def test_fewer_labels_than_the_classifier_needs_is_a_mistake_of_the_recipe() -> None:
+    step = Quality(params=QualityParams.parse({}))
+
+    with pytest.raises(RecipeError, match="`label` grades 49 documents, and `quality` needs 50"):
+        step.check({"label": Label(params=Label.Params.parse({"documents": 49}))})
+    step.check({"label": Label(params=Label.Params.parse({"documents": 50}))})
 
 
 def test_grades_that_are_all_the_same_say_what_to_do(tmp_path: Path) -> None:

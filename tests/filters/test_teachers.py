@@ -146,3 +146,43 @@ def test_a_document_is_fenced_by_its_own_hash_and_its_orders_stay_inside(
     assert "tools" not in body and hostile not in body["system"]
     assert body["output_config"]["format"]["schema"]["additionalProperties"] is False
     assert next(iter(body["output_config"]["format"]["schema"]["properties"])) == "evidence"
+
+
+def useless(body: Mapping[str, Any]) -> Reply:
+    return Reply(text="Sure! Here is the grade.")
+
+
+def test_useless_answers_stop_the_step_and_can_be_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with claude_server(default=useless) as server:
+        with pytest.raises(ServiceError, match=r"1\d of the last 1\d answers are useless.*ask_again"):
+            claude(tmp_path, server, monkeypatch, many(144))
+        num_useless, server.default = sum(server.bill.values()), by_text
+        room = claude(tmp_path, server, monkeypatch, many(144), ask_again={"invalid": 1})
+        again = claude(tmp_path, server, monkeypatch, many(144), ask_again={"invalid": 1})
+
+    assert 10 <= num_useless < 20
+    assert len(room.graded) == 144 and room.graded == again.graded
+    assert room.work.details["bought"] == 144 and again.work.details["bought"] == 0
+    assert sum(server.bill.values()) == 144 + num_useless and max(server.bill.values()) == 2
+    assert room.work.cost_usd == pytest.approx((server.input_tokens * 0.10 + server.output_tokens * 0.50) / 1e6)
+
+
+def test_an_answer_is_asked_for_again_as_often_as_was_said_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with claude_server(default=by_text) as server:
+        room = claude(tmp_path, server, monkeypatch, TEXTS, ask_again={"refused": 2})
+
+    assert sorted(server.bill.values()) == [1, 1, 1, 3]
+    assert room.columns["b/bio"]["status"] == "refused"
+
+
+def test_a_grade_is_told_by_text_that_a_file_can_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {key: True for key in load_rubric("educational").criteria}
+    text = json.dumps({"evidence": "half a \ud800 character", **answers})
+    with claude_server(default=Reply(text=text)) as server:
+        claude(tmp_path, server, monkeypatch, {"a/lesson": LESSON})
+
+    assert read_table(tmp_path / LABELS).column("justification").to_pylist() == ["half a ? character"]

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from filters.label import Label
 from pipeline.core.card import read_card
-from pipeline.core.errors import BudgetError, RecipeError
+from pipeline.core.errors import BudgetError, DataError, RecipeError
 from pipeline.export import export_named
 from pipeline.outcome import run_recipe
 from pipeline.progress import Silent
 from pipeline.status import status_of
-from tests.claude_server import Server, claude_server
+from pipeline.tables import plan_text
+from tests.claude_server import Reply, Server, claude_server
 from tests.pipeline.house import House, texts
 
 
@@ -72,6 +77,43 @@ def test_a_missing_key_stops_before_any_work_and_is_needed_by_nothing_else(
         run_recipe(house.recipe, workspace=house.workspace, workers=1, progress=Silent())
 
     assert len(house.plan().to_build) == len(house.plan().nodes) > 0
+
+
+def test_useless_answers_are_asked_for_again_for_the_price_that_the_plan_says(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def three_are_useless(body: Mapping[str, Any]) -> Reply:
+        text = body["messages"][0]["content"]
+        return Reply(text="no") if any(f"text{number} " in text for number in (3, 7, 11)) else Reply()
+
+    house.lines("docs.jsonl", texts(40))
+    with claude_server(default=three_are_useless) as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        house.clean(["label: {teacher: claude}"])
+        house.run()
+        server.default = Reply()
+        house.clean(["label: {teacher: claude, ask_again: {invalid: 1}}"])
+        plan = house.plan()
+        told, before = plan_text(plan), bill_usd(server)
+        house.run()
+
+    label = next(node for node in plan.to_build if node.name == "label")
+    each = Label(params=Label.Params.parse({"teacher": "claude"})).estimate_usd(num_documents=1, mean_bytes=2000.0)
+    assert label.cost_usd == pytest.approx(3 * each)
+    assert 0 < bill_usd(server) - before < label.cost_usd
+    assert re.search(r"2 of 3 to build, at most \$0\.00\d\d\.", told)
+    assert [row["status"] for row in house.signals("label")] == ["graded"] * 40
+
+
+def test_grades_that_a_later_step_cannot_use_are_not_bought(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.lines("docs.jsonl", texts(40))
+    house.clean(["label: {teacher: claude}", "quality: {keep_fraction: 0.5}"])
+    with claude_server() as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        with pytest.raises(DataError, match="40 documents can be graded; a later step needs 50 grades"):
+            house.run()
+
+    assert not server.arrivals
 
 
 def bill_usd(server: Server) -> float:

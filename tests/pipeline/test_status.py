@@ -63,7 +63,7 @@ def test_a_damaged_card_is_named(built: House):
 def test_the_table_shows_documents_and_counts_the_rest(built: House):
     shown = status_text(status_of(built.workspace))
 
-    assert "clean" in shown and "3 sets of documents and 1 other result, $0.00 spent." in shown
+    assert "clean" in shown and "3 sets of documents and 1 other result, $0 spent." in shown
 
 
 def test_an_empty_registry_says_so(tmp_path):
