@@ -29,7 +29,7 @@ from pipeline.core.shards import write_atomically, write_text
 from pipeline.executors import Executor, Local
 from pipeline.export_card import DatasetInfo, Exported, Given, dataset_card, summed
 from pipeline.export_columns import Column, columns_of, joined, with_columns
-from pipeline.export_counts import Counted, count_dataset, counted_of
+from pipeline.export_counts import Counted, count_dataset, counted_of, cut_to_share
 from pipeline.export_folder import MARKER, Site, held, is_there, marker_of, refuse_occupied, site_of
 from pipeline.export_order import Arranged, arrange, most_tokens, pieces, plan_shares
 from pipeline.export_shards import (
@@ -204,13 +204,14 @@ def _plan_dataset(work: _Work) -> Planned:
 
 def _plan_mixture(work: _Work, mixture: Mixture) -> Planned:
     """Put the documents of a mixture in its order, in runs that its shards gather from."""
-    datasets = [
+    whole = [
         counted_of(
             work.workspace, each.card, folder=each.folder, tokenizer=mixture.tokenizer, model=mixture.model,
             executor=work.executor, progress=work.progress,
         )
         for each in mixture.ingredients
     ]  # fmt: skip
+    datasets = [cut_to_share(each, tier=mixture.tier, max_document_share=mixture.max_document_share) for each in whole]
     plan = _divide(work, mixture, datasets)
     arranged = arrange(
         datasets,
@@ -223,15 +224,15 @@ def _plan_mixture(work: _Work, mixture: Mixture) -> Planned:
     shards: list[list[Piece]] = [[] for _ in range(len(arranged.shards) - 1)]
     tasks = _shard_tasks(work, shards, columns, by_place=True)
     if any(written(task) is None for task in tasks):
-        for number, piece in _runs(work, datasets, plan, arranged):
+        for number, piece in _runs(work, mixture, datasets, plan, arranged):
             shards[number].append(piece)
         tasks = _shard_tasks(work, shards, columns, by_place=True)
-    total = sum(taken.num_tokens for taken in arranged.taken)
+    total, cut = sum(taken.num_tokens for taken in arranged.taken), {found.name: found for found in datasets}
     given = [
         Given(
             dataset=share.name, asked=share.weight, realised=taken.num_tokens / total, num_tokens=taken.num_tokens,
             documents=taken.documents, epochs=taken.num_tokens / share.available_tokens, max_epochs=share.max_epochs,
-            capped=share.capped,
+            capped=share.capped, cut_documents=cut[share.name].cut_documents, longest=cut[share.name].longest,
         )
         for share, taken in zip(plan.shares, arranged.taken, strict=True)
     ]  # fmt: skip
@@ -249,30 +250,33 @@ def _divide(work: _Work, mixture: Mixture, datasets: Sequence[Counted]) -> Mixtu
         raise
 
 
-def _runs(work: _Work, datasets: Sequence[Counted], plan: MixturePlan, arranged: Arranged) -> list[tuple[int, Piece]]:
+def _runs(
+    work: _Work, mixture: Mixture, datasets: Sequence[Counted], plan: MixturePlan, arranged: Arranged
+) -> list[tuple[int, Piece]]:
     """Write the runs; return the rows of each shard that lie in each."""
     by_name = {found.name: found for found in datasets}
     tasks: list[RunTask] = []
     for share, places in zip(plan.shares, arranged.places, strict=True):
-        first = 0
-        for part in by_name[share.name].parts:
+        first, found = 0, by_name[share.name]
+        for part in found.parts:
             for start, stop in pieces(part.size_bytes(), most_bytes=max(1, RUN_BYTES // places.epochs)):
                 run = work.site.scratch / f"run-{len(tasks):06d}.parquet"
                 task = RunTask(
                     label=part.path.name, dataset=share.name, documents=Piece(part.path, start, stop),
-                    counts=part.counts, first=first + start, places=places, shards=arranged.shards, run=run,
+                    counts=part.counts, longest=found.longest,
+                    tokenizer=mixture.model, first=first + start, places=places, shards=arranged.shards, run=run,
                 )  # fmt: skip
                 tasks.append(task)
             first += part.rows
     work.progress.begin(
         f"sort {work.target.name}", total=sum(taken.documents for taken in arranged.taken), unit="documents"
     )
-    found = work.executor.map(
+    written_runs = work.executor.map(
         write_run, tasks, label="sort",
         done=lambda run: work.progress.advance(sum(piece.stop - piece.start for _, piece in run)),
     )  # fmt: skip
     work.progress.end()
-    return [pair for run in found for pair in run]
+    return [pair for run in written_runs for pair in run]
 
 
 def _shard_tasks(

@@ -26,6 +26,8 @@ class Given:
     epochs: float
     max_epochs: float
     capped: bool  # all that its epochs allow, so that the others give more than their weights
+    cut_documents: int  # of the dataset, longer than one may be
+    longest: int  # tokens that one may give
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,13 @@ def _shares(shares: Sequence[Given]) -> str:
         if any(abs(given.asked - given.realised) > 0.005 for given in shares if given.capped)
         else ""
     )
-    return f"## Shares of the mixture, in tokens\n\n{header}{''.join(rows)}{note}"
+    cuts = "".join(
+        f"\nDocuments of {_plain(given.dataset)} that are longer than one may be (max&#95;document&#95;share) "
+        f"end after {given.longest:,} tokens: {given.cut_documents:,}.\n"
+        for given in shares
+        if given.cut_documents
+    )
+    return f"## Shares of the mixture, in tokens\n\n{header}{''.join(rows)}{note}{cuts}"
 
 
 _ABOUT = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,8 @@ class Counted:
     parts: tuple[Part, ...]
     kinds: Kinds
     num_tokens: int = 0  # of all documents, BOS included; 0 where no tokenizer counted
+    longest: int = 2**62  # tokens that a document gives at most; the rest of it is cut
+    cut_documents: int = 0
 
     @property
     def rows(self) -> int:
@@ -88,7 +90,7 @@ def count_part(task: CountTask) -> int:
             sizes.append(sum(pc.binary_length(column).to_numpy().astype(np.int64) for column in table.columns))
             kinds.append(kinds_in(table.column("metadata").to_pylist()))
             if task.tokenizer is not None:
-                ends = _tokenizer(task.tokenizer).encode(table.column("text").to_pylist()).offsets
+                ends = tokenizer_at(task.tokenizer).encode(table.column("text").to_pylist()).offsets
                 lengths = np.diff(ends)
                 tokens.append(np.where(lengths > 0, lengths + 1, 0))
         columns = {SIZE_BYTES: pa.array(np.concatenate(sizes))}
@@ -100,7 +102,8 @@ def count_part(task: CountTask) -> int:
 
 
 @lru_cache(maxsize=1)
-def _tokenizer(path: Path) -> Any:
+def tokenizer_at(path: Path) -> Any:
+    """Return a tokenizer, read once per process."""
     from eval.tokenizer import Tokenizer
 
     return Tokenizer.load(path)
@@ -169,6 +172,23 @@ def counted_of(
             close(node, _files(found), rows_in=found.rows, rows_out=found.rows,
                   details={"num_tokens": found.num_tokens}, seconds=time.monotonic() - started)  # fmt: skip
     return counted_in(documents.name, folder, folder=home, tokenized=True)
+
+
+def cut_to_share(found: Counted, *, tier: str, max_document_share: float) -> Counted:
+    """Return a dataset of which no document gives more than a mixture lets one give."""
+    from eval.tiers import TIERS
+    from pipeline.pool import most_of_one
+
+    documents = sum(int(np.count_nonzero(part.num_tokens())) for part in found.parts)
+    if documents == 0:
+        return found
+    longest = most_of_one(
+        found.num_tokens, documents=documents, context=TIERS[tier].context, max_document_share=max_document_share
+    )
+    cut = [tokens[tokens > longest] for tokens in (part.num_tokens() for part in found.parts)]
+    lost = sum(int(tokens.sum()) - longest * len(tokens) for tokens in cut)
+    number = sum(len(tokens) for tokens in cut)
+    return replace(found, num_tokens=found.num_tokens - lost, longest=longest, cut_documents=number)
 
 
 def _files(found: Counted) -> dict[str, int]:

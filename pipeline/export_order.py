@@ -1,8 +1,9 @@
 """Counted datasets and shares -> the place of every document in the mixture's order, and where each shard begins.
 
-The order is a mixture's: within a dataset the documents as a seed, the dataset's name and the epoch
-permute them, between datasets by worst-case fair queueing (`interleave.fill_schedule`), so every prefix holds the
-shares. No document is cut: the last one ends at or after the budget. What is held for each document (24 bytes, and 28
+Within a dataset the documents come as a seed, the dataset's name and the epoch permute them, between datasets by the
+fair queueing that proxies' rows are drawn by (`interleave.fill_schedule`), so every prefix holds the shares. Of a
+document that is longer than one may be (`max_document_share`) the rest is cut, as for proxies; every other one is
+whole, and the last ends at or after the budget. What is held for each document (24 bytes, and 28
 for each epoch that it is in) lies in mapped files of the scratch folder, which the system may write back, so memory
 does not grow with the corpus; a hundred million documents take some GB of disk until the export is done.
 """
@@ -87,6 +88,9 @@ def arrange(datasets: Sequence[Counted], *, plan: MixturePlan, seed: int, scratc
     first = np.cumsum([0, *(found.rows for found in chosen)]).astype(np.int64)
     tokens = _gathered(scratch / "tokens", [part.num_tokens for found in chosen for part in found.parts], first[-1])
     sizes = _gathered(scratch / "sizes", [part.size_bytes for found in chosen for part in found.parts], first[-1])
+    for j, found in enumerate(chosen):
+        mine = tokens[first[j] : first[j + 1]]
+        np.minimum(mine, found.longest, out=mine)
     kept, epochs = np.zeros(len(chosen), np.int64), np.zeros(len(chosen), np.int64)
     for j, share in enumerate(plan.shares):
         kept[j] = int(np.count_nonzero(tokens[first[j] : first[j + 1]]))

@@ -27,6 +27,7 @@ from pipeline.core.document import SCHEMA
 from pipeline.core.identity import hash_file
 from pipeline.core.shards import read_rows, write_atomically, write_table, write_tables, write_text
 from pipeline.export_columns import Column, with_columns
+from pipeline.export_counts import tokenizer_at
 from pipeline.export_order import Places
 
 PARQUET, JSONL = "parquet", "jsonl.zst"
@@ -62,6 +63,8 @@ class RunTask:
     dataset: str
     documents: Piece
     counts: Path
+    longest: int  # tokens that a document gives at most
+    tokenizer: Path
     first: int  # number, in its dataset, of the first of these documents
     places: Places
     shards: np.ndarray  # int64[num_shards + 1]
@@ -91,7 +94,9 @@ def _tables(
     """Yield the rows of each shard in the order of their places."""
     taken = np.unique(documents)
     table = read_rows(task.documents.path, taken + task.documents.start, columns=SCHEMA.names).combine_chunks()
-    tokens = read_rows(task.counts, taken + task.documents.start, columns=["num_tokens"]).column(0).combine_chunks()
+    tokens = read_rows(task.counts, taken + task.documents.start, columns=["num_tokens"]).column(0).to_numpy()
+    table = _cut(table, np.flatnonzero(tokens > task.longest), task)
+    tokens = np.minimum(tokens, task.longest)
     row_of = np.searchsorted(taken, documents)
     for start, stop in pairwise(bounds):
         rows = pa.array(row_of[start:stop])
@@ -99,10 +104,23 @@ def _tables(
             *table.take(rows).columns,
             pa.array([task.dataset] * (stop - start), pa.string()),
             pa.array(epochs[start:stop].astype(np.int32)),
-            tokens.take(rows),
+            pa.array(tokens[row_of[start:stop]]),
             pa.array(places[start:stop]),
         ]
         yield pa.Table.from_arrays(columns, schema=RUN)
+
+
+def _cut(table: pa.Table, rows: np.ndarray, task: RunTask) -> pa.Table:
+    """Return a table in which some texts end with the last token that a document may give, its BOS counted."""
+    if not len(rows):
+        return table
+    tokenizer = tokenizer_at(task.tokenizer)
+    texts = table.column("text").to_pylist()
+    for row in rows.tolist():
+        tokens = tokenizer.encode([texts[row]]).flat[: task.longest - 1]
+        size = int(tokenizer.num_bytes[tokens].sum())
+        texts[row] = texts[row].encode()[:size].decode(errors="ignore")  # a token may end within a character
+    return table.set_column(table.column_names.index("text"), SCHEMA.field("text"), pa.array(texts, pa.large_string()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,8 @@ class Mixture:
 
     ingredients: tuple[Ingredient, ...]
     max_epochs: float
+    max_document_share: float
+    tier: str  # whose context is the least that a document may give
     seed: int
     tokenizer: Card
     model: Path  # of the tokenizer
@@ -151,7 +153,9 @@ def mixture_of(workspace: Workspace, card: Card) -> Mixture:
     if found is None:
         raise DataError(f"{workspace.root}: the tokenizer of mixture {card.name} is gone. Run its recipe again.")
     return Mixture(
-        ingredients=tuple(ingredients), max_epochs=float(card.payload["max_epochs"]), seed=int(card.payload["seed"]),
+        ingredients=tuple(ingredients), max_epochs=float(card.payload["max_epochs"]),
+        max_document_share=float(card.payload.get("max_document_share", 1.0)), tier=str(card.payload["tier"]),
+        seed=int(card.payload["seed"]),
         tokenizer=read_card(found), model=found / "tokenizer.model",
     )  # fmt: skip
 

@@ -192,6 +192,11 @@ class _Packed:
     about: dict[str, Any]
 
 
+def most_of_one(num_tokens: int, *, documents: int, context: int, max_document_share: float) -> int:
+    """Return the most tokens that one document of a dataset gives; a longer one is cut there."""
+    return max(context, math.ceil(max(max_document_share, TIMES_THE_MEAN / documents) * num_tokens))
+
+
 def _pack(source: Tokens, *, name: str, context: int, bos: int, seed: int, max_document_share: float) -> _Packed:
     from pipeline.interleave import copy_documents
 
@@ -201,7 +206,7 @@ def _pack(source: Tokens, *, name: str, context: int, bos: int, seed: int, max_d
     documents = kept[generator(seed, "pool", name).permutation(len(kept))]
     sizes = np.diff(source.offsets)[documents] + 1
     whole = int(sizes.sum())
-    most = max(context, math.ceil(max(max_document_share, TIMES_THE_MEAN / len(kept)) * whole))
+    most = most_of_one(whole, documents=len(kept), context=context, max_document_share=max_document_share)
     lengths = np.minimum(sizes, most)
     starts = np.cumsum(lengths) - lengths
     tokens = np.full((int(lengths.sum()) - 1) // context * context + context, bos, np.uint16)

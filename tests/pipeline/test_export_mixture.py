@@ -213,3 +213,29 @@ def test_a_mixture_that_the_last_run_did_not_finish_is_no_older_one(house: House
     with pytest.raises(DataError, match="`mixture/both`: the last run that was to build it stopped before"):
         export(house, "both", "unfinished")
     assert len(rows_of(export(house, folder.name, "by folder", tokens=500))) > 5
+
+
+def test_a_document_gives_no_more_than_its_mixture_lets_one_give(house: House) -> None:
+    furnish(house)
+    house.lines("pages-9.jsonl", [{"id": "list", "text": "a word " * 4000 + "\N{SNOWMAN}" * 900}])
+    house.run()
+
+    folder = export(house, "both", "cut", tokens=40_000)
+
+    shares = {
+        share["dataset"]: share for share in json.loads((folder / "tamis.json").read_text())["exported"]["shares"]
+    }
+    longest = shares["web"]["longest"]
+    assert shares["web"]["cut_documents"] == 1 and shares["raw"]["cut_documents"] == 0
+    row = next(row for row in rows_of(folder) if row["id"] == "list")
+    whole = next(row["text"] for row in house.documents("web") if row["id"] == "list")
+    assert row["num_tokens"] == longest < 3000
+    assert whole.startswith(row["text"]) and 0 < len(row["text"]) < len(whole)
+    (model,) = house.workspace.root.glob(f"tokenizer/{tokenizer_of(folder)}/tokenizer.model")
+    assert abs(int(Tokenizer.load(model).encode([row["text"]]).offsets[1]) + 1 - longest) <= 3
+    assert f"end after {longest:,} tokens: 1." in (folder / "README.md").read_text()
+
+
+def tokenizer_of(folder: Path) -> str:
+    (card,) = (folder / "cards").glob("tokenizer-*.json")
+    return card.stem.removeprefix("tokenizer-")
