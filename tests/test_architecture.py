@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from pipeline.catalog import READERS, STEPS, step_class
 from pipeline.core.step import Params, Step
@@ -180,15 +182,35 @@ def _run_python(*arguments: str) -> str:
     return ran.stdout
 
 
+def pins(*files: str) -> dict[str, tuple[str, list[str]]]:
+    """Return version and hashes by the name of each package in lock files."""
+    text = "\n".join((ROOT / file).read_text() for file in files).replace("\\\n", " ")
+    found = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            pin, *hashes = line.split()
+            name, _, version = pin.partition("==")
+            found[canonicalize_name(name)] = (version, hashes)
+    return found
+
+
+def test_every_pin_but_torch_carries_hashes() -> None:
+    """pip refuses a list in which one has none; a list without any it takes without a word."""
+    hashed = pins("requirements.lock")
+
+    bare = [name for name, (_, hashes) in hashed.items() if not hashes]
+
+    assert bare == [] and len(hashed) > 100 and set(pins("requirements-torch.lock")) == {"torch"}
+    assert all(re.fullmatch("--hash=sha256:[0-9a-f]{64}", one) for _, hashes in hashed.values() for one in hashes)
+
+
 def test_every_declared_dependency_is_pinned_within_its_bounds() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     wanted = [*project["dependencies"], *extras["dev"], *extras["conformance"], *extras["web"]]
-    declared = [Requirement(line) for line in wanted]
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
-    pins = dict(line.split("==") for line in lines if not line.startswith("#"))
-    pinned = {name.lower().replace("_", "-"): version for name, version in pins.items()}
+    declared = {canonicalize_name(need.name): need.specifier for need in map(Requirement, wanted)}
+    pinned = {name: version for name, (version, _) in pins("requirements.lock", "requirements-torch.lock").items()}
 
-    outside = [str(need) for need in declared if not need.specifier.contains(pinned.get(need.name, "0"))]
+    outside = [name for name, bounds in declared.items() if not bounds.contains(pinned.get(name, "0"))]
 
     assert outside == []
