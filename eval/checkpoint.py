@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.errors import DataError
-from pipeline.core.shards import write_atomically
+from pipeline.core.scratch import write_scratch
+from pipeline.core.sums import is_whole
 
 Array = npt.NDArray[Any]
 
@@ -35,24 +35,19 @@ def save_checkpoint(path: Path, arrays: Mapping[str, Array], *, run: str) -> Non
     """Write `arrays` to `path` in one step: a crash leaves the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     named = np.frombuffer(run.encode(), np.uint8)
-    write_atomically(path, lambda file: np.savez(file, allow_pickle=False, run=named, **arrays))
+    write_scratch(path, lambda file: np.savez(file, allow_pickle=False, run=named, **arrays))
 
 
 def load_checkpoint(path: Path, *, run: str) -> dict[str, Array] | None:
-    """Return the arrays at `path`, None where there is no file; raise DataError for another run's or a broken file."""
-    if not path.exists():
+    """Return the arrays at `path`, None where no file is there as it was written; DataError for another run's."""
+    if not is_whole(path):
         return None
-    way_out = "Remove the file to train from the start."
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"{path}: not a readable checkpoint ({error}); it must be an .npz of plain arrays. {way_out}"
-        ) from error
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
     found = arrays.pop("run", np.empty(0, np.uint8)).tobytes().decode("ascii", "replace")
     if found != run:
         raise DataError(
-            f"{path}: belongs to run {found[:12]}, not to {run[:12]}; lanes, data or tier differ. {way_out}"
+            f"{path}: belongs to run {found[:12]}, not to {run[:12]}; lanes, data or tier differ. "
+            "Remove the file to train from the start."
         )
     return arrays

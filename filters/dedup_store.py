@@ -11,6 +11,7 @@ a run: a flipped bit would change who is a duplicate. 570 bytes per document and
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -27,8 +28,9 @@ from pipeline.core.card import StoredFile, describe_files, difference
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.identity import identity_of
 from pipeline.core.scratch import open_array, save_array, scratch_file
-from pipeline.core.shards import read_table, write_table, write_text
+from pipeline.core.shards import read_table, sweep, write_table, write_text
 from pipeline.core.step import Gathering
+from pipeline.core.sums import SUMS, is_whole
 from pipeline.core.text import Batch
 
 PIECES = "pieces"
@@ -131,6 +133,8 @@ def _write_manifest(folder: Path, *, num_rows: int) -> None:
     files = [asdict(file) for file in describe_files(folder, rows)]
     record = {"files": files, "identity": identity_of(files)}
     write_text(folder / MANIFEST, json.dumps(record, indent=1, sort_keys=True) + "\n")
+    shutil.rmtree(folder / SUMS, ignore_errors=True)
+    sweep(folder)
 
 
 def read_manifest(folder: Path) -> list[StoredFile]:
@@ -180,7 +184,7 @@ class MatchJob:
 def match_part(job: MatchJob) -> None:
     """Save int64[num_docs]: the first store row that shares a band with each document of a part, or UNKNOWN."""
     done = scratch_file(job.scratch, "earlier", job.index)
-    if done.exists():
+    if is_whole(done):
         return
     version = job.version
     found = np.full(np.load(scratch_file(job.scratch, "sizes", job.index)).shape[1], UNKNOWN)

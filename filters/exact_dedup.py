@@ -23,6 +23,7 @@ from filters.twins import KEEP_MEANING, KEEP_PATTERN, Rows, check_keep, keep_sco
 from pipeline.core.scratch import save_array, scratch_file, until_reboot
 from pipeline.core.sketch import sketch_of
 from pipeline.core.step import Gathering, GatheringStep, Params, Part, Quantile, Rule, Signal, Step
+from pipeline.core.sums import is_whole
 from pipeline.core.text import Batch
 
 Normalise = Literal["none", "whitespace", "words"]
@@ -126,5 +127,5 @@ class _HashJob:
 def _hash_part(job: _HashJob) -> None:
     """Save a part's text hashes and sizes in bytes, unless they are there."""
     done = scratch_file(job.scratch, "hashes", job.part.index)
-    if not done.exists():
+    if not is_whole(done):
         save_array(done, sketch_of(job.part, scratch=job.scratch, sketcher=job.hashes)["hashes"])

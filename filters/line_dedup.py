@@ -22,6 +22,7 @@ from pipeline.core.scratch import open_array, save_array, scratch_file
 from pipeline.core.shards import read_table, write_table
 from pipeline.core.step import Gathering, GatheringStep, Part, Quantile, Rule, Signal, as_column, decides
 from pipeline.core.step import Params as BaseParams
+from pipeline.core.sums import is_whole
 from pipeline.core.text import Batch, text_array
 
 BATCH_BYTES = 8 << 20  # of text whose lines are in memory at once
@@ -75,7 +76,7 @@ class LineDedup(GatheringStep):
         ]
         found = work.map(merge_partition, merges, label="repeated lines")
         repeated = scratch_file(work.scratch, "repeated", 0)
-        if not repeated.exists():
+        if not is_whole(repeated):
             pieces = [open_array(scratch_file(work.scratch, "merged", merge.number)) for merge in merges]
             save_array(repeated, np.concatenate(pieces, axis=1))
         totals = np.array(work.map(edit_part, jobs, label="removing them"), np.int64).reshape(-1, 2)
@@ -138,7 +139,7 @@ class _Units:
 def count_units(job: _Job) -> int:
     """Save uint64[3, n]: a part's distinct units by hash, in how many documents, in which row first; return n."""
     done = scratch_file(job.scratch, "counts", job.place)
-    if not done.exists():
+    if not is_whole(done):
         hashes, rows = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
         for start, batch in _batches(job.part):
             units = _Units.of(batch, paragraphs=job.paragraphs)
@@ -185,7 +186,7 @@ def _bounds(num_rows: int) -> list[int]:
 def merge_partition(merge: _Merge) -> int:
     """Save uint64[4, n]: repeated units by hash, documents, first part and first row; return n."""
     done = scratch_file(merge.scratch, "merged", merge.number)
-    if not done.exists():
+    if not is_whole(done):
         pieces = [np.zeros((4, 0), np.uint64)]
         for place in range(merge.num_parts):
             counts = open_array(scratch_file(merge.scratch, "counts", place))
@@ -203,10 +204,10 @@ def merge_partition(merge: _Merge) -> int:
 def edit_part(job: _Job) -> tuple[int, int]:
     """Save a part's signals and new texts; return (units removed, documents edited)."""
     done = _edited_file(job)
-    if not done.exists():
+    if not is_whole(done):
         repeated = open_array(scratch_file(job.scratch, "repeated", 0))
         tables = [_edit_batch(job, batch, start, repeated) for start, batch in _batches(job.part)]
-        write_table(done, pa.concat_tables(tables))
+        write_table(done, pa.concat_tables(tables), unfinished=True)
     table = read_table(done)
     removed = pc.sum(table.column("num_removed")).as_py()
     return removed if removed is not None else 0, table.num_rows - table.column("text").null_count

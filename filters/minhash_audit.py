@@ -151,7 +151,7 @@ def planted_file(scratch: Path, kind: str, index: int, *, num_pairs: int) -> Pat
 
 
 def save_planted(scratch: Path, index: int, *, planting: Planting, keys: np.ndarray, facts: np.ndarray) -> None:
-    """Keep the copies of part `index` for the bands to tie and for the account at the end; facts are written last."""
+    """Keep the copies of part `index` for the bands to tie and for the account at the end."""
     save_array(planted_file(scratch, "keys", index, num_pairs=planting.num_pairs), keys)
     save_array(planted_file(scratch, "facts", index, num_pairs=planting.num_pairs), facts)
 

@@ -24,8 +24,10 @@ from pipeline.core.errors import RecipeError
 from pipeline.core.scratch import open_array, save_array, scratch_file
 from pipeline.core.sketch import sketch_of, texts_of
 from pipeline.core.step import Gathering, Part
+from pipeline.core.sums import are_whole, is_whole
 from pipeline.core.text import Batch
 
+KINDS = ("values", "keys", "docs", "forest", "bands", "sizes")  # of the arrays that are saved of a part
 BYTES_PER_KEY = 160  # of a slice: keys and rows as read, joined, ordered and sorted; edges as found and as saved
 BYTES_PER_DOCUMENT = 96  # of the clustering: clusters, sizes, scores, twins, ids of kept twins; measured
 MIB = 1 << 20
@@ -61,8 +63,9 @@ class SignJob:
 
 def sign_part(job: SignJob) -> None:
     """Save a part's signatures, sorted band keys, own twins and planted copies, unless they are there."""
-    planted = planted_file(job.scratch, "facts", job.part.index, num_pairs=job.planting.num_pairs)
-    if scratch_file(job.scratch, "sizes", job.part.index).exists() and planted.exists():
+    index, num_pairs = job.part.index, job.planting.num_pairs
+    planted = [planted_file(job.scratch, kind, index, num_pairs=num_pairs) for kind in ("keys", "facts")]
+    if are_whole(*planted, *(scratch_file(job.scratch, kind, index) for kind in KINDS)):
         return
     signer = job.signer
     sketch = sketch_of(job.part, scratch=job.scratch, sketcher=signer)
@@ -84,7 +87,7 @@ def save_signatures(
     scratch: Path, index: int, *, values: np.ndarray, num_words: np.ndarray, num_bytes: np.ndarray, bands: int,
     rows: int, chains: bool,
 ) -> None:  # fmt: skip
-    """Save all that the later jobs read of a part; sizes are written last and say that the part is done."""
+    """Save all that the later jobs read of a part, an array of each of KINDS."""
     wordy = np.flatnonzero(num_words > 0)
     forest = new_forest(len(values))
     keys, docs = [np.zeros(0, np.uint64)], [np.zeros(0, np.int32)]
@@ -159,7 +162,7 @@ def tie_slice(job: SliceJob) -> None:
     """Save the edges between documents that agree in one slice, and from them to planted copies, unless there."""
     slicing, band = job.slicing, job.band
     done = slicing.path(band, job.number)
-    if done.exists():
+    if is_whole(done):
         return
     keys, rows = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
     for position, index in enumerate(slicing.indexes):

@@ -19,6 +19,7 @@ from filters.shingles import shingle_hashes, words_of
 from filters.twins import Rows
 from pipeline.core.scratch import open_array, save_array, scratch_file
 from pipeline.core.step import Gathering, Part
+from pipeline.core.sums import are_whole
 from pipeline.core.text import Batch
 
 
@@ -31,16 +32,16 @@ class _ShingleJob:
 
 
 def _shingle_part(job: _ShingleJob) -> None:
-    """Save the sorted distinct shingles of a part's candidates, unless they are there; offsets are written last."""
-    done = scratch_file(job.scratch, "shingle-offsets", job.part.index)
-    if done.exists():
+    """Save the sorted distinct shingles of a part's candidates and where each set begins, unless they are there."""
+    found, begins = (scratch_file(job.scratch, kind, job.part.index) for kind in ("shingles", "shingle-offsets"))
+    if are_whole(found, begins):
         return
     table = job.part.load_some(("id", "text"), job.candidates)
     words = words_of(Batch.from_table(table))
     hashes, offsets = shingle_hashes(words.hashes, words.offsets, job.shingle_words)
     sets = [np.unique(hashes[first:end]) for first, end in pairwise(offsets)]
-    save_array(scratch_file(job.scratch, "shingles", job.part.index), np.concatenate([np.zeros(0, np.uint64), *sets]))
-    save_array(done, np.cumsum([0, *map(len, sets)], dtype=np.int64))
+    save_array(found, np.concatenate([np.zeros(0, np.uint64), *sets]))
+    save_array(begins, np.cumsum([0, *map(len, sets)], dtype=np.int64))
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ from pipeline.core.scratch import open_array, save_array, scratch_file
 from pipeline.core.shards import read_table, write_table
 from pipeline.core.step import Gathering, GatheringStep, Part, Quantile, Rule, Signal, as_column, decides
 from pipeline.core.step import Params as BaseParams
+from pipeline.core.sums import are_whole, is_whole
 from pipeline.core.text import Batch, text_array
 
 BATCH_BYTES = 8 << 20  # of text whose words are in memory at once
@@ -122,8 +123,8 @@ def find_part(job: _Job) -> int:
     """Save uint64[3, n]: anchors, contents and places of a part's reaches, sorted by anchor; return n."""
     from filters.substring_dedup_kernels import find_reaches
 
-    done, span = job.file("reaches"), job.params.min_tokens
-    if not done.exists():
+    done, ends, span = job.file("reaches"), job.file("words"), job.params.min_tokens
+    if not are_whole(done, ends):
         found = [np.zeros((3, 0), np.uint64)]
         counts = [np.zeros(1, np.int64)]
         num_words = 0
@@ -134,7 +135,7 @@ def find_part(job: _Job) -> int:
             counts.append(np.diff(words.doc_offsets))
             num_words += int(words.doc_offsets[-1])
         joined = np.concatenate(found, axis=1)
-        save_array(job.file("words"), np.cumsum(np.concatenate(counts)))
+        save_array(ends, np.cumsum(np.concatenate(counts)))
         save_array(done, joined[:, np.argsort(joined[0])])
     return int(open_array(done).shape[1])
 
@@ -152,8 +153,8 @@ def look_closer(look: _Look) -> int:
     anchors and places of windows, sorted by hash.
     """
     job = look.job
-    done = job.file("windows")
-    if not done.exists():
+    done, repeats = job.file("windows"), job.file("repeats")
+    if not are_whole(done, repeats):
         stored, doc_words = np.array(open_array(job.file("reaches"))), open_array(job.file("words"))
         stored = stored[:, np.argsort(stored[2])]  # in the order of the text
         starts, span = (stored[2] >> np.uint64(1)).view(np.int64), job.params.min_tokens
@@ -162,7 +163,7 @@ def look_closer(look: _Look) -> int:
         past = doc_words[np.searchsorted(doc_words, begins, side="right")] - span + 1  # the document's last window
         ends = np.minimum(past, np.append(starts, doc_words[-1])[position + 1])
         is_run = (stored[2, position] & RUN).view(np.int64)
-        save_array(job.file("repeats"), np.stack([begins, ends, verdicts, sources, is_run]))
+        save_array(repeats, np.stack([begins, ends, verdicts, sources, is_run]))
         counts = np.where(is_run, 1, ends - begins)
         is_open, copied = verdicts & CONTESTED > 0, verdicts & FIRST > 0
         windows = _windows(job, begins[is_open], counts[is_open], stored[0, position[is_open]], copied[is_open])
@@ -200,8 +201,8 @@ def cut_part(cut: _Cut) -> int:
     Return how many different repeated windows are known from the part's reaches alone.
     """
     job = cut.job
-    if not job.cut_file.exists():
-        write_table(job.cut_file, _cut_table(job, cut.slicing))
+    if not is_whole(job.cut_file):
+        write_table(job.cut_file, _cut_table(job, cut.slicing), unfinished=True)
     begins, ends, verdicts, _, is_run = open_array(job.file("repeats"))
     return int(np.where(is_run, 1, ends - begins)[verdicts & (FIRST | CONTESTED) == FIRST].sum())
 

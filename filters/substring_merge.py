@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.core.scratch import open_array, save_array, scratch_file
 from pipeline.core.step import Gathering
+from pipeline.core.sums import is_whole
 
 BYTES_PER_RECORD = 200  # while a slice is sorted, when all of it is repeated; 104 when a third is
 MIN_SLICE_RECORDS = 1024  # however little memory there is, so that files stay few
@@ -73,7 +74,7 @@ def merge_slice(job: SliceJob) -> int:
     """
     slicing = job.slicing
     done = slicing.path(job.number)
-    if not done.exists():
+    if not is_whole(done):
         records = _records(slicing, job.number)
         order = np.argsort(records[0])
         hashes = records[0, order]

@@ -76,7 +76,7 @@ def ids_digest(ids: pa.Array | pa.ChunkedArray) -> bytes:
 def write_signals(path: Path, columns: dict[str, pa.Array], *, ids: pa.Array | pa.ChunkedArray) -> None:
     """Write one step's signals for one part, bound to the ids that they belong to."""
     table = pa.table(columns).replace_schema_metadata({_DIGEST: ids_digest(ids).hex().encode()})
-    write_table(path, table, name_may_wait=True)
+    write_table(path, table, unfinished=True)
 
 
 def check_ids(path: Path, ids: pa.ChunkedArray) -> None:

@@ -149,7 +149,7 @@ def _normalised(weights: Mapping[str, float]) -> dict[str, float]:
 def build_experiment(run: Run) -> None:
     """Build every node of the experiment that is not complete."""
     plan = run.plan
-    if all(node.complete for node in plan.experiment.values()):
+    if all([run.finished(node) for node in plan.experiment.values()]):  # a list: each is swept
         return
     refuse_shared_texts(plan)
     for key, node in plan.experiment.items():

@@ -76,7 +76,6 @@ def build_source(reader: Any, node: Node, *, hashes: InputHashes, executor: Exec
         node, files | extra, rows_in=rows_in, rows_out=rows_out, quarantined=counts,
         details={"notes": notes} if notes else {}, seconds=time.monotonic() - started,
     )  # fmt: skip
-    shutil.rmtree(node.folder / "scratch", ignore_errors=True)
 
 
 def locate(reader: Any, node: Node) -> None:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from pipeline.chain import ERROR, BasePart, ChainReader, Link, check_ids, part_name
 from pipeline.core import document
 from pipeline.core.shards import read_table, write_table
+from pipeline.core.sums import are_whole
 from pipeline.decide import as_flags, failures
 
 
@@ -52,7 +53,7 @@ def publish_part(task: PublishTask) -> Published:
     """Write `part-NNNNN.parquet` (documents kept) and `verdicts-NNNNN.parquet` (one row for every base document)."""
     index = task.reader.base.index
     path, verdicts_path = task.folder / part_name(index), task.folder / verdicts_name(index)
-    if not (path.exists() and verdicts_path.exists()):
+    if not are_whole(path, verdicts_path):
         ids = read_table(task.reader.base.path, columns=["id"]).column("id")
         verdicts = judge(task.reader.base, task.reader.links, ids)
         kept, sizes = [document.SCHEMA.empty_table()], [np.zeros(0, np.int64)]
@@ -61,8 +62,8 @@ def publish_part(task: PublishTask) -> Published:
             sizes.append(num_bytes)
         verdicts = verdicts.append_column("num_bytes", pa.array(np.concatenate(sizes)))
         documents = pa.concat_tables(kept).combine_chunks()  # no bound of theirs shows
-        write_table(path, documents, name_may_wait=True)
-        write_table(verdicts_path, verdicts, name_may_wait=True)
+        write_table(path, documents, unfinished=True)
+        write_table(verdicts_path, verdicts, unfinished=True)
     verdicts = read_table(verdicts_path, columns=["kept", "reason", "quarantined"])
     return Published(
         index=index, rows_in=verdicts.num_rows, rows_out=int(np.count_nonzero(as_flags(verdicts.column("kept")))),

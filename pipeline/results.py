@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from pipeline.chain import ERROR, BasePart, part_name
 from pipeline.core.card import CARD, Card, content_of, describe_files, read_card, write_card
 from pipeline.core.errors import DataError
 from pipeline.core.shards import read_table
+from pipeline.core.sums import SUMS
 from pipeline.plan import Node
 
 
@@ -74,6 +76,7 @@ def _refuse_broken(node: Node, base: Sequence[BasePart], reason: str) -> None:
     """A step that breaks on every document is broken itself: forget its answers, so that the next run asks again."""
     for part in base:
         (node.folder / part_name(part.index)).unlink()
+    shutil.rmtree(node.folder / SUMS, ignore_errors=True)
     raise DataError(
         f"step {node.name} broke on every one of {sum(part.num_rows for part in base)} documents ({reason}). "
         "Mend its parameters, its inputs or its code and run again; nothing of it was kept."
@@ -92,7 +95,7 @@ def close(
     seconds: float = 0.0,
     cost_usd: float = 0.0,
 ) -> Card:
-    """Describe a finished folder and write its card; what killed runs left half-written in it is swept out."""
+    """Describe a finished folder and write its card; what resumed runs needed of it goes, and what they half wrote."""
     for path in node.folder.glob(".*.tmp"):
         path.unlink(missing_ok=True)
     stored = describe_files(node.folder, files)
@@ -114,6 +117,7 @@ def close(
         environment=environment(),
     )
     write_card(node.folder, card)
+    shutil.rmtree(node.folder / SUMS, ignore_errors=True)
     return card
 
 

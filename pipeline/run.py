@@ -233,7 +233,6 @@ class Run:
         finish_signals(
             node, chain.base, details=work.details, seconds=time.monotonic() - started, cost_usd=work.cost_usd
         )
-        shutil.rmtree(scratch, ignore_errors=True)
 
     def _store(self, chain: Chain, step: PlannedStep, part: Part, columns: Mapping[str, Any]) -> None:
         """Spread one value per living document over the base rows, null for the others."""
@@ -285,7 +284,6 @@ class Run:
         with self.unchanged([planned.made]):
             step.make(work)
         self.progress.end()
-        shutil.rmtree(scratch, ignore_errors=True)
         rows = sum(written.values())
         close(
             node,

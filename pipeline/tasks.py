@@ -27,10 +27,12 @@ from pipeline.chain import (
     write_signals,
 )
 from pipeline.core import document
+from pipeline.core.card import CARD
 from pipeline.core.errors import DataError, TamisError
 from pipeline.core.memory import keep_freed_memory
 from pipeline.core.shards import windows, write_table, write_text
 from pipeline.core.step import Measured, MeasuringStep, Rule, as_column
+from pipeline.core.sums import are_whole, is_whole
 from pipeline.core.text import Batch
 from pipeline.plugins import PluginFile
 from pipeline.sketching import Sketching, SketchRef, fixed_rules, survives
@@ -98,25 +100,22 @@ def read_slice(task: ReadTask) -> Read:
         quarantined.extend([item.id, item.place, item.reason, item.excerpt] for item in chunk.quarantined)
         name = f"slice-{task.slice.index:05d}-{number:03d}.parquet"
         if chunk.table.num_rows:
-            if not (task.folder / name).exists():
+            if not is_whole(task.folder / name):
                 text_in = chunk.text_in and replace(chunk.text_in, blake3=task.content[chunk.text_in.file])
                 table = chunk.table if text_in is not None else chunk.table.cast(document.SCHEMA)
-                write_table(task.folder / name, table, text_in=text_in, name_may_wait=True)
+                write_table(task.folder / name, table, text_in=text_in, unfinished=True)
             files.append((name, chunk.table.num_rows))
     note.parent.mkdir(exist_ok=True)
-    write_text(note, json.dumps([files, rows_in, quarantined, in_place]))
+    write_text(note, json.dumps([files, rows_in, quarantined, in_place]), unfinished=True)
     return Read(files=tuple(files), rows_in=rows_in, quarantined=tuple(quarantined), in_place=in_place)
 
 
 def _noted(note: Path, folder: Path) -> Read | None:
-    """Return what a finished slice gave, if its files are still all there."""
-    if not note.exists():
+    """Return what a finished slice gave, if its files are all there as they were written."""
+    if not is_whole(note):
         return None
-    noted = json.loads(note.read_bytes())
-    if len(noted) != 4:  # an earlier version's, of a run that was killed before this one came
-        return None
-    files, rows_in, quarantined, in_place = noted
-    if not all((folder / name).exists() for name, _ in files):
+    files, rows_in, quarantined, in_place = json.loads(note.read_bytes())
+    if not are_whole(*(folder / name for name, _ in files)):
         return None
     named = tuple((name, rows) for name, rows in files)
     return Read(files=named, rows_in=rows_in, quarantined=tuple(quarantined), in_place=in_place)
@@ -124,7 +123,7 @@ def _noted(note: Path, folder: Path) -> Read | None:
 
 @dataclass(frozen=True, slots=True)
 class MeasureTask:
-    """Measure one part with neighbouring steps. `done` says which of them have this part's file already."""
+    """Measure one part with neighbouring steps, some of which may have their file of it already."""
 
     label: str
     reader: ChainReader  # base text with the edits made before these steps
@@ -135,7 +134,7 @@ class MeasureTask:
 def measure_part(task: MeasureTask) -> int:
     """Write one signals file per step, and the sketches for later ones; return the number of documents."""
     part = task.reader.base
-    todo = [not link.file(part.index).exists() for _, link in task.steps]
+    todo = [not _is_measured(link, part.index) for _, link in task.steps]
     sketching = Sketching.of(task.sketches, index=part.index)
     if not any(todo) and not sketching.refs:
         return part.num_rows
@@ -178,6 +177,11 @@ def measure_part(task: MeasureTask) -> int:
         if todo[index]:
             write_signals(link.file(part.index), _joined(columns[index]), ids=pa.chunked_array(ids))
     return part.num_rows
+
+
+def _is_measured(link: Link, index: int) -> bool:
+    """Say whether a step's file of part `index` is there: the card answers for it, or else its sum."""
+    return (link.folder / CARD).exists() or is_whole(link.file(index))
 
 
 def _alive_before(task: MeasureTask, rules: Sequence[Sequence[Rule]], *, todo: Sequence[bool]) -> np.ndarray:

@@ -22,6 +22,7 @@ from filters.clusters import cluster_sizes, new_forest, root
 from filters.twins import Rows, write_twins
 from pipeline.core.scratch import open_array, save_array, scratch_file
 from pipeline.core.step import Gathering, GatheringStep, Params, Part, Quantile, Rule, Signal
+from pipeline.core.sums import are_whole
 from pipeline.core.text import Batch
 
 PLACE = "datatrove 0.10, minhash.py."
@@ -116,12 +117,12 @@ class _SignJob:
 
 
 def _sign_part(job: _SignJob) -> None:
-    """Save a part's signatures, unless they are there; the counts are written last."""
-    done = scratch_file(job.scratch, "shingles", job.part.index)
-    if done.exists():
+    """Save a part's signatures and how many shingles they are of, unless they are there."""
+    stored, done = (scratch_file(job.scratch, kind, job.part.index) for kind in ("values", "shingles"))
+    if are_whole(stored, done):
         return
     values, counts = signatures_of(job.part.batch(), params=job.params)
-    save_array(scratch_file(job.scratch, "values", job.part.index), values)
+    save_array(stored, values)
     save_array(done, counts)
 
 

@@ -1,15 +1,18 @@
-"""Arrays in a gathering step's scratch folder: whole when their name exists, mapped when read again."""
+"""Files in a gathering step's scratch folder, each with a sum: arrays, mapped when read again, and whatever else.
+
+A step looks with `sums.is_whole` whether a killed run left a file; `Path.exists` would trust one that a disk damaged.
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from pipeline.core.shards import explained, write_atomically
+from pipeline.core.shards import sync_file, sync_folder, write_atomically
+from pipeline.core.sums import sum_path
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 UNSYNCED = "boot-"
@@ -35,24 +38,21 @@ def until_reboot(scratch: Path) -> Path:
 
 
 def write_scratch(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Call `write(file)` as `shards.write_atomically` does; durable, but in a folder of `until_reboot`."""
-    if not path.parent.name.startswith(UNSYNCED):
-        write_atomically(path, write)
-        return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with explained(path, temporary):
-        with temporary.open("wb") as file:
-            write(file)
-        os.replace(temporary, path)
+    """Call `write(file)` as `shards.write_atomically` does, with a sum; durable, but in a folder of `until_reboot`."""
+    durable = not path.parent.name.startswith(UNSYNCED)
+    write_atomically(path, write, unfinished=True, synced=durable)
+    if durable:
+        sync_folder(path.parent)
+        sync_file(sum_path(path))
 
 
 def save_array(path: Path, array: np.ndarray) -> None:
-    """Write an array atomically; durably, but in a folder of `until_reboot`."""
+    """Write an array atomically, with a sum; durably, but in a folder of `until_reboot`."""
     array = np.ascontiguousarray(array)
 
     def write(file: BinaryIO) -> None:
         np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
-        file.write(array.reshape(-1).view(np.uint8).data)  # np.save would hide a full disk's errno
+        file.write(array.reshape(-1).view(np.uint8).data)  # np.save would copy it
 
     write_scratch(path, write)
 

@@ -21,6 +21,7 @@ import xxhash
 
 from pipeline.core.rng import derive
 from pipeline.core.scratch import write_scratch
+from pipeline.core.sums import is_whole
 
 if TYPE_CHECKING:
     from pipeline.core.step import Part
@@ -63,7 +64,7 @@ def texts_of(part: Part, positions: np.ndarray, *, scratch: Path) -> list[str]:
     """Return the texts of the live documents at some positions: as the pass before kept them, or read now."""
     found: dict[int, str] = {}
     rows = part.rows()[positions].tolist() if len(positions) else []
-    if rows and is_sketched(scratch, part.index):
+    if rows and _file(scratch, part.index).exists():  # `sketch_of` has looked whether it is whole
         with np.load(_file(scratch, part.index)) as stored:
             sampled, ends = stored[SAMPLED]
             texts = stored[TEXTS].tobytes()
@@ -92,8 +93,8 @@ def save_sketch(
 
 
 def is_sketched(scratch: Path, index: int) -> bool:
-    """Say whether the sketch of a part is there."""
-    return _file(scratch, index).exists()
+    """Say whether the sketch of a part is there, as it was written."""
+    return is_whole(_file(scratch, index))
 
 
 def _file(scratch: Path, index: int) -> Path:

@@ -220,9 +220,9 @@ class Gathering:
 
     `map(function, items, label=..)` runs a module-level function on picklable items in worker processes and returns
     the results in item order. `scratch` is a folder that survives a crash and is deleted once the step's card is
-    written: a step that saves a file there with `write_atomically` and finds it again has resumed. `write(part, ..)`
-    stores one value per live document; a step that edits adds the column `text`, null where a document stays as it is.
-    What the step puts into `details` (plain JSON) stands in its card.
+    written: a step that saves a file there with `scratch.write_scratch` and finds it again with `sums.is_whole` has
+    resumed. `write(part, ..)` stores one value per live document; a step that edits adds the column `text`, null where
+    a document stays as it is. What the step puts into `details` (plain JSON) stands in its card.
     """
 
     parts: Sequence[Part]

@@ -15,7 +15,7 @@ from typing import Any
 from pipeline import __version__
 from pipeline.core.card import Card
 from pipeline.core.errors import DataError
-from pipeline.core.shards import write_text
+from pipeline.core.shards import sweep, write_text
 from pipeline.core.shown import shown as visible
 from pipeline.evidence import evidence_of
 from pipeline.kernel_cache import own_folder
@@ -65,6 +65,7 @@ def write_report(plan: Plan, *, path: Path) -> None:
         if len(page.encode()) <= MOST_BYTES:
             break
     path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent)
     write_tables(path.with_suffix(""), tables)
     write_text(path, page)
 

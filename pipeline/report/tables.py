@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.shards import write_text
+from pipeline.core.shards import sweep, write_text
 from pipeline.report.steps import DatasetShown
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell of words that begins so is run by spreadsheets
@@ -49,6 +49,7 @@ def _cell(value: Any) -> Any:
 def write_tables(folder: Path, tables: Sequence[Table]) -> None:
     """Write all tables into a folder that holds nothing else."""
     folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
     for table in tables:
         write_text(folder / table.file, table.text)
     kept = {table.file for table in tables}

@@ -33,7 +33,7 @@ def test_files_until_the_next_boot_are_not_synced_and_others_are(tmp_path: Path,
     assert not synced
 
     save_array(tmp_path / "a.npy", np.arange(3))
-    assert len(synced) == 2  # the file and its folder
+    assert len(synced) == 3  # the file, its folder and its sum
 
 
 def test_another_boot_finds_another_folder_and_none_is_told_means_durable(tmp_path: Path, monkeypatch, synced):

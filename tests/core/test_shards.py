@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from pipeline.core.errors import DataError, ServiceError, mend_writing
-from pipeline.core.shards import read_rows, write_table, write_tables, write_text
+from pipeline.core.shards import read_rows, sweep, write_table, write_tables, write_text
 
 TABLE = pa.table({"n": list(range(5000)), "text": [None if n == 500 else f"row {n}" for n in range(5000)]})
 
@@ -44,3 +46,17 @@ def test_a_write_to_a_missing_folder_is_not_blamed_on_a_full_disk(tmp_path):
 
 def test_a_write_to_a_full_disk_asks_for_room():
     assert mend_writing(OSError(errno.ENOSPC, "No space left on device")) == "Free the disk and run again."
+
+
+def test_what_a_killed_process_was_about_to_rename_is_swept_and_nothing_else(tmp_path):
+    gone = subprocess.run(["sh", "-c", "echo $$"], capture_output=True, text=True, check=True).stdout.strip()
+    stale, mine = tmp_path / f".page.html.{gone}.tmp", tmp_path / f".page.html.{os.getpid()}.tmp"
+    others = [mine, tmp_path / ".notes.tmp", tmp_path / f"page.html.{gone}.tmp", tmp_path / f".else.html.{gone}.tmp"]
+    for path in (stale, *others):
+        path.touch()
+
+    sweep(tmp_path, begin="page")
+    assert sorted(tmp_path.iterdir()) == sorted(others)
+
+    sweep(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(others[:-1])

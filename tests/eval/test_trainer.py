@@ -112,14 +112,17 @@ def test_a_checkpoint_of_another_run_is_refused(tiny: Tier, stream: Stream, tmp_
         train([dataclasses.replace(lane, stream=other) for lane in lanes], tier=tiny, checkpoint=tmp_path / "run.npz")
 
 
-def test_a_damaged_checkpoint_is_named(tiny: Tier, stream: Stream, tmp_path: Path) -> None:
-    train_until(3, lanes_on(stream, count=1), tier=tiny, checkpoint=tmp_path / "run.npz")
-    whole = (tmp_path / "run.npz").read_bytes()
+@pytest.mark.parametrize("place", [0.0, 0.1, 0.5, 0.9, 1.0])
+def test_training_begins_again_where_the_checkpoint_is_damaged(
+    tiny: Tier, stream: Stream, tmp_path: Path, place: float
+) -> None:
+    lanes, path = lanes_on(stream, count=1), tmp_path / "run.npz"
+    train_until(3, lanes, tier=tiny, checkpoint=path)
+    damaged = bytearray(path.read_bytes())
+    damaged[int(place * (len(damaged) - 1))] ^= 4
+    path.write_bytes(damaged)
 
-    for damaged in (whole[: len(whole) // 2], b"", b"PK\x03\x04 nothing"):
-        (tmp_path / "run.npz").write_bytes(damaged)
-        with pytest.raises(DataError, match=r"run\.npz: not a readable checkpoint"):
-            train(lanes_on(stream, count=1), tier=tiny, checkpoint=tmp_path / "run.npz")
+    assert_same_weights(train(lanes, tier=tiny), train(lanes, tier=tiny, checkpoint=path))
 
 
 def test_a_lane_that_breaks_is_named_and_leaves_the_others_alone(tiny: Tier, stream: Stream) -> None:
@@ -207,7 +210,7 @@ import sys
 import numpy, pyarrow, torch
 class Bare:
     allowed = {"torch", "numpy", "pyarrow", "eval", "pipeline", *sys.stdlib_module_names}
-    needed = ("document", "errors", "in_place", "opened", "shards")
+    needed = ("document", "errors", "in_place", "opened", "scratch", "shards", "sums")
     floor = {"pipeline.core", *(f"pipeline.core.{name}" for name in needed)}
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] not in self.allowed and not name.startswith("_sysconfigdata"):
