@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pipeline.core.card import Card, is_complete, read_card
 from pipeline.core.errors import DataError, RecipeError, nearest_names
 from pipeline.core.identity import identity_of
-from pipeline.core.shards import read_table, write_text
+from pipeline.core.record import read_record, write_record
+from pipeline.core.shards import read_table, sweep, write_text
 from pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -213,10 +214,12 @@ def _pointer(home: Path) -> dict[str, Any]:
     if not path.exists():
         return {"version": 0, "history": []}
     try:
-        content: dict[str, Any] = json.loads(path.read_bytes())
+        content = read_record(path)
         return {"version": int(content["version"]), "history": list(content["history"])}
     except (ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path}: is not a pointer ({error}). Restore the file from a backup.") from error
+        raise DataError(
+            f"{path}: is not a pointer as it was written ({error}). Restore the file from a backup."
+        ) from error
 
 
 def _add(home: Path, store: str, content: Mapping[str, Any], *, action: str) -> Remembered:
@@ -235,7 +238,8 @@ def _move(home: Path, *, to: int, action: str) -> None:
     pointer = _pointer(home)
     event = {"action": action, "from": pointer["version"], "to": to, "at": datetime.now(UTC).isoformat("T", "seconds")}
     content = {"version": to, "history": [*pointer["history"], event]}
-    write_text(home / POINTER, json.dumps(content, indent=1, sort_keys=True) + "\n")
+    write_record(home / POINTER, content)
+    sweep(home)
 
 
 def _told(home: Path, store: str, *, changed: bool) -> Remembered:

@@ -12,7 +12,6 @@ rolled back on purpose is not undone by asking again.
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -27,7 +26,8 @@ from filelock import FileLock, Timeout
 from pipeline.core.card import read_card
 from pipeline.core.errors import BusyError, DataError, GateError, RecipeError, ServiceError, did_you_mean
 from pipeline.core.identity import identity_of
-from pipeline.core.shards import sync_folder, write_text
+from pipeline.core.record import read_record, write_record
+from pipeline.core.shards import sync_folder
 
 if TYPE_CHECKING:
     from pipeline.plan import Plan
@@ -232,7 +232,7 @@ def _create(home: Path, draft: Version) -> Version:
         content = asdict(draft) | {"version": number}
         path = home / _file_name(number)
         whole = path.with_name(f".{path.name}.{os.getpid()}.new")
-        write_text(whole, json.dumps(content | {"record_id": identity_of(content)}, indent=1, sort_keys=True) + "\n")
+        write_record(whole, content)
         try:
             os.link(whole, path)
         except FileExistsError:  # only where the file system does not honour locks
@@ -250,12 +250,8 @@ def _create(home: Path, draft: Version) -> Version:
 
 def _read(path: Path) -> Version:
     try:
-        content = json.loads(path.read_bytes())
-        record_id = content.pop("record_id")
-        if record_id != identity_of(content):
-            raise ValueError("its content does not match its hash")
-        return Version(**content)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        return Version(**read_record(path))
+    except (OSError, ValueError, TypeError) as error:
         raise DataError(
             f"{path}: is not a version as it was written ({error}). Restore the file from a backup."
         ) from error
@@ -265,7 +261,7 @@ def _pointer(home: Path) -> dict[str, Any]:
     """Return the pointer: `version` that counts, `newest` ever promoted, `history` of moves; zeros before the first."""
     path = home / POINTER
     try:
-        content: dict[str, Any] = json.loads(path.read_bytes())
+        content = read_record(path)
         return {
             "version": int(content["version"]),
             "newest": int(content["newest"]),
@@ -274,14 +270,16 @@ def _pointer(home: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {"version": 0, "newest": 0, "history": []}
     except (ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path}: is not a pointer ({error}). Restore the file from a backup.") from error
+        raise DataError(
+            f"{path}: is not a pointer as it was written ({error}). Restore the file from a backup."
+        ) from error
 
 
 def _move(home: Path, pointer: Mapping[str, Any], *, action: str, to: int, reason: str) -> None:
     """Replace the pointer and its history in one step."""
     event = {"action": action, "from": pointer["version"], "to": to, "reason": reason, "user": _user(), "at": _now()}
     content = {"version": to, "newest": max(to, pointer["newest"]), "history": [*pointer["history"], event]}
-    write_text(home / POINTER, json.dumps(content, indent=1, sort_keys=True) + "\n")
+    write_record(home / POINTER, content)
 
 
 def _user() -> str:

@@ -2,8 +2,9 @@
 
 Plans trust a card where they find one, so a bit that flipped on a disk, or a file that somebody edited, would go
 unnoticed until its documents are read. This reads all of it, 0.2 s for a gigabyte in memory and 0.4 to 0.7 s for one
-that comes from a disk (see `input_hashes.py`). The registry's versions carry a hash each and are checked too, and so
-are the dedup stores, each piece against its own list of files; the ledger, reports and what is unfinished are not.
+that comes from a disk (see `input_hashes.py`). Cards, lists of where inputs lie, the registry's versions and pointers
+carry a hash of their own content (`core/record.py`); a dedup store is held against its lists of files. The ledger,
+reports and what is unfinished are not checked.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from pipeline.core.errors import DataError
 from pipeline.core.identity import hash_file, identity_of
 from pipeline.core.in_place import INPUTS, inputs_of
 from pipeline.dedup_stores import current_version, store_homes
-from pipeline.registry import versions
+from pipeline.registry import current, versions
 from pipeline.status import KINDS
-from pipeline.workspace import Workspace
+from pipeline.workspace import LATEST, Workspace
 
 
 def verify(workspace: Workspace) -> dict[str, Any]:
@@ -54,6 +55,10 @@ def verify(workspace: Workspace) -> dict[str, Any]:
     count, size, in_stores = _stores(workspace)
     num_files, size_bytes = num_files + count, size_bytes + size
     num_versions, wrong = _registry(workspace)
+    try:
+        workspace.latest()
+    except DataError as error:
+        wrong.append({"path": str(workspace.root / LATEST), "problem": str(error)})
     return {
         "workspace": str(workspace.root), "results": len(folders), "files": num_files, "size_bytes": size_bytes,
         "stores": len(store_homes(workspace)), "versions": num_versions, "damaged": [*damaged, *in_stores, *wrong],
@@ -109,11 +114,12 @@ def _stores(workspace: Workspace) -> tuple[int, int, list[dict[str, str]]]:
 
 
 def _registry(workspace: Workspace) -> tuple[int, list[dict[str, str]]]:
-    """Return the number of whole versions, and the first damaged one of each name."""
+    """Return the number of whole versions, and the first damaged file of each name, its pointer the last."""
     whole, damaged = 0, []
     for home in sorted(path for path in workspace.registry.glob("*") if path.is_dir()):
         try:
             whole += len(versions(workspace, home.name))
+            current(workspace, home.name)
         except DataError as error:
             damaged.append({"path": str(home), "problem": str(error)})
     return whole, damaged

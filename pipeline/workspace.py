@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from pipeline.core.card import CARD, Card, read_card
 from pipeline.core.errors import BusyError, DataError, RecipeError, listed_names, nearest_names
 from pipeline.core.identity import folder_name
+from pipeline.core.record import read_record, write_record
 from pipeline.core.shards import write_text
 
 LATEST = "latest.json"
@@ -115,23 +116,27 @@ class Workspace:
         """Return name, `mixture/NAME` of a mixture -> the folder that the last run built, reused or was to build."""
         path = self.root / LATEST
         try:
-            found = json.loads(path.read_bytes())
+            return dict(read_record(path)["folders"])
         except FileNotFoundError:
             return {}
-        except ValueError as error:
-            raise DataError(f"{path}: is not JSON ({error}). Delete it; the next run writes it again.") from error
-        return {str(name): str(folder) for name, folder in found.items()}
+        except (ValueError, TypeError, KeyError) as error:
+            raise DataError(
+                f"{path}: is not as it was written ({error}). Delete it; the next run writes it again."
+            ) from error
 
     def remember(self, name: str, folder: Path) -> None:
         """Make `folder` what `name` means from now on; by a file and not by age, so a restored recipe restores it.
 
         It need not be finished: until it is, the name means nothing, rather than a result of another recipe.
         """
-        known = self.latest()
+        try:
+            known = self.latest()
+        except DataError:  # without it, the newest result of a name is meant
+            known = {}
         now = known | {name: f"{folder.parent.name}/{folder.name}"}
         if now != known:
             self.root.mkdir(parents=True, exist_ok=True)
-            write_text(self.root / LATEST, json.dumps(now, indent=1, sort_keys=True) + "\n")
+            write_record(self.root / LATEST, {"folders": now})
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -2,12 +2,11 @@
 
 A folder with a card is complete; a folder without one is work in progress; nothing else says so. `content` is the
 hash of the result's files and nothing else, so two machines, worker counts or interrupted runs can be compared by it.
-Seconds and dollars stand in the card but never in `content` or `identity`.
+Seconds and dollars stand in the card but never in `content` or `identity`; a hash over all fields tells an edited card.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,7 +14,8 @@ from typing import Any
 
 from pipeline.core.errors import DataError
 from pipeline.core.identity import hash_file, identity_of
-from pipeline.core.shards import sync_folder, write_text
+from pipeline.core.record import read_record, write_record
+from pipeline.core.shards import sync_folder
 
 CARD = "card.json"
 
@@ -80,19 +80,21 @@ def write_card(folder: Path, card: Card) -> None:
     """Write the card, which makes the folder complete."""
     card.conserve()
     sync_folder(folder)  # the names of all that it speaks of
-    write_text(folder / CARD, json.dumps(asdict(card), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    write_record(folder / CARD, asdict(card))
 
 
 def read_card(folder: Path) -> Card:
-    """Return a complete folder's card; DataError if there is none or it does not parse."""
+    """Return a complete folder's card; DataError if there is none or it is not as it was written."""
     path = folder / CARD
     try:
-        data = json.loads(path.read_bytes())
+        data = read_record(path)
         return Card(**{**data, "files": [StoredFile(**file) for file in data["files"]]})
     except FileNotFoundError as error:
         raise DataError(f"{folder}: has no {CARD}, so it is not complete. Run the recipe again.") from error
     except (ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path}: is not a card ({error}). Delete the folder and run the recipe again.") from error
+        raise DataError(
+            f"{path}: is not a card as it was written ({error}). Delete the folder and run the recipe again."
+        ) from error
 
 
 def is_complete(folder: Path, identity: str) -> bool:

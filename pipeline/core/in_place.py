@@ -88,10 +88,12 @@ def inputs_of(folder: Path) -> Mapping[str, tuple[str, Stamp]]:
 
 @lru_cache(maxsize=64)
 def _read_inputs(path: Path, _: Stamp) -> Mapping[str, tuple[str, Stamp]]:
+    from pipeline.core.record import read_record  # see `_hash_of`
+
     try:
-        found: Mapping[str, tuple[str, list[int]]] = json.loads(path.read_bytes())
+        found: Mapping[str, tuple[str, list[int]]] = read_record(path)["files"]
         return {label: (where, tuple(stamp)) for label, (where, stamp) in found.items()}
-    except (ValueError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise DataError(
             f"{path}: is not as it was written ({error}). Run the recipe again, which writes it anew."
         ) from error
@@ -99,11 +101,13 @@ def _read_inputs(path: Path, _: Stamp) -> Mapping[str, tuple[str, Stamp]]:
 
 def located(paths: Mapping[str, Path], *, hashed_at: int) -> str:
     """Return the content of inputs.json; an empty stamp for a file that changed just before it was hashed."""
+    from pipeline.core.record import record_text
+
     found = {}
     for label, path in sorted(paths.items()):
         stamp = stamp_of(path)
         found[label] = [str(path.absolute()), list(stamp) if is_settled(stamp, since=hashed_at) else []]
-    return json.dumps(found, indent=1, sort_keys=True) + "\n"
+    return record_text({"files": found})
 
 
 def file_of(documents: Path, text: InPlace) -> Path:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from pipeline.core.card import Card
 from pipeline.core.errors import DataError
+from pipeline.core.shards import write_table
 from pipeline.dedup_stores import forget, remember
+from pipeline.registry import promote
 from pipeline.verify import verify, verify_text
 from pipeline.workspace import Workspace
 from tests.pipeline.house import House, texts
@@ -66,19 +72,89 @@ def test_what_was_found_is_said(built: House):
     assert f"{gone}: cannot be read (No such file or directory); card.json says" in told
 
 
-@pytest.mark.parametrize("key", ["rows", "min_length"])
-def test_an_edited_card_is_found_though_its_files_are_whole(built: House, key: str):
+def edited(value: Any) -> Any:
+    """Return another value of the same kind."""
+    if isinstance(value, dict):
+        return {**value, "added": 1}
+    if isinstance(value, list):
+        return value[1:] if value else [1]
+    return f"{value}x" if isinstance(value, str) else (value or 0) + 1
+
+
+def found_after_each_edit(path: Path, workspace: Workspace) -> list[str]:
+    """Return the fields of a record whose edit, or loss, is not told by `verify` with the file's name."""
+    content, unseen = json.loads(path.read_text()), []
+    for key in content:
+        for record in ({**content, key: edited(content[key])}, {k: v for k, v in content.items() if k != key}):
+            path.write_text(json.dumps(record))
+            told = [row["problem"] for row in verify(workspace)["damaged"]]
+            if not (len(told) == 1 and told[0].startswith(f"{path}: is not") and "as it was written (" in told[0]):
+                unseen.append(key)
+    path.write_text(json.dumps({**content, "added": 1}))
+    unseen += [] if verify(workspace)["damaged"] else ["added"]
+    path.write_text(json.dumps(content))
+    return unseen
+
+
+@pytest.mark.parametrize("kind", ["source", "measured", "dataset"])
+def test_an_edit_of_any_field_of_a_card_is_found_though_its_files_are_whole(built: House, kind: str):
+    (path,) = (built.workspace.root / kind).glob("*/card.json")
+
+    assert found_after_each_edit(path, built.workspace) == []
+
+    assert len(json.loads(path.read_text())) == 1 + len(fields(Card)) and verify(built.workspace)["damaged"] == []
+
+
+def test_an_edit_of_any_field_of_a_pointer_or_list_of_inputs_is_found(built: House):
+    write_table(built.folder / "b.parquet", pa.table({"text": texts(4)}))
+    built.clean(["length"], source="{read: parquet, path: DIR/*.parquet}")
+    built.run()
+    remember(built.workspace, "clean", store="news")
+    promote(
+        built.workspace, "web", mixture="m", mixture_identity="a" * 64, folder="mixture/m", parents={},
+        certificate=None, override="a test",
+    )  # fmt: skip
+    root = built.workspace.root
+    (inputs,) = root.glob("source/*/inputs.json")
+    records = [inputs, root / "registry" / "web" / "current.json", root / "registry" / "web" / "v00001.json",
+               root / "dedup" / "news" / "current.json", root / "latest.json"]  # fmt: skip
+
+    unseen = {path.name: found_after_each_edit(path, built.workspace) for path in records}
+
+    assert unseen == {path.name: [] for path in records} and verify(built.workspace)["damaged"] == []
+
+
+def test_a_nested_value_of_a_card_is_found(built: House):
     path = built.workspace.dataset("clean")[0] / "card.json"
     card = json.loads(path.read_text())
-    if key == "rows":
-        card["files"] = []
-    else:
-        card["payload"]["engine"] = "another"
+    card["details"]["base"][0]["rows"] += 1
     path.write_text(json.dumps(card))
+
+    told = verify_text(verify(built.workspace))
+    assert f"{path}: is not a card as it was written (its content does not match its hash" in told
+
+
+def test_a_version_that_the_pointer_names_and_that_is_gone_is_found(built: House):
+    promote(
+        built.workspace, "web", mixture="m", mixture_identity="a" * 64, folder="mixture/m", parents={},
+        certificate=None, override="a test",
+    )  # fmt: skip
+    path = built.workspace.root / "registry" / "web" / "v00001.json"
+    path.unlink()
 
     (row,) = verify(built.workspace)["damaged"]
 
-    assert row["path"] == str(path) and "holds other values than the hashes in it" in row["problem"]
+    assert row["problem"].startswith(f"{path}: is not a version as it was written")
+
+
+def test_a_card_of_an_early_version_is_refused_with_a_way_out(built: House):
+    path = built.workspace.dataset("clean")[0] / "card.json"
+    card = json.loads(path.read_text())
+    del card["record_id"]
+    path.write_text(json.dumps(card))
+
+    with pytest.raises(DataError, match=r"has no record_id: .* early Tamis wrote it\)\. Delete the folder and run"):
+        built.run()
 
 
 def test_a_card_that_is_none_does_not_hide_the_others(built: House):

@@ -156,7 +156,7 @@ def test_without_the_list_of_names_the_newest_card_counts(house: House):
 def test_a_damaged_list_of_names_is_named(tmp_path):
     (tmp_path / "latest.json").write_text("{", encoding="utf-8")
 
-    with pytest.raises(DataError, match=r"latest\.json: is not JSON"):
+    with pytest.raises(DataError, match=r"latest\.json: is not as it was written"):
         Workspace(tmp_path).dataset("clean")
 
 
@@ -169,3 +169,31 @@ def test_a_workspace_may_move(house: House, tmp_path_factory):
     (house.folder / "workspace").rename(elsewhere)
 
     assert why(Workspace(elsewhere), "docs/a:0")["datasets"][0]["kept"]
+
+
+def test_a_run_writes_a_damaged_list_of_names_anew(house: House):
+    house.lines("a.jsonl", texts(2))
+    house.clean(["length"])
+    house.run()
+    path = house.workspace.root / "latest.json"
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"dataset/", b"dataset!"))
+
+    house.run()
+
+    assert path.read_bytes() == whole
+
+
+def test_a_report_sweeps_what_a_killed_one_left(house: House):
+    from pipeline.report import write_report
+
+    house.lines("a.jsonl", texts(2))
+    house.clean(["length"])
+    plan, path = house.run(), house.workspace.report("small")
+    gone = subprocess.run(["sh", "-c", "echo $$"], capture_output=True, text=True, check=True).stdout.strip()
+    path.parent.mkdir()
+    (path.parent / f".small.html.{gone}.tmp").touch()
+
+    write_report(plan, path=path)
+
+    assert not list(path.parent.glob(".*"))
