@@ -7,7 +7,6 @@ asked for, and nothing is reused. Rows keep the order of the files and of the ro
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from pipeline.core.step import MeasuringStep, Rule, Step, field_role
 from pipeline.core.text import Batch
 from pipeline.decide import failures
 from pipeline.executors import Executor
+from pipeline.output import parts_folder, require_free, unfinished
 from pipeline.progress import Progress
 from pipeline.quarantine import refuse_empty
 from pipeline.sections import explain_invalid
@@ -95,24 +95,20 @@ def measure(
     output also has each document's text as the steps left it: a dropped document's as the step that dropped it read it,
     since a step's edits are for those that it keeps, and the steps behind it would not see this one.
     """
+    given = [str(file.absolute()) for file in files]
+    command = [given, list(steps), repr(sorted(settings.items())), text, dict(columns), overwrite]
+    folder = parts_folder(out, command)
     files = _expanded(files)
-    folder = out.with_name(f".{out.name}.parts")
     chosen = chosen_steps(steps, settings, shared=folder / "prepared")
     schema = _schema(chosen.steps, text=text)
     if out.resolve() in [file.resolve() for file in files]:
         raise RecipeError(f"--out {out}: is also an input. Give the output another name.")
-    if out.exists() and not (overwrite and out.is_file()):
-        way_out = "Name another file, or give --overwrite to replace it." if out.is_file() else "Name a file in it."
-        raise RecipeError(f"--out {out}: is there already. {way_out}")
-    if not out.parent.is_dir():
-        raise RecipeError(f"--out {out}: {out.parent} is no folder. Make it, or write elsewhere.")
-    shutil.rmtree(folder, ignore_errors=True)  # of a measurement that was killed
+    require_free(out, parts=folder, overwrite=overwrite)
     tasks = [
         SliceTask(f"{out.name} from {piece.label}", number, reader, piece, chosen.steps, schema, folder)
         for number, (reader, piece) in enumerate(_slices(files, {**columns, "metadata": _metadata(chosen.steps)}))
     ]
-    folder.mkdir()
-    try:
+    with unfinished(out, parts=folder):
         progress.begin("measure", total=len(tasks), unit="slices")
         found: list[MeasuredSlice] = executor.map(
             measure_slice,
@@ -122,14 +118,12 @@ def measure(
         )
         _refuse_empty(files, found, [task.reader for task in tasks])
         progress.end()
-        write_tables(out, (read_table(folder / name) for done in found for name in done.files), schema=schema)
         refused = [folder / name for done in found for name in done.refused]
         place = out.with_name(f"{out.name}.quarantined.parquet")
         place.unlink(missing_ok=True)
         if refused:
             write_tables(place, (read_table(path) for path in refused), schema=QUARANTINED)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        write_tables(out, (read_table(folder / name) for done in found for name in done.files), schema=schema)
     return {
         "out": str(out),
         "rows_in": sum(done.rows_in for done in found),

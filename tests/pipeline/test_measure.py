@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -319,3 +322,63 @@ def test_an_input_is_never_overwritten(house: House):
 
     with pytest.raises(RecipeError, match="is also an input"):
         measured(house, [file], ["length"])
+
+
+def measured_until(house: House, files: list[Path], operation: int) -> int:
+    """Measure in a child process that dies before some operation on files; return its exit code."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    left = operation
+
+    def dying(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **named: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*args, **named)
+
+        return call
+
+    for name in ("mkdir", "replace", "unlink", "rmdir", "fsync"):
+        setattr(os, name, dying(getattr(os, name)))
+    code = 1
+    try:
+        measured(house, files, ["length"], overwrite=False)
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def test_the_same_command_ends_with_the_same_bytes_whenever_it_was_killed(house: House):
+    files = [house.lines("a.jsonl", [*texts(6), {"none": 1}]), house.lines("b.jsonl", texts(3, start=6))]
+    measured(house, files, ["length"], overwrite=False)
+    outputs = [house.folder / "out.parquet", house.folder / "out.parquet.quarantined.parquet"]
+    whole, names = [path.read_bytes() for path in outputs], sorted(house.folder.iterdir())
+    operation, code = 0, -1
+
+    while code != 0:
+        for path in outputs:
+            path.unlink()
+        operation += 1
+        code = measured_until(house, files, operation)
+        assert code in (0, -signal.SIGKILL)
+        if code != 0:
+            measured(house, files, ["length"], overwrite=False)
+        assert [path.read_bytes() for path in outputs] == whole
+        assert sorted(house.folder.iterdir()) == names, operation
+
+    assert operation > 20
+
+
+def test_another_command_does_not_go_on_over_an_output_that_a_killed_one_left(house: House):
+    files = [house.lines("a.jsonl", texts(6))]
+    operation = 1
+    while measured_until(house, files, operation) != 0 and not (house.folder / "out.parquet").exists():
+        operation += 1
+
+    with pytest.raises(RecipeError, match=r"out\.parquet: is there already\. .*--overwrite"):
+        measured(house, files, ["length", "shout"], overwrite=False)
+    measured(house, files, ["length", "shout"], overwrite=True)
+    assert {path.name for path in house.folder.iterdir()} == {"a.jsonl", "out.parquet"}
