@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from pipeline.core.card import Card, is_complete, read_card
 from pipeline.core.identity import identity_of
 from pipeline.core.shards import iterate_tables, read_table, write_table, write_text
+from pipeline.core.sums import are_whole
 from pipeline.executors import Executor
 from pipeline.export_columns import Kinds, joined, kinds_in
 from pipeline.plan import Node
@@ -82,9 +83,9 @@ class CountTask:
 
 
 def count_part(task: CountTask) -> int:
-    """Write `kinds-NNNNN.json`, then `counts-NNNNN.parquet`, unless they are there; return how many documents."""
-    counts = task.folder / counts_name(task.index)
-    if not counts.exists():
+    """Write `kinds-NNNNN.json` and `counts-NNNNN.parquet`, unless they are there; return how many documents."""
+    counts, noted = task.folder / counts_name(task.index), task.folder / _kinds_name(task.index)
+    if not are_whole(counts, noted):
         tokens, sizes, kinds = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], list[Kinds]()
         for table in iterate_tables(task.path, columns=["id", "text", "lineage", "metadata"]):
             sizes.append(sum(pc.binary_length(column).to_numpy().astype(np.int64) for column in table.columns))
@@ -96,8 +97,8 @@ def count_part(task: CountTask) -> int:
         columns = {SIZE_BYTES: pa.array(np.concatenate(sizes))}
         if task.tokenizer is not None:
             columns[NUM_TOKENS] = pa.array(np.concatenate(tokens))
-        write_text(task.folder / _kinds_name(task.index), json.dumps(joined(kinds), sort_keys=True) + "\n")
-        write_table(counts, pa.table(columns))
+        write_text(noted, json.dumps(joined(kinds), sort_keys=True) + "\n", unfinished=True)
+        write_table(counts, pa.table(columns), unfinished=True)
     return read_table(counts, columns=[SIZE_BYTES]).num_rows
 
 

@@ -26,6 +26,7 @@ import zstandard
 from pipeline.core.document import SCHEMA
 from pipeline.core.identity import hash_file
 from pipeline.core.shards import read_rows, write_atomically, write_table, write_tables, write_text
+from pipeline.core.sums import is_whole
 from pipeline.export_columns import Column, with_columns
 from pipeline.export_counts import tokenizer_at
 from pipeline.export_order import Places
@@ -82,8 +83,8 @@ def write_run(task: RunTask) -> list[tuple[int, Piece]]:
     shard = np.searchsorted(task.shards, here, side="right") - 1
     numbers, starts = np.unique(shard, return_index=True)
     bounds = [*starts.tolist(), len(here)]
-    if not task.run.exists() and len(here):
-        write_tables(task.run, _tables(task, here, epochs, documents, bounds), schema=RUN)
+    if len(here) and not is_whole(task.run):
+        write_tables(task.run, _tables(task, here, epochs, documents, bounds), schema=RUN, unfinished=True)
     pairs = zip(numbers.tolist(), bounds[:-1], bounds[1:], strict=True)
     return [(number, Piece(task.run, start, stop)) for number, start, stop in pairs]
 
@@ -171,17 +172,16 @@ def write_shard(task: ShardTask) -> Shard:
     else:
         write_atomically(task.path, lambda file: _write_lines(file, table))
     shard = Shard(size_bytes=task.path.stat().st_size, blake3=hash_file(task.path), **facts)
-    write_text(task.facts, json.dumps(asdict(shard)) + "\n")
+    write_text(task.facts, json.dumps(asdict(shard)) + "\n", unfinished=True)
     return shard
 
 
 def written(task: ShardTask) -> Shard | None:
-    """Return the facts of a shard that an earlier, killed export wrote."""
-    try:
-        found = Shard(**json.loads(task.facts.read_bytes()))
-        return found if task.path.stat().st_size == found.size_bytes else None
-    except (OSError, ValueError, TypeError):
+    """Return the facts of a shard that an earlier, killed export wrote, if both are as they were written."""
+    if not is_whole(task.facts) or not task.path.exists():
         return None
+    found = Shard(**json.loads(task.facts.read_bytes()))
+    return found if hash_file(task.path) == found.blake3 else None
 
 
 def _counts(column: pa.ChunkedArray) -> dict[str, int]:

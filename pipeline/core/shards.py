@@ -137,7 +137,7 @@ def windows(table: pa.Table) -> list[tuple[int, int]]:
     return found
 
 
-def write_tables(path: Path, tables: Iterable[pa.Table], *, schema: pa.Schema) -> None:
+def write_tables(path: Path, tables: Iterable[pa.Table], *, schema: pa.Schema, unfinished: bool = False) -> None:
     """Write tables of one schema durably and atomically into one file, a row group each; holds one at a time."""
 
     def write(file: BinaryIO) -> None:
@@ -145,7 +145,7 @@ def write_tables(path: Path, tables: Iterable[pa.Table], *, schema: pa.Schema) -
             for table in tables:
                 writer.write_table(table, row_group_size=max(table.num_rows, 1))
 
-    write_atomically(path, write)
+    write_atomically(path, write, unfinished=unfinished)
 
 
 def _options(schema: pa.Schema) -> dict[str, Any]:

@@ -136,6 +136,28 @@ def test_a_kill_anywhere_leaves_the_old_folder_or_the_new_one_and_the_next_start
     assert wrong == [] and points > 15
 
 
+@pytest.mark.parametrize("place", [0.0, 0.5, 1.0])
+def test_what_a_killed_export_left_and_a_disk_damaged_is_made_again(
+    mixed: House, whole: dict[int, dict[str, bytes]], place: float
+) -> None:
+    to = mixed.folder / f"damaged-{place}"
+    site = site_of(to)
+
+    def strike(number: int, name: str, given: tuple[Any, ...]) -> None:
+        if name == "rename" and Path(given[0]) == site.out:
+            die()
+
+    assert disturbed(lambda: export(mixed, to, NEW), strike) == -signal.SIGKILL
+    left = [path for path in site.building.rglob("*") if path.is_file() and path.name != "plan.json"]
+    for path in left:
+        content = bytearray(path.read_bytes())
+        content[int(place * (len(content) - 1))] ^= 2
+        path.write_bytes(content)
+    export(mixed, to, NEW)
+
+    assert len(left) > 10 and bytes_of(to) == whole[NEW]
+
+
 def test_a_full_disk_anywhere_leaves_the_old_folder_or_the_new_one(
     mixed: House, whole: dict[int, dict[str, bytes]]
 ) -> None:
