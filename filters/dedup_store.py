@@ -103,7 +103,10 @@ def read_version(path: Path) -> Version:
         if identity_of(version.content()) != record["identity"]:
             raise ValueError("its content does not match its hash")
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path}: is not a version of a dedup store ({error}). Restore it from a backup.") from error
+        raise DataError(
+            f"{path}: is not a version of a dedup store ({error}). Restore it from a backup, or delete "
+            f"{path.parent} and `tamis remember` the datasets again."
+        ) from error
     if any("read" not in batch for batch in version.batches):
         raise DataError(
             f"{path}: does not say what its documents were read from, as an early Tamis wrote it. "

@@ -16,6 +16,7 @@ import pyarrow as pa
 from pipeline.chain import EDITS, BasePart, Chain, ChainReader, Link, part_name
 from pipeline.core.card import CARD, Card, read_card
 from pipeline.core.errors import DataError, RecipeError, did_you_mean
+from pipeline.core.opened import way_out
 from pipeline.core.shards import read_rows, read_table, schema_of
 from pipeline.core.step import Rule
 from pipeline.decide import as_flags
@@ -79,7 +80,8 @@ class Evidence:
     def _signals_file(self, link: Link, part: BasePart) -> Path:
         path = link.file(part.index)
         if not path.exists():
-            raise DataError(f"{path}: the signals of {link.label} are gone. Run the recipe again to measure them.")
+            mend = way_out(path) if path.parent.exists() else "Run the recipe again to measure them."
+            raise DataError(f"{path}: the signals of {link.label} are gone. {mend}")
         return path
 
 

@@ -180,9 +180,16 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file.") from error
+        raise DataError(f"{path}: no such file. {way_out(path)}") from error
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: a damaged column name
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(
-            f"{path}: cannot be read as parquet ({reason}). Replace the file or take it out of the recipe."
-        ) from error
+        raise DataError(f"{path}: cannot be read as parquet ({reason}). {way_out(path)}") from error
+
+
+def way_out(path: Path) -> str:
+    """Return what helps when a file is damaged or gone: a result is made again, an input only its owner can mend."""
+    from pipeline.core.card import CARD  # which stands above, and writes files
+
+    if (path.parent / CARD).exists():
+        return f"Delete {path.parent} and run the recipe again."
+    return "Replace the file or take it out of the recipe."

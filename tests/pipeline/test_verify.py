@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pipeline.core.errors import DataError
 from pipeline.core.shards import write_table
 from pipeline.dedup_stores import forget, remember
 from pipeline.registry import promote
+from pipeline.stats import stats
 from pipeline.verify import verify, verify_text
 from pipeline.workspace import Workspace
 from tests.pipeline.house import House, texts
@@ -207,3 +209,22 @@ def test_a_damaged_store_does_not_hide_another(built: House):
     damaged = verify(built.workspace)["damaged"]
 
     assert [row["path"] for row in damaged] == [str(root / "a"), str(keys), str(root / "c")]
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+@pytest.mark.parametrize("kind", ["source", "measured", "gathered", "dataset"])
+def test_the_way_out_of_a_damaged_result_leads_out(house: House, kind: str, damage: str):
+    house.lines("a.jsonl", ["ab", *texts(6)])
+    house.clean(["length", "exact_dedup"])
+    house.run()
+    path = max(house.workspace.root.glob(f"{kind}/*/*.parquet"))  # the verdicts, of a dataset
+    path.write_bytes(path.read_bytes()[:100]) if damage == "cut" else path.unlink()
+
+    with pytest.raises(DataError) as caught:
+        stats(house.workspace, "clean", signal=None, by="source", fate="all")
+
+    assert str(caught.value).endswith(f"Delete {path.parent} and run the recipe again.")
+    shutil.rmtree(path.parent)
+    house.run()
+    assert verify(house.workspace)["damaged"] == []
+    assert stats(house.workspace, "clean", signal=None, by="source", fate="all")["groups"][0]["documents"] == 7
