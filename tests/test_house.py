@@ -111,7 +111,7 @@ def test_a_second_run_does_nothing_and_says_so(whole):
     assert changed <= {"lock.json", "lock"} and set(after) == set(before)
 
 
-@pytest.mark.timeout(SECONDS)
+@pytest.mark.timeout(2 * SECONDS)
 def test_what_the_gate_judged_is_exported_with_its_verdict(whole):
     here, outcome = whole
 
