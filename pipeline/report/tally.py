@@ -1,7 +1,7 @@
 """Stored verdicts -> how many documents failed each rule: first, at all, alone, with which other; and by group.
 
 Groups are the documents' sources and, where a step told it, their languages. One look at the verdicts of each part:
-463,600 documents with 33 rules take 0.2 s.
+87,000 documents with 33 rules take 0.2 s.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from pipeline.report.signals import Signals
 LANGUAGE = "language"  # signal of a step that names a document's language
 MOST_GROUPS = 2000  # of one kind; a corpus of more sources than this is not told apart by them
 SCORE_BINS = 400  # of a score between 0 and 1
-PIECE = 1 << 16  # documents whose failures lie side by side at a time
 
 
 @dataclass(slots=True)
@@ -108,17 +107,13 @@ def _add_failures(found: Tally, failed: pa.ChunkedArray, *, broken: np.ndarray) 
     found.alone.update(_named(found.rules, rules))
     docs = np.repeat(np.arange(len(counts)), counts)
     found.only.update(_named(found.rules, rules[(counts == 1)[docs] & ~broken[docs]]))
-    np.fill_diagonal(found.together, found.together.diagonal() + np.bincount(rules, minlength=len(found.rules)))
-    several = np.flatnonzero(counts > 1)
-    inside = (counts > 1)[docs]
-    places, rules = np.searchsorted(several, docs[inside]), rules[inside]
-    for start in range(0, len(several), PIECE):
-        here = (places >= start) & (places < start + PIECE)
-        fails = np.zeros((min(PIECE, len(several) - start), len(found.rules)), np.float32)
-        fails[places[here] - start, rules[here]] = 1
-        both = (fails.T @ fails).astype(np.int64)  # whole numbers below 2**24: exact
-        np.fill_diagonal(both, 0)
-        found.together += both
+    found.together += np.diag(np.bincount(rules, minlength=len(found.rules)))
+    width = len(found.rules)
+    for gap in range(1, int(counts.max(initial=0))):  # a document's failures stand side by side
+        same = docs[gap:] == docs[:-gap]
+        pairs = np.bincount(rules[:-gap][same] * width + rules[gap:][same], minlength=width * width)
+        both = pairs.reshape(width, width)
+        found.together += both + both.T
 
 
 def _add_groups(

@@ -98,14 +98,6 @@ def test_lengths_before_and_after_hold_every_document(shown: DatasetShown) -> No
     assert np.array_equal(shown.sizes.after, np.histogram(sizes[np.array([row["kept"] for row in rows])], edges)[0])
 
 
-def test_two_rules_of_many_pieces_meet_as_often_as_of_one(shown: DatasetShown, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = shown.tally.together
-
-    monkeypatch.setattr(tally, "PIECE", 7)
-
-    assert np.array_equal(tally.tally_of(Signals(shown.evidence)).together, whole)
-
-
 def test_more_groups_than_a_page_can_hold_are_left_out(shown: DatasetShown, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tally, "MOST_GROUPS", 1)
 
