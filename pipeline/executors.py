@@ -25,6 +25,7 @@ from pipeline.core.late_scipy import spare_scipy
 from pipeline.core.memory import keep_freed_memory
 
 Done = Callable[[Any], None]
+Apart = Callable[[Any], bool]
 AHEAD = 2  # items handed out for each worker: one to work on, one so that it need not wait for the next
 
 
@@ -32,9 +33,13 @@ class Executor(Protocol):
     """Runs a module-level function on picklable items."""
 
     def map(
-        self, function: Callable[[Any], Any], items: Iterable[Any], *, label: str, done: Done | None = None
-    ) -> list[Any]:
-        """Return `[function(item) for item in items]`; `done(result)` is called as results come in."""
+        self, function: Callable[[Any], Any], items: Iterable[Any], *, label: str, done: Done | None = None,
+        apart: Apart | None = None,
+    ) -> list[Any]:  # fmt: skip
+        """Return `[function(item) for item in items]`; `done(result)` is called as results come in.
+
+        Items of which `apart` says that they may cost the process are not this process's to do.
+        """
         ...
 
     def close(self) -> None: ...
@@ -48,12 +53,18 @@ class Local:
         self._pool: ProcessPoolExecutor | None = None
 
     def map(
-        self, function: Callable[[Any], Any], items: Iterable[Any], *, label: str, done: Done | None = None
-    ) -> list[Any]:
+        self, function: Callable[[Any], Any], items: Iterable[Any], *, label: str, done: Done | None = None,
+        apart: Apart | None = None,
+    ) -> list[Any]:  # fmt: skip
         work = list(items)
-        if self.workers == 1 or len(work) <= 1:
-            return [_report(function(item), done) for item in work]
         results: dict[int, Any] = {}
+        if self.workers == 1 or len(work) <= 1:
+            for index, item in enumerate(work):
+                if apart is not None and apart(item):
+                    self._one_by_one(function, work, [index], results, done, label)
+                else:
+                    results[index] = _report(function(item), done)
+            return [results[index] for index in range(len(work))]
         while len(results) < len(work):
             left = [index for index in range(len(work)) if index not in results]
             suspects = self._in_pool(function, work, left, results, done)

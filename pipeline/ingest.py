@@ -48,6 +48,7 @@ def build_source(reader: Any, node: Node, *, hashes: InputHashes, executor: Exec
             tasks,
             label=f"source {node.name}",
             done=lambda result: progress.advance(1, documents=result.rows_in),
+            apart=lambda task: reader.may_break(task.slice),
         )
     if not any(result.in_place for result in results):
         (node.folder / INPUTS).unlink(missing_ok=True)

@@ -115,6 +115,7 @@ def measure(
             tasks,
             label="measure",
             done=lambda result: progress.advance(1, documents=result.rows_in),
+            apart=lambda task: task.reader.may_break(task.slice),
         )
         _refuse_empty(files, found, [task.reader for task in tasks])
         progress.end()

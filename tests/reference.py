@@ -78,6 +78,19 @@ Every step takes:
 """
 
 
+LIMITS = """\
+### What a file may decode to
+
+A few kB can decode to gigabytes, so what is decoded is bounded before it is, and what goes beyond is quarantined:
+
+- A parquet row group of which one row, with the pages that it stands in, takes more than 512 MiB and
+  `max_document_bytes` to decode is not read: its rows are `decodes_too_large`. Others are read so many rows at a time
+  that these take 256 MiB at most, 64 where that is possible.
+- Of a slice of parquet, at most 4 GiB and 5,000 times the file's size become documents; the rows behind are
+  `decodes_too_large`. A compressed file of lines that decodes to more stops the run.
+- A parquet file has at most 100,000 rows and 8 for each of its bytes; a row group that ends beyond is one entry,
+  `too_many_rows`.
+"""
 ODD = """\
 ### Odd text
 
@@ -184,6 +197,7 @@ def _readers() -> Iterator[str]:
         yield _about(reader) + "\n"
         shared = ColumnParams if issubclass(reader.Params, ColumnParams) else ReaderParams
         yield _parameters(reader.Params, without=shared, roles=False)
+    yield LIMITS
 
 
 def _odd() -> Iterator[str]:

@@ -17,8 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.core.document import SCHEMA
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, ServiceError
 from pipeline.core.in_place import InPlace, Stamp, file_of, stamp_of
+from pipeline.core.parquet_bounds import WIDTHS, Leaf
+from pipeline.core.parquet_pages import PageError, pages_of
 
 TEXT = "text"
 TAKEN_ROWS = 1024  # unpacked at a time where a few rows of a group are wanted
@@ -63,6 +65,23 @@ class Stored:
             if start > rows[-1]:
                 break
         return pa.Table.from_batches(found).select(columns)
+
+    def leaves(self, group: int, columns: Sequence[str], handle: int) -> list[Leaf]:
+        """Return what the pages of some columns may decode to; `handle` is the same file, opened."""
+        found, of_group = [], self.file.metadata.row_group(group)
+        for number in range(of_group.num_columns):
+            chunk, kind = of_group.column(number), self.file.schema.column(number)
+            path = chunk.path_in_schema
+            if not any(path == name or path.startswith(f"{name}.") for name in columns):
+                continue
+            start, before = chunk.data_page_offset, chunk.dictionary_page_offset
+            start = before if before is not None and 0 < before < start else start
+            pages = pages_of(handle, start=start, end=start + chunk.total_compressed_size, num_values=chunk.num_values)
+            width = WIDTHS.get(chunk.physical_type, kind.length if chunk.physical_type.startswith("FIXED") else 0)
+            found.append(
+                Leaf(width, kind.max_repetition_level, kind.max_definition_level > 0, chunk.compression, pages)
+            )
+        return found
 
     def batches(self, groups: Sequence[int], columns: list[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
         return self.file.iter_batches(batch_size=batch_rows, row_groups=groups, columns=columns, use_threads=False)
@@ -181,7 +200,12 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file. {way_out(path)}") from error
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: a damaged column name
+    except (MemoryError, pa.ArrowMemoryError) as error:
+        raise ServiceError(
+            f"{path}: there is not enough memory to read it ({error}). Give the machine more or fewer --workers, then "
+            "run again."
+        ) from error
+    except (pa.ArrowException, OSError, UnicodeDecodeError, PageError) as error:  # the third: a damaged column name
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path}: cannot be read as parquet ({reason}). {way_out(path)}") from error
 

@@ -30,7 +30,7 @@ CHUNK_BYTES = 64 * 2**20
 Reason = Literal[
     "invalid_utf8", "lone_surrogate", "nul_character", "null_text", "empty_text", "too_large", "null_id", "long_id",
     "not_json", "not_object", "missing_text", "wrong_type", "duplicate_key", "too_deep", "unparsable",
-    "extraction_timeout", "extraction_failed",
+    "extraction_timeout", "extraction_failed", "decodes_too_large", "too_many_rows",
 ]  # fmt: skip
 
 
@@ -132,6 +132,10 @@ class Reader:
     def slices(self) -> list[Slice]:
         """Return the units of reading, in the order in which their documents stand in the dataset."""
         raise NotImplementedError
+
+    def may_break(self, piece: Slice) -> bool:
+        """Say whether reading a slice may cost the process that does it, so that it is not this one's to do."""
+        return False
 
     def read(self, piece: Slice) -> Iterator[Chunk]:
         """Yield one slice's documents in bounded chunks; the same slice always gives the same chunks."""

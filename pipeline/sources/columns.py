@@ -30,6 +30,8 @@ def bytes_of(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     if not chunks:
         return pa.array([], pa.large_binary())
+    if len(chunks) == 1:
+        return _bytes_of(chunks[0])
     if _is_string(column.type) and column.nbytes < SMALL_BYTES:  # 64 rows in each chunk: one cast, not hundreds
         return _bytes_of(pa.concat_arrays(chunks))
     return pa.concat_arrays([_bytes_of(chunk) for chunk in chunks])
@@ -79,6 +81,47 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if kinds.is_date(kind) or kinds.is_timestamp(kind):
         return column.cast(pa.string())
     return column.cast(pa.float32()) if kinds.is_float16(kind) else column
+
+
+def decoded(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a batch without dictionaries, so that its size is that of its values and not of what they refer to."""
+    for index, field in enumerate(batch.schema):
+        kind = _decoded_type(field.type)
+        if kind != field.type:
+            batch = batch.set_column(index, field.name, batch.column(index).cast(kind))
+    return batch
+
+
+def _decoded_type(kind: pa.DataType) -> pa.DataType:
+    if kinds.is_dictionary(kind):
+        return kind.value_type
+    if kinds.is_list(kind):
+        return pa.list_(_decoded_type(kind.value_type))
+    if kinds.is_large_list(kind):
+        return pa.large_list(_decoded_type(kind.value_type))
+    if kinds.is_struct(kind):
+        fields = [kind.field(index) for index in range(kind.num_fields)]
+        return pa.struct([field.with_type(_decoded_type(field.type)) for field in fields])
+    return kind
+
+
+def size_as_documents(batch: pa.Table | pa.RecordBatch) -> int:
+    """Return about how many bytes the rows take as text and JSON, at least: each row names its columns again."""
+    return sum(_json_bytes(column, field.name) for field, column in zip(batch.schema, batch.columns, strict=True))
+
+
+def _json_bytes(column: pa.ChunkedArray | pa.Array, name: str) -> int:
+    size = (len(name) + 4) * len(column)
+    kind = column.type
+    if not (kinds.is_struct(kind) or kinds.is_list(kind) or kinds.is_large_list(kind)):
+        return size + max(int(column.nbytes), 4 * len(column))
+    for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+        if kinds.is_struct(kind):
+            parts = zip(chunk.flatten(), (kind.field(index).name for index in range(kind.num_fields)), strict=True)
+            size += sum(_json_bytes(part, called) for part, called in parts)
+        else:
+            size += _json_bytes(chunk.flatten(), "")
+    return size
 
 
 def invalid_utf8(column: pa.ChunkedArray | pa.Array) -> np.ndarray:

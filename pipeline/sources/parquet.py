@@ -17,9 +17,11 @@ from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.identity import HashFile, hash_file
 from pipeline.core.in_place import InPlace
 from pipeline.core.opened import RowGroup, reading
-from pipeline.core.shards import is_text_elsewhere, iterate_batches, row_groups_of, schema_of
+from pipeline.core.parquet_bounds import BATCH_ROWS, ROW_BYTES
+from pipeline.core.shards import Stretch, is_text_elsewhere, iterate_batches, row_groups_of, schema_of, stretches
 from pipeline.sources import SLICE_BYTES, Chunk, Reader, Slice
 from pipeline.sources.files import FileParams, InputFile, find_files, name_content
+from pipeline.sources.lines import FREE_BYTES, MAX_EXPANSION
 from pipeline.sources.rows import printable
 from pipeline.sources.tables import TableChunker
 
@@ -39,7 +41,7 @@ class ParquetReader(Reader):
     """Reads a text column, an id column and metadata columns of parquet files."""
 
     name: ClassVar[str] = "parquet"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     Params = ParquetParams
 
     def __init__(self, *, params: ParquetParams, source: str, base: Path) -> None:
@@ -47,6 +49,7 @@ class ParquetReader(Reader):
         self.params = params
         self.path = params.path
         self.chunker = TableChunker(params=params, source=source)
+        self._looked: tuple[Slice, list[Stretch]] | None = None  # at the slice that is read next
 
     def _files(self) -> list[InputFile]:
         return find_files(self.path, source=self.source, base=self.base)
@@ -84,6 +87,13 @@ class ParquetReader(Reader):
                 row += rows
         return slices
 
+    def may_break(self, piece: Slice) -> bool:
+        """Say whether a slice decodes to so much that its rows cannot be read 64 at a time."""
+        try:
+            return not _is_ordinary(self._stretches(piece))
+        except DataError:
+            return False  # refused without being decoded
+
     def read(self, piece: Slice) -> Iterator[Chunk]:
         path = Path(piece.path)
         label, start, stop, first_row = piece.detail
@@ -92,29 +102,60 @@ class ParquetReader(Reader):
             problem = self.chunker.problem(schema)
             if problem:
                 raise DataError(f"{path}: {problem}")
-            groups = row_groups_of(path)
-            stop = len(groups) if stop < 0 else stop
-            columns = self.chunker.columns(schema)
+            groups = row_groups_of(path)[start : None if stop < 0 else stop]
+            found = self._stretches(piece)
 
-            def batches() -> Iterator[Any]:
-                return iterate_batches(path, row_groups=range(start, stop), columns=columns)
-
-            if self.params.in_place and self._can_stay(path, schema, groups[start:stop]):
-                rows = [group.rows for group in groups[start:stop]]
-                found = self.chunker.screened(batches(), label=label, first_row=first_row, group_rows=rows)
-                if found is not None:
+            if self.params.in_place and _is_ordinary(found) and self._can_stay(path, schema, groups):
+                screened = self.chunker.screened(
+                    (batch for stretch in found for batch in self._batches(path, stretch)),
+                    label=label, first_row=first_row, group_rows=[group.rows for group in groups],
+                )  # fmt: skip
+                if screened is not None:
                     text_in = InPlace(
-                        file=label, blake3="", column=self.params.text, first_group=start, past_group=stop,
-                        skipped=found.skipped,
+                        file=label, blake3="", column=self.params.text, first_group=start,
+                        past_group=start + len(groups), skipped=screened.skipped,
                     )  # fmt: skip
-                    yield Chunk(found.table, found.quarantined, found.rows_in, text_in)
+                    yield Chunk(screened.table, screened.quarantined, screened.rows_in, text_in)
                     return
-            yield from self.chunker.chunks(batches(), label=label, first_row=first_row)
+            yield from self._chunks(path, found, label=label, first_row=first_row)
+
+    def _stretches(self, piece: Slice) -> list[Stretch]:
+        if self._looked is None or self._looked[0] != piece:
+            path, (_, start, stop, _) = Path(piece.path), piece.detail
+            groups = range(start, len(row_groups_of(path)) if stop < 0 else stop)
+            columns, most = self.chunker.columns(schema_of(path)), ROW_BYTES + self.params.max_document_bytes
+            self._looked = piece, stretches(path, row_groups=groups, columns=columns, row_bytes=most)
+        return self._looked[1]
+
+    def _batches(self, path: Path, stretch: Stretch) -> Iterator[pa.RecordBatch]:
+        groups, columns = range(stretch.first, stretch.past), self.chunker.columns(schema_of(path))
+        return iterate_batches(path, row_groups=groups, columns=columns, batch_rows=stretch.batch_rows)
+
+    def _chunks(self, path: Path, found: Sequence[Stretch], *, label: str, first_row: int) -> Iterator[Chunk]:
+        """Yield what the bounds allow as documents, and the rest as quarantined: the same rows on every machine."""
+        budget = FREE_BYTES + MAX_EXPANSION * path.stat().st_size
+        for stretch in found:
+            past = first_row + stretch.rows
+            if stretch.batch_rows and budget >= 0:
+                for chunk in self.chunker.chunks(self._batches(path, stretch), label=label, first_row=first_row):
+                    yield chunk
+                    first_row += chunk.rows_in
+                    budget -= chunk.table.nbytes
+                    if budget < 0:
+                        break
+                else:
+                    continue
+            yield self.chunker.refused(range(first_row, past), label=label, reason=stretch.why or "decodes_too_large")
+            first_row = past
 
     def _can_stay(self, path: Path, schema: pa.Schema, groups: Sequence[RowGroup]) -> bool:
         """Say whether a slice's text may be read from its file ever after."""
         crumbs = len(groups) > MANY_GROUPS and sum(group.size_bytes for group in groups) < SMALL_BYTES * len(groups)
         return self.chunker.can_stay(schema) and not crumbs and not is_text_elsewhere(path)
+
+
+def _is_ordinary(found: Sequence[Stretch]) -> bool:
+    return all(stretch.batch_rows == BATCH_ROWS[0] for stretch in found)
 
 
 def _row_groups(path: Path) -> list[RowGroup]:

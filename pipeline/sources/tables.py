@@ -17,12 +17,21 @@ import pyarrow.compute as pc
 
 from pipeline.core.document import SCHEMA
 from pipeline.core.errors import listed_names
-from pipeline.sources import CHUNK_BYTES, Chunk, ColumnParams, Quarantined
-from pipeline.sources.columns import bytes_of, invalid_utf8, is_text, json_columns, json_objects
+from pipeline.sources import CHUNK_BYTES, Chunk, ColumnParams, Quarantined, Reason
+from pipeline.sources.columns import (
+    bytes_of,
+    decoded,
+    invalid_utf8,
+    is_text,
+    json_columns,
+    json_objects,
+    size_as_documents,
+)
 from pipeline.sources.rows import EXCERPT_CHARACTERS, MAX_ID_BYTES, printable
 
 SCREENED_BYTES = 1 << 20  # judged at a time where the text stays in place: they are still in the cache
 MOST_SKIPPED = 10_000  # rows of a slice that are no documents; with more of them its text is stored anew
+MOST_HELD = 512 << 20  # bytes of ids and metadata of one slice; with more of them it is stored in chunks
 WITHOUT_TEXT = pa.schema([field for field in SCHEMA if field.name != "text"])
 
 
@@ -89,6 +98,18 @@ class TableChunker:
             first_row += chunk.rows_in
             yield chunk
 
+    def refused(self, rows: range, *, label: str, reason: Reason) -> Chunk:
+        """Return rows that were not read, one quarantined for each, or one for all where there are too many."""
+        places = (
+            [(str(row), f"row {row}") for row in rows]
+            if reason != "too_many_rows"
+            else [(f"{rows.start}-{rows.stop - 1}", f"rows {rows.start} to {rows.stop - 1}")]
+        )
+        quarantined = tuple(
+            Quarantined(f"{self.source}/{label}:{number}", f"{label} {place}", reason, "") for number, place in places
+        )
+        return Chunk(SCHEMA.empty_table(), quarantined, len(quarantined))
+
     def can_stay(self, schema: pa.Schema) -> bool:
         """Say whether text of this column can be used as it is stored."""
         kind = schema.field(self.params.text).type
@@ -99,12 +120,13 @@ class TableChunker:
     ) -> Screened | None:
         """Judge rows as `chunk` does but keep no text; None if it cannot stay.
 
-        It cannot where a row group is larger than a chunk, as readers take a group at once, or most rows are refused.
+        It cannot where a row group is larger than a chunk, as readers take a group at once, where most rows are
+        refused, or where the other columns are too large to be held until the end.
         """
         tables, quarantined, skipped = [WITHOUT_TEXT.empty_table()], list[Quarantined](), list[int]()
         group_ends = np.cumsum(group_rows)
         sizes = np.zeros(len(group_rows), np.int64)
-        rows_in = 0
+        rows_in = held_bytes = 0
         for table in _gathered(batches, size_bytes=SCREENED_BYTES):
             chunk, reasons, text_bytes = self._judged(
                 table, label=label, first_row=first_row + rows_in, with_text=False
@@ -114,7 +136,8 @@ class TableChunker:
             quarantined += chunk.quarantined
             skipped += (rows_in + np.flatnonzero(reasons != "")).tolist()
             rows_in += chunk.rows_in
-            if sizes.max(initial=0) > CHUNK_BYTES or len(skipped) > MOST_SKIPPED:
+            held_bytes += chunk.table.nbytes
+            if sizes.max(initial=0) > CHUNK_BYTES or len(skipped) > MOST_SKIPPED or held_bytes > MOST_HELD:
                 return None
         return Screened(pa.concat_tables(tables), tuple(quarantined), rows_in, tuple(skipped))
 
@@ -181,12 +204,13 @@ class TableChunker:
 
 
 def _gathered(batches: Iterable[pa.Table | pa.RecordBatch], *, size_bytes: int) -> Iterator[pa.Table]:
-    """Join small batches until they have that many bytes, as decoded."""
+    """Join small batches until they have that many bytes, as documents."""
     held: list[pa.Table] = []
     size = 0
     for batch in batches:
-        held.append(pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch)
-        size += batch.nbytes
+        table = pa.Table.from_batches([decoded(batch)]) if isinstance(batch, pa.RecordBatch) else batch
+        held.append(table)
+        size += size_as_documents(table)
         if size >= size_bytes:
             yield pa.concat_tables(held)
             held, size = [], 0
@@ -220,5 +244,5 @@ def _holds_nul(text: pa.Array) -> np.ndarray:
 
 
 def _excerpt(array: pa.Array, row: int) -> str:
-    buffer = array[row].as_buffer()
-    return "" if buffer is None else printable(buffer.slice(0, min(buffer.size, 4 * EXCERPT_CHARACTERS)).to_pybytes())
+    beginning = pc.binary_slice(array.slice(row, 1), 0, 4 * EXCERPT_CHARACTERS)[0].as_py()  # the whole is copied by [0]
+    return "" if beginning is None else printable(beginning)

@@ -14,7 +14,7 @@ from pipeline import catalog
 from pipeline.core.errors import DataError
 from pipeline.core.shards import write_table
 from pipeline.core.step import Gathering, Making, input_names
-from pipeline.executors import Done, Local
+from pipeline.executors import Apart, Done, Local
 from pipeline.plan import Plan
 from pipeline.progress import Silent
 from pipeline.run import Run
@@ -30,12 +30,13 @@ class Meddled(Local):
         self.label, self.before, self.after = label, before, after
 
     def map(
-        self, function: Callable[[Any], Any], items: Iterable[Any], *, label: str, done: Done | None = None
-    ) -> list[Any]:
+        self, function: Callable[[Any], Any], items: Iterable[Any], *, label: str, done: Done | None = None,
+        apart: Apart | None = None,
+    ) -> list[Any]:  # fmt: skip
         meant = label.startswith(self.label)
         if meant:
             self.before()
-        found = super().map(function, items, label=label, done=done)
+        found = super().map(function, items, label=label, done=done, apart=apart)
         if meant:
             self.after()
         return found
