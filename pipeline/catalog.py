@@ -53,6 +53,7 @@ STEPS: dict[str, str] = {
 READERS: dict[str, str] = {
     "parquet": "pipeline.sources.parquet:ParquetReader",
     "jsonl": "pipeline.sources.jsonl:JsonlReader",
+    "text": "pipeline.sources.text:TextReader",
     "hf": "pipeline.sources.hub:HubReader",
     "warc": "pipeline.sources.warc:WarcReader",
     "installed_docs": "pipeline.sources.installed_docs:InstalledDocsReader",

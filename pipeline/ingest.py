@@ -9,13 +9,14 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import xxhash
 
+from pipeline.core.errors import listed_names
 from pipeline.core.in_place import INPUTS, located
 from pipeline.core.shards import read_table, write_table, write_text
 from pipeline.executors import Executor
@@ -59,12 +60,18 @@ def build_source(reader: Any, node: Node, *, hashes: InputHashes, executor: Exec
     counts = Counter(str(row[2]) for row in rejected)
     rows_in = sum(result.rows_in for result in results)
     progress.end(counted(rows_in=rows_in, reasons=counts))
-    if rows_in and not rows_out:
+    empty = _without_rows(node, slices, results, refused={str(row[0]) for row in rejected})
+    if empty and rows_in:
+        notes = [*notes, f"{len(empty)} without a row: {listed_names(empty)}."]
+        progress.say(f"{node.name}: {notes[-1]}")
+    if not rows_out:
         shutil.rmtree(node.folder)  # no document to go on with, but what was refused can be looked at
-        node.folder.mkdir()
-        save(node.folder, rejected)
+        if rejected:
+            node.folder.mkdir()
+            save(node.folder, rejected)
         refuse_empty(
-            f"sources.{node.name}", rows_in=rows_in, reasons=counts, first=rejected[0][1], readers=[reader],
+            f"sources.{node.name}", rows_in=rows_in, reasons=counts, first=next((row[1] for row in rejected), ""),
+            readers=[reader],
             way_out="Set `text:` (and `id:`) of the source to the keys that hold the text and the id.",
         )  # fmt: skip
     (node.folder / QUARANTINE).unlink(missing_ok=True)  # of a run that could use no row
@@ -77,6 +84,16 @@ def build_source(reader: Any, node: Node, *, hashes: InputHashes, executor: Exec
         node, files | extra, rows_in=rows_in, rows_out=rows_out, quarantined=counts,
         details={"notes": notes} if notes else {}, seconds=time.monotonic() - started,
     )  # fmt: skip
+
+
+def _without_rows(
+    node: Node, slices: Sequence[Slice], results: Sequence[Read], *, refused: Collection[str]
+) -> list[str]:
+    """Return the files of a source, or the slices, that gave nothing at all, not even a row that was refused."""
+    files = node.payload["inputs"].get("files", ())
+    hollow = [file["file"] for file in files if not file["size"] and f"{node.name}/{file['file']}" not in refused]
+    given = [piece.label for piece, result in zip(slices, results, strict=True) if files and not result.rows_in]
+    return hollow + given
 
 
 def locate(reader: Any, node: Node) -> None:

@@ -19,6 +19,7 @@ from pipeline.sources import Reader
 
 QUARANTINE = "quarantine.parquet"
 COLUMNS = ("id", "place", "reason", "excerpt")
+NO_LINES = frozenset(("not_json", "not_object", "invalid_utf8"))  # may be files of another kind
 OF_COLUMNS = frozenset(("missing_text", "null_text", "empty_text", "wrong_type", "null_id"))  # may be a wrong name
 
 
@@ -44,8 +45,13 @@ def _told(reasons: Mapping[str, int]) -> str:
 def refuse_empty(
     place: str, *, rows_in: int, reasons: Mapping[str, int], first: str, readers: Iterable[Reader], way_out: str
 ) -> None:
-    """Raise DataError if every row of a source was refused; `way_out` is for a column that is named wrong."""
-    if not rows_in or sum(reasons.values()) < rows_in:
+    """Raise DataError if every row of a source was refused, or if it has none; `way_out` is for a wrong column."""
+    if not rows_in:
+        raise DataError(
+            f"{place}: has no row at all; at least one must be a document. "
+            "Look whether what writes its files has failed, or take it out."
+        )
+    if sum(reasons.values()) < rows_in:
         return
     worst = max(reasons, key=lambda reason: (reasons[reason], reason))
     message = (
@@ -53,7 +59,8 @@ def refuse_empty(
         "at least one must be a document. "
     )
     if worst not in OF_COLUMNS:
-        raise DataError(message + "Mend the files or take them out.")
+        way = next((found for reader in readers if worst in NO_LINES and (found := reader.other_way())), "")
+        raise DataError(message + (way or "Mend the files or take them out."))
     names = next((found for reader in readers if (found := reader.names())), [])
     told = f"The first row has the keys {listed_names(names)}. " if names else ""
     raise DataError(message + told + way_out)

@@ -44,6 +44,7 @@ FAMILIES = (
 CONTROL_EVERY = 20  # wrong answers are tried on one task in twenty of each family
 SEED_CHARACTERS = 6  # of the seed's hash in an id, so that two datasets of tasks have no id in common
 PARTS_AT_ONCE = 32  # parts made before the next are begun, which bounds memory
+MOST_DOCUMENTS = 100_000_000  # 6 hours on one core, and 10 GB for the hashes of the prompts
 
 Check = Callable[[str, str], bool]
 
@@ -54,10 +55,12 @@ class VerifiedTasksParams(Params):
     families: tuple[str, ...] = Field(
         default=FAMILIES, min_length=1, description="Task families, in the order in which they take turns."
     )
-    documents: int = Field(default=20_000, ge=1, description="Tasks to generate, before duplicates are dropped.")
+    documents: int = Field(
+        default=20_000, ge=1, le=MOST_DOCUMENTS, description="Tasks to generate, before duplicates are dropped."
+    )
     min_difficulty: int = Field(default=1, ge=1, le=5, description="Easiest difficulty, 1 to 5.")
     max_difficulty: int = Field(default=5, ge=1, le=5, description="Hardest difficulty, 1 to 5.")
-    part_documents: int = Field(default=5_000, ge=1, description="Tasks generated per part.")
+    part_documents: int = Field(default=5_000, ge=1, le=1_000_000, description="Tasks generated per part.")
 
     @field_validator("families")
     @classmethod
@@ -88,12 +91,14 @@ class VerifiedTasks(MakingStep):
         """Generate, check and write every part; a prompt that came before is dropped in the order of the tasks."""
         params = self.params
         starts = range(0, params.documents, params.part_documents)
-        jobs = [Job(params, first, min(params.part_documents, params.documents - first), work.seed) for first in starts]
         tally = Tally()
         seen: set[bytes] = set()
-        for window in range(0, len(jobs), PARTS_AT_ONCE):
-            chunk = jobs[window : window + PARTS_AT_ONCE]
-            for number, made in enumerate(work.map(make_part, chunk, label="verified tasks"), window):
+        for window in range(0, len(starts), PARTS_AT_ONCE):
+            jobs = [
+                Job(params, first, min(params.part_documents, params.documents - first), work.seed)
+                for first in starts[window : window + PARTS_AT_ONCE]
+            ]
+            for number, made in enumerate(work.map(make_part, jobs, label="verified tasks"), window):
                 table = without_known(made, seen)
                 tally.add(made.tally)
                 tally.duplicates += made.table.num_rows - table.num_rows

@@ -145,6 +145,10 @@ class Reader:
         """Return the names that the first row gives its values, for an error on a wrong one; none if unknown."""
         return []
 
+    def other_way(self) -> str:
+        """Return how to read what the first file really is, for an error where no row is a document; "" if unknown."""
+        return ""
+
     def notes(self) -> list[str]:
         """Return what the user should know about what is left out, one sentence each."""
         return []

@@ -56,31 +56,75 @@ def _matches(pattern: str, *, source: str) -> list[Path]:
     if expanded.is_dir():
         raise RecipeError(f"sources.{source}.path: {pattern} is a folder; name its files: {pattern.rstrip('/')}/*.")
     if expanded.is_file():
-        return [expanded]  # a name that holds [ or * is taken as it stands
+        return nameable([expanded], f"sources.{source}.path: ")  # a name that holds [ or * is taken as it stands
     return matches(str(expanded), place=f"sources.{source}.path: ")
 
 
 def matches(pattern: str, *, place: str = "") -> list[Path]:
-    """Return the files that a glob names, in no order; RecipeError for a broken link, folders are skipped."""
-    named = [Path(match) for match in _glob(pattern)]
+    """Return the files that a glob names, in no order; RecipeError for a link that is broken or leads in circles."""
+    named = [Path(match) for match in _glob(pattern, place)]
     broken = min((path for path in named if path.is_symlink() and not path.exists()), default=None)
     if broken is not None:
         raise RecipeError(
             f"{place}{broken} is a link to {broken.readlink()}, which is not there. "
             "Put the file back, or delete the link to do without it."
         )
-    return [path for path in named if path.is_file()]
+    return nameable([path for path in named if path.is_file()], place)
 
 
-def _glob(pattern: str) -> list[str]:
+def _glob(pattern: str, place: str) -> list[str]:
+    before, deep, _ = pattern.partition("**")
+    if deep:
+        for folder in _glob(os.path.dirname(before) or os.curdir, place):  # noqa: PTH120 - Path would drop ./
+            _refuse_circles(Path(folder), place)
     return glob.glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob refuses absolute patterns
+
+
+def _refuse_circles(folder: Path, place: str) -> None:
+    """Raise RecipeError if a link below a folder leads back up, since `**` would follow it for ever."""
+    seen: set[str] = set()
+    left = [(str(folder), (os.path.realpath(folder),))]
+    while left:
+        where, above = left.pop()
+        for entry in _subfolders(where):
+            real = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(above[-1], entry.name)  # noqa: PTH118 - paths of a walk, as strings
+            if real in above:
+                raise RecipeError(
+                    f"{place}{entry.path} is a link to {real}, in which it lies, so `**` never ends. "
+                    "Delete the link, or name the folders one by one."
+                )
+            if real not in seen:
+                seen.add(real)
+                left.append((entry.path, (*above, real)))
+
+
+def _subfolders(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+    except OSError:
+        return []  # glob passes over it as well
+
+
+def nameable(paths: list[Path], place: str) -> list[Path]:
+    """Return the paths; RecipeError for one that no card and no message could name."""
+    for path in paths:
+        try:
+            str(path.absolute()).encode()
+        except UnicodeEncodeError as error:
+            shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+            raise RecipeError(
+                f"{place}{shown} has a name that is not UTF-8, or lies in a folder with such a name; names must be. "
+                "Rename it, or choose a pattern that leaves it out."
+            ) from error
+    return paths
 
 
 def _nothing(pattern: str, *, source: str, base: Path) -> str:
     looked = Path(pattern).expanduser()
     looked = looked if looked.is_absolute() else Path.cwd() / looked
     message = f"sources.{source}.path: no file matches {pattern!r} (looked for {looked}). "
-    if not Path(pattern).is_absolute() and _glob(str(base / pattern)):
+    if not Path(pattern).is_absolute() and _glob(str(base / pattern), f"sources.{source}.path: "):
         return message + f"It matches in the recipe's folder: write {base / pattern}, or run from {base}."
     return message + "Paths start at the current directory; correct the path or run from another folder."
 
@@ -95,8 +139,7 @@ def _labelled(paths: list[Path]) -> list[InputFile]:
 
 
 def _in_order(paths: list[Path], labels: list[str]) -> list[InputFile]:
-    plain = [label.encode("utf-8", "backslashreplace").decode() for label in labels]
-    files = [InputFile(path, label) for path, label in zip(paths, plain, strict=True)]
+    files = [InputFile(path, label) for path, label in zip(paths, labels, strict=True)]
     return sorted(files, key=lambda file: file.label)
 
 

@@ -1,7 +1,10 @@
 """A dataset of the Hugging Face Hub, or a local folder in its layout, streamed as Arrow tables.
 
 A Hub name needs a commit: a branch moves, and what moves cannot be named by content. A local folder is named by the
-content of its files. Code that a dataset brings along is never run. Each shard of the dataset is one slice.
+content of its files, and nothing outside it is read: what its README says of data files may name no other place, every
+file that `datasets` finds must be one of those, and the network is never asked. Links to files count by the content
+that they lead to, links to folders are not followed. Code that a dataset brings along is never run. Each shard of the
+dataset is one slice.
 """
 
 from __future__ import annotations
@@ -13,16 +16,18 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
+import ruamel.yaml
 from pydantic import Field
 
 from pipeline.core.errors import DataError, RecipeError, TamisError
 from pipeline.core.identity import HashFile, hash_file
 from pipeline.core.step import input_names
 from pipeline.sources import Chunk, ColumnParams, Reader, Slice
-from pipeline.sources.files import InputFile, name_content
+from pipeline.sources.files import InputFile, name_content, nameable
 from pipeline.sources.tables import TableChunker
 
 BATCH_ROWS = 64
+README, SETTINGS = "README.md", ".huggingface.yaml"  # of a folder; they say which of its files are data
 
 
 class HubParams(ColumnParams):
@@ -38,7 +43,7 @@ class HubReader(Reader):
     """Reads datasets through the library `datasets`, streaming."""
 
     name: ClassVar[str] = "hf"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     Params = HubParams
 
     def __init__(self, *, params: HubParams, source: str, base: Path) -> None:
@@ -59,6 +64,8 @@ class HubReader(Reader):
                 raise RecipeError(
                     f"{place}.revision: {self.params.path} is a local folder and has none. Remove the line."
                 )
+            with _loading(self.params.path):
+                _refuse_outside(self._folder)
             return
         if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", self.params.path) or self.params.path.startswith("."):
             raise RecipeError(
@@ -78,10 +85,8 @@ class HubReader(Reader):
         folder = self._folder
         if folder is None:
             return {"hub": self.params.path, "revision": self.params.revision}
-        paths = sorted(path for path in folder.rglob("*") if path.is_file() and not _hidden(path.relative_to(folder)))
-        return {
-            "files": name_content([InputFile(path, path.relative_to(folder).as_posix()) for path in paths], hash_file)
-        }
+        files = [InputFile(path, path.relative_to(folder).as_posix()) for path in _files_in(folder)]
+        return {"files": name_content(files, hash_file)}
 
     def slices(self) -> list[Slice]:
         with _loading(self.params.path):
@@ -102,10 +107,32 @@ class HubReader(Reader):
         import datasets
 
         folder = self._folder
-        path = self.params.path if folder is None else str(folder.resolve())
-        return datasets.load_dataset(
-            path, name=self.params.name, split=self.params.split, revision=self.params.revision, streaming=True
-        )
+        if folder is None:
+            return datasets.load_dataset(
+                self.params.path, name=self.params.name, split=self.params.split, revision=self.params.revision,
+                streaming=True,
+            )  # fmt: skip
+        _refuse_outside(folder)
+        builder = datasets.load_dataset_builder(str(folder.resolve()), name=self.params.name)
+        self._check_files(builder, folder)
+        return builder.as_streaming_dataset(split=self.params.split)
+
+    def _check_files(self, builder: Any, folder: Path) -> None:
+        """Raise RecipeError for data files that are not of the folder, and for text, which would become lines."""
+        found = [str(path) for paths in (builder.config.data_files or {}).values() for path in paths]
+        known = {str(path) for path in _files_in(folder.resolve())}
+        for path in found:
+            if path not in known:
+                raise RecipeError(
+                    f"sources.{self.source}.path: {self.params.path} takes {path} as data, which is no file of the "
+                    "folder, or a hidden one, or lies behind a link to a folder. Copy it into the folder."
+                )
+        if type(builder).__module__.endswith("packaged_modules.text.text"):
+            raise RecipeError(
+                f"sources.{self.source}: the data files of {self.params.path} are text, of which `hf` makes a "
+                "document of each line. Read them with `read: text`, a document of each file, and "
+                f"path: {self.params.path.rstrip('/')}/**/*.txt."
+            )
 
     def _batches(self, dataset: Any, label: str) -> Iterator[pa.Table]:
         for number, table in enumerate(dataset.iter(batch_size=BATCH_ROWS)):
@@ -116,8 +143,57 @@ class HubReader(Reader):
             yield table.select(self.chunker.columns(table.schema))
 
 
+def _files_in(folder: Path) -> list[Path]:
+    """Return the files of a folder that count as its content, in order: all but hidden ones."""
+    named = (path for path in folder.rglob("*") if not _hidden(path.relative_to(folder)) or path == folder / SETTINGS)
+    return nameable(sorted(path for path in named if path.is_file()), f"{folder}: ")
+
+
 def _hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
+
+
+def _refuse_outside(folder: Path) -> None:
+    """Raise RecipeError if what a folder says of its data files names a place outside it."""
+    for file, said in ((README, _front_matter(folder / README)), (SETTINGS, _text(folder / SETTINGS))):
+        data = ruamel.yaml.YAML(typ="safe", pure=True).load(said)
+        for pattern in _patterns(data.get("configs") if isinstance(data, dict) else None):
+            parts = Path(pattern).parts
+            if (
+                "://" in pattern
+                or "::" in pattern
+                or pattern.startswith("~")
+                or Path(pattern).is_absolute()
+                or ".." in parts
+            ):
+                raise RecipeError(
+                    f"{folder / file}: takes {pattern!r} as data; of a local folder only its own files are read. "
+                    "Copy the data into the folder and name it by its path there."
+                )
+
+
+def _front_matter(path: Path) -> str:
+    """Return the YAML between the two lines of dashes with which a README may begin."""
+    said = _text(path).replace("\r\n", "\n")
+    return said[4:].partition("\n---")[0] if said.startswith("---\n") else ""
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8-sig") if path.is_file() else ""
+
+
+def _patterns(configs: Any) -> Iterator[str]:
+    """Yield every word that stands under `data_files` or `data_dir`, however deep."""
+    for config in configs if isinstance(configs, list) else []:
+        if isinstance(config, dict):
+            yield from _words([config.get("data_files"), config.get("data_dir")])
+
+
+def _words(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _words(part)
 
 
 @contextmanager
@@ -127,6 +203,8 @@ def _loading(label: str) -> Iterator[None]:
         yield
     except TamisError:
         raise
-    except (pa.ArrowException, OSError, ValueError, RuntimeError, NotImplementedError) as error:
+    except (
+        pa.ArrowException, OSError, ValueError, RuntimeError, NotImplementedError, ruamel.yaml.error.YAMLError
+    ) as error:  # fmt: skip
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{label}: cannot be read ({reason}). Check the name, the split and the connection.") from error

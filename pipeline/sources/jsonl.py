@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from pipeline.core.identity import HashFile, hash_file
 from pipeline.sources import SLICE_BYTES, Chunk, Reader, Reason, Slice
 from pipeline.sources.files import FileParams, InputFile, find_files, name_content
-from pipeline.sources.lines import Line, codec_of, cut_lines, iterate_lines
+from pipeline.sources.lines import BOM, Line, codec_of, cut_lines, iterate_blocks, iterate_lines
 from pipeline.sources.rows import ChunkBuilder, printable
 
 # A JSON string may be longer than its text: a Cyrillic letter takes 2 bytes, its escape 6.
@@ -76,6 +76,10 @@ class JsonlReader(Reader):
         parsed = None if first is None else parse_object(first.data)
         return [printable(name) for name in parsed] if isinstance(parsed, dict) else []
 
+    def other_way(self) -> str:
+        path = self._files()[0].path
+        return _other_way(path, next(iterate_blocks(path, start=0, end=-1), b"").removeprefix(BOM).lstrip())
+
     def _add(self, rows: ChunkBuilder, line: Line, label: str) -> None:
         place = f"{label} line {line.number + 1}"
         number = f"{self.source}/{label}:{line.number}"
@@ -109,6 +113,28 @@ class JsonlReader(Reader):
         if self.params.metadata == "all":
             return {key: value for key, value in parsed.items() if key not in (self.params.text, self.params.id)}
         return {key: parsed.get(key) for key in self.params.metadata}
+
+
+def _other_way(path: Path, beginning: bytes) -> str:
+    """Return how to read a file that begins so and is no JSON lines."""
+    folder = "`read: hf` with the path of its folder, where all data files must be alike"
+    if beginning.startswith(b"PAR1"):
+        return f"{path} is parquet: use `read: parquet`."
+    if beginning.startswith(b"["):
+        return f"{path} begins as one JSON array: make a line of each item (jq -c '.[]' FILE), or use {folder}."
+    if beginning.startswith(b"{"):
+        return f"{path} may be one object over many lines: make it one line for each object (jq -c . FILE)."
+    if path.name.partition(".")[2].startswith(("csv", "tsv")) or _is_table(beginning):
+        return f"{path} looks like a table of text: use {folder} and whose names end in .csv or .tsv."
+    if beginning.startswith(b"WARC/"):
+        return f"{path} is a web archive: use `read: warc`."
+    return f"{path} does not begin as JSON lines; `read: text` makes one document of each file."
+
+
+def _is_table(beginning: bytes) -> bool:
+    """Say whether the first two lines have as many commas, or as many tabs, and at least one."""
+    first, *others = beginning.split(b"\n", 2)
+    return bool(others) and any(0 < first.count(mark) == others[0].count(mark) for mark in (b",", b"\t"))
 
 
 class _KeyTwiceError(ValueError):

@@ -24,7 +24,7 @@ KEPT_OF_LONG_LINE = 1000
 FREE_BYTES = 2**32
 MAX_EXPANSION = 5000
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def iterate_lines(path: Path, *, start: int, end: int, first_number: int, cap: i
 
 
 def _line(number: int, data: bytes, cut: bool, cap: int) -> Iterator[Line]:
-    data = data.removeprefix(_BOM) if number == 0 else data
+    data = data.removeprefix(BOM) if number == 0 else data
     if cut or len(data) > cap:
         yield Line(number, data[:KEPT_OF_LONG_LINE], True)
     elif data and not data.isspace():

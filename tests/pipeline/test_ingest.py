@@ -97,20 +97,52 @@ def test_a_source_of_nothing_but_rubbish_stops_the_run(house):
     house.clean(["length", "count", "exact_dedup"])
 
     with pytest.raises(
-        DataError, match=r"sources\.docs: every one of 1 rows .*1 not_json; the first at a line 1.*Mend"
+        DataError, match=r"sources\.docs: every one of 1 rows .*1 not_json; the first at a line 1.*`read: text`"
     ):
         house.run()
 
     assert [path.name for path in (house.folder / "workspace").glob("source/*/*")] == ["quarantine.parquet"]
 
 
-def test_an_empty_file_is_an_empty_dataset_and_no_crash(house):
+def test_a_source_without_a_row_stops_the_run(house):
     house.lines("a.jsonl", [])
     house.clean(["length", "count", "exact_dedup"])
 
-    house.run()
+    with pytest.raises(DataError, match=r"sources\.docs: has no row at all; at least one must be a document\. Look"):
+        house.run()
 
-    assert (source_card(house).rows_in, house.card().rows_in) == (0, 0)
+    assert not list((house.folder / "workspace").glob("source/*/*"))
+
+
+def test_files_without_a_row_are_told_and_stand_in_the_card(house, capsys):
+    house.lines("a.jsonl", [])
+    house.lines("b.jsonl", texts(2))
+    (house.folder / "c.jsonl").write_text("\n\n", encoding="utf-8")
+    house.clean([])
+
+    Run(plan=house.plan(), executor=Local(workers=1), progress=Terminal()).execute()
+
+    assert "docs: 2 without a row: a, c.jsonl from line 1." in capsys.readouterr().err
+    assert source_card(house).details["notes"] == ["2 without a row: a, c.jsonl from line 1."]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.json", '[{"text": "one"},\n {"text": "two"}]\n', r"begins as one JSON array: .*jq -c.*`read: hf`"),
+        ("a.json", '{\n "text": "one"\n}\n', r"one object over many lines.*jq -c"),
+        ("a.csv", "text,id\none,1\n", r"looks like a table of text: use `read: hf`.*\.csv or \.tsv"),
+        ("a.data", "text\tid\none\t1\n", r"looks like a table of text"),
+        ("a.txt", "A story.\n\nIt ends.\n", r"`read: text` makes one document of each file"),
+        ("a.parquet", "PAR1\x15\nPAR1", r"is parquet: use `read: parquet`"),
+    ],
+)
+def test_a_file_of_another_kind_is_answered_with_the_way_to_read_it(house, name, content, told):
+    (house.folder / name).write_text(content, encoding="utf-8")
+    house.clean([], source=f"{{read: jsonl, path: DIR/{name}}}")
+
+    with pytest.raises(DataError, match=rf"every one of . rows .*{told}"):
+        house.run()
 
 
 def test_a_wrong_column_stops_the_run_with_the_keys_that_there_are(house):

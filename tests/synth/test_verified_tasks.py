@@ -212,3 +212,9 @@ def test_the_text_changes_only_with_the_version(tmp_path: Path) -> None:
     digest = blake3("\0".join(table["text"].to_pylist()).encode()).hexdigest()[:16]
 
     assert (VerifiedTasks.version, digest) == (2, "87c62d3369074259")
+
+
+def test_more_tasks_than_anyone_could_wait_for_are_refused() -> None:
+    with pytest.raises(ValidationError, match="less than or equal to 100000000"):
+        VerifiedTasksParams.parse({"documents": 1e26})
+    assert VerifiedTasksParams.parse({"documents": 100_000_000, "part_documents": 1}).documents == 100_000_000

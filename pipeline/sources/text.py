@@ -1,0 +1,103 @@
+"""Text files into documents, one of each file: plain, gzip or Zstandard, in UTF-8.
+
+A document's id is its file's name, or where two are alike, its path below the folder that all have in common. A file
+that is not UTF-8 is quarantined whole. Small files share a slice, and no more of a file is decompressed than a
+document may hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pipeline.core.identity import HashFile, hash_file
+from pipeline.core.step import input_names
+from pipeline.sources import Chunk, Reader, ReaderParams, Slice
+from pipeline.sources.files import InputFile, find_files, name_content
+from pipeline.sources.lines import BOM, iterate_blocks
+from pipeline.sources.rows import ChunkBuilder
+
+PIECE_BYTES = 16 << 20  # of files, as stored, in a slice
+PIECE_FILES = 10_000
+
+
+class TextParams(ReaderParams):
+    """Which files."""
+
+    path: str | tuple[str, ...] = input_names(
+        description="Files to read: a path or glob, or a list of them, from the current directory.", min_length=1
+    )
+
+
+class TextReader(Reader):
+    """Reads one document per file."""
+
+    name: ClassVar[str] = "text"
+    version: ClassVar[int] = 1
+    Params = TextParams
+
+    def __init__(self, *, params: TextParams, source: str, base: Path) -> None:
+        super().__init__(params=params, source=source, base=base)
+        self.params = params
+
+    def _files(self) -> list[InputFile]:
+        return find_files(self.params.path, source=self.source, base=self.base)
+
+    def check(self) -> None:
+        """Raise RecipeError unless the paths name files."""
+        self._files()
+
+    def reads(self) -> set[str]:
+        return {str(file.path.resolve()) for file in self._files()}
+
+    def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
+        return {"files": name_content(self._files(), hash_file)}
+
+    def slices(self) -> list[Slice]:
+        slices: list[Slice] = []
+        held: list[tuple[str, str]] = []
+        size = 0
+        for file in self._files():
+            held.append((file.label, str(file.path)))
+            size += file.path.stat().st_size
+            if size >= PIECE_BYTES or len(held) == PIECE_FILES:
+                slices.append(_piece(len(slices), held))
+                held, size = [], 0
+        return [*slices, _piece(len(slices), held)] if held else slices
+
+    def read(self, piece: Slice) -> Iterator[Chunk]:
+        rows = ChunkBuilder(
+            source=self.source, origin=self.params.origin, max_document_bytes=self.params.max_document_bytes
+        )
+        for label, path in piece.detail:
+            self._add(rows, Path(path), label)
+            if rows.full:
+                yield rows.take()
+        if rows.num_rows:
+            yield rows.take()
+
+    def _add(self, rows: ChunkBuilder, path: Path, label: str) -> None:
+        id = f"{self.source}/{label}"
+        content = self._content(path)
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            cut = len(content) > self.params.max_document_bytes + len(BOM)  # perhaps in a character
+            return rows.reject("too_large" if cut else "invalid_utf8", id=id, place=label, excerpt=content)
+        return rows.add(id=id, text=text, metadata={"file": label}, place=label)
+
+    def _content(self, path: Path) -> bytes:
+        """Return a file's bytes, decompressed; of one that is too large about as many as tell that it is."""
+        found, size = [], 0
+        for block in iterate_blocks(path, start=0, end=-1):
+            found.append(block)
+            size += len(block)
+            if size > self.params.max_document_bytes + len(BOM):
+                break
+        return b"".join(found)
+
+
+def _piece(index: int, files: list[tuple[str, str]]) -> Slice:
+    first, last = files[0][0], files[-1][0]
+    return Slice(index, files[0][1], tuple(files), first if first == last else f"{first} to {last}")
