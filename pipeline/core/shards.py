@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 import pyarrow as pa
@@ -241,7 +241,7 @@ class Stretch:
     past: int
     batch_rows: int
     rows: int
-    why: str = ""  # they are not read
+    why: Literal["", "decodes_too_large", "too_many_rows"] = ""  # they are not read
 
 
 def stretches(path: Path, *, row_groups: range, columns: Sequence[str], row_bytes: int) -> list[Stretch]:

@@ -83,7 +83,7 @@ def _glob(pattern: str, place: str) -> list[str]:
 def _refuse_circles(folder: Path, place: str) -> None:
     """Raise RecipeError if a link below a folder leads back up, since `**` would follow it for ever."""
     seen: set[str] = set()
-    left = [(str(folder), (os.path.realpath(folder),))]
+    left: list[tuple[str, tuple[str, ...]]] = [(str(folder), (os.path.realpath(folder),))]
     while left:
         where, above = left.pop()
         for entry in _subfolders(where):
