@@ -27,6 +27,7 @@ from pipeline.progress import Progress
 from pipeline.quarantine import QUARANTINE, counted, refuse_empty, save
 from pipeline.results import close
 from pipeline.sources import Slice
+from pipeline.sources.first_rows import FirstRows
 from pipeline.sources.rows import printable
 from pipeline.tasks import Read, ReadTask, read_slice
 
@@ -35,13 +36,14 @@ def build_source(reader: Any, node: Node, *, hashes: InputHashes, executor: Exec
     """Read all slices of a source and write its card; DataError if its files changed since they were planned."""
     started = time.monotonic()
     node.folder.mkdir(parents=True, exist_ok=True)
-    slices, notes = reader.slices(), reader.notes()
+    reading = reader if reader.params.limit is None else FirstRows(reader)
+    slices, notes = reading.slices(), reader.notes()
     files_read = files_of_source(reader, node, hashes=hashes)  # after the slices: no file that was not planned is one
     for note in notes:
         progress.say(f"{node.name}: {note}")
     content = {file["file"]: file["blake3"] for file in node.payload["inputs"].get("files", ())}
     locate(reader, node)
-    tasks = [ReadTask(part.label, reader, part, node.folder, content) for part in slices]
+    tasks = [ReadTask(part.label, reading, part, node.folder, content) for part in slices]
     progress.begin(f"read {node.name}", total=len(tasks), unit="slices")
     with unchanged(files_read, hashes=hashes, nodes=[node]):
         results = executor.map(
@@ -49,7 +51,7 @@ def build_source(reader: Any, node: Node, *, hashes: InputHashes, executor: Exec
             tasks,
             label=f"source {node.name}",
             done=lambda result: progress.advance(1, documents=result.rows_in),
-            apart=lambda task: reader.may_break(task.slice),
+            apart=lambda task: reading.may_break(task.slice),
         )
     if not any(result.in_place for result in results):
         (node.folder / INPUTS).unlink(missing_ok=True)
@@ -61,7 +63,7 @@ def build_source(reader: Any, node: Node, *, hashes: InputHashes, executor: Exec
     rows_in = sum(result.rows_in for result in results)
     progress.end(counted(rows_in=rows_in, reasons=counts))
     empty = _without_rows(node, slices, results, refused={str(row[0]) for row in rejected})
-    if empty and rows_in:
+    if empty and rows_in and reading is reader:
         notes = [*notes, f"{len(empty)} without a row: {listed_names(empty)}."]
         progress.say(f"{node.name}: {notes[-1]}")
     if not rows_out:

@@ -45,6 +45,11 @@ class ReaderParams(BaseModel):
         description="Longest text, in UTF-8 bytes, that is accepted; longer ones are quarantined as too_large.",
     )  # fmt: skip
 
+    limit: int | None = Field(
+        default=None, ge=1,
+        description="Read only that many rows, the first in the order of the files; what follows is hashed, not read.",
+    )  # fmt: skip
+
     @classmethod
     def parse(cls, data: Mapping[str, object]) -> Self:
         """Validate plain recipe data by JSON's type rules (a list becomes a tuple, never '1' an int)."""
@@ -137,8 +142,11 @@ class Reader:
         """Say whether reading a slice may cost the process that does it, so that it is not this one's to do."""
         return False
 
-    def read(self, piece: Slice) -> Iterator[Chunk]:
-        """Yield one slice's documents in bounded chunks; the same slice always gives the same chunks."""
+    def read(self, piece: Slice, *, most: int | None = None) -> Iterator[Chunk]:
+        """Yield one slice's documents in bounded chunks, of its first `most` rows where that is given.
+
+        The same slice always gives the same chunks.
+        """
         raise NotImplementedError
 
     def names(self) -> list[str]:

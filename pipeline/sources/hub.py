@@ -24,7 +24,7 @@ from pipeline.core.identity import HashFile, hash_file
 from pipeline.core.step import input_names
 from pipeline.sources import Chunk, ColumnParams, Reader, Slice
 from pipeline.sources.files import InputFile, name_content, nameable
-from pipeline.sources.tables import TableChunker
+from pipeline.sources.tables import TableChunker, first_of
 
 BATCH_ROWS = 64
 README, SETTINGS = "README.md", ".huggingface.yaml"  # of a folder; they say which of its files are data
@@ -97,11 +97,12 @@ class HubReader(Reader):
             for index, label in enumerate(labels)
         ]
 
-    def read(self, piece: Slice) -> Iterator[Chunk]:
+    def read(self, piece: Slice, *, most: int | None = None) -> Iterator[Chunk]:
         label, shards = piece.detail
         with _loading(piece.label):
             dataset = self._dataset().shard(num_shards=shards, index=piece.index).with_format("arrow")
-            yield from self.chunker.chunks(self._batches(dataset, piece.label), label=label, first_row=0)
+            batches = first_of(self._batches(dataset, piece.label), most)
+            yield from self.chunker.chunks(batches, label=label, first_row=0)
 
     def _dataset(self) -> Any:
         import datasets

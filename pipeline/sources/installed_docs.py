@@ -106,15 +106,17 @@ class InstalledDocsReader(Reader):
                     held, size = [], 0
         return [*slices, _piece(len(slices), held)] if held else slices
 
-    def read(self, piece: Slice) -> Iterator[Chunk]:
+    def read(self, piece: Slice, *, most: int | None = None) -> Iterator[Chunk]:
         rows = ChunkBuilder(
-            source=self.source, origin=self.params.origin, max_document_bytes=self.params.max_document_bytes
+            source=self.source, origin=self.params.origin, max_document_bytes=self.params.max_document_bytes, most=most
         )
         for package, version, root, path in piece.detail:
             with without_collector():
                 self._read_file(rows, package=package, version=version, root=root, path=path)
             if rows.full:
                 yield rows.take()
+            if rows.enough:
+                break
         if rows.num_rows:
             yield rows.take()
 

@@ -49,7 +49,7 @@ class JsonlReader(Reader):
     def slices(self) -> list[Slice]:
         slices: list[Slice] = []
         for file in self._files():
-            if codec_of(file.path) is not None:
+            if codec_of(file.path) is not None or self.params.limit is not None:  # cutting a file reads all of it
                 slices.append(Slice(len(slices), str(file.path), (file.label, 0, -1, 0), file.path.name))
                 continue
             for start, end, first in cut_lines(file.path):
@@ -57,16 +57,18 @@ class JsonlReader(Reader):
                 slices.append(Slice(len(slices), str(file.path), (file.label, start, end, first), label))
         return slices
 
-    def read(self, piece: Slice) -> Iterator[Chunk]:
+    def read(self, piece: Slice, *, most: int | None = None) -> Iterator[Chunk]:
         label, start, end, first = piece.detail
         rows = ChunkBuilder(
-            source=self.source, origin=self.params.origin, max_document_bytes=self.params.max_document_bytes
+            source=self.source, origin=self.params.origin, max_document_bytes=self.params.max_document_bytes, most=most
         )
         cap = LINE_FACTOR * self.params.max_document_bytes
         for line in iterate_lines(Path(piece.path), start=start, end=end, first_number=first, cap=cap):
             self._add(rows, line, label)
             if rows.full:
                 yield rows.take()
+            if rows.enough:
+                break
         if rows.num_rows:
             yield rows.take()
 

@@ -7,9 +7,11 @@ Rows are numbered from 0 over the whole file, so an id does not depend on where 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
@@ -23,7 +25,7 @@ from pipeline.sources import SLICE_BYTES, Chunk, Reader, Slice
 from pipeline.sources.files import FileParams, InputFile, find_files, name_content
 from pipeline.sources.lines import FREE_BYTES, MAX_EXPANSION
 from pipeline.sources.rows import printable
-from pipeline.sources.tables import TableChunker
+from pipeline.sources.tables import TableChunker, first_of
 
 MANY_GROUPS, SMALL_BYTES = 64, 256 << 10  # that many row groups of fewer bytes are read too slowly to stay
 
@@ -33,7 +35,8 @@ class ParquetParams(FileParams):
 
     in_place: bool = Field(
         default=True,
-        description="Read the text where it lies, ever after, instead of storing a copy: the files must stay.",
+        description="Read the text where it lies, ever after, instead of storing a copy: the files must stay. "
+        "With `limit` a copy of these rows is stored.",
     )
 
 
@@ -75,7 +78,8 @@ class ParquetReader(Reader):
         return [printable(name) for name in schema_of(self._files()[0].path).names]
 
     def locations(self) -> dict[str, Path]:
-        return {file.label: file.path for file in self._files()} if self.params.in_place else {}
+        stays = self.params.in_place and self.params.limit is None
+        return {file.label: file.path for file in self._files()} if stays else {}
 
     def slices(self) -> list[Slice]:
         slices: list[Slice] = []
@@ -94,7 +98,7 @@ class ParquetReader(Reader):
         except DataError:
             return False  # refused without being decoded
 
-    def read(self, piece: Slice) -> Iterator[Chunk]:
+    def read(self, piece: Slice, *, most: int | None = None) -> Iterator[Chunk]:
         path = Path(piece.path)
         label, start, stop, first_row = piece.detail
         with reading(path):
@@ -105,7 +109,7 @@ class ParquetReader(Reader):
             groups = row_groups_of(path)[start : None if stop < 0 else stop]
             found = self._stretches(piece)
 
-            if self.params.in_place and _is_ordinary(found) and self._can_stay(path, schema, groups):
+            if self.params.in_place and most is None and _is_ordinary(found) and self._can_stay(path, schema, groups):
                 screened = self.chunker.screened(
                     (batch for stretch in found for batch in self._batches(path, stretch)),
                     label=label, first_row=first_row, group_rows=[group.rows for group in groups],
@@ -117,7 +121,7 @@ class ParquetReader(Reader):
                     )  # fmt: skip
                     yield Chunk(screened.table, screened.quarantined, screened.rows_in, text_in)
                     return
-            yield from self._chunks(path, found, label=label, first_row=first_row)
+            yield from self._chunks(path, _first_of(found, most), label=label, first_row=first_row)
 
     def _stretches(self, piece: Slice) -> list[Stretch]:
         if self._looked is None or self._looked[0] != piece:
@@ -137,7 +141,8 @@ class ParquetReader(Reader):
         for stretch in found:
             past = first_row + stretch.rows
             if stretch.batch_rows and budget >= 0:
-                for chunk in self.chunker.chunks(self._batches(path, stretch), label=label, first_row=first_row):
+                batches = first_of(self._batches(path, stretch), stretch.rows)
+                for chunk in self.chunker.chunks(batches, label=label, first_row=first_row):
                     yield chunk
                     first_row += chunk.rows_in
                     budget -= chunk.table.nbytes
@@ -156,6 +161,15 @@ class ParquetReader(Reader):
 
 def _is_ordinary(found: Sequence[Stretch]) -> bool:
     return all(stretch.batch_rows == BATCH_ROWS[0] for stretch in found)
+
+
+def _first_of(found: Sequence[Stretch], most: int | None) -> list[Stretch]:
+    """Return stretches of so many rows; where many rows are one entry, that counts as all of them."""
+    if most is None:
+        return list(found)
+    before = np.cumsum([0, *(stretch.rows for stretch in found)]).tolist()
+    pairs = zip(found, before, strict=False)
+    return [replace(stretch, rows=min(stretch.rows, most - start)) for stretch, start in pairs if start < most]
 
 
 def _row_groups(path: Path) -> list[RowGroup]:

@@ -20,12 +20,14 @@ EXCERPT_CHARACTERS = 200
 
 
 class ChunkBuilder:
-    """Collects rows until `full`, then `take` hands them over and starts again."""
+    """Collects rows until `full`, then `take` hands them over and starts again. After `most` rows it takes no more."""
 
-    def __init__(self, *, source: str, origin: str, max_document_bytes: int) -> None:
+    def __init__(self, *, source: str, origin: str, max_document_bytes: int, most: int | None = None) -> None:
         self.source = source
         self.origin = origin
         self.max_document_bytes = max_document_bytes
+        self.most = most
+        self.taken = 0
         self._clear()
 
     def _clear(self) -> None:
@@ -40,11 +42,17 @@ class ChunkBuilder:
         return self.size_bytes >= CHUNK_BYTES
 
     @property
+    def enough(self) -> bool:
+        return self.most is not None and self.taken + self.num_rows >= self.most
+
+    @property
     def num_rows(self) -> int:
         return len(self.ids) + len(self.quarantined)
 
     def add(self, *, id: str, text: str, metadata: Mapping[str, object], place: str) -> None:
         """Keep one document, or quarantine it with the first reason that applies."""
+        if self.enough:
+            return None
         try:
             encoded = text.encode()
             key = id.encode()
@@ -64,6 +72,8 @@ class ChunkBuilder:
 
     def reject(self, reason: Reason, *, id: str, place: str, excerpt: str | bytes = "") -> None:
         """Quarantine one row."""
+        if self.enough:
+            return
         row = Quarantined(id=printable(id), place=place, reason=reason, excerpt=printable(excerpt))
         self.quarantined.append(row)
         self.size_bytes += 4 * EXCERPT_CHARACTERS
@@ -83,6 +93,7 @@ class ChunkBuilder:
             schema=SCHEMA,
         )
         chunk = Chunk(table=table, quarantined=tuple(self.quarantined), rows_in=self.num_rows)
+        self.taken += self.num_rows
         self._clear()
         return chunk
 

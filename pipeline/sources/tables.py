@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +30,7 @@ from pipeline.sources.columns import (
 )
 from pipeline.sources.rows import EXCERPT_CHARACTERS, MAX_ID_BYTES, printable
 
+Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 SCREENED_BYTES = 1 << 20  # judged at a time where the text stays in place: they are still in the cache
 MOST_SKIPPED = 10_000  # rows of a slice that are no documents; with more of them its text is stored anew
 MOST_HELD = 512 << 20  # bytes of ids and metadata of one slice; with more of them it is stored in chunks
@@ -201,6 +203,17 @@ class TableChunker:
         _mark(reasons, id_sizes > MAX_ID_BYTES, "long_id")
         _mark(reasons, invalid_utf8(ids), "invalid_utf8")
         return reasons
+
+
+def first_of(batches: Iterable[Rows], most: int | None) -> Iterator[Rows]:
+    """Yield batches up to that many rows, and ask for no more than hold these."""
+    for batch in batches:
+        if most is None or batch.num_rows < most:
+            yield batch
+        else:
+            yield batch.slice(0, most)
+            return
+        most = None if most is None else most - batch.num_rows
 
 
 def _gathered(batches: Iterable[pa.Table | pa.RecordBatch], *, size_bytes: int) -> Iterator[pa.Table]:

@@ -66,14 +66,16 @@ class TextReader(Reader):
                 held, size = [], 0
         return [*slices, _piece(len(slices), held)] if held else slices
 
-    def read(self, piece: Slice) -> Iterator[Chunk]:
+    def read(self, piece: Slice, *, most: int | None = None) -> Iterator[Chunk]:
         rows = ChunkBuilder(
-            source=self.source, origin=self.params.origin, max_document_bytes=self.params.max_document_bytes
+            source=self.source, origin=self.params.origin, max_document_bytes=self.params.max_document_bytes, most=most
         )
         for label, path in piece.detail:
             self._add(rows, Path(path), label)
             if rows.full:
                 yield rows.take()
+            if rows.enough:
+                break
         if rows.num_rows:
             yield rows.take()
 

@@ -92,9 +92,9 @@ class WarcReader(Reader):
     def slices(self) -> list[Slice]:
         return [Slice(index, str(file.path), (file.label,), file.path.name) for index, file in enumerate(self._files())]
 
-    def read(self, piece: Slice) -> Iterator[Chunk]:
+    def read(self, piece: Slice, *, most: int | None = None) -> Iterator[Chunk]:
         rows = ChunkBuilder(
-            source=self.source, origin=self.params.origin, max_document_bytes=self.params.max_document_bytes
+            source=self.source, origin=self.params.origin, max_document_bytes=self.params.max_document_bytes, most=most
         )
         with PageExtractor(
             self.params.extractor,
@@ -105,6 +105,8 @@ class WarcReader(Reader):
                 self._add(rows, page, f"{piece.detail[0]} page {number + 1}, {page.url}"[:300], extractor)
                 if rows.full:
                     yield rows.take()
+                if rows.enough:
+                    break
         if rows.num_rows:
             yield rows.take()
 
