@@ -7,6 +7,8 @@ in a batch that fails.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.types as kinds
@@ -85,11 +87,15 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def decoded(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return a batch without dictionaries, so that its size is that of its values and not of what they refer to."""
-    for index, field in enumerate(batch.schema):
-        kind = _decoded_type(field.type)
-        if kind != field.type:
-            batch = batch.set_column(index, field.name, batch.column(index).cast(kind))
+    for index, name, kind in _dictionaries(batch.schema):
+        batch = batch.set_column(index, name, batch.column(index).cast(kind))
     return batch
+
+
+@lru_cache(maxsize=16)
+def _dictionaries(schema: pa.Schema) -> tuple[tuple[int, str, pa.DataType], ...]:
+    kinds_now = ((index, field.name, _decoded_type(field.type)) for index, field in enumerate(schema))
+    return tuple(item for item in kinds_now if item[2] != schema.field(item[0]).type)
 
 
 def _decoded_type(kind: pa.DataType) -> pa.DataType:
@@ -107,20 +113,28 @@ def _decoded_type(kind: pa.DataType) -> pa.DataType:
 
 def size_as_documents(batch: pa.Table | pa.RecordBatch) -> int:
     """Return about how many bytes the rows take as text and JSON, at least: each row names its columns again."""
-    return sum(_json_bytes(column, field.name) for field, column in zip(batch.schema, batch.columns, strict=True))
+    names, nested = _said_again(batch.schema)
+    return int(batch.nbytes) + names * batch.num_rows + sum(_json_bytes(batch.column(index)) for index in nested)
 
 
-def _json_bytes(column: pa.ChunkedArray | pa.Array, name: str) -> int:
-    size = (len(name) + 4) * len(column)
-    kind = column.type
-    if not (kinds.is_struct(kind) or kinds.is_list(kind) or kinds.is_large_list(kind)):
-        return size + max(int(column.nbytes), 4 * len(column))
+@lru_cache(maxsize=16)
+def _said_again(schema: pa.Schema) -> tuple[int, tuple[int, ...]]:
+    """Return the bytes that a row needs for the names of its columns, and which of these are nested."""
+    return sum(len(name) + 4 for name in schema.names), tuple(
+        index for index, field in enumerate(schema) if kinds.is_nested(field.type)
+    )
+
+
+def _json_bytes(column: pa.ChunkedArray | pa.Array) -> int:
+    """Return what a column takes besides its own bytes: 4 for each value, and the names of its fields."""
+    size, kind = 4 * len(column), column.type
     for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
         if kinds.is_struct(kind):
-            parts = zip(chunk.flatten(), (kind.field(index).name for index in range(kind.num_fields)), strict=True)
-            size += sum(_json_bytes(part, called) for part, called in parts)
-        else:
-            size += _json_bytes(chunk.flatten(), "")
+            size += sum(len(kind.field(index).name) for index in range(kind.num_fields)) * len(chunk)
+            size += sum(_json_bytes(part) for part in chunk.flatten())
+        elif kinds.is_list(kind) or kinds.is_large_list(kind):
+            first, past = chunk.offsets[0].as_py(), chunk.offsets[-1].as_py()
+            size += _json_bytes(chunk.values.slice(first, past - first))
     return size
 
 

@@ -221,9 +221,9 @@ def _gathered(batches: Iterable[pa.Table | pa.RecordBatch], *, size_bytes: int) 
     held: list[pa.Table] = []
     size = 0
     for batch in batches:
-        table = pa.Table.from_batches([decoded(batch)]) if isinstance(batch, pa.RecordBatch) else batch
-        held.append(table)
-        size += size_as_documents(table)
+        batch = decoded(batch) if isinstance(batch, pa.RecordBatch) else batch
+        held.append(pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch)
+        size += size_as_documents(batch)
         if size >= size_bytes:
             yield pa.concat_tables(held)
             held, size = [], 0
