@@ -21,19 +21,18 @@ class Edges:
     right: np.ndarray  # int64[num_edges]
 
 
-def equal_key_edges(keys: np.ndarray, *, rows: np.ndarray, chains: bool = False) -> Edges:
-    """Tie each row to the first row with the same uint64 key; with `chains`, also to the one just before it."""
+def equal_key_edges(keys: np.ndarray, *, rows: np.ndarray) -> Edges:
+    """Tie each row to the first row with the same uint64 key."""
     order = np.argsort(keys)
-    left, right = _run_edges(keys[order], rows[order], chains)
+    left, right = _run_edges(keys[order], rows[order])
     return Edges(left=left, right=right)
 
 
 @njit(cache=True, nogil=True)
-def _run_edges(keys: np.ndarray, rows: np.ndarray, chains: bool) -> tuple[np.ndarray, np.ndarray]:
+def _run_edges(keys: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Edges within each run of equal keys; sorts the rows of a run in place."""
     num_rows = len(keys)
-    left = np.empty((2 if chains else 1) * num_rows, np.int64)
-    right = np.empty_like(left)
+    left, right = np.empty(num_rows, np.int64), np.empty(num_rows, np.int64)
     count = 0
     first = 0
     while first < num_rows:
@@ -45,11 +44,66 @@ def _run_edges(keys: np.ndarray, rows: np.ndarray, chains: bool) -> tuple[np.nda
             for index in range(1, len(run)):
                 left[count], right[count] = run[0], run[index]
                 count += 1
-                if chains and index > 1:
-                    left[count], right[count] = run[index - 1], run[index]
-                    count += 1
         first = end
     return left[:count].copy(), right[:count].copy()
+
+
+def candidate_edges(keys: np.ndarray, *, rows: np.ndarray, wholes: np.ndarray, num_documents: int) -> np.ndarray:
+    """Return int64[2, num_edges]: pairs of rows to compare, of those with the same uint64 key.
+
+    Rows with the same `wholes` are alike in all keys: each is tied to the first of them, and only these first ones to
+    the first of all and to the one before. So equal documents change no other pair. A row from `num_documents` on is
+    no document: it is tied to the first and to the last document, and no document to it.
+    """
+    edges = np.empty((2, 2 * len(keys)), np.int64)
+    return edges[:, : _candidates(keys, np.argsort(keys), rows, wholes, num_documents, edges)]
+
+
+@njit(cache=True, nogil=True)
+def _candidates(
+    keys: np.ndarray, order: np.ndarray, rows: np.ndarray, wholes: np.ndarray, num_documents: int, edges: np.ndarray
+) -> int:
+    """Fill `edges` with the pairs within each run of equal keys; return how many."""
+    count = 0
+    begin = 0
+    while begin < len(order):
+        end = begin + 1
+        while end < len(order) and keys[order[end]] == keys[order[begin]]:
+            end += 1
+        if end - begin > 1:
+            run = order[begin:end]
+            run = run[np.argsort(rows[run])]
+            num_held = np.searchsorted(rows[run], num_documents)
+            same = _first_of_equals(wholes[run[:num_held]])
+            lead = last = np.int64(0)
+            for place in range(1 if num_held else len(run), len(run)):
+                row = rows[run[place]]
+                if place < num_held and same[place] < place:
+                    edges[0, count], edges[1, count] = rows[run[same[place]]], row
+                    count += 1
+                    continue
+                edges[0, count], edges[1, count] = rows[run[lead]], row
+                count += 1
+                if last > lead:
+                    edges[0, count], edges[1, count] = rows[run[last]], row
+                    count += 1
+                if place < num_held:
+                    last = np.int64(place)
+        begin = end
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _first_of_equals(values: np.ndarray) -> np.ndarray:
+    """Return int64[num_values]: for each value the first place where it stands."""
+    first = np.empty(len(values), np.int64)
+    order = np.argsort(values, kind="mergesort")
+    lead = np.int64(0)
+    for place in range(len(order)):
+        if values[order[place]] != values[order[lead]]:
+            lead = np.int64(place)
+        first[order[place]] = order[lead]
+    return first
 
 
 @njit(cache=True, nogil=True)
@@ -122,6 +176,18 @@ def best_rows(clusters: np.ndarray, scores: np.ndarray) -> np.ndarray:
     for row in range(len(clusters)):
         kept[row] = best[clusters[row]]
     return kept
+
+
+@njit(cache=True, nogil=True)
+def smallest_rows(labels: np.ndarray) -> np.ndarray:
+    """Return int64[num_rows]: for each row the smallest row that has the same label, itself a row."""
+    smallest = np.full(len(labels), -1, np.int64)
+    named = np.empty(len(labels), np.int64)
+    for row in range(len(labels)):
+        if smallest[labels[row]] < 0:
+            smallest[labels[row]] = row
+        named[row] = smallest[labels[row]]
+    return named
 
 
 def cluster_sizes(clusters: np.ndarray) -> np.ndarray:

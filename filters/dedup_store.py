@@ -2,10 +2,11 @@
 
 A store keeps, for every dataset that was remembered, one *piece* per part: ids, signatures and sorted band keys. A
 version is one JSON file that lists pieces and forgotten ids; it is never changed, so a step's identity is its hash.
-New keys are looked up in the sorted old ones, so a batch costs its own work and nothing is signed twice. Every document
-of a cluster in which one meets an earlier document is that document's duplicate. Pieces whose sources a run reads
-itself hold its own documents, no earlier ones, and are left out. What is compared is hashed before, once in
-a run: a flipped bit would change who is a duplicate. 570 bytes per document and 14 x 8.
+New keys are looked up in the sorted old ones, so a batch costs its own work and nothing is signed twice. A document
+that meets an earlier one and is as alike as `min_jaccard` is its duplicate; so are the documents of its group that are
+as alike to the same one. Pieces whose sources a run reads itself hold its own documents, no earlier ones, and are left
+out. What is compared is hashed before, once in a run: a flipped bit would change who is a duplicate. 570 bytes per
+document and 14 x 8.
 """
 
 from __future__ import annotations
@@ -22,8 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from filters.minhash_bands import Stored, save_signatures
-from filters.minhash_kernels import agreement, hash_family, signatures_of
-from filters.twins import Rows
+from filters.minhash_kernels import equal_values, hash_family, signatures_of
 from pipeline.core.card import StoredFile, describe_files, difference
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.identity import identity_of
@@ -36,6 +36,8 @@ from pipeline.core.text import Batch
 PIECES = "pieces"
 MANIFEST = "piece.json"  # size and BLAKE3 of each file of a piece: arrays carry no checksum of their own
 SETTINGS = {"bands": 14, "rows": 8, "shingle_words": 5, "seed": 0}  # of minhash_dedup, by default
+MOST_OLD = 8  # documents of a store that share a key and are compared with a new one, the first ones
+AT_ONCE = 4096  # signatures compared at a time
 UNKNOWN = np.iinfo(np.int64).max  # the store row of a document that has no earlier twin
 
 
@@ -123,7 +125,7 @@ def save_piece(folder: Path, table: pa.Table, *, settings: Mapping[str, int]) ->
     found = signatures_of(batch, family=family, shingle_words=settings["shingle_words"])
     save_signatures(
         folder, 0, values=found.values, num_words=found.num_words, num_bytes=np.diff(batch.offsets),
-        bands=bands, rows=rows, chains=True,
+        bands=bands, rows=rows, fold=False,  # one may be forgotten and its copies stay
     )  # fmt: skip
     write_table(folder / "ids.parquet", table.select(["id"]))
     _write_manifest(folder, num_rows=table.num_rows)
@@ -182,29 +184,42 @@ class MatchJob:
     scratch: Path
     index: int  # of the part
     version: Version
+    least_equal: int  # values of two signatures
 
 
 def match_part(job: MatchJob) -> None:
-    """Save int64[num_docs]: the first store row that shares a band with each document of a part, or UNKNOWN."""
+    """Save int64[num_docs]: the first store row that each document of a part meets and is alike to, or UNKNOWN."""
     done = scratch_file(job.scratch, "earlier", job.index)
     if is_whole(done):
         return
     version = job.version
-    found = np.full(np.load(scratch_file(job.scratch, "sizes", job.index)).shape[1], UNKNOWN)
+    values = open_array(scratch_file(job.scratch, "values", job.index))
+    found = np.full(len(values), UNKNOWN)
     forgotten = pa.array(version.forgotten, pa.string())
     for piece in version.pieces():
         gone = np.zeros(piece.num_rows, np.bool_)
         if len(forgotten):
             gone = pc.is_in(piece.ids(), value_set=forgotten).to_numpy()
+        old_values = open_array(scratch_file(piece.folder, "values", 0))
         for band in range(version.settings["bands"]):
             old_keys, old_docs = _band(piece.folder, 0, band)
             held = ~gone[old_docs]
             old_keys, old_docs = old_keys[held], old_docs[held]
             keys, docs = _band(job.scratch, job.index, band)
-            place = np.minimum(np.searchsorted(old_keys, keys), max(len(old_keys) - 1, 0))
-            same = old_keys[place] == keys if len(old_keys) else np.zeros(len(keys), np.bool_)
-            np.minimum.at(found, docs[same], piece.start + old_docs[place[same]].astype(np.int64))
-    save_array(done, found)
+            first = np.searchsorted(old_keys, keys)
+            for place in range(MOST_OLD):
+                within = first + place < len(old_keys)
+                keys, docs, first = keys[within], docs[within], first[within]
+                same = old_keys[first + place] == keys
+                keys, docs, first = keys[same], docs[same], first[same]
+                rows = piece.start + old_docs[first + place].astype(np.int64)
+                better = np.flatnonzero(rows < found[docs])
+                for some in np.array_split(better, len(better) // AT_ONCE + 1):
+                    equal = equal_values(values[docs[some]], old_values[rows[some] - piece.start])
+                    alike = some[equal >= job.least_equal]
+                    np.minimum.at(found, docs[alike], rows[alike])
+    forest = np.load(scratch_file(job.scratch, "forest", job.index))
+    save_array(done, found[forest])  # what holds of the first of equal documents holds of all
 
 
 def _band(folder: Path, index: int, band: int) -> tuple[np.ndarray, np.ndarray]:
@@ -219,20 +234,52 @@ def _band(folder: Path, index: int, band: int) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """For every document of a run, the earlier document that its cluster meets."""
+    """For every document of a run, the earlier document that it is a duplicate of."""
 
     store_rows: np.ndarray  # int64[num_rows], UNKNOWN without one
     pieces: Sequence[Piece]
 
     @staticmethod
-    def find(work: Gathering, *, rows: Rows, clusters: np.ndarray, version: Version) -> Earlier:
-        """Look all documents up and let a match count for its whole cluster."""
-        work.map(match_part, [MatchJob(work.scratch, part.index, version) for part in rows.parts], label="dedup store")
-        best = np.full(len(rows), UNKNOWN)
-        for position, part in enumerate(rows.parts):
-            found = np.load(scratch_file(work.scratch, "earlier", part.index))
-            np.minimum.at(best, clusters[rows.within(position)], found)
-        return Earlier(best[clusters], version.pieces())
+    def find(work: Gathering, *, stored: Stored, groups: np.ndarray, version: Version, least_equal: int) -> Earlier:
+        """Look all documents up, and compare those that met nothing with the first that their group met."""
+        rows = stored.rows
+        jobs = [MatchJob(work.scratch, part.index, version, least_equal) for part in rows.parts]
+        work.map(match_part, jobs, label="dedup store")
+        found = np.concatenate(
+            [
+                np.zeros(0, np.int64),
+                *(np.load(scratch_file(work.scratch, "earlier", part.index)) for part in rows.parts),
+            ]
+        )
+        first = np.full(len(rows), UNKNOWN)
+        np.minimum.at(first, groups, found)
+        earlier = Earlier(found, version.pieces())
+        others = np.flatnonzero((found == UNKNOWN) & (first[groups] != UNKNOWN))
+        for some in np.array_split(others, len(others) // AT_ONCE + 1):
+            wanted = first[groups[some]]
+            equal = equal_values(stored.of_rows(some), earlier.values(wanted, num_values=stored.num_values))
+            found[some[equal >= least_equal]] = wanted[equal >= least_equal]
+        return earlier
+
+    def values(self, wanted: np.ndarray, *, num_values: int) -> np.ndarray:
+        """Return uint32[num_wanted, num_values]: the signatures of some store rows."""
+        owners = self._owners(wanted)
+        values = np.empty((len(wanted), num_values), np.uint32)
+        for number in np.unique(owners):
+            piece, mine = self.pieces[number], np.flatnonzero(owners == number)
+            values[mine] = open_array(scratch_file(piece.folder, "values", 0))[wanted[mine] - piece.start]
+        return values
+
+    def _owners(self, wanted: np.ndarray) -> np.ndarray:
+        return np.searchsorted([piece.start for piece in self.pieces], wanted, side="right") - 1
+
+    def labels(self, kept: np.ndarray) -> np.ndarray:
+        """Return the kept rows with, for every document that has an earlier twin, the first one that has the same."""
+        labels = kept.copy()
+        mine = np.flatnonzero(self.store_rows != UNKNOWN)
+        _, first, which = np.unique(self.store_rows[mine], return_index=True, return_inverse=True)
+        labels[mine] = mine[first][which]
+        return labels
 
     def columns(self, stored: Stored, *, position: int) -> tuple[np.ndarray, dict[str, pa.Array]]:
         """Return bool[num_docs] of matched documents, and their `duplicate_of`, `earlier` and `jaccard_estimate`."""
@@ -240,7 +287,7 @@ class Earlier:
         wanted = self.store_rows[here]
         matched = wanted != UNKNOWN
         local = np.flatnonzero(matched)
-        owners = np.searchsorted([piece.start for piece in self.pieces], wanted[local], side="right") - 1
+        owners = self._owners(wanted[local])
         ids = np.full(len(wanted), None, dtype=object)
         labels = np.full(len(wanted), None, dtype=object)
         estimates = np.zeros(len(wanted), np.float32)
@@ -250,7 +297,7 @@ class Earlier:
             ids[mine] = piece.ids().take(pa.array(docs)).to_pylist()
             labels[mine] = piece.label
             values = np.array(open_array(scratch_file(piece.folder, "values", 0))[docs])
-            estimates[mine] = agreement(stored.of_rows(mine + here.start), values)
+            estimates[mine] = equal_values(stored.of_rows(mine + here.start), values) / stored.num_values
         return matched, {
             "duplicate_of": pa.array(ids, pa.string()),
             "earlier": pa.array(labels, pa.string()),
@@ -258,16 +305,11 @@ class Earlier:
         }
 
 
-def require_same_settings(version: Version, *, name: str, settings: Mapping[str, int], min_jaccard: float) -> None:
+def require_same_settings(version: Version, *, name: str, settings: Mapping[str, int]) -> None:
     """RecipeError if a step's signatures cannot be compared with those of the store."""
     kept = dict(version.settings)
     if kept != dict(settings):
         raise RecipeError(
             f"minhash_dedup: against_store {name} holds signatures of {kept}; the step has {dict(settings)}. "
             "Only equal ones can be compared: use the store's, or remember the datasets in another store."
-        )
-    if min_jaccard > 0:
-        raise RecipeError(
-            f"minhash_dedup: min_jaccard is {min_jaccard:g}, but against_store {name} holds signatures and no texts, "
-            "so nothing can be checked against it. Leave one of the two out."
         )

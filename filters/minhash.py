@@ -1,10 +1,12 @@
 """`minhash_dedup`: documents whose sets of word shingles overlap, found by MinHash and banding; one of each is kept.
 
 Two documents of Jaccard similarity s meet in some band with probability 1 - (1 - s^rows)^bands: 14 bands of 8 rows
-find 92 % of pairs at 0.8 and 21 % at 0.6 (FineWeb's setting; arXiv 2406.17557, section 3.4). A document shorter than
-a shingle has one shingle, all its words, so short copies are caught. Signatures lie in scratch files, one set per
-part; bands are sorted in slices that fit the memory (`filters/minhash_bands.py`), and 96 bytes per document are kept
-for clustering. Every run measures its own recall and precision (`filters/minhash_audit.py`).
+find 92 % of pairs at 0.8 and 21 % at 0.6 (FineWeb's setting; arXiv 2406.17557, section 3.4). Who meets is compared by
+signature, and nothing is dropped that is not as alike as `min_jaccard` to the document that is kept instead
+(`filters/minhash_verify.py`). A document shorter than a shingle has one shingle, all its words, so short copies are
+caught. Signatures lie in scratch files, one set per part; bands are sorted in slices that fit the memory
+(`filters/minhash_bands.py`), and 96 bytes per document are kept for clustering. Every run measures its own recall and
+precision (`filters/minhash_audit.py`).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from filters.clusters import Edges, best_rows, cluster_sizes, equal_key_edges, new_forest, settle, unite
+from filters.clusters import cluster_sizes, equal_key_edges, new_forest, settle, smallest_rows, unite
 from filters.dedup_store import SETTINGS, UNKNOWN, Earlier, Version, read_version, require_same_settings, require_sound
 from filters.minhash_audit import (
     Copies,
@@ -30,8 +32,8 @@ from filters.minhash_audit import (
     true_similarities,
 )
 from filters.minhash_bands import Signer, SignJob, Slicing, Stored, sign_part, tie_slice
-from filters.minhash_check import PairChecker
 from filters.minhash_kernels import band_keys, hash_family, signatures_of
+from filters.minhash_verify import Checker, Chosen, Line, choose_kept
 from filters.twins import KEEP_MEANING, KEEP_PATTERN, KeptIds, Rows, check_keep, keep_scores
 from pipeline.core.scratch import scratch_file, until_reboot
 from pipeline.core.step import Gathering, GatheringStep, Params, Quantile, Rule, Signal, Step
@@ -40,6 +42,7 @@ from pipeline.core.text import Batch
 GIANT_FRACTION = 0.01  # assumption, not measured: a cluster above this share of the documents deserves a look
 GIANT_DOCUMENTS = 1000
 MEGA_WORDS = 100_000  # about the 500,000 characters at which others cut documents short
+LOW_PRECISION = 0.9  # below which a run warns, if even the upper end of the interval is
 CURVE = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)  # similarities at which the card gives the theory
 
 
@@ -50,8 +53,8 @@ class MinHashParams(Params):
     seed: int = Field(default=0, ge=0, description="Seed of the hash functions.")
     keep: str = Field(default="longest", pattern=KEEP_PATTERN, description=KEEP_MEANING)
     min_jaccard: float = Field(
-        default=0.0, ge=0, le=1,
-        description="Join candidates only from this true Jaccard similarity of shingle sets on; 0 trusts the bands.",
+        default=0.75, ge=0, le=1,
+        description="Least Jaccard similarity to the kept twin, estimated by signatures; 0 trusts the bands.",
     )  # fmt: skip
     against_store: str = Field(
         default="", json_schema_extra={"role": "store"},
@@ -67,10 +70,15 @@ class MinHashDedup(GatheringStep):
     """Drop near-duplicate documents, keeping the best of each cluster."""
 
     name: ClassVar[str] = "minhash_dedup"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     Params: ClassVar[type[Params]] = MinHashParams
     signals: ClassVar[tuple[Signal, ...]] = (
-        Signal("cluster", pa.int64(), "row", "Smallest row of the document's cluster; its own if it has no twin."),
+        Signal(
+            "cluster",
+            pa.int64(),
+            "row",
+            "Smallest row of the cluster, a kept document and the duplicates of it; its own if it has no twin.",
+        ),
         Signal("cluster_size", pa.int64(), "documents", "Documents in the cluster."),
         Signal("duplicate_of", pa.string(), "id", "The kept twin, or the earlier one; null for a kept document."),
         Signal("earlier", pa.string(), "dataset/version", "Dataset of the twin found in `against_store`; else null."),
@@ -98,32 +106,41 @@ class MinHashDedup(GatheringStep):
         work = replace(work, scratch=until_reboot(work.scratch))  # all of it can be computed again
         params, rows = self.params, Rows.of(work.parts)
         store = self._store(work)
-        chains = params.min_jaccard > 0
-        sign = partial(SignJob, scratch=work.scratch, signer=self.sketcher(), chains=chains)
+        sign = partial(SignJob, scratch=work.scratch, signer=self.sketcher())
         planned = plantings(rows, num_pairs=params.audit_pairs, seed=work.seed)
         jobs = [sign(part=part, planting=planting) for part, planting in zip(rows.parts, planned, strict=True)]
         work.map(sign_part, jobs, label="signatures")
-        slicing = Slicing.of(work, rows=rows, bands=params.bands, num_pairs=params.audit_pairs, chains=chains)
+        slicing = Slicing.of(work, rows=rows, bands=params.bands, num_pairs=params.audit_pairs)
         work.map(tie_slice, slicing.jobs(), label="bands")
-        clusters, repeats = self._cluster(work, rows=rows, slicing=slicing)
-        stored = Stored(scratch=work.scratch, rows=rows, num_values=params.bands * params.rows)
+        line = Line(params.min_jaccard, params.bands, params.rows)
+        stored = Stored(scratch=work.scratch, rows=rows, num_values=line.num_values)
+        checker = Checker(stored, line, at_once=stored.at_once(work.memory_bytes))
+        groups, repeats = self._group(work, rows=rows, slicing=slicing, checker=checker)
+        earlier = None
+        taken = np.zeros(len(rows), np.bool_)
+        if store is not None:
+            earlier = Earlier.find(work, stored=stored, groups=groups, version=store, least_equal=line.least_equal)
+            taken = earlier.store_rows != UNKNOWN
         num_bytes = stored.num_bytes() if params.keep == "longest" else np.zeros(0, np.int64)
-        kept = best_rows(clusters, keep_scores(rows, keep=params.keep, num_bytes=num_bytes))
+        chosen = choose_kept(
+            groups, scores=keep_scores(rows, keep=params.keep, num_bytes=num_bytes), taken=taken, checker=checker
+        )
+        clusters = smallest_rows(chosen.kept if earlier is None else earlier.labels(chosen.kept))
         sizes = cluster_sizes(clusters)
-        work.details.update(self._describe(clusters, sizes=sizes, repeats=repeats, stored=stored))
+        audit = {}
         if params.audit_pairs > 0:
-            work.details["audit"] = self._audit(work, clusters=clusters, kept=kept, stored=stored, slicing=slicing)
-        work.details["chance_to_meet_by_jaccard"] = {f"{share:.2f}": round(self._chance(share), 4) for share in CURVE}
+            audit = self._audit(work, groups=groups, kept=chosen.kept, checker=checker, slicing=slicing)
+        work.details.update(
+            self._describe(clusters, sizes=sizes, repeats=repeats, audit=audit, checker=checker, chosen=chosen)
+        )
         if "warning" in work.details:
             work.say(work.details["warning"])
-        earlier = None
-        if store is not None:
-            earlier = Earlier.find(work, rows=rows, clusters=clusters, version=store)
+        if earlier is not None:
             work.details["store"] = {
                 "name": params.against_store, "version": work.inputs["against_store"][0].stem,
-                "documents_met": int((earlier.store_rows != UNKNOWN).sum()),
+                "documents_met": int(taken.sum()),
             }  # fmt: skip
-        self._write(work, clusters=clusters, sizes=sizes, kept=kept, stored=stored, earlier=earlier)
+        self._write(work, clusters=clusters, sizes=sizes, chosen=chosen, stored=stored, earlier=earlier)
 
     def _store(self, work: Gathering) -> Version | None:
         """Return what of the store to compare with, if any; RecipeError if it does not fit, DataError if damaged."""
@@ -133,12 +150,14 @@ class MinHashDedup(GatheringStep):
         path, *own = work.inputs["against_store"]
         version = read_version(path).without({folder.name for folder in own})
         settings = {name: getattr(params, name) for name in SETTINGS}
-        require_same_settings(version, name=params.against_store, settings=settings, min_jaccard=params.min_jaccard)
+        require_same_settings(version, name=params.against_store, settings=settings)
         require_sound(version)
         return version
 
-    def _cluster(self, work: Gathering, *, rows: Rows, slicing: Slicing) -> tuple[np.ndarray, list[int]]:
-        """Unite the edges of all slices; return (int64[num_rows] clusters, rows with an earlier twin in each band)."""
+    def _group(
+        self, work: Gathering, *, rows: Rows, slicing: Slicing, checker: Checker
+    ) -> tuple[np.ndarray, list[int]]:
+        """Tie candidates that are alike; return (int64[num_rows] groups, rows with an earlier twin in each band)."""
         parents = new_forest(len(rows))
         repeats = np.zeros(self.params.bands, np.int64)
         for position, part in enumerate(rows.parts):
@@ -146,64 +165,46 @@ class MinHashDedup(GatheringStep):
             here = rows.within(position)
             parents[here] = np.load(scratch_file(work.scratch, "forest", part.index))
             parents[here] += here.start
-        checker = None
-        if self.params.min_jaccard > 0:
-            checker = PairChecker.open(work, rows=rows, slicing=slicing, shingle_words=self.params.shingle_words)
+        frozen, at = parents.copy(), 0
         for band, left, right in slicing.edges():
-            held = right < len(rows)
-            edges = Edges(left=left[held], right=right[held])
-            repeats[band] += len(np.unique(edges.right))
-            if checker is not None:
-                edges = checker.confirmed(parents, edges, min_jaccard=self.params.min_jaccard)
-            unite(parents, edges.left, edges.right)
-        if checker is not None:
-            work.details.update(pairs_checked=checker.num_checked, pairs_refused=checker.num_refused)
+            if band > at:
+                frozen[:], at = parents, band
+            held = right < len(rows)  # the others are planted copies
+            repeats[band] += len(np.unique(right[held]))
+            checker.join(parents, frozen, left=left[held], right=right[held])
         return settle(parents), repeats.tolist()
 
     def _audit(
-        self, work: Gathering, *, clusters: np.ndarray, kept: np.ndarray, stored: Stored, slicing: Slicing
+        self, work: Gathering, *, groups: np.ndarray, kept: np.ndarray, checker: Checker, slicing: Slicing
     ) -> dict[str, Any]:
-        """Count the planted copies that the run would have joined, and measure a sample of the pairs that it did."""
-        params, rows = self.params, stored.rows
-        copies = Copies.of(work.scratch, rows=rows, num_pairs=params.audit_pairs)
+        """Count the planted copies that the run would have found, and measure a sample of what it dropped."""
+        params, rows, line = self.params, checker.stored.rows, checker.line
+        copies = Copies.of(work.scratch, rows=rows, num_pairs=params.audit_pairs, num_values=line.num_values)
         for _, left, right in slicing.edges():
             planted = right >= len(rows)
-            copies.meet(clusters, left=left[planted], copies=right[planted] - len(rows))
-        if params.min_jaccard > 0:  # the check of candidates is exact, so it need not be repeated for copies
-            copies.found[copies.similarities < params.min_jaccard] = False
-        account = recall_account(
-            copies, num_pairs=params.audit_pairs,
-            chance=lambda similarity: self._chance(similarity) if similarity >= params.min_jaccard else 0.0,
-        )  # fmt: skip
-        twins, direct = joined_pairs(
-            clusters, kept, num_pairs=params.audit_pairs, seed=work.seed,
-            keys_of=lambda wanted: band_keys(stored.of_rows(wanted), params.bands, params.rows),
-        )  # fmt: skip
-        wanted = max((1 / params.bands) ** (1 / params.rows), params.min_jaccard)  # where the curve is steepest
-        pairs = np.concatenate([twins, direct])
+            copies.meet(groups, left=left[planted], copies=right[planted] - len(rows), alike=checker.alike)
+        copies.confirm(checker.alike)
+        account = recall_account(copies, num_pairs=params.audit_pairs, chance=line.chance_to_join)
+        pairs = joined_pairs(kept, num_pairs=params.audit_pairs, seed=work.seed)
         alike = true_similarities(work, rows=rows, pairs=pairs, shingle_words=params.shingle_words)
-        return account | {
-            "kept_twins": precision_account(alike[: len(twins)], wanted=wanted),
-            "candidates": precision_account(alike[len(twins) :], wanted=wanted),
-        }
+        return account | {"kept_twins": precision_account(alike, wanted=line.wanted)}
 
     def _write(
-        self, work: Gathering, *, clusters: np.ndarray, sizes: np.ndarray, kept: np.ndarray, stored: Stored,
+        self, work: Gathering, *, clusters: np.ndarray, sizes: np.ndarray, chosen: Chosen, stored: Stored,
         earlier: Earlier | None,
     ) -> None:  # fmt: skip
-        """Write the signals of every part; a twin in the store goes before one in the run."""
-        rows = stored.rows
+        """Write the signals of every part; a document with a twin in the store has none in the run."""
+        rows, kept = stored.rows, chosen.kept
         ids = KeptIds.of(rows, kept=kept)
         for position, part in enumerate(rows.parts):
             here = rows.within(position)
             is_duplicate = kept[here] != np.arange(here.start, here.stop)
-            estimates = stored.estimates(position=position, twins=kept[here], masked=~is_duplicate)
             columns = {
                 "cluster": clusters[here],
                 "cluster_size": sizes[here],
                 "duplicate_of": ids.twin_of(kept[here], is_duplicate=is_duplicate),
                 "earlier": pa.nulls(part.num_rows, pa.string()),
-                "jaccard_estimate": estimates,
+                "jaccard_estimate": pa.array(chosen.estimates[here], mask=~is_duplicate),
             }
             if earlier is not None:
                 matched, found = earlier.columns(stored, position=position)
@@ -211,31 +212,48 @@ class MinHashDedup(GatheringStep):
                 is_duplicate |= matched
             work.write(part, columns | {"is_duplicate": is_duplicate.astype(np.int8)})
 
-    def _chance(self, similarity: float) -> float:
-        return meeting_chance(similarity, bands=self.params.bands, rows=self.params.rows)
-
     def _describe(
-        self, clusters: np.ndarray, *, sizes: np.ndarray, repeats: list[int], stored: Stored
-    ) -> dict[str, Any]:
+        self, clusters: np.ndarray, *, sizes: np.ndarray, repeats: list[int], audit: dict[str, Any], checker: Checker,
+        chosen: Chosen,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Return what the card says: how good the run was, what it found, and what deserves a look."""
         named = clusters == np.arange(len(clusters))
         largest = int(sizes.max(initial=0))
-        lengths = Lengths.of(stored, shingle_words=self.params.shingle_words)
-        details: dict[str, Any] = {
+        line = checker.line
+        lengths = Lengths.of(checker.stored, shingle_words=self.params.shingle_words)
+        details: dict[str, Any] = {"audit": audit} if audit else {}
+        details |= {
             "documents": len(clusters),
             "clusters": int((named & (sizes > 1)).sum()),
             "duplicates": int((~named).sum()),
             "largest_cluster": largest,
+            "pairs_checked": checker.num_checked,
+            "pairs_refused": checker.num_refused,
+            "kept_though_chained": chosen.num_chained,
+            "least_equal_values": line.least_equal,
+            "values": line.num_values,
+            "standard_error": round(line.standard_error, 4),
             "documents_per_band_with_an_earlier_twin": repeats,
             "documents_without_words": lengths.without_words,
             "documents_shorter_than_a_shingle": lengths.shorter_than_a_shingle,
             "longest_document_words": lengths.longest,
             "mega_documents": lengths.mega,
+            "chance_to_meet_by_jaccard": {f"{share:.2f}": round(line.chance_to_meet(share), 4) for share in CURVE},
+            "chance_to_join_by_jaccard": {f"{share:.2f}": round(line.chance_to_join(share), 4) for share in CURVE},
         }
         warnings = []
+        if audit and audit["kept_twins"]["precision"]["high"] < LOW_PRECISION:
+            twins = audit["kept_twins"]
+            warnings.append(
+                f"precision is low: of {twins['precision']['pairs']} dropped documents that were compared with their "
+                f"kept twins by all shingles, {twins['precision']['share']:.0%} are {twins['wanted_jaccard']:g} alike "
+                f"or more, and {twins['precision_at_jaccard']['0.5']['share']:.0%} are half alike. "
+                + ("Set min_jaccard." if line.least_equal == 0 else "Raise min_jaccard, or bands * rows.")
+            )
         if largest > max(GIANT_DOCUMENTS, GIANT_FRACTION * len(clusters)):
             warnings.append(
-                f"one cluster holds {largest} of {len(clusters)} documents. Boilerplate may chain "
-                f"unlike documents together; look at cluster {int(clusters[sizes.argmax()])}, or set min_jaccard."
+                f"one cluster holds {largest} of {len(clusters)} documents; look at cluster "
+                f"{int(clusters[sizes.argmax()])}." + ("" if line.least_equal else " Or set min_jaccard.")
             )
         if lengths.mega:
             warnings.append(
@@ -266,11 +284,6 @@ class Lengths:
             counts += [(num_words == 0).sum(), few.sum(), (num_words >= MEGA_WORDS).sum()]
             longest = max(longest, int(num_words.max(initial=0)))
         return Lengths(int(counts[0]), int(counts[1]), longest, int(counts[2]))
-
-
-def meeting_chance(similarity: float, *, bands: int, rows: int) -> float:
-    """Return the probability that two documents of this Jaccard similarity share a band."""
-    return 1.0 - (1.0 - similarity**rows) ** bands
 
 
 def cluster_documents(batch: Batch, *, seed: int = 0) -> np.ndarray:

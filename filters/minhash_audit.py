@@ -1,9 +1,10 @@
 """How good a MinHash run was, measured in the run itself: planted near-duplicates found, and joined pairs truly alike.
 
 Recall: copies of sampled documents, with words replaced until a chosen Jaccard similarity is left, go through the
-same signatures and bands as extra rows behind all others; they tie to documents but never tie two documents together,
-and nothing of them is written. Precision: joined pairs are compared by their whole shingle sets. Every share comes
-with its 95 % Wilson interval: 200 pairs tell 0.92 from 0.80, not from 0.94.
+same signatures, bands and check as extra rows behind all others; they tie to documents but never tie two documents
+together, and nothing of them is written. One is found if it and its original would not both have been kept.
+Precision: dropped documents and their kept twins are compared by their whole shingle sets. Every share comes with its
+95 % Wilson interval: 200 pairs tell 0.92 from 0.80, not from 0.94.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from filters.minhash_kernels import HashFamily, band_keys, jaccard, signatures_of
+from filters.minhash_kernels import HashFamily, jaccard, signatures_of
 from filters.shingles import shingle_hashes, words_of
 from filters.twins import Rows
 from pipeline.core.rng import generator
@@ -30,7 +31,6 @@ BOUNDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # of the similarity bins; the last
 LOWEST, HIGHEST = 0.5, 0.95  # similarities planted
 LEAST_SHINGLES = 20  # of a document that is copied: one word replaced leaves 15 of 25, Jaccard 0.6
 MOST_BYTES = 1 << 16  # of a document that is copied: 200 copies of 1 MB took 20 s, of 10 MB 2 GB of memory
-MOST_MEMBERS = 64  # of a cluster looked at for a direct partner
 Z = 1.96  # 95 %, both sides
 
 
@@ -75,8 +75,17 @@ def _first(rows: Rows, count: int, *, seed: int) -> np.ndarray:
     return np.resize(order, count) if len(order) else order
 
 
-def plant(sample: Batch, planting: Planting, *, family: HashFamily, bands: int, rows: int, shingle_words: int) -> Any:
-    """Copy and edit; return (uint64[bands, num_copies] keys, float64[2, num_copies] of original and true Jaccard).
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """The copies made of one part's documents."""
+
+    docs: np.ndarray  # int64, positions of their originals in the part
+    similarities: np.ndarray  # float64, true Jaccard similarities to these
+    values: np.ndarray  # uint32[num_copies, num_values], their signatures
+
+
+def plant(sample: Batch, planting: Planting, *, family: HashFamily, shingle_words: int) -> Planted:
+    """Copy and edit documents, and sign the copies.
 
     Document i of the sample is `planting.docs[i]` of its part. One too short to be edited by degrees gives no copy.
     """
@@ -95,7 +104,7 @@ def plant(sample: Batch, planting: Planting, *, family: HashFamily, bands: int, 
         texts.append(edited(document, spans=spans, words=fresh))
         kept.append(copy)
     copies = Batch.from_texts(texts)
-    keys = band_keys(signatures_of(copies, family=family, shingle_words=shingle_words).values, bands, rows)
+    values = signatures_of(copies, family=family, shingle_words=shingle_words).values
     alike = [
         jaccard(one, other)
         for one, other in zip(
@@ -104,7 +113,7 @@ def plant(sample: Batch, planting: Planting, *, family: HashFamily, bands: int, 
             strict=True,
         )
     ]
-    return keys, np.array([docs[kept], alike], np.float64).reshape(2, len(kept))
+    return Planted(docs[kept], np.array(alike, np.float64), values)
 
 
 def edit_places(num_words: int, *, target: float, shingle_words: int, draw: np.random.Generator) -> np.ndarray:
@@ -146,14 +155,15 @@ def shingle_sets(batch: Batch, *, shingle_words: int, docs: Sequence[int]) -> li
 
 
 def planted_file(scratch: Path, kind: str, index: int, *, num_pairs: int) -> Path:
-    """Return the path of the `keys` or `facts` of the copies of part `index`."""
+    """Return the path of the `keys`, `values` or `facts` of the copies of part `index`."""
     return scratch_file(scratch, f"copies-{num_pairs}-{kind}", index)
 
 
-def save_planted(scratch: Path, index: int, *, planting: Planting, keys: np.ndarray, facts: np.ndarray) -> None:
+def save_planted(scratch: Path, index: int, *, planting: Planting, copies: Planted, keys: np.ndarray) -> None:
     """Keep the copies of part `index` for the bands to tie and for the account at the end."""
-    save_array(planted_file(scratch, "keys", index, num_pairs=planting.num_pairs), keys)
-    save_array(planted_file(scratch, "facts", index, num_pairs=planting.num_pairs), facts)
+    facts = np.stack([copies.docs, copies.similarities])
+    for kind, array in (("keys", keys), ("values", copies.values), ("facts", facts)):
+        save_array(planted_file(scratch, kind, index, num_pairs=planting.num_pairs), array)
 
 
 def planted_keys(scratch: Path, indexes: Sequence[int], *, num_pairs: int, band: int) -> np.ndarray:
@@ -162,28 +172,41 @@ def planted_keys(scratch: Path, indexes: Sequence[int], *, num_pairs: int, band:
     return np.concatenate([np.zeros(0, np.uint64), *(np.load(file)[band] for file in files)])
 
 
+Alike = Callable[[np.ndarray, np.ndarray], np.ndarray]  # signatures, global rows -> which are alike: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """All planted copies: global row of the original, true similarity, and whether the run joined the two."""
+    """All planted copies: global row of the original, true similarity, and whether one of the two would have gone."""
 
     originals: np.ndarray  # int64
     similarities: np.ndarray  # float64
+    values: np.ndarray  # uint32[num_copies, num_values]
     found: np.ndarray  # bool
 
     @staticmethod
-    def of(scratch: Path, *, rows: Rows, num_pairs: int) -> Copies:
-        pieces = [np.zeros((2, 0))]
+    def of(scratch: Path, *, rows: Rows, num_pairs: int, num_values: int) -> Copies:
+        facts, values = [np.zeros((2, 0))], [np.zeros((0, num_values), np.uint32)]
         for position, part in enumerate(rows.parts):
-            facts = np.load(planted_file(scratch, "facts", part.index, num_pairs=num_pairs))
-            pieces.append(np.stack([facts[0] + rows.starts[position], facts[1]]))
-        originals, similarities = np.concatenate(pieces, axis=1)
-        return Copies(originals.astype(np.int64), similarities, np.zeros(len(originals), np.bool_))
+            docs, alike = np.load(planted_file(scratch, "facts", part.index, num_pairs=num_pairs))
+            facts.append(np.stack([docs + rows.starts[position], alike]))
+            values.append(np.load(planted_file(scratch, "values", part.index, num_pairs=num_pairs)))
+        originals, similarities = np.concatenate(facts, axis=1)
+        found = np.zeros(len(originals), np.bool_)
+        return Copies(originals.astype(np.int64), similarities, np.concatenate(values), found)
 
-    def meet(self, clusters: np.ndarray, *, left: np.ndarray, copies: np.ndarray) -> None:
-        """Mark the copies that an edge ties to a document of their original's cluster."""
-        held = left < len(clusters)  # two copies may also meet each other
+    def meet(self, groups: np.ndarray, *, left: np.ndarray, copies: np.ndarray, alike: Alike) -> None:
+        """Mark the copies that an edge which holds ties to a document of their original's group."""
+        held = left < len(groups)  # two copies may also meet each other
         left, copies = left[held], copies[held]
-        self.found[copies[clusters[left] == clusters[self.originals[copies]]]] = True
+        near = (groups[left] == groups[self.originals[copies]]) & ~self.found[copies]
+        left, copies = left[near], copies[near]
+        self.found[copies[alike(self.values[copies], left)]] = True
+
+    def confirm(self, alike: Alike) -> None:
+        """Take back those that are not alike to their original itself."""
+        found = np.flatnonzero(self.found)
+        self.found[found] = alike(self.values[found], self.originals[found])
 
 
 def recall_account(copies: Copies, *, num_pairs: int, chance: Callable[[float], float]) -> dict[str, Any]:
@@ -212,9 +235,13 @@ def _said(entry: Mapping[str, Any]) -> str:
 
 
 def precision_account(similarities: np.ndarray, *, wanted: float) -> dict[str, Any]:
-    """Return how many joined pairs are as alike as `wanted`, and how many lie in each bin of true similarity."""
+    """Return how many joined pairs are as alike as `wanted`, as each bound, and how many lie between two bounds."""
     spread = {f"{low} to {high}": int(mine.sum()) for low, high, mine in _bins(similarities)}
-    return {"wanted_jaccard": _round(wanted), "precision": share_of(similarities >= wanted), "pairs_at_jaccard": spread}
+    reached = {str(bound): share_of(similarities >= bound) for bound in BOUNDS[1:-1]}
+    return {
+        "wanted_jaccard": _round(wanted), "precision": share_of(similarities >= wanted), "pairs_at_jaccard": spread,
+        "precision_at_jaccard": reached,
+    }  # fmt: skip
 
 
 def _bins(similarities: np.ndarray) -> list[tuple[float, float, np.ndarray]]:
@@ -277,33 +304,9 @@ def true_similarities(work: Gathering, *, rows: Rows, pairs: np.ndarray, shingle
     return np.array([jaccard(sets[a], sets[b]) for a, b in np.searchsorted(wanted, pairs)], np.float64)
 
 
-def joined_pairs(
-    clusters: np.ndarray, kept: np.ndarray, *, num_pairs: int, seed: int, keys_of: Callable[[np.ndarray], np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw duplicates; return int64[num, 2] (duplicate, kept twin) and int64[fewer, 2] (duplicate, direct partner).
-
-    A direct partner shares a band with the duplicate, so the two were a candidate pair; it is looked for among
-    MOST_MEMBERS of the cluster. `keys_of(rows)` gives uint64[bands, num_rows].
-    """
-    draw = generator(seed, "joined")
+def joined_pairs(kept: np.ndarray, *, num_pairs: int, seed: int) -> np.ndarray:
+    """Draw duplicates; return int64[num, 2]: (duplicate, the kept twin that it is a duplicate of)."""
     duplicates = np.flatnonzero(kept != np.arange(len(kept)))
-    chosen = np.sort(draw.choice(duplicates, min(num_pairs, len(duplicates)), replace=False))
-    names = np.unique(clusters[chosen])
-    members = np.flatnonzero(np.isin(clusters, names))
-    members = members[np.argsort(clusters[members], kind="stable")]
-    first = np.searchsorted(clusters[members], names)
-    groups = dict(zip(names.tolist(), np.split(members, first[1:]), strict=True)) if len(names) else {}
-    looks = []
-    for row in chosen.tolist():
-        group = groups[int(clusters[row])]
-        looks.append(np.sort(draw.choice(group, min(MOST_MEMBERS, len(group)), replace=False)))
-    needed = np.unique(np.concatenate([chosen, *looks])) if len(chosen) else chosen
-    keys = keys_of(needed)
-    direct = []
-    for row, look in zip(chosen.tolist(), looks, strict=True):
-        look = look[look != row]
-        shared = keys[:, np.searchsorted(needed, look)] == keys[:, [np.searchsorted(needed, row)]]
-        partners = look[shared.any(axis=0)]
-        if len(partners):
-            direct.append((row, int(partners[draw.integers(len(partners))])))
-    return np.stack([chosen, kept[chosen]], axis=1), np.array(direct, np.int64).reshape(-1, 2)
+    chosen = generator(seed, "joined").choice(duplicates, min(num_pairs, len(duplicates)), replace=False)
+    chosen.sort()
+    return np.stack([chosen, kept[chosen]], axis=1)

@@ -1,9 +1,9 @@
 """The scratch files of a MinHash run: signatures and sorted band keys part by part, then edges by ranges of keys.
 
-A part first joins its own twins in parallel with the others and leaves one key per distinct value and band, sorted, so
-a range of keys is read by two searches and a page copied a million times weighs one key per part. A *slice* is one
-range of one band; there are as many as it takes for all workers' slices to fit into the memory (160 bytes per key,
-counted from the arrays of `tie_slice`). Each job looks first whether its files are there, so a killed run goes on.
+A part first joins its documents of equal signatures in parallel with the others and leaves one key of them per band,
+sorted, so a range of keys is read by two searches and a page copied a million times weighs one key per part. A *slice*
+is one range of one band; there are as many as it takes for all workers' slices to fit into the memory (176 bytes per
+key, counted from the arrays of `tie_slice`). Each job looks first whether its files are there, so a killed run goes on.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from filters.clusters import equal_key_edges, fold_runs, new_forest, settle
+from filters.clusters import candidate_edges, fold_runs, new_forest, settle
 from filters.minhash_audit import MOST_BYTES, Planting, plant, planted_file, planted_keys, save_planted
-from filters.minhash_kernels import HashFamily, agreement, band_keys, hash_family, signatures_of
+from filters.minhash_kernels import HashFamily, band_keys, hash_family, signatures_of
 from filters.twins import Rows
 from pipeline.core.errors import RecipeError
 from pipeline.core.scratch import open_array, save_array, scratch_file
@@ -27,10 +26,11 @@ from pipeline.core.step import Gathering, Part
 from pipeline.core.sums import are_whole, is_whole
 from pipeline.core.text import Batch
 
-KINDS = ("values", "keys", "docs", "forest", "bands", "sizes")  # of the arrays that are saved of a part
-BYTES_PER_KEY = 160  # of a slice: keys and rows as read, joined, ordered and sorted; edges as found and as saved
+KINDS = ("values", "wholes", "keys", "docs", "forest", "bands", "sizes")  # of the arrays that are saved of a part
+BYTES_PER_KEY = 176  # of a slice: keys, rows and whole keys as read, joined and ordered; edges as found and as saved
 BYTES_PER_DOCUMENT = 96  # of the clustering: clusters, sizes, scores, twins, ids of kept twins; measured
 MIB = 1 << 20
+MOST_AT_ONCE = 32 * MIB  # of signatures compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,12 @@ class SignJob:
     scratch: Path
     signer: Signer
     planting: Planting
-    chains: bool  # a pair may be refused, so no document may stand for another before it is checked
 
 
 def sign_part(job: SignJob) -> None:
     """Save a part's signatures, sorted band keys, own twins and planted copies, unless they are there."""
     index, num_pairs = job.part.index, job.planting.num_pairs
-    planted = [planted_file(job.scratch, kind, index, num_pairs=num_pairs) for kind in ("keys", "facts")]
+    planted = [planted_file(job.scratch, kind, index, num_pairs=num_pairs) for kind in ("keys", "values", "facts")]
     if are_whole(*planted, *(scratch_file(job.scratch, kind, index) for kind in KINDS)):
         return
     signer = job.signer
@@ -72,41 +71,56 @@ def sign_part(job: SignJob) -> None:
     num_bytes, num_words = sketch["sizes"].T
     fitting = job.planting.of_at_most(MOST_BYTES, num_bytes=num_bytes)
     sample = Batch.from_texts(texts_of(job.part, fitting.docs, scratch=job.scratch))
-    copies, facts = plant(
-        sample, fitting, family=signer.family, bands=signer.bands, rows=signer.rows,
-        shingle_words=signer.shingle_words,
-    )  # fmt: skip
-    save_planted(job.scratch, job.part.index, planting=job.planting, keys=copies, facts=facts)
+    copies = plant(sample, fitting, family=signer.family, shingle_words=signer.shingle_words)
+    keys = band_keys(copies.values, signer.bands, signer.rows)
+    save_planted(job.scratch, job.part.index, planting=job.planting, copies=copies, keys=keys)
     save_signatures(
         job.scratch, job.part.index, values=sketch["values"], num_words=num_words, num_bytes=num_bytes,
-        bands=signer.bands, rows=signer.rows, chains=job.chains,
+        bands=signer.bands, rows=signer.rows,
     )  # fmt: skip
 
 
 def save_signatures(
     scratch: Path, index: int, *, values: np.ndarray, num_words: np.ndarray, num_bytes: np.ndarray, bands: int,
-    rows: int, chains: bool,
+    rows: int, fold: bool = True,
 ) -> None:  # fmt: skip
-    """Save all that the later jobs read of a part, an array of each of KINDS."""
+    """Save all that the later jobs read of a part, an array of each of KINDS; without `fold`, all but `wholes`.
+
+    Where it is to `fold`, the first of some documents with equal signatures stands for all, and `wholes` tells those
+    of different parts apart.
+    """
     wordy = np.flatnonzero(num_words > 0)
     forest = new_forest(len(values))
+    found = band_keys(values[wordy], bands, rows)
+    folded = 0
+    if fold:
+        wholes = np.zeros(len(values), np.uint64)
+        wholes[wordy] = whole_keys(found)
+        order = np.argsort(wholes[wordy], kind="stable")
+        first = np.sort(order[fold_runs(wholes[wordy[order]], wordy[order], forest)])
+        folded = len(wordy) - len(first)
+        wordy, found = wordy[first], found[:, first]
+        save_array(scratch_file(scratch, "wholes", index), wholes)
     keys, docs = [np.zeros(0, np.uint64)], [np.zeros(0, np.int32)]
-    repeats = np.zeros(bands, np.int64)
-    for band, unsorted in enumerate(band_keys(values[wordy], bands, rows)):
+    for unsorted in found:
         order = np.argsort(unsorted, kind="stable")
-        ordered, places = unsorted[order], wordy[order]
-        if not chains:
-            first = fold_runs(ordered, places, forest)
-            repeats[band] = len(first) - first.sum()
-            ordered, places = ordered[first], places[first]
-        keys.append(ordered)
-        docs.append(places.astype(np.int32))
+        keys.append(unsorted[order])
+        docs.append(wordy[order].astype(np.int32))
+    counts = np.stack([np.full(bands, len(wordy)), np.full(bands, folded)])
     save_array(scratch_file(scratch, "values", index), values)
     save_array(scratch_file(scratch, "keys", index), np.concatenate(keys))
     save_array(scratch_file(scratch, "docs", index), np.concatenate(docs))
     save_array(scratch_file(scratch, "forest", index), settle(forest).astype(np.int32))
-    save_array(scratch_file(scratch, "bands", index), np.array([[len(found) for found in keys[1:]], repeats]))
+    save_array(scratch_file(scratch, "bands", index), counts)
     save_array(scratch_file(scratch, "sizes", index), np.stack([num_bytes, num_words]))
+
+
+def whole_keys(keys: np.ndarray) -> np.ndarray:
+    """Return uint64[num_docs]: one key for all bands of uint64[bands, num_docs]."""
+    whole = np.zeros(keys.shape[1], np.uint64)
+    for band in keys:
+        whole = whole * np.uint64(0x9E3779B97F4A7C15) + band
+    return whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +132,10 @@ class Slicing:
     starts: np.ndarray  # int64: the first global row of each part, and the end
     bands: int
     num_pairs: int  # planted
-    chains: bool
     slices: int  # of each band
 
     @staticmethod
-    def of(work: Gathering, *, rows: Rows, bands: int, num_pairs: int, chains: bool) -> Slicing:
+    def of(work: Gathering, *, rows: Rows, bands: int, num_pairs: int) -> Slicing:
         """Cut the bands so that all workers' slices fit; RecipeError if the clusters alone would not."""
         needed = BYTES_PER_DOCUMENT * len(rows)
         if needed > work.memory_bytes:
@@ -134,7 +147,7 @@ class Slicing:
         counts = sum((np.load(scratch_file(work.scratch, "bands", index))[0] for index in indexes), np.zeros(bands))
         per_worker = work.memory_bytes / work.workers
         slices = max(int(-(-BYTES_PER_KEY * counts.max(initial=0) // per_worker)), 1)
-        return Slicing(work.scratch, indexes, rows.starts, bands, num_pairs, chains, slices)
+        return Slicing(work.scratch, indexes, rows.starts, bands, num_pairs, slices)
 
     def path(self, band: int, number: int) -> Path:
         """Return where the edges of a slice lie: int64[2, num_edges]."""
@@ -164,7 +177,7 @@ def tie_slice(job: SliceJob) -> None:
     done = slicing.path(band, job.number)
     if is_whole(done):
         return
-    keys, rows = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
+    keys, rows, wholes = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)]
     for position, index in enumerate(slicing.indexes):
         ends = np.cumsum([0, *np.load(scratch_file(slicing.scratch, "bands", index))[0]])
         sorted_keys = open_array(scratch_file(slicing.scratch, "keys", index))[ends[band] : ends[band + 1]]
@@ -172,13 +185,18 @@ def tie_slice(job: SliceJob) -> None:
         docs = open_array(scratch_file(slicing.scratch, "docs", index))[ends[band] + first : ends[band] + end]
         keys.append(np.array(sorted_keys[first:end]))
         rows.append(docs + slicing.starts[position])
+        wholes.append(np.load(scratch_file(slicing.scratch, "wholes", index))[docs])
     copies = planted_keys(slicing.scratch, slicing.indexes, num_pairs=slicing.num_pairs, band=band)
     order = np.argsort(copies, kind="stable")
     first, end = (_bound(copies[order], number, slicing.slices) for number in (job.number, job.number + 1))
-    keys.append(copies[order[first:end]])  # behind all documents, so they are never what two documents are tied by
-    rows.append(order[first:end] + slicing.starts[-1])
-    edges = equal_key_edges(np.concatenate(keys), rows=np.concatenate(rows), chains=slicing.chains)
-    save_array(done, np.stack([edges.left, edges.right]))
+    keys.append(copies[order[first:end]])
+    rows.append(order[first:end] + slicing.starts[-1])  # behind all documents
+    wholes.append(np.zeros(end - first, np.uint64))
+    found = candidate_edges(
+        np.concatenate(keys), rows=np.concatenate(rows), wholes=np.concatenate(wholes),
+        num_documents=int(slicing.starts[-1]),
+    )  # fmt: skip
+    save_array(done, found)
 
 
 def _bound(sorted_keys: np.ndarray, number: int, slices: int) -> int:
@@ -206,6 +224,11 @@ class Stored:
             found[self.rows.within(position)] = self.sizes(position)[0]
         return found
 
+    def at_once(self, memory_bytes: int) -> int:
+        """Return how many signatures to hold, in half of the memory that clustering leaves; more open fewer files."""
+        left = (memory_bytes - BYTES_PER_DOCUMENT * len(self.rows)) // 2
+        return max(min(max(left, MIB), MOST_AT_ONCE) // (4 * self.num_values), 1)
+
     def of_rows(self, wanted: np.ndarray) -> np.ndarray:
         """Return uint32[num_wanted, num_values]: the signatures of some global rows."""
         values = np.empty((len(wanted), self.num_values), np.uint32)
@@ -215,12 +238,3 @@ class Stored:
             stored = open_array(scratch_file(self.scratch, "values", self.rows.parts[position].index))
             values[mine] = stored[wanted[mine] - self.rows.starts[position]]
         return values
-
-    def estimates(self, *, position: int, twins: np.ndarray, masked: np.ndarray) -> pa.Array:
-        """Return float32[num_docs]: the agreement of each signature with its twin's, null where masked."""
-        estimates = np.zeros(len(twins), np.float32)
-        local = np.flatnonzero(~masked)
-        for some in np.array_split(local, len(local) * 2 * 4 * self.num_values // (8 * MIB) + 1):
-            own = self.of_rows(some + self.rows.starts[position])
-            estimates[some] = agreement(own, self.of_rows(twins[some]))
-        return pa.array(estimates, mask=masked)

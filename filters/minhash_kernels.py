@@ -148,16 +148,16 @@ def band_keys(values: np.ndarray, bands: int, rows: int) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def agreement(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return float32[num_pairs]: the share of equal values in each pair of signatures, an estimate of Jaccard."""
+def equal_values(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return int64[num_pairs]: how many values of each pair of signatures are equal; their share estimates Jaccard."""
     num_pairs, num_values = left.shape
-    shares = np.empty(num_pairs, np.float32)
+    found = np.empty(num_pairs, np.int64)
     for pair in range(num_pairs):
         equal = 0
         for value in range(num_values):
             equal += left[pair, value] == right[pair, value]
-        shares[pair] = equal / num_values
-    return shares
+        found[pair] = equal
+    return found
 
 
 @njit(cache=True, nogil=True)

@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, write the figures."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    names = [*TITLES, "what_if", "growth"]
+    names = [*TITLES, "minhash_check", "what_if", "growth"]
     if unknown := [word for word in options.only if not any(word in name for name in names)]:
         parser.error(f"--only {unknown[0]}: no work's name holds it; they are {', '.join(names)}")
     os.environ["TQDM_DISABLE"] = "1"
@@ -101,6 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
         results |= _speed(Path(folder), options)
         _write(results, options)
+        if _wanted("minhash_check", options):
+            results["minhash_check"] = _checking(Path(folder), options)
+            _write(results, options)
         if _wanted("what_if", options) and not options.quick:
             from tests.benchmarks.deciding import measure_what_if
 
@@ -136,6 +139,15 @@ def _speed(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         works[comparison.name] = measured(comparison, text=text, few=few, place=place, repeats=repeats)
     size = {"documents": text.num_documents, "size_bytes": text.size_bytes}
     return {"load_at_end": load(), "repeats": repeats, "text": size, "works": works}
+
+
+def _checking(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    from tests.benchmarks.checking import measure_checking
+    from tests.benchmarks.corpus import quickstart_text
+    from tests.benchmarks.curation import Place
+
+    text = quickstart_text(folder / "checked", max_bytes=QUICK_BYTES if options.quick else None)
+    return measure_checking(text, Place(folder=folder, held_out=folder), repeats=2 if options.quick else 5)
 
 
 def measured(comparison: Comparison, *, text: Any, few: Any, place: Any, repeats: int) -> dict[str, Any]:

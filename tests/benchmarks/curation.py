@@ -140,21 +140,21 @@ def minhash(text: Text, place: Place) -> Work:
     """Find near-duplicates from parquet to stored signals: signatures, bands, clusters, the one to keep."""
     from filters.minhash import MinHashDedup
 
-    return _gathering(MinHashDedup(params=MinHashDedup.Params()), text, place)
+    return gathering(MinHashDedup(params=MinHashDedup.Params()), text, place)
 
 
 def exact(text: Text, place: Place) -> Work:
     """Find exact copies from parquet to stored signals."""
     from filters.exact_dedup import ExactDedup
 
-    return _gathering(ExactDedup(params=ExactDedup.Params()), text, place)
+    return gathering(ExactDedup(params=ExactDedup.Params()), text, place)
 
 
 def substrings(text: Text, place: Place) -> Work:
     """Cut repeated spans of 50 words from parquet to stored signals and texts."""
     from filters.substring_dedup import SubstringDedup
 
-    return _gathering(SubstringDedup(params=SubstringDedup.Params()), text, place)
+    return gathering(SubstringDedup(params=SubstringDedup.Params()), text, place)
 
 
 def classifying(text: Text, place: Place) -> Work:
@@ -178,8 +178,8 @@ def classifying(text: Text, place: Place) -> Work:
     return Work(name="quality_scoring", run=run, num_documents=text.num_documents, size_bytes=read)
 
 
-def _gathering(step: GatheringStep, text: Text, place: Place) -> Work:
-    """Run a gathering step as the engine does, in this process."""
+def gathering(step: GatheringStep, text: Text, place: Place, *, details: dict[str, Any] | None = None) -> Work:
+    """Run a gathering step as the engine does, in this process; what it tells of itself goes into `details`."""
     output = place.folder / step.name
     chain = Chain(base=(text.part,))
 
@@ -195,7 +195,7 @@ def _gathering(step: GatheringStep, text: Text, place: Place) -> Work:
         scratch.mkdir()
         work = Gathering(
             parts=chain.parts(), scratch=scratch, output=output, seed=SEED, inputs={}, map=_map, write=write,
-            say=lambda line: None, ledger=output / "ledger",
+            say=lambda line: None, ledger=output / "ledger", details={} if details is None else details,
         )  # fmt: skip
         step.gather(work)
 

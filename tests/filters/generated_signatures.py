@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from filters.minhash import MinHashDedup, MinHashParams
-from filters.minhash_audit import Planting, save_planted
+from filters.minhash_audit import Planted, Planting, save_planted
 from filters.minhash_bands import save_signatures
 from pipeline.core.rng import generator
 from pipeline.core.scratch import until_reboot
@@ -61,13 +61,12 @@ def run(scratch: Path, *, num_documents: int, memory_bytes: int) -> tuple[int, i
     step = MinHashDedup(params=MinHashParams(audit_pairs=0))
     parts = []
     none = Planting(docs=np.zeros(0, np.int64), numbers=np.zeros(0, np.int64), targets=np.zeros(0), num_pairs=0, seed=0)
+    copies = Planted(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 112), np.uint32))
     for index, first in enumerate(range(0, num_documents, PART_ROWS)):
         count = min(PART_ROWS, num_documents - first)
         ones = np.full(count, 100)
-        save_signatures(
-            scratch, index, values=draw(first, count), num_words=ones, num_bytes=ones, bands=14, rows=8, chains=False
-        )
-        save_planted(scratch, index, planting=none, keys=np.zeros((14, 0), np.uint64), facts=np.zeros((2, 0)))
+        save_signatures(scratch, index, values=draw(first, count), num_words=ones, num_bytes=ones, bands=14, rows=8)
+        save_planted(scratch, index, planting=none, copies=copies, keys=np.zeros((14, 0), np.uint64))
         parts.append(Part(index=index, num_rows=count, reader=Ids(first, count)))
     work = Gathering(
         parts=parts, scratch=folder, output=folder, seed=1, inputs={}, map=_map, write=_write, say=lambda line: None,

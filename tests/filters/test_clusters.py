@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.clusters import best_rows, cluster_sizes, equal_key_edges, fold_runs, new_forest, settle, unite
+from filters.clusters import (
+    best_rows,
+    candidate_edges,
+    cluster_sizes,
+    equal_key_edges,
+    fold_runs,
+    new_forest,
+    settle,
+    smallest_rows,
+    unite,
+)
 from pipeline.core.rng import generator
 
 
@@ -44,10 +54,43 @@ def test_equal_keys_tie_to_the_first_row() -> None:
     keys = np.array([7, 3, 7, 9, 7, 3], np.uint64)
 
     edges = equal_key_edges(keys, rows=np.array([10, 11, 12, 13, 14, 15]))
-    chained = equal_key_edges(keys, rows=np.array([10, 11, 12, 13, 14, 15]), chains=True)
 
     assert sorted(zip(edges.left, edges.right, strict=True)) == [(10, 12), (10, 14), (11, 15)]
-    assert sorted(zip(chained.left, chained.right, strict=True)) == [(10, 12), (10, 14), (11, 15), (12, 14)]
+
+
+def candidates(keys: list[int], *, rows: list[int], wholes: list[int], num_documents: int = 99) -> set:
+    edges = candidate_edges(
+        np.array(keys, np.uint64), rows=np.array(rows), wholes=np.array(wholes, np.uint64), num_documents=num_documents
+    )
+    return set(zip(*edges.tolist(), strict=True))
+
+
+def test_candidates_meet_the_first_and_the_one_before() -> None:
+    found = candidates([7, 3, 7, 9, 7, 3], rows=[14, 11, 12, 13, 10, 15], wholes=[1, 2, 3, 4, 5, 6])
+
+    assert found == {(10, 12), (10, 14), (12, 14), (11, 15)}
+
+
+def test_equal_documents_change_no_other_pair() -> None:
+    """So a part may let one of them stand for all of it, and the cutting into parts does not show."""
+    keys, rows, wholes = [7] * 8, [20, 21, 22, 23, 24, 25, 26, 27], [5, 6, 5, 8, 6, 6, 5, 9]
+
+    every = candidates(keys, rows=rows, wholes=wholes)
+    first = [0, 1, 3, 7]
+    folded = candidates([7] * 4, rows=[rows[i] for i in first], wholes=[wholes[i] for i in first])
+
+    assert folded == {(20, 21), (20, 23), (21, 23), (20, 27), (23, 27)}
+    assert every - folded == {(20, 22), (20, 26), (21, 24), (21, 25)}
+
+
+def test_planted_copies_meet_documents_and_tie_none_together() -> None:
+    found = candidates([7, 7, 7, 7, 3, 3], rows=[1, 2, 10, 11, 12, 13], wholes=[5, 6, 0, 0, 0, 0], num_documents=10)
+
+    assert found == {(1, 2), (1, 10), (2, 10), (1, 11), (2, 11)}
+
+
+def test_groups_are_named_by_their_smallest_row() -> None:
+    assert smallest_rows(np.array([2, 1, 2, 5, 2, 5])).tolist() == [0, 1, 0, 3, 0, 3]
 
 
 def test_the_best_row_wins_and_the_first_of_equals() -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from filters.minhash import MinHashDedup, MinHashParams, cluster_documents, meeting_chance
+from filters.minhash import MinHashDedup, MinHashParams, cluster_documents
 from filters.minhash_kernels import band_keys, hash_family, jaccard, minima, signatures_of
+from filters.minhash_verify import MOST_KEPT, Line, _assign
 from filters.shingles import shingle_hashes, words_of
 from pipeline.core.errors import RecipeError
 from pipeline.core.rng import generator
@@ -53,7 +54,7 @@ def test_recall_is_within_two_points_of_the_theory(shared: int) -> None:
     clusters = cluster_documents(Batch.from_texts(texts))
 
     recall = (clusters[0::2] == clusters[1::2]).mean()
-    assert abs(recall - meeting_chance(similarity, bands=14, rows=8)) < 0.02
+    assert abs(recall - Line(0, 14, 8).chance_to_meet(similarity)) < 0.02
     assert len(np.unique(clusters)) == len(texts) - recall * len(texts) / 2  # nobody met a stranger
 
 
@@ -179,8 +180,8 @@ def test_keep_by_words_is_an_error(tmp_path: Path) -> None:
 
 
 def test_parts_and_their_order_do_not_show(tmp_path: Path) -> None:
-    texts = planted_pairs(12, shared=57)
-    texts = texts[0::2] + texts[1::2]
+    texts = [*planted_pairs(12, shared=57), *chain(12, shift=6)]
+    texts = texts[0::2] + texts[1::2] + texts[::3]
 
     one = gather(step(), parts_of(texts), scratch=tmp_path / "one")
     many = gather(step(), parts_of(texts, num_parts=7)[::-1], scratch=tmp_path / "many")
@@ -192,11 +193,11 @@ def test_parts_and_their_order_do_not_show(tmp_path: Path) -> None:
 
 
 def test_worker_processes_do_not_show(tmp_path: Path) -> None:
-    parts = parts_of(planted_pairs(30, shared=55), num_parts=3)
+    parts = parts_of([*planted_pairs(30, shared=55), *chain(12, shift=6)], num_parts=3)
     executor = Local(workers=2)
 
-    alone = gather(step(min_jaccard=0.7), parts, scratch=tmp_path / "alone")
-    pooled = gather(step(min_jaccard=0.7), parts, scratch=tmp_path / "pooled", run=executor.map)
+    alone = gather(step(), parts, scratch=tmp_path / "alone")
+    pooled = gather(step(), parts, scratch=tmp_path / "pooled", run=executor.map)
     executor.close()
 
     assert pooled.signals.equals(alone.signals)
@@ -204,7 +205,7 @@ def test_worker_processes_do_not_show(tmp_path: Path) -> None:
 
 
 def test_a_crash_costs_the_unfinished_parts_only(tmp_path: Path) -> None:
-    texts = planted_pairs(30, shared=55)
+    texts = [*planted_pairs(30, shared=55), *chain(12, shift=6)]
     whole = gather(step(), parts_of(texts, num_parts=4), scratch=tmp_path / "whole")
     broken = tmp_path / "broken"
     gather(step(), parts_of(texts, num_parts=4), scratch=broken)
@@ -219,18 +220,77 @@ def test_a_crash_costs_the_unfinished_parts_only(tmp_path: Path) -> None:
     assert (files / "values-00000.npy").stat().st_mtime_ns == kept
 
 
-def test_checked_pairs_have_the_true_similarity(tmp_path: Path) -> None:
-    """With one row per band nearly all related pairs are candidates; the check must let only the similar ones pass."""
+def test_candidates_that_are_not_alike_are_not_joined(tmp_path: Path) -> None:
+    """With one row per band nearly all related pairs are candidates; only the similar ones may be joined."""
     texts = planted_pairs(40, shared=30) + planted_pairs(40, shared=57)  # Jaccard 0.33 and 0.90
     parts = parts_of(texts, num_parts=3)
 
-    loose = gather(step(bands=60, rows=1), parts, scratch=tmp_path / "loose")
-    checked = gather(step(bands=60, rows=1, min_jaccard=0.8), parts, scratch=tmp_path / "checked")
+    loose = gather(step(bands=60, rows=1, min_jaccard=0), parts, scratch=tmp_path / "loose")
+    checked = gather(step(bands=60, rows=1), parts, scratch=tmp_path / "checked")
 
     assert loose.details["duplicates"] == 80
     assert checked.column("cluster_size") == [1] * 80 + [2] * 80
     assert checked.details["pairs_checked"] >= 80
     assert checked.details["pairs_refused"] >= 40
+
+
+def chain(num_links: int, *, shift: int) -> list[str]:
+    """Texts of 100 words, each of which begins `shift` words behind the one before it in one long text."""
+    words = random_words("chain", shape=(100 + num_links * shift,))
+    return [" ".join(words[first * shift : first * shift + 100]) for first in range(num_links)]
+
+
+def similarity(one: str, other: str) -> float:
+    words = words_of(Batch.from_texts([one, other]))
+    hashes, offsets = shingle_hashes(words.hashes, words.offsets, 5)
+    return jaccard(np.unique(hashes[: offsets[1]]), np.unique(hashes[offsets[1] :]))
+
+
+def test_nothing_is_dropped_for_a_document_that_it_is_only_chained_to(tmp_path: Path) -> None:
+    """Neighbours are 0.88 alike, every second 0.78, the ends have no shingle in common."""
+    texts = chain(24, shift=6)
+
+    found = gather(step(keep="first"), parts_of(texts, num_parts=3), scratch=tmp_path / "checked")
+    trusting = gather(step(keep="first", min_jaccard=0), parts_of(texts, num_parts=3), scratch=tmp_path / "trusting")
+
+    assert trusting.column("cluster") == [0] * 24
+    kept = [twin or f"d{row}" for row, twin in enumerate(found.column("duplicate_of"))]
+    alike = [similarity(text, texts[int(twin[1:])]) for text, twin in zip(texts, kept, strict=True)]
+    assert min(alike) > 0.6
+    assert 4 <= len(set(kept)) <= 10
+    assert found.details["kept_though_chained"] == len(set(kept)) - 1
+    assert found.column("cluster") == [int(twin[1:]) for twin in kept]  # keep: first names a cluster by what it keeps
+    assert all(estimate is None or estimate >= 0.7 for estimate in found.column("jaccard_estimate"))
+
+
+def test_a_run_of_low_precision_warns(tmp_path: Path) -> None:
+    texts = chain(60, shift=6)
+
+    trusting = gather(step(min_jaccard=0), parts_of(texts), scratch=tmp_path / "trusting")
+    found = gather(step(), parts_of(texts), scratch=tmp_path / "checked")
+
+    assert trusting.details["audit"]["kept_twins"]["precision"]["share"] < 0.3
+    assert trusting.said == [trusting.details["warning"]]
+    assert "precision is low: of 59 dropped documents" in trusting.said[0]
+    assert trusting.said[0].endswith("Set min_jaccard.")
+    assert found.details["audit"]["kept_twins"]["precision_at_jaccard"]["0.6"]["share"] == 1
+    assert found.said == []
+
+
+def test_kept_documents_of_a_group_are_compared_with_in_its_order_and_forgotten_in_it() -> None:
+    """More kept documents than are held at a time: the last ones count."""
+    held = MOST_KEPT + 5
+    values = generator(2, "held").integers(0, 1 << 32, (held, 4), dtype=np.uint32)
+    values = np.concatenate([values, values[-1:], values[:1]])
+    state, kept, estimates = np.array([-1, 0, 0]), np.arange(len(values)), np.zeros(len(values), np.float32)
+    leaders, leader_values = np.empty(MOST_KEPT, np.int64), np.empty((MOST_KEPT, 4), np.uint32)
+
+    for some in np.array_split(np.arange(len(values)), 7):
+        _assign(values[some], np.zeros_like(some), some, 3, state, leaders, leader_values, kept, estimates)
+
+    assert kept.tolist() == [*range(held), held - 1, held + 1]
+    assert estimates[held] == 1
+    assert state.tolist() == [0, held + 1, held]
 
 
 def test_a_giant_cluster_is_called_out(tmp_path: Path) -> None:

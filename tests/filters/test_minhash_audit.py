@@ -10,6 +10,7 @@ import pytest
 from filters.minhash import MinHashDedup, MinHashParams
 from filters.minhash_audit import Planting, edit_places, plant, share_of, shingle_sets
 from filters.minhash_kernels import hash_family, jaccard
+from filters.minhash_verify import Line
 from pipeline.core.rng import generator
 from pipeline.core.text import Batch
 from tests.filters.gathering import gather, parts_of
@@ -71,15 +72,14 @@ def test_copies_are_edited_in_the_text_whatever_its_characters_are(tmp_path: Pat
         docs=np.array([1, 1, 0]), numbers=np.arange(3), targets=np.array([0.6, 0.9, 0.8]), num_pairs=3, seed=2
     )
 
-    keys, facts = plant(
-        Batch.from_texts([text, text, "too short"]), planting, family=hash_family(0, num_values=112),
-        bands=14, rows=8, shingle_words=5,
-    )  # fmt: skip
+    copies = plant(
+        Batch.from_texts([text, text, "too short"]), planting, family=hash_family(0, num_values=112), shingle_words=5
+    )
 
-    assert keys.shape == (14, 2)
-    assert facts[0].tolist() == [1, 1]
-    assert 0.55 < facts[1, 0] < 0.7
-    assert 0.85 < facts[1, 1] < 0.96
+    assert copies.values.shape == (2, 112)
+    assert copies.docs.tolist() == [1, 1]
+    assert 0.55 < copies.similarities[0] < 0.7
+    assert 0.85 < copies.similarities[1] < 0.96
 
 
 @pytest.mark.parametrize("min_jaccard", [0.0, 0.75])
@@ -97,12 +97,24 @@ def test_the_audit_changes_no_signal(tmp_path: Path, min_jaccard: float) -> None
     assert MinHashParams(audit_pairs=0).of_role("measure") == {}
 
 
-def test_checked_recall_is_nothing_below_the_similarity_asked_for(tmp_path: Path) -> None:
-    found = gather(step(audit_pairs=2000, min_jaccard=0.8), parts_of(unlike_texts(100), num_parts=2), scratch=tmp_path)
+def test_checked_recall_falls_below_the_similarity_asked_for_as_the_theory_says(tmp_path: Path) -> None:
+    found = gather(step(audit_pairs=4000, min_jaccard=0.8), parts_of(unlike_texts(100), num_parts=2), scratch=tmp_path)
 
-    shares = {entry["jaccard"]: entry["recall"]["share"] for entry in found.details["audit"]["recall_bins"]}
-    assert shares["0.6 to 0.7"] == 0
-    assert shares["0.9 to 1.0"] > 0.98
+    bins = {entry["jaccard"]: entry for entry in found.details["audit"]["recall_bins"]}
+    assert all(abs(entry["recall"]["share"] - entry["theory"]) < 0.03 for entry in bins.values())
+    assert bins["0.6 to 0.7"]["recall"]["share"] < 0.01
+    assert bins["0.9 to 1.0"]["recall"]["share"] > 0.98
+
+
+@pytest.mark.parametrize("min_jaccard", [0, 0.5, 0.75])
+def test_the_chance_to_join_is_that_of_drawn_signatures(min_jaccard: float) -> None:
+    line = Line(min_jaccard, bands=6, rows=4)
+    equal = generator(9, "equal").random((400_000, 6, 4)) < 0.7
+
+    joined = equal.all(axis=2).any(axis=1) & (equal.sum(axis=(1, 2)) >= line.least_equal)
+
+    assert abs(joined.mean() - line.chance_to_join(0.7)) < 0.004
+    assert Line(0, 6, 4).chance_to_join(0.7) == pytest.approx(line.chance_to_meet(0.7))
 
 
 def test_precision_tells_chained_strangers_from_twins(tmp_path: Path) -> None:
@@ -110,14 +122,15 @@ def test_precision_tells_chained_strangers_from_twins(tmp_path: Path) -> None:
     texts = unlike_texts(100)
     strangers = [f"{text[: len(text) // 4]} {other}" for text, other in zip(texts, texts[::-1], strict=True)]
 
-    loose = gather(step(bands=60, rows=1), parts_of(texts + strangers), scratch=tmp_path / "loose")
+    loose = gather(step(bands=60, rows=1, min_jaccard=0), parts_of(texts + strangers), scratch=tmp_path / "loose")
     exact = gather(step(), parts_of(texts + texts, num_parts=3), scratch=tmp_path / "exact")
 
     assert loose.details["audit"]["kept_twins"]["precision"]["share"] > 0.9  # at the curve's middle, 1/60
     assert loose.details["audit"]["kept_twins"]["pairs_at_jaccard"].get("0.9 to 1.0", 0) == 0
     assert exact.details["audit"]["kept_twins"]["pairs_at_jaccard"] == {"0.9 to 1.0": 100}
-    assert exact.details["audit"]["candidates"]["precision"]["pairs"] == 100
-    assert exact.details["audit"]["candidates"]["precision"]["low"] > 0.95
+    assert exact.details["audit"]["kept_twins"]["precision"]["pairs"] == 100
+    assert exact.details["audit"]["kept_twins"]["precision"]["low"] > 0.95
+    assert exact.details["audit"]["kept_twins"]["precision_at_jaccard"]["0.9"]["share"] == 1
 
 
 def test_the_audit_depends_neither_on_parts_nor_on_a_changed_mind(tmp_path: Path) -> None:
