@@ -1,10 +1,12 @@
 """Documents -> documents without e-mail addresses, public IP addresses, phone and account numbers, and keys.
 
 Definitions are ours: word boundaries on both sides, no address in `version 1.2.3.4`, checksums and known country
-codes where a shape has them, nothing that is reserved for examples or private networks. Each kind has one fixed
-replacement, itself an example reserved for documents (RFC 2606, 5737, 3849; the North American 555-01XX) or a label,
-so a text's result depends on that text alone and cleaning twice changes nothing. Names, street addresses and national
-phone numbers without a country code are not found: no shape tells them from other words and numbers.
+codes where a shape has them, nothing that is reserved for examples or private networks. Four small numbers such as
+2.8.1.1 are a version unless they stand where an address does (`host=`, `[...]`, a port); one address in 500 has such
+numbers. Instances of systemd units and SSH's algorithms (hmac-sha1-etm@openssh.com) are no mailboxes. Each kind has
+one fixed replacement, itself an example reserved for documents (RFC 2606, 5737, 3849; the North American 555-01XX) or
+a label, so a text's result depends on that text alone and cleaning twice changes nothing. Names, street addresses and
+national phone numbers without a country code are not found: no shape tells them from other words and numbers.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ class Pii(MeasuringStep):
     """Replace personal data and secrets that have a shape, and count them."""
 
     name = "pii"
+    version = 2
     edits = True
     signals = tuple(Signal(signal, pa.int64(), "matches", meaning) for _, signal, _, meaning in KINDS)
 

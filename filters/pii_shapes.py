@@ -16,7 +16,7 @@ DIGIT, UPPER, LOWER, LOCAL, URLSAFE = 1, 2, 4, 8, 16  # classes of ASCII bytes; 
 ALNUM = DIGIT | UPPER | LOWER
 MAX_LOCAL, MAX_LABEL, MAX_DOMAIN = 64, 63, 253  # bytes, RFC 5321 section 4.5.3.1 and RFC 1035 section 2.3.4
 AT, DOT, PLUS, HYPHEN, COLON, SLASH, SPACE = 0x40, 0x2E, 0x2B, 0x2D, 0x3A, 0x2F, 0x20
-OPEN, CLOSE, UNDERSCORE = 0x28, 0x29, 0x5F
+OPEN, CLOSE, UNDERSCORE, EQUALS, BRACKET = 0x28, 0x29, 0x5F, 0x3D, 0x5B
 
 
 def _classes() -> np.ndarray:
@@ -44,15 +44,28 @@ def _pack(word: str) -> int:
 
 
 CLASS = _classes()
-# What is no mail domain: reserved by RFC 2606, or the name of a picture for dense screens (logo@2x.png).
-NO_MAIL_TLDS = packed_letters("example invalid test localhost png jpg jpeg gif svg webp avif")
+# What is no mail domain: reserved by RFC 2606, the name of a picture for dense screens (logo@2x.png), or of an instance
+# of a systemd unit (getty@tty1.service).
+NO_MAIL_TLDS = packed_letters(
+    "example invalid test localhost png jpg jpeg gif svg webp avif "
+    "service socket target mount automount timer slice scope device swap nspawn conf"
+)
 EXAMPLE_TLDS = packed_letters("com net org")
 EXAMPLE = _pack("example")
+# Domains by which SSH names its own algorithms and extensions (RFC 4251, section 6): hmac-sha1-etm@openssh.com.
+PROTOCOL_HOSTS = packed_letters("openssh libssh")
+OPENSSH = _pack("openssh")  # the one mailbox there
 # Words before four numbers that make them a version or a place in a text. Assumption, not measured.
 NO_ADDRESS_WORDS = packed_letters(
     "version versions ver v release releases build rev revision firmware section sections sec chapter figure fig table "
     "clause article appendix rule item step oid"
 )
+# Words before four small numbers that make them an address after all.
+ADDRESS_WORDS = packed_letters(
+    "ip ips inet addr address addresses host hosts hostname server servers dns nameserver nameservers resolver "
+    "gateway router proxy ping route src dst local remote peer client network subnet netmask broadcast"
+)
+SMALL, TWO_DIGITS = 32, 99  # most of a version's numbers are below the one, all are at most the other
 # First and last address of the IPv4 blocks that are not globally reachable: IANA special-purpose registry (RFC 6890).
 _BLOCKS = (
     ((0, 0), 8), ((10, 0), 8), ((100, 64), 10), ((127, 0), 8), ((169, 254), 16), ((172, 16), 12), ((192, 0, 0), 24),
@@ -156,8 +169,10 @@ def email(data: Any, at: Any, floor: Any, end: Any) -> Any:
     top = packed_word(data, top_start, top_end)
     if among(top, NO_MAIL_TLDS):
         return 0, 0
-    if among(top, EXAMPLE_TLDS) and packed_word(data, host_start, top_start - 1) == EXAMPLE:
-        return 0, 0
+    if among(top, EXAMPLE_TLDS):
+        host = packed_word(data, host_start, top_start - 1)
+        if host == EXAMPLE or (among(host, PROTOCOL_HOSTS) and packed_word(data, start, at) != OPENSSH):
+            return 0, 0
     return start, top_end
 
 
@@ -171,7 +186,7 @@ def ipv4(data: Any, at: Any, floor: Any, end: Any) -> Any:
         if CLASS[last] & ALNUM or last in (DOT, UNDERSCORE) or glued:
             return 0, 0
     past = at
-    address = 0
+    address = small = largest = 0
     for octet in range(4):
         first = past
         value = 0
@@ -181,6 +196,8 @@ def ipv4(data: Any, at: Any, floor: Any, end: Any) -> Any:
         if past == first or value > 255 or past - first > 1 + (value > 9) + (value > 99):
             return 0, 0
         address = address << 8 | value
+        small += value < SMALL
+        largest = max(largest, value)
         if octet < 3:
             if past >= end or data[past] != DOT:
                 return 0, 0
@@ -194,19 +211,35 @@ def ipv4(data: Any, at: Any, floor: Any, end: Any) -> Any:
     for first, last_address in LOCAL_BLOCKS:
         if first <= address <= last_address:
             return 0, 0
-    return (0, 0) if follows_word(data, at, floor) else (at, past)
+    if follows_word(data, at, floor, NO_ADDRESS_WORDS):
+        return 0, 0
+    numbers = address >> 24 < SMALL and small >= 3 and largest <= TWO_DIGITS  # as in 2.8.1.1, if they are not all one
+    if numbers and address != (address & 0xFF) * 0x01010101 and not placed(data, at, past, floor, end):
+        return 0, 0
+    return at, past
 
 
 @njit(cache=True, nogil=True)
-def follows_word(data: Any, at: Any, floor: Any) -> Any:
-    """Say whether one of NO_ADDRESS_WORDS stands before `at`, with at most a few signs between."""
+def placed(data: Any, at: Any, past: Any, floor: Any, end: Any) -> Any:
+    """Say whether data[at:past], four numbers, stands where an address does: host=1.2.3.4, [1.2.3.4], 1.2.3.4:80."""
+    before = data[at - 1] if at > floor else SPACE
+    if before in (AT, SLASH, BRACKET) or (before == EQUALS and class_at(data, at - 2, floor, end) & ALNUM):
+        return True
+    if past < end and data[past] in (COLON, SLASH) and class_at(data, past + 1, floor, end) & DIGIT:
+        return True
+    return follows_word(data, at, floor, ADDRESS_WORDS)
+
+
+@njit(cache=True, nogil=True)
+def follows_word(data: Any, at: Any, floor: Any, words: Any) -> Any:
+    """Say whether one of the words stands before `at`, with at most a few signs between."""
     past = at
     while past > floor and at - past < 4 and not CLASS[data[past - 1]] & ALNUM and data[past - 1] < 0x80:
         past -= 1
     start = past
     while start > floor and past - start <= 12 and CLASS[data[start - 1]] & (UPPER | LOWER):
         start -= 1
-    return past - start <= 12 and past > start and among(packed_word(data, start, past), NO_ADDRESS_WORDS)
+    return past - start <= 12 and past > start and among(packed_word(data, start, past), words)
 
 
 @njit(cache=True, nogil=True)
