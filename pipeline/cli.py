@@ -54,8 +54,9 @@ FULL_OR_BROKEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROF
 def main() -> NoReturn:
     """Run the command line and turn every outcome into its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
-    use_own_cache()
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        use_own_cache()
         code = app(standalone_mode=False)
         if code == 130:
             raise KeyboardInterrupt  # typer swallows it and returns its code

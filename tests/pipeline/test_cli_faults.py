@@ -83,6 +83,27 @@ def test_sigterm_ends_with_143_and_leaves_nobody_behind(tamis: Tamis, to_all: bo
     assert nobody_left(process.pid)
 
 
+@pytest.mark.parametrize("module", ["typer", "pipeline.cli", "pydantic", "pipeline.plan"])
+def test_ctrl_c_while_the_program_still_starts_ends_in_one_line(module: str):
+    program = f"""
+import os, signal, sys
+class Press:
+    def find_spec(self, name, path=None, target=None):
+        if name == "{module}":
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Press())
+sys.argv = ["tamis", "plan", "recipes/quickstart.yaml", "--workspace", "/nowhere"]
+from pipeline.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_ctrl_c_ends_with_130_soon_and_leaves_nobody_behind(tamis: Tamis):
     process = started(tamis)
 
