@@ -146,11 +146,15 @@ def _report(result: Any, done: Done | None) -> Any:
 
 
 class _Worker(SpawnProcess):
-    """A process that starts without the keys of this one."""
+    """A process that starts without the keys of this one, and is deaf to Ctrl-C from its first instant."""
 
     def start(self) -> None:
-        with keys.withheld():
-            super().start()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a new process inherits it
+        try:
+            with keys.withheld():
+                super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Spawning(SpawnContext):
