@@ -39,7 +39,9 @@ class Model:
     moves: np.ndarray  # uint32[rows * 256]: next state, packed, by row and byte
     firsts: np.ndarray  # int32[rows]: where the outputs of the states begin that share a row
     outputs: np.ndarray  # int32[states], by row and rank: feature seen on arrival, or -1
-    weights: np.ndarray  # int16[features + 1, WIDTH], in WEIGHT_UNIT; 0 past the last column, and in the last row
+    weights: (
+        np.ndarray
+    )  # int16[features + 1, WIDTH], in WEIGHT_UNIT; 0 in the last row; past the last column the lowest of its row
     priors: np.ndarray  # float32[WIDTH]; past the last column so low that its probability is 0
 
     @property
@@ -124,7 +126,7 @@ def _weights(floats: np.ndarray, *, first: int) -> tuple[np.ndarray, np.ndarray]
     order = np.argsort(-exact[:, first], kind="stable")
     weights = _aligned((len(exact) + 1) * WIDTH * exact.itemsize).view(np.int16).reshape(-1, WIDTH)
     weights[:-1, : exact.shape[1]] = exact[order]
-    weights[:-1, exact.shape[1] :] = 0
+    weights[:-1, exact.shape[1] :] = exact[order].min(axis=1)[:, None]
     weights[-1] = 0
     features = np.empty(len(order), np.int32)
     features[order] = np.arange(len(order), dtype=np.int32)
