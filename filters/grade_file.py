@@ -1,7 +1,7 @@
 """A file of grades -> the grade of each document, checked row by row, and how well two readings of it agree.
 
 JSON lines or parquet with `grade`, and `id` or `text_hash` or both: matched by id where there is one, as the text may
-have been edited since. `reading: 2` is another reading of a document that was graded already: it gives no grade, it
+have been edited since. `reading: 2` is another reading of a document: where there is a first one it gives no grade, it
 measures the first ones. A row may hold the rubric's five answers, which must add up to its grade, and `evidence`. JSON
 lines may begin with a line that says by whom and by which rubric (`graded_by`, `rubric_blake3`); a file graded by
 another rubric than the recipe's is refused. Nothing in the file is passed over without a word.

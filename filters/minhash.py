@@ -133,8 +133,8 @@ class MinHashDedup(GatheringStep):
         work.details.update(
             self._describe(clusters, sizes=sizes, repeats=repeats, audit=audit, checker=checker, chosen=chosen)
         )
-        if "warning" in work.details:
-            work.say(work.details["warning"])
+        for warning in work.details["warnings"]:
+            work.say(f"minhash_dedup: {warning}")
         if earlier is not None:
             work.details["store"] = {
                 "name": params.against_store, "version": work.inputs["against_store"][0].stem,
@@ -260,8 +260,7 @@ class MinHashDedup(GatheringStep):
                 f"{lengths.mega} documents have {MEGA_WORDS} words or more. What such a document quotes it does not "
                 "resemble: its parts are found by no Jaccard similarity. Cut them up before, or drop them."
             )
-        if warnings:
-            details["warning"] = "minhash_dedup: " + " Also, ".join(warnings)
+        details["warnings"] = warnings
         return details
 
 

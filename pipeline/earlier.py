@@ -1,9 +1,10 @@
 """Comparisons that the workspace holds already -> how much single proxies of this kind differ by chance.
 
-Lanes count that were trained on as many tokens of the same tier, at the same learning rate, by the same version, and
-scored on the same held-out documents; of each mixture once, and none of a mixture that the new comparison trains
-itself. Looked up when a comparison is built and stored in its card, as what it rests on; what is learnt later changes
-no verdict.
+Lanes count that were trained on as many tokens of the same tier, at the same learning rate, by the same versions,
+device and precision, and scored on the same held-out documents; of each draw of rows once, and none that the new
+comparison makes itself: an edit of the recipe that changes no token would give the very same lanes again, which know
+nothing new. Looked up when a comparison is built and stored in its card, as what it rests on; what is learnt later
+changes no verdict.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ from pipeline.core.card import CARD, Card, read_card
 from pipeline.core.errors import TamisError
 from pipeline.core.shards import read_table
 
-SAME = ("engine", "eval", "tier", "tokens", "group_by")  # of a comparison's payload
+SAME = ("engine", "eval", "tier", "tokens", "group_by", "torch")  # of a comparison's payload
+BUILT = ("documents", "device", "precision")  # of its card's details
 
 
-def earlier_lanes(folder: Path, payload: Mapping[str, Any], *, documents: Mapping[str, str]) -> list[dict[str, Any]]:
+def earlier_lanes(folder: Path, payload: Mapping[str, Any], details: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return, for each learning rate, variance and freedom by domain and `overall`, and whose lanes gave them.
 
-    `folder` is the new comparison's, beside which the earlier ones lie; `documents` maps domain to the identity of its
-    held-out dataset. A result that cannot be read is left out: it is not this comparison's to repair.
+    `folder`, `payload` and `details` are the new comparison's; beside its folder the earlier ones lie. A result that
+    cannot be read is left out: it is not this comparison's to repair.
     """
     found = []
     for rate in payload["learning_rates"]:
@@ -36,36 +38,37 @@ def earlier_lanes(folder: Path, payload: Mapping[str, Any], *, documents: Mappin
                 continue
             try:
                 card = read_card(path.parent)
-                lanes = _lanes_of(card, path.parent, payload, documents=documents, rate=rate)
+                lanes = _lanes_of(card, path.parent, payload, details, rate=rate)
             except TamisError:
                 continue
-            for mixture, values in lanes.items():
-                known = arms.get(mixture)
+            for draw, values in lanes.items():
+                known = arms.get(draw)
                 if known is None or len(values["overall"]) > len(known[1]["overall"]):
-                    arms[mixture] = (card.identity, values)
-        for mixture in payload["mixtures"].values():
-            arms.pop(mixture, None)
+                    arms[draw] = (card.identity, values)
+        for draw in details["draws"].values():
+            arms.pop(draw, None)
         if arms:
             found.append(_summary(rate, arms))
     return found
 
 
 def _lanes_of(
-    card: Card, folder: Path, payload: Mapping[str, Any], *, documents: Mapping[str, str], rate: float
+    card: Card, folder: Path, payload: Mapping[str, Any], details: Mapping[str, Any], *, rate: float
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Return mixture identity -> domain -> bits per byte of each healthy lane, where the comparison is of this kind."""
-    if card.details.get("documents") != documents or any(card.payload.get(key) != payload[key] for key in SAME):
+    """Return draw of rows -> domain -> bits per byte of each healthy lane, where the comparison is of this kind."""
+    same = all(card.payload.get(key) == payload[key] for key in SAME)
+    if not same or any(card.details.get(key) != details[key] for key in BUILT):
         return {}
     table = read_table(folder / "bits.parquet")
     found = {}
-    for name, identity in card.payload["mixtures"].items():
+    for name, draw in card.details["draws"].items():
         lanes = [
             lane["lane"]
             for lane in card.details["lanes"]
             if lane["mixture"] == name and lane["learning_rate"] == rate and lane["healthy"]
         ]
         if len(lanes) >= 2:
-            found[identity] = by_domain(table, lanes)
+            found[draw] = by_domain(table, lanes)
     return found
 
 

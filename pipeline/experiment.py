@@ -244,6 +244,7 @@ def _build_mixture(run: Run, name: str, node: Node) -> Built:
         context=tier.context,
         bos=Tokenizer.load(plan.experiment["tokenizer"].folder / "tokenizer.model").bos,
         seed=derive(plan.recipe.seed, "pool"),
+        sampled={dataset: found.sampled_fraction for dataset, found in encoded.items()},
         max_epochs=mixture.max_epochs,
         max_document_share=mixture.max_document_share,
     )

@@ -7,6 +7,7 @@ an output that it had renamed already. Any other command needs leave to overwrit
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +37,7 @@ def unfinished(out: Path, *, parts: Path) -> Iterator[None]:
     """Hold an empty folder for pieces until `out` is there; what killed commands left of it goes."""
     sweep(out.parent, begin=out.name)
     for path in out.parent.iterdir():
-        if path.name.startswith(f".{out.name}.") and path.suffix == parts.suffix and path != parts:
+        if re.fullmatch(rf"\.{re.escape(out.name)}\.[0-9a-f]{{12}}\.parts", path.name) and path != parts:
             shutil.rmtree(path)
     parts.mkdir(exist_ok=True)
     for path in parts.iterdir():

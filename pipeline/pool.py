@@ -20,7 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.core.card import read_card
 from pipeline.core.errors import DataError, RecipeError
+from pipeline.core.identity import identity_of
 from pipeline.core.rng import generator
 from pipeline.core.shards import write_atomically, write_text
 from pipeline.mixture import Tokens, divide
@@ -65,10 +67,13 @@ def build_pool(
     context: int,
     bos: int,
     seed: int,
+    sampled: Mapping[str, float] | None = None,
     max_epochs: float = 4.0,
     max_document_share: float = 0.01,
 ) -> Pool:
     """Pack every dataset and divide `num_rows` among them by weight, under the cap on repetition.
+
+    `sampled` is the share of each dataset that was encoded (default: all); `max_epochs` is of the whole dataset.
 
     Raises DataError for a dataset of less than one row, RecipeError where no repetition within the cap gives enough.
     """
@@ -86,7 +91,8 @@ def build_pool(
             )
     total_weight = math.fsum(weights.values())
     shares = [weights[name] / total_weight for name in names]
-    limits = [math.floor(min(max_epochs * count, num_rows)) for count in rows]
+    whole = [count / (sampled or {}).get(name, 1.0) for name, count in zip(names, rows, strict=True)]
+    limits = [math.floor(min(max_epochs * count, num_rows)) for count in whole]
     if sum(limits) < num_rows:
         raise RecipeError(
             f"mixture: {num_rows * context:,} tokens are asked for, but its datasets give {sum(limits) * context:,} "
@@ -103,7 +109,7 @@ def build_pool(
                 num_rows=rows[index],
                 drawn_rows=drawn[index],
                 max_epochs=max_epochs,
-                capped=drawn[index] + 1 > max_epochs * rows[index],
+                capped=drawn[index] + 1 > max_epochs * whole[index],
                 num_documents=len(item.starts),
                 **item.about,
             )
@@ -170,6 +176,15 @@ def save_pool(folder: Path, pool: Pool) -> list[str]:
     layout = {"context": pool.context, "parts": [asdict(part) for part in pool.parts]}
     write_text(folder / "layout.json", json.dumps(layout, indent=1) + "\n")
     return ["pool.npy", "starts.npy", "layout.json"]
+
+
+def draw_identity(folder: Path) -> str:
+    """Return the hash of a stored pool's tokens and of how many rows of each dataset a lane draws.
+
+    Lanes of one seed read the very same rows from pools that share it, whatever else differs in the recipe.
+    """
+    tokens = next(file.blake3 for file in read_card(folder).files if file.file == "pool.npy")
+    return identity_of({"tokens": tokens, "rows": {part.name: part.drawn_rows for part in load_pool(folder).parts}})
 
 
 def load_pool(folder: Path) -> Pool:

@@ -22,7 +22,7 @@ from pipeline.core.text import Batch
 from pipeline.earlier import earlier_lanes
 from pipeline.encode import load_encoded
 from pipeline.plan import Node, Plan
-from pipeline.pool import draw_rows, largest_share, load_pool
+from pipeline.pool import draw_identity, draw_rows, largest_share, load_pool
 from pipeline.results import document_paths
 from pipeline.sections import ProxySection
 
@@ -123,20 +123,20 @@ def train_and_score(run: Run, node: Node) -> tuple[list[str], dict[str, Any]]:
         for lane, curve in zip(about_lanes, trained.curves, strict=True)
     ]  # no seconds: two runs of the same work have the same bytes
     write_text(node.folder / "curves.json", json.dumps(curves) + "\n")
-    documents = {domain: plan.documents_node(domain).identity for domain in sorted(gate.on)}
-    details = {
+    details: dict[str, Any] = {
         "tier": tier.name,
         "parameters": tier.num_parameters,
         "lanes": about_lanes,
         "unhealthy": sorted(lane_name(*key) for key, found in zip(about, wrong, strict=True) if found),
-        "documents": documents,
-        "earlier": earlier_lanes(node.folder, node.payload, documents=documents),
+        "documents": {domain: plan.documents_node(domain).identity for domain in sorted(gate.on)},
+        "draws": {name: draw_identity(plan.experiment[f"mixture.{name}"].folder) for name in sorted(recipe.mixtures)},
         "machine": described(device),
         "tokens_per_lane": trained.tokens_per_lane,
         "device": trained.device,
         "precision": trained.precision,
         "tokens_per_second": round(trained.tokens_per_lane * len(lanes) / max(trained.wall_seconds, 1e-9)),
     }
+    details["earlier"] = earlier_lanes(node.folder, node.payload, details)
     return ["bits.parquet", "curves.json"], details
 
 

@@ -58,6 +58,7 @@ class Recipe:
     """A validated recipe. `datasets` stand in an order in which each comes after what it needs."""
 
     path: Path
+    text: str  # as it was read, whatever becomes of the file
     name: str
     seed: int
     sources: Mapping[str, SourceSpec]
@@ -111,6 +112,7 @@ class _Builder:
         self.document.raise_mistakes()
         return Recipe(
             path=self.document.path,
+            text=self.document.text,
             name=name,
             seed=seed,
             sources={k: v for k, v in sources.items() if v is not None},

@@ -78,7 +78,7 @@ def record_run(
     record = RunRecord(
         number=earlier[-1].number + 1 if earlier else 1,
         at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        text=plan.recipe.path.read_text(encoding="utf-8", errors="replace"),
+        text=plan.recipe.text,
         plan=plan_hash(plan),
         built=built,
         reused=len(plan.nodes) - built,

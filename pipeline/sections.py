@@ -114,6 +114,8 @@ class GateSection(Section):
     def _domains_differ(cls, on: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(on)) < len(on):
             raise ValueError("it must not name a set twice, whose documents would count twice")
+        if "overall" in on:
+            raise ValueError("no set may be called `overall`, which is what the mean over all of them is called")
         return on
 
 

@@ -45,6 +45,7 @@ class Document:
     """Parsed YAML: plain data, the line (1-based) of every place in it, and the mistakes found so far."""
 
     path: Path
+    text: str = ""
     data: Any = None
     lines: dict[Place, int] = field(default_factory=dict)
     mistakes: list[tuple[int, str]] = field(default_factory=list)
@@ -92,7 +93,7 @@ def load(path: Path) -> Document:
 
 def parse(text: str, *, path: Path) -> Document:
     """Read YAML text; syntax errors raise at once and name `path`, all others are collected in the Document."""
-    document = Document(path=path)
+    document = Document(path=path, text=text)
     level = 0
     try:
         for token in YAML(pure=True).scan(text):

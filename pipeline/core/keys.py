@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 VARIABLES = (
-    "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_CUSTOM_HEADERS", "ANTHROPIC_ENVIRONMENT_KEY",
+    "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_CUSTOM_HEADERS",
+    "ANTHROPIC_ENVIRONMENT_KEY",
     "ANTHROPIC_FOUNDRY_API_KEY", "ANTHROPIC_WEBHOOK_SIGNING_KEY", "ANTHROPIC_WORK_SECRET",
 )  # fmt: skip
 HEADERS = ("x-api-key", "authorization", "proxy-authorization", "cookie")
+SECRET = re.compile("key|token|secret|sig|auth|pass|code", re.I)  # in the name of a value in an address
 SHORTEST = 8  # characters; masking a shorter one would tear words apart
 MASK = "[key masked]"
 
@@ -31,7 +33,8 @@ class Mask:
         self._headers = {*HEADERS, *named}
         self._keys: tuple[str, ...] = ()
         self._pattern: re.Pattern[str] | None = None
-        self._learn([*(os.environ.get(name, "") for name in VARIABLES), *named.values(), *_keys_in(base_url)])
+        keys = [os.environ.get(name, "") for name in VARIABLES if name != "ANTHROPIC_BASE_URL"]
+        self._learn([*keys, *named.values(), *_keys_in(base_url)])
 
     def learn(self, headers: Mapping[str, str]) -> None:
         """Remember the keys among the headers of a request that was sent."""
@@ -60,9 +63,9 @@ def _spellings(character: str) -> str:
 
 
 def _keys_in(url: str) -> list[str]:
-    """Return what may be secret in an address: a password and the values of its query."""
+    """Return what may be secret in an address: a password, and values of its query whose name says so."""
     parts = urlsplit(url)
-    return [unquote(parts.password or ""), *(value for _, value in parse_qsl(parts.query))]
+    return [unquote(parts.password or ""), *(value for name, value in parse_qsl(parts.query) if SECRET.search(name))]
 
 
 def environment() -> dict[str, str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 SUMS = "scratch"  # folder beside the files; the scratch folder of a result, which goes once its card is written
+MOST_NOTED = 8  # sums kept of a file: as many kills in a row between two names cost nothing
 PIECE_BYTES = 1 << 20  # read at a time: hashed while it is in the cache
 
 
@@ -66,7 +67,7 @@ def note_sum(path: Path, found: str) -> None:
     """Note the sum of what is about to be renamed to `path`, and keep that of what is there."""
     place = sum_path(path)
     place.parent.mkdir(exist_ok=True)
-    lines = [found, *(_noted(path)[:1] if path.exists() else ())]
+    lines = [found, *(_noted(path)[:MOST_NOTED] if path.exists() else ())]
     temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
     temporary.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
     os.replace(temporary, place)

@@ -141,7 +141,7 @@ def _content(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> dict[st
     return {
         "mark": mark_of(plan, run),
         "run": run,
-        "text": run.text if run is not None else plan.recipe.path.read_text(encoding="utf-8", errors="replace"),
+        "text": run.text if run is not None else plan.recipe.text,
         "head": facts_of(plan, cards, run, seconds=seconds, usd=usd),
         "changes": changes_since(records, run),
         "rows": {name: rows_of(plan, cards, name) for name in final},

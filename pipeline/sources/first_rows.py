@@ -21,7 +21,7 @@ class FirstRows:
         return [Slice(0, parts[0].path, parts, f"first {self.limit:,} rows from {parts[0].label}")] if parts else []
 
     def may_break(self, piece: Slice) -> bool:
-        return self.reader.may_break(piece.detail[0])
+        return any(self.reader.may_break(part) for part in piece.detail)
 
     def read(self, piece: Slice) -> Iterator[Chunk]:
         left = self.limit

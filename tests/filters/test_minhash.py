@@ -270,7 +270,7 @@ def test_a_run_of_low_precision_warns(tmp_path: Path) -> None:
     found = gather(step(), parts_of(texts), scratch=tmp_path / "checked")
 
     assert trusting.details["audit"]["kept_twins"]["precision"]["share"] < 0.3
-    assert trusting.said == [trusting.details["warning"]]
+    assert trusting.said == [f"minhash_dedup: {warning}" for warning in trusting.details["warnings"]] != []
     assert "precision is low: of 59 dropped documents" in trusting.said[0]
     assert trusting.said[0].endswith("Set min_jaccard.")
     assert found.details["audit"]["kept_twins"]["precision_at_jaccard"]["0.6"]["share"] == 1
@@ -297,7 +297,7 @@ def test_a_giant_cluster_is_called_out(tmp_path: Path) -> None:
     found = gather(step(), parts_of([BODY] * 1500 + TEXTS), scratch=tmp_path)
 
     assert found.details["largest_cluster"] == 1503
-    assert found.said == [found.details["warning"]]
+    assert found.said == [f"minhash_dedup: {warning}" for warning in found.details["warnings"]] != []
     assert "1503 of 1509 documents" in found.said[0]
 
 

@@ -147,7 +147,7 @@ def test_a_mega_document_is_called_out(tmp_path: Path) -> None:
     found = gather(step(audit_pairs=4), parts_of(["a b c " * 40_000, "short"]), scratch=tmp_path)
 
     assert found.details["mega_documents"] == 1
-    assert found.said == [found.details["warning"]]
+    assert found.said == [f"minhash_dedup: {warning}" for warning in found.details["warnings"]] != []
     assert "1 documents have 100000 words or more" in found.said[0]
 
 

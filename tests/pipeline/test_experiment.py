@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import random
 
+import pytest
+
+from pipeline.core.errors import RecipeError
 from tests.pipeline.house import House, contents
 
 RECIPE = """
@@ -93,3 +96,26 @@ def test_proxies_of_so_few_tokens_decide_nothing(house: House):
     assert verdict["outcome"] == "undecided"
     assert "Each proxy read 4,096 tokens; at this tier a verdict needs 250,000." in verdict["sentence"]
     assert "Set proxy.tokens to 250,000 or more" in verdict["next_step"]
+
+
+def test_an_edit_that_changes_no_token_brings_no_new_evidence(house: House):
+    """The lanes would be the very same ones, trained once more."""
+    house.lines("one.jsonl", pages(1))
+    house.lines("two.jsonl", pages(2))
+    house.write(RECIPE + ONE_ORDER)
+    first = house.run().experiment["comparison"].identity
+
+    house.write(RECIPE + ONE_ORDER.replace("{weights: {raw: 1}}", "{weights: {raw: 1}, max_epochs: 5}"))
+    second = house.run().experiment
+
+    assert second["comparison"].identity != first
+    assert json.loads((second["certificate"].folder / "certificate.json").read_text())["earlier"] == []
+
+
+def test_no_held_out_set_may_be_called_what_their_mean_is_called(house: House):
+    house.lines("one.jsonl", pages(1))
+    house.lines("two.jsonl", pages(2))
+    house.write((RECIPE + ONE_ORDER).replace("held,", "overall,").replace("held:", "overall:"))
+
+    with pytest.raises(RecipeError, match="no set may be called `overall`"):
+        house.plan()

@@ -154,3 +154,14 @@ def test_too_little_text_for_the_tokens_asked_says_how_much_there_is() -> None:
 def test_a_dataset_without_a_row_is_refused(lengths: list[int], word: str) -> None:
     with pytest.raises(DataError, match=word):
         pool_of({"a": dataset(lengths)})
+
+
+def test_a_cap_on_epochs_is_of_the_whole_dataset_however_little_of_it_was_encoded() -> None:
+    source = many(200)
+    rows = pool_of({"a": source}).parts[0].num_rows
+
+    pool = pool_of({"a": source}, num_rows=rows // 2, max_epochs=0.05, sampled={"a": 0.05})
+
+    assert pool.parts[0].drawn_rows == rows // 2
+    with pytest.raises(RecipeError, match="tokens are asked for"):
+        pool_of({"a": source}, num_rows=rows // 2, max_epochs=0.05)
