@@ -40,7 +40,7 @@ NEEDS: dict[str, tuple[list[str], str]] = {
         r"{patterns: {digits: '\d+', shout: '\b[A-Z]{3,}\b'}, replace: {digits: '0'}, "
         "max_matches: {shout: 2}, max_per_1000_words: {digits: 200}}",
     ),
-    "quality": (["label: {documents: 120}"], "{keep_fraction: 0.5}"),
+    "quality": (["label: {documents: 120}"], "{keep_fraction: 0.5, min_spearman: -1}"),
     "substring_dedup": ([], "{min_tokens: 8}"),
     "terms": ([], "{terms: [DIR/terms.txt]}"),
     "toxicity": ([], "{terms: [DIR/terms.txt]}"),

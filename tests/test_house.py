@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -114,8 +115,9 @@ def test_a_second_run_does_nothing_and_says_so(whole):
 @pytest.mark.timeout(2 * SECONDS)
 def test_what_the_gate_judged_is_exported_with_its_verdict(whole):
     here, outcome = whole
+    shutil.copytree(here.workspace, here.folder / "copy")  # an export keeps its counts in the workspace
 
-    done = here.run("export", "candidate", "--to", "exported", "--tokens", "20k", "--json")
+    done = here.run("export", "candidate", "--workspace", "copy", "--to", "exported", "--tokens", "20k", "--json")
 
     told = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr

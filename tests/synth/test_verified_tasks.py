@@ -216,5 +216,5 @@ def test_the_text_changes_only_with_the_version(tmp_path: Path) -> None:
 
 def test_more_tasks_than_anyone_could_wait_for_are_refused() -> None:
     with pytest.raises(ValidationError, match="less than or equal to 100000000"):
-        VerifiedTasksParams.parse({"documents": 1e26})
+        VerifiedTasksParams.parse({"documents": 10**26})
     assert VerifiedTasksParams.parse({"documents": 100_000_000, "part_documents": 1}).documents == 100_000_000

@@ -96,7 +96,7 @@ def test_words_count_once_where_they_stand_between_other_signs(words: list[str],
 
 
 def test_what_is_missing_is_said_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for missing, told in (("tldextract", r"tamis\[conformance\]"), ("datatrove", "datatrove is not installed")):
+    for missing, told in (("tldextract", r"-e '\.\[conformance\]'"), ("datatrove", "datatrove is not installed")):
         monkeypatch.setattr(
             blocklists, "find_spec", lambda name, missing=missing: None if name == missing else real_find_spec(name)
         )
