@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.pii import KINDS, Pii
+from pipeline.core.rng import generator
 from tests.filters.conftest import measured_rows, verdict_of
 
 STEP = Pii(params=Pii.Params())
@@ -71,11 +72,20 @@ def test_cleaning_twice_leaves_what_cleaning_once_left(text: str) -> None:
 @given(st.ip_addresses(v=4))
 @settings(max_examples=500, deadline=None)
 def test_ipv4_addresses_are_public_as_the_standard_library_says(address: ipaddress.IPv4Address) -> None:
-    (row,) = measured_rows(STEP, [f"at {address} now"])
+    (row,) = measured_rows(STEP, [f"address {address} now"])  # four small numbers alone may be a version
     relays = ipaddress.ip_network("192.88.99.0/24"), ipaddress.ip_network("192.0.0.0/24")
 
     if not any(address in network for network in relays):
         assert row["num_ipv4"] == (address.is_global and not address.is_multicast)
+
+
+def test_one_public_address_in_five_hundred_needs_a_sign_that_it_is_one() -> None:
+    drawn = generator(4, "addresses").integers(0, 1 << 32, 40_000).tolist()
+    public = [each for each in map(ipaddress.IPv4Address, drawn) if each.is_global and not each.is_multicast]
+
+    rows = measured_rows(STEP, [f"at {address} now" for address in public])
+
+    assert 0.001 < sum(row["num_ipv4"] == 0 for row in rows) / len(rows) < 0.003
 
 
 @given(st.ip_addresses(v=6))
