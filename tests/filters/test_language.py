@@ -135,7 +135,7 @@ def pieces_of(raw: bytes, *, limit: int) -> bytes:
     return b"\0".join(pieces)
 
 
-@pytest.mark.parametrize("case", read_cases("language"), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", read_cases("kept_languages"), ids=lambda case: case.name)
 def test_language_cases(case: Case) -> None:
     step = Language(params=Language.Params(keep=tuple(case.name.split()[-1].split("+"))))
 
@@ -178,7 +178,7 @@ def test_no_score_is_higher_than_the_model_deserves(step: Language, docstrings: 
 
 
 def read_case(name: str) -> str:
-    return next(case.text for case in read_cases("language") if case.name == name)
+    return next(case.text for case in read_cases("kept_languages") if case.name == name)
 
 
 def test_a_family_holds_its_members_once() -> None:
