@@ -9,33 +9,33 @@ from pipeline.core.errors import RecipeError, nearest_names
 
 if TYPE_CHECKING:
     from pipeline.core.step import Step
-    from pipeline.plugins import Plugin
+    from pipeline.recipe.plugins import Plugin
 
 STEPS: dict[str, str] = {
     # measuring
-    "language": "filters.language:Language",
-    "gopher_quality": "filters.gopher:GopherQuality",
-    "gopher_repetition": "filters.gopher:GopherRepetition",
-    "c4_quality": "filters.c4:C4Quality",
-    "fineweb_quality": "filters.fineweb:FineWebQuality",
-    "refinedweb_lines": "filters.refinedweb:RefinedWebLines",
-    "length": "filters.length:Length",
-    "pii": "filters.pii:Pii",
-    "url": "filters.url:Url",
-    "patterns": "filters.patterns:Patterns",
-    "terms": "filters.terms:Terms",
-    "toxicity": "filters.terms:Toxicity",
-    "decontaminate": "filters.decontaminate:Decontaminate",
-    "datatrove": "filters.datatrove_step:DatatroveStep",
+    "language": "filters.language.language:Language",
+    "gopher_quality": "filters.heuristics.gopher:GopherQuality",
+    "gopher_repetition": "filters.heuristics.gopher:GopherRepetition",
+    "c4_quality": "filters.heuristics.c4:C4Quality",
+    "fineweb_quality": "filters.heuristics.fineweb:FineWebQuality",
+    "refinedweb_lines": "filters.heuristics.refinedweb:RefinedWebLines",
+    "length": "filters.heuristics.length:Length",
+    "pii": "filters.privacy.pii:Pii",
+    "url": "filters.lists.url:Url",
+    "patterns": "filters.heuristics.patterns:Patterns",
+    "terms": "filters.lists.terms:Terms",
+    "toxicity": "filters.lists.terms:Toxicity",
+    "decontaminate": "filters.contamination.decontaminate:Decontaminate",
+    "datatrove": "filters.conformance.datatrove_step:DatatroveStep",
     # gathering
-    "unique_ids": "filters.unique_ids:UniqueIds",
-    "line_dedup": "filters.line_dedup:LineDedup",
-    "paragraph_dedup": "filters.line_dedup:ParagraphDedup",
-    "substring_dedup": "filters.substring_dedup:SubstringDedup",
-    "exact_dedup": "filters.exact_dedup:ExactDedup",
-    "minhash_dedup": "filters.minhash:MinHashDedup",
-    "label": "filters.label:Label",
-    "quality": "filters.quality:Quality",
+    "unique_ids": "filters.dedup.unique_ids:UniqueIds",
+    "line_dedup": "filters.dedup.line_dedup:LineDedup",
+    "paragraph_dedup": "filters.dedup.line_dedup:ParagraphDedup",
+    "substring_dedup": "filters.dedup.substring_dedup:SubstringDedup",
+    "exact_dedup": "filters.dedup.exact_dedup:ExactDedup",
+    "minhash_dedup": "filters.dedup.minhash:MinHashDedup",
+    "label": "filters.labels.label:Label",
+    "quality": "filters.classifier.quality:Quality",
     # datatrove's definitions, pinned; presets of several steps stand in filters/conformance/chains.py
     "gopher_quality@datatrove-0.10": "filters.conformance.gopher:GopherQuality",
     "gopher_repetition@datatrove-0.10": "filters.conformance.gopher:GopherRepetition",
@@ -63,7 +63,7 @@ READERS: dict[str, str] = {
 def step_class(name: str) -> type[Step]:
     """Return the class of a step, a plugin's if it is none of ours; RecipeError names the three nearest."""
     if name not in STEPS:
-        from pipeline.plugins import plugin_names, plugin_of
+        from pipeline.recipe.plugins import plugin_names, plugin_of
 
         plugin = plugin_of(name)
         if plugin is not None:
@@ -101,7 +101,7 @@ def outside(name: str) -> Plugin | None:
     """Return the plugin that a step comes from, None for one of ours."""
     if name in STEPS:
         return None
-    from pipeline.plugins import plugin_of
+    from pipeline.recipe.plugins import plugin_of
 
     return plugin_of(name)
 

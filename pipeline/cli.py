@@ -18,10 +18,10 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from pipeline import __version__, export_verb, questions
-from pipeline.core.errors import TamisError
-from pipeline.core.shown import escaped, shown
-from pipeline.flags import (
+from pipeline import __version__
+from pipeline.commands import export as export_verb
+from pipeline.commands import questions
+from pipeline.commands.flags import (
     CORES,
     WORKSPACE,
     AsJson,
@@ -33,7 +33,9 @@ from pipeline.flags import (
     load_plugins,
     parse_memory,
 )
-from pipeline.kernel_cache import notice, use_own_cache
+from pipeline.core.errors import TamisError
+from pipeline.core.process.kernel_cache import notice, use_own_cache
+from pipeline.core.shown import escaped, shown
 
 EPILOG = "Exit codes: 0 done, 1 a step failed, 2 bad recipe or usage, 3 not promoted, 4 budget reached, 75 busy."
 
@@ -96,9 +98,9 @@ def _fail(*lines: str) -> None:
 
 def _start() -> None:
     """Do what every verb that reads documents begins with; in the verbs, as it takes what `--help` has no time for."""
-    from pipeline.core.late_pandas import spare_pandas
-    from pipeline.core.late_scipy import spare_scipy
-    from pipeline.core.memory import keep_freed_memory
+    from pipeline.core.process.late_pandas import spare_pandas
+    from pipeline.core.process.late_scipy import spare_scipy
+    from pipeline.core.process.memory import keep_freed_memory
 
     keep_freed_memory()
     spare_pandas()
@@ -150,10 +152,10 @@ def run(
     """Build everything a recipe names, judge the candidate, promote it if the gate says so, write the report."""
     from dataclasses import asdict
 
-    from pipeline.display import Terminal
-    from pipeline.outcome import run_recipe
-    from pipeline.tables import outcome_text
-    from pipeline.workspace import Workspace
+    from pipeline.commands.display import Terminal
+    from pipeline.commands.run_recipe import run_recipe
+    from pipeline.commands.texts import outcome_text
+    from pipeline.store.workspace import Workspace
 
     _start()
     load_plugins(plugin)
@@ -171,10 +173,10 @@ def plan(
     recipe: RecipePath, workspace: WorkspacePath = WORKSPACE, plugin: Plugins = None, as_json: AsJson = False
 ) -> None:
     """Show what `run` would do and why: reuse or build, rows, cost. Writes nothing, spends nothing."""
-    from pipeline.plan import make_plan
-    from pipeline.recipe import load_recipe
-    from pipeline.tables import plan_rows, plan_text
-    from pipeline.workspace import Workspace
+    from pipeline.commands.texts import plan_rows, plan_text
+    from pipeline.plan.make import make_plan
+    from pipeline.recipe.load import load_recipe
+    from pipeline.store.workspace import Workspace
 
     load_plugins(plugin)
     made = make_plan(load_recipe(recipe), Workspace(workspace))
@@ -184,9 +186,9 @@ def plan(
 @app.command(short_help="List what the workspace holds.")
 def status(workspace: WorkspacePath = WORKSPACE, as_json: AsJson = False) -> None:
     """List what the workspace holds: datasets, mixtures, verdicts, money spent, and what is unfinished."""
-    from pipeline.status import status_of
-    from pipeline.tables import status_text
-    from pipeline.workspace import Workspace
+    from pipeline.commands.texts import status_text
+    from pipeline.queries.status import status_of
+    from pipeline.store.workspace import Workspace
 
     data = status_of(Workspace(workspace))
     _emit(data, as_json, status_text(data))
@@ -199,9 +201,9 @@ def why(
     as_json: AsJson = False,
 ) -> None:
     """Tell one document's story: every step's signals, rule, threshold, verdict and margin."""
-    from pipeline.looking import why as ask
-    from pipeline.tables import why_text
-    from pipeline.workspace import Workspace
+    from pipeline.commands.texts import why_text
+    from pipeline.queries.documents import why as ask
+    from pipeline.store.workspace import Workspace
 
     _start()
     data = ask(Workspace(workspace), doc_id)
@@ -218,9 +220,9 @@ def look(
     as_json: AsJson = False,
 ) -> None:
     """Show a seeded sample of a dataset's documents, kept or dropped."""
-    from pipeline.looking import look as sample
-    from pipeline.tables import look_text
-    from pipeline.workspace import Workspace
+    from pipeline.commands.texts import look_text
+    from pipeline.queries.documents import look as sample
+    from pipeline.store.workspace import Workspace
 
     _start()
     data = sample(Workspace(workspace), dataset, dropped=dropped, rule=rule, count=count)
@@ -232,10 +234,10 @@ def report(
     recipe: RecipePath, workspace: WorkspacePath = WORKSPACE, plugin: Plugins = None, as_json: AsJson = False
 ) -> None:
     """Write the recipe's HTML report again from what is on disk; prints where it is."""
-    from pipeline.plan import make_plan
-    from pipeline.recipe import load_recipe
+    from pipeline.plan.make import make_plan
+    from pipeline.recipe.load import load_recipe
     from pipeline.report import write_report
-    from pipeline.workspace import Workspace
+    from pipeline.store.workspace import Workspace
 
     _start()
     load_plugins(plugin)
@@ -260,8 +262,8 @@ def promote(
     """Register the recipe's candidate as a new version; refuses without a certificate that says promote."""
     from dataclasses import asdict
 
-    from pipeline.outcome import promote_recipe
-    from pipeline.workspace import Workspace
+    from pipeline.commands.run_recipe import promote_recipe
+    from pipeline.store.workspace import Workspace
 
     load_plugins(plugin)
     done = promote_recipe(recipe, workspace=Workspace(workspace), override=override)
@@ -286,8 +288,8 @@ def remember(
     """Add a dataset to a dedup store, take documents out, or go back; every change is a new version."""
     from dataclasses import asdict
 
-    from pipeline.dedup_stores import change
-    from pipeline.workspace import Workspace
+    from pipeline.store.dedup_versions import change
+    from pipeline.store.workspace import Workspace
 
     done = change(Workspace(workspace), dataset, store=store, ids=forget or [], to=to)
     state = "is at" if done.changed else "had it already; it stays at"
@@ -308,8 +310,8 @@ def rollback(
     """Point a registered name at an earlier version; nothing is deleted."""
     from dataclasses import asdict
 
-    from pipeline.registry import rollback as move
-    from pipeline.workspace import Workspace
+    from pipeline.store.registry import rollback as move
+    from pipeline.store.workspace import Workspace
 
     with Workspace(workspace).locked():
         record = move(Workspace(workspace), name, to=to)
@@ -323,9 +325,9 @@ def registry(
     as_json: AsJson = False,
 ) -> None:
     """List promoted versions, the current one marked."""
-    from pipeline.status import registry_of
-    from pipeline.tables import registry_text
-    from pipeline.workspace import Workspace
+    from pipeline.commands.texts import registry_text
+    from pipeline.queries.status import registry_of
+    from pipeline.store.workspace import Workspace
 
     data = registry_of(Workspace(workspace), name)
     _emit(data, as_json, registry_text(data))

@@ -22,16 +22,16 @@ from datatrove.utils.typeshelper import StatHints
 from pydantic import ValidationError
 
 from pipeline.catalog import step_class
-from pipeline.chain import EDITS, ERROR, KEPT, TEXT
 from pipeline.core.errors import RecipeError
+from pipeline.core.files.shards import GROUP_BYTES
 from pipeline.core.identity import hash_file, identity_of
-from pipeline.core.shards import GROUP_BYTES
 from pipeline.core.step import MeasuringStep, Rule
-from pipeline.core.text import Batch
-from pipeline.decide import failures
-from pipeline.recipe import input_names_of
-from pipeline.sections import explain_invalid
-from pipeline.tasks import StepRef, measure_batch, prepared
+from pipeline.core.text.batch import Batch
+from pipeline.engine.measure import StepRef, measure_batch, prepared
+from pipeline.recipe.load import input_names_of
+from pipeline.recipe.sections import explain_invalid
+from pipeline.store.chain import EDITS, ERROR, KEPT, TEXT
+from pipeline.store.decide import failures
 
 BATCH_DOCUMENTS = 4096  # so that short documents do not wait for megabytes
 REASON = "filter_reason"  # datatrove's own key

@@ -83,7 +83,7 @@ class VerifiedTasks(MakingStep):
     """Procedural tasks with worked solutions, each solved twice by code that shares nothing."""
 
     name: ClassVar[str] = NAME
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     Params: ClassVar[type[Params]] = VerifiedTasksParams
     params: VerifiedTasksParams
 
@@ -252,6 +252,6 @@ def _row(task: Task, page: Page, *, family: str, index: int, seed: int) -> dict[
         "text": page.text,
         "source": NAME,
         "origin": "procedural",
-        "lineage": json.dumps([{**made_by, "verified_by": f"synth.checkers.{family}"}]),
+        "lineage": json.dumps([{**made_by, "verified_by": f"checker of {family}"}]),
         "metadata": json.dumps(metadata),
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.kernel_cache import use_own_cache
+from pipeline.core.process.kernel_cache import use_own_cache
 
 ROOT = Path(__file__).resolve().parent.parent
 HOUSE = ("pipeline", "filters", "synth", "eval")

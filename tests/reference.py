@@ -23,9 +23,9 @@ from pydantic.fields import FieldInfo
 from eval.tiers import TIERS
 from pipeline.catalog import READERS, STEPS, reader_class, step_class
 from pipeline.core.step import GatheringStep, MakingStep, MeasuringStep, Params, Rule, Step, field_role
-from pipeline.recipe import KEYS
-from pipeline.sections import GateSection, MixtureSection, PromoteSection, ProxySection
-from pipeline.sources import ColumnParams, ReaderParams
+from pipeline.recipe.load import KEYS
+from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection
+from pipeline.sources.reader import ColumnParams, ReaderParams
 from tests.conftest import ROOT
 from tests.filters.conftest import verdict_of
 

@@ -19,10 +19,10 @@ import typer.main
 from pipeline.catalog import READERS, STEPS
 from pipeline.cli import app
 from pipeline.core.errors import RecipeError
-from pipeline.core.shards import write_table
-from pipeline.plan import make_plan
-from pipeline.recipe import KEYS, load_recipe
-from pipeline.workspace import Workspace
+from pipeline.core.files.shards import write_table
+from pipeline.plan.make import make_plan
+from pipeline.recipe.load import KEYS, load_recipe
+from pipeline.store.workspace import Workspace
 from tests.conftest import HOUSE, ROOT, house_files, need_conformance
 from tests.reference import REFERENCE, reference
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.catalog import STEPS
-from pipeline.core.card import read_card, verify_files
+from pipeline.core.files.card import read_card, verify_files
 from tests.conftest import need_conformance
 from tests.golden import answer_of, differences, furnish, path_of
 from tests.pipeline.house import House, contents, files_of

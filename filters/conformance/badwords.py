@@ -20,10 +20,10 @@ from numba import njit
 from pydantic import Field
 
 from pipeline.core.errors import DataError
-from pipeline.core.segment import character_start, decode
 from pipeline.core.step import Measured, MeasuringStep, Quantile, Rule, Signal, decides, input_names
 from pipeline.core.step import Params as BaseParams
-from pipeline.core.text import Batch
+from pipeline.core.text.batch import Batch
+from pipeline.core.text.segment import character_start, decode
 
 PLACE = "datatrove 0.10, c4_filters.py."
 ALLOWED = {"sm", "\u30b0\u30ed", "\u5973\u306e\u5b50", "\u6027"}

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from filters.list_kernels import MULTIPLIER, is_blank
-from pipeline.core.bits import fold_product
+from filters.lists.list_kernels import MULTIPLIER, is_blank
+from pipeline.core.text.bits import fold_product
 
 IS_END, HAS_WILDCARD = 1, 2  # of a node of the suffix list: a suffix ends here; any label may follow
 ASK = -1  # as the start of a domain

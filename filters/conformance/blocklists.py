@@ -22,7 +22,7 @@ from typing import IO, Any
 import numpy as np
 import pyarrow as pa
 
-from filters.word_lists import HashedList, hashes_of, sorted_once
+from filters.lists.word_lists import HashedList, hashes_of, sorted_once
 from pipeline.core.errors import RecipeError
 from pipeline.core.identity import hash_file, identity_of
 
@@ -100,7 +100,7 @@ def listed_in(stream: IO[bytes]) -> HashedList:
 
 
 def _hash_block(block: bytes) -> np.ndarray:
-    from filters.list_kernels import hash_lines
+    from filters.lists.list_kernels import hash_lines
 
     if not block.isascii() or b"\r" in block:  # Python knows every line end and white space
         lines = io.StringIO(block.decode(), newline=None)

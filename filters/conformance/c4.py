@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from filters.conformance.words import words_of
+from filters.conformance.spacy.words import words_of
 from pipeline.core.step import Measured, MeasuringStep, Quantile, Rule, Signal, decides
 from pipeline.core.step import Params as BaseParams
-from pipeline.core.text import Batch, text_array
+from pipeline.core.text.batch import Batch, text_array
 
 PLACE = "datatrove 0.10, c4_filters.py."
 LINE_SIGNALS = (
@@ -84,8 +84,8 @@ class C4Quality(MeasuringStep):
             keep_lines,
             strip_documents,
         )
-        from filters.conformance.spacy_rules import tokenizer
-        from pipeline.core.characters import character_table
+        from filters.conformance.spacy.spacy_rules import tokenizer
+        from pipeline.core.text.characters import character_table
 
         p = self.params
         actions = (p.lorem_ipsum, p.javascript, p.curly_bracket, p.policy)

@@ -8,11 +8,11 @@ import numpy as np
 from numba import njit
 
 from filters.conformance.gopher_kernels import stripped
-from filters.conformance.spacy_rules import DIGIT, SPACE
-from filters.conformance.token_kernels import IS_PUNCT, IS_STOP
-from pipeline.core.bits import ONE_BIT, address_of, ones_in, range_mask, zeros_below
-from pipeline.core.characters import LINE_END
-from pipeline.core.segment import decode
+from filters.conformance.spacy.spacy_rules import DIGIT, SPACE
+from filters.conformance.spacy.token_kernels import IS_PUNCT, IS_STOP
+from pipeline.core.text.bits import ONE_BIT, address_of, ones_in, range_mask, zeros_below
+from pipeline.core.text.characters import LINE_END
+from pipeline.core.text.segment import decode
 
 KEPT, LONG_WORD, NOT_ENDED, FEW_WORDS, LOREM, JAVASCRIPT, CURLY, POLICY = range(8)
 CITATIONS, FIRST_LOREM, FIRST_CURLY = 8, 9, 10  # rows behind the lines by action

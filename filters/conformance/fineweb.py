@@ -1,7 +1,8 @@
 """Documents -> what datatrove 0.10's FineWebQualityFilter judges, verdict for verdict.
 
 Lines are what stands between line feeds, with their indentation and carriage returns, so a space, a quotation mark or
-CRLF at the end hides a full stop; words are spaCy's tokens. `filters/fineweb.py` is the definition without these.
+CRLF at the end hides a full stop; words are spaCy's tokens. `filters/heuristics/fineweb.py` is the definition without
+these.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import pyarrow as pa
 from pydantic import Field
 
 from filters.conformance.gopher import at_most
-from filters.conformance.marks import TERMINAL
-from filters.conformance.words import spacy_words
-from filters.ratio import ratio
+from filters.conformance.spacy.marks import TERMINAL
+from filters.conformance.spacy.words import spacy_words
+from filters.heuristics.ratio import ratio
 from pipeline.core.step import Measured, MeasuringStep, Quantile, Rule, Signal, decides
 from pipeline.core.step import Params as BaseParams
-from pipeline.core.text import Batch
+from pipeline.core.text.batch import Batch
 
 PLACE = "datatrove 0.10, fineweb_quality_filter.py."
 
@@ -66,7 +67,7 @@ class FineWebQuality(MeasuringStep):
 
     def measure(self, batch: Batch) -> Measured:
         from filters.conformance.fineweb_kernels import count_lines
-        from filters.conformance.spacy_rules import tokenizer
+        from filters.conformance.spacy.spacy_rules import tokenizer
 
         words = spacy_words(batch)
         lines, ended, short, repeated, feeds, others = count_lines(

@@ -8,10 +8,10 @@ import numpy as np
 from numba import njit
 
 from filters.conformance.gopher_kernels import count_characters, count_feeds, hash_text
-from filters.conformance.spacy_rules import SPACE
-from filters.repetition import new_tables, repeated_elements
-from pipeline.core.bits import address_of
-from pipeline.core.segment import character_start, decode
+from filters.conformance.spacy.spacy_rules import SPACE
+from filters.heuristics.repetition import new_tables, repeated_elements
+from pipeline.core.text.bits import address_of
+from pipeline.core.text.segment import character_start, decode
 
 NEWLINE = 0x0A
 

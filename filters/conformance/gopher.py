@@ -1,9 +1,9 @@
 """Documents -> what datatrove 0.10's GopherQualityFilter and GopherRepetitionFilter judge, verdict for verdict.
 
-Definitions are theirs, with what `filters/gopher.py` puts right left as it is: words are spaCy's tokens, so punctuation
-counts among them; stop words match in lower case only; blank lines are lines; `*` is no bullet; CRLF leaves a carriage
-return on every line, and an n-gram that occurs once is the top one. Every signal is measured for every document, also
-behind the first rule that fails. A threshold of null switches its rule off, as it does there.
+Definitions are theirs, with what `filters/heuristics/gopher.py` puts right left as it is: words are spaCy's tokens, so
+punctuation counts among them; stop words match in lower case only; blank lines are lines; `*` is no bullet; CRLF leaves
+a carriage return on every line, and an n-gram that occurs once is the top one. Every signal is measured for every
+document, also behind the first rule that fails. A threshold of null switches its rule off, as it does there.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from filters.conformance.words import spacy_words
-from filters.ratio import ratio
+from filters.conformance.spacy.words import spacy_words
+from filters.heuristics.ratio import ratio
 from pipeline.core.step import Measured, MeasuringStep, Quantile, Rule, Signal, decides
 from pipeline.core.step import Params as BaseParams
-from pipeline.core.text import Batch
+from pipeline.core.text.batch import Batch
 
 PLACE = "datatrove 0.10, gopher_quality_filter.py."
 
@@ -82,9 +82,9 @@ class GopherQuality(MeasuringStep):
 
     def measure(self, batch: Batch) -> Measured:
         from filters.conformance.gopher_kernels import count_lines, count_words
-        from filters.conformance.spacy_rules import tokenizer
-        from filters.gopher_kernels import count_symbols
-        from pipeline.core.characters import character_table
+        from filters.conformance.spacy.spacy_rules import tokenizer
+        from filters.heuristics.gopher_kernels import count_symbols
+        from pipeline.core.text.characters import character_table
 
         words = spacy_words(batch)
         num_words, letters, with_letter, stop_words = count_words(words.doc_offsets, words.num_chars, words.flags)
@@ -185,7 +185,7 @@ class GopherRepetition(MeasuringStep):
 
     def measure(self, batch: Batch) -> Measured:
         from filters.conformance.gopher_kernels import repeated_grams, repeated_pieces
-        from filters.conformance.spacy_rules import tokenizer
+        from filters.conformance.spacy.spacy_rules import tokenizer
 
         words = spacy_words(batch)
         num_chars, paragraphs, dup_paragraphs, para_chars, lines, dup_lines, line_chars = repeated_pieces(

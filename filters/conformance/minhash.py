@@ -18,12 +18,12 @@ import pyarrow as pa
 from numba import njit
 from pydantic import Field
 
-from filters.clusters import cluster_sizes, new_forest, root
-from filters.twins import Rows, write_twins
-from pipeline.core.scratch import open_array, save_array, scratch_file
+from filters.dedup.clusters import cluster_sizes, new_forest, root
+from filters.dedup.twins import Rows, write_twins
+from pipeline.core.files.scratch import open_array, save_array, scratch_file
+from pipeline.core.files.sums import are_whole
 from pipeline.core.step import Gathering, GatheringStep, Params, Part, Quantile, Rule, Signal
-from pipeline.core.sums import are_whole
-from pipeline.core.text import Batch
+from pipeline.core.text.batch import Batch
 
 PLACE = "datatrove 0.10, minhash.py."
 PRIME = (1 << 61) - 1
@@ -99,7 +99,7 @@ def signatures_of(batch: Batch, *, params: MinHashParams) -> tuple[np.ndarray, n
     """Return (uint64[num_docs, bands * rows] values, int64[num_docs] shingles); without shingles all bits are set."""
     from filters.conformance.normalise import normalised
     from filters.conformance.shingle_kernels import signatures
-    from filters.conformance.words import words_of
+    from filters.conformance.spacy.words import words_of
 
     data, offsets = normalised(batch.data[: int(batch.offsets[-1])], batch.offsets)
     words = words_of(data, offsets)

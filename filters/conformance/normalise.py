@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from filters.conformance.marks import PUNCTUATION
-from pipeline.core.segment import decode
+from filters.conformance.spacy.marks import PUNCTUATION
+from pipeline.core.text.segment import decode
 
 SEPARATORS = ".,\u060c\u066b\u2396\u2397\u2398"  # between the two halves of a number
 SIGMA = "\u03a3"

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from pipeline.core.step import Measured, MeasuringStep, Signal
 from pipeline.core.step import Params as BaseParams
-from pipeline.core.text import Batch, text_array
+from pipeline.core.text.batch import Batch, text_array
 
 PLACE = "datatrove 0.10, formatters/pii.py."
 EMAILS = (b"email@example.com", b"firstname.lastname@example.org")
@@ -48,8 +48,8 @@ class Pii(MeasuringStep):
 
     def measure(self, batch: Batch) -> Measured:
         from filters.conformance.pii_kernels import ADDRESS, EMAIL, find_matches, take_turns
-        from filters.pii_kernels import replace_spans
-        from pipeline.core.characters import character_table
+        from filters.privacy.pii_kernels import replace_spans
+        from pipeline.core.text.characters import character_table
 
         p = self.params
         wanted = p.remove_emails * EMAIL | p.remove_ips * ADDRESS

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from pipeline.core.bits import ONE_BIT, address_of, range_mask, zeros_below
-from pipeline.core.characters import ALNUM
-from pipeline.core.segment import character_start, decode
+from pipeline.core.text.bits import ONE_BIT, address_of, range_mask, zeros_below
+from pipeline.core.text.characters import ALNUM
+from pipeline.core.text.segment import character_start, decode
 
 EMAIL, ADDRESS = 1, 2  # as bits of what is wanted
 DIGIT, LETTER, HYPHEN, LOCAL = 1, 2, 4, 8  # classes of bytes; LOCAL: in the local part, beside full stops

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from filters.addresses import addresses
 from filters.conformance.blocklists import BANNED, SOFT, SUBWORDS, Trie, assets, suffix_extractor, suffix_table
-from filters.word_lists import hashes_of, hashes_of_array
+from filters.lists.addresses import addresses
+from filters.lists.word_lists import hashes_of, hashes_of_array
 from pipeline.core.step import Measured, MeasuringStep, Quantile, Rule, Signal, decides
 from pipeline.core.step import Params as BaseParams
-from pipeline.core.text import Batch
+from pipeline.core.text.batch import Batch
 
 PLACE = "datatrove 0.10, url_filter.py."
 FIELD = "url"  # of the metadata, as there
@@ -123,7 +123,7 @@ class Url(MeasuringStep):
     def _host_hashes(self, data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the hashes of every address's registered domain and of its whole host, of '' where there is none."""
         from filters.conformance.blocklist_kernels import ASK, find_hosts
-        from filters.list_kernels import hash_spans
+        from filters.lists.list_kernels import hash_spans
 
         starts, ends, domains, hosts, stops = find_hosts(data, offsets, *self._suffixes)
         asked = np.flatnonzero(domains == ASK)

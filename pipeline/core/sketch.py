@@ -19,13 +19,13 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
+from pipeline.core.files.scratch import write_scratch
+from pipeline.core.files.sums import is_whole
 from pipeline.core.rng import derive
-from pipeline.core.scratch import write_scratch
-from pipeline.core.sums import is_whole
 
 if TYPE_CHECKING:
     from pipeline.core.step import Part
-    from pipeline.core.text import Batch
+    from pipeline.core.text.batch import Batch
 
 ROWS = "rows"  # which of the part's base rows the step's own arrays describe, ascending
 SAMPLED = "sampled"  # int64[2, num_texts]: the base rows that are kept whole, and the ends of their texts

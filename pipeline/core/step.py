@@ -24,7 +24,7 @@ from pipeline.core.errors import RecipeError
 
 if TYPE_CHECKING:
     from pipeline.core.sketch import Sketcher
-    from pipeline.core.text import Batch
+    from pipeline.core.text.batch import Batch
 
 Operator = Literal[">=", ">", "<=", "<", "==", "!="]
 
@@ -111,8 +111,8 @@ class Measured:
 
     `signals` maps each declared name to `num_docs` values (numpy array or Arrow array). `text` is None for a step that
     does not edit, else a large_string array of `num_docs`, null where the text stays as it is. A step that `cuts` also
-    gives `kept`: which byte ranges of the old text the new one is made of, list<int32> as in `pipeline.core.cut`, null
-    where `text` is null; they are stored instead of the text.
+    gives `kept`: which byte ranges of the old text the new one is made of, list<int32> as in `pipeline.core.text.cut`,
+    null where `text` is null; they are stored instead of the text.
     """
 
     signals: Mapping[str, Any]
@@ -134,7 +134,7 @@ class Step:
     Params: ClassVar[type[Params]] = Params
     signals: ClassVar[tuple[Signal, ...]] = ()
     edits: ClassVar[bool] = False
-    cuts: ClassVar[bool] = False  # its edits only take away; `pipeline.core.cut`
+    cuts: ClassVar[bool] = False  # its edits only take away; `pipeline.core.text.cut`
     wants: ClassVar[Mapping[str, int]] = {}  # `step.signal` before this one -> documents that must have a value
     leans_on: ClassVar[tuple[str, ...]] = ()  # distributions whose version can change a signal, such as py3langid
 
@@ -209,7 +209,7 @@ class Part:
 
     def batch(self) -> Batch:
         """Return the live documents as a Batch, for kernels."""
-        from pipeline.core.text import Batch
+        from pipeline.core.text.batch import Batch
 
         return Batch.from_table(self.load(("id", "text")))
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.core.card import Card, is_complete, read_card
-from pipeline.plan import Node, Plan
+from pipeline.core.files.card import Card, is_complete, read_card
+from pipeline.plan.make import Node, Plan
 from pipeline.report import figures
 
 

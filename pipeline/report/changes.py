@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.engine.run_record import RunRecord
 from pipeline.report import figures
 from pipeline.report.head import date
-from pipeline.run_record import RunRecord
 
 MOST_LINES, MOST_RULES = 60, 12  # of the recipe's changes; of the rules whose drops changed most, for each dataset
 

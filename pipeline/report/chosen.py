@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.chain import BasePart, Link
 from pipeline.core.rng import generator
 from pipeline.core.step import Rule
-from pipeline.decide import as_flags, as_numbers, passes
 from pipeline.report import figures
 from pipeline.report.signals import Signals
+from pipeline.store.chain import BasePart, Link
+from pipeline.store.decide import as_flags, as_numbers, passes
 
 DUPLICATE_OF = "duplicate_of"  # signal of a deduplication: id of the twin that was kept
 SignalName = tuple[str, str]  # a step's label and a signal of it

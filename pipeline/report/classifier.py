@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from filters.quality_report import at_threshold
+from filters.classifier.agreement import at_threshold
 from pipeline.report import figures
 from pipeline.report.charts import Axis, Curve, plot
 from pipeline.report.steps import DatasetShown, StepShown

@@ -15,14 +15,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.chain import ERROR, BasePart, ChainReader, Link, check_ids, edit_in, edited_text
-from pipeline.core.shards import read_rows
+from pipeline.core.files.shards import read_rows
 from pipeline.core.step import Rule
-from pipeline.decide import as_flags
 from pipeline.report import figures
 from pipeline.report.chosen import DUPLICATE_OF, Chosen, Place, Side
 from pipeline.report.signals import Signals
 from pipeline.report.steps import DatasetShown
+from pipeline.store.chain import ERROR, BasePart, ChainReader, Link, check_ids, edit_in, edited_text
+from pipeline.store.decide import as_flags
 
 EXCERPT, EXCERPT_LINES = 400, 16  # characters and lines
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from pipeline.core.card import read_card
-from pipeline.plan import Plan
+from pipeline.core.files.card import read_card
+from pipeline.plan.make import Plan
 from pipeline.report import figures
 from pipeline.report.account import node_of
 from pipeline.report.charts import Axis, Curve, Interval, interval, plot, ruler

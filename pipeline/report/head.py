@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pipeline.core.card import Card
+from pipeline.core.files.card import Card
 from pipeline.core.shown import shown
-from pipeline.plan import Plan
-from pipeline.recipe import Recipe
+from pipeline.engine.run_record import RunRecord
+from pipeline.plan.make import Plan
+from pipeline.recipe.load import Recipe
 from pipeline.report import figures
-from pipeline.run_record import RunRecord
 
 Fact = tuple[str, str]  # what it is, and what is known of it
 

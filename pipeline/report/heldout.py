@@ -13,14 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.core.shards import read_table, schema_of
-from pipeline.plan import Plan
+from pipeline.core.files.shards import read_table, schema_of
+from pipeline.plan.make import Plan
 from pipeline.report import figures
 from pipeline.report.account import node_of
 from pipeline.report.bins import bin_values
 from pipeline.report.charts import Bins
 from pipeline.report.examples import EXCERPT, EXCERPT_LINES, Example
-from pipeline.results import document_paths
+from pipeline.store.results import document_paths
 
 
 @dataclass(frozen=True, slots=True)

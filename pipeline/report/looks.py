@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.chain import BasePart
 from pipeline.core.rng import generator
 from pipeline.core.step import Rule
-from pipeline.decide import passes
 from pipeline.report.bins import MOST_DRAWN, Spread, counted
 from pipeline.report.charts import Bins
 from pipeline.report.chosen import Chosen, Piece, Side, SignalName, Tally
 from pipeline.report.signals import Signals
+from pipeline.store.chain import BasePart
+from pipeline.store.decide import passes
 
 MOST_HELD = 32 << 20  # bytes of values between the looks: of 120,000 documents with 33 signals
 

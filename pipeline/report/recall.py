@@ -1,7 +1,7 @@
 """The audit in the card of a MinHash step -> recall and precision by similarity, as the report puts them first.
 
-Expected in `details["audit"]` (`filters/minhash_audit.py` writes it): recall and recall_bins of planted copies, and
-kept_twins, the sample of joined pairs with their true similarities. What is missing is left out.
+Expected in `details["audit"]` (`filters/dedup/minhash_audit.py` writes it): recall and recall_bins of planted copies,
+and kept_twins, the sample of joined pairs with their true similarities. What is missing is left out.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.core.card import Card
+from pipeline.core.files.card import Card
 from pipeline.report import figures
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from pipeline.chain import EDITS, ERROR, BasePart, Link
-from pipeline.evidence import Evidence
+from pipeline.store.chain import EDITS, ERROR, BasePart, Link
+from pipeline.store.evidence import Evidence
 
 
 class Signals:

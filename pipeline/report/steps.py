@@ -11,17 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.chain import Link
-from pipeline.core.card import Card, read_card
+from pipeline.core.files.card import Card, read_card
 from pipeline.core.step import Rule
-from pipeline.evidence import Evidence
 from pipeline.report import figures
 from pipeline.report.charts import Bins
 from pipeline.report.chosen import Chosen, Side, sides_of
 from pipeline.report.looks import Looks, look_twice
 from pipeline.report.signals import Signals
 from pipeline.report.tally import Tally, tally_of
-from pipeline.sizes import Bytes, Sizes, sizes_of
+from pipeline.store.chain import Link
+from pipeline.store.evidence import Evidence
+from pipeline.store.sizes import Bytes, Sizes, sizes_of
 
 ALARMS = ("max_drop_fraction", "max_drift")  # they say nothing about the result
 

@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.chain import BasePart, Link
-from pipeline.core.shards import read_table
-from pipeline.decide import as_flags, as_numbers
-from pipeline.evidence import Evidence
+from pipeline.core.files.shards import read_table
 from pipeline.report.signals import Signals
+from pipeline.store.chain import BasePart, Link
+from pipeline.store.decide import as_flags, as_numbers
+from pipeline.store.evidence import Evidence
 
 LANGUAGE = "language"  # signal of a step that names a document's language
 MOST_GROUPS = 2000  # of one kind; a corpus of more sources than this is not told apart by them

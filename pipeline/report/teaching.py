@@ -16,15 +16,15 @@ from typing import Any
 import pyarrow as pa
 from markupsafe import Markup
 
-from pipeline.core.card import Card
+from pipeline.core.files.card import Card
+from pipeline.core.files.shards import read_table
 from pipeline.core.rng import generator
-from pipeline.core.shards import read_table
-from pipeline.plan import Plan
+from pipeline.plan.make import Plan
 from pipeline.report import figures
 from pipeline.report.charts import columns
 from pipeline.report.examples import EXCERPT, EXCERPT_LINES, Example
 from pipeline.report.steps import DatasetShown
-from pipeline.results import document_paths
+from pipeline.store.results import document_paths
 
 MOST_NOTES = 48
 MEASURED_SHARE = {"share", "low", "high", "pairs"}  # with its 95 % interval

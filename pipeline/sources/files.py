@@ -17,7 +17,7 @@ from typing import Any
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.identity import HashFile
 from pipeline.core.step import input_names
-from pipeline.sources import ColumnParams
+from pipeline.sources.reader import ColumnParams
 
 JSONL_SUFFIXES = (".jsonl", ".json", ".ndjson", ".gz", ".zst")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.sources import Chunk, Reader, Slice
+from pipeline.sources.reader import Chunk, Reader, Slice
 
 
 class FirstRows:

@@ -22,8 +22,8 @@ from pydantic import Field
 from pipeline.core.errors import DataError, RecipeError, TamisError
 from pipeline.core.identity import HashFile, hash_file
 from pipeline.core.step import input_names
-from pipeline.sources import Chunk, ColumnParams, Reader, Slice
 from pipeline.sources.files import InputFile, name_content, nameable
+from pipeline.sources.reader import Chunk, ColumnParams, Reader, Slice
 from pipeline.sources.tables import TableChunker, first_of
 
 BATCH_ROWS = 64

@@ -18,9 +18,9 @@ from pydantic import Field
 
 from pipeline.core.errors import RecipeError, nearest_names
 from pipeline.core.identity import HashFile, hash_file
-from pipeline.sources import Chunk, Reader, ReaderParams, Slice
 from pipeline.sources.docstrings import docstrings_of, without_collector
 from pipeline.sources.packages import InstalledFile, Package, installed_packages, kind_of, normalised
+from pipeline.sources.reader import Chunk, Reader, ReaderParams, Slice
 from pipeline.sources.rows import ChunkBuilder
 
 OURSELVES = "tamis"

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pipeline.core.identity import HashFile, hash_file
-from pipeline.sources import SLICE_BYTES, Chunk, Reader, Reason, Slice
 from pipeline.sources.files import FileParams, InputFile, find_files, name_content
 from pipeline.sources.lines import BOM, Line, codec_of, cut_lines, iterate_blocks, iterate_lines
+from pipeline.sources.reader import SLICE_BYTES, Chunk, Reader, Reason, Slice
 from pipeline.sources.rows import ChunkBuilder, printable
 
 # A JSON string may be longer than its text: a Cyrillic letter takes 2 bytes, its escape 6.

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.core.errors import DataError
-from pipeline.sources import SLICE_BYTES
+from pipeline.sources.reader import SLICE_BYTES
 
 BLOCK_BYTES = 2**20
 KEPT_OF_LONG_LINE = 1000

@@ -21,8 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from pipeline.core import keys
 from pipeline.core.errors import ServiceError
+from pipeline.core.process import keys
 from pipeline.sources.page_child import ANSWER, READY, REQUEST
 
 Extractor = Literal["resiliparse", "trafilatura"]

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from pipeline.core.document import SCHEMA
-from pipeline.sources import CHUNK_BYTES, Chunk, Quarantined, Reason
+from pipeline.sources.reader import CHUNK_BYTES, Chunk, Quarantined, Reason
 
 MAX_ID_BYTES = 4096
 EXCERPT_CHARACTERS = 200

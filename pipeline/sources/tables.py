@@ -18,7 +18,6 @@ import pyarrow.compute as pc
 
 from pipeline.core.document import SCHEMA
 from pipeline.core.errors import listed_names
-from pipeline.sources import CHUNK_BYTES, Chunk, ColumnParams, Quarantined, Reason
 from pipeline.sources.columns import (
     bytes_of,
     decoded,
@@ -28,6 +27,7 @@ from pipeline.sources.columns import (
     json_objects,
     size_as_documents,
 )
+from pipeline.sources.reader import CHUNK_BYTES, Chunk, ColumnParams, Quarantined, Reason
 from pipeline.sources.rows import EXCERPT_CHARACTERS, MAX_ID_BYTES, printable
 
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)

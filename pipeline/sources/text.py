@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 
 from pipeline.core.identity import HashFile, hash_file
 from pipeline.core.step import input_names
-from pipeline.sources import Chunk, Reader, ReaderParams, Slice
 from pipeline.sources.files import InputFile, find_files, name_content
 from pipeline.sources.lines import BOM, iterate_blocks
+from pipeline.sources.reader import Chunk, Reader, ReaderParams, Slice
 from pipeline.sources.rows import ChunkBuilder
 
 PIECE_BYTES = 16 << 20  # of files, as stored, in a slice

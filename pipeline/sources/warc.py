@@ -22,10 +22,10 @@ from pydantic import Field
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.identity import HashFile, hash_file
 from pipeline.core.step import input_names
-from pipeline.sources import Chunk, Reader, ReaderParams, Slice
 from pipeline.sources.files import InputFile, find_files, name_content
 from pipeline.sources.gzip_members import GzipMembers
 from pipeline.sources.pages import Extractor, PageExtractor, lacking
+from pipeline.sources.reader import Chunk, Reader, ReaderParams, Slice
 from pipeline.sources.rows import ChunkBuilder
 
 Decoding = Literal["all", "none"]

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.memory import keep_freed_memory
+from pipeline.core.process.memory import keep_freed_memory
 from tests.benchmarks.machine import hold_libraries_to_one_thread, hold_to_one_core, load, machine
 from tests.benchmarks.rivals import DATATROVE, missing
 from tests.benchmarks.table import TITLES, table

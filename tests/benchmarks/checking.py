@@ -17,7 +17,7 @@ PAIRS = 2000  # planted and compared
 
 def measure_checking(text: Text, place: Place, *, repeats: int) -> dict[str, Any]:
     """Return times with the check over times without, and of both the documents dropped, recall and precision."""
-    from filters.minhash import MinHashDedup
+    from filters.dedup.minhash import MinHashDedup
 
     found: dict[str, dict[str, Any]] = {"with": {}, "without": {}}
     settings: dict[str, dict[str, Any]] = {"with": {}, "without": {"min_jaccard": 0}}

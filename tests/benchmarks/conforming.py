@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from pipeline.tasks import StepRef, measure_batch, prepared
+from pipeline.engine.measure import StepRef, measure_batch, prepared
 from tests.benchmarks import curation, rivals
 from tests.benchmarks.clock import Work
 from tests.benchmarks.corpus import Text
@@ -70,7 +70,7 @@ def cold(maker: Maker) -> Maker:
         work = maker(text, place)
 
         def before() -> None:
-            from filters.conformance.words import LATEST, MEMORY
+            from filters.conformance.spacy.words import LATEST, MEMORY
 
             LATEST.words = None
             MEMORY.answers.clear()
@@ -118,7 +118,7 @@ def rival_listed_words(text: Text, place: Place) -> Work:
 
 def listed_words_differences(text: Text, place: Place) -> int:
     """Count the documents whose verdict or reason differs."""
-    from pipeline.core.text import Batch
+    from pipeline.core.text.batch import Batch
     from tests.filters.conformance.theirs import compare, judged_by_them, judged_by_us
 
     path, strings = _list_of_words(text, place), text.strings()

@@ -15,12 +15,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.chain import BasePart, part_name
 from pipeline.core import document, rng
-from pipeline.core.shards import read_table, windows, write_table
-from pipeline.core.text import Batch
+from pipeline.core.files.shards import read_table, windows, write_table
+from pipeline.core.text.batch import Batch
+from pipeline.recipe.strict_yaml import load
 from pipeline.sources.installed_docs import InstalledDocsReader
-from pipeline.strict_yaml import load
+from pipeline.store.chain import BasePart, part_name
 
 QUICKSTART = Path(__file__).resolve().parents[2] / "recipes" / "quickstart.yaml"
 SEED = 17

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.chain import ERROR, Chain, Link, part_name, write_signals
 from pipeline.core import rng
-from pipeline.core.shards import read_table, write_table
+from pipeline.core.files.shards import read_table, write_table
 from pipeline.core.step import Gathering, GatheringStep, Part, as_column
-from pipeline.tasks import MeasureTask, StepRef, measure_batch, measure_part, prepared
+from pipeline.engine.measure import MeasureTask, StepRef, measure_batch, measure_part, prepared
+from pipeline.store.chain import ERROR, Chain, Link, part_name, write_signals
 from tests.benchmarks.clock import Work
 from tests.benchmarks.corpus import SEED, Text
 
@@ -125,7 +125,7 @@ def fused(name: str, *steps: str) -> Callable[[Text, Place], Work]:
 
 def signatures(text: Text, place: Place) -> Work:
     """Compute MinHash signatures of text in memory: 112 values, 5-word shingles."""
-    from filters.minhash_kernels import hash_family, signatures_of
+    from filters.dedup.minhash_kernels import hash_family, signatures_of
 
     family = hash_family(SEED, num_values=14 * 8)
 
@@ -138,29 +138,29 @@ def signatures(text: Text, place: Place) -> Work:
 
 def minhash(text: Text, place: Place) -> Work:
     """Find near-duplicates from parquet to stored signals: signatures, bands, clusters, the one to keep."""
-    from filters.minhash import MinHashDedup
+    from filters.dedup.minhash import MinHashDedup
 
     return gathering(MinHashDedup(params=MinHashDedup.Params()), text, place)
 
 
 def exact(text: Text, place: Place) -> Work:
     """Find exact copies from parquet to stored signals."""
-    from filters.exact_dedup import ExactDedup
+    from filters.dedup.exact_dedup import ExactDedup
 
     return gathering(ExactDedup(params=ExactDedup.Params()), text, place)
 
 
 def substrings(text: Text, place: Place) -> Work:
     """Cut repeated spans of 50 words from parquet to stored signals and texts."""
-    from filters.substring_dedup import SubstringDedup
+    from filters.dedup.substring_dedup import SubstringDedup
 
     return gathering(SubstringDedup(params=SubstringDedup.Params()), text, place)
 
 
 def classifying(text: Text, place: Place) -> Work:
     """Score text in memory with the classifier of the default size; its weights do not change the time."""
-    from filters.quality import QualityParams
-    from filters.quality_model import TOP_GRADE, Model, Settings
+    from filters.classifier.model import TOP_GRADE, Model, Settings
+    from filters.classifier.quality import QualityParams
 
     default = QualityParams()
     draw = rng.generator(SEED, "benchmarks", "weights")

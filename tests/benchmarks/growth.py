@@ -25,8 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.core import rng
-from pipeline.core.shards import write_table
-from pipeline.core.text import Batch
+from pipeline.core.files.shards import write_table
+from pipeline.core.text.batch import Batch
 from tests.benchmarks.clock import rounded
 from tests.benchmarks.corpus import SEED, documents_of
 from tests.benchmarks.machine import surroundings, tamis

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.step import MeasuringStep, as_column
-from pipeline.core.text import Batch
+from pipeline.core.text.batch import Batch
 
 CASES = Path(__file__).parent.parent / "cases"
 COMPARE = {

@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 import pytest
 
 from pipeline.catalog import STEPS, step_class
-from pipeline.core.cut import cut
 from pipeline.core.step import GatheringStep, MeasuringStep, as_column
-from pipeline.core.text import Batch
+from pipeline.core.text.batch import Batch
+from pipeline.core.text.cut import cut
 from tests.conftest import need_conformance
 from tests.filters.conftest import verdict_of
 from tests.filters.gathering import gather, parts_of
@@ -207,16 +207,16 @@ def test_copies_are_looked_for_in_anything(name: str, tmp_path: Path) -> None:
     gather(step, parts_of([SENTENCE]), scratch=tmp_path / "compiled")
     slow = {}
 
-    def seconds_for(size: int, *, scratch: str) -> float:
-        documents = [*SMALL, text(size), text(size)]
+    def seconds_for(text: str, *, scratch: str) -> float:
+        documents = [*SMALL, text, text]
         start = time.process_time()
         found = gather(step, parts_of(documents), scratch=tmp_path / scratch)
         assert found.signals.num_rows == len(documents)
         return time.process_time() - start
 
     for number, (label, text) in enumerate(list(TEXTS.items())[::6]):
-        whole = seconds_for(LARGE, scratch=f"{number}-whole")
-        if whole > 2 and whole > GROWTH * (quarter := seconds_for(LARGE // 4, scratch=f"{number}-quarter")):
+        whole = seconds_for(text(LARGE), scratch=f"{number}-whole")
+        if whole > 2 and whole > GROWTH * (quarter := seconds_for(text(LARGE // 4), scratch=f"{number}-quarter")):
             slow[label] = (quarter, whole)
 
     assert not slow

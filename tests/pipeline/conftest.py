@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import catalog
-from pipeline.tasks import prepared
+from pipeline.engine.measure import prepared
 from tests.pipeline.house import House
 from tests.pipeline.steps import STEPS
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.card import Card, read_card
-from pipeline.core.shards import read_table
-from pipeline.executors import Executor, Local
-from pipeline.plan import Plan, make_plan
-from pipeline.progress import Silent
-from pipeline.recipe import load_recipe
-from pipeline.results import document_paths
-from pipeline.run import Run
-from pipeline.workspace import Workspace
+from pipeline.core.files.card import Card, read_card
+from pipeline.core.files.shards import read_table
+from pipeline.engine.executors import Executor, Local
+from pipeline.engine.progress import Silent
+from pipeline.engine.run import Run
+from pipeline.plan.make import Plan, make_plan
+from pipeline.recipe.load import load_recipe
+from pipeline.store.results import document_paths
+from pipeline.store.workspace import Workspace
 
 WORDS = (
     "the", "of", "and", "to", "in", "is", "that", "it", "was", "for", "on", "are", "with", "as", "his", "they", "at",

@@ -28,7 +28,7 @@ from pipeline.core.step import (
     decides,
     input_names,
 )
-from pipeline.core.text import Batch
+from pipeline.core.text.batch import Batch
 
 POISON = "POISON"
 

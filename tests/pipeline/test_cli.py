@@ -85,7 +85,7 @@ def test_text_says_something_and_keeps_stderr_for_progress(built: House, tamis, 
 
 
 def test_every_verb_of_the_help_is_tried_here():
-    promoting = {"promote", "rollback"}  # tests/pipeline/test_registry.py
+    promoting = {"promote", "rollback"}  # tests/pipeline/store/test_registry.py
 
     assert {command.name or command.callback.__name__ for command in cli.app.registered_commands} == {
         verb.split()[0] for verb in VERBS
@@ -234,7 +234,7 @@ def test_our_own_bugs_show_their_traceback(house: House, tamis, monkeypatch):
 
 @pytest.mark.parametrize(("outcome", "expected"), [("promote", 0), ("reject", 3), ("undecided", 3), (None, 0)])
 def test_only_a_verdict_of_promote_or_no_gate_ends_with_0(outcome, expected):
-    from pipeline.outcome import Outcome
+    from pipeline.commands.run_recipe import Outcome
 
     ended = Outcome("r", (), 0, 0.0, 0.0, outcome, "", "", None)
 

@@ -83,7 +83,7 @@ def test_sigterm_ends_with_143_and_leaves_nobody_behind(tamis: Tamis, to_all: bo
     assert nobody_left(process.pid)
 
 
-@pytest.mark.parametrize("module", ["typer", "pipeline.cli", "pydantic", "pipeline.plan"])
+@pytest.mark.parametrize("module", ["typer", "pipeline.cli", "pydantic", "pipeline.plan.make"])
 def test_ctrl_c_while_the_program_still_starts_ends_in_one_line(module: str):
     program = f"""
 import os, signal, sys
@@ -164,7 +164,7 @@ def lines_recipe(folder: Path) -> None:
 
 def whole_files(workspace: Path) -> bool:
     """Say whether every parquet file at a final name can be read."""
-    from pipeline.core.shards import read_table
+    from pipeline.core.files.shards import read_table
 
     return all(read_table(path).num_rows >= 0 for path in workspace.rglob("*.parquet"))
 

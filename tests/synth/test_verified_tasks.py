@@ -116,8 +116,8 @@ def test_rows_say_what_made_and_what_verified_them(tmp_path: Path) -> None:
     assert (row["source"], row["origin"]) == ("verified_tasks", "procedural")
     (made_by,) = json.loads(row["lineage"])
     assert made_by == {
-        "step": "verified_tasks", "version": 2, "family": "arithmetic", "seed": SEED, "index": 1,
-        "verified_by": "synth.checkers.arithmetic",
+        "step": "verified_tasks", "version": 3, "family": "arithmetic", "seed": SEED, "index": 1,
+        "verified_by": "checker of arithmetic",
     }  # fmt: skip
     metadata = json.loads(row["metadata"])
     assert metadata["family"] == "arithmetic" and metadata["answer"] in row["text"]
@@ -211,7 +211,7 @@ def test_the_text_changes_only_with_the_version(tmp_path: Path) -> None:
 
     digest = blake3("\0".join(table["text"].to_pylist()).encode()).hexdigest()[:16]
 
-    assert (VerifiedTasks.version, digest) == (2, "87c62d3369074259")
+    assert (VerifiedTasks.version, digest) == (3, "87c62d3369074259")
 
 
 def test_more_tasks_than_anyone_could_wait_for_are_refused() -> None:

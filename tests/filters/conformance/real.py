@@ -29,12 +29,12 @@ from datatrove.pipeline.formatters.pii import PIIFormatter
 from datatrove.utils.hashing import HashConfig
 from datatrove.utils.text import split_into_parts
 
-from filters.conformance import words as our_words
 from filters.conformance.minhash import MinHashParams, signatures_of
 from filters.conformance.pii import Pii
+from filters.conformance.spacy import words as our_words
 from pipeline.core import rng
 from pipeline.core.step import MeasuringStep
-from pipeline.core.text import Batch
+from pipeline.core.text.batch import Batch
 from pipeline.sources.installed_docs import InstalledDocsParams, InstalledDocsReader
 from tests.filters.conformance.theirs import (
     PAIRS,

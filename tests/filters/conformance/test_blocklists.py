@@ -23,7 +23,7 @@ from datatrove.pipeline.filters.url_filter import get_list
 from filters.conformance import blocklists
 from filters.conformance.blocklist_kernels import find_words, symbol_table
 from filters.conformance.blocklists import BANNED, Assets, Trie, assets, listed_in
-from filters.word_lists import hashes_of
+from filters.lists.word_lists import hashes_of
 from pipeline.core.errors import RecipeError
 
 LINES = [

@@ -31,7 +31,7 @@ from filters.conformance.minhash import MinHashDedup, MinHashParams, hash_family
 from filters.conformance.normalise import MAX_GROWTH, normalised, simplify, table
 from filters.conformance.shingle_kernels import sha1, xxh64
 from pipeline.core import rng
-from pipeline.core.text import Batch
+from pipeline.core.text.batch import Batch
 from tests.filters.conformance.texts import page_texts
 from tests.filters.gathering import gather, parts_of
 

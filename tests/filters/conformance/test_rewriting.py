@@ -19,7 +19,7 @@ from datatrove.pipeline.formatters.pii import PIIFormatter
 from filters.conformance.badwords import C4BadWords
 from filters.conformance.pii import Pii
 from pipeline.core.errors import DataError
-from pipeline.core.text import Batch
+from pipeline.core.text.batch import Batch
 from tests.filters.conformance.texts import tokenizer_texts
 from tests.filters.conformance.theirs import compare, judged_by_them, judged_by_us
 

@@ -21,8 +21,8 @@ from tldextract import TLDExtract
 
 from filters.conformance.blocklists import suffix_extractor
 from filters.conformance.url import Url
-from filters.word_lists import hashes_of
-from pipeline.core.text import Batch
+from filters.lists.word_lists import hashes_of
+from pipeline.core.text.batch import Batch
 from tests.filters.conformance.theirs import judged_by_us
 from tests.filters.conformance.urls import addresses, batch_of, from_lists, plain, prepared, their_url_filter
 from tests.pipeline.house import House

@@ -22,8 +22,8 @@ from datatrove.pipeline.filters import (
 
 from pipeline.catalog import step_class
 from pipeline.core.step import MeasuringStep, Rule, as_column
-from pipeline.core.text import Batch
-from pipeline.decide import failures
+from pipeline.core.text.batch import Batch
+from pipeline.store.decide import failures
 
 Verdict = str | None  # the first reason, or None for a document that is kept
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from filters.conformance.blocklists import ARCHIVE, BANNED, SOFT, SUBWORDS, assets, suffix_extractor
 from filters.conformance.url import Url
 from pipeline.core import rng
-from pipeline.core.text import Batch
+from pipeline.core.text.batch import Batch
 
 SCHEMES = [
     "http://",

@@ -1,0 +1,93 @@
+"""Evaluation sets on disk to items with a text and an id, for decontamination.
+
+`.parquet` gives one item per row of its `text` column; `.jsonl` (plain or .gz) one per line, its `text` if it has one,
+else all its strings but `id` in the order in which they stand (question, choices, answer); `.txt` one per line that
+is not blank. An item without an `id` is called `file name:row`, counted from 1, so it does not depend on folders.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.core.errors import DataError
+from pipeline.core.files.opened import reading
+from pipeline.core.files.shards import read_table, schema_of
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One evaluation item."""
+
+    id: str
+    text: str
+
+
+def read_items(paths: Sequence[Path]) -> list[Item]:
+    """Return the items of all files in order; DataError if a file is of no known kind or cannot be read."""
+    return [item for path in paths for item in _items(path)]
+
+
+def _items(path: Path) -> Iterator[Item]:
+    name = path.name.removesuffix(".gz")
+    if name.endswith(".parquet"):
+        yield from _parquet(path)
+    elif name.endswith(".jsonl"):
+        for number, line in _lines(path):
+            yield _record(path, number=number, line=line)
+    elif name.endswith(".txt"):
+        yield from (Item(id=f"{path.name}:{number}", text=line) for number, line in _lines(path))
+    else:
+        raise DataError(f"{path}: is no evaluation set that Tamis reads. Give .parquet, .jsonl, .jsonl.gz or .txt.")
+
+
+def _parquet(path: Path) -> Iterator[Item]:
+    names = schema_of(path).names
+    if "text" not in names:
+        raise DataError(f"{path}: has no column `text` (it has {', '.join(names)}). Rename one, or give .jsonl.")
+    table = read_table(path, columns=["id", "text"] if "id" in names else ["text"])
+    texts = table.column("text").to_pylist()
+    ids = table.column("id").to_pylist() if "id" in names else [None] * len(texts)
+    for number, (item_id, text) in enumerate(zip(ids, texts, strict=True), start=1):
+        if text is not None:
+            yield Item(id=f"{path.name}:{number}" if item_id is None else str(item_id), text=text)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line number, line) of the lines that are not blank."""
+    with reading(path):
+        data = path.read_bytes()
+    try:
+        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+    except (UnicodeDecodeError, OSError, EOFError) as error:
+        raise DataError(f"{path}: is not UTF-8 text ({error}). Convert it.") from error
+    yield from ((number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip())
+
+
+def _record(path: Path, *, number: int, line: str) -> Item:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise DataError(f"{path}:{number}: is not JSON ({error}). Each line must be one object.") from error
+    if not isinstance(record, dict):
+        raise DataError(f"{path}:{number}: is {type(record).__name__}, but each line must be one JSON object.")
+    item_id, text = record.pop("id", None), record.get("text")
+    return Item(
+        id=f"{path.name}:{number}" if item_id is None else str(item_id),
+        text=text if isinstance(text, str) else "\n".join(_strings(record)),
+    )
+
+
+def _strings(value: object) -> Iterator[str]:
+    """Yield every string inside a JSON value, in the order in which they stand."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)

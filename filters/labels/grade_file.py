@@ -1,0 +1,229 @@
+"""A file of grades -> the grade of each document, checked row by row, and how well two readings of it agree.
+
+JSON lines or parquet with `grade`, and `id` or `text_hash` or both: matched by id where there is one, as the text may
+have been edited since. `reading: 2` is another reading of a document: where there is a first one it gives no grade, it
+measures the first ones. A row may hold the rubric's five answers, which must add up to its grade, and `evidence`. JSON
+lines may begin with a line that says by whom and by which rubric (`graded_by`, `rubric_blake3`); a file graded by
+another rubric than the recipe's is refused. Nothing in the file is passed over without a word.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from filters.labels.rubric import NUM_CRITERIA, Rubric
+from pipeline.core.errors import DataError
+from pipeline.core.files.shards import read_table
+from pipeline.core.identity import hash_file
+from pipeline.core.rng import generator
+
+KeyKind = Literal["id", "blake3", "xxh3_128"]
+HASH_CHARACTERS: dict[int, KeyKind] = {64: "blake3", 32: "xxh3_128"}
+ABOUT = ("graded_by", "rubric", "rubric_blake3")  # what the first line may say
+RESAMPLES = 1000
+EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One reading of one document."""
+
+    key: str
+    grade: float
+    reading: int
+    text_hash: str
+    evidence: str
+    answers: tuple[bool, ...]  # to the rubric's questions, in their order; empty if the file has them not
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class GradeFile:
+    """The first reading of every document, by id or by the hash of the whole text (UTF-8); later ones apart."""
+
+    path: Path
+    key: KeyKind
+    first: Mapping[str, Row]
+    second: Mapping[str, Row]
+    criteria: tuple[str, ...]
+    graded_by: str
+    blake3: str  # of the file; its name is no part of a result
+
+    @property
+    def title(self) -> str:
+        named = f"graded by {self.graded_by}, file" if self.graded_by else "file of grades"
+        return f"{named} {self.blake3[:12]}"
+
+    @property
+    def hash_kind(self) -> KeyKind | None:
+        """Return by what hash the file knows the texts that were graded, if it does."""
+        sizes = {len(row.text_hash) for row in self.first.values()}
+        return HASH_CHARACTERS.get(sizes.pop()) if len(sizes) == 1 else None
+
+    def readings(self, *, seed: int) -> dict[str, Any]:
+        """Return how well the second readings agree with the first: kappa with its 95 % interval, as plain JSON."""
+        keys = sorted(self.second)
+        if not keys:
+            return {}
+        pairs = {"grade": [(self.first[key].grade, self.second[key].grade) for key in keys]}
+        if all(self.first[key].answers and self.second[key].answers for key in keys):
+            for number, name in enumerate(self.criteria):
+                pairs[name] = [(self.first[key].answers[number], self.second[key].answers[number]) for key in keys]
+        return {"documents": len(keys)} | {
+            name: with_interval(np.array(values, np.float64), seed=seed) for name, values in pairs.items()
+        }
+
+
+def kappa(pairs: np.ndarray) -> float:
+    """Return Cohen's kappa with quadratic weights of float64[n, 2]; of yes and no it is the plain kappa.
+
+    One minus the mean squared difference over that of two readings independent of each other; NaN where both are
+    constant.
+    """
+    first, second = pairs[:, 0], pairs[:, 1]
+    by_chance = first.var() + second.var() + (first.mean() - second.mean()) ** 2
+    return float(1 - ((first - second) ** 2).mean() / by_chance) if by_chance > 0 else math.nan
+
+
+def with_interval(pairs: np.ndarray, *, seed: int) -> dict[str, float | None]:
+    """Return kappa and its 95 % interval, documents resampled."""
+    draw = generator(seed, "grades", "bootstrap")
+    resampled = [kappa(pairs[draw.integers(len(pairs), size=len(pairs))]) for _ in range(RESAMPLES)]
+    defined = [value for value in resampled if not math.isnan(value)] or [math.nan]
+    found = [kappa(pairs), *np.quantile(defined, (0.025, 0.975)).tolist()]
+    values = [None if math.isnan(value) else round(value, 4) for value in found]
+    return dict(zip(("kappa", "low", "high"), values, strict=True))
+
+
+def read_grades(path: Path, *, rubric: Rubric) -> GradeFile:
+    """Read a file of grades; DataError names what is missing, every wrong row, and a key that has two grades."""
+    rows = _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path)
+    about = rows.pop(0)[1] if rows and _is_about(rows[0][1]) else {}
+    if about.get("rubric_blake3") not in (None, rubric.hash):
+        raise DataError(
+            f"{path}: was graded by the rubric {about.get('rubric', '')} {str(about['rubric_blake3'])[:12]}; `label` "
+            f"names {rubric.name} {rubric.hash[:12]}. Name the rubric that was used (rubric_file), or grade anew."
+        )
+    names = dict.fromkeys(name for _, row in rows for name in row)
+    column = next((name for name in ("id", "text_hash") if name in names), None)
+    if column is None or "grade" not in names:
+        raise DataError(
+            f"{path}: has the columns {', '.join(names) or 'none'}; grades need `grade` and either `id` or "
+            "`text_hash` (hex of BLAKE3 or XXH3-128 of the text). Rename the columns."
+        )
+    read, wrong = [], []
+    for place, row in rows:
+        problem = _problem(row, column=column, criteria=rubric.criteria)
+        if problem:
+            wrong.append((place, problem))
+        else:
+            read.append(_row(row, column=column, criteria=rubric.criteria, place=place))
+    if wrong:
+        raise DataError(_told(path, wrong))
+    first, second = _by_reading(read, path=path, column=column)
+    return GradeFile(
+        path=path, key="id" if column == "id" else _hash_kind([*first], path=path), first=first, second=second,
+        criteria=rubric.criteria, graded_by=str(about.get("graded_by", "")), blake3=hash_file(path),
+    )  # fmt: skip
+
+
+def _is_about(row: Mapping[str, Any]) -> bool:
+    return "grade" not in row and any(name in row for name in ABOUT)
+
+
+def _problem(row: Mapping[str, Any], *, column: str, criteria: Sequence[str]) -> str:
+    """Return what is wrong with a row, or an empty text."""
+    grade, reading, key = row.get("grade"), _reading(row), row.get(column)
+    if not isinstance(key, (str, int)) or isinstance(key, bool) or key == "":
+        return f"`{column}` is {_shown(key)}; it must be text"
+    if not isinstance(grade, (int, float)) or isinstance(grade, bool) or not 0 <= grade <= NUM_CRITERIA:
+        return f"`grade` is {_shown(grade)}; it must be a number from 0 to {NUM_CRITERIA}"
+    if not isinstance(reading, int) or isinstance(reading, bool) or reading < 1:
+        return f"`reading` is {_shown(reading)}; it must be 1, or 2 for a second reading of the same document"
+    answers = [row.get(name) for name in criteria]
+    if all(isinstance(answer, bool) for answer in answers) and sum(map(bool, answers)) != grade:
+        return f"`grade` is {grade:g}, but {sum(map(bool, answers))} of its five answers are yes"
+    return ""
+
+
+def _reading(row: Mapping[str, Any]) -> Any:
+    return 1 if row.get("reading") is None else row["reading"]
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value, default=str)[:60]
+
+
+def _told(path: Path, wrong: Sequence[tuple[str, str]]) -> str:
+    place, problem = wrong[0]
+    others = ", ".join(place for place, _ in wrong[1 : 1 + EXAMPLES])
+    more = f" So are {len(wrong) - 1} more rows, such as {others}." if others else ""
+    return f"{path}:{place}: {problem}.{more} Correct or delete the rows."
+
+
+def _row(row: Mapping[str, Any], *, column: str, criteria: Sequence[str], place: str) -> Row:
+    answers = tuple(row.get(name) for name in criteria)
+    return Row(
+        key=str(row[column]), grade=float(row["grade"]), reading=_reading(row),
+        text_hash=str(row.get("text_hash") or ""), evidence=" ".join(str(row.get("evidence") or "").split())[:500],
+        answers=tuple(map(bool, answers)) if all(isinstance(answer, bool) for answer in answers) else (), place=place,
+    )  # fmt: skip
+
+
+def _by_reading(rows: Sequence[Row], *, path: Path, column: str) -> tuple[dict[str, Row], dict[str, Row]]:
+    """Return the first and the second reading of every document."""
+    found: dict[str, dict[int, Row]] = {}
+    for row in rows:
+        readings = found.setdefault(row.key, {})
+        known = readings.setdefault(row.reading, row)
+        if known.grade != row.grade:
+            raise DataError(
+                f"{path}:{row.place}: {column} {row.key!r} has two grades, {known.grade:g} ({known.place}) and "
+                f"{row.grade:g}. Keep one of them, or mark the later one `reading: 2`."
+            )
+    ordered = {key: [readings[number] for number in sorted(readings)] for key, readings in found.items()}
+    return (
+        {key: readings[0] for key, readings in ordered.items()},
+        {key: readings[1] for key, readings in ordered.items() if len(readings) > 1},
+    )
+
+
+def _hash_kind(keys: Sequence[str], *, path: Path) -> KeyKind:
+    lengths = {len(key) for key in keys}
+    if len(lengths) != 1 or not lengths <= HASH_CHARACTERS.keys():
+        raise DataError(
+            f"{path}: text_hash has values of {sorted(lengths)} characters; it must be BLAKE3 (64) or XXH3-128 (32) "
+            "hex throughout. Hash the UTF-8 bytes of the text."
+        )
+    return HASH_CHARACTERS[lengths.pop()]
+
+
+def _parquet_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    return [(f"row {number}", row) for number, row in enumerate(read_table(path).to_pylist(), start=1)]
+
+
+def _json_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Return (line, row) of every line that is not blank."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read as JSON lines ({error}). Give a .parquet or a .jsonl file.") from error
+    rows: list[tuple[str, dict[str, Any]]] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{path}:{number}: is not JSON ({error}). Mend or delete the line.") from error
+        if not isinstance(row, dict):
+            raise DataError(f"{path}:{number}: is {type(row).__name__}, not an object. Mend or delete the line.")
+        rows.append((str(number), row))
+    return rows

@@ -1,0 +1,70 @@
+"""Arguments and options that several verbs share."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.", show_default=False)]
+WorkspacePath = Annotated[Path, typer.Option("--workspace", "-w", help="Folder of results.", envvar="TAMIS_WORKSPACE")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Workers = Annotated[int, typer.Option("--workers", min=1, help="Worker processes; never changes a result.")]
+Memory = Annotated[
+    str, typer.Option("--memory", metavar="SIZE", help="Most memory of a step, as 500M or 4G; never changes a result.")
+]
+WORKSPACE = Path("workspace")
+CORES = os.cpu_count() or 1
+Plugins = Annotated[
+    list[Path] | None, typer.Option("--plugin", metavar="FILE", help="Python file with steps of your own; repeatable.")
+]
+
+
+def load_plugins(paths: list[Path] | None) -> None:
+    """Make the steps of every `--plugin FILE` known."""
+    if paths:
+        from pipeline.recipe.plugins import add_plugin
+
+        for path in paths:
+            add_plugin(path)
+
+
+def parse_memory(text: str) -> int:
+    """Return the bytes that a size such as `500M` or `4G` names, in steps of 1024."""
+    from pipeline.core.errors import RecipeError
+
+    found = re.fullmatch(r"([0-9]{1,6})([KMGT])i?B?", text.strip(), re.IGNORECASE)
+    if found is None or int(found[1]) == 0:
+        raise RecipeError(f"--memory {text}: it must be a whole number with K, M, G or T, such as 500M or 4G.")
+    return int(found[1]) << {"K": 10, "M": 20, "G": 30, "T": 40}[found[2].upper()]
+
+
+def parse_count(text: str | None, *, flag: str) -> int | None:
+    """Return the number that `20M` stands for, as in a recipe; None for no text."""
+    from pipeline.core.errors import RecipeError
+    from pipeline.recipe.sections import count_of
+
+    if text is None:
+        return None
+    found = count_of(text.strip())
+    number = found if isinstance(found, int) else int(found) if found.isdecimal() and len(found) < 19 else 0
+    if number < 1:
+        raise RecipeError(f"{flag} {text}: it must be a whole number above 0, such as 300000, 300k, 20M or 1.5B.")
+    return number
+
+
+def parse_settings(pairs: list[str], *, such_as: str = "datasets.clean.gopher_quality.min_words=40") -> dict[str, Any]:
+    """Return `--set PATH=VALUE` pairs as values, read as a recipe's are."""
+    from pipeline.core.errors import RecipeError
+    from pipeline.recipe.settings import parse_value
+
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        place, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals:
+            raise RecipeError(f"--set {pair}: it must be PATH=VALUE, such as {such_as}.")
+        found[place] = parse_value(value, place=place)
+    return found

@@ -1,0 +1,159 @@
+"""`tamis run` as one function: plan, build, judge, promote, report; returns what happened."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.errors import GateError
+from pipeline.core.files.card import read_card
+from pipeline.engine.executors import Local
+from pipeline.engine.progress import Progress
+from pipeline.engine.run import Run
+from pipeline.engine.run_record import is_shown, mark_of, record_run, records_of, run_of
+from pipeline.plan.make import Plan, make_plan
+from pipeline.recipe.load import load_recipe
+from pipeline.store.evidence import evidence_at
+from pipeline.store.sizes import final_datasets, kept_bytes
+from pipeline.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pipeline.store.registry import Promotion
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one run did. `verdict` is promote, reject, undecided or None when the recipe has no gate."""
+
+    recipe: str
+    built: tuple[str, ...]
+    reused: int
+    seconds: float
+    cost_usd: float
+    verdict: str | None
+    sentence: str
+    report: str
+    promoted: str | None
+    next_step: str = ""  # of an undecided verdict
+    made: tuple[dict[str, Any], ...] = ()  # what the recipe is for: dataset, documents, bytes
+    warnings: tuple[str, ...] = ()  # of all steps, those of earlier runs too
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if self.verdict in (None, "promote") else 3
+
+
+def run_recipe(
+    path: Path, *, workspace: Workspace, workers: int, progress: Progress, device: str = "auto",
+    memory_bytes: int = 2 << 30,
+) -> Outcome:  # fmt: skip
+    """Run a recipe to its end; everything that is already there is reused."""
+    started = time.monotonic()
+    recipe = load_recipe(path)  # first, so that a bad recipe leaves nothing behind
+    with workspace.locked():
+        plan = make_plan(recipe, workspace)
+        plan.hashes.save()
+        todo = plan.to_build
+        record = partial(record_run, plan, built=len(todo), started=started, workers=workers, device=device)
+        if not workspace.ledger.exists():  # what was asked once may be all there, and needs no key
+            for step in (step for dataset in plan.datasets.values() for step in dataset.steps):
+                if not step.node.complete:
+                    step.spec.step.check_environment()
+        executor = Local(workers=workers)
+        try:
+            Run(
+                plan=plan, executor=executor, progress=progress, device=device, threads=workers,
+                memory_bytes=memory_bytes, workers=workers,
+            ).execute()  # fmt: skip
+        except GateError:
+            record(verdict=None)
+            _report(plan, progress=progress)  # what there is, without a verdict
+            raise
+        finally:
+            executor.close()
+        certificate = certificate_of(plan)
+        promoted = _promote(plan, certificate)
+        verdict = certificate["verdict"] if certificate else None
+        record(verdict=verdict)
+        report = _report(plan, progress=progress)
+    cost = sum(read_card(node.folder).cost_usd for node in todo)
+    return Outcome(
+        recipe=recipe.name,
+        built=tuple(f"{node.kind} {node.name}" for node in todo),
+        reused=len(plan.nodes) - len(todo),
+        seconds=time.monotonic() - started,
+        cost_usd=cost,
+        verdict=verdict["outcome"] if verdict else None,
+        sentence=verdict["sentence"] if verdict else "The recipe has no gate, so nothing was judged.",
+        next_step=verdict["next_step"] if verdict else "",
+        report=str(report),
+        promoted=promoted,
+        made=tuple(_made(plan, name) for name in final_datasets(recipe)),
+        warnings=tuple(warnings_of(plan)),
+    )
+
+
+def warnings_of(plan: Plan) -> list[str]:
+    """Return what the cards of a finished plan's steps warn of, each with its dataset."""
+    return [
+        f"{name}.{warning}"
+        for name, dataset in plan.datasets.items()
+        for step in dataset.steps
+        for warning in read_card(step.node.folder).details.get("warnings", ())
+    ]
+
+
+def _made(plan: Plan, name: str) -> dict[str, Any]:
+    node = plan.datasets[name].node
+    if node.kind != "dataset":
+        return {"dataset": name, "documents": read_card(node.folder).rows_out, "bytes": None}
+    evidence = evidence_at(plan.workspace, node.folder)
+    return {"dataset": name, "documents": evidence.card.rows_out, "bytes": kept_bytes(evidence)}
+
+
+def certificate_of(plan: Plan) -> dict[str, Any] | None:
+    """Return the certificate of a finished plan, if its recipe has a gate."""
+    node = plan.experiment.get("certificate")
+    if node is None:
+        return None
+    found: dict[str, Any] = json.loads((node.folder / "certificate.json").read_text(encoding="utf-8"))
+    return found
+
+
+def _promote(plan: Plan, certificate: dict[str, Any] | None) -> str | None:
+    recipe = plan.recipe
+    if certificate is None or recipe.promote is None or recipe.gate is None:
+        return None
+    if certificate["verdict"]["outcome"] != "promote":
+        return None
+    from pipeline.store.registry import promote_mixture
+
+    done = promote_mixture(plan, certificate)
+    state = "is now" if done.created else "is already" if done.is_current else "was rolled back from"
+    return f"{done.version.name} {state} version {done.version.version}"
+
+
+def promote_recipe(path: Path, *, workspace: Workspace, override: str | None) -> Promotion:
+    """Promote a finished recipe's candidate by its certificate, or by the reason given."""
+    from pipeline.store.registry import promote_mixture
+
+    with workspace.locked():
+        plan = make_plan(load_recipe(path), workspace, read_all=True)
+        node = plan.experiment.get("certificate")
+        certificate = certificate_of(plan) if node is not None and node.complete else None
+        return promote_mixture(plan, certificate, override=override)
+
+
+def _report(plan: Plan, *, progress: Progress) -> Path:
+    """Write the page, unless the one that is there shows this run."""
+    path = plan.workspace.report(plan.recipe.name)
+    if not is_shown(path, mark_of(plan, run_of(plan, records_of(plan)))):
+        from pipeline.report import write_report
+
+        progress.say("writing the report")
+        write_report(plan, path=path)
+    return path

@@ -1,0 +1,52 @@
+"""Money reserved before it is spent, so that no interleaving of workers can cross the cap.
+
+A worker reserves the most that its request can cost, sends, and settles what it did cost; the rest is free again. When
+the cap is too near for the next reservation the worker waits for those in flight, and only when none is left is the
+budget called spent. All amounts are nanodollars.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from pipeline.core.claude.prices import NANO
+from pipeline.core.errors import BudgetError
+
+
+class Budget:
+    """A cap shared by threads."""
+
+    def __init__(self, *, max_usd: float) -> None:
+        self.cap_nano = round(max_usd * NANO)
+        self.spent_nano = 0  # settled or in doubt
+        self._reserved_nano = 0
+        self._changed = threading.Condition()
+
+    def charge(self, amount: int) -> None:
+        """Count money that earlier runs spent on the same requests."""
+        with self._changed:
+            self.spent_nano += amount
+
+    def reserve(self, amount: int, *, stopped: Callable[[], bool]) -> bool:
+        """Hold `amount` back; wait while others in flight may free it, BudgetError once none can. False if stopped."""
+        with self._changed:
+            while self.spent_nano + self._reserved_nano + amount > self.cap_nano:
+                if stopped():
+                    return False
+                if self._reserved_nano == 0:
+                    raise BudgetError(
+                        f"max_usd is {self.cap_nano / NANO:g}; {self.spent_nano / NANO:.6f} USD are spent or in doubt "
+                        f"and the next request could cost {amount / NANO:.6f}. All answers so far are kept: raise "
+                        "max_usd and run again."
+                    )
+                self._changed.wait(0.5)
+            self._reserved_nano += amount
+            return True
+
+    def settle(self, reserved: int, *, cost: int) -> None:
+        """Replace a reservation by what was spent."""
+        with self._changed:
+            self._reserved_nano -= reserved
+            self.spent_nano += cost
+            self._changed.notify_all()

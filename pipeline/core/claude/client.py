@@ -1,0 +1,399 @@
+"""The only door to the network: requests in, one answer each out, every answer bought once and for ever.
+
+A request is addressed by the hash of what is sent. The door looks in the ledger first, reserves the most a request can
+cost, makes the intent durable, sends it through the anthropic SDK (no SDK retries: see `setbacks`), and stores the raw
+answer before reading it. Refused and truncated answers are outcomes, recorded and asked for again only on demand.
+After a crash, requests that were in flight are counted as in doubt and sent again, once per run, because a single
+Messages request cannot be looked up afterwards; at most `workers` requests can be in doubt per crash.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pipeline.core.claude.answer import Reading, Status, read_answer, usage_of
+from pipeline.core.claude.budget import Budget
+from pipeline.core.claude.endpoint import ANTHROPIC, VARIABLE, address_of, foreign_endpoint
+from pipeline.core.claude.ledger import Ledger, Planned, State, StoredAnswer
+from pipeline.core.claude.prices import NANO, Tokens, cost_nano, load_prices
+from pipeline.core.claude.purchase import Pace, Purchase, Usefulness
+from pipeline.core.claude.request import Request, bound_nano
+from pipeline.core.claude.setbacks import Setback, connection_setback, spoken, status_setback
+from pipeline.core.errors import RecipeError, ServiceError, TamisError
+from pipeline.core.files.shards import write_text
+from pipeline.core.process.keys import Mask
+from pipeline.core.rng import generator
+
+if TYPE_CHECKING:
+    from anthropic import Anthropic, AnthropicError
+
+MAX_TRIES = 4  # per request and run, of errors that cost nothing
+MAX_LOST = 2  # sends per request and run that may have been billed without an answer
+MAX_WAITS = 60  # 429 answers per request and run
+MAX_BACKOFF_SECONDS = 60.0
+PROGRESS_SECONDS = 10.0
+GRACE_SECONDS = 5.0  # that answers in flight have after ctrl-C
+USELESS = "useless-answers.jsonl"  # beside the ledger: what made a run stop, to be read
+NOT_BELIEVED = "upper bound, as the counts of tokens cannot be right"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one request. `data` is set where a schema was asked for and met; `reason` where it was not."""
+
+    request_id: str
+    status: Status
+    data: Mapping[str, Any] | None = None
+    text: str = ""
+    reason: str = ""
+    raw: bytes = b""
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    cost_usd: float = 0.0
+    from_ledger: bool = False
+
+
+STATES: dict[Status, State] = {
+    "parsed": "PARSED", "invalid": "INVALID", "refused": "REFUSED", "truncated": "TRUNCATED", "errored": "ERRORED",
+}  # fmt: skip
+STOPPED = Setback("stop", "stopped")
+
+
+class ClaudeDoor:
+    """An open door: the ledger, the budget and, once something must be bought, the client. Use as a context manager.
+
+    `max_usd` caps what all requests asked through this door have cost together, in this run and in earlier ones, so a
+    resumed run cannot spend the cap twice. `recorded` answers from the ledger alone and refuses the network.
+    `max_useless` is the share of useless answers (refused, truncated, invalid) beyond which no more are bought.
+    """
+
+    def __init__(
+        self, ledger: Path, *, max_usd: float, prices: Path | None = None, mode: Literal["live", "recorded"] = "live",
+        workers: int = 8, max_useless: float = 1.0,
+        timeout_seconds: float = 600.0, backoff_seconds: float = 1.0, say: Callable[[str], None] | None = None,
+    ) -> None:  # fmt: skip
+        self._prices = load_prices(prices)
+        self._ledger = Ledger(ledger)
+        self._budget = Budget(max_usd=max_usd)
+        self._mode, self._workers, self._say, self._max_useless = mode, workers, say, max_useless
+        self._timeout_seconds, self._backoff_seconds = timeout_seconds, backoff_seconds
+        self._client: Anthropic | None = None
+        self._endpoint = foreign_endpoint()
+        self._asked: set[str] = set()
+        self._pace = Pace()
+        self._mask = Mask()
+        self._useless = ledger.with_name(USELESS)
+        self._on_the_wire: set[int] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections and the ledger."""
+        if self._client is not None:
+            self._client.close()
+        self._ledger.close()
+
+    def ask(self, requests: Sequence[Request], *, pardoned: Collection[Status] = ()) -> list[Answer]:
+        """Return one answer per request, in their order; buy what the ledger lacks.
+
+        A request that the service rejects for its own sake is answered as `errored`. Raises BudgetError at the cap or
+        the account's limit, ServiceError when the service is out, when its answers are useless as a rule (those that
+        the ledger had with a `pardoned` status do not count), when a request got no answer or, in `recorded` mode,
+        when one is missing. Whatever was bought before is kept, so the same call resumes.
+        """
+        requests = [replace(request, endpoint=self._endpoint) for request in requests]
+        unique = {request.id: request for request in requests}
+        known = self._ledger.answers(list(unique))
+        self._count_earlier_spending(list(unique))
+        answers = {id: _read(request, known[id], from_ledger=True) for id, request in unique.items() if id in known}
+        missing = {id: request for id, request in unique.items() if id not in known}
+        try:
+            failures = self._buy_all(list(missing.values()), answers, pardoned=pardoned) if missing else {}
+        except TamisError as error:
+            self._show_useless(error, answers | self._bought(missing, {}))
+            raise
+        answers |= self._bought(missing, failures)
+        self._conclude(answers)
+        return [answers[request.id] for request in requests]
+
+    def _bought(self, missing: Mapping[str, Request], failures: Mapping[str, Setback]) -> dict[str, Answer]:
+        """Read what was bought, and what was not: by a failure it is `errored`, without one it is left out."""
+        stored = self._ledger.answers(list(missing))
+        return {
+            id: _read(request, stored.get(id), from_ledger=False, failure=failures[id].reason if id in failures else "")
+            for id, request in missing.items()
+            if id in stored or id in failures
+        }
+
+    def _conclude(self, answers: Mapping[str, Answer]) -> None:
+        self._ledger.conclude((id, STATES[answer.status], answer.reason) for id, answer in answers.items())
+
+    def _show_useless(self, error: TamisError, answers: Mapping[str, Answer]) -> None:
+        """Write the useless answers of a purchase that was stopped where they can be read, and name the place."""
+        self._conclude(answers)
+        useless = [answer for answer in answers.values() if answer.status != "parsed"]
+        if useless:
+            lines = [
+                json.dumps({"request": answer.request_id, "status": answer.status, "reason": answer.reason,
+                            "answer": answer.text or answer.raw.decode(errors="replace")}, ensure_ascii=False)
+                for answer in useless
+            ]  # fmt: skip
+            write_text(self._useless, "".join(f"{line}\n" for line in lines))
+            error.add_note(f"{len(useless)} useless answers are in {self._useless}, such as {useless[0].text[:200]!r}")
+
+    @property
+    def spent_usd(self) -> float:
+        """Dollars that the requests asked so far have cost in all runs together, doubtful ones at their upper bound."""
+        return self._budget.spent_nano / NANO
+
+    @property
+    def num_in_doubt(self) -> int:
+        """Attempts on the requests asked so far that may have been billed without an answer, in all runs together."""
+        return self._ledger.spending(sorted(self._asked)).num_in_doubt
+
+    def _count_earlier_spending(self, ids: Sequence[str]) -> None:
+        fresh = [id for id in ids if id not in self._asked]
+        self._asked.update(fresh)
+        earlier = self._ledger.spending(fresh)
+        self._budget.charge(earlier.settled_nano + earlier.doubted_nano)
+
+    def _buy_all(
+        self, requests: Sequence[Request], known: Mapping[str, Answer], *, pardoned: Collection[Status]
+    ) -> dict[str, Setback]:
+        """Send every request with `workers` threads; return why those without an answer have none, by id."""
+        if self._mode == "recorded":
+            raise ServiceError(
+                f"{len(requests)} of {len(requests) + len(known)} answers are not in the ledger "
+                f"(first {requests[0].id}) and the network is refused. Run once without it."
+            )
+        for model in sorted({request.model for request in requests}):
+            self._prices.bands(model, on=_today())
+        usefulness = Usefulness(most_useless=self._max_useless)
+        for answer in known.values():
+            if answer.status not in pardoned:
+                usefulness.count(answer.status, answer.reason)
+        purchase = Purchase(requests=requests, num_known=len(known), usefulness=usefulness)
+        purchase.halt_if_useless()
+        if not purchase.stopped.is_set():
+            self._open_client()
+            self._ledger.plan(
+                Planned(request.id, request.model, request.purpose, json.dumps(request.body())) for request in requests
+            )
+        for size in purchase.rounds():
+            if size and not purchase.stopped.is_set():
+                self._buy_round(purchase, num_threads=min(self._workers, size))
+        return purchase.finish(at_fault=self._ledger.refused_for_themselves(list(purchase.failures)))
+
+    def _buy_round(self, purchase: Purchase, *, num_threads: int) -> None:
+        """Buy until the queue is empty. Ctrl-C leaves answers in flight a moment, and then leaves them in doubt."""
+        threads = [
+            threading.Thread(target=self._buy_until_empty, args=(purchase,), name=f"claude-{number}", daemon=True)
+            for number in range(num_threads)
+        ]
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(PROGRESS_SECONDS)
+                    if thread.is_alive():
+                        self._tell(purchase)
+        except BaseException:
+            purchase.stopped.set()
+            self._give_grace([thread for thread in threads if thread.is_alive()])
+            raise
+        if purchase.crash is not None:
+            raise purchase.crash
+
+    def _give_grace(self, threads: Sequence[threading.Thread]) -> None:
+        """Wait for answers in flight, for long if they have arrived, but not for a server that hangs.
+
+        The threads that wait for it end with the process.
+        """
+        if threads and self._say is not None:
+            self._say(f"claude: stopping; {len(threads)} answers in flight have {GRACE_SECONDS:g} s to arrive")
+        deadline = time.monotonic() + GRACE_SECONDS
+        while alive := [thread for thread in threads if thread.is_alive()]:
+            if time.monotonic() > deadline and len(alive) <= len(self._on_the_wire):
+                return  # none is left that stores what has arrived
+            alive[0].join(0.05)
+
+    def _open_client(self) -> None:
+        if self._client is None:
+            self._client = connect(timeout_seconds=self._timeout_seconds)
+            self._mask = Mask(base_url=str(self._client.base_url))
+            reached = address_of(str(self._client.base_url))
+            if reached != (self._endpoint or ANTHROPIC):  # a profile of the SDK's can name an address as well
+                raise RecipeError(
+                    f"Claude: the SDK's own settings send requests to {reached}, which no result would say. "
+                    f"Set {VARIABLE} to that address, or remove it from the SDK's profile."
+                )
+
+    def _tell(self, purchase: Purchase) -> None:
+        if self._say is not None:
+            total = len(purchase.requests)
+            self._say(f"claude: {purchase.num_bought} of {total} answered, {self.spent_usd:.4f} USD")
+
+    def _buy_until_empty(self, purchase: Purchase) -> None:
+        try:
+            for request in iter(purchase.next, None):
+                outcome = self._buy(request, purchase=purchase)
+                if isinstance(outcome, Reading):
+                    purchase.count_answer(request, outcome)
+                elif outcome is not STOPPED:
+                    purchase.count_failure(request, outcome)
+        except TamisError as error:
+            purchase.halt(error)
+        finally:
+            if sys.exception() is not None:  # a bug of ours, which the main thread raises too
+                purchase.crash = sys.exception()
+                purchase.stopped.set()
+
+    def _buy(self, request: Request, *, purchase: Purchase) -> Setback | Reading:
+        """Send one request until it is answered; return what the answer says, or why it was given up."""
+        counts = {"wait": 0, "again": 0, "lost": 0}
+        bound = bound_nano(request, prices=self._prices, on=_today())
+        while self._pace.await_turn(purchase.stopped) and self._budget.reserve(bound, stopped=purchase.stopped.is_set):
+            outcome = self._send(request, bound=bound)
+            if isinstance(outcome, Reading) or outcome.kind == "reject":
+                return outcome
+            if outcome.error is not None:
+                raise outcome.error
+            counts[outcome.kind] += 1
+            tries = sum(counts.values())
+            if counts["again"] >= MAX_TRIES or counts["lost"] >= MAX_LOST or counts["wait"] >= MAX_WAITS:
+                return Setback(outcome.kind, f"{outcome.reason} (given up after {tries} tries)")
+            self._back_off(request, outcome, tries=tries, stopped=purchase.stopped)
+        return STOPPED
+
+    def _send(self, request: Request, *, bound: int) -> Setback | Reading:
+        """Send once, with the intent and the outcome in the ledger; return what a stored answer says, or the setback.
+
+        Whatever comes back is masked first: a server may repeat the key that it was sent.
+        """
+        from anthropic import AnthropicError
+
+        assert self._client is not None
+        cost, attempt = 0, None
+        try:
+            attempt = self._ledger.record_intent(request.id, reserved_nano=bound, endpoint=self._endpoint or ANTHROPIC)
+            cost = bound  # until the outcome is known, the reservation counts as spent
+            with self._waiting():
+                response = self._client.messages.with_raw_response.create(**request.body())
+                body = response.read()
+            self._mask.learn(response.http_request.headers)
+            raw = self._mask.body(body)
+            usage = usage_of(raw)
+            if not usage:
+                self._ledger.record_failure(attempt, outcome="in_doubt", error="HTTP 200 without a message")
+                return Setback("lost", "HTTP 200 without a message")
+            billed, price = self._billed(request, usage, bound=bound)
+            self._ledger.record_answer(attempt, raw=raw, usage=usage, cost_nano=billed, price=price)
+            cost = billed
+            return read_answer(raw, schema=request.schema)
+        except AnthropicError as error:
+            assert attempt is not None
+            setback = _setback_of(error, mask=self._mask)
+            outcome: Literal["in_doubt", "rejected"] = "in_doubt" if setback.kind == "lost" else "rejected"
+            self._ledger.record_failure(attempt, outcome=outcome, error=setback.reason)
+            cost = bound if outcome == "in_doubt" else 0
+            return setback
+        finally:
+            self._budget.settle(bound, cost=cost)
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Mark this thread as one that waits for the server."""
+        self._on_the_wire.add(threading.get_ident())
+        try:
+            yield
+        finally:
+            self._on_the_wire.discard(threading.get_ident())
+
+    def _billed(self, request: Request, usage: Mapping[str, Any], *, bound: int) -> tuple[int, str]:
+        """Return what an answer cost in nanodollars and by which price; counts that cannot be right cost the bound."""
+        tokens = Tokens.of_usage(usage)
+        if tokens is None:
+            return bound, NOT_BELIEVED
+        price = self._prices.price_of(request.model, prompt_tokens=tokens.prompt, on=_today())
+        return cost_nano(price, tokens), price.stamp
+
+    def _back_off(self, request: Request, setback: Setback, *, tries: int, stopped: threading.Event) -> None:
+        """Wait as long as the server asked (after a 429, everybody), else exponentially with jitter from the id."""
+        seconds = setback.wait_seconds
+        if seconds is None:
+            jitter = float(generator(0, "backoff", request.id, tries).uniform(0.75, 1.0))
+            seconds = min(self._backoff_seconds * 2 ** (tries - 1), MAX_BACKOFF_SECONDS) * jitter
+        if setback.kind != "wait":
+            stopped.wait(seconds)
+        elif self._pace.hold(seconds) and seconds >= PROGRESS_SECONDS and self._say is not None:
+            self._say(f"claude: nothing is sent for {spoken(seconds)}, as the server asked ({setback.reason})")
+
+
+def connect(*, timeout_seconds: float) -> Anthropic:
+    """Return an SDK client by the SDK's own rules for keys and addresses; RecipeError if there is no key."""
+    import os
+
+    from anthropic import Anthropic
+
+    client = Anthropic(max_retries=0, timeout=timeout_seconds, open_telemetry=False)
+    if client.api_key is None and client.auth_token is None and client.credentials is None:
+        if not os.environ.get("ANTHROPIC_BASE_URL"):
+            raise RecipeError(
+                "ANTHROPIC_API_KEY is not set, and neither is ANTHROPIC_BASE_URL; asking Claude needs one of them. "
+                "Set it, or use `teacher: offline`."
+            )
+        client.close()
+        client = Anthropic(api_key="none", max_retries=0, timeout=timeout_seconds, open_telemetry=False)
+    return client
+
+
+def check_credentials() -> None:
+    """Raise RecipeError if there is neither a key nor an address; asks nobody."""
+    connect(timeout_seconds=1.0).close()
+
+
+def _setback_of(error: AnthropicError, *, mask: Mask) -> Setback:
+    """Sort an SDK error; see `setbacks`."""
+    from anthropic import APIConnectionError, APIStatusError
+
+    if isinstance(error, APIStatusError):
+        mask.learn(error.response.request.headers)
+        message = mask.text(error.api_message) if isinstance(error.api_message, str) else "no message"
+        code = mask.text(str(error.error_code or error.type or ""))
+        return status_setback(error.status_code, code=code, message=message, headers=error.response.headers)
+    if isinstance(error, APIConnectionError):
+        return connection_setback(f"{type(error).__name__} ({type(error.__cause__).__name__})")
+    reason = mask.text(f"{type(error).__name__}: {error}")
+    return Setback("stop", reason, error=ServiceError(f"Claude: {reason}. Check the credentials and run again."))
+
+
+def estimate_bound_usd(request: Request, *, prices: Path | None = None) -> float:
+    """Return the most that one such request can cost, for a plan."""
+    return bound_nano(request, prices=load_prices(prices), on=_today()) / NANO
+
+
+def _read(request: Request, stored: StoredAnswer | None, *, from_ledger: bool, failure: str = "") -> Answer:
+    if stored is None:
+        return Answer(request.id, "errored", reason=failure)
+    reading = read_answer(stored.raw, schema=request.schema)
+    return Answer(
+        request.id, reading.status, data=reading.data, text=reading.text, reason=reading.reason, raw=stored.raw,
+        usage=stored.usage, cost_usd=stored.cost_nano / NANO, from_ledger=from_ledger,
+    )  # fmt: skip
+
+
+def _today() -> date:
+    return datetime.now(tz=UTC).date()

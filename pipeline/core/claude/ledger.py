@@ -1,0 +1,250 @@
+"""The durable log of paid requests: what was asked, when it left, what came back, what it cost.
+
+One SQLite file (WAL, synchronous=FULL) in the workspace. A request is one row under its content address; every time it
+leaves is an attempt, committed before the bytes leave; an answer is stored raw with its usage and cost in the
+transaction that closes its attempt. So a crash at any instant leaves at most the attempts in flight without an
+outcome, and those are counted as in doubt. Two fsyncs per request: about 1 ms, against seconds for an answer.
+
+    request   PLANNED -> SENT -> LANDED -> PARSED | INVALID | REFUSED | TRUNCATED, or ERRORED without an answer
+    attempt   open -> answered | rejected | in_doubt;  `sent_in` is 'single' or, one day, a batch's id
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from filelock import FileLock, Timeout
+
+from pipeline.core.claude.prices import NANO
+from pipeline.core.errors import BusyError, DataError, ServiceError
+
+LAYOUT = 1  # PRAGMA user_version; raise it with a migration
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS requests (
+    id TEXT PRIMARY KEY, model TEXT NOT NULL, purpose TEXT NOT NULL, body TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'PLANNED', reason TEXT NOT NULL DEFAULT '', planned_at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS attempts (
+    attempt INTEGER PRIMARY KEY AUTOINCREMENT, request TEXT NOT NULL REFERENCES requests(id),
+    sent_in TEXT NOT NULL, endpoint TEXT NOT NULL, sent_at REAL NOT NULL, reserved_nano INTEGER NOT NULL,
+    outcome TEXT, error TEXT NOT NULL DEFAULT '', ended_at REAL
+);
+CREATE INDEX IF NOT EXISTS attempts_of_request ON attempts(request);
+CREATE TABLE IF NOT EXISTS answers (
+    request TEXT PRIMARY KEY REFERENCES requests(id), attempt INTEGER NOT NULL REFERENCES attempts(attempt),
+    raw BLOB NOT NULL, usage TEXT NOT NULL, cost_nano INTEGER NOT NULL, price TEXT NOT NULL, landed_at REAL NOT NULL
+) WITHOUT ROWID;
+"""
+
+PAID = "coalesce(sum(max(cost_nano, 0)), 0)"  # earlier versions believed negative counts of tokens
+
+State = Literal["PARSED", "INVALID", "REFUSED", "TRUNCATED", "ERRORED"]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One request as it will be sent; `body` is the JSON text that its id is the hash of."""
+
+    id: str
+    model: str
+    purpose: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """One bought answer, raw."""
+
+    raw: bytes
+    usage: Mapping[str, Any]
+    cost_nano: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What a set of requests has cost so far, whoever bought it. Doubted money may or may not have been billed."""
+
+    settled_nano: int
+    doubted_nano: int
+    num_in_doubt: int
+
+
+def total_usd(path: Path) -> float:
+    """Return the dollars paid for all answers of a ledger, which another process may hold; 0 where there is none."""
+    if not path.exists():
+        return 0.0
+    try:
+        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            (paid,) = database.execute(f"SELECT {PAID} FROM answers").fetchone()
+        finally:
+            database.close()
+    except sqlite3.Error as error:
+        raise DataError(f"{path}: cannot be read as a ledger ({error}). Restore a copy, or move it away.") from error
+    return int(paid) / NANO
+
+
+class Ledger:
+    """The open ledger of one workspace; one process at a time. Methods may be called from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._mutex = threading.Lock()
+        self._owner = FileLock(f"{path}.lock", timeout=0)
+        try:
+            self._owner.acquire()
+        except Timeout as error:
+            raise BusyError(f"{path}: another run is buying answers. Wait until it ends, then run again.") from error
+        try:
+            self._database = self._open()
+            self.num_doubted_at_start = self._doubt_open_attempts()
+        except BaseException:
+            self._owner.release()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file and let the next process in."""
+        with self._mutex:  # a thread that was left behind may be writing
+            self._database.close()
+        self._owner.release()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            database = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
+            database.execute("PRAGMA journal_mode=WAL")
+            database.execute("PRAGMA synchronous=FULL")
+            (layout,) = database.execute("PRAGMA user_version").fetchone()
+            if layout == 0:
+                database.executescript(f"BEGIN; {TABLES} PRAGMA user_version={LAYOUT}; COMMIT;")
+        except sqlite3.DatabaseError as error:
+            raise DataError(
+                f"{self._path}: cannot be opened as a ledger ({error}). Restore a copy, or move it away."
+            ) from error
+        if layout not in (0, LAYOUT):
+            database.close()
+            raise DataError(
+                f"{self._path}: has ledger layout {layout}; this Tamis reads {LAYOUT}. Use the Tamis that wrote it."
+            )
+        database.execute("CREATE TEMP TABLE wanted (id TEXT PRIMARY KEY) WITHOUT ROWID")
+        return database
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._mutex:
+            try:
+                self._database.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._database
+                except BaseException:
+                    self._database.execute("ROLLBACK")
+                    raise
+                self._database.execute("COMMIT")  # returns after fsync
+            except sqlite3.Error as error:
+                raise ServiceError(f"{self._path}: cannot be used ({error}). Free the disk and run again.") from error
+
+    def _doubt_open_attempts(self) -> int:
+        """Close what a dead process left open; the lock says that no living one owns it."""
+        close = "UPDATE attempts SET outcome='in_doubt', error=?, ended_at=? WHERE outcome IS NULL"
+        with self._transaction() as database:
+            return database.execute(close, ("the process ended before an answer", time.time())).rowcount
+
+    def plan(self, requests: Iterable[Planned]) -> None:
+        """Record requests that are about to be sent; known ones stay as they are."""
+        now = time.time()
+        insert = "INSERT OR IGNORE INTO requests(id, model, purpose, body, planned_at) VALUES (?,?,?,?,?)"
+        rows = ((request.id, request.model, request.purpose, request.body, now) for request in requests)
+        with self._transaction() as database:
+            database.executemany(insert, rows)
+
+    def record_intent(self, request: str, *, reserved_nano: int, endpoint: str, sent_in: str = "single") -> int:
+        """Make the intent to send durable and return its attempt number; call before the first byte leaves."""
+        with self._transaction() as database:
+            database.execute("UPDATE requests SET state='SENT', reason='' WHERE id=?", (request,))
+            cursor = database.execute(
+                "INSERT INTO attempts(request, sent_in, endpoint, sent_at, reserved_nano) VALUES (?,?,?,?,?)",
+                (request, sent_in, endpoint, time.time(), reserved_nano),
+            )
+            return int(cursor.lastrowid or 0)
+
+    def record_answer(self, attempt: int, *, raw: bytes, usage: Mapping[str, Any], cost_nano: int, price: str) -> None:
+        """Store a raw answer, its usage and its cost in one transaction, before anybody parses it."""
+        now = time.time()
+        with self._transaction() as database:
+            (request,) = database.execute("SELECT request FROM attempts WHERE attempt=?", (attempt,)).fetchone()
+            database.execute(
+                "INSERT INTO answers(request, attempt, raw, usage, cost_nano, price, landed_at) VALUES (?,?,?,?,?,?,?)",
+                (request, attempt, raw, json.dumps(usage, sort_keys=True), cost_nano, price, now),
+            )
+            database.execute("UPDATE attempts SET outcome='answered', ended_at=? WHERE attempt=?", (now, attempt))
+            database.execute("UPDATE requests SET state='LANDED' WHERE id=?", (request,))
+
+    def record_failure(self, attempt: int, *, outcome: Literal["rejected", "in_doubt"], error: str) -> None:
+        """Close an attempt without an answer: `rejected` costs nothing, `in_doubt` may have been billed."""
+        close = "UPDATE attempts SET outcome=?, error=?, ended_at=? WHERE attempt=?"
+        with self._transaction() as database:
+            database.execute(close, (outcome, error, time.time(), attempt))
+
+    def conclude(self, states: Iterable[tuple[str, State, str]]) -> None:
+        """Record what answers turned out to say: (request, state, reason)."""
+        with self._transaction() as database:
+            database.executemany(
+                "UPDATE requests SET state=?2, reason=?3 WHERE id=?1 AND (state, reason) IS NOT (?2, ?3)", list(states)
+            )
+
+    def answers(self, requests: Sequence[str]) -> dict[str, StoredAnswer]:
+        """Return the bought answers among `requests`, by request id."""
+        query = "SELECT request, raw, usage, cost_nano FROM answers JOIN wanted ON request = wanted.id"
+        rows = self._ask(query, requests)
+        return {request: StoredAnswer(raw, json.loads(usage), cost_nano) for request, raw, usage, cost_nano in rows}
+
+    def spending(self, requests: Sequence[str]) -> Spending:
+        """Return what `requests` have cost in all runs together."""
+        paid = f"SELECT {PAID} FROM answers JOIN wanted ON request = wanted.id"
+        doubted = (
+            "SELECT coalesce(sum(reserved_nano), 0), count(*) FROM attempts JOIN wanted ON request = wanted.id "
+            "WHERE outcome = 'in_doubt'"
+        )
+        ((settled_nano,),) = self._ask(paid, requests)
+        ((doubted_nano, count),) = self._ask(doubted, requests)
+        return Spending(settled_nano=settled_nano, doubted_nano=doubted_nano, num_in_doubt=count)
+
+    def refused_for_themselves(self, requests: Sequence[str]) -> set[str]:
+        """Return those of `requests` that were rejected twice alike while the service answered another in between.
+
+        The other was asked for the same model at the same address. In whatever run: the evidence stays.
+        """
+        query = """
+            SELECT DISTINCT early.request FROM attempts early JOIN wanted ON early.request = wanted.id
+            JOIN attempts late ON late.request = early.request AND late.attempt > early.attempt
+            JOIN requests asked ON asked.id = early.request
+            WHERE early.outcome = 'rejected' AND late.outcome = 'rejected'
+            AND substr(early.error, 1, 8) = substr(late.error, 1, 8) AND early.endpoint = late.endpoint
+            AND EXISTS (
+                SELECT 1 FROM attempts other JOIN requests answered ON answered.id = other.request
+                WHERE other.outcome = 'answered' AND other.attempt BETWEEN early.attempt AND late.attempt
+                AND other.sent_at >= early.ended_at AND other.ended_at <= late.sent_at
+                AND answered.model = asked.model AND other.endpoint = early.endpoint
+            )"""
+        return {request for (request,) in self._ask(query, requests)}
+
+    def _ask(self, query: str, requests: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Run a query that joins the temporary table `wanted` of request ids."""
+        with self._transaction() as database:
+            database.execute("DELETE FROM wanted")
+            database.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", [(request,) for request in requests])
+            return database.execute(query).fetchall()

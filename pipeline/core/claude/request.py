@@ -1,0 +1,72 @@
+"""One question to a model: exactly what is sent, its address, and the most that it can cost.
+
+The address is the hash of the body, and of the server where it is not Anthropic's, so the same question from any run or
+recipe is the same row of the ledger and is bought once. It leaves out the API version, which the SDK's major version
+fixes: an upgrade must not buy everything anew. The body is also what one line of a Message Batch carries as `params`,
+and the address fits its `custom_id`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+from pipeline.core.claude.prices import Prices, Tokens, cost_nano
+from pipeline.core.identity import identity_of
+
+OVERHEAD_TOKENS = 2_000  # assumption: the most that the API adds to a prompt for a schema
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a model. `purpose` is for the ledger's reader; it is neither sent nor part of the id.
+
+    `endpoint` is the door's to set: who else than Anthropic is asked. `turn` counts how often the same was asked
+    before and the answer was not wanted. Both are part of the id and are not sent.
+    """
+
+    model: str
+    system: str
+    prompt: str
+    max_tokens: int
+    schema: Mapping[str, Any] | None = None  # JSON schema of the answer; None asks for plain text
+    thinking: Literal["disabled", "adaptive"] = "disabled"
+    effort: Literal["low", "medium", "high"] = "low"
+    purpose: str = ""
+    endpoint: str = ""
+    turn: int = 0
+
+    def body(self) -> dict[str, Any]:
+        """Return what is sent."""
+        config: dict[str, Any] = {"effort": self.effort}
+        if self.schema is not None:
+            config["format"] = {"type": "json_schema", "schema": self.schema}
+        return {
+            "model": self.model,
+            "max_tokens": self.max_tokens,
+            "system": self.system,
+            "messages": [{"role": "user", "content": self.prompt}],
+            "thinking": {"type": self.thinking},
+            "output_config": config,
+        }
+
+    @property
+    def id(self) -> str:
+        """`r_` and 40 hex characters; fits a batch's custom_id."""
+        body = self.body()
+        # The order of a schema's properties is the order in which they are answered, and identity_of sorts keys.
+        asked = {**body, "output_config": json.dumps(body["output_config"])}
+        unsent = {"endpoint": self.endpoint, "turn": self.turn}
+        return "r_" + identity_of(asked | {key: value for key, value in unsent.items() if value})[:40]
+
+
+def bound_nano(request: Request, *, prices: Prices, on: date) -> int:
+    """Return the most that a request can cost in nanodollars: a token is at least a byte, `max_tokens` are written."""
+    prompt = len(json.dumps(request.body(), ensure_ascii=False).encode()) + OVERHEAD_TOKENS
+    tokens = Tokens(input=prompt, output=request.max_tokens)
+    fitting = prices.price_of(request.model, prompt_tokens=prompt, on=on)
+    reachable = [band for band in prices.bands(request.model, on=on) if band.largest_prompt <= fitting.largest_prompt]
+    return max(cost_nano(band, tokens) for band in reachable)

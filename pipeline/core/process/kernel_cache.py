@@ -1,0 +1,79 @@
+"""Compiled kernels belong to the code that they were compiled from: one cache folder per state of all kernel files.
+
+numba checks only the file in which a kernel stands. A kernel that calls another module's would go on running that
+module's old code after an update, and a constant is frozen into every kernel that names it, so the folder's name is a
+hash of all modules that speak of numba and of all that they import. Folders of earlier states, 10 MB each, go once
+nobody has started with them for two weeks: a run that began before an update still compiles into its own, and would
+die of its absence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+
+VARIABLE = "NUMBA_CACHE_DIR"
+PREFIX = "kernels-"
+IMPORT = re.compile(rb"^\s*(?:from|import) ((?:filters|pipeline)[\w.]*)", re.M)
+KEPT_SECONDS = 14 * 24 * 3600  # longer than a run takes, since the last start
+
+
+def use_own_cache() -> None:
+    """Point numba, here and in processes started from here, to this code's own folder; before numba is imported."""
+    if VARIABLE in os.environ:
+        return
+    house = Path(__file__).parents[3]
+    home = house / "filters" / "__pycache__"
+    if not os.access(home if home.exists() else home.parent, os.W_OK):
+        return  # numba then finds a folder of the user's
+    mine = home / f"{PREFIX}{_state_of(house)}"
+    new = not mine.exists()
+    mine.mkdir(parents=True, exist_ok=True)
+    os.utime(mine)
+    if new:
+        _forget(home, before=time.time() - KEPT_SECONDS)
+    os.environ[VARIABLE] = str(mine)
+
+
+def own_folder() -> Path | None:
+    """Return the folder in use, for whatever else is compiled once; None where numba finds its own."""
+    folder = os.environ.get(VARIABLE)
+    return Path(folder) if folder is not None and os.access(folder, os.W_OK) else None
+
+
+def notice() -> str:
+    """Return what a person should know before the first kernels are compiled, or nothing once there are some."""
+    folder = os.environ.get(VARIABLE)
+    if folder is None or next(Path(folder).rglob("*.nbi"), None) is not None:
+        return ""
+    return "kernels are compiled when they are first used: up to a minute, once per machine"
+
+
+def _forget(home: Path, *, before: float) -> None:
+    """Remove the folders that no process has started with since."""
+    for folder in home.glob(f"{PREFIX}*"):
+        with suppress(FileNotFoundError):  # another process was faster
+            if folder.stat().st_mtime < before:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _state_of(house: Path) -> str:
+    code = {path: path.read_bytes() for room in ("filters", "pipeline") for path in (house / room).rglob("*.py")}
+    waiting = [path for path in code if b"numba" in code[path]]
+    wanted: set[Path] = set()
+    while waiting:
+        path = waiting.pop()
+        if path not in wanted:
+            wanted.add(path)
+            for name in IMPORT.findall(code[path]):
+                place = house.joinpath(*name.decode().split("."))
+                waiting += [other for other in (place.with_suffix(".py"), *place.glob("*.py")) if other in code]
+    digest = hashlib.sha256()
+    for path in sorted(wanted):
+        digest.update(hashlib.sha256(code[path]).digest())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,182 @@
+"""Where tasks run. One seam: `map(function, items)` -> results in item order; what runs cannot know who runs it.
+
+`Local` uses a process pool (spawned, so no thread or lock is inherited). A worker that dies (killed, out of memory)
+breaks the pool at once; the few items that were in flight are tried once more, one after the other in a worker of
+their own. One that kills a fresh worker too is named in an error, and the rest is not done: the next run goes on with
+it. If none does, the items that are left go on in a new pool. Workers die with their parent (PR_SET_PDEATHSIG) and
+ignore Ctrl-C, which is the parent's to handle.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.context import SpawnContext, SpawnProcess
+from typing import Any, Protocol
+
+from pipeline.core.errors import ServiceError
+from pipeline.core.process import keys
+from pipeline.core.process.late_pandas import spare_pandas
+from pipeline.core.process.late_scipy import spare_scipy
+from pipeline.core.process.memory import keep_freed_memory
+
+Done = Callable[[Any], None]
+Apart = Callable[[Any], bool]
+AHEAD = 2  # items handed out for each worker: one to work on, one so that it need not wait for the next
+
+
+class Executor(Protocol):
+    """Runs a module-level function on picklable items."""
+
+    def map(
+        self, function: Callable[[Any], Any], items: Iterable[Any], *, label: str, done: Done | None = None,
+        apart: Apart | None = None,
+    ) -> list[Any]:  # fmt: skip
+        """Return `[function(item) for item in items]`; `done(result)` is called as results come in.
+
+        Items of which `apart` says that they may cost the process are not this process's to do.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class Local:
+    """Worker processes on this machine; with one worker, this process itself."""
+
+    def __init__(self, *, workers: int) -> None:
+        self.workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def map(
+        self, function: Callable[[Any], Any], items: Iterable[Any], *, label: str, done: Done | None = None,
+        apart: Apart | None = None,
+    ) -> list[Any]:  # fmt: skip
+        work = list(items)
+        results: dict[int, Any] = {}
+        if self.workers == 1 or len(work) <= 1:
+            for index, item in enumerate(work):
+                if apart is not None and apart(item):
+                    self._one_by_one(function, work, [index], results, done, label)
+                else:
+                    results[index] = _report(function(item), done)
+            return [results[index] for index in range(len(work))]
+        while len(results) < len(work):
+            left = [index for index in range(len(work)) if index not in results]
+            suspects = self._in_pool(function, work, left, results, done)
+            self._one_by_one(function, work, suspects, results, done, label)
+        return [results[index] for index in range(len(work))]
+
+    def _in_pool(
+        self,
+        function: Callable[[Any], Any],
+        work: Sequence[Any],
+        indices: Sequence[int],
+        results: dict[int, Any],
+        done: Done | None,
+    ) -> list[int]:
+        """Run items on all workers; return those that were in flight when a worker died, none if all are done."""
+        self._pool = self._pool or _new_pool(self.workers)
+        pending: dict[Future[Any], int] = {}
+        position = 0
+        try:
+            while position < len(indices) or pending:
+                while position < len(indices) and len(pending) < AHEAD * self.workers:
+                    pending[self._pool.submit(function, work[indices[position]])] = indices[position]
+                    position += 1
+                for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                    results[pending[future]] = _report(future.result(), done)
+                    del pending[future]
+            return []
+        except BrokenProcessPool:
+            self.close()
+            return sorted(pending.values()) or [indices[position]]
+        except BaseException:
+            for future in pending:
+                future.cancel()
+            raise
+
+    def _one_by_one(
+        self,
+        function: Callable[[Any], Any],
+        work: Sequence[Any],
+        indices: Iterable[int],
+        results: dict[int, Any],
+        done: Done | None,
+        label: str,
+    ) -> None:
+        alone = Local(workers=1)
+        try:
+            for index in indices:
+                results[index] = _report(alone._in_one_worker(function, work[index], index, label), done)
+        finally:
+            alone.close()
+
+    def _in_one_worker(self, function: Callable[[Any], Any], item: Any, index: int, label: str) -> Any:
+        """Run an item in this executor's only worker, and once more in a fresh one if it dies."""
+        while True:
+            fresh = self._pool is None
+            self._pool = self._pool or _new_pool(1)
+            try:
+                return self._pool.submit(function, item).result()
+            except BrokenProcessPool as error:
+                self.close()
+                if fresh:
+                    name = getattr(item, "label", f"item {index}")
+                    raise ServiceError(
+                        f"{label}: the worker died twice on {name}, most likely out of memory. "
+                        "Give the machine more memory or fewer --workers, then run again; what is done stays done."
+                    ) from error
+
+    def close(self) -> None:
+        """Stop the workers; the next map starts new ones."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+
+def _report(result: Any, done: Done | None) -> Any:
+    if done is not None:
+        done(result)
+    return result
+
+
+class _Worker(SpawnProcess):
+    """A process that starts without the keys of this one, and is deaf to Ctrl-C from its first instant."""
+
+    def start(self) -> None:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a new process inherits it
+        try:
+            with keys.withheld():
+                super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Spawning(SpawnContext):
+    Process = _Worker
+
+
+def _new_pool(workers: int) -> ProcessPoolExecutor:
+    with keys.withheld():  # the pool's locks start a process of their own
+        return ProcessPoolExecutor(
+            max_workers=workers, mp_context=_Spawning(), initializer=_start_worker, initargs=(os.getpid(),)
+        )
+
+
+def _start_worker(parent: int) -> None:
+    os.environ["POLARS_MAX_THREADS"] = "1"  # one task, one core
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGTERM"):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if os.uname().sysname == "Linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
+        if os.getppid() != parent:
+            os._exit(1)
+    keep_freed_memory()
+    spare_pandas()
+    spare_scipy()

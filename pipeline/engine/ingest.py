@@ -1,0 +1,161 @@
+"""A source -> documents on disk: slices read in parallel, ids made unique, what cannot be used quarantined.
+
+A document id names one document. Where two rows claim the same id the first in slice order keeps it and the later ones
+are quarantined as `duplicate_id`; their part is rewritten beside the original, which is then removed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import xxhash
+
+from pipeline.core.errors import listed_names
+from pipeline.core.files.in_place import INPUTS, located
+from pipeline.core.files.shards import read_table, write_table, write_text
+from pipeline.engine.executors import Executor
+from pipeline.engine.input_guard import files_of_source, unchanged
+from pipeline.engine.measure import Read, ReadTask, read_slice
+from pipeline.engine.progress import Progress
+from pipeline.plan.make import Node
+from pipeline.sources.first_rows import FirstRows
+from pipeline.sources.quarantine import QUARANTINE, counted, refuse_empty, save
+from pipeline.sources.reader import Slice
+from pipeline.sources.rows import printable
+from pipeline.store.input_hashes import InputHashes
+from pipeline.store.results import close
+
+
+def build_source(reader: Any, node: Node, *, hashes: InputHashes, executor: Executor, progress: Progress) -> None:
+    """Read all slices of a source and write its card; DataError if its files changed since they were planned."""
+    started = time.monotonic()
+    node.folder.mkdir(parents=True, exist_ok=True)
+    reading = reader if reader.params.limit is None else FirstRows(reader)
+    slices, notes = reading.slices(), reader.notes()
+    files_read = files_of_source(reader, node, hashes=hashes)  # after the slices: no file that was not planned is one
+    for note in notes:
+        progress.say(f"{node.name}: {note}")
+    content = {file["file"]: file["blake3"] for file in node.payload["inputs"].get("files", ())}
+    locate(reader, node)
+    tasks = [ReadTask(part.label, reading, part, node.folder, content) for part in slices]
+    progress.begin(f"read {node.name}", total=len(tasks), unit="slices")
+    with unchanged(files_read, hashes=hashes, nodes=[node]):
+        results = executor.map(
+            read_slice,
+            tasks,
+            label=f"source {node.name}",
+            done=lambda result: progress.advance(1, documents=result.rows_in),
+            apart=lambda task: reading.may_break(task.slice),
+        )
+    if not any(result.in_place for result in results):
+        (node.folder / INPUTS).unlink(missing_ok=True)
+    files = {name: rows for result in results for name, rows in result.files}
+    rejected = [list(item) for result in results for item in result.quarantined]
+    originals = _make_ids_unique(node, files, rejected, labels=_labels(slices, results))
+    rows_out = sum(files.values())
+    counts = Counter(str(row[2]) for row in rejected)
+    rows_in = sum(result.rows_in for result in results)
+    progress.end(counted(rows_in=rows_in, reasons=counts))
+    empty = _without_rows(node, slices, results, refused={str(row[0]) for row in rejected})
+    if empty and rows_in and reading is reader:
+        notes = [*notes, f"{len(empty)} without a row: {listed_names(empty)}."]
+        progress.say(f"{node.name}: {notes[-1]}")
+    if not rows_out:
+        shutil.rmtree(node.folder)  # no document to go on with, but what was refused can be looked at
+        if rejected:
+            node.folder.mkdir()
+            save(node.folder, rejected)
+        refuse_empty(
+            f"sources.{node.name}", rows_in=rows_in, reasons=counts, first=next((row[1] for row in rejected), ""),
+            readers=[reader],
+            way_out="Set `text:` (and `id:`) of the source to the keys that hold the text and the id.",
+        )  # fmt: skip
+    (node.folder / QUARANTINE).unlink(missing_ok=True)  # of a run that could use no row
+    if rejected:
+        save(node.folder, rejected)
+    extra = {QUARANTINE: len(rejected)} if rejected else {}
+    for name in originals:
+        (node.folder / name).unlink(missing_ok=True)
+    close(
+        node, files | extra, rows_in=rows_in, rows_out=rows_out, quarantined=counts,
+        details={"notes": notes} if notes else {}, seconds=time.monotonic() - started,
+    )  # fmt: skip
+
+
+def _without_rows(
+    node: Node, slices: Sequence[Slice], results: Sequence[Read], *, refused: Collection[str]
+) -> list[str]:
+    """Return the files of a source, or the slices, that gave nothing at all, not even a row that was refused."""
+    files = node.payload["inputs"].get("files", ())
+    hollow = [file["file"] for file in files if not file["size"] and f"{node.name}/{file['file']}" not in refused]
+    given = [piece.label for piece, result in zip(slices, results, strict=True) if files and not result.rows_in]
+    return hollow + given
+
+
+def locate(reader: Any, node: Node) -> None:
+    """Write where the files lie whose text stays in place; their content was just held against the plan's."""
+    paths = reader.locations()
+    if paths:
+        found = located(paths, hashed_at=time.time_ns())
+        if not (node.folder / INPUTS).exists() or (node.folder / INPUTS).read_bytes() != found.encode():
+            write_text(node.folder / INPUTS, found)
+
+
+def _labels(slices: Sequence[Slice], results: Sequence[Read]) -> dict[str, tuple[str, int]]:
+    """Return what each part was read from, and how many of that slice's documents stand in the parts before it."""
+    found: dict[str, tuple[str, int]] = {}
+    for piece, result in zip(slices, results, strict=True):
+        before = 0
+        for name, rows in result.files:
+            found[name] = (piece.label, before)
+            before += rows
+    return found
+
+
+def _make_ids_unique(
+    node: Node, files: dict[str, int], rejected: list[list[str]], *, labels: Mapping[str, tuple[str, int]]
+) -> list[str]:
+    """Rewrite the parts in which an id comes back; return the names of the originals."""
+    repeated = _repeated_hashes(node, files)
+    if not len(repeated):
+        return []
+    originals = []
+    seen: set[str] = set()  # of the few ids that share a hash with another
+    for name in list(files):
+        ids = read_table(node.folder / name, columns=["id"]).column("id")
+        keep = np.ones(len(ids), dtype=bool)
+        for row in np.flatnonzero(np.isin(_hashes(ids), repeated)):
+            again = ids[int(row)].as_py()
+            keep[row] = again not in seen
+            seen.add(again)
+        if keep.all():
+            continue
+        table = read_table(node.folder / name)
+        label, before = labels[name]
+        for lost in np.flatnonzero(~keep).tolist():
+            excerpt = printable(table.column("text")[lost].as_py())
+            place = f"document {before + lost + 1} of {label}"
+            rejected.append([table.column("id")[lost].as_py(), place, "duplicate_id", excerpt])
+        unique = name.replace(".parquet", "-unique.parquet")  # sorts where the original did
+        write_table(node.folder / unique, table.filter(pa.array(keep)))
+        originals.append(name)
+        del files[name]
+        files[unique] = int(keep.sum())
+    return originals
+
+
+def _repeated_hashes(node: Node, files: Mapping[str, int]) -> np.ndarray:
+    """Return the hashes that two ids have: 16 bytes of memory an id, however long it is."""
+    found = [_hashes(read_table(node.folder / name, columns=["id"]).column("id")) for name in files]
+    hashes = np.sort(np.concatenate([np.zeros(0, np.uint64), *found]))
+    return np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+
+
+def _hashes(ids: pa.ChunkedArray) -> np.ndarray:
+    return np.array([xxhash.xxh3_64_intdigest(name) for name in ids.cast(pa.binary()).to_pylist()], np.uint64)

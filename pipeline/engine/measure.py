@@ -1,0 +1,251 @@
+"""What a worker does with one part: read a slice, measure it, publish it. Module-level, picklable in and out.
+
+Every task writes its files atomically and finds them again after a crash, so a task run twice writes once. Documents
+that break a step are found by halving the batch, cost only themselves, and keep the reason.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.core import document
+from pipeline.core.errors import DataError, TamisError
+from pipeline.core.files.card import CARD
+from pipeline.core.files.shards import windows, write_table, write_text
+from pipeline.core.files.sums import are_whole, is_whole
+from pipeline.core.process.memory import keep_freed_memory
+from pipeline.core.step import Measured, MeasuringStep, Rule, as_column
+from pipeline.core.text.batch import Batch
+from pipeline.engine.sketching import Sketching, SketchRef, fixed_rules, survives
+from pipeline.recipe.plugins import PluginFile
+from pipeline.store.chain import (
+    ERROR,
+    KEPT,
+    TEXT,
+    ChainReader,
+    Link,
+    edited_text,
+    passing,
+    write_signals,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StepRef:
+    """A step as a worker rebuilds it: catalog name, parameters as JSON, readable input files by parameter."""
+
+    name: str
+    params: str
+    inputs: tuple[tuple[str, tuple[str, ...]], ...]
+    identity: str  # of the node: the same paths with other content are another step to prepare
+    plugin: PluginFile | None = None  # unpickling it makes the step's name known
+    shared: str | None = None  # folder of what workers prepare once for all; None: each for itself
+
+
+@lru_cache(maxsize=64)
+def prepared(ref: StepRef) -> MeasuringStep:
+    """Return the step, made and prepared once per worker."""
+    from pipeline.catalog import step_class
+
+    kind = step_class(ref.name)
+    step = kind(params=kind.Params.model_validate_json(ref.params))
+    assert isinstance(step, MeasuringStep)
+    step.shared = None if ref.shared is None else Path(ref.shared)
+    step.prepare({key: [Path(path) for path in paths] for key, paths in ref.inputs})
+    return step
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTask:
+    """Read one slice of a source into parts."""
+
+    label: str
+    reader: Any
+    slice: Any
+    folder: Path
+    content: Mapping[str, str]  # BLAKE3 of the files whose text may stay in place, by label
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What one slice gave: part files in order and rows that went in."""
+
+    files: tuple[tuple[str, int], ...]  # name, rows
+    rows_in: int
+    quarantined: tuple[Any, ...]  # [id, place, reason, excerpt] each
+    in_place: bool  # some of its text was left where it lies
+
+
+def read_slice(task: ReadTask) -> Read:
+    """Write a slice's chunks as parts `slice-NNNNN-KKK.parquet`; one finished before a kill is not read again."""
+    note = task.folder / "scratch" / f"slice-{task.slice.index:05d}.json"
+    before = _noted(note, task.folder)
+    if before is not None:
+        return before
+    files: list[tuple[str, int]] = []
+    quarantined: list[Any] = []
+    rows_in = 0
+    in_place = False
+    for number, chunk in enumerate(task.reader.read(task.slice)):
+        rows_in += chunk.rows_in
+        in_place |= chunk.text_in is not None
+        quarantined.extend([item.id, item.place, item.reason, item.excerpt] for item in chunk.quarantined)
+        name = f"slice-{task.slice.index:05d}-{number:03d}.parquet"
+        if chunk.table.num_rows:
+            if not is_whole(task.folder / name):
+                text_in = chunk.text_in and replace(chunk.text_in, blake3=task.content[chunk.text_in.file])
+                table = chunk.table if text_in is not None else chunk.table.cast(document.SCHEMA)
+                write_table(task.folder / name, table, text_in=text_in, unfinished=True)
+            files.append((name, chunk.table.num_rows))
+    note.parent.mkdir(exist_ok=True)
+    write_text(note, json.dumps([files, rows_in, quarantined, in_place]), unfinished=True)
+    return Read(files=tuple(files), rows_in=rows_in, quarantined=tuple(quarantined), in_place=in_place)
+
+
+def _noted(note: Path, folder: Path) -> Read | None:
+    """Return what a finished slice gave, if its files are all there as they were written."""
+    if not is_whole(note):
+        return None
+    files, rows_in, quarantined, in_place = json.loads(note.read_bytes())
+    if not are_whole(*(folder / name for name, _ in files)):
+        return None
+    named = tuple((name, rows) for name, rows in files)
+    return Read(files=named, rows_in=rows_in, quarantined=tuple(quarantined), in_place=in_place)
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureTask:
+    """Measure one part with neighbouring steps, some of which may have their file of it already."""
+
+    label: str
+    reader: ChainReader  # base text with the edits made before these steps
+    steps: tuple[tuple[StepRef, Link], ...]
+    sketches: tuple[SketchRef, ...] = ()  # of the gathering steps that come next
+
+
+def measure_part(task: MeasureTask) -> int:
+    """Write one signals file per step, and the sketches for later ones; return the number of documents."""
+    part = task.reader.base
+    todo = [not _is_measured(link, part.index) for _, link in task.steps]
+    sketching = Sketching.of(task.sketches, index=part.index)
+    if not any(todo) and not sketching.refs:
+        return part.num_rows
+    keep_freed_memory()
+    columns: list[list[dict[str, pa.Array]]] = [[] for _ in task.steps]
+    last = max(index for index, wanted in enumerate([*todo, *sketching.refs]) if wanted)
+    rules = [fixed_rules(prepared(ref)) if sketching.refs else () for ref, _ in task.steps]
+    alive = _alive_before(task, rules, todo=todo) if sketching.refs else np.zeros(part.num_rows, bool)
+    needs = {name for index, (ref, _) in enumerate(task.steps) if todo[index] for name in prepared(ref).needs}
+    reader = ChainReader(base=part, links=tuple(link for link in task.reader.links if link.edits))
+    stored = {
+        index: reader.edit_by(link)
+        for index, (_, link) in enumerate(task.steps[: last + 1])
+        if link.edits and not todo[index]
+    }
+    ids, row = [], 0
+    for table in reader.pieces(("id", "text", *sorted(needs))):
+        ids.append(table.column("id").combine_chunks())
+        for start, stop in windows(table):
+            batch = Batch.from_table(table.slice(start, stop - start))
+            here = slice(row, row + len(batch))
+            for index, (ref, link) in enumerate(task.steps[: last + 1]):
+                if index in stored:  # what it measured stands: later steps must see the text that it left then
+                    text = edited_text(pa.chunked_array([batch.text]), stored[index].slice(row, len(batch)))
+                    batch = batch.edited(text.combine_chunks())
+                if not todo[index]:
+                    continue
+                found = measure_batch(prepared(ref), batch)
+                if sketching.refs:
+                    alive[here] &= survives(rules[index], found)
+                if link.edits:
+                    batch = batch.edited(found[TEXT])
+                if KEPT in found:
+                    del found[TEXT]
+                columns[index].append(found)
+            sketching.add(batch, alive=alive[here], first_row=row)
+            row += len(batch)
+    sketching.save()
+    for index, (_, link) in enumerate(task.steps):
+        if todo[index]:
+            write_signals(link.file(part.index), _joined(columns[index]), ids=pa.chunked_array(ids))
+    return part.num_rows
+
+
+def _is_measured(link: Link, index: int) -> bool:
+    """Say whether a step's file of part `index` is there: the card answers for it, or else its sum."""
+    return (link.folder / CARD).exists() or is_whole(link.file(index))
+
+
+def _alive_before(task: MeasureTask, rules: Sequence[Sequence[Rule]], *, todo: Sequence[bool]) -> np.ndarray:
+    """Return bool[base rows], writable: who passed the links before and, by these rules, the steps that are done."""
+    alive = task.reader.alive().copy()
+    for (_, link), known, wanted in zip(task.steps, rules, todo, strict=True):
+        if not wanted:
+            alive &= passing(replace(link, rules=tuple(known)), task.reader.base.index)
+    return alive
+
+
+def measure_batch(step: MeasuringStep, batch: Batch) -> dict[str, pa.Array]:
+    """Return every signal of a batch plus `error`; a document that breaks the step gets nulls and its reason there."""
+    if not len(batch):
+        return _columns(step, step.measure(batch), pa.nulls(0, pa.string()))
+    try:
+        return _columns(step, step.measure(batch), pa.nulls(len(batch), pa.string()))
+    except (TamisError, OSError):
+        raise  # said for the user, or the machine's fault: no document's
+    except Exception as error:  # a step may raise anything; the document pays, not the run
+        if len(batch) == 1 and isinstance(error, MemoryError):
+            raise  # the machine's fault too: elsewhere the document would be measured
+        if len(batch) == 1:
+            return _nulls(step, f"{type(error).__name__}: {error}"[:300])
+    middle = len(batch) // 2
+    halves = [
+        Batch(
+            ids=batch.ids[a:b],
+            text=pa.concat_arrays([batch.text[a:b], batch.text[:0]]),
+            metadata=None if batch.metadata is None else batch.metadata[a:b],
+        )
+        for a, b in ((0, middle), (middle, len(batch)))
+    ]
+    return _joined([measure_batch(step, half) for half in halves])
+
+
+def _columns(step: MeasuringStep, measured: Measured, errors: pa.Array) -> dict[str, pa.Array]:
+    found = {signal.name: as_column(measured.signals[signal.name], signal=signal) for signal in step.signals}
+    if step.edits:
+        found[TEXT] = measured.text if measured.text is not None else pa.nulls(len(errors), pa.large_string())
+    if step.cuts:
+        found[KEPT] = measured.kept if measured.kept is not None else pa.nulls(len(errors), pa.list_(pa.int32()))
+    for name, column in found.items():
+        if len(column) != len(errors):
+            # no document's fault, so none may pay: halved down to one document, a step that counts wrong looks right
+            raise DataError(
+                f"step `{step.name}`: `{name}` has {len(column)} values for {len(errors)} documents. Return one for "
+                "each document, in their order."
+            )
+    return {**found, ERROR: errors}
+
+
+def _nulls(step: MeasuringStep, reason: str) -> dict[str, pa.Array]:
+    found = {signal.name: pa.nulls(1, signal.type) for signal in step.signals}
+    if step.edits:
+        found[TEXT] = pa.nulls(1, pa.large_string())
+    if step.cuts:
+        found[KEPT] = pa.nulls(1, pa.list_(pa.int32()))
+    return {**found, ERROR: pa.array([reason], type=pa.string())}
+
+
+def _joined(pieces: Sequence[Mapping[str, pa.Array]]) -> dict[str, pa.Array]:
+    return {name: pa.concat_arrays([_plain(piece[name]) for piece in pieces]) for name in pieces[0]} if pieces else {}
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column

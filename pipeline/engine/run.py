@@ -1,0 +1,355 @@
+"""A plan -> results on disk: sources read, steps measured or gathered, datasets published, each with its card last.
+
+The engine owns files, order and accounting; steps own none of it. Everything it writes lies in a folder named by its
+identity, so a killed run leaves only whole files of the right content behind, and the next run picks them up.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.catalog import outside
+from pipeline.core import document
+from pipeline.core.errors import DataError
+from pipeline.core.files.card import Card, is_complete, read_card
+from pipeline.core.files.in_place import INPUTS
+from pipeline.core.files.scratch import until_reboot
+from pipeline.core.files.shards import write_table
+from pipeline.core.rng import derive
+from pipeline.core.step import Gathering, GatheringStep, Making, MakingStep, MeasuringStep, Part, Step, as_column
+from pipeline.engine.alarms import check_alarms, check_finished
+from pipeline.engine.executors import Executor
+from pipeline.engine.ingest import build_source, locate
+from pipeline.engine.input_guard import files_of_source, files_of_steps, unchanged
+from pipeline.engine.measure import MeasureTask, StepRef, measure_part
+from pipeline.engine.progress import Progress
+from pipeline.engine.publish import PublishTask, publish_part, verdicts_name
+from pipeline.engine.sketching import SketchRef
+from pipeline.plan.make import Node, Plan, PlannedDataset, PlannedStep
+from pipeline.recipe.plugins import InPlugin, PluginFile
+from pipeline.store.chain import EDIT, ERROR, TEXT, Chain, Link, part_name, write_signals
+from pipeline.store.evidence import details_of
+from pipeline.store.results import base_parts, close, document_paths, finish_signals
+
+
+@dataclass(slots=True)
+class Run:
+    """One execution of a plan."""
+
+    plan: Plan
+    executor: Executor
+    progress: Progress
+    device: str = "auto"  # of the proxies
+    threads: int = 1  # of the proxies; no result depends on it
+    memory_bytes: int = 2 << 30  # of a gathering step; no result depends on it
+    workers: int = 1  # that share it
+
+    def finished(self, node: Node) -> bool:
+        """Say whether a node is there by now: complete when the run was planned, or built since."""
+        done = node.complete or is_complete(node.folder, node.identity)
+        if done:
+            shutil.rmtree(node.folder / "scratch", ignore_errors=True)  # a kill came between card and sweep
+        return done
+
+    def execute(self) -> None:
+        """Build everything that the plan lists, in its order; from the start, its names mean what it is to build."""
+        named = {name: dataset.node for name, dataset in self.plan.datasets.items()} | self.plan.sources
+        mixtures = {key: node for key, node in self.plan.experiment.items() if node.kind == "mixture"}
+        named |= {key.replace(".", "/", 1): node for key, node in mixtures.items()}
+        for name, node in named.items():
+            self.plan.workspace.remember(name, node.folder)
+        for name, node in self.plan.sources.items():
+            if not self.finished(node):
+                build_source(
+                    self.plan.recipe.sources[name].reader, node, hashes=self.plan.hashes, executor=self.executor,
+                    progress=self.progress,
+                )  # fmt: skip
+            elif (node.folder / INPUTS).exists():  # the same content, but perhaps elsewhere by now
+                files_of_source(self.plan.recipe.sources[name].reader, node, hashes=self.plan.hashes)
+                locate(self.plan.recipe.sources[name].reader, node)
+        for dataset in self.plan.datasets.values():
+            self.build_dataset(dataset)
+        if self.plan.experiment:
+            from pipeline.experiment.build import build_experiment
+
+            build_experiment(self)
+
+    def build_dataset(self, planned: PlannedDataset) -> None:
+        """Make, measure, gather and publish one dataset; what is complete is left alone."""
+        if planned.made is not None and not self.finished(planned.made.node):
+            self.make(planned)
+        if all(self.finished(step.node) for step in planned.steps) and self.finished(planned.node):
+            check_finished(planned.steps, read_card(planned.node.folder), place=planned.spec.name)
+            return
+        chain = Chain(base=base_parts(planned.base))
+        waiting: list[PlannedStep] = []
+        for number, step in enumerate(planned.steps):
+            if isinstance(step.spec.step, MeasuringStep):
+                waiting.append(step)
+                continue
+            chain = self.measure(chain, waiting, before=planned.steps[number:])
+            waiting = []
+            check_alarms(chain, planned.steps, place=planned.spec.name, earlier=self.earlier(planned))
+            if not self.finished(step.node):
+                self.gather(chain, step, later=planned.steps[number + 1 :])
+            chain = chain.with_link(link_of(chain, step))
+        chain = self.measure(chain, waiting)
+        check_alarms(chain, planned.steps, place=planned.spec.name, earlier=self.earlier(planned))
+        if not self.finished(planned.node):
+            self.publish(chain, planned)
+
+    def earlier(self, planned: PlannedDataset) -> Iterator[Card]:
+        """Yield the cards of the dataset's earlier results, the newest last."""
+        for folder in self.plan.workspace.complete("dataset", planned.spec.name):
+            yield read_card(folder)
+
+    def measure(self, chain: Chain, steps: Sequence[PlannedStep], *, before: Sequence[PlannedStep] = ()) -> Chain:
+        """Run neighbouring measuring steps as one pass over the parts; return the chain with their links.
+
+        The pass also sketches for those of the steps behind it that will see the text as it leaves it.
+        """
+        missing = [step for step in steps if not self.finished(step.node)]
+        if missing:
+            started = time.monotonic()
+            links = [
+                Link(label=step.spec.label, folder=step.node.folder, rules=(), edits=step.spec.step.edits)
+                for step in steps
+            ]
+            for link in links:
+                link.folder.mkdir(parents=True, exist_ok=True)
+            refs = [self.reference(step) for step in steps]
+            sketches = self.sketches(before)
+            label = " + ".join(step.spec.label for step in missing)
+            tasks = [
+                MeasureTask(
+                    label=f"{label} on {part.path.name}",
+                    reader=chain.reader(part),
+                    steps=tuple(zip(refs, links, strict=True)),
+                    sketches=sketches,
+                )
+                for part in chain.base
+            ]
+            self.progress.begin(label, total=sum(part.num_rows for part in chain.base), unit="documents")
+            with self.unchanged(missing):
+                self.executor.map(measure_part, tasks, label=label, done=self.progress.advance)
+            self.progress.end()
+            seconds = time.monotonic() - started
+            for step in missing:
+                finish_signals(step.node, chain.base, details={}, seconds=seconds, cost_usd=0.0)
+        for step in steps:
+            chain = chain.with_link(link_of(chain, step))
+        return chain
+
+    def sketches(self, steps: Sequence[PlannedStep]) -> tuple[SketchRef, ...]:
+        """Return what gathering steps want of the text before them, up to the first step that is none or that edits."""
+        found = []
+        for planned in steps:
+            step = planned.spec.step
+            if not isinstance(step, GatheringStep):
+                break
+            sketcher = None if self.finished(planned.node) else step.sketcher()
+            if sketcher is not None:
+                seed = derive(self.plan.recipe.seed, planned.spec.label)
+                scratch = until_reboot(planned.node.folder / "scratch")
+                found.append(SketchRef(sketcher=sketcher, scratch=scratch, seed=seed))
+            if step.edits:
+                break
+        return tuple(found)
+
+    def unchanged(self, steps: Sequence[PlannedStep]) -> AbstractContextManager[None]:
+        """Guard work that reads the user's files: edited since the plan, they stop the run before a card is written."""
+        files = files_of_steps(self.plan, steps)
+        return unchanged(files, hashes=self.plan.hashes, nodes=[step.node for step in steps])
+
+    def reference(self, step: PlannedStep) -> StepRef:
+        params = step.spec.step.params.model_dump_json(exclude_defaults=True)
+        inputs = tuple(
+            (key, tuple(str(path) for path in self.input_files(names))) for key, names in step.inputs.items()
+        )
+        name = step.spec.step.name
+        return StepRef(
+            name=name, params=params, inputs=inputs, identity=step.node.identity, plugin=_plugin_file(step.spec.step),
+            shared=str(self.plan.workspace.prepared),
+        )  # fmt: skip
+
+    def map_for(self, step: Step) -> Callable[..., list[Any]]:
+        """Return the executor's `map`, for functions of the step's own file too."""
+        file = _plugin_file(step)
+        if file is None:
+            return self.executor.map
+        return lambda function, items, **options: self.executor.map(InPlugin(file, function), items, **options)
+
+    def input_files(self, names: Sequence[str]) -> list[Path]:
+        """Return the files behind dataset names and paths."""
+        files: list[Path] = []
+        for name in names:
+            if name in self.plan.datasets or name in self.plan.sources:
+                files.extend(document_paths(self.plan.documents_node(name).folder))
+            else:
+                files.append(Path(name))
+        return files
+
+    def gather(self, chain: Chain, step: PlannedStep, *, later: Sequence[PlannedStep]) -> None:
+        """Run a gathering step over the living documents and store its signals row for row with the base."""
+        gathering = step.spec.step
+        assert isinstance(gathering, GatheringStep)
+        node, started = step.node, time.monotonic()
+        scratch = node.folder / "scratch"
+        scratch.mkdir(parents=True, exist_ok=True)
+        parts = chain.parts()
+        self.progress.begin(step.spec.label, total=sum(part.num_rows for part in parts), unit="documents")
+        work = Gathering(
+            parts=parts,
+            scratch=scratch,
+            output=node.folder,
+            seed=derive(self.plan.recipe.seed, step.spec.label),
+            inputs={key: self.input_files(names) for key, names in step.inputs.items()},
+            map=self.map_for(gathering),
+            write=lambda part, columns: self._store(chain, step, part, columns),
+            say=self.progress.say,
+            ledger=self.plan.workspace.ledger,
+            wanted=_wanted(step, later),
+            memory_bytes=self.memory_bytes,
+            workers=self.workers,
+        )
+        with self.unchanged([step]):
+            gathering.gather(work)
+        self.progress.end()
+        missing = [part.index for part in chain.base if not (node.folder / part_name(part.index)).exists()]
+        if missing:
+            raise DataError(
+                f"step {step.spec.label} wrote no signals for part {missing[0]}; "
+                "a gathering step must write every part. Report this as a bug."
+            )
+        finish_signals(
+            node, chain.base, details=work.details, seconds=time.monotonic() - started, cost_usd=work.cost_usd
+        )
+
+    def _store(self, chain: Chain, step: PlannedStep, part: Part, columns: Mapping[str, Any]) -> None:
+        """Spread one value per living document over the base rows, null for the others."""
+        import numpy as np
+
+        reader = chain.reader(next(base for base in chain.base if base.index == part.index))
+        alive = reader.alive()
+        position = np.where(alive, np.cumsum(alive) - 1, -1)
+        spread = pa.array(position, mask=~alive)
+        found = {
+            signal.name: as_column(columns[signal.name], signal=signal).take(spread)
+            for signal in step.spec.step.signals
+        }
+        if step.spec.step.edits:
+            found[TEXT] = as_column(columns[TEXT], signal=EDIT).take(spread)
+        found[ERROR] = pa.nulls(len(alive), pa.string())
+        ids = reader.load_all(("id",)).column("id")
+        write_signals(step.node.folder / part_name(part.index), found, ids=ids)
+        self.progress.advance(part.num_rows)
+
+    def make(self, planned: PlannedDataset) -> None:
+        """Run a making step and close its folder."""
+        assert planned.made is not None
+        step, node, started = planned.made.spec.step, planned.made.node, time.monotonic()
+        assert isinstance(step, MakingStep)
+        scratch = node.folder / "scratch"
+        scratch.mkdir(parents=True, exist_ok=True)
+        written: dict[str, int] = {}
+        self.progress.begin(planned.made.spec.label, total=0, unit="documents")
+
+        def write(index: int, table: pa.Table) -> None:
+            name = part_name(index)
+            write_table(node.folder / name, table.cast(document.SCHEMA))
+            written[name] = table.num_rows
+            self.progress.advance(table.num_rows)
+
+        inputs = [self.plan.documents_node(name) for name in planned.spec.inputs]
+        work = Making(
+            parts=Chain(base=base_parts(inputs)).parts(),
+            scratch=scratch,
+            output=node.folder,
+            seed=int(node.payload["seed"]),
+            inputs={key: self.input_files(names) for key, names in planned.made.inputs.items()},
+            map=self.map_for(step),
+            write=write,
+            say=self.progress.say,
+            ledger=self.plan.workspace.ledger,
+        )
+        with self.unchanged([planned.made]):
+            step.make(work)
+        self.progress.end()
+        rows = sum(written.values())
+        close(
+            node,
+            written,
+            rows_in=rows,
+            rows_out=rows,
+            details=work.details,
+            seconds=time.monotonic() - started,
+            cost_usd=work.cost_usd,
+        )
+
+    def publish(self, chain: Chain, planned: PlannedDataset) -> None:
+        """Decide every document, write those kept, and the verdict on each; stop first if a step drops too much."""
+        node, started = planned.node, time.monotonic()
+        node.folder.mkdir(parents=True, exist_ok=True)
+        tasks = [
+            PublishTask(label=f"{planned.spec.name} part {part.index}", reader=chain.reader(part), folder=node.folder)
+            for part in chain.base
+        ]
+        self.progress.begin(
+            f"publish {planned.spec.name}", total=sum(part.num_rows for part in chain.base), unit="documents"
+        )
+        published = self.executor.map(
+            publish_part,
+            tasks,
+            label=f"publish {planned.spec.name}",
+            done=lambda result: self.progress.advance(result.rows_in),
+        )
+        self.progress.end()
+        dropped: Counter[str] = Counter()
+        quarantined: Counter[str] = Counter()
+        for result in published:
+            dropped.update(result.dropped)
+            quarantined.update(result.quarantined)
+        rows_in = sum(result.rows_in for result in published)
+        files = {part_name(result.index): result.rows_out for result in published}
+        files |= {verdicts_name(result.index): result.rows_in for result in published}
+        close(
+            node,
+            files,
+            rows_in=rows_in,
+            rows_out=sum(result.rows_out for result in published),
+            dropped=dropped,
+            quarantined=quarantined,
+            details=details_of(chain, planned),
+            seconds=time.monotonic() - started,
+        )
+
+
+def _plugin_file(step: Step) -> PluginFile | None:
+    plugin = outside(step.name)
+    return None if plugin is None else plugin.file
+
+
+def _wanted(step: PlannedStep, later: Sequence[PlannedStep]) -> dict[str, int]:
+    """Return how many documents the steps after one need each of its signals of."""
+    wanted: dict[str, int] = {}
+    for planned in later:
+        for full, count in planned.spec.step.wants.items():
+            label, _, signal = full.rpartition(".")
+            if label == step.spec.label:
+                wanted[signal] = max(count, wanted.get(signal, 0))
+    return wanted
+
+
+def link_of(chain: Chain, step: PlannedStep) -> Link:
+    """Return a finished step as a link, its thresholds resolved against the documents alive before it."""
+    rules = step.spec.step.rules(quantile=chain.quantile_of(step.node.folder))
+    return Link(label=step.spec.label, folder=step.node.folder, rules=rules, edits=step.spec.step.edits)

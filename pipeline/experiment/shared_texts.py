@@ -1,0 +1,87 @@
+"""Held-out sets against what is trained on: no source and no file in common, and few texts word for word.
+
+Names and files are compared when the recipe is read, before any work. Texts are compared before the first proxy is
+trained, as one page may lie in two files: by a 128-bit hash of each, a million texts of 1 kB in 2 s; MOST_SHARED of
+the held-out ones may be met. A dataset with a step that looks at the held-out set, such as `decontaminate: {against:
+[NAME]}`, is taken at its word in both, whatever the step drops. A complete experiment is not compared again, and near
+copies are not looked for: that is what `decontaminate` is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import xxhash
+
+from pipeline.core.errors import DataError
+from pipeline.core.files.shards import iterate_batches, row_groups_of
+from pipeline.recipe.load import DatasetSpec, SourceSpec, step_inputs
+from pipeline.store.results import document_paths
+
+if TYPE_CHECKING:
+    from pipeline.plan.make import Plan
+
+MOST_SHARED = 0.01  # of the held-out documents, word for word; assumption: a licence is in two crawls, not a corpus
+
+
+def leaks(
+    datasets: Mapping[str, DatasetSpec], sources: Mapping[str, SourceSpec | None], name: str, held_out: str
+) -> bool:
+    """Say whether a dataset may hold documents of a held-out one: both have one origin, no step looks at the other."""
+    origins = _origins(datasets, held_out)
+    reads = {each: spec.reader.reads() for each, spec in sources.items() if spec is not None}
+    read = {item for each in origins for item in reads.get(each, ())}
+    same = origins | {each for each, items in reads.items() if items & read}
+    return any(each in same for each in _unguarded(datasets, name, held_out))
+
+
+def _origins(datasets: Mapping[str, DatasetSpec], name: str) -> set[str]:
+    """Return the sources and makers that a dataset's documents come from, itself included."""
+    inputs = datasets[name].inputs if name in datasets else ()
+    return {name}.union(*(_origins(datasets, wanted) for wanted in inputs))
+
+
+def _unguarded(datasets: Mapping[str, DatasetSpec], name: str, held_out: str) -> set[str]:
+    """Return the dataset and what it is made from, as far as no step looks at the held-out set."""
+    if name in datasets and held_out in step_inputs(datasets[name]):
+        return set()
+    inputs = datasets[name].inputs if name in datasets else ()
+    return {name}.union(*(_unguarded(datasets, wanted, held_out) for wanted in inputs))
+
+
+def refuse_shared_texts(plan: Plan) -> None:
+    """Raise DataError if more than MOST_SHARED of a held-out set's texts stand in a dataset that is trained on."""
+    recipe = plan.recipe
+    gate = recipe.gate
+    trained_on = sorted({name for mixture in recipe.mixtures.values() for name in mixture.weights})
+    for held_out in gate.on if gate is not None else ():
+        suspects = [name for name in trained_on if _is_open(recipe.datasets, name, held_out)]
+        wanted = {digest: doc_id for doc_id, digest in _texts(plan, held_out)} if suspects else {}
+        for name in suspects:
+            found = {digest for _, digest in _texts(plan, name) if digest in wanted}
+            if len(found) > MOST_SHARED * len(wanted):
+                first = min(wanted[digest] for digest in found)
+                raise DataError(
+                    f"gate.on: {len(found):,} of {len(wanted):,} texts of `{held_out}` stand in `{name}` word for "
+                    f"word, such as {first}; at most {MOST_SHARED:.0%} may. Hold out other text, or "
+                    f"`decontaminate: {{against: [{held_out}]}}` in `{name}`."
+                )
+
+
+def _is_open(datasets: Mapping[str, DatasetSpec], name: str, held_out: str) -> bool:
+    """Say whether documents can reach a dataset past every step that looks at the held-out set."""
+    if name not in datasets:
+        return True
+    spec = datasets[name]
+    if held_out in step_inputs(spec):
+        return False
+    return not spec.inputs or any(_is_open(datasets, wanted, held_out) for wanted in spec.inputs)
+
+
+def _texts(plan: Plan, name: str) -> Iterator[tuple[str, bytes]]:
+    """Yield id and text hash of a finished dataset's documents."""
+    for path in document_paths(plan.documents_node(name).folder):
+        for batch in iterate_batches(path, row_groups=range(len(row_groups_of(path))), columns=["id", "text"]):
+            ids, texts = (batch.column(key).to_pylist() for key in ("id", "text"))
+            yield from zip(ids, (xxhash.xxh3_128_digest(text.encode()) for text in texts), strict=True)

@@ -1,0 +1,313 @@
+"""Recipe + what is on disk -> an ordered list of nodes, each reuse or build, with the reason.
+
+A node's identity is the hash of its payload: what it is, its version, the parameters that differ from their defaults,
+and the identities of its inputs. So the whole plan is known before any work. A measuring step's payload names the text
+it reads and no earlier verdict: adding a step or moving a threshold leaves every measurement reusable. A gathering
+step sees only living documents, so its payload also names everything decided before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.catalog import outside
+from pipeline.core.errors import DataError, RecipeError, did_you_mean
+from pipeline.core.files.card import is_complete, read_card
+from pipeline.core.identity import identity_of
+from pipeline.core.rng import derive
+from pipeline.core.step import GatheringStep, MakingStep, Step, field_role
+from pipeline.plan.differences import Home, why_build
+from pipeline.recipe.load import DatasetSpec, Recipe, StepSpec, input_names_of, step_inputs
+from pipeline.recipe.strict_yaml import load
+from pipeline.store.dedup_versions import contents_read, to_compare
+from pipeline.store.input_hashes import MEMO, InputHashes
+from pipeline.store.workspace import Workspace
+
+MEAN_BYTES = 2000.0  # of a document, for what it may cost to have one read (assumption)
+ENGINE_VERSION = 1  # bump when the engine itself writes other bytes for the same payload
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One result to have: already there (`complete`) or to be built, and why."""
+
+    kind: str
+    name: str
+    identity: str
+    payload: Mapping[str, Any]
+    parents: Mapping[str, str]
+    folder: Path
+    complete: bool
+    reason: str
+    cost_usd: float = 0.0  # at most
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step of a dataset with its node and its resolved inputs."""
+
+    spec: StepSpec
+    node: Node
+    inputs: Mapping[str, tuple[str, ...]]  # parameter -> dataset names or file paths
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDataset:
+    """A dataset: what it starts from, its steps, and the node of its published documents."""
+
+    spec: DatasetSpec
+    base: tuple[Node, ...]
+    made: PlannedStep | None
+    steps: tuple[PlannedStep, ...]
+    node: Node
+
+
+@dataclass(slots=True)
+class Plan:
+    """Everything that a run will do, in order."""
+
+    recipe: Recipe
+    workspace: Workspace
+    hashes: InputHashes = field(default_factory=InputHashes)
+    nodes: list[Node] = field(default_factory=list)
+    sources: dict[str, Node] = field(default_factory=dict)
+    datasets: dict[str, PlannedDataset] = field(default_factory=dict)
+    experiment: dict[str, Node] = field(
+        default_factory=dict
+    )  # tokenizer, tokens.NAME, mixture.NAME, comparison, certificate
+
+    @property
+    def to_build(self) -> list[Node]:
+        return [node for node in self.nodes if not node.complete]
+
+    def parent(self, child: Any, identity: str) -> Node:
+        """Return the node with an identity, which some other one comes from."""
+        return next(node for node in self.nodes if node.identity == identity)
+
+    def documents_node(self, name: str) -> Node:
+        """Return the node whose folder holds the documents of a source or dataset."""
+        return self.sources[name] if name in self.sources else self.datasets[name].node
+
+
+def make_plan(recipe: Recipe, workspace: Workspace, *, read_all: bool = False) -> Plan:
+    """Plan a recipe against a workspace; reads cards and input files, writes nothing.
+
+    Input files that were hashed before and not touched since are not read again, unless `read_all`.
+    """
+    plan = Plan(recipe=recipe, workspace=workspace, hashes=InputHashes(None if read_all else workspace.root / MEMO))
+    used = {name for spec in recipe.datasets.values() for name in (*spec.inputs, *step_inputs(spec))}
+    for name, source in recipe.sources.items():
+        if name in used:
+            reader = source.reader
+            payload = {
+                "kind": "source",
+                "engine": ENGINE_VERSION,
+                "reader": reader.name,
+                "version": reader.version,
+                "source": name,
+                "params": _changed(reader.params),
+                "inputs": reader.inputs(plan.hashes.of),
+            }
+            plan.sources[name] = _add(plan, "source", name, payload, {})
+    for spec in recipe.datasets.values():
+        plan.datasets[spec.name] = _plan_dataset(plan, spec)
+    if recipe.proxy is not None and recipe.mixtures:
+        from pipeline.experiment.build import plan_experiment
+
+        plan_experiment(plan, add=_add)
+    return plan
+
+
+def _plan_dataset(plan: Plan, spec: DatasetSpec) -> PlannedDataset:
+    base = tuple(plan.documents_node(name) for name in spec.inputs)
+    made: PlannedStep | None = None
+    if spec.make is not None:
+        made = _plan_made(plan, spec, base)
+        base = (made.node,)
+    text = identity_of(["text", *[node.identity for node in base]])
+    decided: list[Any] = []
+    steps: list[PlannedStep] = []
+    for item in spec.steps:
+        step = item.step
+        inputs, content = _resolve_inputs(plan, spec.name, item, base=base)
+        gathers = isinstance(step, GatheringStep)
+        payload: dict[str, Any] = {
+            "kind": "gathered" if gathers else "measured",
+            "engine": ENGINE_VERSION,
+            "step": step.name,
+            "version": step.version,
+            "params": step.params.of_role("measure"),
+            "inputs": content,
+            "text": text,
+        }
+        payload |= _code(step)
+        if gathers:
+            payload |= {"decided_before": list(decided), "seed": plan.recipe.seed}
+        parents = {
+            name: plan.documents_node(name).identity
+            for names in inputs.values()
+            for name in names
+            if name in plan.datasets
+        }
+        node = _add(
+            plan,
+            payload["kind"],
+            step.name,
+            payload,
+            parents | {node.name: node.identity for node in base},
+            cost=_cost(plan, item, base, payload),
+            home=_home(spec, steps),
+        )
+        steps.append(PlannedStep(spec=item, node=node, inputs=inputs))
+        decided.append({"step": item.label, "signals": node.identity, "decides": step.params.of_role("decide")})
+        if step.edits:
+            text = identity_of(["text", text, node.identity])
+    if made is not None and not steps:
+        return PlannedDataset(spec=spec, base=base, made=made, steps=(), node=made.node)
+    payload = {"kind": "dataset", "engine": ENGINE_VERSION, "base": [node.identity for node in base], "steps": decided}
+    parents = {node.name: node.identity for node in base}
+    node = _add(plan, "dataset", spec.name, payload, parents, home=_home(spec, steps))
+    return PlannedDataset(spec=spec, base=base, made=made, steps=tuple(steps), node=node)
+
+
+def _home(spec: DatasetSpec, before: list[PlannedStep]) -> Home:
+    """Return where the next step of a dataset stands, or the dataset itself after all of them."""
+    label = spec.steps[len(before)].label if len(before) < len(spec.steps) else None
+    anew = tuple(step.spec.label for step in before if not step.node.complete)
+    return Home(dataset=spec.name, label=label, steps=spec.steps[: len(before) + 1], anew=anew)
+
+
+def _plan_made(plan: Plan, spec: DatasetSpec, base: tuple[Node, ...]) -> PlannedStep:
+    assert spec.make is not None
+    step = spec.make.step
+    assert isinstance(step, MakingStep)
+    inputs, content = _resolve_inputs(plan, spec.name, spec.make)
+    payload = {
+        "kind": "made",
+        "engine": ENGINE_VERSION,
+        "step": step.name,
+        "version": step.version,
+        "params": step.params.of_role("measure"),
+        "inputs": content,
+        "from": [node.identity for node in base],
+        "seed": derive(plan.recipe.seed, spec.name),  # two datasets made alike are two draws
+    } | _code(step)
+    parents = {node.name: node.identity for node in base}
+    return PlannedStep(
+        spec=spec.make, node=_add(plan, "made", spec.name, payload, parents, cost=step.estimate_usd()), inputs=inputs
+    )
+
+
+def _code(step: Step) -> dict[str, Any]:
+    """Name what a step leans on beside its version: a plugin's code, versions of libraries, an endpoint."""
+    plugin, extras = outside(step.name), step.identity_extras()
+    return ({"plugin": plugin.identity} if plugin is not None else {}) | ({"extras": extras} if extras else {})
+
+
+def _resolve_inputs(
+    plan: Plan, dataset: str, item: StepSpec, *, base: Sequence[Node] = ()
+) -> tuple[dict[str, tuple[str, ...]], dict[str, list[str]]]:
+    """Return a step's `input_names` parameters as given, and the identities of what they name."""
+    names = input_names_of(item.step.params)
+    content = {
+        key: [_input_identity(plan, name, f"datasets.{dataset}.{item.label}.{key}") for name in given]
+        for key, given in names.items()
+    }
+    for key in type(item.step.params).model_fields:
+        store = getattr(item.step.params, key)
+        if field_role(type(item.step.params), key) == "store" and store:
+            own = set().union(*(contents_read(node, find=plan.parent) for node in base))
+            try:
+                names[key], identity = to_compare(plan.workspace, store, contents=own)
+            except RecipeError as error:
+                place = _place(plan.recipe.path, dataset, key, store)
+                raise RecipeError(f"{place}: datasets.{dataset}.{item.label}.{key}: {error}") from error
+            content[key] = [identity]
+    return names, {key: value for key, value in content.items() if value}
+
+
+def _place(recipe: Path, dataset: str, key: str, value: str) -> str:
+    """Return `recipe:line` of a step's parameter; without a line if its value was given with --set."""
+    document = load(recipe)
+    for place, line in document.lines.items():
+        if place[:2] == ("datasets", dataset) and place[-1] == key:
+            found = document.data
+            for part in place:
+                found = found[part]
+            if found == value:
+                return f"{recipe}:{line}"
+    return str(recipe)
+
+
+def _input_identity(plan: Plan, name: str, place: str) -> str:
+    if name in plan.datasets or name in plan.sources:
+        return plan.documents_node(name).identity
+    path = Path(name)
+    if not path.is_file():
+        raise RecipeError(
+            f"{plan.recipe.path}: {place}: `{name}` is no dataset and no file."
+            f"{did_you_mean(name, plan.recipe.datasets)}"
+        )
+    return file_identity(plan, name)
+
+
+def file_identity(plan: Plan, name: str) -> str:
+    """Return what a file is to a step, which reads it by its suffix and names items after it; DataError without it."""
+    path = Path(name)
+    try:
+        return identity_of([path.name, plan.hashes.of(path)])
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}). Correct it or take it out.") from error
+
+
+def _changed(params: Any) -> dict[str, Any]:
+    """Parameters of a reader that differ from their defaults, without the paths: content is named by `inputs`."""
+    changed: dict[str, Any] = params.model_dump(mode="json", exclude_defaults=True)
+    return {key: value for key, value in changed.items() if key not in ("path", "max_drop_fraction")}
+
+
+def _cost(plan: Plan, item: StepSpec, base: tuple[Node, ...], payload: Mapping[str, Any]) -> float:
+    step = item.step
+    if not isinstance(step, GatheringStep):
+        return 0.0
+    before = step.params_before()
+    if before is not None:
+        identity = identity_of({**payload, "params": before})
+        folder = plan.workspace.folder(str(payload["kind"]), step.name, identity)
+        if is_complete(folder, identity):
+            return step.estimate_more_usd(read_card(folder).details, mean_bytes=MEAN_BYTES)
+    cards = [read_card(node.folder) for node in base if node.complete]
+    rows = sum(card.rows_out for card in cards)
+    return step.estimate_usd(num_documents=rows, mean_bytes=MEAN_BYTES)
+
+
+def _add(
+    plan: Plan, kind: str, name: str, payload: Mapping[str, Any], parents: Mapping[str, str], *, cost: float = 0.0,
+    home: Home | None = None,
+) -> Node:  # fmt: skip
+    identity = identity_of(payload)
+    folder = plan.workspace.folder(kind, name, identity)
+    known = next((node for node in plan.nodes if node.folder == folder), None)
+    if known is not None:
+        return known
+    complete = is_complete(folder, identity)
+    remade = [name for name, parent in parents.items() if any(node.identity == parent for node in plan.to_build)]
+    reason = "unchanged" if complete else why_build(
+        plan.workspace, kind, name, payload, remade=remade, home=home, parents=parents
+    )  # fmt: skip
+    node = Node(
+        kind=kind,
+        name=name,
+        identity=identity,
+        payload=payload,
+        parents=parents,
+        folder=folder,
+        complete=complete,
+        reason=reason,
+        cost_usd=0.0 if complete else cost,
+    )
+    plan.nodes.append(node)
+    return node

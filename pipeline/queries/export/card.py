@@ -1,0 +1,242 @@
+"""What an export holds -> its README.md: a YAML head for the Hub, then what was counted and how it was made."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline import __version__
+from pipeline.queries.export.columns import LIST, MIXED, Column
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What one dataset gives to an exported mixture. Tokens include one BOS a document."""
+
+    dataset: str
+    asked: float  # share of the tokens, by the weights
+    realised: float
+    num_tokens: int
+    documents: int
+    epochs: float
+    max_epochs: float
+    capped: bool  # all that its epochs allow, so that the others give more than their weights
+    cut_documents: int  # of the dataset, longer than one may be
+    longest: int  # tokens that one may give
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInfo:
+    """What the dataset card tells besides what the rows say themselves. Empty fields are left out."""
+
+    name: str
+    identity: str = ""
+    is_mixture: bool = False
+    promoted: str = ""
+    rows_read: int = -1  # documents that the sources gave, before any step
+    drops: Mapping[str, int] = field(default_factory=dict)  # "step.rule" -> documents, in the order of the steps
+    quarantined: Mapping[str, int] = field(default_factory=dict)  # reason -> documents
+    shares: Sequence[Given] = ()
+    decontamination: str = ""
+    teacher: str = ""
+    gate: str = ""
+    cost_usd: float = 0.0
+
+
+@dataclass(slots=True)
+class Exported:
+    """What lies in the folder now."""
+
+    folder: str = ""
+    name: str = ""
+    rows: int = 0
+    shards: int = 0
+    size_bytes: int = 0
+    text_bytes: int = 0
+    by_source: dict[str, int] = field(default_factory=dict)  # no Counter: asdict of Python 3.11 makes nonsense of one
+    by_origin: dict[str, int] = field(default_factory=dict)
+    num_tokens: int = 0  # of a mixture, by its tokenizer
+    shares: list[dict[str, Any]] = field(default_factory=list)
+    promoted: str = ""
+    gate: str = ""
+    was_there: bool = False  # nothing was written
+
+
+def dataset_card(
+    info: DatasetInfo, done: Exported, *, schema: pa.Schema, columns: Sequence[Column] | None, suffix: str,
+    beside: Mapping[str, str],
+) -> str:  # fmt: skip
+    """Return README.md."""
+    facts = {
+        "Identity": info.identity, "Registry": info.promoted, "Gate": info.gate,
+        "Decontamination": info.decontamination, "Teacher": info.teacher, "Made by": f"Tamis {__version__}",
+    }  # fmt: skip
+    tokens = f", {done.num_tokens:,} tokens (one BOS a document included)" if info.is_mixture else ""
+    sections = [
+        _head(info, done, schema=schema, suffix=suffix),
+        f"# {_plain(info.name)}\n",
+        f"{done.rows:,} documents{tokens}, {done.text_bytes:,} bytes of text.\n",
+        "\n".join(f"- {key}: {_plain(value)}" for key, value in facts.items() if value)
+        + f"\n- Paid requests: {info.cost_usd:.2f} USD\n",
+        _shares(info.shares),
+        _counts("Documents by source", "source", done.by_source),
+        _counts("Documents by origin", "origin", done.by_origin),
+        _counts(_dropped_title(info), "step.rule", info.drops, largest_first=False),
+        _counts("Quarantined while reading", "reason", info.quarantined),
+        _columns(schema, columns, is_mixture=info.is_mixture),
+        "## Beside the documents\n\n" + "".join(f"- `{name}`: {about}\n" for name, about in beside.items()),
+        "The licences of the texts are those of their sources; nobody has cleared them.\n",
+    ]
+    return "\n".join(section for section in sections if section)
+
+
+def _head(info: DatasetInfo, done: Exported, *, schema: pa.Schema, suffix: str) -> str:
+    features = "".join(f"  - name: {json.dumps(each.name)}\n    {_feature(each.type)}\n" for each in schema)
+    return (
+        f"---\npretty_name: {json.dumps(info.name)}\nlicense: unknown\nsize_categories:\n"
+        f"- {_size_category(done.rows)}\ntask_categories:\n- text-generation\ntags:\n- tamis\n"
+        f"configs:\n- config_name: default\n  data_files:\n  - split: train\n    path: data/train-*.{suffix}\n"
+        f"dataset_info:\n  features:\n{features}  splits:\n  - name: train\n    num_bytes: {done.text_bytes}\n"
+        f"    num_examples: {done.rows}\n  download_size: {done.size_bytes}\n  dataset_size: {done.text_bytes}\n---\n"
+    )
+
+
+_DTYPES = {"double": "float64"}  # where the Hub's word is not Arrow's
+
+
+def _feature(kind: pa.DataType) -> str:
+    word, inner = ("list", kind.value_type) if pa.types.is_list(kind) else ("dtype", kind)
+    return f"{word}: {_DTYPES.get(str(inner), str(inner))}"
+
+
+def _size_category(rows: int) -> str:
+    steps = [
+        (10**3, "1K"),
+        (10**4, "10K"),
+        (10**5, "100K"),
+        (10**6, "1M"),
+        (10**7, "10M"),
+        (10**8, "100M"),
+        (10**9, "1B"),
+    ]
+    if rows < steps[0][0]:
+        return "n<1K"
+    for (_, low), (bound, high) in itertools.pairwise(steps):
+        if rows < bound:
+            return f"{low}<n<{high}"
+    return "n>1B"
+
+
+def _shares(shares: Sequence[Given]) -> str:
+    if not shares:
+        return ""
+    header = (
+        "| dataset | asked | realised | tokens | documents | epochs | at most |\n|---|---:|---:|---:|---:|---:|---:|\n"
+    )
+    rows = [
+        f"| {_plain(given.dataset)} | {given.asked:.4f} | {given.realised:.4f} | {given.num_tokens:,} "
+        f"| {given.documents:,} | {given.epochs:.3f} | {given.max_epochs:g} |\n"
+        for given in shares
+    ]
+    capped = [given.dataset for given in shares if given.capped]
+    note = (
+        f"\n{_plain(', '.join(capped))} gave all that the most epochs allow; the others give what was left.\n"
+        if any(abs(given.asked - given.realised) > 0.005 for given in shares if given.capped)
+        else ""
+    )
+    cuts = "".join(
+        f"\nDocuments of {_plain(given.dataset)} that are longer than one may be (max&#95;document&#95;share) "
+        f"end after {given.longest:,} tokens: {given.cut_documents:,}.\n"
+        for given in shares
+        if given.cut_documents
+    )
+    return f"## Shares of the mixture, in tokens\n\n{header}{''.join(rows)}{note}{cuts}"
+
+
+_ABOUT = {
+    "id": "of the document; unique only together with `dataset` and `epoch`",
+    "text": "the document",
+    "source": "where it was read from",
+    "origin": "human, claude, open_model or procedural",
+    "lineage": "JSON list of the documents and makers that the text came from",
+    "metadata": "JSON object of what the source knew besides",
+    "dataset": "which dataset of the mixture gave the document",
+    "epoch": "0 where the document comes for the first time, 1 for the second, and so on",
+    "num_tokens": "as the mixture counts them, one BOS included",
+}
+
+
+def _columns(schema: pa.Schema, columns: Sequence[Column] | None, *, is_mixture: bool) -> str:
+    of_name = {column.name: column for column in columns or ()}
+    lines = []
+    for each in schema:
+        column = of_name.get(each.name)
+        about = _ABOUT.get(each.name, "") if column is None else _about(column)
+        if each.name == "id" and not is_mixture:
+            about = "of the document"
+        lines.append(f"| {_plain(each.name)} | {_type_name(each.type)} | {about} |\n")
+    order = "The rows are in the order of the mixture: read from the first to the last.\n\n" if is_mixture else ""
+    return f"## Columns\n\n{order}| column | type | |\n|---|---|---|\n{''.join(lines)}"
+
+
+def _type_name(kind: pa.DataType) -> str:
+    return f"list of {kind.value_type}" if pa.types.is_list(kind) else str(kind)
+
+
+def _about(column: Column) -> str:
+    renamed = f", key {_plain(column.key)}" if column.key != column.name else ""
+    mixed = (
+        "; values of several types: words as they are, others as JSON" if column.kind in (MIXED, LIST + MIXED) else ""
+    )
+    return f"metadata{renamed}{mixed}"
+
+
+def _dropped_title(info: DatasetInfo) -> str:
+    read = f" of the {info.rows_read:,} that were read" if info.rows_read >= 0 else ""
+    return f"Documents dropped{read}"
+
+
+def _counts(title: str, key: str, counts: Mapping[str, int], *, largest_first: bool = True) -> str:
+    if not counts:
+        return ""
+    rows = sorted(counts.items(), key=lambda item: (-item[1], item[0])) if largest_first else counts.items()
+    lines = [f"| {_plain(name)} | {value:,} |\n" for name, value in rows]
+    return f"## {title}\n\n| {key} | documents |\n|---|---:|\n" + "".join(lines)
+
+
+def _plain(text: str) -> str:
+    """Return text that Markdown and HTML show as it stands, on one line."""
+    line = " ".join(text.split())
+    return "".join(
+        f"&#{ord(letter)};" if letter in "<>&|`*_[]\\" else letter for letter in line if letter.isprintable()
+    )
+
+
+def summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Return the sums by key, in the order in which the keys first come."""
+    total: dict[str, int] = {}
+    for each in counts:
+        total |= {key: total.get(key, 0) + count for key, count in each.items()}
+    return total
+
+
+def exported_text(done: Exported, *, to: str) -> str:
+    """Return what the command line says of an export."""
+    tokens = f", tokens {done.num_tokens:,}" if done.shares else ""
+    lines = [f"{to}: documents {done.rows:,}{tokens}, files {done.shards}"]
+    if done.was_there:
+        lines[0] += "; it was there already, byte for byte"
+    for share in done.shares:
+        capped = ", all that its epochs allow" if share["capped"] else ""
+        lines.append(
+            f"    {share['dataset']}: asked {share['asked']:.1%}, realised {share['realised']:.1%}, "
+            f"{share['num_tokens']:,} tokens in {share['documents']:,} documents, {share['epochs']:.2f} epochs{capped}"
+        )
+    if done.shares:
+        lines.append(f"{done.name}: {done.promoted}. {done.gate}".strip())
+    return "\n".join(lines)

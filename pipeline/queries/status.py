@@ -1,0 +1,90 @@
+"""`status` and `registry`: what a workspace holds, read from its cards and its ledger."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.claude.ledger import total_usd
+from pipeline.core.errors import RecipeError, listed_names
+from pipeline.core.files.card import CARD, read_card
+from pipeline.store.workspace import Workspace
+
+KINDS = (
+    "source",
+    "measured",
+    "gathered",
+    "made",
+    "dataset",
+    "tokenizer",
+    "tokens",
+    "mixture",
+    "comparison",
+    "certificate",
+    "counted",
+)
+
+
+def status_of(workspace: Workspace) -> dict[str, Any]:
+    """Return finished results by kind, unfinished folders, verdicts and dollars."""
+    results, unfinished = [], []
+    for kind in KINDS:
+        for folder in sorted((workspace.root / kind).glob("*-*")):
+            if not (folder / CARD).exists():
+                unfinished.append(f"{kind}/{folder.name}")
+                continue
+            card = read_card(folder)
+            results.append(
+                {
+                    "kind": kind,
+                    "name": card.name,
+                    "folder": folder.name,
+                    "rows_in": card.rows_in,
+                    "rows_out": card.rows_out,
+                    "dropped": sum(card.dropped.values()),
+                    "quarantined": sum(card.quarantined.values()),
+                    "size_bytes": sum(file.size_bytes for file in card.files),
+                    "seconds": card.seconds,
+                    "cost_usd": card.cost_usd,
+                }
+            )
+    verdicts = [_verdict(path) for path in sorted((workspace.root / "certificate").glob("*/certificate.json"))]
+    return {
+        "workspace": str(workspace.root),
+        "results": results,
+        "unfinished": unfinished,
+        "verdicts": verdicts,
+        "cost_usd": total_usd(workspace.ledger),  # what unfinished steps paid too, and what two steps share once
+        "stores": _stores(workspace),
+        "registry": registry_of(workspace, None)["names"],
+    }
+
+
+def _verdict(path: Path) -> dict[str, Any]:
+    verdict = json.loads(path.read_text(encoding="utf-8"))["verdict"]
+    return {"certificate": path.parent.name} | {key: verdict[key] for key in ("outcome", "sentence", "next_step")}
+
+
+def _stores(workspace: Workspace) -> list[dict[str, Any]]:
+    from pipeline.store.dedup_versions import state_of, store_homes
+
+    return [{"name": home.name, **state_of(home)} for home in store_homes(workspace)]
+
+
+def registry_of(workspace: Workspace, name: str | None) -> dict[str, Any]:
+    """Return the registered names with their versions, the current one marked."""
+    from pipeline.store.registry import current, versions
+
+    names = sorted(path.name for path in workspace.registry.glob("*") if path.is_dir())
+    if name is not None and (name not in names or not versions(workspace, name)):
+        known = f"It holds {listed_names(names)}." if names else "Nothing was promoted yet."
+        raise RecipeError(f"registry: `{name}` is no name in {workspace.registry}. {known}")
+    names = names if name is None else [name]
+    listed = []
+    for each in names:
+        now = current(workspace, each)
+        rows = [asdict(version) for version in versions(workspace, each)]
+        listed.append({"name": each, "current": now.version if now else None, "versions": rows})
+    return {"names": listed}

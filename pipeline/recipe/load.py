@@ -1,0 +1,354 @@
+"""A recipe file -> one frozen Recipe, or one error that lists every mistake with its line.
+
+One file is one experiment. What is in it is in the hash; how it is run (workers, device, paths) is a flag. Steps and
+readers go by the short names of `catalog.py`; there is no code, no template and no dotted path in a recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from pipeline.catalog import READERS, label_of, reader_class, step_class, steps_of
+from pipeline.core.errors import RecipeError, did_you_mean, shortened
+from pipeline.core.step import MakingStep, Params, Step, field_role
+from pipeline.recipe import strict_yaml
+from pipeline.recipe.references import note_wrong_references
+from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection, explain_invalid
+from pipeline.recipe.settings import apply_setting
+from pipeline.recipe.strict_yaml import MOST_DIGITS, Document, Place, dotted
+
+MOST_REPEATED_IDS = 0.01  # assumption, not measured; a recipe that means more writes `unique_ids` itself
+KEYS = ("name", "seed", "sources", "datasets", "mixtures", "proxy", "gate", "promote")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """One `sources:` entry, its reader made and ready."""
+
+    name: str
+    reader: Any
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpec:
+    """One step of a dataset. `label` is unique inside the dataset and names the step's signals: `label.signal`."""
+
+    label: str
+    step: Step
+    implied: bool = False  # put in by the recipe's shape, not by its writer
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSpec:
+    """One `datasets:` entry: where its documents come from and what happens to them, in order."""
+
+    name: str
+    inputs: tuple[str, ...]
+    make: StepSpec | None
+    steps: tuple[StepSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A validated recipe. `datasets` stand in an order in which each comes after what it needs."""
+
+    path: Path
+    text: str  # as it was read, whatever becomes of the file
+    name: str
+    seed: int
+    sources: Mapping[str, SourceSpec]
+    datasets: Mapping[str, DatasetSpec]
+    mixtures: Mapping[str, MixtureSection]
+    proxy: ProxySection | None
+    gate: GateSection | None
+    promote: PromoteSection | None
+
+
+def load_recipe(path: Path, *, settings: Mapping[str, Any] | None = None, look_at_inputs: bool = True) -> Recipe:
+    """Read and check a recipe; `settings` maps places (`datasets.clean.gopher_quality.min_words`) to new values.
+
+    Without `look_at_inputs` nobody checks that the sources' files are there.
+    """
+    document = strict_yaml.load(path)
+    if not isinstance(document.data, dict):
+        raise RecipeError(f"{path}:1: a recipe is a mapping with the keys {', '.join(KEYS)}.")
+    for place, value in (settings or {}).items():
+        apply_setting(document, place, value)
+    return _Builder(document, look_at_inputs=look_at_inputs).build()
+
+
+class _Builder:
+    """Turns parsed YAML into a Recipe, noting every mistake with its place."""
+
+    def __init__(self, document: Document, *, look_at_inputs: bool) -> None:
+        self.document = document
+        self.look_at_inputs = look_at_inputs
+        self.data: dict[str, Any] = document.data
+
+    def build(self) -> Recipe:
+        for key in self.data:
+            if key not in KEYS:
+                self.wrong((key,), f"`{key}` is no key of a recipe.{did_you_mean(key, KEYS)}")
+        sources = {name: self.source(name, body) for name, body in self.section("sources")}
+        datasets = {name: self.dataset(name, body) for name, body in self.section("datasets")}
+        mixtures = {
+            name: self.model(MixtureSection, body, ("mixtures", name)) for name, body in self.section("mixtures")
+        }
+        proxy = self.optional(ProxySection, "proxy")
+        gate = self.optional(GateSection, "gate")
+        promote = self.optional(PromoteSection, "promote")
+        for name in set(sources) & set(datasets):
+            self.wrong(("datasets", name), f"`{name}` is also a source; give one of the two another name.")
+        ordered = self.order({k: v for k, v in datasets.items() if v is not None}, set(sources))
+        note_wrong_references(self.document, ordered, sources if self.look_at_inputs else {})
+        name, seed = self.scalar("name", str, self.document.path.stem), self.scalar("seed", int, 0)
+        if not ordered and not self.document.mistakes:
+            self.wrong((), "a recipe needs at least one entry under `datasets:`.")
+        self.document.raise_mistakes()
+        return Recipe(
+            path=self.document.path,
+            text=self.document.text,
+            name=name,
+            seed=seed,
+            sources={k: v for k, v in sources.items() if v is not None},
+            datasets=ordered,
+            mixtures={k: v for k, v in mixtures.items() if v is not None},
+            proxy=proxy,
+            gate=gate,
+            promote=promote,
+        )
+
+    def wrong(self, place: Place, message: str) -> None:
+        self.document.mistake(place, message)
+
+    def scalar(self, key: str, kind: type, default: Any) -> Any:
+        value = self.data.get(key, default)
+        if not isinstance(value, kind) or isinstance(value, bool) or (key == "name" and not _is_name(str(value))):
+            rule = (
+                "a word of letters, digits, - and _"
+                if key == "name"
+                else f"a whole number of up to {MOST_DIGITS} digits"
+            )
+            self.wrong((key,), f"{key} is {shortened(repr(value))}; it must be {rule}.")
+        return value
+
+    def section(self, key: str) -> Iterator[tuple[str, Any]]:
+        body = self.data.get(key)
+        if body is None:
+            return
+        if not isinstance(body, dict):
+            self.wrong((key,), f"{key} is {shortened(repr(body))}; it must be a mapping of names.")
+            return
+        for name, value in body.items():
+            if _is_name(name):
+                yield name, value
+            else:
+                self.wrong((key, name), f"{key}: `{name}` must be a name of letters, digits, - and _.")
+
+    def optional(self, kind: type[Any], key: str) -> Any:
+        return self.model(kind, self.data[key], (key,)) if self.data.get(key) is not None else None
+
+    def model(self, kind: type[BaseModel], body: Any, place: Place) -> Any:
+        """Validate a section; notes the mistakes and returns None when there are any."""
+        if not isinstance(body, dict):
+            self.wrong(place, f"{dotted(place)} is {shortened(repr(body))}; it must be a mapping.")
+            return None
+        try:
+            return kind.parse(body)  # type: ignore[attr-defined]
+        except ValidationError as error:
+            for where, message in explain_invalid(error, kind, body, dotted(place)):
+                self.wrong((*place, *where), message)
+        except (TypeError, ValueError) as error:
+            self.wrong(place, f"{dotted(place)}: {error}.")
+        return None
+
+    def source(self, name: str, body: Any) -> SourceSpec | None:
+        place: Place = ("sources", name)
+        if not isinstance(body, dict) or "read" not in body:
+            rule = f"it must be a mapping with a key `read`: {', '.join(READERS)}."
+            self.wrong(place, f"{dotted(place)} is {shortened(repr(body))}; {rule}")
+            return None
+        try:
+            kind = reader_class(str(body["read"]))
+        except RecipeError as error:
+            self.wrong((*place, "read"), f"{dotted(place)}.read: {error}")
+            return None
+        params = self.model(kind.Params, {k: v for k, v in body.items() if k != "read"}, place)
+        if params is None:
+            return None
+        try:
+            reader = kind(params=params, source=name, base=Path.cwd())
+            if self.look_at_inputs:
+                reader.check()
+            return SourceSpec(name=name, reader=reader)
+        except RecipeError as error:
+            self.wrong(place, str(error))  # readers begin with their place: sources.NAME...
+            return None
+
+    def dataset(self, name: str, body: Any) -> DatasetSpec | None:
+        place: Place = ("datasets", name)
+        allowed = ("from", "make", "steps")
+        if not isinstance(body, dict) or not ("from" in body or "make" in body):
+            self.wrong(
+                place, f"{dotted(place)} is {shortened(repr(body))}; it must be a mapping with `from` or `make`."
+            )
+            return None
+        for key in body:
+            if key not in allowed:
+                self.wrong(
+                    (*place, key),
+                    f"{dotted(place)}: `{key}` is no key of a dataset.{did_you_mean(key, allowed)}",
+                )
+        given = body.get("from", [])
+        inputs = tuple(str(item) for item in (given if isinstance(given, list) else [given]))
+        make = self.step(body["make"], (*place, "make")) if "make" in body else None
+        if make is not None and not isinstance(make.step, MakingStep):
+            self.wrong(
+                (*place, "make"), f"{dotted(place)}.make: `{make.label}` makes no documents; put it under `steps`."
+            )
+        entries = body.get("steps") or []
+        if not isinstance(entries, list):
+            self.wrong((*place, "steps"), f"{dotted(place)}.steps is {shortened(repr(entries))}; it must be a list.")
+            entries = []
+        found = [
+            (index, part, self.step(part, (*place, "steps", index)))
+            for index, entry in enumerate(entries)
+            for part in self.expanded(entry, (*place, "steps", index))
+        ]
+        steps = self.labelled(found, place)
+        if make is None and len(inputs) > 1 and all(item.label != "unique_ids" for item in steps):
+            kind = step_class("unique_ids")  # ids of two inputs may meet; many that do name different documents alike
+            alarm = kind.Params(max_drop_fraction=MOST_REPEATED_IDS)
+            steps = (StepSpec(label="unique_ids", step=kind(params=alarm), implied=True), *steps)
+        return DatasetSpec(name=name, inputs=inputs, make=make, steps=steps)
+
+    def expanded(self, entry: Any, place: Place) -> list[Any]:
+        """Return the entries that a preset's name stands for; any other entry as it is."""
+        if not isinstance(entry, str) or "@" not in entry:
+            return [entry]
+        try:
+            return [{name: params} for name, params in steps_of(entry)]
+        except RecipeError as error:
+            self.wrong(place, f"{dotted(place)}: {error}")
+            return []
+
+    def labelled(self, found: list[tuple[int, Any, StepSpec | None]], place: Place) -> tuple[StepSpec, ...]:
+        """Give a repeated step a number: `pii`, `pii_2`; check each against those before it, where all are known."""
+        steps: list[StepSpec] = []
+        known, earlier = True, dict[str, Step]()
+        for index, entry, spec in found:
+            if spec is None:  # what is wrong with it is said already; by its name alone, later ones can be judged
+                stand_in = _with_defaults(entry)
+                known = known and stand_in is not None
+                earlier |= {} if stand_in is None else {label_of(stand_in.name): stand_in}
+                continue
+            if isinstance(spec.step, MakingStep):
+                self.wrong((*place, "steps", index), f"`{spec.label}` makes documents; put it under `make`.")
+            if known:
+                try:
+                    spec.step.check(earlier)
+                except RecipeError as error:
+                    self.wrong((*place, "steps", index), f"{dotted((*place, 'steps', index))}: {error}")
+            label = label_of(spec.label)
+            before = sum(label_of(other.step.name) == label_of(spec.step.name) for other in steps)
+            steps.append(StepSpec(label=label if not before else f"{label}_{before + 1}", step=spec.step))
+            earlier[steps[-1].label] = spec.step
+        return tuple(steps)
+
+    def step(self, entry: Any, place: Place) -> StepSpec | None:
+        if isinstance(entry, str):
+            name, body = entry, dict[str, Any]()
+        elif isinstance(entry, dict) and len(entry) == 1:
+            name, body = next(iter(entry.items()))
+        else:
+            rule = "it must be a step's name, or one name with its parameters."
+            self.wrong(place, f"{dotted(place)} is {shortened(repr(entry))}; {rule}")
+            return None
+        place = (*place, name) if isinstance(entry, dict) else place
+        try:
+            kind = step_class(name)
+        except RecipeError as error:
+            self.wrong(place, f"{dotted(place)}: {error}")
+            return None
+        params: Params | None = self.model(kind.Params, {} if body is None else body, place)
+        self.check_files(kind.Params, body, place)
+        if params is None:
+            return None
+        try:
+            return StepSpec(label=name, step=kind(params=params))
+        except RecipeError as error:
+            self.wrong(place, f"{dotted(place)}: {error}")
+            return None
+
+    def check_files(self, params: type[Params], body: Any, place: Place) -> None:
+        """Note the names in a step's parameters that are neither a dataset or source of the recipe nor a file."""
+        declared = {*(self.data.get("datasets") or ()), *(self.data.get("sources") or ())}
+        given = body if isinstance(body, dict) and self.look_at_inputs else {}
+        for key in (key for key in given if key in params.model_fields and field_role(params, key) == "input"):
+            for name in (given[key],) if isinstance(given[key], str) else given[key] or ():
+                if name not in declared and not Path(name).is_file():
+                    hint = did_you_mean(name, declared)
+                    self.wrong((*place, key), f"{dotted((*place, key))}: `{name}` is no dataset and no file.{hint}")
+
+    def order(self, datasets: dict[str, DatasetSpec], sources: set[str]) -> dict[str, DatasetSpec]:
+        """Return the datasets in dependency order; unknown names and cycles are noted."""
+        known = sources | set(self.data.get("datasets") or {}) | set(self.data.get("sources") or {})
+        needs: dict[str, set[str]] = {}
+        for name, spec in datasets.items():
+            for wanted in spec.inputs:
+                if wanted not in known:
+                    self.wrong(
+                        ("datasets", name, "from"),
+                        f"datasets.{name}.from: `{wanted}` is no source and no dataset."
+                        f"{did_you_mean(wanted, known - {name})}",
+                    )
+            needs[name] = {wanted for wanted in (*spec.inputs, *step_inputs(spec)) if wanted in datasets}
+        ordered: dict[str, DatasetSpec] = {}
+        while len(ordered) < len(datasets):
+            ready = [name for name in datasets if name not in ordered and needs[name] <= set(ordered)]
+            if not ready:
+                left = [name for name in datasets if name not in ordered]
+                for name in left:
+                    self.wrong(
+                        ("datasets", name),
+                        f"datasets.{name} needs itself through {', '.join(sorted(needs[name] - set(ordered)))}; "
+                        "break the cycle.",
+                    )
+                return ordered
+            ordered.update({name: datasets[name] for name in ready})
+        return ordered
+
+
+def _with_defaults(entry: Any) -> Step | None:
+    """Return the step that an entry names with its default parameters, if it names one that has them."""
+    try:
+        kind = step_class(next(iter(entry)) if isinstance(entry, dict) else str(entry))
+        return kind(params=kind.Params())
+    except (RecipeError, ValidationError, StopIteration):
+        return None
+
+
+def step_inputs(spec: DatasetSpec) -> list[str]:
+    """Return the names that a dataset's steps refer to with `input_names` parameters (datasets or files)."""
+    items = (*spec.steps, *((spec.make,) if spec.make else ()))
+    return [name for item in items for names in input_names_of(item.step.params).values() for name in names]
+
+
+def input_names_of(params: Params) -> dict[str, tuple[str, ...]]:
+    """Return the `input_names` parameters of a step and what each names, as given."""
+    found: dict[str, tuple[str, ...]] = {}
+    for key in type(params).model_fields:
+        if field_role(type(params), key) == "input":
+            value = getattr(params, key)
+            listed = () if value is None else (value,) if isinstance(value, (str, Path)) else value
+            found[key] = tuple(str(name) for name in listed)
+    return found
+
+
+def _is_name(name: str) -> bool:
+    return bool(name) and len(name) <= 64 and name.replace("-", "a").replace("_", "a").isalnum() and name.isascii()

@@ -1,0 +1,85 @@
+"""A parsed recipe -> what is wrong with the names by which its sections speak of each other, and of the table of tiers.
+
+Looks at the recipe as it is written and not at its validated sections, so that a mistake in one value hides none in a
+name: `seeds: 2` is told together with `tier: t999`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.errors import did_you_mean
+from pipeline.recipe.strict_yaml import Document, Place, dotted
+
+if TYPE_CHECKING:
+    from pipeline.recipe.load import DatasetSpec, SourceSpec
+
+
+def note_wrong_references(
+    document: Document, datasets: Mapping[str, DatasetSpec], sources: Mapping[str, SourceSpec | None]
+) -> None:
+    """Note names that nothing has, sections that lack another, and held-out sets that are trained on."""
+    data = document.data
+    declared = set(_mapping(data, "datasets"))
+    weights = {name: list(_mapping(body, "weights")) for name, body in _mapping(data, "mixtures").items()}
+    for name, listed in weights.items():
+        for dataset in listed:
+            _known(document, dataset, declared, ("mixtures", name, "weights", dataset), "dataset")
+    if weights and data.get("proxy") is None:
+        message = "mixtures need a `proxy:` section, which says how large they are and how they are judged."
+        document.mistake(("mixtures",), message)
+    if "tier" in _mapping(data, "proxy"):
+        from eval.tiers import TIERS
+
+        _known(document, data["proxy"]["tier"], set(TIERS), ("proxy", "tier"), "tier")
+    if data.get("gate") is not None:
+        _note_gate(document, declared, weights, datasets, sources)
+    elif data.get("promote") is not None:
+        message = "`promote:` needs a `gate:` section; nothing is promoted without evidence."
+        document.mistake(("promote",), message)
+
+
+def _note_gate(
+    document: Document,
+    declared: Set[str],
+    weights: Mapping[str, list[str]],
+    datasets: Mapping[str, DatasetSpec],
+    sources: Mapping[str, SourceSpec | None],
+) -> None:
+    from pipeline.experiment.shared_texts import leaks
+
+    gate = _mapping(document.data, "gate")
+    for role in ("candidate", "baseline"):
+        if role in gate:
+            _known(document, gate[role], set(weights), ("gate", role), "mixture")
+    on = gate["on"] if isinstance(gate.get("on"), list) else []
+    for index, dataset in enumerate(on):
+        place = ("gate", "on", index)
+        _known(document, dataset, declared, place, "dataset")
+        for name, listed in weights.items():
+            if dataset in listed:
+                document.mistake(
+                    place,
+                    f"gate.on: `{dataset}` is also trained on, by mixture `{name}`; a held-out set must be held out.",
+                )
+            elif shared := [each for each in listed if leaks(datasets, sources, each, str(dataset))]:
+                document.mistake(
+                    place,
+                    f"gate.on: `{dataset}` and `{shared[0]}` of mixture `{name}` have documents of one "
+                    "source or file. Hold out another source, "
+                    f"or `decontaminate: {{against: [{dataset}]}}` in `{shared[0]}`.",
+                )
+    for domain in _mapping(gate, "guards"):
+        _known(document, domain, {str(name) for name in on}, ("gate", "guards", domain), "held-out set of gate.on")
+
+
+def _mapping(body: Any, key: str) -> dict[str, Any]:
+    """Return the mapping under a key; an empty one where something else stands, which is told by whoever reads it."""
+    found = body.get(key) if isinstance(body, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _known(document: Document, name: Any, names: Set[str], place: Place, kind: str) -> None:
+    if isinstance(name, str) and name not in names:
+        document.mistake(place, f"{dotted(place)}: `{name}` is no {kind}.{did_you_mean(name, names)}")

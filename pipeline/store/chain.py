@@ -1,0 +1,268 @@
+"""A dataset on its way: base parts plus each step's signals, read as if documents had been rewritten every time.
+
+No step copies documents. A step's file holds one row per base document (its signals, its edits, its errors); who is
+still alive after some steps is computed from the stored signals whenever somebody asks. Text is written once, when the
+dataset is published. Row i of every file belongs to row i of the base part; a digest of the ids is stored with each
+file and checked, because joining by position without a check is how this field corrupts data silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from pipeline.core.errors import DataError
+from pipeline.core.files.shards import iterate_tables, read_rows, read_table, schema_of, write_table
+from pipeline.core.step import ENGINE_COLUMNS, Part, Rule, Signal
+from pipeline.core.text.cut import cut, sizes_left
+from pipeline.store.decide import as_flags, as_numbers, failures
+
+# TEXT: column of an editing step's signals file, the new text, null where unchanged. KEPT: the same of a step that
+# cuts, the byte ranges of the old text that stay. ERROR: of every file, why a document broke the step, else null.
+_, TEXT, KEPT, ERROR = ENGINE_COLUMNS
+EDITS = (TEXT, KEPT)
+EDIT = Signal(TEXT, pa.large_string(), "text", "The new text; null where it stays as it is.")
+_DIGEST = b"tamis.ids"
+
+
+@dataclass(frozen=True, slots=True)
+class BasePart:
+    """One file of documents that a chain starts from."""
+
+    index: int
+    path: Path
+    num_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One finished step of a chain."""
+
+    label: str
+    folder: Path
+    rules: tuple[Rule, ...]
+    edits: bool
+
+    def file(self, index: int) -> Path:
+        return self.folder / part_name(index)
+
+
+def part_name(index: int) -> str:
+    """Return the file name of part `index`."""
+    return f"part-{index:05d}.parquet"
+
+
+def ids_digest(ids: pa.Array | pa.ChunkedArray) -> bytes:
+    """Return a 16-byte digest of an id column, independent of chunking."""
+    digest = xxhash.xxh3_128()
+    joined = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+    flat = pa.concat_arrays([joined, joined[:0]])  # a copy that starts at 0
+    if len(flat):
+        width = np.int64 if pa.types.is_large_string(flat.type) else np.int32
+        lengths = np.diff(np.frombuffer(flat.buffers()[1], width)[: len(flat) + 1]).astype(np.int32)
+        digest.update(lengths.tobytes())
+        digest.update(memoryview(flat.buffers()[2])[: int(lengths.sum())])
+    return digest.digest()
+
+
+def write_signals(path: Path, columns: dict[str, pa.Array], *, ids: pa.Array | pa.ChunkedArray) -> None:
+    """Write one step's signals for one part, bound to the ids that they belong to."""
+    table = pa.table(columns).replace_schema_metadata({_DIGEST: ids_digest(ids).hex().encode()})
+    write_table(path, table, unfinished=True)
+
+
+def check_ids(path: Path, ids: pa.ChunkedArray) -> None:
+    """Raise DataError if a signals file was made for other documents."""
+    stored = (schema_of(path).metadata or {}).get(_DIGEST, b"")
+    if stored != ids_digest(ids).hex().encode():
+        raise DataError(
+            f"{path}: belongs to other documents than those it lies beside. Delete its folder and run again."
+        )
+
+
+@lru_cache(maxsize=512)  # a finished file does not change, and every later step of the chain asks again
+def passing(link: Link, index: int) -> np.ndarray:
+    """Return bool[base rows], read-only: who of part `index` did not break one step and passed all of its rules."""
+    wanted = sorted({rule.signal for rule in link.rules} | {ERROR})
+    table = read_table(link.file(index), columns=wanted)
+    passed = as_flags(table.column(ERROR).is_null())
+    if link.rules:
+        passed = passed & ~failures(link.rules, table).any(axis=0)
+    passed.flags.writeable = False
+    return passed
+
+
+def unbroken(link: Link, index: int) -> np.ndarray:
+    """Return bool[base rows] of part `index`: who did not break one step."""
+    return as_flags(read_table(link.file(index), columns=[ERROR]).column(ERROR).is_null())
+
+
+@dataclass(frozen=True, slots=True)
+class ChainReader:
+    """Reads one part of a chain as it stands after `links`: edits applied, dropped documents left out. Picklable."""
+
+    base: BasePart
+    links: tuple[Link, ...]
+
+    def alive(self) -> np.ndarray:
+        """Return bool[base rows]: who broke no step and passed every rule so far."""
+        alive = np.ones(self.base.num_rows, dtype=bool)
+        for link in self.links:
+            alive &= passing(link, self.base.index)
+        return alive
+
+    def load(self, columns: Sequence[str]) -> pa.Table:
+        """Return live documents with the given columns."""
+        return self.load_all(columns).filter(pa.array(self.alive()))
+
+    def load_all(self, columns: Sequence[str]) -> pa.Table:
+        """Return every base document, alive or not, with the edits of all links applied."""
+        edits = [self.edit_by(link) for link in self.links if link.edits and "text" in columns]
+        table = read_table(self.base.path, columns=columns)
+        for edited in edits:
+            table = _with_text(table, edited)
+        return table
+
+    def pieces(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield what `load_all` returns a few megabytes at a time; `columns` must name id and text."""
+        edits = [self.edit_by(link) for link in self.links if link.edits]
+        start = 0
+        for table in iterate_tables(self.base.path, columns=columns):
+            for edited in edits:
+                table = _with_text(table, edited.slice(start, table.num_rows))
+            start += table.num_rows
+            yield table
+
+    def some(self, columns: Sequence[str], *, rows: np.ndarray) -> Iterator[tuple[pa.Table, np.ndarray]]:
+        """Yield the base documents of bool `rows` with the edits of all links applied, a few megabytes at a time.
+
+        Beside each table comes int64 of all documents that it was chosen from: the bytes of their final texts.
+        """
+        edits = [self.edit_by(link) for link in self.links if link.edits]
+        start = 0
+        for table in iterate_tables(self.base.path, columns=columns):
+            chosen = pa.array(rows[start : start + table.num_rows])
+            sizes = lengths(table.column("text"))
+            found = table.filter(chosen)
+            for edited in edits:
+                here = edited.slice(start, table.num_rows)
+                present = as_flags(here.is_valid())
+                sizes[present] = (sizes_left if pa.types.is_list(here.type) else lengths)(here.drop_null())
+                found = _with_text(found, here.filter(chosen))
+            start += table.num_rows
+            yield found, sizes
+
+    def load_rows(self, columns: Sequence[str], rows: Sequence[int]) -> pa.Table:
+        """Return some base documents in ascending order, alive or not, with the edits of all links applied."""
+        edits = [link for link in self.links if link.edits and "text" in columns]
+        table = read_rows(self.base.path, rows, columns=columns)
+        for link in edits:
+            self._check(link)
+            table = _with_text(
+                table, read_rows(link.file(self.base.index), rows, columns=[edit_in(link, self.base)])[0]
+            )
+        return table
+
+    def edit_by(self, link: Link) -> pa.ChunkedArray:
+        """Return the new text of every base document, or the ranges that stay of it, null where it stays whole."""
+        self._check(link)
+        return read_table(link.file(self.base.index), columns=[edit_in(link, self.base)])[0]
+
+    def _check(self, link: Link) -> None:
+        check_ids(link.file(self.base.index), read_table(self.base.path, columns=["id"]).column("id"))
+
+    def load_signals(self, names: Sequence[str]) -> pa.Table:
+        """Return signals `label.signal` of earlier links for the live documents."""
+        return self.load_all_signals(names).filter(pa.array(self.alive()))
+
+    def load_all_signals(self, names: Sequence[str]) -> pa.Table:
+        """Return signals `label.signal` of earlier links for every base document."""
+        columns: dict[str, Any] = {}
+        for name in names:
+            label, _, signal = name.partition(".")
+            link = next((link for link in self.links if link.label == label), None)
+            if link is None:
+                have = ", ".join(link.label for link in self.links)
+                raise DataError(
+                    f"signal `{name}`: no earlier step `{label}` in this dataset "
+                    f"(earlier: {have or 'none'}). Add it before."
+                )
+            columns[name] = read_table(link.file(self.base.index), columns=[signal]).column(signal)
+        return pa.table(columns)
+
+
+def lengths(texts: pa.ChunkedArray) -> np.ndarray:
+    """Return int64[num_texts], writable: the bytes of each."""
+    return as_numbers(pc.binary_length(texts)).astype(np.int64)
+
+
+def edit_in(link: Link, part: BasePart) -> str:
+    """Return the column of an editing step's file that holds its edits."""
+    return KEPT if KEPT in schema_of(link.file(part.index)).names else TEXT
+
+
+def _joined(column: pa.ChunkedArray) -> pa.Array:
+    """Return one array that starts at offset zero."""
+    whole = column.combine_chunks()
+    return pa.concat_arrays([whole, whole[:0]])
+
+
+def _with_text(table: pa.Table, edited: pa.ChunkedArray) -> pa.Table:
+    """Return the table with its texts as `edited_text` changes them."""
+    text = edited_text(table.column("text"), edited)
+    return table.set_column(table.schema.get_field_index("text"), table.schema.field("text"), text)
+
+
+def edited_text(old: pa.ChunkedArray, edited: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the new text where `edited`, texts or ranges of the old ones, is not null, else the old."""
+    if pa.types.is_list(edited.type):
+        return pa.chunked_array([cut(_joined(old), _joined(edited))])
+    return pc.coalesce(edited, old)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """All parts of a dataset after some steps."""
+
+    base: tuple[BasePart, ...]
+    links: tuple[Link, ...] = ()
+
+    def with_link(self, link: Link) -> Chain:
+        return Chain(base=self.base, links=(*self.links, link))
+
+    def reader(self, part: BasePart) -> ChainReader:
+        return ChainReader(base=part, links=self.links)
+
+    def parts(self) -> list[Part]:
+        """Return the parts as a gathering step sees them."""
+        readers = [self.reader(part) for part in self.base]
+        return [Part(index=r.base.index, num_rows=int(r.alive().sum()), reader=r) for r in readers]
+
+    def quantile_of(self, folder: Path) -> Quantiles:
+        """Return the quantile function over a new step's signals, among documents alive before it."""
+        return Quantiles(folder=folder, alive=lambda: ((part.index, self.reader(part).alive()) for part in self.base))
+
+
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """Answers `quantile(signal, fraction)` for rules whose threshold is a target share."""
+
+    folder: Path
+    alive: Callable[[], Iterable[tuple[int, np.ndarray]]]  # of every part: its index, bool[base rows]
+
+    def __call__(self, signal: str, fraction: float) -> float:
+        values = []
+        for index, alive in self.alive():
+            column = as_numbers(read_table(self.folder / part_name(index), columns=[signal]).column(signal))
+            values.append(column[alive])
+        known = np.concatenate(values) if values else np.zeros(0)
+        known = known[~np.isnan(known)]
+        return float(np.quantile(known, fraction, method="higher")) if len(known) else float("-inf")

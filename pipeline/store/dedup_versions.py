@@ -1,0 +1,271 @@
+"""Dedup stores on disk: what was published before, by name and version; remember, forget, go back.
+
+    <workspace>/dedup/<name>/  v00001.json ...  current.json  pieces/<dataset identity>-<part>/  ... piece.json
+
+A version file is written once and never changed; the pointer and its history move in one step. Callers hold the
+workspace's lock. Pieces are named by the dataset's identity, so two versions share what they have in common, and say
+which contents their source had read: what a run reads itself is no earlier document to it, but the same one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pipeline.core.errors import DataError, RecipeError, nearest_names
+from pipeline.core.files.card import Card, is_complete, read_card
+from pipeline.core.files.record import read_record, write_record
+from pipeline.core.files.shards import read_table, sweep, write_text
+from pipeline.core.identity import identity_of
+from pipeline.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from filters.dedup.remembered import Version
+
+POINTER = "current.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a change of a store did."""
+
+    store: str
+    version: int
+    identity: str
+    documents: int  # in the store, the forgotten ones too
+    added: int  # of these, by this change
+    forgotten: int
+    changed: bool
+
+
+class Made(Protocol):
+    """A plan's node or a result's card: what its documents come from is in the payload."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def identity(self) -> str: ...
+    @property
+    def payload(self) -> Mapping[str, Any]: ...
+
+
+def contents_read(made: Made, *, find: Callable[[Made, str], Made]) -> set[str]:
+    """Return the contents that a result's documents were first read from; `find` knows its parents by identity."""
+    if made.kind == "dataset":
+        return set().union(*(contents_read(find(made, parent), find=find) for parent in made.payload["base"]))
+    if made.kind != "source":
+        return {made.identity}
+    read = made.payload["inputs"]
+    if "files" in read:
+        return {file["blake3"] for file in read["files"]}
+    return {identity_of([made.payload["reader"], *item]) for item in read.items()}
+
+
+def to_compare(workspace: Workspace, name: str, *, contents: set[str]) -> tuple[tuple[str, ...], str]:
+    """Return what a run that reads `contents` gives its step, the version file and the pieces left out; its identity.
+
+    The identity names only what is compared, so remembering a dataset does not make its own step run again.
+    """
+    from filters.dedup.remembered import PIECES, read_version
+
+    path = store_file(workspace, name)
+    version = read_version(path)
+    own = version.own(contents)
+    return (str(path), *(str(path.parent / PIECES / piece) for piece in own)), identity_of(
+        version.without(own).content()
+    )
+
+
+def store_file(workspace: Workspace, name: str) -> Path:
+    """Return the version file that counts; RecipeError if there is no such store."""
+    number = _pointer(_home(workspace, name))["version"]
+    if number == 0:
+        known = [home.name for home in store_homes(workspace)]
+        way_out = f"Did you mean {nearest_names(name, known)}?" if known else "There is none in this workspace yet."
+        raise RecipeError(
+            f"there is no dedup store `{name}`. {way_out} `tamis remember DATASET --store {name}` makes it."
+        )
+    return _file(_home(workspace, name), number)
+
+
+def remember(workspace: Workspace, dataset: str, *, store: str) -> Remembered:
+    """Add a published dataset to a store as a new version; nothing happens if it is in there."""
+    from filters.dedup.remembered import MANIFEST, SETTINGS, save_piece
+    from pipeline.store.results import document_paths, why_empty  # know the plan, which knows this module
+
+    folder, card = workspace.dataset(dataset)
+    if not card.rows_out:
+        raise DataError(f"{why_empty(card)} There is nothing to remember; name a dataset that holds documents.")
+    home = _home(workspace, store)
+    old = current_version(home)
+    batches = list(old.batches) if old is not None else []
+    settings = old.settings if old is not None else SETTINGS
+    if any(batch["identity"] == card.identity for batch in batches):
+        return _told(home, store, changed=False)
+    pieces = []
+    paths = document_paths(folder)
+    sources = _sources(workspace, card, num_pieces=len(paths))
+    for number, (path, source) in enumerate(zip(paths, sources, strict=True)):
+        name = f"{card.identity[:16]}-{number:05d}"
+        table = read_table(path, columns=["id", "text"])
+        piece = home / "pieces" / name
+        piece.mkdir(parents=True, exist_ok=True)
+        if not (piece / MANIFEST).exists():
+            save_piece(piece, table, settings=settings)
+        pieces.append([name, table.num_rows, source.identity])
+    find = partial(_parent, workspace)
+    read = {source.identity: sorted(contents_read(source, find=find)) for source in sources}
+    batch = {"dataset": card.name, "identity": card.identity, "read": read, "pieces": pieces}
+    forgotten = list(old.forgotten) if old is not None else []
+    content = {"settings": dict(settings), "batches": [*batches, batch], "forgotten": forgotten}
+    done = _add(home, store, content, action=f"remember {card.name}")
+    return replace(done, added=sum(num_rows for _, num_rows, _ in pieces))
+
+
+def _sources(workspace: Workspace, card: Card, *, num_pieces: int) -> list[Card]:
+    """Return the result that each document file of a result was cut from: itself, unless it is a dataset."""
+    if card.kind != "dataset":
+        return [card] * num_pieces
+    folders = [workspace.root / Path(part["file"]).parent for part in card.details["base"]]
+    cards = {folder: read_card(folder) for folder in dict.fromkeys(folders)}
+    return [cards[folder] for folder in folders]
+
+
+def _parent(workspace: Workspace, child: Made, identity: str) -> Card:
+    """Return the card of a parent; DataError if it was deleted."""
+    assert isinstance(child, Card)
+    name = next(name for name, found in child.parents.items() if found == identity)
+    for kind in ("source", "made", "dataset"):
+        folder = workspace.folder(kind, name, identity)
+        if is_complete(folder, identity):
+            return read_card(folder)
+    raise DataError(
+        f"{workspace.root}: {name} is not there any more, from which {child.name} comes. Run its recipe again."
+    )
+
+
+def forget(workspace: Workspace, ids: Sequence[str], *, store: str) -> Remembered:
+    """Take documents out of a store by id, as a new version; DataError if one is not in it."""
+    from filters.dedup.remembered import read_version
+
+    version = read_version(store_file(workspace, store))
+    wanted = set(ids)
+    held = {doc_id for piece in version.pieces() for doc_id in piece.ids().to_pylist() if doc_id in wanted}
+    missing = sorted(wanted - held)
+    if missing:
+        raise DataError(f"dedup store {store}: holds no document `{missing[0]}`. Nothing was forgotten; check the ids.")
+    content = version.content() | {"forgotten": sorted({*version.forgotten, *ids})}
+    return _add(_home(workspace, store), store, content, action=f"forget {len(wanted)}")
+
+
+def roll_back(workspace: Workspace, *, store: str, to: int) -> Remembered:
+    """Let an earlier version count again; nothing is deleted."""
+    store_file(workspace, store)
+    home = _home(workspace, store)
+    if not _file(home, to).exists():
+        raise RecipeError(f"dedup store {store}: has no version {to}. It has 1 to {_newest(home)}.")
+    _move(home, to=to, action="roll back")
+    return _told(home, store, changed=True)
+
+
+def _home(workspace: Workspace, name: str) -> Path:
+    if not (0 < len(name) <= 64 and name.isascii() and name.replace("-", "a").replace("_", "a").isalnum()):
+        raise RecipeError(f"dedup store: '{name}' cannot be a name; use up to 64 letters, digits, '-' and '_'.")
+    return workspace.root / "dedup" / name
+
+
+def _file(home: Path, number: int) -> Path:
+    return home / f"v{number:05d}.json"
+
+
+def _newest(home: Path) -> int:
+    return max((int(path.stem[1:]) for path in home.glob("v*.json")), default=0)
+
+
+def store_homes(workspace: Workspace) -> list[Path]:
+    """Return the folders of all stores of a workspace."""
+    return sorted(path.parent for path in (workspace.root / "dedup").glob(f"*/{POINTER}"))
+
+
+def current_version(home: Path) -> Version | None:
+    """Return the version of a store that counts, if there is one; DataError if it is not as it was written."""
+    from filters.dedup.remembered import read_version
+
+    number = _pointer(home)["version"]
+    return read_version(_file(home, number)) if number else None
+
+
+def state_of(home: Path) -> dict[str, int]:
+    """Return a store's version, the documents that it remembers and, of these, how many were forgotten again."""
+    version = current_version(home)
+    pieces = version.pieces() if version is not None else ()
+    forgotten = len(version.forgotten) if version is not None else 0
+    number: int = _pointer(home)["version"]
+    return {"version": number, "documents": sum(piece.num_rows for piece in pieces), "forgotten": forgotten}
+
+
+def _pointer(home: Path) -> dict[str, Any]:
+    path = home / POINTER
+    if not path.exists():
+        return {"version": 0, "history": []}
+    try:
+        content = read_record(path)
+        return {"version": int(content["version"]), "history": list(content["history"])}
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(
+            f"{path}: is not a pointer as it was written ({error}). Restore the file from a backup."
+        ) from error
+
+
+def _add(home: Path, store: str, content: Mapping[str, Any], *, action: str) -> Remembered:
+    identity = identity_of(content)
+    old = current_version(home)
+    if old is not None and identity_of(old.content()) == identity:
+        return _told(home, store, changed=False)
+    number = _newest(home) + 1
+    record = {**content, "identity": identity}
+    write_text(_file(home, number), json.dumps(record, indent=1, sort_keys=True) + "\n")
+    _move(home, to=number, action=action)
+    return _told(home, store, changed=True)
+
+
+def _move(home: Path, *, to: int, action: str) -> None:
+    pointer = _pointer(home)
+    event = {"action": action, "from": pointer["version"], "to": to, "at": datetime.now(UTC).isoformat("T", "seconds")}
+    content = {"version": to, "history": [*pointer["history"], event]}
+    write_record(home / POINTER, content)
+    sweep(home)
+
+
+def _told(home: Path, store: str, *, changed: bool) -> Remembered:
+    version = current_version(home)
+    assert version is not None
+    return Remembered(
+        store=store,
+        version=_pointer(home)["version"],
+        identity=identity_of(version.content()),
+        documents=sum(piece.num_rows for piece in version.pieces()),
+        added=0,
+        forgotten=len(version.forgotten),
+        changed=changed,
+    )
+
+
+def change(workspace: Workspace, dataset: str | None, *, store: str, ids: Sequence[str], to: int | None) -> Remembered:
+    """Do the one thing that `tamis remember` was asked for; RecipeError if it is none or several."""
+    asked: list[Callable[[], Remembered]] = []
+    if dataset is not None:
+        asked.append(lambda: remember(workspace, dataset, store=store))
+    if ids:
+        asked.append(lambda: forget(workspace, ids, store=store))
+    if to is not None:
+        asked.append(lambda: roll_back(workspace, store=store, to=to))
+    if len(asked) != 1:
+        raise RecipeError("remember: give one of DATASET, --forget ID and --to VERSION, and --store NAME with it.")
+    with workspace.locked():
+        return asked[0]()

@@ -1,0 +1,186 @@
+"""A published dataset's card -> its evidence: the documents it started from and every step's stored signals and rules.
+
+Works from files alone, so a dataset can be questioned years later without its recipe or the code that measured it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.core.errors import DataError, RecipeError, did_you_mean
+from pipeline.core.files.card import CARD, Card, read_card
+from pipeline.core.files.opened import way_out
+from pipeline.core.files.shards import read_rows, read_table, schema_of
+from pipeline.core.step import Rule
+from pipeline.engine.publish import verdicts_name
+from pipeline.store.chain import EDITS, BasePart, Chain, ChainReader, Link, part_name
+from pipeline.store.decide import as_flags
+from pipeline.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pipeline.plan.make import PlannedDataset
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One dataset with all that decided it. `chain.links` carry the rules with their resolved thresholds."""
+
+    name: str
+    folder: Path
+    card: Card
+    chain: Chain
+
+    def verdicts(self, part: BasePart, columns: list[str] | None = None) -> pa.Table:
+        """Return one row per base document: id, kept, reason, failed, quarantined, num_bytes."""
+        return read_table(self.folder / verdicts_name(part.index), columns=columns)
+
+    def verdict_rows(self, part: BasePart, rows: Sequence[int], columns: Sequence[str]) -> pa.Table:
+        """Return the verdicts on some base documents, in row order."""
+        return read_rows(self.folder / verdicts_name(part.index), rows, columns=columns)
+
+    def documents(self, part: BasePart, rows: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
+        """Return some base documents, ascending: kept ones as published, others as the steps left them.
+
+        TextGoneError if the text of one that was dropped lies in an input that is gone or another by now.
+        """
+        kept = as_flags(self.verdicts(part, ["kept"]).column("kept"))
+        published = np.cumsum(kept) - 1
+        mine = [row for row in rows if kept[row]]
+        others = [row for row in rows if not kept[row]]
+        found: dict[int, dict[str, Any]] = {}
+        if mine:
+            table = read_rows(self.folder / part_name(part.index), published[mine].tolist(), columns=columns)
+            found |= dict(zip(mine, table.to_pylist(), strict=True))
+        if others:
+            reader = ChainReader(base=part, links=self.chain.links)
+            found |= dict(zip(others, reader.load_rows(columns, others).to_pylist(), strict=True))
+        return [found[row] for row in rows]
+
+    def signals(self, link: Link, part: BasePart, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return a step's signals, one row per base document; all but the edited text if no columns are named."""
+        if columns is None:
+            columns = [name for name in self.signals_schema(link, part).names if name not in EDITS]
+        return read_table(self._signals_file(link, part), columns=columns)
+
+    def signal_rows(self, link: Link, part: BasePart, rows: Sequence[int]) -> pa.Table:
+        """Return a step's signals of some base documents, in row order; all but the edited text."""
+        columns = [name for name in self.signals_schema(link, part).names if name not in EDITS]
+        return read_rows(self._signals_file(link, part), rows, columns=columns)
+
+    def signals_schema(self, link: Link, part: BasePart) -> pa.Schema:
+        """Return the names and types of what a step stored."""
+        return schema_of(self._signals_file(link, part))
+
+    def _signals_file(self, link: Link, part: BasePart) -> Path:
+        path = link.file(part.index)
+        if not path.exists():
+            mend = way_out(path) if path.parent.exists() else "Run the recipe again to measure them."
+            raise DataError(f"{path}: the signals of {link.label} are gone. {mend}")
+        return path
+
+
+def details_of(chain: Chain, planned: PlannedDataset) -> dict[str, Any]:
+    """Return what a dataset's card holds of the documents, steps and rules behind it; `evidence_at` reads it."""
+    rules = [{"step": link.label, "rule": rule.name, **_condition(rule)} for link in chain.links for rule in link.rules]
+    steps = [
+        {
+            "label": step.spec.label,
+            "step": step.spec.step.name,
+            "folder": f"{step.node.kind}/{step.node.folder.name}",
+            "identity": step.node.identity,
+            "edits": step.spec.step.edits,
+            "params": step.spec.step.params.model_dump(mode="json"),
+        }
+        for step in planned.steps
+    ]
+    base = [
+        {"file": f"{part.path.parent.parent.name}/{part.path.parent.name}/{part.path.name}", "rows": part.num_rows}
+        for part in chain.base
+    ]
+    return {"rules": rules, "steps": steps, "base": base, "inputs": list(planned.spec.inputs)}
+
+
+def _condition(rule: Rule) -> dict[str, Any]:
+    return {"signal": rule.signal, "op": rule.op, "threshold": rule.threshold, "parameter": rule.parameter}
+
+
+def evidence_of(workspace: Workspace, name: str) -> Evidence:
+    """Return the evidence of the newest dataset with this name."""
+    folder, card = workspace.dataset(name)
+    if card.kind != "dataset":
+        raise RecipeError(
+            f"`{name}` is a {card.kind}: nothing was decided about its documents. `look {name}` shows them."
+        )
+    return evidence_at(workspace, folder)
+
+
+def evidence_at(workspace: Workspace, folder: Path) -> Evidence:
+    """Return the evidence of one complete dataset folder."""
+    return _from_card(workspace, folder, read_card(folder))
+
+
+def all_evidence(workspace: Workspace) -> list[Evidence]:
+    """Return what every dataset's name stands for, parents before children; without those not finished."""
+    names = sorted({path.parent.name.rpartition("-")[0] for path in (workspace.root / "dataset").glob(f"*/{CARD}")})
+    newest = {name: workspace.dataset(name) for name in names if workspace.unfinished(name) is None}
+    found = {name: evidence_at(workspace, folder) for name, (folder, card) in newest.items() if card.kind == "dataset"}
+    ordered: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in ordered:
+            return
+        for parent in found[name].card.parents:
+            if parent in found and parent != name:
+                visit(parent)
+        ordered.append(name)
+
+    for name in found:
+        visit(name)
+    return [found[name] for name in ordered]
+
+
+def _from_card(workspace: Workspace, folder: Path, card: Card) -> Evidence:
+    details = card.details
+    rules: dict[str, list[Rule]] = {}
+    for rule in details["rules"]:
+        made = Rule(rule["rule"], rule["signal"], rule["op"], rule["threshold"], rule["parameter"])
+        rules.setdefault(rule["step"], []).append(made)
+    links = tuple(
+        Link(
+            label=step["label"],
+            folder=workspace.root / step["folder"],
+            rules=tuple(rules.get(step["label"], ())),
+            edits=step["edits"],
+        )
+        for step in details["steps"]
+    )
+    base = tuple(
+        BasePart(index=index, path=workspace.root / part["file"], num_rows=part["rows"])
+        for index, part in enumerate(details["base"])
+    )
+    return Evidence(name=card.name, folder=folder, card=card, chain=Chain(base=base, links=links))
+
+
+def find_rule(evidence: Evidence, wanted: str) -> str:
+    """Return the full `step.rule` that a user's word means; RecipeError names the nearest."""
+    names = [f"{link.label}.{rule.name}" for link in evidence.chain.links for rule in link.rules]
+    exact = [name for name in names if wanted in (name, name.partition(".")[2])]
+    if exact:
+        return exact[0]
+    steps = [link.label for link in evidence.chain.links]
+    if wanted in steps:
+        return wanted
+    if not names:
+        raise RecipeError(f"--rule {wanted}: no step of `{evidence.name}` has a rule. Leave out --rule.")
+    raise RecipeError(f"--rule {wanted}: `{evidence.name}` has no such rule.{did_you_mean(wanted, names)}")
+
+
+def plain(value: Any) -> Any:
+    """Return a stored value as JSON would hold it: NaN as None."""
+    return None if isinstance(value, float) and value != value else value

@@ -1,0 +1,305 @@
+"""The classifier learns what the teacher rewards, says how well on documents it never saw, and is always the same."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from filters.classifier import agreement as report
+from filters.classifier.kernels import features
+from filters.classifier.model import Features, Model, Settings, train
+from filters.classifier.quality import Quality, QualityParams, hold_out
+from filters.labels.label import Label
+from pipeline.core import rng
+from pipeline.core.errors import DataError, RecipeError
+from pipeline.core.text.batch import Batch
+from tests.filters.gathering import Gathered, gather, parts_of
+
+GOOD = ["theorem", "explains", "because", "therefore", "example", "chapter", "reader", "concept", "proof", "lesson"]
+PLAIN = ["value", "item", "returns", "object", "name", "list", "file", "string", "option", "default", "method", "class"]
+POOR = ["buy", "click", "offer", "cheap", "deal", "winner", "subscribe", "cookie", "promo", "sale"]
+SMALL = Settings(buckets=2**12, ngrams=2, excerpt_chars=6000)
+
+
+def corpus(count: int, *, seed: int = 1) -> tuple[list[str], np.ndarray]:
+    """Texts whose share of good and poor words sets their grade, with some noise."""
+    draw = rng.generator(seed, "test_quality")
+    texts, grades = [], []
+    for _ in range(count):
+        lean = draw.uniform(0, 1)
+        words = [
+            str(draw.choice(PLAIN if draw.uniform() < 0.6 else GOOD if draw.uniform() < lean else POOR))
+            for _ in range(int(draw.integers(30, 120)))
+        ]
+        texts.append(" ".join(words))
+        grades.append(float(np.clip(round(5 * lean + draw.normal(0, 0.4)), 0, 5)))
+    return texts, np.array(grades)
+
+
+def run(
+    tmp_path: Path, texts: list[str], grades: Any, *, num_parts: int = 1, folder: str = "out", num_invalid: int = 0,
+    **recipe: Any,
+) -> Gathered:  # fmt: skip
+    column = pa.array([None if grade is None else float(grade) for grade in grades], pa.float32())
+    teacher = pa.array([None if grade is None else "offline" for grade in grades], pa.string())
+    ungraded = iter(["invalid"] * num_invalid)
+    status = pa.array([next(ungraded, None) if grade is None else "graded" for grade in grades], pa.string())
+    signals = {"label.grade": column, "label.teacher": teacher, "label.status": status}
+    parts = parts_of(texts, num_parts=num_parts, signals=signals)
+    step = Quality(params=QualityParams.parse({"buckets": 2**12, **recipe}))
+    return gather(step, parts, scratch=tmp_path / folder)
+
+
+def test_scores_of_ungraded_documents_follow_the_grades(tmp_path: Path) -> None:
+    texts, grades = corpus(700)
+    given_grades = [grade if index < 400 else None for index, grade in enumerate(grades)]
+
+    gathered = run(tmp_path, texts, given_grades)
+
+    scores = np.array(gathered.column("score"))
+    assert scores.min() >= 0 and scores.max() <= 5
+    assert report.spearman(scores[400:], grades[400:]) > 0.8
+
+
+def test_the_card_reports_agreement_beside_its_baselines(tmp_path: Path) -> None:
+    texts, grades = corpus(400)
+
+    details = run(tmp_path, texts, grades).details
+
+    agreement, baselines = details["agreement"], details["baselines"]
+    assert agreement["spearman_low"] <= agreement["spearman"] <= agreement["spearman_high"]
+    assert agreement["rmse"] < baselines["mean_grade"]["rmse"]
+    assert agreement["spearman"] > baselines["length"]["spearman"] + 0.3
+    assert details["teacher"] == "offline"
+    assert details["train_documents"] + details["held_out_documents"] == 400
+    assert 0.15 < details["held_out_documents"] / 400 <= 0.2
+    assert sum(row["documents"] for row in details["calibration"]) == details["held_out_documents"]
+    assert {row["keep_fraction"] for row in details["operating_points"][:9]} >= {0.3, 0.5}
+    assert json.loads(json.dumps(details)) == details
+
+
+def test_the_same_documents_give_the_same_bytes_however_they_are_cut(tmp_path: Path) -> None:
+    texts, grades = corpus(200)
+
+    one = run(tmp_path, texts, grades, folder="one")
+    three = run(tmp_path, texts, grades, folder="three", num_parts=3)
+
+    assert one.signals.equals(three.signals)
+    assert one.details == three.details
+    for name in ("model.safetensors", "model.json"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "three" / name).read_bytes()
+
+
+def test_no_near_duplicate_sits_on_both_sides(tmp_path: Path) -> None:
+    texts, grades = corpus(80)
+    twins = [f"{text} appendix" for text in texts]
+    step = Quality(params=QualityParams.parse({"buckets": 2**12}))
+    gathered = run(tmp_path, texts + twins, [*grades, *grades])
+
+    from filters.classifier.quality import load_graded
+
+    column = pa.array([*grades, *grades], pa.float32())
+    names = pa.array(["offline"] * 160)
+    marks = {"label.grade": column, "label.teacher": names, "label.status": pa.array(["graded"] * 160)}
+    graded = load_graded(parts_of(texts + twins, signals=marks))
+    lesson = step._split(graded, seed=17)
+
+    assert gathered.details["clusters"] < 90
+    assert not set(lesson.clusters[lesson.train]) & set(lesson.clusters[lesson.held])
+
+
+def test_one_giant_cluster_is_trained_on_and_not_held_out(tmp_path: Path) -> None:
+    texts, grades = corpus(60)
+    licence = " ".join(f"clause{index}" for index in range(200))
+
+    details = run(tmp_path, [licence] * 60 + texts, [0.0] * 60 + list(grades)).details
+
+    assert 0 < details["held_out_documents"] <= 24
+    assert details["held_out_clusters"] == details["held_out_documents"]
+
+
+@settings(max_examples=50)
+@given(st.lists(st.integers(0, 12), max_size=60), st.floats(0, 60))
+def test_held_out_are_the_first_clusters_that_fit(ranks: list[int], most: float) -> None:
+    held, expected = hold_out(np.array(ranks, np.int64), most=most), set[int]()
+    for turn in sorted(set(ranks)):
+        if sum(rank in expected or rank == turn for rank in ranks) <= most:
+            expected.add(turn)
+
+    assert held.tolist() == [rank in expected for rank in ranks]
+
+
+def test_holding_out_takes_no_quadratic_time() -> None:
+    ranks = rng.generator(1, "ranks").permutation(300_000)
+    started = time.process_time()
+
+    held = hold_out(ranks, most=60_000)
+
+    assert held.sum() == 60_000
+    assert time.process_time() - started < 2  # 0.03 s; by comparing each with all, minutes
+
+
+def test_a_saved_model_scores_as_the_one_that_was_trained(tmp_path: Path) -> None:
+    texts, grades = corpus(120)
+    batch = Batch.from_texts(texts)
+    model = train(Features.of(batch, settings=SMALL), grades, settings=SMALL, l2=1e-4, epochs=20)
+
+    model.save(tmp_path)
+
+    assert np.array_equal(Model.load(tmp_path).score(batch), model.score(batch))
+
+
+def test_a_damaged_model_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"\x80\x04not a model")
+    (tmp_path / "model.json").write_text("{}")
+
+    with pytest.raises(DataError, match=r"model\.safetensors"):
+        Model.load(tmp_path)
+
+
+def test_too_few_grades_say_what_to_do(tmp_path: Path) -> None:
+    texts, grades = corpus(60)
+
+    with pytest.raises(DataError, match=r"20 documents have a grade, 9 invalid; at least 50 .* raise its `documents`"):
+        run(tmp_path, texts, [grade if index < 20 else None for index, grade in enumerate(grades)], num_invalid=9)
+
+
+def test_what_was_learnt_from_random_grades_selects_nothing(tmp_path: Path) -> None:
+    texts, _ = corpus(200)
+    grades = rng.generator(5, "test_quality", "random").integers(0, 6, size=200).astype(float)
+
+    with pytest.raises(DataError, match=r"agrees with the grades at Spearman .* or it selects by chance.*min_spearman"):
+        run(tmp_path, texts, grades)
+    gathered = run(tmp_path, texts, grades, folder="regardless", min_spearman=-1)
+
+    assert "cannot be told from chance" in gathered.details["warnings"][0]
+
+
+@pytest.mark.parametrize(("low", "value", "told"), [(0.06, 0.18, "that is weak"), (0.3, 0.4, ""), (0.25, 0.31, "")])
+def test_a_weak_classifier_is_called_out_and_a_good_one_is_not(low: float, value: float, told: str) -> None:
+    step = Quality(params=QualityParams.parse({}))
+    found = {"spearman": value, "spearman_low": low, "spearman_high": 0.5}
+
+    doubts = step._doubts(found, {"length": {"spearman": 0.1}}, held=400)
+
+    assert len(doubts) == (1 if told else 0)
+    assert all(told in doubt for doubt in doubts)
+
+
+def test_fewer_labels_than_the_classifier_needs_is_a_mistake_of_the_recipe() -> None:
+    step = Quality(params=QualityParams.parse({}))
+
+    with pytest.raises(RecipeError, match="`label` grades 49 documents, and `quality` needs 50"):
+        step.check({"label": Label(params=Label.Params.parse({"documents": 49}))})
+    step.check({"label": Label(params=Label.Params.parse({"documents": 50}))})
+
+
+def test_grades_that_are_all_the_same_say_what_to_do(tmp_path: Path) -> None:
+    texts, _ = corpus(60)
+
+    with pytest.raises(DataError, match="all 60 grades are 3"):
+        run(tmp_path, texts, [3.0] * 60)
+
+
+def test_documents_that_are_all_the_same_say_what_to_do(tmp_path: Path) -> None:
+    text = corpus(1)[0][0]
+
+    with pytest.raises(DataError, match="near-duplicates of each other"):
+        run(tmp_path, [text] * 60, [1.0, 2.0] * 30)
+
+
+def test_an_empty_document_and_an_empty_part_are_scored(tmp_path: Path) -> None:
+    texts, grades = corpus(60)
+
+    gathered = run(tmp_path, [*texts, "", " \n"], [*grades, None, None], num_parts=80)
+
+    assert np.isfinite(gathered.column("score")).all()
+
+
+def test_keep_fraction_asks_for_a_quantile_and_min_score_does_not() -> None:
+    asked = []
+
+    def quantile(signal: str, fraction: float) -> float:
+        asked.append((signal, fraction))
+        return 2.25
+
+    (share,) = Quality(params=QualityParams.parse({"keep_fraction": 0.25})).rules(quantile=quantile)
+    (fixed,) = Quality(params=QualityParams.parse({"min_score": 3.0})).rules(quantile=quantile)
+
+    assert (share.name, share.op, share.threshold, share.parameter) == ("low_quality", ">=", 2.25, "keep_fraction")
+    assert (fixed.threshold, fixed.parameter) == (3.0, "min_score")
+    assert asked == [("score", 0.75)]
+    assert Quality(params=QualityParams.parse({})).rules(quantile=quantile) == ()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        ({"keep_fraction": 0.5, "min_score": 2.0}, "not both"),
+        ({"buckets": 5000}, "power of two"),
+        ({"keep_fraction": 0.0}, "greater than 0"),
+    ],
+)
+def test_a_wrong_parameter_is_explained(recipe: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        QualityParams.parse(recipe)
+
+
+def test_thresholds_only_decide() -> None:
+    params = QualityParams.parse({"keep_fraction": 0.3, "buckets": 2**16})
+
+    assert params.of_role("decide") == {"keep_fraction": 0.3}
+    assert params.of_role("measure") == {"buckets": 2**16}
+
+
+def buckets_of(text: str, *, ngrams: int = 2, excerpt: int = 6000) -> set[int]:
+    batch = Batch.from_texts([text])
+    return set(features(batch.data, batch.offsets, ngrams, 20, excerpt)[0].tolist())
+
+
+def test_case_digits_and_spacing_do_not_matter_but_order_does() -> None:
+    assert buckets_of("The Year 1984") == buckets_of("the\n year  2024")
+    assert buckets_of("dog bites man") != buckets_of("man bites dog")
+    assert buckets_of("dog bites man", ngrams=1) == buckets_of("man bites dog", ngrams=1)
+
+
+def test_markup_is_a_feature() -> None:
+    assert buckets_of(">>> f(x)") - buckets_of("f x")
+
+
+def test_only_the_excerpt_is_read() -> None:
+    assert buckets_of("alpha beta gamma", excerpt=10) == buckets_of("alpha beta")
+    assert buckets_of("\u00e9t\u00e9 alpha beta", excerpt=9) == buckets_of("\u00e9t\u00e9 alpha")
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.text(max_size=60), max_size=6))
+def test_features_of_a_document_do_not_depend_on_its_neighbours(texts: list[str]) -> None:
+    batch = Batch.from_texts(texts)
+
+    found, starts = features(batch.data, batch.offsets, 2, 20, 6000)
+
+    for index, text in enumerate(texts):
+        mine = found[starts[index] : starts[index + 1]].tolist()
+        assert set(mine) == buckets_of(text)
+        assert len(set(mine)) == len(mine)
+
+
+def test_rank_correlation_and_operating_point_on_known_numbers() -> None:
+    scores, grades = np.array([0.5, 1.5, 2.5, 3.5]), np.array([0.0, 3.0, 1.0, 4.0])
+
+    point = report.at_threshold(scores, grades, threshold=2.0, positive_grade=3.0)
+
+    assert report.spearman(scores, grades) == pytest.approx(0.8)
+    assert report.spearman(scores, np.ones(4)) == 0
+    assert (point["precision"], point["recall"], point["f1"]) == (0.5, 0.5, 0.5)
+    assert report.at_threshold(scores, grades, threshold=9.0, positive_grade=3.0)["precision"] is None

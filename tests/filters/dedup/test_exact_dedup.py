@@ -1,0 +1,62 @@
+"""Exact dedup: which copies are found under each normalisation, and which of them stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from filters.dedup.exact_dedup import ExactDedup, ExactDedupParams, same_hash
+from tests.filters.gathering import gather, parts_of
+
+TEXTS = ["one text", "another", "one text", "one  text\n", "One Text!", "", "another", "", "one text"]
+
+
+def step(**parameters: object) -> ExactDedup:
+    return ExactDedup(params=ExactDedupParams.parse(parameters))
+
+
+def test_the_first_copy_stays_and_the_others_name_it(tmp_path: Path) -> None:
+    found = gather(step(), parts_of(TEXTS, num_parts=3), scratch=tmp_path)
+
+    assert found.column("duplicate_of") == [None, None, "d0", None, None, None, "d1", "d5", "d0"]
+    assert found.column("copies") == [3, 2, 3, 1, 1, 2, 2, 2, 3]
+    assert found.column("is_duplicate") == [0, 0, 1, 0, 0, 0, 1, 1, 1]
+    assert found.details == {"documents": 9, "groups": 3, "duplicates": 4, "most_copies": 3}
+
+
+@pytest.mark.parametrize(
+    ("normalise", "expected"), [("whitespace", [4, 2, 4, 4, 1, 2, 2, 2, 4]), ("words", [5, 2, 5, 5, 5, 2, 2, 2, 5])]
+)
+def test_normalising_widens_what_is_the_same(tmp_path: Path, normalise: str, expected: list[int]) -> None:
+    found = gather(step(normalise=normalise), parts_of(TEXTS), scratch=tmp_path)
+
+    assert found.column("copies") == expected
+
+
+def test_a_signal_can_choose_the_copy_that_stays(tmp_path: Path) -> None:
+    parts = parts_of(TEXTS, num_parts=2, signals={"quality.score": [0.1, None, 0.7, 0, 0, 0, 0.2, 0, 0.3]})
+
+    highest = gather(step(keep="quality.score"), parts, scratch=tmp_path / "a")
+    lowest = gather(step(keep="-quality.score"), parts, scratch=tmp_path / "b")
+
+    assert highest.column("duplicate_of") == ["d2", "d6", None, None, None, None, None, "d5", "d2"]
+    assert lowest.column("duplicate_of") == [None, "d6", "d0", None, None, None, None, "d5", "d0"]
+
+
+def test_parts_and_their_order_do_not_show(tmp_path: Path) -> None:
+    one = gather(step(), parts_of(TEXTS), scratch=tmp_path / "1")
+    many = gather(step(), parts_of(TEXTS, num_parts=5)[::-1], scratch=tmp_path / "5")
+
+    assert one.signals.equals(many.signals)
+
+
+def test_nothing_at_all_is_no_error(tmp_path: Path) -> None:
+    assert gather(step(), parts_of([]), scratch=tmp_path / "b").signals.num_rows == 0
+
+
+def test_halves_of_a_hash_are_compared_together() -> None:
+    low, high = np.array([[1, 1, 2, 1, 2], [5, 6, 5, 5, 5]], np.uint64)
+
+    assert same_hash(low, high).tolist() == [0, 1, 2, 0, 2]

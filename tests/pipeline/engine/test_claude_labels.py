@@ -1,0 +1,121 @@
+"""A recipe that asks Claude, from the plan to the card: whose answers they are, and what they cost in all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from filters.labels.label import Label
+from pipeline.commands.run_recipe import run_recipe
+from pipeline.commands.texts import plan_text
+from pipeline.core.errors import BudgetError, DataError, RecipeError
+from pipeline.core.files.card import read_card
+from pipeline.engine.progress import Silent
+from pipeline.queries.export.export import export_named
+from pipeline.queries.status import status_of
+from tests.claude_server import Reply, Server, claude_server
+from tests.pipeline.house import House, texts
+
+
+@pytest.fixture(autouse=True)
+def a_key_and_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-test")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def test_labels_of_another_server_are_labelled_anew_by_claude(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.lines("docs.jsonl", texts(6))
+    house.clean(["label: {teacher: claude}"])
+    with claude_server() as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        house.run()
+        assert house.plan().to_build == []
+
+    monkeypatch.delenv("ANTHROPIC_BASE_URL")
+
+    label, dataset = house.plan().to_build
+    assert (label.name, dataset.name) == ("label", "clean")
+    assert label.reason.startswith("because extras ")
+
+
+def test_money_paid_before_the_cap_is_told_during_the_pause_and_after_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.lines("docs.jsonl", texts(40))
+    with claude_server() as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        house.clean(["label: {teacher: claude, max_usd: 0.003}"])
+        with pytest.raises(BudgetError):
+            house.run()
+        paid_first, told_first = bill_usd(server), status_of(house.workspace)["cost_usd"]
+        house.clean(["label: {teacher: claude, max_usd: 1.0}"])
+        label = house.run().datasets["clean"].steps[0].node
+        exported = export_named(house.workspace, "clean", to=house.folder / "out")
+
+    card = read_card(label.folder)
+    assert 0 < paid_first < bill_usd(server)
+    assert told_first == pytest.approx(paid_first)
+    assert card.cost_usd == pytest.approx(bill_usd(server))
+    assert card.details["paid_now_usd"] == pytest.approx(bill_usd(server) - paid_first)
+    assert status_of(house.workspace)["cost_usd"] == pytest.approx(bill_usd(server))
+    assert f"Paid requests: {card.cost_usd:.2f} USD" in Path(exported.folder, "README.md").read_text(encoding="utf-8")
+
+
+def test_a_missing_key_stops_before_any_work_and_is_needed_by_nothing_else(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    monkeypatch.setenv("HOME", str(house.folder))
+    house.lines("docs.jsonl", texts(4))
+    house.clean(["length", "label: {teacher: claude}"])
+
+    with pytest.raises(RecipeError, match="ANTHROPIC_API_KEY is not set"):
+        run_recipe(house.recipe, workspace=house.workspace, workers=1, progress=Silent())
+
+    assert len(house.plan().to_build) == len(house.plan().nodes) > 0
+
+
+def test_useless_answers_are_asked_for_again_for_the_price_that_the_plan_says(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def three_are_useless(body: Mapping[str, Any]) -> Reply:
+        text = body["messages"][0]["content"]
+        return Reply(text="no") if any(f"text{number} " in text for number in (3, 7, 11)) else Reply()
+
+    house.lines("docs.jsonl", texts(40))
+    with claude_server(default=three_are_useless) as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        house.clean(["label: {teacher: claude}"])
+        house.run()
+        server.default = Reply()
+        house.clean(["label: {teacher: claude, ask_again: {invalid: 1}}"])
+        plan = house.plan()
+        told, before = plan_text(plan), bill_usd(server)
+        house.run()
+
+    label = next(node for node in plan.to_build if node.name == "label")
+    each = Label(params=Label.Params.parse({"teacher": "claude"})).estimate_usd(num_documents=1, mean_bytes=2000.0)
+    assert label.cost_usd == pytest.approx(3 * each)
+    assert 0 < bill_usd(server) - before < label.cost_usd
+    assert re.search(r"2 of 3 to build, at most \$0\.00\d\d\.", told)
+    assert [row["status"] for row in house.signals("label")] == ["graded"] * 40
+
+
+def test_grades_that_a_later_step_cannot_use_are_not_bought(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.lines("docs.jsonl", texts(40))
+    house.clean(["label: {teacher: claude}", "quality: {keep_fraction: 0.5}"])
+    with claude_server() as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        with pytest.raises(DataError, match="40 documents can be graded; a later step needs 50 grades"):
+            house.run()
+
+    assert not server.arrivals
+
+
+def bill_usd(server: Server) -> float:
+    """Return what the server has counted, at the price of the default model."""
+    return (server.input_tokens * 0.10 + server.output_tokens * 0.50) / 1e6

@@ -1,0 +1,135 @@
+"""Tasks on worker processes: results in order, a dead worker named, nobody left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.errors import DataError, ServiceError
+from pipeline.engine.executors import Local
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def die_at_three(number: int) -> int:
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def die_once(path: str) -> str:
+    if path and not Path(path).exists():
+        Path(path).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return path
+
+
+def die_once_at_three(item: tuple[Path, int]) -> int:
+    mark, number = item
+    if number == 3 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.01)
+    return os.getpid()
+
+
+def refuse(number: int) -> int:
+    raise DataError(f"shard {number}: is broken. Replace it.")
+
+
+@pytest.fixture
+def two_workers():
+    executor = Local(workers=2)
+    yield executor
+    executor.close()
+
+
+def test_results_come_in_item_order(two_workers):
+    assert two_workers.map(square, range(20), label="squares") == [n * n for n in range(20)]
+
+
+def test_done_hears_every_result(two_workers):
+    heard = []
+
+    two_workers.map(square, range(10), label="squares", done=heard.append)
+
+    assert sorted(heard) == [n * n for n in range(10)]
+
+
+def test_a_worker_that_keeps_dying_is_named_and_the_run_does_not_hang(two_workers):
+    started = time.monotonic()
+
+    with pytest.raises(ServiceError, match="died twice on item 3"):
+        two_workers.map(die_at_three, range(6), label="deadly")
+
+    assert time.monotonic() - started < 30
+
+
+def test_after_the_second_death_the_rest_is_left_to_the_next_run(two_workers):
+    heard: list[int] = []
+
+    with pytest.raises(ServiceError, match=r"died twice on item 3.* what is done stays done"):
+        two_workers.map(die_at_three, range(2000), label="deadly", done=heard.append)
+
+    assert {0, 1, 2} <= set(heard) and 1999 not in heard
+
+
+def test_a_worker_that_dies_once_costs_nothing(two_workers, tmp_path):
+    items = [str(tmp_path / "mark"), "", ""]
+
+    assert two_workers.map(die_once, items, label="unlucky") == items
+
+
+def test_after_a_death_the_others_go_on_side_by_side(two_workers, tmp_path):
+    """Only what was in flight is tried alone: a run of thousands of parts must not end on one core."""
+    workers = two_workers.map(die_once_at_three, [(tmp_path / "mark", n) for n in range(40)], label="unlucky")
+
+    assert len(set(workers[20:])) == 2
+
+
+def test_an_error_in_a_worker_arrives_whole(two_workers):
+    with pytest.raises(DataError, match=r"shard \d: is broken"):
+        two_workers.map(refuse, range(4), label="broken")
+
+
+def test_workers_die_with_a_killed_parent(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import os, sys, time\nfrom pipeline.engine.executors import Local\n"
+        "from tests.pipeline.engine.test_executors import tell_and_wait\n"
+        "if __name__ == '__main__':\n    Local(workers=2).map(tell_and_wait, [sys.argv[1]] * 2, label='wait')\n",
+        encoding="utf-8",
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    parent = subprocess.Popen([sys.executable, str(script), str(tmp_path)], env=environment)
+    deadline = time.monotonic() + 30
+    while len(list(tmp_path.glob("pid-*"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    workers = [int(path.name.removeprefix("pid-")) for path in tmp_path.glob("pid-*")]
+
+    parent.kill()
+    parent.wait()
+    time.sleep(0.5)
+
+    assert len(workers) == 2
+    assert not [pid for pid in workers if _runs(pid)]
+
+
+def tell_and_wait(folder: str) -> None:
+    Path(folder, f"pid-{os.getpid()}").touch()
+    time.sleep(60)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").split()[2] != "Z"
+    except OSError:
+        return False

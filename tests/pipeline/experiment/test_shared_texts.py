@@ -1,0 +1,58 @@
+"""Held-out texts that are trained on stop the experiment, however they came there."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.core.errors import DataError
+from pipeline.experiment.shared_texts import refuse_shared_texts
+from pipeline.plan.make import Plan
+from tests.pipeline.house import House, texts
+
+RECIPE = """
+sources: {one: {read: jsonl, path: DIR/one.jsonl}, two: {read: jsonl, path: DIR/two.jsonl}}
+datasets:
+  held: {from: one, steps: [exact_dedup]}
+  raw: {from: two, steps: RAW}
+  good: {from: raw, steps: [GOOD]}
+"""
+EXPERIMENT = """
+mixtures: {raw: {weights: {raw: 1}}, good: {weights: {good: 1}}}
+proxy: {tokens: 4k}
+gate: {candidate: good, baseline: raw, on: [held]}
+"""
+
+
+def planned(house: House, *, raw: str = "[]", good: str = "exact_dedup") -> Plan:
+    """Build the datasets, then plan the experiment on them."""
+    recipe = RECIPE.replace("RAW", raw).replace("GOOD", good)
+    house.write(recipe)
+    house.run()
+    house.write(recipe + EXPERIMENT)
+    return house.plan()
+
+
+def test_one_text_in_two_files_is_met_whatever_its_id(house: House):
+    house.lines("one.jsonl", texts(40))
+    house.lines("two.jsonl", texts(40, start=38))
+
+    with pytest.raises(
+        DataError, match=r"gate\.on: 2 of 40 texts of `held` stand in `good` word for word, such as one/one:"
+    ):
+        refuse_shared_texts(planned(house))
+
+
+def test_a_text_in_a_hundred_may_be_everywhere(house: House):
+    house.lines("one.jsonl", texts(100))
+    house.lines("two.jsonl", texts(40, start=99))
+
+    refuse_shared_texts(planned(house))
+
+
+def test_a_step_that_looks_at_the_held_out_set_is_taken_at_its_word_as_far_as_it_stands_before(house: House):
+    house.lines("one.jsonl", texts(40))
+    house.lines("two.jsonl", texts(40, start=20))
+
+    with pytest.raises(DataError, match=r"20 of 40 texts of `held` stand in `raw`"):
+        refuse_shared_texts(planned(house, good="length: {against: [held]}"))
+    refuse_shared_texts(planned(house, raw="[length: {against: [held]}]"))
