@@ -236,7 +236,7 @@ def report(
     """Write the recipe's HTML report again from what is on disk; prints where it is."""
     from pipeline.plan.make import make_plan
     from pipeline.recipe.load import load_recipe
-    from pipeline.report import write_report
+    from pipeline.report.page import write_report
     from pipeline.store.workspace import Workspace
 
     _start()

@@ -21,15 +21,15 @@ from datatrove.pipeline.base import PipelineStep
 from datatrove.utils.typeshelper import StatHints
 from pydantic import ValidationError
 
-from pipeline.catalog import step_class
 from pipeline.core.errors import RecipeError
 from pipeline.core.files.shards import GROUP_BYTES
 from pipeline.core.identity import hash_file, identity_of
 from pipeline.core.step import MeasuringStep, Rule
 from pipeline.core.text.batch import Batch
 from pipeline.engine.measure import StepRef, measure_batch, prepared
-from pipeline.recipe.load import input_names_of
+from pipeline.recipe.names import step_class
 from pipeline.recipe.sections import explain_invalid
+from pipeline.recipe.spec import input_names_of
 from pipeline.store.chain import EDITS, ERROR, KEPT, TEXT
 from pipeline.store.decide import failures
 

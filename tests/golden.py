@@ -19,8 +19,9 @@ from typing import Any
 
 from blake3 import blake3
 
-from pipeline.catalog import STEPS, label_of, step_class
+from pipeline.catalog import STEPS
 from pipeline.core.step import MakingStep
+from pipeline.recipe.names import label_of, step_class
 from tests.pipeline.house import House, texts, write_lines
 
 FOLDER = Path(__file__).parent / "cases" / "golden"

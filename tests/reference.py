@@ -21,9 +21,10 @@ from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 
 from eval.tiers import TIERS
-from pipeline.catalog import READERS, STEPS, reader_class, step_class
+from pipeline.catalog import READERS, STEPS
 from pipeline.core.step import GatheringStep, MakingStep, MeasuringStep, Params, Rule, Step, field_role
 from pipeline.recipe.load import KEYS
+from pipeline.recipe.names import reader_class, step_class
 from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection
 from pipeline.sources.reader import ColumnParams, ReaderParams
 from tests.conftest import ROOT

@@ -212,23 +212,21 @@ def test_the_filter_of_the_readme_works_as_printed(tmp_path: Path) -> None:
     assert style.returncode == 0, style.stdout
 
 
-def test_the_tree_names_every_module_and_nothing_else() -> None:
-    there = {str(path.relative_to(ROOT)) for path in house_files() if path.name != "__init__.py"}
+def test_the_tree_names_every_folder_and_nothing_else() -> None:
+    there = {f"{path.parent.relative_to(ROOT)}/" for path in house_files()}
 
     assert set(tree()) ^ there == set()
 
 
 def tree() -> Iterator[str]:
-    """Yield the files of the README's tree as paths."""
+    """Yield the folders of the README's tree as paths."""
     drawn = next(text for text in blocks("text") if text.startswith(f"{HOUSE[0]}/"))
     folders: list[str] = []
     for line in drawn.splitlines():
         name, comment = line.split()[0], line.split()[1:]
         assert comment, f"{name} has no comment in the tree"
-        depth = (len(line) - len(line.lstrip())) // 2
-        folders[depth:] = [name] if name.endswith("/") else []
-        if not name.endswith("/"):
-            yield "".join(folders[:depth]) + name
+        folders[(len(line) - len(line.lstrip())) // 2 :] = [name]
+        yield "".join(folders)
 
 
 def test_every_promise_names_tests_that_exist() -> None:

@@ -214,7 +214,7 @@ def edit_part(job: _Job) -> tuple[int, int]:
 
 
 def _edit_batch(job: _Job, batch: Batch, start: int, repeated: np.ndarray) -> pa.Table:
-    from filters.dedup.line_dedup_kernels import without_lines
+    from filters.words.without_lines import without_lines
 
     units, lines = _Units.of(batch, paragraphs=job.paragraphs), batch.lines
     goes = _goes(units.hashes, units.rows(start), job.place, repeated, keep_first=job.params.keep == "first")

@@ -26,8 +26,9 @@ from filters.dedup.minhash_bands import Stored, save_signatures
 from filters.dedup.minhash_kernels import equal_values, hash_family, signatures_of
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.card import StoredFile, describe_files, difference
+from pipeline.core.files.durable import sweep, write_text
 from pipeline.core.files.scratch import open_array, save_array, scratch_file
-from pipeline.core.files.shards import read_table, sweep, write_table, write_text
+from pipeline.core.files.shards import read_table, write_table
 from pipeline.core.files.sums import SUMS, is_whole
 from pipeline.core.identity import identity_of
 from pipeline.core.step import Gathering

@@ -51,8 +51,8 @@ class RefinedWebLines(MeasuringStep):
         return (Rule("too_much_removed", "removed_fraction", "<=", limit, "max_removed_fraction"),)
 
     def measure(self, batch: Batch) -> Measured:
-        from filters.dedup.line_dedup_kernels import without_lines
         from filters.heuristics.refinedweb_kernels import KEPT, judge_lines, uppercase_table
+        from filters.words.without_lines import without_lines
         from pipeline.core.text.characters import character_table
 
         words, lines = batch.words, batch.lines

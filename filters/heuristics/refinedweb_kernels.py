@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from filters.privacy.pii_shapes import CLASS, DIGIT, LOWER, UPPER, among, packed_letters
+from filters.words.byte_classes import CLASS, DIGIT, LOWER, UPPER, among, packed_letters
 from pipeline.core.text.characters import ALNUM, LETTER
 from pipeline.core.text.segment import decode
 

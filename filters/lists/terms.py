@@ -16,8 +16,8 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from filters.contamination.decontaminate import build_index, find_runs
 from filters.lists.word_lists import entries_of
+from filters.words.run_index import build_index, find_runs
 from filters.words.shingles import words_of
 from pipeline.core.errors import DataError
 from pipeline.core.step import Measured, MeasuringStep, Params, Quantile, Rule, Signal, decides, input_names

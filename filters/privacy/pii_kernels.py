@@ -12,23 +12,8 @@ import numpy as np
 from numba import njit
 
 from filters.privacy.pii_keys import PREFIXES, prefixed, private_key, web_token
-from filters.privacy.pii_shapes import (
-    ALNUM,
-    AT,
-    CLASS,
-    COLON,
-    DIGIT,
-    DOT,
-    HYPHEN,
-    LOCAL,
-    PLUS,
-    UPPER,
-    email,
-    iban,
-    ipv4,
-    ipv6,
-    phone,
-)
+from filters.privacy.pii_shapes import AT, COLON, DOT, HYPHEN, PLUS, email, iban, ipv4, ipv6, phone
+from filters.words.byte_classes import ALNUM, CLASS, DIGIT, LOCAL, UPPER
 
 EMAIL, IPV4, IPV6, PHONE, IBAN, KEY = range(6)
 NUM_KINDS = 6

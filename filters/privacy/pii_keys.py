@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from filters.privacy.pii_shapes import ALNUM, CLASS, DIGIT, DOT, HYPHEN, LOWER, UNDERSCORE, UPPER, URLSAFE, class_at
+from filters.privacy.pii_shapes import DOT, HYPHEN, UNDERSCORE
+from filters.words.byte_classes import ALNUM, CLASS, DIGIT, LOWER, UPPER, URLSAFE, class_at
 
 CAPITALS, LETTERS, UNDERSCORED, HYPHENED, SAFE = (
     0,

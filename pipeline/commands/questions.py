@@ -144,8 +144,8 @@ def diff(
 
 def verify(workspace: WorkspacePath = WORKSPACE, as_json: AsJson = False) -> Answer:
     """Read every byte of every finished result and hold it against its card; ends with 1 if anything differs."""
+    from pipeline.commands.texts import verify_text
     from pipeline.queries.verify import verify as ask
-    from pipeline.queries.verify import verify_text
     from pipeline.store.workspace import Workspace
 
     data = ask(Workspace(workspace))

@@ -15,10 +15,12 @@ from pipeline.engine.executors import Local
 from pipeline.engine.progress import Progress
 from pipeline.engine.run import Run
 from pipeline.engine.run_record import is_shown, mark_of, record_run, records_of, run_of
-from pipeline.plan.make import Plan, make_plan
+from pipeline.plan.graph import Plan
+from pipeline.plan.make import make_plan
 from pipeline.recipe.load import load_recipe
+from pipeline.recipe.spec import final_datasets
 from pipeline.store.evidence import evidence_at
-from pipeline.store.sizes import final_datasets, kept_bytes
+from pipeline.store.sizes import kept_bytes
 from pipeline.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -65,10 +67,15 @@ def run_recipe(
                     step.spec.step.check_environment()
         executor = Local(workers=workers)
         try:
-            Run(
+            run = Run(
                 plan=plan, executor=executor, progress=progress, device=device, threads=workers,
                 memory_bytes=memory_bytes, workers=workers,
-            ).execute()  # fmt: skip
+            )  # fmt: skip
+            run.execute()
+            if plan.experiment:
+                from pipeline.experiment.build import build_experiment
+
+                build_experiment(run)
         except GateError:
             record(verdict=None)
             _report(plan, progress=progress)  # what there is, without a verdict
@@ -130,7 +137,7 @@ def _promote(plan: Plan, certificate: dict[str, Any] | None) -> str | None:
         return None
     if certificate["verdict"]["outcome"] != "promote":
         return None
-    from pipeline.store.registry import promote_mixture
+    from pipeline.experiment.promote import promote_mixture
 
     done = promote_mixture(plan, certificate)
     state = "is now" if done.created else "is already" if done.is_current else "was rolled back from"
@@ -139,7 +146,7 @@ def _promote(plan: Plan, certificate: dict[str, Any] | None) -> str | None:
 
 def promote_recipe(path: Path, *, workspace: Workspace, override: str | None) -> Promotion:
     """Promote a finished recipe's candidate by its certificate, or by the reason given."""
-    from pipeline.store.registry import promote_mixture
+    from pipeline.experiment.promote import promote_mixture
 
     with workspace.locked():
         plan = make_plan(load_recipe(path), workspace, read_all=True)
@@ -152,7 +159,7 @@ def _report(plan: Plan, *, progress: Progress) -> Path:
     """Write the page, unless the one that is there shows this run."""
     path = plan.workspace.report(plan.recipe.name)
     if not is_shown(path, mark_of(plan, run_of(plan, records_of(plan)))):
-        from pipeline.report import write_report
+        from pipeline.report.page import write_report
 
         progress.say("writing the report")
         write_report(plan, path=path)

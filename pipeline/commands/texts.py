@@ -9,7 +9,7 @@ from pipeline.core.shown import one_line, shown
 
 if TYPE_CHECKING:
     from pipeline.commands.run_recipe import Outcome
-    from pipeline.plan.make import Plan
+    from pipeline.plan.graph import Plan
 
 
 IDS = ("duplicate_of", "item", "contained_item")  # signals that name another document: the next thing to ask for
@@ -332,3 +332,14 @@ def excerpt(text: str, length: int) -> str:
     """Return the start of a text on one line, fit to be shown."""
     flat = shown(one_line(text))
     return flat if len(flat) <= length else flat[: length - 3] + "..."
+
+
+def verify_text(data: dict[str, Any]) -> str:
+    """Return one line for each damaged file, and one on what was checked."""
+    lines = [row["problem"] for row in (*data["damaged"], *data["changed_inputs"])]
+    checked = f"{data['results']:,} results, {data['files']:,} files, {data['size_bytes'] / 1e6:,.1f} MB"
+    checked += f", {data['stores']:,} dedup stores" if data["stores"] else ""
+    checked += f", {data['versions']:,} registered versions" if data["versions"] else ""
+    state = f"{len(data['damaged']):,} damaged" if data["damaged"] else "all as they were written"
+    state += f", but {len(data['changed_inputs']):,} inputs changed since" if data["changed_inputs"] else ""
+    return "\n".join([*lines, f"{data['workspace']}: {checked}: {state}."])

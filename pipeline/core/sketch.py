@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -22,25 +22,14 @@ import xxhash
 from pipeline.core.files.scratch import write_scratch
 from pipeline.core.files.sums import is_whole
 from pipeline.core.rng import derive
+from pipeline.core.step import Sketcher
 
 if TYPE_CHECKING:
     from pipeline.core.step import Part
-    from pipeline.core.text.batch import Batch
 
 ROWS = "rows"  # which of the part's base rows the step's own arrays describe, ascending
 SAMPLED = "sampled"  # int64[2, num_texts]: the base rows that are kept whole, and the ends of their texts
 TEXTS = "texts"  # uint8, one text after the other
-
-
-class Sketcher(Protocol):
-    """Makes named arrays of a batch, a row for each document: picklable, and blind to the other documents."""
-
-    @property
-    def sampled(self) -> int:
-        """Return how many documents of the dataset are wanted whole."""
-        ...
-
-    def __call__(self, batch: Batch) -> Mapping[str, np.ndarray]: ...
 
 
 def sketch_of(part: Part, *, scratch: Path, sketcher: Sketcher) -> Mapping[str, np.ndarray]:

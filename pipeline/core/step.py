@@ -23,7 +23,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pipeline.core.errors import RecipeError
 
 if TYPE_CHECKING:
-    from pipeline.core.sketch import Sketcher
     from pipeline.core.text.batch import Batch
 
 Operator = Literal[">=", ">", "<=", "<", "==", "!="]
@@ -298,3 +297,14 @@ def as_column(values: Any, *, signal: Signal) -> pa.Array:
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
     return values.cast(signal.type) if isinstance(values, pa.Array) else pa.array(values, type=signal.type)
+
+
+class Sketcher(Protocol):
+    """Makes named arrays of a batch, a row for each document: picklable, and blind to the other documents."""
+
+    @property
+    def sampled(self) -> int:
+        """Return how many documents of the dataset are wanted whole."""
+        ...
+
+    def __call__(self, batch: Batch) -> Mapping[str, np.ndarray]: ...

@@ -17,10 +17,10 @@ from pipeline.core.errors import DataError
 from pipeline.core.files.card import Card
 from pipeline.core.files.shards import read_table
 from pipeline.core.step import Params, field_role
-from pipeline.engine.publish import judge
-from pipeline.plan.make import PlannedStep
-from pipeline.recipe.load import StepSpec
+from pipeline.plan.graph import PlannedStep
+from pipeline.recipe.spec import StepSpec
 from pipeline.store.chain import Chain
+from pipeline.store.verdicts import judge
 
 EXAMPLES = 3
 NOT_WRITTEN = (

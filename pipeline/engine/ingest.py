@@ -17,18 +17,19 @@ import pyarrow as pa
 import xxhash
 
 from pipeline.core.errors import listed_names
+from pipeline.core.files.durable import write_text
 from pipeline.core.files.in_place import INPUTS, located
-from pipeline.core.files.shards import read_table, write_table, write_text
+from pipeline.core.files.shards import read_table, write_table
 from pipeline.engine.executors import Executor
 from pipeline.engine.input_guard import files_of_source, unchanged
 from pipeline.engine.measure import Read, ReadTask, read_slice
 from pipeline.engine.progress import Progress
-from pipeline.plan.make import Node
 from pipeline.sources.first_rows import FirstRows
 from pipeline.sources.quarantine import QUARANTINE, counted, refuse_empty, save
 from pipeline.sources.reader import Slice
 from pipeline.sources.rows import printable
 from pipeline.store.input_hashes import InputHashes
+from pipeline.store.node import Node
 from pipeline.store.results import close
 
 

@@ -18,8 +18,10 @@ from typing import Any
 from pipeline.core.errors import DataError, TamisError
 from pipeline.core.step import field_role
 from pipeline.engine.measure import prepared
-from pipeline.plan.make import Node, Plan, PlannedStep, file_identity
+from pipeline.plan.graph import Plan, PlannedStep
+from pipeline.plan.make import file_identity
 from pipeline.store.input_hashes import InputHashes
+from pipeline.store.node import Node
 
 Files = Mapping[Path, str]  # BLAKE3 by path
 

@@ -19,7 +19,8 @@ import pyarrow as pa
 from pipeline.core import document
 from pipeline.core.errors import DataError, TamisError
 from pipeline.core.files.card import CARD
-from pipeline.core.files.shards import windows, write_table, write_text
+from pipeline.core.files.durable import write_text
+from pipeline.core.files.shards import windows, write_table
 from pipeline.core.files.sums import are_whole, is_whole
 from pipeline.core.process.memory import keep_freed_memory
 from pipeline.core.step import Measured, MeasuringStep, Rule, as_column
@@ -53,7 +54,7 @@ class StepRef:
 @lru_cache(maxsize=64)
 def prepared(ref: StepRef) -> MeasuringStep:
     """Return the step, made and prepared once per worker."""
-    from pipeline.catalog import step_class
+    from pipeline.recipe.names import step_class
 
     kind = step_class(ref.name)
     step = kind(params=kind.Params.model_validate_json(ref.params))

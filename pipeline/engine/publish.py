@@ -6,9 +6,10 @@ edit is applied; their final size comes from the ranges that a step would have k
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +18,13 @@ import pyarrow.compute as pc
 from pipeline.core import document
 from pipeline.core.files.shards import read_table, write_table
 from pipeline.core.files.sums import are_whole
-from pipeline.store.chain import ERROR, BasePart, ChainReader, Link, check_ids, part_name
-from pipeline.store.decide import as_flags, failures
+from pipeline.core.step import Rule
+from pipeline.store.chain import Chain, ChainReader, part_name
+from pipeline.store.decide import as_flags
+from pipeline.store.verdicts import judge, verdicts_name
+
+if TYPE_CHECKING:
+    from pipeline.plan.graph import PlannedDataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +45,6 @@ class Published:
     rows_out: int
     dropped: Mapping[str, int]
     quarantined: Mapping[str, int]
-
-
-VERDICTS = "verdicts"
-
-
-def verdicts_name(index: int) -> str:
-    """Return the file name of the verdicts on base part `index`."""
-    return f"{VERDICTS}-{index:05d}.parquet"
 
 
 def publish_part(task: PublishTask) -> Published:
@@ -75,36 +73,26 @@ def _counts(reasons: pa.ChunkedArray) -> dict[str, int]:
     return {pair["values"]: pair["counts"] for pair in pc.value_counts(reasons.drop_null()).to_pylist()}
 
 
-def judge(base: BasePart, links: Sequence[Link], ids: pa.ChunkedArray) -> pa.Table:
-    """Return one row per base document: id, kept, first reason, all failed rules, the step that it broke."""
-    names = [f"{link.label}.{rule.name}" for link in links for rule in link.rules]
-    failed = np.zeros((len(names), base.num_rows), bool)
-    first, broken = np.full(base.num_rows, -1), np.full(base.num_rows, -1)  # a rule's number, a link's; -1: none
-    start = 0
-    for number, link in enumerate(links):
-        wanted = sorted({rule.signal for rule in link.rules} | {ERROR})
-        check_ids(link.file(base.index), ids)
-        table = read_table(link.file(base.index), columns=wanted)
-        going = (first < 0) & (broken < 0)
-        broken[going & as_flags(table.column(ERROR).is_valid())] = number
-        mine = failed[start : start + len(link.rules)]
-        mine[:] = failures(link.rules, table)
-        dropped = (first < 0) & (broken < 0) & mine.any(axis=0)
-        first[dropped] = start + mine[:, dropped].argmax(axis=0) if len(mine) else -1
-        start += len(link.rules)
-    ends = np.cumsum(np.concatenate([[0], failed.sum(axis=0)]), dtype=np.int32)
-    _, hits = np.nonzero(failed.T)
-    return pa.table(
+def details_of(chain: Chain, planned: PlannedDataset) -> dict[str, Any]:
+    """Return what a dataset's card holds of the documents, steps and rules behind it; `evidence_at` reads it."""
+    rules = [{"step": link.label, "rule": rule.name, **_condition(rule)} for link in chain.links for rule in link.rules]
+    steps = [
         {
-            "id": ids.combine_chunks(),
-            "kept": pa.array((first < 0) & (broken < 0)),
-            "reason": _named(names, first),
-            "failed": pa.ListArray.from_arrays(pa.array(ends), pa.array(names, pa.string()).take(pa.array(hits))),
-            "quarantined": _named([link.label for link in links], broken),
+            "label": step.spec.label,
+            "step": step.spec.step.name,
+            "folder": f"{step.node.kind}/{step.node.folder.name}",
+            "identity": step.node.identity,
+            "edits": step.spec.step.edits,
+            "params": step.spec.step.params.model_dump(mode="json"),
         }
-    )
+        for step in planned.steps
+    ]
+    base = [
+        {"file": f"{part.path.parent.parent.name}/{part.path.parent.name}/{part.path.name}", "rows": part.num_rows}
+        for part in chain.base
+    ]
+    return {"rules": rules, "steps": steps, "base": base, "inputs": list(planned.spec.inputs)}
 
 
-def _named(names: Sequence[str], numbers: np.ndarray) -> pa.Array:
-    """Return string[len(numbers)]: the name of each number, null for -1."""
-    return pa.array(names, pa.string()).take(pa.array(numbers, mask=numbers < 0))
+def _condition(rule: Rule) -> dict[str, Any]:
+    return {"signal": rule.signal, "op": rule.op, "threshold": rule.threshold, "parameter": rule.parameter}

@@ -17,7 +17,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.catalog import outside
 from pipeline.core import document
 from pipeline.core.errors import DataError
 from pipeline.core.files.card import Card, is_complete, read_card
@@ -32,13 +31,15 @@ from pipeline.engine.ingest import build_source, locate
 from pipeline.engine.input_guard import files_of_source, files_of_steps, unchanged
 from pipeline.engine.measure import MeasureTask, StepRef, measure_part
 from pipeline.engine.progress import Progress
-from pipeline.engine.publish import PublishTask, publish_part, verdicts_name
+from pipeline.engine.publish import PublishTask, details_of, publish_part
 from pipeline.engine.sketching import SketchRef
-from pipeline.plan.make import Node, Plan, PlannedDataset, PlannedStep
+from pipeline.plan.graph import Plan, PlannedDataset, PlannedStep
+from pipeline.recipe.names import outside
 from pipeline.recipe.plugins import InPlugin, PluginFile
 from pipeline.store.chain import EDIT, ERROR, TEXT, Chain, Link, part_name, write_signals
-from pipeline.store.evidence import details_of
+from pipeline.store.node import Node
 from pipeline.store.results import base_parts, close, document_paths, finish_signals
+from pipeline.store.verdicts import verdicts_name
 
 
 @dataclass(slots=True)
@@ -61,7 +62,7 @@ class Run:
         return done
 
     def execute(self) -> None:
-        """Build everything that the plan lists, in its order; from the start, its names mean what it is to build."""
+        """Build the sources and datasets that the plan lists, in order; names mean what it builds from the start."""
         named = {name: dataset.node for name, dataset in self.plan.datasets.items()} | self.plan.sources
         mixtures = {key: node for key, node in self.plan.experiment.items() if node.kind == "mixture"}
         named |= {key.replace(".", "/", 1): node for key, node in mixtures.items()}
@@ -78,10 +79,6 @@ class Run:
                 locate(self.plan.recipe.sources[name].reader, node)
         for dataset in self.plan.datasets.values():
             self.build_dataset(dataset)
-        if self.plan.experiment:
-            from pipeline.experiment.build import build_experiment
-
-            build_experiment(self)
 
     def build_dataset(self, planned: PlannedDataset) -> None:
         """Make, measure, gather and publish one dataset; what is complete is left alone."""

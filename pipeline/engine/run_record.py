@@ -20,9 +20,10 @@ from typing import Any
 from pipeline import __version__
 from pipeline.core.errors import DataError
 from pipeline.core.files.card import is_complete, read_card
-from pipeline.core.files.shards import write_text
+from pipeline.core.files.durable import write_text
 from pipeline.core.identity import identity_of
-from pipeline.plan.make import Node, Plan
+from pipeline.plan.graph import Plan
+from pipeline.store.node import Node
 
 HEAD_BYTES = 1000  # of a page, among which its mark stands
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipeline.core.sketch import Sketcher, is_sketched, order_of, save_sketch
-from pipeline.core.step import Rule, Step
+from pipeline.core.sketch import is_sketched, order_of, save_sketch
+from pipeline.core.step import Rule, Sketcher, Step
 from pipeline.core.text.batch import Batch
 from pipeline.store.chain import ERROR
 from pipeline.store.decide import as_flags, failures

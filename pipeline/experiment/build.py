@@ -10,147 +10,25 @@ mixture knows no seeds, so that more of them change nothing of it.
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from importlib.metadata import version
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from eval.tiers import TIERS
 from pipeline import __version__
 from pipeline.core.files.card import read_card, verify_files
-from pipeline.core.files.shards import write_text
+from pipeline.core.files.durable import write_text
 from pipeline.core.rng import derive
-from pipeline.experiment.encode import (
-    BYTES_PER_TOKEN,
-    encode_dataset,
-    load_encoded,
-    sample_texts,
-    save_encoded,
-    size_of,
-)
+from pipeline.experiment.encode import encode_dataset, load_encoded, sample_texts, save_encoded, size_of
 from pipeline.experiment.shared_texts import refuse_shared_texts
-from pipeline.plan.make import ENGINE_VERSION, Node, Plan
+from pipeline.store.node import Node
 from pipeline.store.results import close
 
 if TYPE_CHECKING:
     from pipeline.engine.run import Run
-    from pipeline.recipe.sections import GateSection
 
-EVAL_VERSION = 3  # bump when tokenizer, mixture, proxy, or evaluation would give other bytes
 TOKENIZER_SAMPLE_BYTES = 6_000_000
-
-Add = Callable[..., Node]
-
-
-def plan_experiment(plan: Plan, *, add: Add) -> None:
-    """Add tokenizer, tokens, mixtures, comparison and certificate to a plan."""
-    draft = _Draft(plan, add)
-    draft.tokenizer()
-    draft.tokens()
-    draft.mixtures()
-    if plan.recipe.gate is not None:
-        draft.comparison(plan.recipe.gate)
-        draft.certificate(plan.recipe.gate)
-
-
-class _Draft:
-    """Adds the nodes of an experiment one kind after the other, each from those before it."""
-
-    def __init__(self, plan: Plan, add: Add) -> None:
-        assert plan.recipe.proxy is not None
-        self.plan, self.add, self.recipe, self.proxy = plan, add, plan.recipe, plan.recipe.proxy
-        self.nodes = plan.experiment
-        self.held_out = plan.recipe.gate.on if plan.recipe.gate is not None else ()
-        self.trained_on = sorted({name for mixture in self.recipe.mixtures.values() for name in mixture.weights})
-        self.weights = {name: _normalised(mixture.weights) for name, mixture in self.recipe.mixtures.items()}
-        self.documents = {name: plan.documents_node(name).identity for name in (*self.trained_on, *self.held_out)}
-        self.common = {"engine": ENGINE_VERSION, "eval": EVAL_VERSION, "seed": self.recipe.seed}
-
-    def tokenizer(self) -> None:
-        payload = {
-            "kind": "tokenizer",
-            **self.common,
-            "tier": self.proxy.tier,
-            "sample": sorted({self.documents[name] for name in self.trained_on}),
-            "sentencepiece": version("sentencepiece"),
-        }
-        parents = {name: self.documents[name] for name in self.trained_on}
-        self.nodes["tokenizer"] = self.add(self.plan, "tokenizer", self.recipe.name, payload, parents)
-
-    def tokens(self) -> None:
-        tokenizer = self.nodes["tokenizer"].identity
-        limits = dict.fromkeys(self.trained_on, self.proxy.tokens * BYTES_PER_TOKEN)
-        limits |= dict.fromkeys(self.held_out, self.proxy.held_out_bytes)
-        context = TIERS[self.proxy.tier].context
-        for name, limit in limits.items():
-            dataset = self.documents[name]
-            payload = {
-                "kind": "tokens",
-                **self.common,
-                "tokenizer": tokenizer,
-                "dataset": dataset,
-                "limit_bytes": limit,
-                "head_tokens": context if name in self.held_out else None,
-            }
-            parents = {name: dataset, "tokenizer": tokenizer}
-            self.nodes[f"tokens.{name}"] = self.add(self.plan, "tokens", name, payload, parents)
-
-    def mixtures(self) -> None:
-        for name, mixture in self.recipe.mixtures.items():
-            parts = {dataset: self.nodes[f"tokens.{dataset}"].identity for dataset in mixture.weights}
-            payload = {
-                "kind": "mixture",
-                **self.common,
-                "tier": self.proxy.tier,
-                "tokens": self.proxy.tokens,
-                "max_epochs": mixture.max_epochs,
-                "max_document_share": mixture.max_document_share,
-                "weights": {dataset: [parts[dataset], share] for dataset, share in self.weights[name].items()},
-            }
-            self.nodes[f"mixture.{name}"] = self.add(self.plan, "mixture", name, payload, parts)
-
-    def comparison(self, gate: GateSection) -> None:
-        mixtures = {name: self.nodes[f"mixture.{name}"].identity for name in self.recipe.mixtures}
-        held_out = {name: self.nodes[f"tokens.{name}"].identity for name in gate.on}
-        payload = {
-            "kind": "comparison",
-            **self.common,
-            "tier": self.proxy.tier,
-            "tokens": self.proxy.tokens,
-            "seeds": self.proxy.seeds,
-            "learning_rates": list(self.proxy.learning_rates),
-            "mixtures": mixtures,
-            "held_out": held_out,
-            "group_by": gate.group_by,
-            "torch": version("torch").partition("+")[0],  # CPU and CUDA builds of one version count as one
-        }
-        self.nodes["comparison"] = self.add(self.plan, "comparison", self.recipe.name, payload, mixtures | held_out)
-
-    def certificate(self, gate: GateSection) -> None:
-        comparison = self.nodes["comparison"].identity
-        rule = {
-            "min_gain": gate.min_gain,
-            "confidence": gate.confidence,
-            "guards": dict(gate.guards),
-            "metric": gate.metric,
-        }
-        payload = {
-            "kind": "certificate",
-            **self.common,
-            "comparison": comparison,
-            "rule": rule,
-            "candidate": gate.candidate,
-            "baseline": gate.baseline,
-        }
-        parents = {"comparison": comparison}
-        self.nodes["certificate"] = self.add(self.plan, "certificate", self.recipe.name, payload, parents)
-
-
-def _normalised(weights: Mapping[str, float]) -> dict[str, float]:
-    total = math.fsum(weights.values())
-    return {name: weight / total for name, weight in weights.items()}
 
 
 def build_experiment(run: Run) -> None:

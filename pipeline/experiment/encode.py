@@ -18,13 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from pipeline.core.files.shards import iterate_batches, read_table, row_groups_of, write_atomically, write_table
+from pipeline.core.files.durable import write_atomically
+from pipeline.core.files.shards import iterate_batches, read_table, row_groups_of, write_table
 from pipeline.engine.executors import Executor
 from pipeline.store.results import document_paths
 
-# No tokenizer here packs more than 8 bytes into a token on average, and four lanes find rows of their own: the luck of
-# a choice of documents that all lanes share would not show in the interval.
-BYTES_PER_TOKEN = 4 * 8
 HEAD_BYTES_PER_TOKEN = 4  # assumption: what a token of a held-out document's head holds, where a choice is counted
 
 

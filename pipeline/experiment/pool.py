@@ -22,7 +22,7 @@ import numpy as np
 
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.card import read_card
-from pipeline.core.files.shards import write_atomically, write_text
+from pipeline.core.files.durable import write_atomically, write_text
 from pipeline.core.identity import identity_of
 from pipeline.core.rng import generator
 from pipeline.experiment.mixture import Tokens, divide

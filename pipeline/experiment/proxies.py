@@ -16,14 +16,16 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.core.errors import DataError, GateError
-from pipeline.core.files.shards import read_table, write_table, write_text
+from pipeline.core.files.durable import write_text
+from pipeline.core.files.shards import read_table, write_table
 from pipeline.core.rng import derive
 from pipeline.core.text.batch import Batch
 from pipeline.experiment.earlier import earlier_lanes
 from pipeline.experiment.encode import load_encoded
 from pipeline.experiment.pool import draw_identity, draw_rows, largest_share, load_pool
-from pipeline.plan.make import Node, Plan
+from pipeline.plan.graph import Plan
 from pipeline.recipe.sections import ProxySection
+from pipeline.store.node import Node
 from pipeline.store.results import document_paths
 
 if TYPE_CHECKING:

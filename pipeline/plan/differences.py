@@ -17,7 +17,7 @@ from typing import Any
 from pydantic_core import PydanticUndefined
 
 from pipeline.core.files.card import read_card
-from pipeline.recipe.load import StepSpec
+from pipeline.recipe.spec import StepSpec
 from pipeline.store.workspace import Workspace
 
 _HASHES = re.compile(" [0-9a-f]{8} -> [0-9a-f]{8}$")  # as `_short` writes them

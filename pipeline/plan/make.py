@@ -9,87 +9,26 @@ step sees only living documents, so its payload also names everything decided be
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.catalog import outside
 from pipeline.core.errors import DataError, RecipeError, did_you_mean
 from pipeline.core.files.card import is_complete, read_card
 from pipeline.core.identity import identity_of
 from pipeline.core.rng import derive
 from pipeline.core.step import GatheringStep, MakingStep, Step, field_role
-from pipeline.plan.differences import Home, why_build
-from pipeline.recipe.load import DatasetSpec, Recipe, StepSpec, input_names_of, step_inputs
+from pipeline.plan.differences import Home
+from pipeline.plan.experiment import plan_experiment
+from pipeline.plan.graph import ENGINE_VERSION, Plan, PlannedDataset, PlannedStep
+from pipeline.recipe.names import outside
+from pipeline.recipe.spec import DatasetSpec, Recipe, StepSpec, input_names_of, step_inputs
 from pipeline.recipe.strict_yaml import load
 from pipeline.store.dedup_versions import contents_read, to_compare
 from pipeline.store.input_hashes import MEMO, InputHashes
+from pipeline.store.node import Node
 from pipeline.store.workspace import Workspace
 
 MEAN_BYTES = 2000.0  # of a document, for what it may cost to have one read (assumption)
-ENGINE_VERSION = 1  # bump when the engine itself writes other bytes for the same payload
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One result to have: already there (`complete`) or to be built, and why."""
-
-    kind: str
-    name: str
-    identity: str
-    payload: Mapping[str, Any]
-    parents: Mapping[str, str]
-    folder: Path
-    complete: bool
-    reason: str
-    cost_usd: float = 0.0  # at most
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStep:
-    """A step of a dataset with its node and its resolved inputs."""
-
-    spec: StepSpec
-    node: Node
-    inputs: Mapping[str, tuple[str, ...]]  # parameter -> dataset names or file paths
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedDataset:
-    """A dataset: what it starts from, its steps, and the node of its published documents."""
-
-    spec: DatasetSpec
-    base: tuple[Node, ...]
-    made: PlannedStep | None
-    steps: tuple[PlannedStep, ...]
-    node: Node
-
-
-@dataclass(slots=True)
-class Plan:
-    """Everything that a run will do, in order."""
-
-    recipe: Recipe
-    workspace: Workspace
-    hashes: InputHashes = field(default_factory=InputHashes)
-    nodes: list[Node] = field(default_factory=list)
-    sources: dict[str, Node] = field(default_factory=dict)
-    datasets: dict[str, PlannedDataset] = field(default_factory=dict)
-    experiment: dict[str, Node] = field(
-        default_factory=dict
-    )  # tokenizer, tokens.NAME, mixture.NAME, comparison, certificate
-
-    @property
-    def to_build(self) -> list[Node]:
-        return [node for node in self.nodes if not node.complete]
-
-    def parent(self, child: Any, identity: str) -> Node:
-        """Return the node with an identity, which some other one comes from."""
-        return next(node for node in self.nodes if node.identity == identity)
-
-    def documents_node(self, name: str) -> Node:
-        """Return the node whose folder holds the documents of a source or dataset."""
-        return self.sources[name] if name in self.sources else self.datasets[name].node
 
 
 def make_plan(recipe: Recipe, workspace: Workspace, *, read_all: bool = False) -> Plan:
@@ -111,13 +50,11 @@ def make_plan(recipe: Recipe, workspace: Workspace, *, read_all: bool = False) -
                 "params": _changed(reader.params),
                 "inputs": reader.inputs(plan.hashes.of),
             }
-            plan.sources[name] = _add(plan, "source", name, payload, {})
+            plan.sources[name] = plan.add("source", name, payload, {})
     for spec in recipe.datasets.values():
         plan.datasets[spec.name] = _plan_dataset(plan, spec)
     if recipe.proxy is not None and recipe.mixtures:
-        from pipeline.experiment.build import plan_experiment
-
-        plan_experiment(plan, add=_add)
+        plan_experiment(plan)
     return plan
 
 
@@ -152,8 +89,7 @@ def _plan_dataset(plan: Plan, spec: DatasetSpec) -> PlannedDataset:
             for name in names
             if name in plan.datasets
         }
-        node = _add(
-            plan,
+        node = plan.add(
             payload["kind"],
             step.name,
             payload,
@@ -169,7 +105,7 @@ def _plan_dataset(plan: Plan, spec: DatasetSpec) -> PlannedDataset:
         return PlannedDataset(spec=spec, base=base, made=made, steps=(), node=made.node)
     payload = {"kind": "dataset", "engine": ENGINE_VERSION, "base": [node.identity for node in base], "steps": decided}
     parents = {node.name: node.identity for node in base}
-    node = _add(plan, "dataset", spec.name, payload, parents, home=_home(spec, steps))
+    node = plan.add("dataset", spec.name, payload, parents, home=_home(spec, steps))
     return PlannedDataset(spec=spec, base=base, made=made, steps=tuple(steps), node=node)
 
 
@@ -197,7 +133,7 @@ def _plan_made(plan: Plan, spec: DatasetSpec, base: tuple[Node, ...]) -> Planned
     } | _code(step)
     parents = {node.name: node.identity for node in base}
     return PlannedStep(
-        spec=spec.make, node=_add(plan, "made", spec.name, payload, parents, cost=step.estimate_usd()), inputs=inputs
+        spec=spec.make, node=plan.add("made", spec.name, payload, parents, cost=step.estimate_usd()), inputs=inputs
     )
 
 
@@ -282,32 +218,3 @@ def _cost(plan: Plan, item: StepSpec, base: tuple[Node, ...], payload: Mapping[s
     cards = [read_card(node.folder) for node in base if node.complete]
     rows = sum(card.rows_out for card in cards)
     return step.estimate_usd(num_documents=rows, mean_bytes=MEAN_BYTES)
-
-
-def _add(
-    plan: Plan, kind: str, name: str, payload: Mapping[str, Any], parents: Mapping[str, str], *, cost: float = 0.0,
-    home: Home | None = None,
-) -> Node:  # fmt: skip
-    identity = identity_of(payload)
-    folder = plan.workspace.folder(kind, name, identity)
-    known = next((node for node in plan.nodes if node.folder == folder), None)
-    if known is not None:
-        return known
-    complete = is_complete(folder, identity)
-    remade = [name for name, parent in parents.items() if any(node.identity == parent for node in plan.to_build)]
-    reason = "unchanged" if complete else why_build(
-        plan.workspace, kind, name, payload, remade=remade, home=home, parents=parents
-    )  # fmt: skip
-    node = Node(
-        kind=kind,
-        name=name,
-        identity=identity,
-        payload=payload,
-        parents=parents,
-        folder=folder,
-        complete=complete,
-        reason=reason,
-        cost_usd=0.0 if complete else cost,
-    )
-    plan.nodes.append(node)
-    return node

@@ -19,13 +19,13 @@ import pyarrow.compute as pc
 
 from pipeline.core.files.card import Card, read_card
 from pipeline.core.files.shards import read_rows, read_table
-from pipeline.engine.publish import verdicts_name
-from pipeline.queries.what_if import bytes_per_token
 from pipeline.sources.quarantine import QUARANTINE
 from pipeline.store.chain import part_name
 from pipeline.store.decide import as_flags
 from pipeline.store.evidence import evidence_at
 from pipeline.store.results import document_paths
+from pipeline.store.sizes import bytes_per_token
+from pipeline.store.verdicts import verdicts_name
 from pipeline.store.workspace import Workspace
 
 ABSENT = "not in its input"

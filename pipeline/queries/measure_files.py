@@ -18,7 +18,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
-from pipeline.catalog import label_of, outside, reader_class, step_class, steps_of
 from pipeline.core.errors import RecipeError, nearest_names
 from pipeline.core.files.output import parts_folder, require_free, unfinished
 from pipeline.core.files.shards import read_table, windows, write_table, write_tables
@@ -28,6 +27,7 @@ from pipeline.core.text.batch import Batch
 from pipeline.engine.executors import Executor
 from pipeline.engine.measure import StepRef, measure_batch, prepared
 from pipeline.engine.progress import Progress
+from pipeline.recipe.names import label_of, outside, reader_class, step_class, steps_of
 from pipeline.recipe.sections import explain_invalid
 from pipeline.recipe.settings import head, put
 from pipeline.sources.files import matches

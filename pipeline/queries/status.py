@@ -9,22 +9,8 @@ from typing import Any
 
 from pipeline.core.claude.ledger import total_usd
 from pipeline.core.errors import RecipeError, listed_names
-from pipeline.core.files.card import CARD, read_card
+from pipeline.core.files.card import CARD, KINDS, read_card
 from pipeline.store.workspace import Workspace
-
-KINDS = (
-    "source",
-    "measured",
-    "gathered",
-    "made",
-    "dataset",
-    "tokenizer",
-    "tokens",
-    "mixture",
-    "comparison",
-    "certificate",
-    "counted",
-)
 
 
 def status_of(workspace: Workspace) -> dict[str, Any]:

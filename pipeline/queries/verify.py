@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import DataError
-from pipeline.core.files.card import CARD, Card, content_of, difference, read_card
+from pipeline.core.files.card import CARD, KINDS, Card, content_of, difference, read_card
 from pipeline.core.files.in_place import INPUTS, inputs_of
 from pipeline.core.identity import hash_file, identity_of
-from pipeline.queries.status import KINDS
 from pipeline.store.dedup_versions import current_version, store_homes
 from pipeline.store.registry import current, versions
 from pipeline.store.workspace import LATEST, Workspace
@@ -127,14 +126,3 @@ def _registry(workspace: Workspace) -> tuple[int, list[dict[str, str]]]:
         except DataError as error:
             damaged.append({"path": str(home), "problem": str(error)})
     return whole, damaged
-
-
-def verify_text(data: dict[str, Any]) -> str:
-    """Return one line for each damaged file, and one on what was checked."""
-    lines = [row["problem"] for row in (*data["damaged"], *data["changed_inputs"])]
-    checked = f"{data['results']:,} results, {data['files']:,} files, {data['size_bytes'] / 1e6:,.1f} MB"
-    checked += f", {data['stores']:,} dedup stores" if data["stores"] else ""
-    checked += f", {data['versions']:,} registered versions" if data["versions"] else ""
-    state = f"{len(data['damaged']):,} damaged" if data["damaged"] else "all as they were written"
-    state += f", but {len(data['changed_inputs']):,} inputs changed since" if data["changed_inputs"] else ""
-    return "\n".join([*lines, f"{data['workspace']}: {checked}: {state}."])

@@ -24,16 +24,17 @@ from pipeline.core.files.card import read_card
 from pipeline.core.files.shards import read_table
 from pipeline.core.step import GatheringStep
 from pipeline.plan.make import make_plan
-from pipeline.recipe.load import DatasetSpec, Recipe, StepSpec, load_recipe
+from pipeline.recipe.load import load_recipe
+from pipeline.recipe.spec import DatasetSpec, Recipe, StepSpec
 from pipeline.store.chain import ERROR, BasePart, ChainReader, Link, Quantiles, passing, unbroken
 from pipeline.store.decide import as_flags, as_numbers, failures
 from pipeline.store.evidence import Evidence, evidence_at
+from pipeline.store.sizes import bytes_per_token
 from pipeline.store.workspace import Workspace
 
 Flips = list[tuple[BasePart, np.ndarray]]  # of every part, the rows decided otherwise, int64[num_flips]
 
 EXAMPLES = 5
-BYTES_PER_TOKEN = 4.0  # assumption when no tokenizer was trained yet; English with a 4k vocabulary lies near 3.5
 
 
 def what_if(workspace: Workspace, path: Path, *, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -225,15 +226,3 @@ def _shown(found: Flips) -> list[tuple[BasePart, int]]:
         found = sorted(fullest, key=lambda flips: flips[0].index)
     places = [(part, int(row)) for part, rows in found for row in rows]
     return places[:: max(len(places) // EXAMPLES, 1)][:EXAMPLES]
-
-
-def bytes_per_token(workspace: Workspace, dataset: str) -> tuple[float, str]:
-    """Return bytes per token of a dataset, and where the number comes from."""
-    from pipeline.core.files.card import read_card
-
-    folders = workspace.complete("tokens", dataset)
-    if folders:
-        details = read_card(folders[-1]).details
-        if details.get("num_tokens"):
-            return details["num_bytes"] / details["num_tokens"], "this dataset's own tokenizer"
-    return BYTES_PER_TOKEN, f"{BYTES_PER_TOKEN:g} bytes a token, assumed"

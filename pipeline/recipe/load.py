@@ -7,66 +7,24 @@ readers go by the short names of `catalog.py`; there is no code, no template and
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.catalog import READERS, label_of, reader_class, step_class, steps_of
+from pipeline.catalog import READERS
 from pipeline.core.errors import RecipeError, did_you_mean, shortened
 from pipeline.core.step import MakingStep, Params, Step, field_role
 from pipeline.recipe import strict_yaml
+from pipeline.recipe.names import label_of, reader_class, step_class, steps_of
 from pipeline.recipe.references import note_wrong_references
 from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection, explain_invalid
 from pipeline.recipe.settings import apply_setting
+from pipeline.recipe.spec import DatasetSpec, Recipe, SourceSpec, StepSpec, step_inputs
 from pipeline.recipe.strict_yaml import MOST_DIGITS, Document, Place, dotted
 
 MOST_REPEATED_IDS = 0.01  # assumption, not measured; a recipe that means more writes `unique_ids` itself
 KEYS = ("name", "seed", "sources", "datasets", "mixtures", "proxy", "gate", "promote")
-
-
-@dataclass(frozen=True, slots=True)
-class SourceSpec:
-    """One `sources:` entry, its reader made and ready."""
-
-    name: str
-    reader: Any
-
-
-@dataclass(frozen=True, slots=True)
-class StepSpec:
-    """One step of a dataset. `label` is unique inside the dataset and names the step's signals: `label.signal`."""
-
-    label: str
-    step: Step
-    implied: bool = False  # put in by the recipe's shape, not by its writer
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetSpec:
-    """One `datasets:` entry: where its documents come from and what happens to them, in order."""
-
-    name: str
-    inputs: tuple[str, ...]
-    make: StepSpec | None
-    steps: tuple[StepSpec, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """A validated recipe. `datasets` stand in an order in which each comes after what it needs."""
-
-    path: Path
-    text: str  # as it was read, whatever becomes of the file
-    name: str
-    seed: int
-    sources: Mapping[str, SourceSpec]
-    datasets: Mapping[str, DatasetSpec]
-    mixtures: Mapping[str, MixtureSection]
-    proxy: ProxySection | None
-    gate: GateSection | None
-    promote: PromoteSection | None
 
 
 def load_recipe(path: Path, *, settings: Mapping[str, Any] | None = None, look_at_inputs: bool = True) -> Recipe:
@@ -331,23 +289,6 @@ def _with_defaults(entry: Any) -> Step | None:
         return kind(params=kind.Params())
     except (RecipeError, ValidationError, StopIteration):
         return None
-
-
-def step_inputs(spec: DatasetSpec) -> list[str]:
-    """Return the names that a dataset's steps refer to with `input_names` parameters (datasets or files)."""
-    items = (*spec.steps, *((spec.make,) if spec.make else ()))
-    return [name for item in items for names in input_names_of(item.step.params).values() for name in names]
-
-
-def input_names_of(params: Params) -> dict[str, tuple[str, ...]]:
-    """Return the `input_names` parameters of a step and what each names, as given."""
-    found: dict[str, tuple[str, ...]] = {}
-    for key in type(params).model_fields:
-        if field_role(type(params), key) == "input":
-            value = getattr(params, key)
-            listed = () if value is None else (value,) if isinstance(value, (str, Path)) else value
-            found[key] = tuple(str(name) for name in listed)
-    return found
 
 
 def _is_name(name: str) -> bool:

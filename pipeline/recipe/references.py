@@ -13,7 +13,7 @@ from pipeline.core.errors import did_you_mean
 from pipeline.recipe.strict_yaml import Document, Place, dotted
 
 if TYPE_CHECKING:
-    from pipeline.recipe.load import DatasetSpec, SourceSpec
+    from pipeline.recipe.spec import DatasetSpec, SourceSpec
 
 
 def note_wrong_references(
@@ -47,7 +47,7 @@ def _note_gate(
     datasets: Mapping[str, DatasetSpec],
     sources: Mapping[str, SourceSpec | None],
 ) -> None:
-    from pipeline.experiment.shared_texts import leaks
+    from pipeline.recipe.leaks import leaks
 
     gate = _mapping(document.data, "gate")
     for role in ("candidate", "baseline"):

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.core.files.card import Card, is_complete, read_card
-from pipeline.plan.make import Node, Plan
+from pipeline.plan.graph import Plan
 from pipeline.report import figures
+from pipeline.store.node import Node
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import numpy as np
 from markupsafe import Markup
 
 from pipeline.core.files.card import read_card
-from pipeline.plan.make import Plan
+from pipeline.plan.graph import Plan
 from pipeline.report import figures
 from pipeline.report.account import node_of
 from pipeline.report.charts import Axis, Curve, Interval, interval, plot, ruler

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from pipeline.core.files.card import Card
-from pipeline.plan.make import Plan
+from pipeline.plan.graph import Plan
 from pipeline.report import figures
 
 BOX_WIDTH, BOX_HEIGHT, GAP_Y, LANE = 142, 58, 16, 14

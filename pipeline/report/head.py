@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pipeline.core.files.card import Card
 from pipeline.core.shown import shown
 from pipeline.engine.run_record import RunRecord
-from pipeline.plan.make import Plan
-from pipeline.recipe.load import Recipe
+from pipeline.plan.graph import Plan
+from pipeline.recipe.spec import Recipe
 from pipeline.report import figures
 
 Fact = tuple[str, str]  # what it is, and what is known of it

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.core.files.shards import read_table, schema_of
-from pipeline.plan.make import Plan
+from pipeline.plan.graph import Plan
 from pipeline.report import figures
 from pipeline.report.account import node_of
 from pipeline.report.bins import bin_values

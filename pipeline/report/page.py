@@ -15,11 +15,12 @@ from typing import Any
 from pipeline import __version__
 from pipeline.core.errors import DataError
 from pipeline.core.files.card import Card
-from pipeline.core.files.shards import sweep, write_text
+from pipeline.core.files.durable import sweep, write_text
 from pipeline.core.process.kernel_cache import own_folder
 from pipeline.core.shown import shown as visible
 from pipeline.engine.run_record import mark_of, records_of, run_of
-from pipeline.plan.make import Plan
+from pipeline.plan.graph import Plan
+from pipeline.recipe.spec import final_datasets
 from pipeline.report import figures
 from pipeline.report.account import cards_of, spent_on, total_seconds
 from pipeline.report.changes import changes_since
@@ -43,7 +44,6 @@ from pipeline.report.steps import DatasetShown, dataset_shown
 from pipeline.report.tables import tables_of, write_tables
 from pipeline.report.teaching import made_in, notes_of, teachers_in
 from pipeline.store.evidence import evidence_of
-from pipeline.store.sizes import final_datasets
 
 MOST_BYTES = 1_900_000
 EXAMPLES_PER_SIDE = (3, 2, 1, 0)  # tried in this order until the page is small enough

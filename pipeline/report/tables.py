@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.files.shards import sweep, write_text
+from pipeline.core.files.durable import sweep, write_text
 from pipeline.report.steps import DatasetShown
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell of words that begins so is run by spreadsheets

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from pipeline.core.files.card import Card
 from pipeline.core.files.shards import read_table
 from pipeline.core.rng import generator
-from pipeline.plan.make import Plan
+from pipeline.plan.graph import Plan
 from pipeline.report import figures
 from pipeline.report.charts import columns
 from pipeline.report.examples import EXCERPT, EXCERPT_LINES, Example

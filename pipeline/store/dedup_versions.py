@@ -15,13 +15,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import DataError, RecipeError, nearest_names
 from pipeline.core.files.card import Card, is_complete, read_card
+from pipeline.core.files.durable import sweep, write_text
 from pipeline.core.files.record import read_record, write_record
-from pipeline.core.files.shards import read_table, sweep, write_text
+from pipeline.core.files.shards import read_table
 from pipeline.core.identity import identity_of
+from pipeline.store.node import Node
+from pipeline.store.results import document_paths, why_empty
 from pipeline.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -43,18 +46,7 @@ class Remembered:
     changed: bool
 
 
-class Made(Protocol):
-    """A plan's node or a result's card: what its documents come from is in the payload."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def identity(self) -> str: ...
-    @property
-    def payload(self) -> Mapping[str, Any]: ...
-
-
-def contents_read(made: Made, *, find: Callable[[Made, str], Made]) -> set[str]:
+def contents_read(made: Node | Card, *, find: Callable[[Any, str], Node | Card]) -> set[str]:
     """Return the contents that a result's documents were first read from; `find` knows its parents by identity."""
     if made.kind == "dataset":
         return set().union(*(contents_read(find(made, parent), find=find) for parent in made.payload["base"]))
@@ -96,7 +88,6 @@ def store_file(workspace: Workspace, name: str) -> Path:
 def remember(workspace: Workspace, dataset: str, *, store: str) -> Remembered:
     """Add a published dataset to a store as a new version; nothing happens if it is in there."""
     from filters.dedup.remembered import MANIFEST, SETTINGS, save_piece
-    from pipeline.store.results import document_paths, why_empty  # know the plan, which knows this module
 
     folder, card = workspace.dataset(dataset)
     if not card.rows_out:
@@ -136,7 +127,7 @@ def _sources(workspace: Workspace, card: Card, *, num_pieces: int) -> list[Card]
     return [cards[folder] for folder in folders]
 
 
-def _parent(workspace: Workspace, child: Made, identity: str) -> Card:
+def _parent(workspace: Workspace, child: Node | Card, identity: str) -> Card:
     """Return the card of a parent; DataError if it was deleted."""
     assert isinstance(child, Card)
     name = next(name for name, found in child.parents.items() if found == identity)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,13 +18,10 @@ from pipeline.core.files.card import CARD, Card, read_card
 from pipeline.core.files.opened import way_out
 from pipeline.core.files.shards import read_rows, read_table, schema_of
 from pipeline.core.step import Rule
-from pipeline.engine.publish import verdicts_name
 from pipeline.store.chain import EDITS, BasePart, Chain, ChainReader, Link, part_name
 from pipeline.store.decide import as_flags
+from pipeline.store.verdicts import verdicts_name
 from pipeline.store.workspace import Workspace
-
-if TYPE_CHECKING:
-    from pipeline.plan.make import PlannedDataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,31 +80,6 @@ class Evidence:
             mend = way_out(path) if path.parent.exists() else "Run the recipe again to measure them."
             raise DataError(f"{path}: the signals of {link.label} are gone. {mend}")
         return path
-
-
-def details_of(chain: Chain, planned: PlannedDataset) -> dict[str, Any]:
-    """Return what a dataset's card holds of the documents, steps and rules behind it; `evidence_at` reads it."""
-    rules = [{"step": link.label, "rule": rule.name, **_condition(rule)} for link in chain.links for rule in link.rules]
-    steps = [
-        {
-            "label": step.spec.label,
-            "step": step.spec.step.name,
-            "folder": f"{step.node.kind}/{step.node.folder.name}",
-            "identity": step.node.identity,
-            "edits": step.spec.step.edits,
-            "params": step.spec.step.params.model_dump(mode="json"),
-        }
-        for step in planned.steps
-    ]
-    base = [
-        {"file": f"{part.path.parent.parent.name}/{part.path.parent.name}/{part.path.name}", "rows": part.num_rows}
-        for part in chain.base
-    ]
-    return {"rules": rules, "steps": steps, "base": base, "inputs": list(planned.spec.inputs)}
-
-
-def _condition(rule: Rule) -> dict[str, Any]:
-    return {"signal": rule.signal, "op": rule.op, "threshold": rule.threshold, "parameter": rule.parameter}
 
 
 def evidence_of(workspace: Workspace, name: str) -> Evidence:

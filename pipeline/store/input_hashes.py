@@ -17,8 +17,8 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from pipeline.core.files.durable import write_text
 from pipeline.core.files.in_place import Stamp, is_settled, stamp_of
-from pipeline.core.files.shards import write_text
 from pipeline.core.identity import hash_file
 
 MEMO = "input_hashes"  # in the workspace

@@ -24,13 +24,11 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from pipeline.core.errors import BusyError, DataError, GateError, RecipeError, ServiceError, did_you_mean
-from pipeline.core.files.card import read_card
+from pipeline.core.files.durable import sync_folder
 from pipeline.core.files.record import read_record, write_record
-from pipeline.core.files.shards import sync_folder
 from pipeline.core.identity import identity_of
 
 if TYPE_CHECKING:
-    from pipeline.plan.make import Plan
     from pipeline.store.workspace import Workspace
 
 POINTER = "current.json"
@@ -144,24 +142,6 @@ def history(workspace: Workspace, name: str) -> list[dict[str, Any]]:
     """Return every move of the pointer, the oldest first: action, from, to, reason, user and time."""
     moves: list[dict[str, Any]] = _pointer(_home(workspace, name))["history"]
     return moves
-
-
-def promote_mixture(plan: Plan, certificate: Mapping[str, Any] | None, *, override: str | None = None) -> Promotion:
-    """Promote the candidate of a finished plan under the name that its recipe gives."""
-    gate, section = plan.recipe.gate, plan.recipe.promote
-    if gate is None or section is None:
-        raise RecipeError(f"{plan.recipe.name}: has no `gate:` or no `promote:`; a promotion needs both. Add them.")
-    node = plan.experiment[f"mixture.{gate.candidate}"]
-    return promote(
-        plan.workspace,
-        section.as_,
-        mixture=gate.candidate,
-        mixture_identity=node.identity,
-        folder=str(node.folder.relative_to(plan.workspace.root)),
-        parents=read_card(node.folder).parents,
-        certificate=certificate,
-        override=override,
-    )
 
 
 def _admit(

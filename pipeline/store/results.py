@@ -15,8 +15,8 @@ from pipeline.core.errors import DataError
 from pipeline.core.files.card import CARD, Card, content_of, describe_files, read_card, write_card
 from pipeline.core.files.shards import read_table
 from pipeline.core.files.sums import SUMS
-from pipeline.plan.make import Node
 from pipeline.store.chain import ERROR, BasePart, part_name
+from pipeline.store.node import Node
 
 
 def document_paths(folder: Path) -> list[Path]:

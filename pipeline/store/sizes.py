@@ -14,12 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.core.files.card import read_card
 from pipeline.core.files.shards import iterate_tables, read_table
 from pipeline.core.text.cut import sizes_left
-from pipeline.recipe.load import Recipe, step_inputs
 from pipeline.store.chain import KEPT, BasePart, Link, edit_in, lengths
 from pipeline.store.decide import as_flags, as_numbers
 from pipeline.store.evidence import Evidence
+from pipeline.store.workspace import Workspace
 
 
 @dataclass(slots=True)
@@ -31,13 +32,7 @@ class Bytes:
     edited: int = 0  # of documents that it left, so negative where a step wrote more than it took
 
 
-def final_datasets(recipe: Recipe) -> list[str]:
-    """Return the datasets that a recipe is for: no other uses them and no gate holds them out."""
-    used = {name for spec in recipe.datasets.values() for name in (*spec.inputs, *step_inputs(spec))}
-    held = recipe.gate.on if recipe.gate is not None else ()
-    return [name for name in recipe.datasets if name not in used and name not in held]
-
-
+BYTES_PER_TOKEN = 4.0  # assumption when no tokenizer was trained yet; English with a 4k vocabulary lies near 3.5
 LENGTH_BINS = 4 * 40  # four for every doubling of a document's bytes, up to 1 TB
 
 
@@ -129,3 +124,13 @@ def _uncut_sizes(link: Link, part: BasePart, size: np.ndarray) -> np.ndarray:
     rows, before = np.flatnonzero(as_flags(column.is_valid())), size.copy()
     before[rows] = as_numbers(pc.list_element(column.drop_null(), 0))
     return before
+
+
+def bytes_per_token(workspace: Workspace, dataset: str) -> tuple[float, str]:
+    """Return bytes per token of a dataset, and where the number comes from."""
+    folders = workspace.complete("tokens", dataset)
+    if folders:
+        details = read_card(folders[-1]).details
+        if details.get("num_tokens"):
+            return details["num_bytes"] / details["num_tokens"], "this dataset's own tokenizer"
+    return BYTES_PER_TOKEN, f"{BYTES_PER_TOKEN:g} bytes a token, assumed"

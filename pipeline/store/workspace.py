@@ -20,8 +20,8 @@ from filelock import FileLock, Timeout
 
 from pipeline.core.errors import BusyError, DataError, RecipeError, listed_names, nearest_names
 from pipeline.core.files.card import CARD, Card, read_card
+from pipeline.core.files.durable import write_text
 from pipeline.core.files.record import read_record, write_record
-from pipeline.core.files.shards import write_text
 from pipeline.core.identity import folder_name
 
 LATEST = "latest.json"

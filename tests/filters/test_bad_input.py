@@ -18,10 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from pipeline.catalog import STEPS, step_class
+from pipeline.catalog import STEPS
 from pipeline.core.step import GatheringStep, MeasuringStep, as_column
 from pipeline.core.text.batch import Batch
 from pipeline.core.text.cut import cut
+from pipeline.recipe.names import step_class
 from tests.conftest import need_conformance
 from tests.filters.conftest import verdict_of
 from tests.filters.gathering import gather, parts_of

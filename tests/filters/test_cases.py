@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.catalog import STEPS, step_class
+from pipeline.catalog import STEPS
 from pipeline.core.step import MeasuringStep
+from pipeline.recipe.names import step_class
 from tests.filters.conftest import CASES, Case, measured_rows, read_cases, read_params, verdict_of
 
 NAMES = sorted(path.stem for path in CASES.glob("*.txt") if path.stem in STEPS)

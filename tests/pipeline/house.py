@@ -13,7 +13,9 @@ from pipeline.core.files.shards import read_table
 from pipeline.engine.executors import Executor, Local
 from pipeline.engine.progress import Silent
 from pipeline.engine.run import Run
-from pipeline.plan.make import Plan, make_plan
+from pipeline.experiment.build import build_experiment
+from pipeline.plan.graph import Plan
+from pipeline.plan.make import make_plan
 from pipeline.recipe.load import load_recipe
 from pipeline.store.results import document_paths
 from pipeline.store.workspace import Workspace
@@ -73,7 +75,10 @@ class House:
     def run(self, *, executor: Executor | None = None) -> Plan:
         """Build everything; return the plan as it was before."""
         plan = self.plan()
-        Run(plan=plan, executor=executor or Local(workers=1), progress=Silent()).execute()
+        run = Run(plan=plan, executor=executor or Local(workers=1), progress=Silent())
+        run.execute()
+        if plan.experiment:
+            build_experiment(run)
         return plan
 
     def card(self, name: str = "clean") -> Card:

@@ -29,7 +29,7 @@ from pipeline.core.claude.purchase import Pace, Purchase, Usefulness
 from pipeline.core.claude.request import Request, bound_nano
 from pipeline.core.claude.setbacks import Setback, connection_setback, spoken, status_setback
 from pipeline.core.errors import RecipeError, ServiceError, TamisError
-from pipeline.core.files.shards import write_text
+from pipeline.core.files.durable import write_text
 from pipeline.core.process.keys import Mask
 from pipeline.core.rng import generator
 

@@ -10,14 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from pipeline.core.errors import DataError
+from pipeline.core.files.durable import sync_folder
 from pipeline.core.files.record import read_record, write_record
-from pipeline.core.files.shards import sync_folder
 from pipeline.core.identity import hash_file, identity_of
 
 CARD = "card.json"
+# What a result is, in the order in which results come from each other: each has a folder of the workspace.
+Kind = Literal[
+    "source", "measured", "gathered", "made", "dataset", "tokenizer", "tokens", "mixture", "comparison", "certificate",
+    "counted",
+]  # fmt: skip
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,7 @@ class StoredFile:
 class Card:
     """All that is known of one result. Where documents flow, rows in == rows out + dropped + quarantined."""
 
-    kind: str  # a folder of the workspace: source, dataset, mixture and so on; workspace.py lists them
+    kind: Kind
     name: str
     identity: str
     payload: Mapping[str, Any]  # what `identity` is the hash of

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.core.errors import RecipeError
-from pipeline.core.files.shards import sweep
+from pipeline.core.files.durable import sweep
 from pipeline.core.identity import identity_of
 
 

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from pipeline.core.files.shards import sync_file, sync_folder, write_atomically
+from pipeline.core.files.durable import sync_file, sync_folder, write_atomically
 from pipeline.core.files.sums import sum_path
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")

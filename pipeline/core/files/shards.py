@@ -1,7 +1,5 @@
 """The only door to parquet: tables in, durable files out, and back.
 
-A file is written under a temporary name, fsynced and renamed, so a name that exists is a whole file; its folder is
-fsynced too, unless the name may wait for another file in that folder that says that all are there, such as a card.
 zstd level 1 writes 480 MB/s on one core; level 3 took 1.4 times as long for 9 % fewer bytes (see DECISIONS).
 The bytes depend on the table alone: row groups cut by the size of the text, no timestamps, a fixed writer version.
 Every page carries a CRC, so a flipped bit is an error that names the file; without one a fifth of the flips in short
@@ -10,98 +8,23 @@ texts read as other text.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.core.errors import DataError, ServiceError, mend_writing
+from pipeline.core.errors import DataError
+from pipeline.core.files.durable import write_atomically
 from pipeline.core.files.in_place import InPlace
 from pipeline.core.files.opened import RowGroup, Stored, WithTextElsewhere, opened, reading
 from pipeline.core.files.parquet_bounds import AT_ONCE_BYTES, BATCH_ROWS, most_rows, rows_at_once
-from pipeline.core.files.sums import Checked, note_sum
 
 GROUP_BYTES = 4 << 20  # of text in a row group: what is measured at once, so that its words stay in the cache
-
-
-def write_atomically(
-    path: Path, write: Callable[[BinaryIO], object], *, unfinished: bool = False, synced: bool = True
-) -> None:
-    """Call `write(file)` on a temporary neighbour of `path`, make it durable, then rename it to `path`.
-
-    A file of an unfinished result gets a sum, by which a resumed run knows it (`core/sums.py`), and its name may wait
-    for the card: a power cut can still lose it, whole; a killed process never does. What is not synced may be cut too.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with explained(path, temporary):
-        with temporary.open("wb") as file:
-            checked = Checked(file, summed=unfinished)
-            write(cast("BinaryIO", checked))
-            checked.finish()
-            if synced:
-                os.fsync(file.fileno())
-        if unfinished:
-            note_sum(path, checked.sum())
-        os.replace(temporary, path)
-        if synced and not unfinished:
-            sync_folder(path.parent)
-
-
-def sweep(folder: Path, *, begin: str = "") -> None:
-    """Remove what killed processes were about to rename: temporary files, as named above, whose process is gone."""
-    for path in folder.glob(".*.tmp"):
-        name, _, number = path.stem[1:].rpartition(".")
-        if name.startswith(begin) and number.isdecimal() and not _runs(int(number)):
-            path.unlink(missing_ok=True)
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
-
-
-@contextmanager
-def explained(path: Path, temporary: Path) -> Iterator[None]:
-    """Remove the temporary file if writing `path` fails, and turn what the system raises into a ServiceError."""
-    try:
-        yield
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise ServiceError(f"{path}: cannot be written ({error.strerror or error}). {mend_writing(error)}") from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    sync_file(folder)
-
-
-def sync_file(path: Path) -> None:
-    """Make what was written to a file durable."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def write_text(path: Path, text: str, *, unfinished: bool = False) -> None:
-    """Write UTF-8 text durably and atomically."""
-    write_atomically(path, lambda file: file.write(text.encode()), unfinished=unfinished)
 
 
 def write_table(path: Path, table: pa.Table, *, text_in: InPlace | None = None, unfinished: bool = False) -> None:

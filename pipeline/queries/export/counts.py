@@ -20,13 +20,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.core.files.card import Card, is_complete, read_card
-from pipeline.core.files.shards import iterate_tables, read_table, write_table, write_text
+from pipeline.core.files.durable import write_text
+from pipeline.core.files.shards import iterate_tables, read_table, write_table
 from pipeline.core.files.sums import are_whole
 from pipeline.core.identity import identity_of
 from pipeline.engine.executors import Executor
 from pipeline.engine.progress import Progress
-from pipeline.plan.make import Node
 from pipeline.queries.export.columns import Kinds, joined, kinds_in
+from pipeline.store.node import Node
 from pipeline.store.results import close, document_paths
 from pipeline.store.workspace import Workspace
 

@@ -23,7 +23,7 @@ from pipeline import __version__
 from pipeline.core.document import SCHEMA
 from pipeline.core.errors import DataError, RecipeError, ServiceError, mend_writing
 from pipeline.core.files.card import StoredFile, describe_files
-from pipeline.core.files.shards import write_atomically, write_text
+from pipeline.core.files.durable import write_atomically, write_text
 from pipeline.core.identity import identity_of
 from pipeline.core.rng import derive
 from pipeline.engine.executors import Executor, Local

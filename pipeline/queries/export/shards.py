@@ -24,7 +24,8 @@ import pyarrow.compute as pc
 import zstandard
 
 from pipeline.core.document import SCHEMA
-from pipeline.core.files.shards import read_rows, write_atomically, write_table, write_tables, write_text
+from pipeline.core.files.durable import write_atomically, write_text
+from pipeline.core.files.shards import read_rows, write_table, write_tables
 from pipeline.core.files.sums import is_whole
 from pipeline.core.identity import hash_file
 from pipeline.queries.export.columns import Column, with_columns

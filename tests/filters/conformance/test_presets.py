@@ -13,9 +13,9 @@ pytest.importorskip("spacy", reason="datatrove's words are spaCy's: pip install 
 
 from filters.conformance.chains import PRESETS
 from filters.conformance.spacy.words import spacy_words
-from pipeline.catalog import step_class
 from pipeline.core.step import Step
 from pipeline.core.text.batch import Batch
+from pipeline.recipe.names import step_class
 from tests.filters.conformance.real import chain, sample
 from tests.filters.conformance.texts import page_texts
 from tests.filters.conformance.theirs import PAIRS, Pair, differences, judged_by_us

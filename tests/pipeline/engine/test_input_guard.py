@@ -17,7 +17,7 @@ from pipeline.core.step import Gathering, Making, input_names
 from pipeline.engine.executors import Apart, Done, Local
 from pipeline.engine.progress import Silent
 from pipeline.engine.run import Run
-from pipeline.plan.make import Plan
+from pipeline.plan.graph import Plan
 from tests.pipeline.house import House, texts
 from tests.pipeline.steps import Count, CountParams, Write, WriteParams
 

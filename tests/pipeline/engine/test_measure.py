@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.catalog import step_class
 from pipeline.core.document import SCHEMA
 from pipeline.core.errors import DataError
 from pipeline.core.files import shards
@@ -16,8 +15,9 @@ from pipeline.core.files.shards import read_table, write_table
 from pipeline.core.step import Measured
 from pipeline.core.text.batch import MAX_DOCUMENT_BYTES, Batch
 from pipeline.engine.measure import MeasureTask, StepRef, measure_batch, measure_part
-from pipeline.engine.publish import judge
+from pipeline.recipe.names import step_class
 from pipeline.store.chain import ERROR, TEXT, BasePart, ChainReader, Link, write_signals
+from pipeline.store.verdicts import judge
 from tests.pipeline.core.text.test_batch import sized
 from tests.pipeline.house import texts
 from tests.pipeline.steps import POISON, Length, Poisoned, Shout

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.core.errors import DataError
 from pipeline.experiment.shared_texts import refuse_shared_texts
-from pipeline.plan.make import Plan
+from pipeline.plan.graph import Plan
 from tests.pipeline.house import House, texts
 
 RECIPE = """

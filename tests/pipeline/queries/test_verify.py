@@ -12,11 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from pipeline.commands.texts import verify_text
 from pipeline.core.errors import DataError
 from pipeline.core.files.card import Card
 from pipeline.core.files.shards import write_table
 from pipeline.queries.stats import stats
-from pipeline.queries.verify import verify, verify_text
+from pipeline.queries.verify import verify
 from pipeline.store.dedup_versions import forget, remember
 from pipeline.store.registry import promote
 from pipeline.store.workspace import Workspace

@@ -30,7 +30,8 @@ from pipeline.core.text.batch import Batch
 from pipeline.engine.executors import Local
 from pipeline.engine.progress import Silent
 from pipeline.engine.run import Run
-from pipeline.plan.make import Plan, make_plan
+from pipeline.plan.graph import Plan
+from pipeline.plan.make import make_plan
 from pipeline.recipe.load import load_recipe
 from pipeline.store.results import close, document_paths
 from pipeline.store.workspace import Workspace

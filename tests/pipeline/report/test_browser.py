@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline import catalog
-from pipeline.report import write_report
+from pipeline.report.page import write_report
 from tests.conftest import ROOT
 from tests.pipeline.report.report_parts import STEPS, finish, write_lines
 from tests.pipeline.report.test_report import EXPERIMENT, RECIPE

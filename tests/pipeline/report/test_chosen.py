@@ -16,12 +16,13 @@ import pytest
 
 from pipeline import catalog
 from pipeline.core.rng import generator
-from pipeline.plan.make import Plan
-from pipeline.report import findings, looks, write_report
+from pipeline.plan.graph import Plan
+from pipeline.report import findings, looks
 from pipeline.report.bins import Spread, bin_values, counted
 from pipeline.report.chosen import Side
 from pipeline.report.findings import clusters_in
 from pipeline.report.looks import look_twice
+from pipeline.report.page import write_report
 from pipeline.report.signals import Signals
 from pipeline.report.steps import dataset_shown
 from pipeline.store.decide import as_numbers, passes

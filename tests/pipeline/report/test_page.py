@@ -18,7 +18,7 @@ from pipeline.engine.progress import Silent
 from pipeline.engine.run_record import records_of
 from pipeline.plan.make import make_plan
 from pipeline.recipe.load import load_recipe
-from pipeline.report import write_report
+from pipeline.report.page import write_report
 from pipeline.store.workspace import Workspace
 from tests.pipeline.report.report_parts import STEPS, finish, write_lines
 from tests.pipeline.report.test_report import EXPERIMENT, RECIPE, recipe, words_of

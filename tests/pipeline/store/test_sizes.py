@@ -9,9 +9,10 @@ import pytest
 
 from pipeline.core.files.shards import read_table
 from pipeline.recipe.load import load_recipe
+from pipeline.recipe.spec import final_datasets
 from pipeline.store.evidence import evidence_of
 from pipeline.store.results import document_paths
-from pipeline.store.sizes import final_datasets, kept_bytes, sizes_of
+from pipeline.store.sizes import kept_bytes, sizes_of
 from pipeline.store.workspace import Workspace
 from tests.pipeline.report.report_parts import finish, write_lines
 

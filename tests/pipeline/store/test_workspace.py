@@ -185,7 +185,7 @@ def test_a_run_writes_a_damaged_list_of_names_anew(house: House):
 
 
 def test_a_report_sweeps_what_a_killed_one_left(house: House):
-    from pipeline.report import write_report
+    from pipeline.report.page import write_report
 
     house.lines("a.jsonl", texts(2))
     house.clean(["length"])

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.catalog import STEPS, step_class
+from pipeline.catalog import STEPS
 from pipeline.core.errors import RecipeError
 from pipeline.core.text.batch import Batch
+from pipeline.recipe.names import step_class
 
 pytest.importorskip("spacy", reason="datatrove's words are spaCy's: pip install -e '.[conformance]'")
 

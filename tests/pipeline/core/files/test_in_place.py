@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.commands.texts import verify_text
 from pipeline.core.errors import DataError
 from pipeline.core.files import in_place
 from pipeline.core.files.in_place import INPUTS, KEY, stamp_of
@@ -26,7 +27,7 @@ from pipeline.engine.executors import Local
 from pipeline.engine.progress import Silent
 from pipeline.engine.run import Run
 from pipeline.queries.documents import look, why
-from pipeline.queries.verify import verify, verify_text
+from pipeline.queries.verify import verify
 from pipeline.store.results import document_paths
 from tests.pipeline.house import House, contents, files_of, texts
 

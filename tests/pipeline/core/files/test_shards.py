@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 
 from pipeline.core.errors import DataError, ServiceError, mend_writing
-from pipeline.core.files.shards import read_rows, sweep, write_table, write_tables, write_text
+from pipeline.core.files.durable import sweep, write_text
+from pipeline.core.files.shards import read_rows, write_table, write_tables
 from tests.conftest import ROOT
 
 TABLE = pa.table({"n": list(range(5000)), "text": [None if n == 500 else f"row {n}" for n in range(5000)]})

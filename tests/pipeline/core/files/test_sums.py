@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from pipeline.core.errors import ServiceError
-from pipeline.core.files.shards import write_atomically, write_table, write_text
+from pipeline.core.files.durable import write_atomically, write_text
+from pipeline.core.files.shards import write_table
 from pipeline.core.files.sums import are_whole, is_whole, sum_path
 
 TABLE = pa.table({"id": [str(row) for row in range(500)], "n": list(range(500))})

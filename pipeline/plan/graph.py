@@ -1,0 +1,93 @@
+"""The plan itself: nodes in the order in which they are built, and what of the recipe each stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.core.files.card import Kind, is_complete
+from pipeline.core.identity import identity_of
+from pipeline.plan.differences import Home, why_build
+from pipeline.recipe.spec import DatasetSpec, Recipe, StepSpec
+from pipeline.store.input_hashes import InputHashes
+from pipeline.store.node import Node
+from pipeline.store.workspace import Workspace
+
+ENGINE_VERSION = 1  # bump when the engine itself writes other bytes for the same payload
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step of a dataset with its node and its resolved inputs."""
+
+    spec: StepSpec
+    node: Node
+    inputs: Mapping[str, tuple[str, ...]]  # parameter -> dataset names or file paths
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDataset:
+    """A dataset: what it starts from, its steps, and the node of its published documents."""
+
+    spec: DatasetSpec
+    base: tuple[Node, ...]
+    made: PlannedStep | None
+    steps: tuple[PlannedStep, ...]
+    node: Node
+
+
+@dataclass(slots=True)
+class Plan:
+    """Everything that a run will do, in order."""
+
+    recipe: Recipe
+    workspace: Workspace
+    hashes: InputHashes = field(default_factory=InputHashes)
+    nodes: list[Node] = field(default_factory=list)
+    sources: dict[str, Node] = field(default_factory=dict)
+    datasets: dict[str, PlannedDataset] = field(default_factory=dict)
+    experiment: dict[str, Node] = field(
+        default_factory=dict
+    )  # tokenizer, tokens.NAME, mixture.NAME, comparison, certificate
+
+    @property
+    def to_build(self) -> list[Node]:
+        return [node for node in self.nodes if not node.complete]
+
+    def parent(self, child: Any, identity: str) -> Node:
+        """Return the node with an identity, which some other one comes from."""
+        return next(node for node in self.nodes if node.identity == identity)
+
+    def documents_node(self, name: str) -> Node:
+        """Return the node whose folder holds the documents of a source or dataset."""
+        return self.sources[name] if name in self.sources else self.datasets[name].node
+
+    def add(
+        self, kind: Kind, name: str, payload: Mapping[str, Any], parents: Mapping[str, str], *, cost: float = 0.0,
+        home: Home | None = None,
+    ) -> Node:  # fmt: skip
+        """Return the node of a payload, added unless the plan has it: complete, or to be built and why."""
+        identity = identity_of(payload)
+        folder = self.workspace.folder(kind, name, identity)
+        known = next((node for node in self.nodes if node.folder == folder), None)
+        if known is not None:
+            return known
+        complete = is_complete(folder, identity)
+        remade = [name for name, parent in parents.items() if any(node.identity == parent for node in self.to_build)]
+        reason = "unchanged" if complete else why_build(
+            self.workspace, kind, name, payload, remade=remade, home=home, parents=parents
+        )  # fmt: skip
+        node = Node(
+            kind=kind,
+            name=name,
+            identity=identity,
+            payload=payload,
+            parents=parents,
+            folder=folder,
+            complete=complete,
+            reason=reason,
+            cost_usd=0.0 if complete else cost,
+        )
+        self.nodes.append(node)
+        return node
