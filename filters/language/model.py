@@ -56,7 +56,7 @@ def load_model(folder: Path | None = None) -> Model:
 
     home = Path(__file__).parent
     code = [home / "model.py", home / "kernels.py", MODEL_DIR / MODEL_FILE]
-    folder = home / "__pycache__" if folder is None else folder
+    folder = home.parent / "__pycache__" if folder is None else folder  # where compiled kernels lie too
     path = folder / (identity_of([xxh3_64_digest(file.read_bytes()).hex() for file in code])[:12] + SUFFIX)
     model = read_tables(path)
     if model is None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.files import shards
+from pipeline.core.files import durable
 from tests.pipeline.house import WORDS, House, files_of, texts
 
 RECIPE = """
@@ -82,7 +82,7 @@ def states(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict
         replace(source, to)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(shards.os, "replace", watched)
+        patched.setattr(durable.os, "replace", watched)
         house.run()
     return files_of(house.workspace.root), copies
 

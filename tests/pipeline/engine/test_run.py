@@ -182,12 +182,12 @@ class StoppedError(Exception):
 
 def test_a_run_stopped_before_any_of_its_writes_goes_on_to_the_same_bytes(house: House, monkeypatch):
     """Every write of the run is the last one once; what follows is a plain second run."""
-    from pipeline.core.files import shards
+    from pipeline.core.files import durable
 
     corpus(house)
     house.run()
     whole = files_of(house.folder / "workspace")
-    write, left = shards.os.replace, [0]
+    write, left = durable.os.replace, [0]
 
     def replace(old, new):
         if left[0] == 0:
@@ -198,14 +198,14 @@ def test_a_run_stopped_before_any_of_its_writes_goes_on_to_the_same_bytes(house:
     stopped = 0
     for point in range(0, 60, 5):
         (house.folder / "workspace").rename(house.folder / f"before-{point}")
-        monkeypatch.setattr(shards.os, "replace", replace)
+        monkeypatch.setattr(durable.os, "replace", replace)
         left[0] = point
         try:
             house.run()
         except StoppedError:
             stopped += 1
         finally:
-            monkeypatch.setattr(shards.os, "replace", write)
+            monkeypatch.setattr(durable.os, "replace", write)
         for path in (house.folder / "workspace").glob("*/*/card.json"):
             assert read_card(path.parent)
         house.run()

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline import catalog
 from pipeline.core.errors import DataError, RecipeError
+from pipeline.recipe import names
 from pipeline.store.evidence import all_evidence, evidence_of, find_rule
 from tests.pipeline.house import House, texts
 
@@ -35,6 +36,7 @@ def test_rules_come_back_with_their_thresholds(built: House):
 
 def test_a_dataset_answers_for_itself_without_recipe_or_steps(built: House, monkeypatch):
     monkeypatch.setattr(catalog, "STEPS", {})
+    monkeypatch.setattr(names, "STEPS", {})
     built.recipe.unlink()
     shutil.rmtree(built.folder / "workspace" / "made")
 
