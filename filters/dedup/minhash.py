@@ -115,7 +115,7 @@ class MinHashDedup(GatheringStep):
         params, rows = self.params, Rows.of(work.parts)
         store = self._store(work)
         sign = partial(SignJob, scratch=work.scratch, signer=self.sketcher())
-        planned = plantings(rows, num_pairs=params.audit_pairs, seed=work.seed)
+        planned = plantings(work, rows, num_pairs=params.audit_pairs)
         jobs = [sign(part=part, planting=planting) for part, planting in zip(rows.parts, planned, strict=True)]
         work.map(sign_part, jobs, label="signatures")
         slicing = Slicing.of(work, rows=rows, bands=params.bands, num_pairs=params.audit_pairs)

@@ -50,9 +50,9 @@ class Planting:
         return replace(self, docs=self.docs[fits], numbers=self.numbers[fits], targets=self.targets[fits])
 
 
-def plantings(rows: Rows, *, num_pairs: int, seed: int) -> list[Planting]:
+def plantings(work: Gathering, rows: Rows, *, num_pairs: int) -> list[Planting]:
     """Draw the documents to copy, each again only once all were drawn, and spread them over the parts."""
-    chosen = _first(rows, num_pairs, seed=seed)
+    seed, chosen = work.seed, _first(work, rows, num_pairs)
     targets = LOWEST + (HIGHEST - LOWEST) * (np.arange(num_pairs) + 0.5) / max(num_pairs, 1)
     found = []
     for position in range(len(rows.parts)):
@@ -63,16 +63,23 @@ def plantings(rows: Rows, *, num_pairs: int, seed: int) -> list[Planting]:
     return found
 
 
-def _first(rows: Rows, count: int, *, seed: int) -> np.ndarray:
+def _first(work: Gathering, rows: Rows, count: int) -> np.ndarray:
     """Return int64[count]: the global rows that come first in the seeded order, from the start again where it ends."""
     found, places = [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)]
-    for position, part in enumerate(rows.parts if count else ()):
-        mine = order_of(part.load(("id",)).column("id"), seed=seed)
-        first = np.argsort(mine, kind="stable")[:count]
-        found.append(first + rows.starts[position])
-        places.append(mine[first])
+    jobs = [(part, count, work.seed) for part in rows.parts if count]
+    for start, (first, mine) in zip(rows.starts, work.map(_first_in, jobs, label="documents to copy"), strict=False):
+        found.append(first + start)
+        places.append(mine)
     order = np.concatenate(found)[np.argsort(np.concatenate(places), kind="stable")[:count]]
     return np.resize(order, count) if len(order) else order
+
+
+def _first_in(job: tuple[Part, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the positions of a part's documents that come first in the order, and their places in it."""
+    part, count, seed = job
+    places = order_of(part.load(("id",)).column("id"), seed=seed)
+    first = np.argsort(places, kind="stable")[:count]
+    return first, places[first]
 
 
 @dataclass(frozen=True, slots=True)

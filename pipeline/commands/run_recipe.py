@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import GateError
 from pipeline.core.files.card import read_card
-from pipeline.engine.executors import Local
+from pipeline.engine.executors import Executor, Local
 from pipeline.engine.progress import Progress
 from pipeline.engine.run import Run
 from pipeline.engine.run_record import is_shown, mark_of, record_run, records_of, run_of
@@ -66,27 +66,29 @@ def run_recipe(
                 if not step.node.complete:
                     step.spec.step.check_environment()
         executor = Local(workers=workers)
+        report_on = partial(_report, plan, progress=progress, executor=executor)
         try:
             run = Run(
                 plan=plan, executor=executor, progress=progress, device=device, threads=workers,
                 memory_bytes=memory_bytes, workers=workers,
             )  # fmt: skip
-            run.execute()
-            if plan.experiment:
-                from pipeline.experiment.build import build_experiment
+            try:
+                run.execute()
+                if plan.experiment:
+                    from pipeline.experiment.build import build_experiment
 
-                build_experiment(run)
-        except GateError:
-            record(verdict=None)
-            _report(plan, progress=progress)  # what there is, without a verdict
-            raise
+                    build_experiment(run)
+            except GateError:
+                record(verdict=None)
+                report_on()  # what there is, without a verdict
+                raise
+            certificate = certificate_of(plan)
+            promoted = _promote(plan, certificate)
+            verdict = certificate["verdict"] if certificate else None
+            record(verdict=verdict)
+            report = report_on()
         finally:
             executor.close()
-        certificate = certificate_of(plan)
-        promoted = _promote(plan, certificate)
-        verdict = certificate["verdict"] if certificate else None
-        record(verdict=verdict)
-        report = _report(plan, progress=progress)
     cost = sum(read_card(node.folder).cost_usd for node in todo)
     return Outcome(
         recipe=recipe.name,
@@ -155,12 +157,12 @@ def promote_recipe(path: Path, *, workspace: Workspace, override: str | None) ->
         return promote_mixture(plan, certificate, override=override)
 
 
-def _report(plan: Plan, *, progress: Progress) -> Path:
+def _report(plan: Plan, *, progress: Progress, executor: Executor) -> Path:
     """Write the page, unless the one that is there shows this run."""
     path = plan.workspace.report(plan.recipe.name)
     if not is_shown(path, mark_of(plan, run_of(plan, records_of(plan)))):
         from pipeline.report.page import write_report
 
         progress.say("writing the report")
-        write_report(plan, path=path)
+        write_report(plan, path=path, map=partial(executor.map, label="report"))
     return path

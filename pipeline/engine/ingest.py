@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import xxhash
 
 from pipeline.core.errors import listed_names
 from pipeline.core.files.durable import write_text
@@ -159,4 +158,7 @@ def _repeated_hashes(node: Node, files: Mapping[str, int]) -> np.ndarray:
 
 
 def _hashes(ids: pa.ChunkedArray) -> np.ndarray:
-    return np.array([xxhash.xxh3_64_intdigest(name) for name in ids.cast(pa.binary()).to_pylist()], np.uint64)
+    """Return uint64[num_ids], of this process alone: polars' hashes are others in another version."""
+    import polars as pl
+
+    return pl.Series(ids).hash().to_numpy()

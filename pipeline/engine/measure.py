@@ -37,6 +37,7 @@ from pipeline.store.chain import (
     passing,
     write_signals,
 )
+from pipeline.store.spool import Spool, Spooling
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,8 @@ class MeasureTask:
     reader: ChainReader  # base text with the edits made before these steps
     steps: tuple[tuple[StepRef, Link], ...]
     sketches: tuple[SketchRef, ...] = ()  # of the gathering steps that come next
+    spool: Spool | None = None  # for what comes after
+    num_parts: int = 1  # of the dataset, all of which may be spooled
 
 
 def measure_part(task: MeasureTask) -> int:
@@ -141,9 +144,15 @@ def measure_part(task: MeasureTask) -> int:
         return part.num_rows
     keep_freed_memory()
     columns: list[list[dict[str, pa.Array]]] = [[] for _ in task.steps]
-    last = max(index for index, wanted in enumerate([*todo, *sketching.refs]) if wanted)
-    rules = [fixed_rules(prepared(ref)) if sketching.refs else () for ref, _ in task.steps]
-    alive = _alive_before(task, rules, todo=todo) if sketching.refs else np.zeros(part.num_rows, bool)
+    spooling = Spooling() if task.spool is not None else None
+    last = max(
+        index
+        for index, wanted in enumerate([*todo, *sketching.refs, spooling])
+        if wanted is not None and wanted is not False
+    )
+    choosing = bool(sketching.refs) or spooling is not None
+    rules = [fixed_rules(prepared(ref)) if choosing else () for ref, _ in task.steps]
+    alive = _alive_before(task, rules, todo=todo) if choosing else np.zeros(part.num_rows, bool)
     needs = {name for index, (ref, _) in enumerate(task.steps) if todo[index] for name in prepared(ref).needs}
     reader = ChainReader(base=part, links=tuple(link for link in task.reader.links if link.edits))
     stored = {
@@ -164,20 +173,34 @@ def measure_part(task: MeasureTask) -> int:
                 if not todo[index]:
                     continue
                 found = measure_batch(prepared(ref), batch)
-                if sketching.refs:
+                if choosing:
                     alive[here] &= survives(rules[index], found)
                 if link.edits:
                     batch = batch.edited(found[TEXT])
                 if KEPT in found:
                     del found[TEXT]
                 columns[index].append(found)
-            sketching.add(batch, alive=alive[here], first_row=row)
+            if choosing:
+                living, rows = _living(batch, alive[here]), row + np.flatnonzero(alive[here])
+                sketching.add(living, rows)
+                if spooling is not None:
+                    spooling.add(living.text, rows=rows, sizes=np.diff(batch.offsets))
             row += len(batch)
     sketching.save()
+    if spooling is not None and task.spool is not None:
+        spooling.save(task.spool, part.index, parts=task.num_parts)
     for index, (_, link) in enumerate(task.steps):
         if todo[index]:
             write_signals(link.file(part.index), _joined(columns[index]), ids=pa.chunked_array(ids))
     return part.num_rows
+
+
+def _living(batch: Batch, alive: np.ndarray) -> Batch:
+    """Return the documents of a batch that are alive."""
+    if alive.all():
+        return batch
+    keep = pa.array(alive)
+    return Batch(ids=batch.ids.filter(keep), text=pa.concat_arrays([batch.text.filter(keep), batch.text[:0]]))
 
 
 def _is_measured(link: Link, index: int) -> bool:

@@ -11,7 +11,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,10 @@ from pipeline.engine.sketching import SketchRef
 from pipeline.plan.graph import Plan, PlannedDataset, PlannedStep
 from pipeline.recipe.names import outside
 from pipeline.recipe.plugins import InPlugin, PluginFile
-from pipeline.store.chain import EDIT, ERROR, TEXT, Chain, Link, part_name, write_signals
+from pipeline.store.chain import EDIT, ERROR, TEXT, Chain, ChainReader, Link, part_name, write_signals
 from pipeline.store.node import Node
 from pipeline.store.results import base_parts, close, document_paths, finish_signals
+from pipeline.store.spool import Spool
 from pipeline.store.verdicts import verdicts_name
 
 
@@ -89,17 +91,18 @@ class Run:
             return
         chain = Chain(base=base_parts(planned.base))
         waiting: list[PlannedStep] = []
+        spool = None if self.finished(planned.node) else planned.node.folder / "scratch"
         for number, step in enumerate(planned.steps):
             if isinstance(step.spec.step, MeasuringStep):
                 waiting.append(step)
                 continue
-            chain = self.measure(chain, waiting, before=planned.steps[number:])
+            chain = self.measure(chain, waiting, before=planned.steps[number:], spool=spool)
             waiting = []
             check_alarms(chain, planned.steps, place=planned.spec.name, earlier=self.earlier(planned))
             if not self.finished(step.node):
                 self.gather(chain, step, later=planned.steps[number + 1 :])
             chain = chain.with_link(link_of(chain, step))
-        chain = self.measure(chain, waiting)
+        chain = self.measure(chain, waiting, spool=spool)
         check_alarms(chain, planned.steps, place=planned.spec.name, earlier=self.earlier(planned))
         if not self.finished(planned.node):
             self.publish(chain, planned)
@@ -109,10 +112,13 @@ class Run:
         for folder in self.plan.workspace.complete("dataset", planned.spec.name):
             yield read_card(folder)
 
-    def measure(self, chain: Chain, steps: Sequence[PlannedStep], *, before: Sequence[PlannedStep] = ()) -> Chain:
+    def measure(
+        self, chain: Chain, steps: Sequence[PlannedStep], *, spool: Path | None, before: Sequence[PlannedStep] = ()
+    ) -> Chain:
         """Run neighbouring measuring steps as one pass over the parts; return the chain with their links.
 
-        The pass also sketches for those of the steps behind it that will see the text as it leaves it.
+        The pass also sketches for those of the steps behind it that will see the text as it leaves it, and spools the
+        texts that it leaves alive.
         """
         missing = [step for step in steps if not self.finished(step.node)]
         if missing:
@@ -125,13 +131,17 @@ class Run:
                 link.folder.mkdir(parents=True, exist_ok=True)
             refs = [self.reference(step) for step in steps]
             sketches = self.sketches(before)
+            if spool is not None:
+                chain = replace(chain, spool=Spool(until_reboot(spool), links=len(chain.links) + len(steps)))
             label = " + ".join(step.spec.label for step in missing)
             tasks = [
                 MeasureTask(
                     label=f"{label} on {part.path.name}",
-                    reader=chain.reader(part),
+                    reader=ChainReader(base=part, links=chain.links),
                     steps=tuple(zip(refs, links, strict=True)),
                     sketches=sketches,
+                    spool=chain.spool if spool is not None else None,
+                    num_parts=len(chain.base),
                 )
                 for part in chain.base
             ]
@@ -202,7 +212,7 @@ class Run:
         node, started = step.node, time.monotonic()
         scratch = node.folder / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
-        parts = chain.parts()
+        parts = chain.parts(map=partial(self.executor.map, label=f"{step.spec.label}: who is left"))
         self.progress.begin(step.spec.label, total=sum(part.num_rows for part in parts), unit="documents")
         work = Gathering(
             parts=parts,
@@ -211,7 +221,7 @@ class Run:
             seed=derive(self.plan.recipe.seed, step.spec.label),
             inputs={key: self.input_files(names) for key, names in step.inputs.items()},
             map=self.map_for(gathering),
-            write=lambda part, columns: self._store(chain, step, part, columns),
+            write=lambda part, columns: self._store(step, part, columns),
             say=self.progress.say,
             ledger=self.plan.workspace.ledger,
             wanted=_wanted(step, later),
@@ -231,12 +241,11 @@ class Run:
             node, chain.base, details=work.details, seconds=time.monotonic() - started, cost_usd=work.cost_usd
         )
 
-    def _store(self, chain: Chain, step: PlannedStep, part: Part, columns: Mapping[str, Any]) -> None:
+    def _store(self, step: PlannedStep, part: Part, columns: Mapping[str, Any]) -> None:
         """Spread one value per living document over the base rows, null for the others."""
         import numpy as np
 
-        reader = chain.reader(next(base for base in chain.base if base.index == part.index))
-        alive = reader.alive()
+        alive = part.reader.alive()
         position = np.where(alive, np.cumsum(alive) - 1, -1)
         spread = pa.array(position, mask=~alive)
         found = {
@@ -246,7 +255,7 @@ class Run:
         if step.spec.step.edits:
             found[TEXT] = as_column(columns[TEXT], signal=EDIT).take(spread)
         found[ERROR] = pa.nulls(len(alive), pa.string())
-        ids = reader.load_all(("id",)).column("id")
+        ids = part.reader.load_all(("id",)).column("id")
         write_signals(step.node.folder / part_name(part.index), found, ids=ids)
         self.progress.advance(part.num_rows)
 

@@ -91,19 +91,14 @@ class Sketching:
         samples = [Sample(ref.sketcher.sampled, ref.seed) for ref in missing]
         return Sketching(missing, index, samples, _arrays=[[] for _ in missing])
 
-    def add(self, batch: Batch, *, alive: np.ndarray, first_row: int) -> None:
-        """Sketch the live documents of a batch that begins at a base row; `batch` holds their final text."""
+    def add(self, living: Batch, rows: np.ndarray) -> None:
+        """Sketch live documents, which are these base rows, as the pass leaves them."""
         if not self.refs:
             return
-        if not alive.all():
-            keep = pa.array(alive)
-            text = pa.concat_arrays([batch.text.filter(keep), batch.text[:0]])
-            batch = Batch(ids=batch.ids.filter(keep), text=text)
-        rows = first_row + np.flatnonzero(alive)
         self._rows.append(rows)
         for ref, arrays, sample in zip(self.refs, self._arrays, self.samples, strict=True):
-            arrays.append(ref.sketcher(batch))
-            sample.add(batch, rows)
+            arrays.append(ref.sketcher(living))
+            sample.add(living, rows)
 
     def save(self) -> None:
         """Write the part's sketches."""

@@ -56,6 +56,17 @@ class Spread:
         if len(self.distinct) < 3:
             self.distinct = np.unique(np.concatenate([self.distinct, values]))[:3]
 
+    def join(self, other: Spread) -> None:
+        """Add what was found of the values that come next."""
+        self.drawn += other.drawn
+        if not other.num_values:
+            return
+        self.num_values += other.num_values
+        self.least, self.most = min(self.least, other.least), max(self.most, other.most)
+        self.all_whole = self.all_whole and other.all_whole
+        if len(self.distinct) < 3:
+            self.distinct = np.unique(np.concatenate([self.distinct, other.distinct]))[:3]
+
     def bins(self, thresholds: Sequence[float]) -> Bins | None:
         """Return empty bins over the range; None for fewer than 3 values."""
         values = np.concatenate(self.drawn) if self.drawn else np.zeros(0)
@@ -81,12 +92,17 @@ def counted(bins: Bins, values: np.ndarray, failed: np.ndarray) -> Bins:
     met, _ = np.histogram(values, bins.edges)
     dropped, _ = np.histogram(values[failed], bins.edges)
     below, above = int((values < bins.edges[0]).sum()), int((values > bins.edges[-1]).sum())
+    return joined(bins, replace(bins, kept=met - dropped, dropped=dropped, below=below, above=above))
+
+
+def joined(bins: Bins, more: Bins) -> Bins:
+    """Return the counts of both; they have the same edges."""
     return replace(
         bins,
-        kept=bins.kept + met - dropped,
-        dropped=bins.dropped + dropped,
-        below=bins.below + below,
-        above=bins.above + above,
+        kept=bins.kept + more.kept,
+        dropped=bins.dropped + more.dropped,
+        below=bins.below + more.below,
+        above=bins.above + more.above,
     )
 
 

@@ -21,6 +21,7 @@ from pipeline.report import figures
 from pipeline.report.signals import Signals
 from pipeline.store.chain import BasePart, Link
 from pipeline.store.decide import as_flags, as_numbers, passes
+from pipeline.store.evidence import Evidence
 
 DUPLICATE_OF = "duplicate_of"  # signal of a deduplication: id of the twin that was kept
 SignalName = tuple[str, str]  # a step's label and a signal of it
@@ -76,16 +77,16 @@ def sides_of(signals: Signals, reasons: Mapping[str, int]) -> list[Side]:
 class Piece:
     """One part: the values that rules look at, and who stands on which side if anyone asks (`sided`)."""
 
-    def __init__(self, signals: Signals, part: BasePart, names: Sequence[SignalName], *, sided: bool) -> None:
+    def __init__(self, evidence: Evidence, part: BasePart, names: Sequence[SignalName], *, sided: bool) -> None:
         self.part = part
         self.values: dict[SignalName, np.ndarray] = {}  # float64[rows of the part]
-        for link in signals.evidence.chain.links:
+        for link in evidence.chain.links:
             wanted = [signal for label, signal in names if label == link.label]
             if wanted:
-                table = signals.evidence.signals(link, part, wanted)
+                table = evidence.signals(link, part, wanted)
                 self.values |= {(link.label, name): as_numbers(table.column(name)) for name in wanted}
         if sided:
-            self._sort(signals.evidence.verdicts(part, ["kept", "reason"]))
+            self._sort(evidence.verdicts(part, ["kept", "reason"]))
 
     @property
     def num_bytes(self) -> int:
@@ -134,6 +135,15 @@ class Tally:
         least = int(distances.argmin())
         if self.nearest is None or distances[least] < self.distance:
             self.nearest, self.distance = start + least, float(distances[least])
+
+    def join(self, other: Tally) -> None:
+        """Add what was counted of the part that comes next."""
+        self.counts += other.counts
+        if other.nearest is not None and (self.nearest is None or other.distance < self.distance):
+            self.nearest, self.distance = self.total + other.nearest, other.distance
+        self.total += other.total
+        if len(self.distinct) < 3:
+            self.distinct = np.unique(np.concatenate([self.distinct, other.distinct]))[:3]
 
     def draw(self, *, per_side: int, name: str, dataset: str) -> list[int]:
         """Return places in the count: the nearest where the values differ, then others at random, ascending."""

@@ -23,6 +23,7 @@ from pipeline.report.signals import Signals
 from pipeline.report.steps import DatasetShown
 from pipeline.store.chain import ERROR, BasePart, ChainReader, Link, check_ids, edit_in, edited_text
 from pipeline.store.decide import as_flags
+from pipeline.store.evidence import Evidence
 
 EXCERPT, EXCERPT_LINES = 400, 16  # characters and lines
 
@@ -155,37 +156,39 @@ class Examples:
         rows: dict[int, dict[str, list[int]]] = {}
         for label, place in sorted(wanted):
             rows.setdefault(place.part, {}).setdefault(label, []).append(place.row)
-        found: dict[tuple[str, Place], Example] = {}
-        for part in self.shown.evidence.chain.base:
-            if part.index in rows:
-                found |= self._read_part(part, rows[part.index])
+        evidence, found = self.shown.evidence, dict[tuple[str, Place], Example]()
+        jobs = [(evidence, part, rows[part.index]) for part in evidence.chain.base if part.index in rows]
+        for part in self.signals.map(_read_part, jobs):
+            found |= part
         return found
 
-    def _read_part(self, part: BasePart, wanted: Mapping[str, Sequence[int]]) -> dict[tuple[str, Place], Example]:
-        """Return documents of one part; `wanted` are rows by the step that reads them."""
-        links = self.shown.evidence.chain.links
-        rows = sorted({row for asked in wanted.values() for row in asked})
-        table = ChainReader(base=part, links=()).load_rows(("id", "text", "source"), rows)
-        quoted: dict[int, Example] = {}  # as they stand between two edits
-        found: dict[tuple[str, Place], Example] = {}
-        for number, link in enumerate(links):
-            for row in wanted.get(link.label, ()):
-                if row not in quoted:
-                    quoted[row] = _example(table, bisect_left(rows, row))
-                found[link.label, Place(part.index, row)] = quoted[row]
-            later = {row for other in links[number + 1 :] for row in wanted.get(other.label, ())}
-            if link.edits and later:
-                table = table.filter(pa.array([row in later for row in rows]))
-                rows, quoted = sorted(later), {}
-                table = self._edited(table, link, part, rows)
-        return found
 
-    def _edited(self, table: pa.Table, link: Link, part: BasePart, rows: Sequence[int]) -> pa.Table:
-        """Return the same documents as an editing step left them."""
-        ids = self.shown.evidence.verdicts(part, ["id"]).column("id")
-        check_ids(link.file(part.index), ids)
-        edits = read_rows(link.file(part.index), rows, columns=[edit_in(link, part)])[0]
-        return table.set_column(table.schema.get_field_index("text"), "text", edited_text(table.column("text"), edits))
+def _read_part(job: tuple[Evidence, BasePart, Mapping[str, Sequence[int]]]) -> dict[tuple[str, Place], Example]:
+    """Return documents of one part; the last of the job are rows by the step that reads them."""
+    evidence, part, wanted = job
+    links = evidence.chain.links
+    rows = sorted({row for asked in wanted.values() for row in asked})
+    table = ChainReader(base=part, links=()).load_rows(("id", "text", "source"), rows)
+    quoted: dict[int, Example] = {}  # as they stand between two edits
+    found: dict[tuple[str, Place], Example] = {}
+    for number, link in enumerate(links):
+        for row in wanted.get(link.label, ()):
+            if row not in quoted:
+                quoted[row] = _example(table, bisect_left(rows, row))
+            found[link.label, Place(part.index, row)] = quoted[row]
+        later = {row for other in links[number + 1 :] for row in wanted.get(other.label, ())}
+        if link.edits and later:
+            table = table.filter(pa.array([row in later for row in rows]))
+            rows, quoted = sorted(later), {}
+            table = _edited(table, link, part, rows, ids=evidence.verdicts(part, ["id"]).column("id"))
+    return found
+
+
+def _edited(table: pa.Table, link: Link, part: BasePart, rows: Sequence[int], *, ids: pa.ChunkedArray) -> pa.Table:
+    """Return the same documents as an editing step left them."""
+    check_ids(link.file(part.index), ids)
+    edits = read_rows(link.file(part.index), rows, columns=[edit_in(link, part)])[0]
+    return table.set_column(table.schema.get_field_index("text"), "text", edited_text(table.column("text"), edits))
 
 
 def _example(table: pa.Table, at: int) -> Example:

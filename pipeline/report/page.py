@@ -39,7 +39,7 @@ from pipeline.report.flow import flow_picture
 from pipeline.report.groups import groups_of, lengths_picture, mean_size, strips_of, together_of
 from pipeline.report.head import facts_of, rows_of
 from pipeline.report.heldout import held_out
-from pipeline.report.signals import Signals
+from pipeline.report.signals import Map, Signals, one_by_one
 from pipeline.report.steps import DatasetShown, dataset_shown
 from pipeline.report.tables import tables_of, write_tables
 from pipeline.report.teaching import made_in, notes_of, teachers_in
@@ -50,8 +50,11 @@ EXAMPLES_PER_SIDE = (3, 2, 1, 0)  # tried in this order until the page is small 
 TEMPLATES = Path(__file__).with_name("templates")
 
 
-def write_report(plan: Plan, *, path: Path) -> None:
-    """Write the report of everything that is complete in `plan` to `path`; DataError if nothing is."""
+def write_report(plan: Plan, *, path: Path, map: Map = one_by_one) -> None:
+    """Write the report of everything that is complete in `plan` to `path`; DataError if nothing is.
+
+    `map` is asked to look at the parts of datasets; one that has worker processes may do so in them.
+    """
     cards = cards_of(plan)
     if not cards:
         raise DataError(
@@ -59,7 +62,7 @@ def write_report(plan: Plan, *, path: Path) -> None:
             f"Run it first: tamis run {plan.recipe.path}"
         )
     for per_side in EXAMPLES_PER_SIDE:
-        content = _content(plan, cards, per_side=per_side)
+        content = _content(plan, cards, per_side=per_side, map=map)
         tables = tables_of(content)
         page = render({**content, "tables": tables, "tables_folder": path.stem})
         if len(page.encode()) <= MOST_BYTES:
@@ -125,13 +128,15 @@ def _chart_functions() -> dict[str, Any]:
     return {"share_bar": charts.share_bar, "histogram": charts.histogram, "columns": charts.columns}
 
 
-def _content(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> dict[str, Any]:
+def _content(plan: Plan, cards: Mapping[str, Card], *, per_side: int, map: Map) -> dict[str, Any]:
     """Return everything that the template names."""
     certificate = certificate_in(plan)
     verdict = certificate["verdict"] if certificate else None
     last = plan.recipe.gate.on if plan.recipe.gate is not None else ()
     decided = [name for name in plan.datasets if _is_decided(plan, name, cards)]
-    datasets = [_dataset(plan, name, per_side=per_side) for name in sorted(decided, key=lambda name: name in last)]
+    datasets = [
+        _dataset(plan, name, per_side=per_side, map=map) for name in sorted(decided, key=lambda name: name in last)
+    ]
     spent, final = spent_on(plan, cards), final_datasets(plan.recipe)
     by_domain, by_rate = forests(certificate) if certificate else (None, None)
     outcome = verdict["outcome"] if verdict else "none"
@@ -174,9 +179,9 @@ def _is_decided(plan: Plan, name: str, cards: Mapping[str, Card]) -> bool:
     return node.identity in cards and node.kind == "dataset"
 
 
-def _dataset(plan: Plan, name: str, *, per_side: int) -> dict[str, Any]:
+def _dataset(plan: Plan, name: str, *, per_side: int, map: Map) -> dict[str, Any]:
     planned = plan.datasets[name]
-    signals = Signals(evidence_of(plan.workspace, planned.node.folder.name))
+    signals = Signals(evidence_of(plan.workspace, planned.node.folder.name), map=map)
     meanings = {item.label: {signal.name: signal for signal in item.step.signals} for item in planned.spec.steps}
     shown: DatasetShown = dataset_shown(signals, name=name, meanings=meanings, per_side=per_side)
     clusters = clusters_in(shown, signals)

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import pyarrow as pa
 
 from pipeline.store.chain import EDITS, ERROR, BasePart, Link
 from pipeline.store.evidence import Evidence
 
+Map = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
+
+
+def one_by_one(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    """Return what a function gives for each item, in this process."""
+    return [function(item) for item in items]
+
 
 class Signals:
-    """The signals of one dataset's steps, read anew at every look: a few columns of one part at a time."""
+    """The signals of one dataset's steps, read anew at every look: a few columns of one part at a time.
 
-    def __init__(self, evidence: Evidence) -> None:
+    `map` is asked to look at parts: of a picklable function and items, in worker processes where there are some.
+    """
+
+    def __init__(self, evidence: Evidence, *, map: Map = one_by_one) -> None:
         self.evidence = evidence
+        self.map = map
         self._schemas: dict[str, pa.Schema] = {}
 
     def names(self, link: Link) -> list[str]:

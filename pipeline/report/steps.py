@@ -144,7 +144,7 @@ def dataset_shown(
     looks = look_twice(signals, sides, dataset=name, per_side=per_side)
     cards = {link.label: read_card(link.folder) for link in evidence.chain.links}
     details = {step["label"]: step for step in evidence.card.details["steps"]}
-    sizes = sizes_of(evidence)
+    sizes = sizes_of(evidence, map=signals.map)
     steps: list[StepShown] = []
     reached = rows_in = sum(part.num_rows for part in evidence.chain.base)
     for index, link in enumerate(evidence.chain.links):

@@ -69,28 +69,57 @@ class Tally:
 def tally_of(signals: Signals) -> Tally:
     """Count the verdicts of a dataset."""
     evidence = signals.evidence
-    rules = tuple(f"{link.label}.{rule.name}" for link in evidence.chain.links for rule in link.rules)
-    found = Tally(rules=rules, together=np.zeros((len(rules), len(rules)), np.int64), groups={"source": {}})
     speaking = next((link for link in evidence.chain.links if LANGUAGE in signals.texts(link)), None)
-    if speaking is not None:
-        found.groups["language"] = {}
-        rule = next((rule for rule in speaking.rules if 0 < rule.threshold < 1), None)
-        found.scores = Scores(rule.signal, rule.op, rule.threshold) if rule is not None else None
-    for part in evidence.chain.base:
-        _add(found, evidence, part, speaking)
+    found = _nothing(evidence, speaking)
+    for part in signals.map(_of_part, [(evidence, part, speaking) for part in evidence.chain.base]):
+        _join(found, part)
     found.groups = {kind: groups for kind, groups in found.groups.items() if 1 < len(groups) <= MOST_GROUPS}
     return found
 
 
-def _add(found: Tally, evidence: Evidence, part: BasePart, speaking: Link | None) -> None:
+def _nothing(evidence: Evidence, speaking: Link | None) -> Tally:
+    """Return a tally of no document. `speaking` is the step that tells languages."""
+    rules = tuple(f"{link.label}.{rule.name}" for link in evidence.chain.links for rule in link.rules)
+    found = Tally(rules=rules, together=np.zeros((len(rules), len(rules)), np.int64), groups={"source": {}})
+    if speaking is not None:
+        found.groups["language"] = {}
+        rule = next((rule for rule in speaking.rules if 0 < rule.threshold < 1), None)
+        found.scores = Scores(rule.signal, rule.op, rule.threshold) if rule is not None else None
+    return found
+
+
+def _join(found: Tally, part: Tally) -> None:
+    """Add the tally of a part."""
+    for counts, more in zip(_counters(found), _counters(part), strict=True):
+        counts.update(more)
+    found.together += part.together
+    for kind, groups in part.groups.items():
+        known = found.groups[kind]
+        for name, group in groups.items() if len(known) <= MOST_GROUPS else ():
+            mine = known.setdefault(name, Group())
+            mine.kept += group.kept
+            mine.broken += group.broken
+            mine.first.update(group.first)
+    if found.scores is not None and part.scores is not None:
+        for name, cells in part.scores.counts.items():
+            found.scores.counts[name] = found.scores.counts.get(name, 0) + cells
+
+
+def _counters(found: Tally) -> tuple[Counter[str], ...]:
+    return found.first, found.alone, found.only, found.broken
+
+
+def _of_part(job: tuple[Evidence, BasePart, Link | None]) -> Tally:
+    """Count the verdicts on one part."""
+    evidence, part, speaking = job
+    found = _nothing(evidence, speaking)
     verdicts = evidence.verdicts(part, ["kept", "reason", "failed", "quarantined"])
     found.broken.update(_values(verdicts.column("quarantined")))
     reasons = _codes(verdicts.column("reason"), found.rules)
     found.first.update(_named(found.rules, reasons))
     _add_failures(found, verdicts.column("failed"), broken=as_flags(verdicts.column("quarantined").is_valid()))
     fates = np.where(as_flags(verdicts.column("kept")), -2, reasons)  # -2: kept, -1: broke a step, else a rule
-    if len(found.groups["source"]) <= MOST_GROUPS:
-        _add_groups(found.groups["source"], found.rules, read_table(part.path, columns=["source"]).column(0), fates)
+    _add_groups(found.groups["source"], found.rules, read_table(part.path, columns=["source"]).column(0), fates)
     if speaking is not None:
         wanted = [LANGUAGE, *([found.scores.signal] if found.scores else [])]
         table = evidence.signals(speaking, part, wanted)
@@ -98,6 +127,7 @@ def _add(found: Tally, evidence: Evidence, part: BasePart, speaking: Link | None
         _add_groups(found.groups["language"], found.rules, languages, fates)
         if found.scores is not None:
             _add_scores(found.scores, languages, as_numbers(table.column(found.scores.signal)))
+    return found
 
 
 def _add_failures(found: Tally, failed: pa.ChunkedArray, *, broken: np.ndarray) -> None:

@@ -9,7 +9,7 @@ file and checked, because joining by position without a check is how this field 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from pipeline.core.files.shards import iterate_tables, read_rows, read_table, sc
 from pipeline.core.step import ENGINE_COLUMNS, Part, Rule, Signal
 from pipeline.core.text.cut import cut, sizes_left
 from pipeline.store.decide import as_flags, as_numbers, failures
+from pipeline.store.spool import Spool, spooled
 
 # TEXT: column of an editing step's signals file, the new text, null where unchanged. KEPT: the same of a step that
 # cuts, the byte ranges of the old text that stay. ERROR: of every file, why a document broke the step, else null.
@@ -107,13 +108,21 @@ def unbroken(link: Link, index: int) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True)
 class ChainReader:
-    """Reads one part of a chain as it stands after `links`: edits applied, dropped documents left out. Picklable."""
+    """Reads one part of a chain as it stands after `links`: edits applied, dropped documents left out. Picklable.
+
+    Texts come from the spool of an earlier pass where they are all in it.
+    """
 
     base: BasePart
     links: tuple[Link, ...]
+    spool: Spool | None = None
+    living: bytes | None = None  # what `alive` returns, a bit for each row, where it is known
 
     def alive(self) -> np.ndarray:
         """Return bool[base rows]: who broke no step and passed every rule so far."""
+        if self.living is not None:
+            bits = np.frombuffer(self.living, np.uint8)
+            return np.unpackbits(bits, count=self.base.num_rows).view(np.bool_)
         alive = np.ones(self.base.num_rows, dtype=bool)
         for link in self.links:
             alive &= passing(link, self.base.index)
@@ -121,7 +130,28 @@ class ChainReader:
 
     def load(self, columns: Sequence[str]) -> pa.Table:
         """Return live documents with the given columns."""
-        return self.load_all(columns).filter(pa.array(self.alive()))
+        alive = self.alive()
+        texts = self._spooled(np.flatnonzero(alive), columns)
+        if texts is None:
+            return self.load_all(columns).filter(pa.array(alive))
+        return self._beside(texts, columns, alive)
+
+    def _spooled(self, rows: np.ndarray, columns: Sequence[str]) -> pa.ChunkedArray | None:
+        """Return the texts of int64 base rows as all links left them; None if they are not asked for or not spooled."""
+        found = spooled(self.spool, self.base.index) if self.spool is not None and "text" in columns else None
+        texts = None if found is None else found.texts_of(rows)
+        if self.spool is None or texts is None:
+            return None
+        for link in self.links[self.spool.links :]:
+            if link.edits:
+                texts = edited_text(texts, self.edit_by(link).take(pa.array(rows)))
+        return texts
+
+    def _beside(self, texts: pa.ChunkedArray, columns: Sequence[str], chosen: np.ndarray) -> pa.Table:
+        """Return the documents of bool base rows, their texts being given."""
+        others = [name for name in columns if name != "text"]
+        table = read_table(self.base.path, columns=others or ["id"]).filter(pa.array(chosen))
+        return table.append_column(pa.field("text", pa.large_string()), texts).select(columns)
 
     def load_all(self, columns: Sequence[str]) -> pa.Table:
         """Return every base document, alive or not, with the edits of all links applied."""
@@ -146,6 +176,10 @@ class ChainReader:
 
         Beside each table comes int64 of all documents that it was chosen from: the bytes of their final texts.
         """
+        texts = self._spooled(np.flatnonzero(rows), columns)
+        if texts is not None:
+            yield self._beside(texts, columns, rows), self._spooled_sizes()
+            return
         edits = [self.edit_by(link) for link in self.links if link.edits]
         start = 0
         for table in iterate_tables(self.base.path, columns=columns):
@@ -154,14 +188,29 @@ class ChainReader:
             found = table.filter(chosen)
             for edited in edits:
                 here = edited.slice(start, table.num_rows)
-                present = as_flags(here.is_valid())
-                sizes[present] = (sizes_left if pa.types.is_list(here.type) else lengths)(here.drop_null())
+                _resize(sizes, here)
                 found = _with_text(found, here.filter(chosen))
             start += table.num_rows
             yield found, sizes
 
+    def _spooled_sizes(self) -> np.ndarray:
+        """Return int64[base rows]: the bytes of all final texts, by the spool, which is there."""
+        assert self.spool is not None
+        found = spooled(self.spool, self.base.index)
+        assert found is not None
+        sizes = found.sizes.copy()
+        for link in self.links[self.spool.links :]:
+            if link.edits:
+                _resize(sizes, self.edit_by(link))
+        return sizes
+
     def load_rows(self, columns: Sequence[str], rows: Sequence[int]) -> pa.Table:
         """Return some base documents in ascending order, alive or not, with the edits of all links applied."""
+        texts = self._spooled(np.array(rows, np.int64), columns)
+        if texts is not None:
+            chosen = np.zeros(self.base.num_rows, bool)
+            chosen[rows] = True
+            return self._beside(texts, columns, chosen)
         edits = [link for link in self.links if link.edits and "text" in columns]
         table = read_rows(self.base.path, rows, columns=columns)
         for link in edits:
@@ -204,6 +253,12 @@ def lengths(texts: pa.ChunkedArray) -> np.ndarray:
     return as_numbers(pc.binary_length(texts)).astype(np.int64)
 
 
+def _resize(sizes: np.ndarray, edited: pa.ChunkedArray) -> None:
+    """Put the sizes of new texts, or of the ranges that stay of the old ones, where `edited` is not null."""
+    present = as_flags(edited.is_valid())
+    sizes[present] = (sizes_left if pa.types.is_list(edited.type) else lengths)(edited.drop_null())
+
+
 def edit_in(link: Link, part: BasePart) -> str:
     """Return the column of an editing step's file that holds its edits."""
     return KEPT if KEPT in schema_of(link.file(part.index)).names else TEXT
@@ -228,23 +283,31 @@ def edited_text(old: pa.ChunkedArray, edited: pa.ChunkedArray) -> pa.ChunkedArra
     return pc.coalesce(edited, old)
 
 
+def _living(reader: ChainReader) -> tuple[int, bytes]:
+    """Return how many documents of a part are alive, and which, a bit for each."""
+    alive = reader.alive()
+    return int(np.count_nonzero(alive)), np.packbits(alive).tobytes()
+
+
 @dataclass(frozen=True, slots=True)
 class Chain:
     """All parts of a dataset after some steps."""
 
     base: tuple[BasePart, ...]
     links: tuple[Link, ...] = ()
+    spool: Spool | None = None
 
     def with_link(self, link: Link) -> Chain:
-        return Chain(base=self.base, links=(*self.links, link))
+        return replace(self, links=(*self.links, link))
 
     def reader(self, part: BasePart) -> ChainReader:
-        return ChainReader(base=part, links=self.links)
+        return ChainReader(base=part, links=self.links, spool=self.spool)
 
-    def parts(self) -> list[Part]:
-        """Return the parts as a gathering step sees them."""
+    def parts(self, *, map: Callable[..., Iterable[Any]] = map) -> list[Part]:
+        """Return the parts as a gathering step sees them; `map` may look who is alive in worker processes."""
         readers = [self.reader(part) for part in self.base]
-        return [Part(index=r.base.index, num_rows=int(r.alive().sum()), reader=r) for r in readers]
+        found = zip(readers, map(_living, readers), strict=True)
+        return [Part(reader.base.index, count, replace(reader, living=bits)) for reader, (count, bits) in found]
 
     def quantile_of(self, folder: Path) -> Quantiles:
         """Return the quantile function over a new step's signals, among documents alive before it."""

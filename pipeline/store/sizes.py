@@ -7,8 +7,10 @@ new ones are read again. Of 463,600 documents (470 MB) that took 0.4 s, the size
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +34,7 @@ class Bytes:
     edited: int = 0  # of documents that it left, so negative where a step wrote more than it took
 
 
+Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 BYTES_PER_TOKEN = 4.0  # assumption when no tokenizer was trained yet; English with a 4k vocabulary lies near 3.5
 LENGTH_BINS = 4 * 40  # four for every doubling of a document's bytes, up to 1 TB
 
@@ -52,24 +55,36 @@ def kept_bytes(evidence: Evidence) -> int:
     return sum(pc.sum(table.column("num_bytes").filter(table.column("kept"))).as_py() or 0 for table in verdicts)
 
 
-def sizes_of(evidence: Evidence) -> Sizes:
-    """Return what reached and what left every step of a dataset, in order, and the lengths of documents."""
-    links = evidence.chain.links
-    found = Sizes([Bytes() for _ in links], *np.zeros((2, LENGTH_BINS), np.int64))
-    for part in evidence.chain.base:
-        verdicts = evidence.verdicts(part, ["reason", "quarantined", "num_bytes"])
-        ended = _ended(links, verdicts)
-        sizes = _sizes(links, part, as_numbers(verdicts.column("num_bytes")).astype(np.int64))
-        for number, step in enumerate(found.steps):
-            size, after, left = sizes[number], sizes[number + 1], ended > number
-            step.reached += int(size[ended >= number].sum())
-            step.left += int(after[left].sum())
-            step.edited += int((size - after)[left].sum()) if size is not after else 0
-        kept = sizes[-1][ended == len(links)]
-        found.kept += int(kept.sum())
-        found.before += _by_length(sizes[0])
-        found.after += _by_length(kept)
+def sizes_of(evidence: Evidence, *, map: Map = map) -> Sizes:
+    """Return what reached and what left every step of a dataset, in order, and the lengths of documents.
+
+    `map` is asked to look at the parts; one that has worker processes may do so in them.
+    """
+    found = Sizes([Bytes() for _ in evidence.chain.links], *np.zeros((2, LENGTH_BINS), np.int64))
+    for part in map(_of_part, [(evidence, part) for part in evidence.chain.base]):
+        for step, more in zip(found.steps, part.steps, strict=True):
+            step.reached += more.reached
+            step.left += more.left
+            step.edited += more.edited
+        found.kept += part.kept
+        found.before += part.before
+        found.after += part.after
     return found
+
+
+def _of_part(job: tuple[Evidence, BasePart]) -> Sizes:
+    evidence, part = job
+    links = evidence.chain.links
+    verdicts = evidence.verdicts(part, ["reason", "quarantined", "num_bytes"])
+    ended = _ended(links, verdicts)
+    sizes = _sizes(links, part, as_numbers(verdicts.column("num_bytes")).astype(np.int64))
+    steps = []
+    for number, (size, after) in enumerate(pairwise(sizes)):
+        left = ended > number
+        edited = int((size - after)[left].sum()) if size is not after else 0
+        steps.append(Bytes(reached=int(size[ended >= number].sum()), left=int(after[left].sum()), edited=edited))
+    kept = sizes[-1][ended == len(links)]
+    return Sizes(steps, before=_by_length(sizes[0]), after=_by_length(kept), kept=int(kept.sum()))
 
 
 def _by_length(sizes: np.ndarray) -> np.ndarray:
