@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+import resource
 import shutil
 import subprocess
 import sys
-import time
 import tomllib
 from importlib import import_module
 from pathlib import Path
@@ -24,7 +24,6 @@ from tests.conftest import ROOT, house_files, num_lines
 MAX_LINES = 400
 VAGUE_NAMES = {"utils", "util", "helpers", "common", "misc", "manager", "aliases", "base"}
 HEAVY = ("torch", "numba", "pyarrow", "polars", "datasets", "datatrove", "scipy", "anthropic", "sentencepiece")
-HELP_SECONDS = 1.5  # the promise is 0.5 s on a quiet machine; CI's is shared
 
 
 def test_no_module_is_longer_than_a_reader_can_hold() -> None:
@@ -179,13 +178,18 @@ def test_the_command_line_starts_without_anything_heavy() -> None:
     assert _run_python("-c", code).strip() == "[]"
 
 
-def test_help_answers_at_once() -> None:
-    def seconds() -> float:
-        start = time.perf_counter()
-        _run_python("-c", "import sys; from pipeline.cli import main; sys.argv = ['tamis', '--help']; sys.exit(main())")
-        return time.perf_counter() - start
+def test_help_costs_little_more_than_what_it_imports() -> None:
+    """0.12 s of the processor beside 0.03 s for Python alone, so that it answers in half a second on a busy machine."""
+    code = "import sys; from pipeline.cli import main; sys.argv = ['tamis', '--help']; sys.exit(main())"
 
-    assert min(seconds() for _ in range(3)) < HELP_SECONDS
+    assert min(_processor_seconds(code) for _ in range(3)) < 15 * min(_processor_seconds("pass") for _ in range(3))
+
+
+def _processor_seconds(code: str) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    _run_python("-c", code)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def _run_python(*arguments: str) -> str:

@@ -55,7 +55,6 @@ proxy: {tier: t0, tokens: 4k, seeds: 3, held_out_bytes: 10k}
 gate: {candidate: candidate, baseline: baseline, on: [held]}
 promote: {as: docs-en}
 """
-KILLS = 10
 
 
 def tamis(folder: Path) -> Tamis:
@@ -140,19 +139,28 @@ def test_four_workers_give_the_bytes_of_one(whole, tmp_path):
     assert contents(there.workspace) == contents(here.workspace)
 
 
+@pytest.mark.timeout(2 * SECONDS)
+def test_a_run_killed_at_three_points_ends_with_the_bytes_of_one_that_was_not(whole, tmp_path):
+    _kill_and_compare(whole[0], tmp_path, kills=3)
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(4 * SECONDS)
 def test_a_run_killed_at_ten_points_ends_with_the_bytes_of_one_that_was_not(whole, tmp_path):
+    _kill_and_compare(whole[0], tmp_path, kills=10)
+
+
+def _kill_and_compare(here: Tamis, tmp_path: Path, *, kills: int) -> None:
     """Each kill takes the whole process group; the next start is the same command and goes on from there."""
-    here, _ = whole
     there = tamis(tmp_path / "killed")
     total = len(here.files())
 
     killed = 0
-    for point in range(KILLS):
-        killed += _kill_when(there, files=1 + (total - 3) * point // KILLS)
+    for point in range(kills):
+        killed += _kill_when(there, files=1 + (total - 3) * point // kills)
     done = there.run("run", "recipe.yaml", "--workers", "2", "--json")
 
-    assert killed == KILLS
+    assert killed == kills
     assert done.returncode in (0, 3), done.stderr
     assert contents(there.workspace) == contents(here.workspace)
     assert files_of(there.workspace) == files_of(here.workspace)

@@ -1,12 +1,7 @@
-"""A house to run recipes in, with the test-only steps in its catalog.
-
-Its disk does not wait for the platter, as half of a small run is fsync. What survives a kill is tested with real
-processes elsewhere.
-"""
+"""A house to run recipes in, with the test-only steps in its catalog."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -22,5 +17,4 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     for step in STEPS:
         monkeypatch.setitem(catalog.STEPS, step.name, f"tests.pipeline.steps:{step.__name__}")
     prepared.cache_clear()
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
     return House(tmp_path)

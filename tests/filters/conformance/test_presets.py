@@ -19,6 +19,7 @@ from pipeline.recipe.names import step_class
 from tests.filters.conformance.real import chain, sample
 from tests.filters.conformance.texts import page_texts
 from tests.filters.conformance.theirs import PAIRS, Pair, differences, judged_by_us
+from tests.samples import examples, hold
 
 VECTORS = json.loads((ROOT / "tests" / "cases" / "datatrove-0.10.1.json").read_text(encoding="utf-8"))["cases"]
 NAMES = [pair.key for pair in PAIRS]
@@ -43,12 +44,13 @@ def test_words_are_those_of_the_golden_vectors():
         assert (end - first, tokens) == (case["n_words"], case["words"][:40])
 
 
-@pytest.mark.slow
-@settings(max_examples=4000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(text=page_texts())
-def test_no_verdict_reason_or_text_differs_on_made_text(text: str):
-    for pair in PAIRS:
-        assert not differences(pair, [text])
+@examples(200, many=4000)
+def test_no_verdict_reason_or_text_differs_on_made_text(examples: int):
+    def alike(text: str) -> None:
+        for pair in PAIRS:
+            assert not differences(pair, [text])
+
+    hold(alike, page_texts(), examples=examples)
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=NAMES)
@@ -57,10 +59,10 @@ def test_no_verdict_reason_or_text_differs_on_real_text(pair: Pair, docstrings: 
         assert not differences(pair, docstrings[start : start + 250])
 
 
-@pytest.mark.slow
-def test_the_chain_of_filters_ends_with_the_same_text_on_installed_documentation():
+@pytest.mark.parametrize("documents", [60, pytest.param(400, marks=pytest.mark.slow)])
+def test_the_chain_of_filters_ends_with_the_same_text_on_installed_documentation(documents: int):
     """Each filter sees what the one before wrote; `python -m tests.filters.conformance.real` does it for all."""
-    assert not chain(sample(400, packages=("numpy", "pydantic", "xxhash"))).differences
+    assert not chain(sample(documents, packages=("numpy", "pydantic", "xxhash"))).differences
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +14,7 @@ from filters.contamination.evaluation_items import Item, read_items
 from pipeline.core.errors import DataError
 from pipeline.core.files.shards import write_table
 from pipeline.core.text.batch import Batch
+from tests.timing import slowness
 
 LONG = "Which of these gases do plants take in from the air when they make sugar with the help of light?"
 SHORT = "The mitochondrion is the powerhouse of the cell"  # 8 words
@@ -158,12 +158,8 @@ def test_a_parquet_file_without_text_is_explained(tmp_path: Path) -> None:
         prepared(path)
 
 
-@pytest.mark.parametrize("text", ["x" * 1_000_000, "a " * 500_000, f"{LONG} " * 10_000])
-def test_a_megabyte_of_anything_takes_under_a_second(evaluation: Path, text: str) -> None:
+@pytest.mark.parametrize("piece", ["x", "a ", f"{LONG} "])
+def test_time_grows_with_the_text_whatever_it_says(evaluation: Path, piece: str) -> None:
     step = prepared(evaluation)
-    measured(step, [LONG])
-    started = time.perf_counter()
 
-    measured(step, [text])
-
-    assert time.perf_counter() - started < 1
+    assert not slowness(lambda size: measured(step, [piece * (size // len(piece))]))

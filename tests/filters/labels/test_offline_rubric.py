@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import time
 from types import ModuleType
 
 import pytest
@@ -11,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.labels.offline_rubric import CRITERIA, grade_text
+from tests.timing import slowness
 
 RATIO = (
     "The mean of a sample is the sum of its values divided by their number. It is sensitive to outliers, because every "
@@ -62,8 +62,4 @@ def test_any_text_has_a_grade(text: str) -> None:
 @pytest.mark.parametrize("piece", ["a", "a_", "1.", "\n", " ", "`", "a.b", "aA", "- ", ":", "\u00e9", "a b, "])
 def test_no_repetition_is_slow(piece: str) -> None:
     """A pattern that backtracks over the whole text would take seconds here."""
-    started = time.process_time()
-
-    grade_text(piece * 20_000)
-
-    assert time.process_time() - started < 1.0
+    assert not slowness(lambda size: grade_text(piece * (size // len(piece))), size=100_000, loops=200)

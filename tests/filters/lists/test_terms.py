@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from filters.lists.terms import Terms, Toxicity
 from pipeline.core.errors import DataError
 from tests.filters.conftest import measured_rows, verdict_of
+from tests.timing import slowness
 
 LIST = "# a list\nDamn\nbad luck\nluck\n\u4e0d\u597d\ncaf\u00e9\n"
 
@@ -75,11 +75,7 @@ def test_lists_that_cannot_be_found_are_refused(tmp_path: Path, text: str, messa
 
 
 @pytest.mark.parametrize("piece", ["damn ", "x", "bad ", "luck bad "])
-def test_a_megabyte_of_anything_takes_under_a_second(tmp_path: Path, piece: str) -> None:
+def test_time_grows_with_the_text_whatever_it_says(tmp_path: Path, piece: str) -> None:
     step = prepared(tmp_path)
-    measured_rows(step, [""])
-    started = time.perf_counter()
 
-    measured_rows(step, [piece * (1_000_000 // len(piece))])
-
-    assert time.perf_counter() - started < 1
+    assert not slowness(lambda size: measured_rows(step, [piece * (size // len(piece))]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from filters.privacy.pii import KINDS, Pii
 from pipeline.core.rng import generator
 from tests.filters.conftest import measured_rows, verdict_of
+from tests.timing import slowness
 
 STEP = Pii(params=Pii.Params())
 ONE_OF_EACH = [
@@ -116,10 +116,5 @@ ADVERSARIES = [
 
 
 @pytest.mark.parametrize("piece", ADVERSARIES)
-def test_a_megabyte_of_anything_takes_under_a_second(piece: str) -> None:
-    measured_rows(STEP, [""])
-    started = time.perf_counter()
-
-    measured_rows(STEP, [piece * (1_000_000 // len(piece))])
-
-    assert time.perf_counter() - started < 1
+def test_time_grows_with_the_text_whatever_it_says(piece: str) -> None:
+    assert not slowness(lambda size: measured_rows(STEP, [piece * (size // len(piece))]))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +11,7 @@ from filters.words.folding import ALONE, SKIPPED, _fold
 from filters.words.shingles import shingle_hashes, words_of
 from pipeline.core.rng import generator
 from pipeline.core.text.batch import Batch
+from tests.timing import slowness
 
 
 def words_in_python(text: str) -> list[str]:
@@ -162,14 +161,8 @@ def test_word_hashes_spread_over_all_bits() -> None:
         assert np.abs(bits.mean(axis=0) - 0.5).max() < 0.02
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["x" * 1_000_000, "a " * 500_000, "same " * 200_000, "\u00e9" * 500_000, "\u0301" * 500_000, "\0" * 1_000_000],
-)
-def test_a_megabyte_of_anything_takes_well_under_a_second(text: str) -> None:
+@pytest.mark.parametrize("piece", ["x", "a ", "same ", "\u00e9", "\u0301", "\0"])
+def test_time_grows_with_the_text_whatever_it_says(piece: str) -> None:
     words_of(Batch.from_texts(["warm \u00fcp"]))
-    started = time.perf_counter()
 
-    words_of(Batch.from_texts([text]))
-
-    assert time.perf_counter() - started < 0.5
+    assert not slowness(lambda size: words_of(Batch.from_texts([piece * (size // len(piece.encode()))])), loops=20)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import time
 import unicodedata
 
 import numpy as np
@@ -20,6 +19,8 @@ pytest.importorskip("spacy", reason="datatrove's words are spaCy's: pip install 
 from filters.conformance.spacy import words as our_words
 from filters.conformance.spacy.words import MEMORY, Memory, spacy_words, words_of
 from tests.filters.conformance.texts import page_texts, special_cases, tokenizer_texts
+from tests.samples import examples, hold
+from tests.timing import slowness
 
 
 def ours(texts: list[str]) -> list[list[str]]:
@@ -38,11 +39,12 @@ def theirs(texts: list[str]) -> list[list[str]]:
     return [tokenizer.word_tokenize(text) for text in texts]
 
 
-@pytest.mark.slow
-@settings(max_examples=4000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(text=tokenizer_texts())
-def test_words_are_those_of_spacy_in_text_made_to_trip_it(text: str):
-    assert ours([text]) == theirs([text])
+@examples(200, many=4000)
+def test_words_are_those_of_spacy_in_text_made_to_trip_it(examples: int):
+    def alike(text: str) -> None:
+        assert ours([text]) == theirs([text])
+
+    hold(alike, tokenizer_texts(), examples=examples)
 
 
 def test_words_of_docstrings_are_those_of_spacy(docstrings: list[str]):
@@ -147,14 +149,16 @@ PIECES = [
 @pytest.mark.parametrize("piece", PIECES)
 def test_a_megabyte_of_one_thing_is_cut_without_spacy_and_in_linear_time(piece: str):
     """spaCy's own time is quadratic in the length of a chunk."""
-    texts = [piece * (size // len(piece.encode())) for size in (10, 200, 1 << 20)]
-    words_of(np.frombuffer(b"a", np.uint8), np.array([0, 1]))
-    asked, start = MEMORY.num_asked, time.process_time()
 
-    found = ours(texts)
+    def text(size: int) -> str:
+        return piece * (size // len(piece.encode()))
 
-    assert MEMORY.num_asked == asked and time.process_time() - start < 5
-    assert found[:2] == theirs(texts[:2])
+    asked = MEMORY.num_asked
+    found = ours([text(10), text(200)])
+
+    assert not slowness(lambda size: spacy_words(Batch.from_texts([text(size)])), loops=80)
+    assert MEMORY.num_asked == asked
+    assert found == theirs([text(10), text(200)])
 
 
 @pytest.mark.parametrize(
@@ -167,30 +171,27 @@ def test_a_megabyte_of_one_thing_is_cut_without_spacy_and_in_linear_time(piece: 
 )  # fmt: skip
 def test_a_megabyte_beside_something_else_is_cut_in_linear_time_too(parts: tuple[str, str, str]):
     front, piece, back = parts
-    texts = [front + piece * (size // len(piece.encode())) + back for size in (10, 200, 1 << 20)]
-    words_of(np.frombuffer(b"a", np.uint8), np.array([0, 1]))
-    asked, start = MEMORY.num_asked, time.process_time()
 
-    found = ours(texts)
+    def text(size: int) -> str:
+        return front + piece * (size // len(piece.encode())) + back
 
-    assert MEMORY.num_asked == asked and time.process_time() - start < 5
-    assert found[:2] == theirs(texts[:2])
+    asked = MEMORY.num_asked
+    found = ours([text(10), text(200)])
+
+    assert not slowness(lambda size: spacy_words(Batch.from_texts([text(size)])), loops=80)
+    assert MEMORY.num_asked == asked
+    assert found == theirs([text(10), text(200)])
 
 
-@settings(max_examples=2000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(
-    texts=st.lists(
-        st.lists(
-            st.sampled_from(ADDRESS_PIECES.split()),
-            max_size=12,
-        ).map("".join),
-        max_size=40,
-    )
-)
-def test_what_looks_like_an_address_stays_whole_where_it_does_for_spacy(texts: list[str]):
+@examples(200, many=2000)
+def test_what_looks_like_an_address_stays_whole_where_it_does_for_spacy(examples: int):
     asked = MEMORY.num_asked
 
-    assert ours(texts) == theirs(texts)
+    def alike(texts: list[str]) -> None:
+        assert ours(texts) == theirs(texts)
+
+    addresses = st.lists(st.sampled_from(ADDRESS_PIECES.split()), max_size=12).map("".join)
+    hold(alike, st.lists(addresses, max_size=40), examples=examples)
     assert MEMORY.num_asked == asked
 
 
