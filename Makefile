@@ -1,14 +1,18 @@
-# make demo    the whole loop on text that every machine has     make test    set up, then every check
+# make demo    the whole loop on text that every machine has     make test    set up, then every check but the slow tests
 # make check   the checks alone       make bench   measure speed and memory       make clean   remove what was made
+# make test-slow   the tests left out: proofs on thousands of made texts, ten kills
 #
 # All paths are relative, so that a folder with a space in its name works. Another Python: make PYTHON=python3.12 ...
+# Tests run in two processes; on more cores: make test JOBS=8
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
-.PHONY: demo test check bench clean browser
+.PHONY: demo test test-slow check bench clean browser
 
 demo: $(READY)
 	@$(BIN)/tamis run recipes/quickstart.yaml; code=$$?; [ $$code -eq 3 ] || exit $$code
@@ -21,7 +25,10 @@ check: $(READY)
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/python -m pytest
+	@$(PYTEST) -m "not slow"
+
+test-slow: $(READY)
+	@$(PYTEST) -m slow
 
 bench: $(READY)
 	@$(BIN)/python -m tests.benchmarks.bench
