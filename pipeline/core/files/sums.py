@@ -69,8 +69,12 @@ def note_sum(path: Path, found: str) -> None:
     place.parent.mkdir(exist_ok=True)
     lines = [found, *(_noted(path)[:MOST_NOTED] if path.exists() else ())]
     temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
-    temporary.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
-    os.replace(temporary, place)
+    try:
+        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
+        os.replace(temporary, place)
+    except BaseException:  # a full disk, mostly
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def is_whole(path: Path) -> bool:

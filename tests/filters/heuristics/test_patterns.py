@@ -202,8 +202,8 @@ def test_time_is_linear_whatever_the_expression(expression: str, piece: str) -> 
     def count(size: int) -> object:
         return measured_rows(step, [piece * (size // len(piece))])[0]["num_a"]
 
-    assert not slowness(count, size=4_000_000)
-    assert count(4_000_000) == min(count(10) * 400_000, MAX_MATCHES) or expression.startswith("(a+)")
+    assert not slowness(count)
+    assert count(1_000_000) == min(count(10) * 100_000, MAX_MATCHES) or expression.startswith("(a+)")
 
 
 def test_thresholds_are_answered_from_stored_matches(tmp_path) -> None:
