@@ -190,6 +190,7 @@ def without_seconds(text: str) -> str:
     return re.sub(r"\d+\.\d s\b", "SECONDS", text).strip()
 
 
+@pytest.mark.slow  # compiles every kernel of a copy of the house
 def test_the_filter_of_the_readme_works_as_printed(tmp_path: Path) -> None:
     house = tmp_path / "house"
     for name in (*HOUSE, "tests"):

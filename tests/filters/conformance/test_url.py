@@ -157,6 +157,7 @@ def test_time_grows_with_the_address_whatever_it_says(ours: Url, piece: str) -> 
     assert not slowness(measure)
 
 
+@pytest.mark.slow  # prepares datatrove's lists again, for a workspace of its own
 def test_a_run_drops_by_address_and_keeps_what_has_none(tmp_path: Path) -> None:
     house = House(tmp_path)
     rows: list[dict[str, str]] = [
