@@ -34,6 +34,28 @@ def test_no_module_is_longer_than_a_reader_can_hold() -> None:
     assert {path: lines for path, lines in too_long.items() if lines > MAX_LINES} == {}
 
 
+def test_tests_of_a_module_lie_in_the_folder_that_mirrors_its_own() -> None:
+    """Where a folder has no such module, a test of that name would be looked for in vain beside the others."""
+    folders: dict[str, set[Path]] = {}
+    for path in house_files():
+        folders.setdefault(path.stem, set()).add(path.parent.relative_to(ROOT))
+
+    elsewhere = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if (mirrored := folders.get(path.stem.removeprefix("test_"))) is not None
+        and path.parent.relative_to(ROOT / "tests") not in mirrored
+    }
+
+    assert elsewhere <= {"tests/pipeline/queries/export/test_mixture.py"}  # of a mixture that is exported
+
+
+def test_folders_of_tests_mirror_the_house() -> None:
+    folders = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")}
+
+    assert [str(path) for path in folders if not (ROOT / path).is_dir() and path != Path("benchmarks")] == []
+
+
 def test_sources_are_ascii() -> None:
     sources = [*house_files(), *(ROOT / "tests").rglob("*.py")]
 
