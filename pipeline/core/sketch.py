@@ -35,7 +35,7 @@ TEXTS = "texts"  # uint8, one text after the other
 def sketch_of(part: Part, *, scratch: Path, sketcher: Sketcher) -> Mapping[str, np.ndarray]:
     """Return the sketch of a part's live documents: as the pass before left it, or made now."""
     if is_sketched(scratch, part.index):
-        with np.load(_file(scratch, part.index)) as stored:
+        with np.load(sketch_file(scratch, part.index)) as stored:
             sketched, alive = stored[ROWS], part.rows()
             places = np.searchsorted(sketched, alive)
             if len(alive) == 0 or (places[-1] < len(sketched) and (sketched[places] == alive).all()):
@@ -53,8 +53,8 @@ def texts_of(part: Part, positions: np.ndarray, *, scratch: Path) -> list[str]:
     """Return the texts of the live documents at some positions: as the pass before kept them, or read now."""
     found: dict[int, str] = {}
     rows = part.rows()[positions].tolist() if len(positions) else []
-    if rows and _file(scratch, part.index).exists():  # `sketch_of` has looked whether it is whole
-        with np.load(_file(scratch, part.index)) as stored:
+    if rows and sketch_file(scratch, part.index).exists():  # `sketch_of` has looked whether it is whole
+        with np.load(sketch_file(scratch, part.index)) as stored:
             sampled, ends = stored[SAMPLED]
             texts = stored[TEXTS].tobytes()
         starts = np.concatenate([[0], ends])
@@ -78,13 +78,14 @@ def save_sketch(
         SAMPLED: np.stack([np.array(whole, np.int64), ends]),
         TEXTS: np.frombuffer(b"".join(texts[row] for row in whole), np.uint8),
     }
-    write_scratch(_file(scratch, index), lambda file: np.savez(file, allow_pickle=False, **found))
+    write_scratch(sketch_file(scratch, index), lambda file: np.savez(file, allow_pickle=False, **found))
 
 
 def is_sketched(scratch: Path, index: int) -> bool:
     """Say whether the sketch of a part is there, as it was written."""
-    return is_whole(_file(scratch, index))
+    return is_whole(sketch_file(scratch, index))
 
 
-def _file(scratch: Path, index: int) -> Path:
+def sketch_file(scratch: Path, index: int) -> Path:
+    """Return the file that holds the sketch of a part."""
     return scratch / f"sketch-{index:05d}.npz"

@@ -6,22 +6,18 @@ that break a step are found by halving the batch, cost only themselves, and keep
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.core import document
 from pipeline.core.errors import DataError, TamisError
 from pipeline.core.files.card import CARD
-from pipeline.core.files.durable import write_text
-from pipeline.core.files.shards import windows, write_table
-from pipeline.core.files.sums import are_whole, is_whole
+from pipeline.core.files.shards import windows
+from pipeline.core.files.sums import is_whole
 from pipeline.core.process.memory import keep_freed_memory
 from pipeline.core.step import Measured, MeasuringStep, Rule, as_column
 from pipeline.core.text.batch import Batch
@@ -66,64 +62,6 @@ def prepared(ref: StepRef) -> MeasuringStep:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadTask:
-    """Read one slice of a source into parts."""
-
-    label: str
-    reader: Any
-    slice: Any
-    folder: Path
-    content: Mapping[str, str]  # BLAKE3 of the files whose text may stay in place, by label
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """What one slice gave: part files in order and rows that went in."""
-
-    files: tuple[tuple[str, int], ...]  # name, rows
-    rows_in: int
-    quarantined: tuple[Any, ...]  # [id, place, reason, excerpt] each
-    in_place: bool  # some of its text was left where it lies
-
-
-def read_slice(task: ReadTask) -> Read:
-    """Write a slice's chunks as parts `slice-NNNNN-KKK.parquet`; one finished before a kill is not read again."""
-    note = task.folder / "scratch" / f"slice-{task.slice.index:05d}.json"
-    before = _noted(note, task.folder)
-    if before is not None:
-        return before
-    files: list[tuple[str, int]] = []
-    quarantined: list[Any] = []
-    rows_in = 0
-    in_place = False
-    for number, chunk in enumerate(task.reader.read(task.slice)):
-        rows_in += chunk.rows_in
-        in_place |= chunk.text_in is not None
-        quarantined.extend([item.id, item.place, item.reason, item.excerpt] for item in chunk.quarantined)
-        name = f"slice-{task.slice.index:05d}-{number:03d}.parquet"
-        if chunk.table.num_rows:
-            if not is_whole(task.folder / name):
-                text_in = chunk.text_in and replace(chunk.text_in, blake3=task.content[chunk.text_in.file])
-                table = chunk.table if text_in is not None else chunk.table.cast(document.SCHEMA)
-                write_table(task.folder / name, table, text_in=text_in, unfinished=True)
-            files.append((name, chunk.table.num_rows))
-    note.parent.mkdir(exist_ok=True)
-    write_text(note, json.dumps([files, rows_in, quarantined, in_place]), unfinished=True)
-    return Read(files=tuple(files), rows_in=rows_in, quarantined=tuple(quarantined), in_place=in_place)
-
-
-def _noted(note: Path, folder: Path) -> Read | None:
-    """Return what a finished slice gave, if its files are all there as they were written."""
-    if not is_whole(note):
-        return None
-    files, rows_in, quarantined, in_place = json.loads(note.read_bytes())
-    if not are_whole(*(folder / name for name, _ in files)):
-        return None
-    named = tuple((name, rows) for name, rows in files)
-    return Read(files=named, rows_in=rows_in, quarantined=tuple(quarantined), in_place=in_place)
-
-
-@dataclass(frozen=True, slots=True)
 class MeasureTask:
     """Measure one part with neighbouring steps, some of which may have their file of it already."""
 
@@ -135,8 +73,11 @@ class MeasureTask:
     num_parts: int = 1  # of the dataset, all of which may be spooled
 
 
-def measure_part(task: MeasureTask) -> int:
-    """Write one signals file per step, and the sketches for later ones; return the number of documents."""
+def measure_part(task: MeasureTask, *, tables: Iterable[pa.Table] | None = None) -> int:
+    """Write one signals file per step, sketches and the spool for later ones; return the number of documents.
+
+    `tables` are all documents of the part in order, where they are in memory.
+    """
     part = task.reader.base
     todo = [not _is_measured(link, part.index) for _, link in task.steps]
     sketching = Sketching.of(task.sketches, index=part.index)
@@ -161,7 +102,7 @@ def measure_part(task: MeasureTask) -> int:
         if link.edits and not todo[index]
     }
     ids, row = [], 0
-    for table in reader.pieces(("id", "text", *sorted(needs))):
+    for table in reader.pieces(("id", "text", *sorted(needs))) if tables is None else tables:
         ids.append(table.column("id").combine_chunks())
         for start, stop in windows(table):
             batch = Batch.from_table(table.slice(start, stop - start))

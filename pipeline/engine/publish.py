@@ -1,7 +1,7 @@
 """Stored signals and edits of all steps -> one part's verdicts and the documents that are kept, written together.
 
-The text is read for the second time here, a row group at a time. Documents that are dropped are left out before any
-edit is applied; their final size comes from the ranges that a step would have kept.
+The texts come from the spool of the last measuring pass, or are read again, a row group at a time. Documents that are
+dropped are left out before any edit is applied; their final size comes from the ranges that a step would have kept.
 """
 
 from __future__ import annotations

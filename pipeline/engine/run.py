@@ -11,8 +11,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +27,25 @@ from pipeline.core.files.scratch import until_reboot
 from pipeline.core.files.shards import write_table
 from pipeline.core.rng import derive
 from pipeline.core.step import Gathering, GatheringStep, Making, MakingStep, MeasuringStep, Part, Step, as_column
+from pipeline.engine.ahead import measure_next
 from pipeline.engine.alarms import check_alarms, check_finished
 from pipeline.engine.executors import Executor
-from pipeline.engine.ingest import build_source, locate
+from pipeline.engine.ingest import Ahead, build_source, locate
 from pipeline.engine.input_guard import files_of_source, files_of_steps, unchanged
-from pipeline.engine.measure import MeasureTask, StepRef, measure_part
+from pipeline.engine.measure import MeasureTask, StepRef
 from pipeline.engine.progress import Progress
 from pipeline.engine.publish import PublishTask, details_of, publish_part
 from pipeline.engine.sketching import SketchRef
 from pipeline.plan.graph import Plan, PlannedDataset, PlannedStep
 from pipeline.recipe.names import outside
 from pipeline.recipe.plugins import InPlugin, PluginFile
-from pipeline.store.chain import EDIT, ERROR, TEXT, Chain, ChainReader, Link, part_name, write_signals
+from pipeline.store.chain import EDIT, ERROR, TEXT, BasePart, Chain, ChainReader, Link, part_name, write_signals
 from pipeline.store.node import Node
 from pipeline.store.results import base_parts, close, document_paths, finish_signals
 from pipeline.store.spool import Spool
 from pipeline.store.verdicts import verdicts_name
+
+NO_PART = BasePart(index=0, path=Path(), num_rows=0)
 
 
 @dataclass(slots=True)
@@ -55,6 +59,7 @@ class Run:
     threads: int = 1  # of the proxies; no result depends on it
     memory_bytes: int = 2 << 30  # of a gathering step; no result depends on it
     workers: int = 1  # that share it
+    ahead_seconds: dict[str, float] = field(default_factory=dict)  # of measuring while a source was read, by identity
 
     def finished(self, node: Node) -> bool:
         """Say whether a node is there by now: complete when the run was planned, or built since."""
@@ -72,9 +77,9 @@ class Run:
             self.plan.workspace.remember(name, node.folder)
         for name, node in self.plan.sources.items():
             if not self.finished(node):
-                build_source(
+                self.ahead_seconds[node.identity] = build_source(
                     self.plan.recipe.sources[name].reader, node, hashes=self.plan.hashes, executor=self.executor,
-                    progress=self.progress,
+                    progress=self.progress, ahead=partial(self.ahead_of, node),
                 )  # fmt: skip
             elif (node.folder / INPUTS).exists():  # the same content, but perhaps elsewhere by now
                 files_of_source(self.plan.recipe.sources[name].reader, node, hashes=self.plan.hashes)
@@ -92,17 +97,18 @@ class Run:
         chain = Chain(base=base_parts(planned.base))
         waiting: list[PlannedStep] = []
         spool = None if self.finished(planned.node) else planned.node.folder / "scratch"
+        ahead = sum(self.ahead_seconds.pop(node.identity, 0.0) for node in planned.base)
         for number, step in enumerate(planned.steps):
             if isinstance(step.spec.step, MeasuringStep):
                 waiting.append(step)
                 continue
-            chain = self.measure(chain, waiting, before=planned.steps[number:], spool=spool)
-            waiting = []
+            chain = self.measure(chain, waiting, before=planned.steps[number:], spool=spool, ahead=ahead)
+            waiting, ahead = [], 0.0
             check_alarms(chain, planned.steps, place=planned.spec.name, earlier=self.earlier(planned))
             if not self.finished(step.node):
                 self.gather(chain, step, later=planned.steps[number + 1 :])
             chain = chain.with_link(link_of(chain, step))
-        chain = self.measure(chain, waiting, spool=spool)
+        chain = self.measure(chain, waiting, spool=spool, ahead=ahead)
         check_alarms(chain, planned.steps, place=planned.spec.name, earlier=self.earlier(planned))
         if not self.finished(planned.node):
             self.publish(chain, planned)
@@ -113,48 +119,69 @@ class Run:
             yield read_card(folder)
 
     def measure(
-        self, chain: Chain, steps: Sequence[PlannedStep], *, spool: Path | None, before: Sequence[PlannedStep] = ()
-    ) -> Chain:
+        self, chain: Chain, steps: Sequence[PlannedStep], *, spool: Path | None, ahead: float,
+        before: Sequence[PlannedStep] = (),
+    ) -> Chain:  # fmt: skip
         """Run neighbouring measuring steps as one pass over the parts; return the chain with their links.
 
         The pass also sketches for those of the steps behind it that will see the text as it leaves it, and spools the
-        texts that it leaves alive.
+        texts that it leaves alive. `ahead` seconds of the work were done while the source was read.
         """
         missing = [step for step in steps if not self.finished(step.node)]
         if missing:
             started = time.monotonic()
-            links = [
-                Link(label=step.spec.label, folder=step.node.folder, rules=(), edits=step.spec.step.edits)
-                for step in steps
-            ]
-            for link in links:
-                link.folder.mkdir(parents=True, exist_ok=True)
-            refs = [self.reference(step) for step in steps]
-            sketches = self.sketches(before)
-            if spool is not None:
-                chain = replace(chain, spool=Spool(until_reboot(spool), links=len(chain.links) + len(steps)))
+            task = self.task_for(steps, links=chain.links, before=before, spool=spool, num_parts=len(chain.base))
+            chain = replace(chain, spool=task.spool)
             label = " + ".join(step.spec.label for step in missing)
             tasks = [
-                MeasureTask(
-                    label=f"{label} on {part.path.name}",
-                    reader=ChainReader(base=part, links=chain.links),
-                    steps=tuple(zip(refs, links, strict=True)),
-                    sketches=sketches,
-                    spool=chain.spool if spool is not None else None,
-                    num_parts=len(chain.base),
-                )
+                replace(task, label=f"{label} on {part.path.name}", reader=ChainReader(base=part, links=chain.links))
                 for part in chain.base
             ]
             self.progress.begin(label, total=sum(part.num_rows for part in chain.base), unit="documents")
             with self.unchanged(missing):
-                self.executor.map(measure_part, tasks, label=label, done=self.progress.advance)
+                self.executor.map(measure_next, tasks, label=label, done=self.progress.advance)
             self.progress.end()
-            seconds = time.monotonic() - started
+            seconds = time.monotonic() - started + ahead
             for step in missing:
                 finish_signals(step.node, chain.base, details={}, seconds=seconds, cost_usd=0.0)
         for step in steps:
             chain = chain.with_link(link_of(chain, step))
         return chain
+
+    def task_for(
+        self, steps: Sequence[PlannedStep], *, links: tuple[Link, ...], before: Sequence[PlannedStep],
+        spool: Path | None, num_parts: int,
+    ) -> MeasureTask:  # fmt: skip
+        """Return what to do with each part of a pass; the part itself is to be filled in."""
+        own = [
+            Link(label=step.spec.label, folder=step.node.folder, rules=(), edits=step.spec.step.edits) for step in steps
+        ]
+        for link in own:
+            link.folder.mkdir(parents=True, exist_ok=True)
+        return MeasureTask(
+            label="",
+            reader=ChainReader(base=NO_PART, links=links),
+            steps=tuple(zip([self.reference(step) for step in steps], own, strict=True)),
+            sketches=self.sketches(before),
+            spool=None if spool is None else Spool(until_reboot(spool), links=len(links) + len(steps)),
+            num_parts=num_parts,
+        )
+
+    def ahead_of(self, source: Node, num_slices: int) -> Ahead:
+        """Return what datasets will measure first of a source that is about to be read."""
+        tasks, nodes, files = [], list[Node](), dict[Path, str]()
+        for planned in self.plan.datasets.values():
+            steps = list(takewhile(lambda step: isinstance(step.spec.step, MeasuringStep), planned.steps))
+            if source not in planned.base or not steps or any(self.finished(step.node) for step in steps):
+                continue
+            if any(name in self.plan.datasets or name in self.plan.sources for name in inputs_of(steps)):
+                continue  # what they need may not be there yet
+            spool = None if self.finished(planned.node) else planned.node.folder / "scratch"
+            before = planned.steps[len(steps) :]
+            tasks.append(self.task_for(steps, links=(), before=before, spool=spool, num_parts=num_slices))
+            nodes += [step.node for step in planned.steps] + [planned.node]
+            files |= files_of_steps(self.plan, steps)
+        return Ahead(tuple(tasks), tuple(nodes), files)
 
     def sketches(self, steps: Sequence[PlannedStep]) -> tuple[SketchRef, ...]:
         """Return what gathering steps want of the text before them, up to the first step that is none or that edits."""
@@ -342,6 +369,13 @@ class Run:
 def _plugin_file(step: Step) -> PluginFile | None:
     plugin = outside(step.name)
     return None if plugin is None else plugin.file
+
+
+def inputs_of(steps: Sequence[PlannedStep]) -> Iterator[str]:
+    """Yield the names of datasets and files that steps read besides the documents."""
+    for step in steps:
+        for names in step.inputs.values():
+            yield from names
 
 
 def _wanted(step: PlannedStep, later: Sequence[PlannedStep]) -> dict[str, int]:

@@ -119,7 +119,7 @@ class ParquetReader(Reader):
                         file=label, blake3="", column=self.params.text, first_group=start,
                         past_group=start + len(groups), skipped=screened.skipped,
                     )  # fmt: skip
-                    yield Chunk(screened.table, screened.quarantined, screened.rows_in, text_in)
+                    yield Chunk(screened.table, screened.quarantined, screened.rows_in, text_in, screened.text)
                     return
             yield from self._chunks(path, _first_of(found, most), label=label, first_row=first_row)
 

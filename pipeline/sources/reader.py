@@ -101,6 +101,16 @@ class Chunk:
     quarantined: tuple[Quarantined, ...]
     rows_in: int  # always table.num_rows + len(quarantined)
     text_in: InPlace | None = None  # its BLAKE3 is for the plan to fill in
+    text: pa.ChunkedArray | None = (
+        None  # large_string, of the table's rows, where it stays in place and was not too much
+    )
+
+    @property
+    def documents(self) -> pa.Table | None:
+        """Return the documents with their text; None where that was not held."""
+        if self.text_in is None:
+            return self.table
+        return None if self.text is None else self.table.append_column("text", self.text)
 
 
 class Reader:

@@ -45,6 +45,7 @@ class Screened:
     quarantined: tuple[Quarantined, ...]
     rows_in: int
     skipped: tuple[int, ...]  # rows of the slice, from 0
+    text: pa.ChunkedArray | None  # of the documents; None where it is more than a chunk holds
 
 
 class TableChunker:
@@ -120,28 +121,33 @@ class TableChunker:
     def screened(
         self, batches: Iterable[pa.RecordBatch], *, label: str, first_row: int, group_rows: Sequence[int]
     ) -> Screened | None:
-        """Judge rows as `chunk` does but keep no text; None if it cannot stay.
+        """Judge rows as `chunk` does, the text beside them; None if it cannot stay.
 
         It cannot where a row group is larger than a chunk, as readers take a group at once, where most rows are
         refused, or where the other columns are too large to be held until the end.
         """
         tables, quarantined, skipped = [WITHOUT_TEXT.empty_table()], list[Quarantined](), list[int]()
+        texts: list[pa.Array] | None = []
         group_ends = np.cumsum(group_rows)
         sizes = np.zeros(len(group_rows), np.int64)
         rows_in = held_bytes = 0
         for table in _gathered(batches, size_bytes=SCREENED_BYTES):
-            chunk, reasons, text_bytes = self._judged(
-                table, label=label, first_row=first_row + rows_in, with_text=False
-            )
+            chunk, reasons, text = self._judged(table, label=label, first_row=first_row + rows_in, with_text=False)
+            text_bytes = _sizes(text)
             np.add.at(sizes, np.searchsorted(group_ends, rows_in + np.arange(len(text_bytes)), "right"), text_bytes)
             tables.append(chunk.table)
             quarantined += chunk.quarantined
             skipped += (rows_in + np.flatnonzero(reasons != "")).tolist()
             rows_in += chunk.rows_in
             held_bytes += chunk.table.nbytes
+            if texts is not None:
+                good = reasons == ""
+                texts.append((text if good.all() else text.filter(pa.array(good))).view(pa.large_string()))
+                texts = texts if sizes.sum() <= CHUNK_BYTES else None
             if sizes.max(initial=0) > CHUNK_BYTES or len(skipped) > MOST_SKIPPED or held_bytes > MOST_HELD:
                 return None
-        return Screened(pa.concat_tables(tables), tuple(quarantined), rows_in, tuple(skipped))
+        held = None if texts is None else pa.chunked_array(texts, pa.large_string())
+        return Screened(pa.concat_tables(tables), tuple(quarantined), rows_in, tuple(skipped), held)
 
     def chunk(self, table: pa.Table, *, label: str, first_row: int) -> Chunk:
         """Turn one table into documents and quarantined rows."""
@@ -149,8 +155,8 @@ class TableChunker:
 
     def _judged(
         self, table: pa.Table, *, label: str, first_row: int, with_text: bool
-    ) -> tuple[Chunk, np.ndarray, np.ndarray]:
-        """Return the chunk, the reason of every row that was refused, and every row's bytes of text."""
+    ) -> tuple[Chunk, np.ndarray, pa.Array]:
+        """Return the chunk, the reason of every row that was refused, and every row's text as bytes."""
         text = bytes_of(table.column(self.params.text))
         ids = self._ids(table, label=label, first_row=first_row)
         names = self.metadata_columns(table.schema)
@@ -168,7 +174,7 @@ class TableChunker:
             Quarantined(_excerpt(ids, row), f"{label} row {first_row + row}", reasons[row], _excerpt(text, row))
             for row in np.flatnonzero(reasons != "").tolist()
         )
-        return Chunk(table=documents, quarantined=refused, rows_in=len(reasons)), reasons, _sizes(text)
+        return Chunk(table=documents, quarantined=refused, rows_in=len(reasons)), reasons, text
 
     def _ids(self, table: pa.Table, *, label: str, first_row: int) -> pa.Array:
         if self.params.id is not None:

@@ -35,6 +35,10 @@ class Spool:
         """Return the file of base part `index`."""
         return self.folder / f"texts-{self.links:02d}-{index:05d}.arrow"
 
+    def files(self, index: int) -> tuple[Path, Path]:
+        """Return the files of base part `index`: sizes of all texts, and the texts, which are written last."""
+        return self.file(index).with_suffix(".sizes"), self.file(index)
+
 
 @dataclass(slots=True)
 class Spooling:
@@ -61,9 +65,9 @@ class Spooling:
                 for batch in self.texts:
                     writer.write_batch(batch)
 
-        sized = spool.file(index).with_suffix(".sizes")
+        sized, path = spool.files(index)
         write_scratch(sized, lambda file: file.write(memoryview(sizes.buffers()[1] or b"")))
-        write_scratch(spool.file(index), write)
+        write_scratch(path, write)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def until_reboot(scratch: Path) -> Path:
 
 def write_scratch(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Call `write(file)` as `shards.write_atomically` does, with a sum; durable, but in a folder of `until_reboot`."""
-    durable = not path.parent.name.startswith(UNSYNCED)
+    durable = not any(folder.name.startswith(UNSYNCED) for folder in (path.parent, path.parent.parent))
     write_atomically(path, write, unfinished=True, synced=durable)
     if durable:
         sync_folder(path.parent)

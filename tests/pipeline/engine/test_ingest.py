@@ -9,6 +9,7 @@ import pytest
 from pipeline.commands.display import Terminal
 from pipeline.core.errors import DataError
 from pipeline.core.files.shards import read_table
+from pipeline.engine import ingest
 from pipeline.engine.executors import Local
 from pipeline.engine.run import Run
 from tests.pipeline.house import texts, write_lines
@@ -20,7 +21,9 @@ def source_card(house):
     return house.card("docs")
 
 
-def test_the_first_of_a_repeated_id_keeps_it_and_the_others_are_quarantined(house):
+@pytest.mark.parametrize("many", [0, ingest.MANY_IDS])
+def test_the_first_of_a_repeated_id_keeps_it_and_the_others_are_quarantined(house, monkeypatch, many):
+    monkeypatch.setattr(ingest, "MANY_IDS", many)
     house.lines("a.jsonl", [{"name": "x", "text": "first"}, {"name": "y", "text": "other"}, {"name": "x", "text": "2"}])
     house.lines("b.jsonl", [{"name": "z", "text": "zed"}, {"name": "x", "text": "third"}])
     house.clean([], source=WITH_IDS)
@@ -210,7 +213,7 @@ def test_duplicate_ids_are_settled_alike_by_any_number_of_workers(house):
 
 def test_a_finished_slice_is_not_read_again_after_a_kill(tmp_path):
     """The note of a slice stands for reading it, as long as its files are there."""
-    from pipeline.engine.measure import ReadTask, read_slice
+    from pipeline.engine.read import ReadTask, read_slice
     from pipeline.sources.jsonl import JsonlReader
 
     path = tmp_path / "in.jsonl"
@@ -228,7 +231,7 @@ def test_a_finished_slice_is_not_read_again_after_a_kill(tmp_path):
 
 
 def test_the_note_of_an_earlier_version_is_read_anew(tmp_path):
-    from pipeline.engine.measure import ReadTask, read_slice
+    from pipeline.engine.read import ReadTask, read_slice
     from pipeline.sources.jsonl import JsonlReader
 
     path = write_lines(tmp_path / "in.jsonl", ["one"])
