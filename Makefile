@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
-.PHONY: demo test test-slow check bench clean browser
+.PHONY: demo test test-slow check types kernels bench clean browser
 
 demo: $(READY)
 	@$(BIN)/tamis run recipes/quickstart.yaml; code=$$?; [ $$code -eq 3 ] || exit $$code
@@ -23,9 +23,16 @@ test: $(READY) browser
 check: $(READY)
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m ruff check .
+	@$(MAKE) --no-print-directory --jobs 2 types kernels
+	@$(PYTEST) -m "not slow"
+
+types: $(READY)
 	@$(BIN)/python -m mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(PYTEST) -m "not slow"
+
+# The golden tests run every step, so this compiles the kernels once, beside mypy; two test processes would do it twice.
+kernels: $(READY)
+	@$(BIN)/python -m pytest --override-ini addopts= -q -k changes_only_with_its_version tests/test_house.py
 
 test-slow: $(READY)
 	@$(PYTEST) -m slow
