@@ -1,5 +1,9 @@
 """Time and peak memory of a whole cleaning recipe by `tamis run`, at 1x, 4x and 16x the text, beside a plain copy.
 
+Of several languages and kinds, the text is a third the quickstart's, a third source code of the standard library and a
+third made of the words and sentences by which spaCy shows 14 languages. Three documents, and a recipe with nothing to
+do, are run for the seconds that starting takes.
+
 The text is the quickstart's, repeated; every copy but the first has 3 % of its bytes drawn and replaced where they are
 lower-case letters, so that copies of a document share few 5-word runs and pass for documents of their own. The run is
 a process of its own on one core, start-up, report and fsyncs included; the largest text is run with two workers too.
@@ -14,14 +18,17 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
-from collections.abc import Set
+from collections.abc import Collection, Iterator, Set
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.core import rng
@@ -32,14 +39,18 @@ from tests.benchmarks.corpus import SEED, documents_of
 from tests.benchmarks.machine import surroundings, tamis
 
 COPIES = (3, 12, 48)  # of 29 MB of text
+KINDS_COPIES = 12  # of the text of several kinds
+LANGUAGES = ("de", "fr", "es", "it", "pl", "ru", "el", "tr", "ar", "he", "hi", "ja", "zh", "ko")
+START_REPEATS = 5
 CHANGED = 0.03  # of the bytes drawn
 WORKERS = 2  # in the last run
 COPY_REPEATS = 3
 POLL_SECONDS = 0.1
-RECIPE = """name: growth
+SOURCE = "{read: parquet, path: documents/*.parquet, id: id, metadata: none}"
+RECIPE = f"""name: growth
 seed: 17
 sources:
-  web: {read: parquet, path: documents/*.parquet, id: id, metadata: none}
+  web: {SOURCE}
 datasets:
   clean:
     from: web
@@ -47,7 +58,7 @@ datasets:
       - language
       - gopher_quality
       - gopher_repetition
-      - c4_quality: {terminal_punctuation: false}
+      - c4_quality: {{terminal_punctuation: false}}
       - fineweb_quality
       - exact_dedup
       - minhash_dedup
@@ -59,26 +70,89 @@ def measure_growth(folder: Path, *, cores: Set[int]) -> dict[str, Any]:
     if not Path("/proc/self/statm").exists():
         return {"absent": "needs /proc"}
     originals = pa.concat_tables(list(documents_of("docs"))).combine_chunks()
-    runs = []
+    one = set(os.sched_getaffinity(0))
+    runs: list[dict[str, Any]] = []
     for copies in COPIES:
-        place = folder / f"growth-{copies}"
-        (place / "documents").mkdir(parents=True)
-        try:
-            size = _generate(originals, place / "documents", copies=copies)
-            (place / "growth.yaml").write_text(RECIPE, encoding="utf-8")
-            size["copy_seconds"] = _copied(place / "documents", place / "copy.parquet")
-            if not runs:
-                _watched(place, workers=1)  # so that compiling is measured in none
-                shutil.rmtree(place / "workspace")
-            runs.append(_watched(place, workers=1) | size)
-            if copies == COPIES[-1]:
-                shutil.rmtree(place / "workspace")
-                if cores:
-                    os.sched_setaffinity(0, set(cores))
-                runs.append(_watched(place, workers=WORKERS) | size)
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
-    return {"growth": [_grown(runs[0], run) for run in runs[1:-1]], "recipe": RECIPE, "runs": runs}
+        both = copies == COPIES[-1]
+        runs += _runs(originals, folder / f"growth-{copies}", copies=copies, cores=cores if both else (), warm=not runs)
+        os.sched_setaffinity(0, one)
+    kinds = _runs(_several_kinds(originals), folder / "kinds", copies=KINDS_COPIES, cores=cores, warm=False)
+    os.sched_setaffinity(0, one)
+    growth = [_grown(runs[0], run) for run in runs[1:-1]]
+    return {"growth": growth, "kinds": kinds, "recipe": RECIPE, "runs": runs, "starts": _starts(folder / "starts")}
+
+
+def _runs(originals: pa.Table, place: Path, *, copies: int, cores: Collection[int], warm: bool) -> list[dict[str, Any]]:
+    """Return a run on this process's core and, if more cores are given, one with WORKERS on them."""
+    (place / "documents").mkdir(parents=True)
+    try:
+        size = _generate(originals, place / "documents", copies=copies)
+        (place / "growth.yaml").write_text(RECIPE, encoding="utf-8")
+        size["copy_seconds"] = _copied(place / "documents", place / "copy.parquet")
+        if warm:
+            _watched(place, workers=1)  # so that compiling is measured in none
+            shutil.rmtree(place / "workspace")
+        runs = [_watched(place, workers=1) | size]
+        if cores:
+            shutil.rmtree(place / "workspace")
+            os.sched_setaffinity(0, set(cores))
+            runs.append(_watched(place, workers=WORKERS) | size)
+        return runs
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _several_kinds(originals: pa.Table) -> pa.Table:
+    """Return as much text as `originals` has: a third of it, code, and documents in LANGUAGES, in turn."""
+    third = pc.sum(pc.binary_length(originals.column("text"))).as_py() // 3
+    code = sorted(Path(sysconfig.get_path("stdlib")).rglob("*.py"))
+    kinds = (
+        originals.column("text").to_pylist(),
+        (path.read_text(encoding="utf-8", errors="replace").replace("\0", "") for path in code),
+        _in_languages(),
+    )
+    texts: list[str] = []
+    for kind in kinds:
+        size = 0
+        for text in kind:
+            texts.append(text)
+            size += len(text.encode())
+            if size > third:
+                break
+    order = rng.generator(SEED, "benchmarks", "kinds").permutation(len(texts))
+    ids = [f"kind{number}" for number in range(len(texts))]
+    return pa.table({"id": ids, "text": pa.array([texts[place] for place in order], pa.large_string())})
+
+
+def _in_languages() -> Iterator[str]:
+    """Yield documents of a few paragraphs, in one language each: its sentences, and its frequent words drawn."""
+    draw = rng.generator(SEED, "benchmarks", "languages")
+    sentences = {code: import_module(f"spacy.lang.{code}.examples").sentences for code in LANGUAGES}
+    words = {code: sorted(import_module(f"spacy.lang.{code}.stop_words").STOP_WORDS) for code in LANGUAGES}
+    while True:
+        code = LANGUAGES[int(draw.integers(len(LANGUAGES)))]
+        paragraphs = []
+        for _ in range(int(draw.integers(1, 9))):
+            drawn = [" ".join(draw.choice(words[code], 14)).capitalize() + "." for _ in range(int(draw.integers(1, 6)))]
+            paragraphs.append(" ".join([str(draw.choice(sentences[code])), *drawn]))
+        yield "\n".join(paragraphs)
+
+
+def _starts(folder: Path) -> dict[str, float]:
+    """Return the median seconds of a run of three documents, and of one that has nothing to do."""
+    folder.mkdir()
+    (folder / "three.jsonl").write_text('{"text": "one two three"}\n{"text": "four five"}\n{"text": "six"}\n')
+    recipe = RECIPE.replace(SOURCE, "{read: jsonl, path: three.jsonl}")
+    (folder / "three.yaml").write_text(recipe, encoding="utf-8")
+    command, environment = tamis("run", "three.yaml"), surroundings(one_thread=True)
+    seconds: dict[str, list[float]] = {"three_documents": [], "nothing_to_do": []}
+    for _ in range(START_REPEATS):
+        shutil.rmtree(folder / "workspace", ignore_errors=True)
+        for found in seconds.values():
+            started = time.perf_counter()
+            subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True)
+            found.append(time.perf_counter() - started)
+    return {name: rounded(median(found)) for name, found in seconds.items()}
 
 
 def _grown(small: dict[str, Any], large: dict[str, Any]) -> dict[str, float]:

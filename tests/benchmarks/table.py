@@ -19,9 +19,12 @@ MARKS = {"fused_heuristics": 100.0, "minhash_signatures": 200.0, "quality_scorin
 RATIO_MARKS = {"fused_heuristics": 100, "minhash_dedup": 50, "minhash_rensa": 4, "minhash_rensa_ready": 4}
 CONFORMING, CONFORMING_MARK = "conforming_", 20  # prefix of the presets' works; times datatrove's speed, at least
 QUIET = 0.9  # share of the core below which a table says that it had to share
-MEMORY_MARK_GB = 1.5  # at 1 GB of input and more, at most
+MEMORY_MARKS_GB = {1: 0.7, 2: 1.2}  # by workers, all processes together, less than
 WHAT_IF_MARK = 2.0  # seconds for a million documents, less than
-COPY_MARK = 3  # times a plain copy, at most
+COPY_MARK = 4  # times a plain copy, at most
+WORKERS_MARK = 1.8  # times as fast with two workers, at least
+START_MARKS = {"three_documents": 0.7, "nothing_to_do": 0.4}  # seconds, less than
+STARTS = {"three_documents": "`tamis run` of three documents", "nothing_to_do": "the same again, with nothing to do"}
 LINEAR_MARK = 1.1  # times as long per byte as the smallest text takes, at most
 TITLES = {
     "read": "read ids and texts",
@@ -58,15 +61,34 @@ TITLES = {
 }
 
 
-def table(results: dict[str, Any]) -> str:
-    """Return the Markdown table with a note on how its figures came about."""
-    rows = [["work", "ours", "mark", "rival", "ratio"], ["---"] * 5]
-    rows += [_row(name, results["works"][name]) for name in TITLES if name in results.get("works", {})]
+def table(results: dict[str, Any], *others: dict[str, Any]) -> str:
+    """Return the Markdown table with a note on how its figures came about; a column for each other machine."""
+    rows = [["work", "ours", "mark", "rival", "ratio"], ["---"] * 5, *_rows(results)]
+    for number, other in enumerate(others):
+        found = {row[0]: " ".join(filter(None, [row[1], f"({row[4]})" if row[4] else ""])) for row in _rows(other)}
+        cells = [f"machine {number + 2}", "---", *(found.get(row[0], "") for row in rows[2:])]
+        for row, cell in zip(rows, cells, strict=True):
+            row.append(cell)
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    notes = [*_notes(results), *(_elsewhere(number, other) for number, other in enumerate(others))]
+    return "\n".join([*lines, "", *notes])
+
+
+def _elsewhere(number: int, other: dict[str, Any]) -> str:
+    cpu, date = other["machine"]["cpu"], other["date"]
+    return f"Machine {number + 2} is one core of {cpu}, {date}: the rate, and in brackets the ratio measured there."
+
+
+def _rows(results: dict[str, Any]) -> list[list[str]]:
+    rows = [_row(name, results["works"][name]) for name in TITLES if name in results.get("works", {})]
     rows += _checking_rows(results.get("minhash_check"))
     rows += _what_if_rows(results.get("what_if"))
-    rows += _growth_rows(results.get("growth"))
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([*lines, "", *_notes(results)])
+    return rows + _growth_rows(results.get("growth"))
+
+
+def others() -> list[dict[str, Any]]:
+    """Return the figures of other machines: results-NAME.json beside the results."""
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.parent.glob("results-*.json"))]
 
 
 def _row(name: str, found: dict[str, Any]) -> list[str]:
@@ -116,17 +138,9 @@ def _growth_rows(growth: dict[str, Any] | None) -> list[list[str]]:
         return []
     *alone, both = growth["runs"]
     small, large = alone[0], alone[-1]
-    rate = large["size_bytes"] / 1e6 / large["seconds"]
-    shown = f"{large['size_bytes'] / 1e9:.2g} GB of text"
-    rows = [
-        [
-            f"`tamis run` of a whole cleaning recipe, {shown}, one core, start to report",
-            f"{rate:.3g} MB/s, {large['peak_sum_gb']:.2f} GB",
-            f"<= {COPY_MARK}x the copy's time",
-            f"plain copy: {large['size_bytes'] / 1e6 / large['copy_seconds']:.3g} MB/s",
-            f"{large['seconds'] / large['copy_seconds']:.3g}x its time",
-        ]
-    ]
+    rows = _whole_rows(large, both, of="the quickstart's text")
+    if "kinds" in growth:
+        rows += _whole_rows(*growth["kinds"], of="text of several languages and code")
     for run, grown in zip(alone[1:], growth["growth"], strict=True):
         rows.append(
             [
@@ -137,9 +151,30 @@ def _growth_rows(growth: dict[str, Any] | None) -> list[list[str]]:
                 f"{run['seconds']:.3g} s against {small['seconds']:.3g} s",
             ]
         )
-    peak = f"{both['peak_sum_gb']:.2f} GB, largest process {both['peak_process_gb']:.2f} GB"
-    title = f"the same, {shown}, {both['workers']} workers: peak memory, all processes"
-    rows.append([title, peak, f"< {MEMORY_MARK_GB:g} GB", "", f"{both['size_bytes'] / 1e6 / both['seconds']:.3g} MB/s"])
+    for name, seconds in growth.get("starts", {}).items():
+        rows.append([STARTS[name], f"{seconds:.2g} s", f"< {START_MARKS[name]:g} s", "", ""])
+    return rows
+
+
+def _whole_rows(one: dict[str, Any], both: dict[str, Any], *, of: str) -> list[list[str]]:
+    """Return a whole run on one core beside a plain copy, and with two workers beside the one."""
+    shown = f"{one['size_bytes'] / 1e9:.2g} GB of {of}"
+    rows = [
+        [
+            f"`tamis run` of a whole cleaning recipe, {shown}, one core, start to report",
+            f"{one['size_bytes'] / 1e6 / one['seconds']:.3g} MB/s, {one['peak_sum_gb']:.2f} GB",
+            f"<= {COPY_MARK}x the copy's time, < {MEMORY_MARKS_GB[1]:g} GB",
+            f"plain copy: {one['size_bytes'] / 1e6 / one['copy_seconds']:.3g} MB/s",
+            f"{one['seconds'] / one['copy_seconds']:.3g}x its time",
+        ],
+        [
+            f"the same with {both['workers']} workers on two cores",
+            f"{both['size_bytes'] / 1e6 / both['seconds']:.3g} MB/s, {both['peak_sum_gb']:.2f} GB in all processes",
+            f">= {WORKERS_MARK:g}x one worker, < {MEMORY_MARKS_GB[2]:g} GB",
+            "",
+            f"{one['seconds'] / both['seconds']:.3g}x as fast",
+        ],
+    ]
     return rows
 
 
@@ -192,7 +227,7 @@ def _short(value: float) -> str:
 def shown_in(page: str, results: dict[str, Any]) -> str:
     """Return a page with the table between its two markers."""
     before, _, after = page.split(MARKER)
-    return f"{before}{MARKER}\n{table(results)}\n{MARKER}{after}"
+    return f"{before}{MARKER}\n{table(results, *others())}\n{MARKER}{after}"
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -201,7 +236,7 @@ def main(arguments: Sequence[str]) -> None:
     for path in map(Path, arguments):
         path.write_text(shown_in(path.read_text(encoding="utf-8"), results), encoding="utf-8")
     if not arguments:
-        print(table(results))
+        print(table(results, *others()))
 
 
 if __name__ == "__main__":

@@ -16,11 +16,14 @@ from tests.benchmarks.table import (
     LINEAR_MARK,
     MARKER,
     MARKS,
-    MEMORY_MARK_GB,
+    MEMORY_MARKS_GB,
     RATIO_MARKS,
     RESULTS,
+    START_MARKS,
     TITLES,
     WHAT_IF_MARK,
+    WORKERS_MARK,
+    others,
     shown_in,
     table,
 )
@@ -48,14 +51,14 @@ def test_growth_was_measured_up_to_one_gigabyte_of_text(results: dict[str, Any])
     assert "growth" in results, "no growth figures yet; run `make bench` on a quiet machine and commit results.json"
     assert results["growth"]["runs"][-1]["size_bytes"] >= 1_000_000_000
     assert [round(grown["text"]) for grown in results["growth"]["growth"]] == [4, 16]
-    assert f"< {MEMORY_MARK_GB:g} GB" in table(results)
+    assert f"< {MEMORY_MARKS_GB[1]:g} GB" in table(results)
 
 
 def test_the_marks_are_those_that_were_set() -> None:
     assert MARKS == {"fused_heuristics": 100, "minhash_signatures": 200, "quality_scoring": 16}
     assert RATIO_MARKS == {"fused_heuristics": 100, "minhash_dedup": 50, "minhash_rensa": 4, "minhash_rensa_ready": 4}
-    assert (COPY_MARK, LINEAR_MARK, WHAT_IF_MARK) == (3, 1.1, 2)
-    assert MEMORY_MARK_GB == 1.5
+    assert (COPY_MARK, WORKERS_MARK, LINEAR_MARK, WHAT_IF_MARK) == (4, 1.8, 1.1, 2)
+    assert MEMORY_MARKS_GB == {1: 0.7, 2: 1.2} and START_MARKS == {"three_documents": 0.7, "nothing_to_do": 0.4}
 
 
 def test_the_figures_do_not_tell_where_they_were_measured(results: dict[str, Any]) -> None:
@@ -70,14 +73,28 @@ def test_the_readme_shows_the_table_of_the_committed_figures(results: dict[str, 
 
     if len(pieces) > 1:
         assert len(pieces) == 3, f"the README has {len(pieces) - 1} lines {MARKER}; the table stands between two"
-        assert pieces[1].strip() == table(results), "stale; run `python -m tests.benchmarks.table README.md`"
+        assert pieces[1].strip() == table(results, *others()), "stale; run `python -m tests.benchmarks.table README.md`"
 
 
 def test_a_table_is_written_between_the_markers_and_nowhere_else(results: dict[str, Any]) -> None:
     page = shown_in(f"before\n{MARKER}\nold\n{MARKER}\nafter\n", results)
 
-    assert page == f"before\n{MARKER}\n{table(results)}\n{MARKER}\nafter\n"
+    assert page == f"before\n{MARKER}\n{table(results, *others())}\n{MARKER}\nafter\n"
     assert shown_in(page, results) == page
+
+
+def test_figures_of_another_machine_stand_in_a_column_of_their_own(results: dict[str, Any]) -> None:
+    """Where it measured a work; the note names its processor."""
+    some = {name: results["works"][name] for name in ("read", "minhash_rensa")}
+    other = {"date": "2026-11-30", "machine": {"cpu": "Another"}, "works": some}
+
+    lines = table(results, other).splitlines()
+
+    rows = [line.split(" | ") for line in lines if line.startswith("|")]
+    assert {len(row) for row in rows} == {6}
+    filled = [row for row in rows[2:] if row[5].strip("| ")]
+    assert [row[0] for row in filled] == [f"| {TITLES[name]}" for name in some] and "x (" in filled[1][5]
+    assert "Another" in lines[-1]
 
 
 def _recorded(name: str, order: list[str]) -> Work:
