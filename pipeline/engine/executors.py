@@ -12,9 +12,11 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, Protocol
 
@@ -145,13 +147,29 @@ def _report(result: Any, done: Done | None) -> Any:
     return result
 
 
+@contextmanager
+def _main_left_alone() -> Iterator[None]:
+    """Hide what a new process would import as `__main__`: a script without a guard would run once more in it.
+
+    No worker needs it. Steps of a user's own travel by themselves.
+    """
+    main: dict[str, Any] = sys.modules["__main__"].__dict__
+    hidden: dict[str, Any] = {name: main[name] for name in ("__spec__", "__file__") if name in main}
+    try:
+        main |= {"__spec__": None}
+        main.pop("__file__", None)
+        yield
+    finally:
+        main |= hidden
+
+
 class _Worker(SpawnProcess):
     """A process that starts without the keys of this one, and is deaf to Ctrl-C from its first instant."""
 
     def start(self) -> None:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a new process inherits it
         try:
-            with keys.withheld():
+            with keys.withheld(), _main_left_alone():
                 super().start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)

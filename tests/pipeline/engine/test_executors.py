@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.core.errors import DataError, ServiceError
 from pipeline.engine.executors import Local
+from tests.conftest import ROOT
 
 
 def square(number: int) -> int:
@@ -129,3 +130,20 @@ def _runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").split()[2] != "Z"
     except OSError:
         return False
+
+
+def test_a_script_without_a_main_guard_runs_once(tmp_path: Path) -> None:
+    """As people write them, and as notebooks are exported."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pipeline.engine.executors import Local\n"
+        "print('begins')\n"
+        "executor = Local(workers=2)\n"
+        "print(executor.map(len, ['a', 'bb', 'ccc'], label='lengths'), __file__ == __import__('sys').argv[0])\n"
+        "executor.close()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    ran = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment, check=True)
+
+    assert ran.stdout.splitlines() == ["begins", "[1, 2, 3] True"]
