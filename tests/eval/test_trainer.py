@@ -210,18 +210,9 @@ import sys
 import numpy, pyarrow, torch
 class Bare:
     allowed = {"torch", "numpy", "pyarrow", "eval", "pipeline", *sys.stdlib_module_names}
-    needed = (
-        "document",
-        "errors",
-        "in_place",
-        "opened",
-        "parquet_bounds",
-        "parquet_pages",
-        "scratch",
-        "shards",
-        "sums",
-    )
-    floor = {"pipeline.core", *(f"pipeline.core.{name}" for name in needed)}
+    files = ("durable", "in_place", "opened", "parquet_bounds", "parquet_pages", "scratch", "shards", "sums")
+    floor = {"pipeline.core", "pipeline.core.document", "pipeline.core.errors", "pipeline.core.files"}
+    floor |= {f"pipeline.core.files.{name}" for name in files}
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] not in self.allowed and not name.startswith("_sysconfigdata"):
             raise ImportError(f"{name} is not on a bare machine")
