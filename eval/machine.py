@@ -18,7 +18,6 @@ import numpy as np
 import torch
 
 Precision = Literal["auto", "bf16", "fp32"]
-KEPT_BLOCK_BYTES = (32 << 20) - (1 << 16)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -66,20 +65,10 @@ def lane_groups(num_lanes: int, *, device: str, lanes_at_once: int | None) -> li
     return [slice(start, min(start + lanes_at_once, num_lanes)) for start in range(0, num_lanes, lanes_at_once)]
 
 
-def _keep_freed_memory() -> None:
-    """Teach glibc to keep up to 64 MB of freed memory: page faults were 17 % of a step. Elsewhere this does nothing.
-
-    Freeing a mapped block raises glibc's mmap threshold to the block's size, at most 32 MB, and its trim threshold to
-    twice that.
-    """
-    torch.empty(KEPT_BLOCK_BYTES, dtype=torch.uint8)
-
-
 @contextmanager
 def spread(threads: int) -> Iterator[Callable[[Callable[[Item], Result], list[Item]], list[Result]]]:
     """Give a `map` that runs items on `threads` threads, each with single-threaded kernels."""
     before = torch.get_num_threads()
-    _keep_freed_memory()
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         try:
             yield lambda work, items: list(pool.map(work, items))

@@ -34,7 +34,8 @@ from pipeline.commands.flags import (
     parse_memory,
 )
 from pipeline.core.errors import TamisError
-from pipeline.core.process.kernel_cache import notice, use_own_cache
+from pipeline.core.process.kernel_cache import notice
+from pipeline.core.process.start import start
 from pipeline.core.shown import escaped, shown
 
 EPILOG = "Exit codes: 0 done, 1 a step failed, 2 bad recipe or usage, 3 not promoted, 4 budget reached, 75 busy."
@@ -58,7 +59,6 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        use_own_cache()
         code = app(standalone_mode=False)
         if code == 130:
             raise KeyboardInterrupt  # typer swallows it and returns its code
@@ -96,17 +96,6 @@ def _fail(*lines: str) -> None:
         print(shown(f"tamis: {line}" if "\n" not in line else line), file=sys.stderr)
 
 
-def _start() -> None:
-    """Do what every verb that reads documents begins with; in the verbs, as it takes what `--help` has no time for."""
-    from pipeline.core.process.late_pandas import spare_pandas
-    from pipeline.core.process.late_scipy import spare_scipy
-    from pipeline.core.process.memory import keep_freed_memory
-
-    keep_freed_memory()
-    spare_pandas()
-    spare_scipy()
-
-
 def _emit(data: Any, as_json: bool, text: str) -> None:
     print(
         escaped(json.dumps(_strict(data), ensure_ascii=False, indent=1, default=str, allow_nan=False))
@@ -139,7 +128,21 @@ def tamis(
     """Options before the verb; what the help says of all verbs stands at `app`."""
 
 
-@app.command(short_help="Build, judge, promote and report what a recipe names.")
+def _verb(**about: Any) -> Callable[[Callable[..., None]], None]:
+    """Make a function a verb, which prepares the process before it imports anything."""
+
+    def named(function: Callable[..., None]) -> None:
+        @functools.wraps(function)
+        def begun(**given: Any) -> None:
+            start()
+            function(**given)
+
+        app.command(**about)(begun)
+
+    return named
+
+
+@_verb(short_help="Build, judge, promote and report what a recipe names.")
 def run(
     recipe: RecipePath,
     workspace: WorkspacePath = WORKSPACE,
@@ -157,7 +160,6 @@ def run(
     from pipeline.commands.texts import outcome_text
     from pipeline.store.workspace import Workspace
 
-    _start()
     load_plugins(plugin)
     with Terminal(notice=notice()) as progress:
         outcome = run_recipe(
@@ -168,7 +170,7 @@ def run(
     raise typer.Exit(outcome.exit_code)
 
 
-@app.command(short_help="Show what `run` would do, and why.")
+@_verb(short_help="Show what `run` would do, and why.")
 def plan(
     recipe: RecipePath, workspace: WorkspacePath = WORKSPACE, plugin: Plugins = None, as_json: AsJson = False
 ) -> None:
@@ -183,7 +185,7 @@ def plan(
     _emit(plan_rows(made), as_json, plan_text(made))
 
 
-@app.command(short_help="List what the workspace holds.")
+@_verb(short_help="List what the workspace holds.")
 def status(workspace: WorkspacePath = WORKSPACE, as_json: AsJson = False) -> None:
     """List what the workspace holds: datasets, mixtures, verdicts, money spent, and what is unfinished."""
     from pipeline.commands.texts import status_text
@@ -194,7 +196,7 @@ def status(workspace: WorkspacePath = WORKSPACE, as_json: AsJson = False) -> Non
     _emit(data, as_json, status_text(data))
 
 
-@app.command(short_help="Tell why one document was kept or dropped.")
+@_verb(short_help="Tell why one document was kept or dropped.")
 def why(
     doc_id: Annotated[str, typer.Argument(metavar="DOC_ID", help="The document's id, as `look` shows it.")],
     workspace: WorkspacePath = WORKSPACE,
@@ -205,12 +207,11 @@ def why(
     from pipeline.queries.documents import why as ask
     from pipeline.store.workspace import Workspace
 
-    _start()
     data = ask(Workspace(workspace), doc_id)
     _emit(data, as_json, why_text(data))
 
 
-@app.command(short_help="Show documents of a dataset, kept or dropped.")
+@_verb(short_help="Show documents of a dataset, kept or dropped.")
 def look(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's name, as in the recipe.")],
     dropped: Annotated[bool, typer.Option("--dropped", help="Show dropped documents instead of kept ones.")] = False,
@@ -224,12 +225,11 @@ def look(
     from pipeline.queries.documents import look as sample
     from pipeline.store.workspace import Workspace
 
-    _start()
     data = sample(Workspace(workspace), dataset, dropped=dropped, rule=rule, count=count)
     _emit(data, as_json, look_text(data))
 
 
-@app.command(short_help="Write the HTML report again.")
+@_verb(short_help="Write the HTML report again.")
 def report(
     recipe: RecipePath, workspace: WorkspacePath = WORKSPACE, plugin: Plugins = None, as_json: AsJson = False
 ) -> None:
@@ -239,7 +239,6 @@ def report(
     from pipeline.report.page import write_report
     from pipeline.store.workspace import Workspace
 
-    _start()
     load_plugins(plugin)
     place = Workspace(workspace)
     made = make_plan(load_recipe(recipe), place)
@@ -248,7 +247,7 @@ def report(
     _emit({"report": str(path)}, as_json, str(path))
 
 
-@app.command(short_help="Register the candidate as a new version.")
+@_verb(short_help="Register the candidate as a new version.")
 def promote(
     recipe: RecipePath,
     override: Annotated[
@@ -274,7 +273,7 @@ def promote(
     )
 
 
-@app.command(short_help="Keep a dataset's signatures for deduplicating later ones.")
+@_verb(short_help="Keep a dataset's signatures for deduplicating later ones.")
 def remember(
     dataset: Annotated[str | None, typer.Argument(metavar="[DATASET]", help="A dataset's name.")] = None,
     store: Annotated[str, typer.Option("--store", metavar="NAME", help="The dedup store.")] = "main",
@@ -298,7 +297,7 @@ def remember(
     _emit(asdict(done), as_json, text)
 
 
-@app.command(short_help="Point a name at an earlier version.")
+@_verb(short_help="Point a name at an earlier version.")
 def rollback(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name in the registry.")],
     to: Annotated[
@@ -318,7 +317,7 @@ def rollback(
     _emit(asdict(record), as_json, f"{name} is back at version {record.version}.")
 
 
-@app.command(short_help="List promoted versions.")
+@_verb(short_help="List promoted versions.")
 def registry(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this name.")] = None,
     workspace: WorkspacePath = WORKSPACE,
@@ -338,7 +337,6 @@ def _printed(question: Callable[..., questions.Answer]) -> Callable[..., None]:
 
     @functools.wraps(question)
     def verb(*, as_json: bool, **given: Any) -> None:
-        _start()
         answer = question(as_json=as_json, **given)
         _emit(answer.data, as_json, answer.text)
         if answer.exit_code:
@@ -347,13 +345,13 @@ def _printed(question: Callable[..., questions.Answer]) -> Callable[..., None]:
     return verb
 
 
-app.command(short_help="Write a dataset or a mixture as documents.")(_printed(export_verb.export))
-app.command(name="what-if", short_help="Tell what other thresholds would keep and drop.")(_printed(questions.what_if))
-app.command(short_help="Tell what one dataset keeps and another does not.")(_printed(questions.diff))
-app.command(short_help="Tell how stored signals are distributed.")(_printed(questions.stats))
-app.command(short_help="Measure files without a recipe.")(_printed(questions.measure))
-app.command(short_help="Check every stored file against its card.")(_printed(questions.verify))
-app.command(short_help="List the steps that come from outside.")(_printed(questions.plugins))
+_verb(short_help="Write a dataset or a mixture as documents.")(_printed(export_verb.export))
+_verb(name="what-if", short_help="Tell what other thresholds would keep and drop.")(_printed(questions.what_if))
+_verb(short_help="Tell what one dataset keeps and another does not.")(_printed(questions.diff))
+_verb(short_help="Tell how stored signals are distributed.")(_printed(questions.stats))
+_verb(short_help="Measure files without a recipe.")(_printed(questions.measure))
+_verb(short_help="Check every stored file against its card.")(_printed(questions.verify))
+_verb(short_help="List the steps that come from outside.")(_printed(questions.plugins))
 
 
 if __name__ == "__main__":

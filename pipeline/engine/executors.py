@@ -22,9 +22,7 @@ from typing import Any, Protocol
 
 from pipeline.core.errors import ServiceError
 from pipeline.core.process import keys
-from pipeline.core.process.late_pandas import spare_pandas
-from pipeline.core.process.late_scipy import spare_scipy
-from pipeline.core.process.memory import keep_freed_memory
+from pipeline.core.process.start import start
 
 Done = Callable[[Any], None]
 Apart = Callable[[Any], bool]
@@ -195,6 +193,4 @@ def _start_worker(parent: int) -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
         if os.getppid() != parent:
             os._exit(1)
-    keep_freed_memory()
-    spare_pandas()
-    spare_scipy()
+    start()

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from pipeline.core.arrow import from_zero
 from pipeline.core.errors import DataError, TamisError
 from pipeline.core.files.card import CARD
 from pipeline.core.files.shards import windows
 from pipeline.core.files.sums import is_whole
-from pipeline.core.process.memory import keep_freed_memory
 from pipeline.core.step import Measured, MeasuringStep, Rule, as_column
 from pipeline.core.text.batch import Batch
 from pipeline.engine.sketching import Sketching, SketchRef, fixed_rules, survives
@@ -83,7 +83,6 @@ def measure_part(task: MeasureTask, *, tables: Iterable[pa.Table] | None = None)
     sketching = Sketching.of(task.sketches, index=part.index)
     if not any(todo) and not sketching.refs:
         return part.num_rows
-    keep_freed_memory()
     columns: list[list[dict[str, pa.Array]]] = [[] for _ in task.steps]
     spooling = Spooling() if task.spool is not None else None
     last = max(
@@ -141,7 +140,7 @@ def _living(batch: Batch, alive: np.ndarray) -> Batch:
     if alive.all():
         return batch
     keep = pa.array(alive)
-    return Batch(ids=batch.ids.filter(keep), text=pa.concat_arrays([batch.text.filter(keep), batch.text[:0]]))
+    return Batch(ids=batch.ids.filter(keep), text=from_zero(batch.text.filter(keep)))
 
 
 def _is_measured(link: Link, index: int) -> bool:
@@ -175,7 +174,7 @@ def measure_batch(step: MeasuringStep, batch: Batch) -> dict[str, pa.Array]:
     halves = [
         Batch(
             ids=batch.ids[a:b],
-            text=pa.concat_arrays([batch.text[a:b], batch.text[:0]]),
+            text=from_zero(batch.text[a:b]),
             metadata=None if batch.metadata is None else batch.metadata[a:b],
         )
         for a, b in ((0, middle), (middle, len(batch)))

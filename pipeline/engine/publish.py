@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.core import document
+from pipeline.core.arrow import as_flags
 from pipeline.core.files.shards import read_table, write_table
 from pipeline.core.files.sums import are_whole
 from pipeline.core.step import Rule
 from pipeline.store.chain import Chain, ChainReader, part_name
-from pipeline.store.decide import as_flags
 from pipeline.store.verdicts import judge, verdicts_name
 
 if TYPE_CHECKING:

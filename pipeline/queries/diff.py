@@ -17,11 +17,11 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.core.arrow import as_flags
 from pipeline.core.files.card import Card, read_card
 from pipeline.core.files.shards import read_rows, read_table
 from pipeline.sources.quarantine import QUARANTINE
 from pipeline.store.chain import part_name
-from pipeline.store.decide import as_flags
 from pipeline.store.evidence import evidence_at
 from pipeline.store.results import document_paths
 from pipeline.store.sizes import bytes_per_token

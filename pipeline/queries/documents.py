@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.core.arrow import as_flags, as_numbers
 from pipeline.core.errors import DataError, nearest_names
 from pipeline.core.files.card import CARD
 from pipeline.core.files.in_place import TextGoneError
@@ -18,7 +19,7 @@ from pipeline.core.files.shards import read_rows, read_table, row_groups_of
 from pipeline.core.rng import generator
 from pipeline.sources.quarantine import QUARANTINE, sample
 from pipeline.store.chain import ERROR, BasePart, Link
-from pipeline.store.decide import as_flags, as_numbers, margin, passes
+from pipeline.store.decide import margin, passes
 from pipeline.store.evidence import Evidence, all_evidence, evidence_of, find_rule, plain
 from pipeline.store.results import document_paths, why_empty
 from pipeline.store.workspace import Workspace

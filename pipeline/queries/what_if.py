@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.core.arrow import as_flags, as_numbers
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.card import read_card
 from pipeline.core.files.shards import read_table
@@ -27,7 +28,7 @@ from pipeline.plan.make import make_plan
 from pipeline.recipe.load import load_recipe
 from pipeline.recipe.spec import DatasetSpec, Recipe, StepSpec
 from pipeline.store.chain import ERROR, BasePart, ChainReader, Link, Quantiles, passing, unbroken
-from pipeline.store.decide import as_flags, as_numbers, failures
+from pipeline.store.decide import failures
 from pipeline.store.evidence import Evidence, evidence_at
 from pipeline.store.sizes import bytes_per_token
 from pipeline.store.workspace import Workspace
@@ -136,8 +137,8 @@ def _fails(failed: pa.ChunkedArray, rules: set[str]) -> np.ndarray:
     for chunk in failed.chunks:
         names = pc.dictionary_encode(chunk.values)
         hits = np.array([name in rules for name in names.dictionary.to_pylist()], dtype=bool)
-        counts = np.concatenate([[0], np.cumsum(hits[np.from_dlpack(names.indices)])])
-        offsets = np.from_dlpack(chunk.offsets)
+        counts = np.concatenate([[0], np.cumsum(hits[names.indices.to_numpy()])])
+        offsets = chunk.offsets.to_numpy()
         found.append(counts[offsets[1:]] > counts[offsets[:-1]])
     return np.concatenate(found)
 

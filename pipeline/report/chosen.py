@@ -15,12 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.core.arrow import as_flags, as_numbers
 from pipeline.core.rng import generator
 from pipeline.core.step import Rule
 from pipeline.report import figures
 from pipeline.report.signals import Signals
 from pipeline.store.chain import BasePart, Link
-from pipeline.store.decide import as_flags, as_numbers, passes
+from pipeline.store.decide import passes
 from pipeline.store.evidence import Evidence
 
 DUPLICATE_OF = "duplicate_of"  # signal of a deduplication: id of the twin that was kept

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.core.arrow import as_flags
 from pipeline.core.files.shards import read_rows
 from pipeline.core.step import Rule
 from pipeline.report import figures
@@ -22,7 +23,6 @@ from pipeline.report.chosen import DUPLICATE_OF, Chosen, Place, Side
 from pipeline.report.signals import Signals
 from pipeline.report.steps import DatasetShown
 from pipeline.store.chain import ERROR, BasePart, ChainReader, Link, check_ids, edit_in, edited_text
-from pipeline.store.decide import as_flags
 from pipeline.store.evidence import Evidence
 
 EXCERPT, EXCERPT_LINES = 400, 16  # characters and lines

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.core.arrow import as_flags, as_numbers
 from pipeline.report import figures
 from pipeline.report.chosen import DUPLICATE_OF, Chosen, Place
 from pipeline.report.examples import Example, Examples
@@ -24,7 +25,6 @@ from pipeline.report.recall import Audit, audit_in
 from pipeline.report.signals import Signals
 from pipeline.report.steps import DatasetShown
 from pipeline.store.chain import Link
-from pipeline.store.decide import as_flags, as_numbers
 
 if TYPE_CHECKING:
     import polars as pl

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.core.arrow import as_flags, as_numbers
 from pipeline.core.files.shards import read_table
 from pipeline.report.signals import Signals
 from pipeline.store.chain import BasePart, Link
-from pipeline.store.decide import as_flags, as_numbers
 from pipeline.store.evidence import Evidence
 
 LANGUAGE = "language"  # signal of a step that names a document's language

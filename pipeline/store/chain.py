@@ -19,11 +19,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
+from pipeline.core.arrow import as_flags, as_numbers, from_zero
 from pipeline.core.errors import DataError
 from pipeline.core.files.shards import iterate_tables, read_rows, read_table, schema_of, write_table
 from pipeline.core.step import ENGINE_COLUMNS, Part, Rule, Signal
 from pipeline.core.text.cut import cut, sizes_left
-from pipeline.store.decide import as_flags, as_numbers, failures
+from pipeline.store.decide import failures
 from pipeline.store.spool import Spool, spooled
 
 # TEXT: column of an editing step's signals file, the new text, null where unchanged. KEPT: the same of a step that
@@ -64,8 +65,7 @@ def part_name(index: int) -> str:
 def ids_digest(ids: pa.Array | pa.ChunkedArray) -> bytes:
     """Return a 16-byte digest of an id column, independent of chunking."""
     digest = xxhash.xxh3_128()
-    joined = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
-    flat = pa.concat_arrays([joined, joined[:0]])  # a copy that starts at 0
+    flat = from_zero(ids)
     if len(flat):
         width = np.int64 if pa.types.is_large_string(flat.type) else np.int32
         lengths = np.diff(np.frombuffer(flat.buffers()[1], width)[: len(flat) + 1]).astype(np.int32)
@@ -264,12 +264,6 @@ def edit_in(link: Link, part: BasePart) -> str:
     return KEPT if KEPT in schema_of(link.file(part.index)).names else TEXT
 
 
-def _joined(column: pa.ChunkedArray) -> pa.Array:
-    """Return one array that starts at offset zero."""
-    whole = column.combine_chunks()
-    return pa.concat_arrays([whole, whole[:0]])
-
-
 def _with_text(table: pa.Table, edited: pa.ChunkedArray) -> pa.Table:
     """Return the table with its texts as `edited_text` changes them."""
     text = edited_text(table.column("text"), edited)
@@ -279,7 +273,7 @@ def _with_text(table: pa.Table, edited: pa.ChunkedArray) -> pa.Table:
 def edited_text(old: pa.ChunkedArray, edited: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return the new text where `edited`, texts or ranges of the old ones, is not null, else the old."""
     if pa.types.is_list(edited.type):
-        return pa.chunked_array([cut(_joined(old), _joined(edited))])
+        return pa.chunked_array([cut(from_zero(old), from_zero(edited))])
     return pc.coalesce(edited, old)
 
 

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from pipeline.core.arrow import as_flags
 from pipeline.core.errors import DataError, RecipeError, did_you_mean
 from pipeline.core.files.card import CARD, Card, read_card
 from pipeline.core.files.opened import way_out
 from pipeline.core.files.shards import read_rows, read_table, schema_of
 from pipeline.core.step import Rule
 from pipeline.store.chain import EDITS, BasePart, Chain, ChainReader, Link, part_name
-from pipeline.store.decide import as_flags
 from pipeline.store.verdicts import verdicts_name
 from pipeline.store.workspace import Workspace
 

@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.core.arrow import as_flags, as_numbers
 from pipeline.core.files.card import read_card
 from pipeline.core.files.shards import iterate_tables, read_table
 from pipeline.core.text.cut import sizes_left
 from pipeline.store.chain import KEPT, BasePart, Link, edit_in, lengths
-from pipeline.store.decide import as_flags, as_numbers
 from pipeline.store.evidence import Evidence
 from pipeline.store.workspace import Workspace
 

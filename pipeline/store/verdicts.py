@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from pipeline.core.arrow import as_flags
 from pipeline.core.files.shards import read_table
 from pipeline.store.chain import ERROR, BasePart, Link, check_ids
-from pipeline.store.decide import as_flags, failures
+from pipeline.store.decide import failures
 
 VERDICTS = "verdicts"
 

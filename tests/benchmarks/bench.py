@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.process.memory import keep_freed_memory
+from pipeline.core.process.start import start
 from tests.benchmarks.machine import hold_libraries_to_one_thread, hold_to_one_core, load, machine
 from tests.benchmarks.rivals import DATATROVE, missing
 from tests.benchmarks.table import TITLES, table
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := [word for word in options.only if not any(word in name for name in names)]:
         parser.error(f"--only {unknown[0]}: no work's name holds it; they are {', '.join(names)}")
     os.environ["TQDM_DISABLE"] = "1"
-    keep_freed_memory()  # as every command does, for all that is measured
+    start()  # as every command does, for all that is measured
     with tempfile.TemporaryDirectory(prefix="tamis-bench-") as folder:
         if not options.quick:  # so that what compiling costs is measured, not what an earlier run left
             os.environ["NUMBA_CACHE_DIR"] = f"{folder}/kernels"

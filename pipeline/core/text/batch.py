@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.core.arrow import from_zero
+
 MAX_DOCUMENT_BYTES = 2**31 - 1
 
 
@@ -143,7 +145,7 @@ class Batch:
         """Return the batch with new text where `text` is not null."""
         foreseen, whole, segmentation = self.__dict__.get("_foreseen", (None, None, None))
         if foreseen is not text:
-            whole = pa.concat_arrays([pc.coalesce(text, self.text), self.text[:0]])
+            whole = from_zero(pc.coalesce(text, self.text))
             return Batch(ids=self.ids, text=whole, metadata=self.metadata)
         new = Batch(ids=self.ids, text=whole, metadata=self.metadata)
         new.__dict__["_before"] = (self, segmentation)
@@ -226,4 +228,4 @@ def _flat(array: pa.Array | pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], type=array.type)
     if array.type != kind:
         array = array.cast(kind)
-    return pa.concat_arrays([array, pa.array([], type=kind)]) if array.offset else array
+    return from_zero(array) if array.offset else array

@@ -211,6 +211,7 @@ def test_each_part_is_read_once_however_many_of_its_documents_are_shown(built: H
 
 def test_a_look_does_not_import_what_it_does_not_need(built: House):
     code = (
+        "from pipeline.core.process.start import start; start();"
         "import sys; from pathlib import Path; from pipeline.queries.documents import look;"
         "from pipeline.store.workspace import Workspace;"
         f"look(Workspace(Path({str(built.workspace.root)!r})), 'clean', dropped=True, rule=None, count=9);"

@@ -158,6 +158,7 @@ def test_a_question_does_not_import_what_it_does_not_need(house: House):
     house.clean(["gopher_quality: {min_words: 3, min_mean_word_length: 1.0, min_stop_words: 0}", "c4_quality"])
     house.run()
     code = (
+        "from pipeline.core.process.start import start; start();"
         "import sys; from pathlib import Path; from pipeline.queries.what_if import what_if;"
         "from pipeline.store.workspace import Workspace;"
         f"found = what_if(Workspace(Path({str(house.workspace.root)!r})), Path({str(house.recipe)!r}),"

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline import catalog
+from pipeline.core.arrow import as_numbers
 from pipeline.core.rng import generator
 from pipeline.plan.graph import Plan
 from pipeline.report import findings, looks
@@ -25,7 +26,7 @@ from pipeline.report.looks import look_twice
 from pipeline.report.page import write_report
 from pipeline.report.signals import Signals
 from pipeline.report.steps import dataset_shown
-from pipeline.store.decide import as_numbers, passes
+from pipeline.store.decide import passes
 from pipeline.store.evidence import evidence_of
 from tests.pipeline.report.report_parts import STEPS, finish, write_lines
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.core.step import Rule
-from pipeline.store.decide import as_flags, as_numbers, failures, margin, passes
+from pipeline.store.decide import failures, margin, passes
 
 OPERATORS = (">=", ">", "<=", "<", "==", "!=")
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=32)
@@ -45,19 +45,6 @@ def test_a_negative_margin_means_drop_and_a_positive_one_keep(op, value, thresho
     assert margin(rule, value) >= 0 if kept else margin(rule, value) <= 0
     if margin(rule, value) != 0:
         assert kept == (margin(rule, value) > 0)
-
-
-def test_booleans_integers_and_nulls_are_numbers():
-    assert as_numbers(pa.array([True, False, None])).tolist()[:2] == [1.0, 0.0]
-    assert np.isnan(as_numbers(pa.chunked_array([pa.array([3]), pa.array([None], pa.int64())]))[1])
-
-
-def test_a_slice_of_a_column_is_its_own_rows():
-    numbers = pa.chunked_array([pa.array([9.0, 1.0, None, 3.0])[1:], pa.array([], pa.float64()), pa.array([4.0])])
-
-    assert np.array_equal(as_numbers(numbers), [1.0, np.nan, 3.0, 4.0], equal_nan=True)
-    assert as_flags(pa.array([True, False, True, True])[1:]).tolist() == [False, True, True]
-    assert len(as_numbers(numbers[:0])) == len(as_flags(pa.array([], pa.bool_()))) == 0
 
 
 def test_a_threshold_written_as_0_12_keeps_a_value_that_is_0_12():
