@@ -54,9 +54,9 @@ def _verdict(path: Path) -> dict[str, Any]:
 
 
 def _stores(workspace: Workspace) -> list[dict[str, Any]]:
-    from pipeline.store.dedup_versions import state_of, store_homes
+    from pipeline.store.dedup_versions import state_of, stores
 
-    return [{"name": home.name, **state_of(home)} for home in store_homes(workspace)]
+    return [{"name": store.home.name, **state_of(store)} for store in stores(workspace)]
 
 
 def registry_of(workspace: Workspace, name: str | None) -> dict[str, Any]:

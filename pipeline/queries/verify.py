@@ -16,7 +16,7 @@ from pipeline.core.errors import DataError
 from pipeline.core.files.card import CARD, KINDS, Card, content_of, difference, read_card
 from pipeline.core.files.in_place import INPUTS, inputs_of
 from pipeline.core.identity import hash_file, identity_of
-from pipeline.store.dedup_versions import current_version, store_homes
+from pipeline.store.dedup_versions import current_version, stores
 from pipeline.store.registry import current, versions
 from pipeline.store.workspace import LATEST, Workspace
 
@@ -24,7 +24,7 @@ from pipeline.store.workspace import LATEST, Workspace
 def verify(workspace: Workspace) -> dict[str, Any]:
     """Return how much was checked and everything damaged, in path order; DataError if there is nothing to check."""
     folders = [path.parent for kind in KINDS for path in sorted((workspace.root / kind).glob(f"*/{CARD}"))]
-    if not folders and not store_homes(workspace):
+    if not folders and not stores(workspace):
         raise DataError(
             f"{workspace.root}: holds no finished results to verify. Run a recipe, or name its --workspace."
         )
@@ -60,7 +60,7 @@ def verify(workspace: Workspace) -> dict[str, Any]:
         wrong.append({"path": str(workspace.root / LATEST), "problem": str(error)})
     return {
         "workspace": str(workspace.root), "results": len(folders), "files": num_files, "size_bytes": size_bytes,
-        "stores": len(store_homes(workspace)), "versions": num_versions, "damaged": [*damaged, *in_stores, *wrong],
+        "stores": len(stores(workspace)), "versions": num_versions, "damaged": [*damaged, *in_stores, *wrong],
         "changed_inputs": others,
     }  # fmt: skip
 
@@ -89,8 +89,8 @@ def _inputs(folder: Path, card: Card) -> tuple[int, int, list[dict[str, str]]]:
 def _stores(workspace: Workspace) -> tuple[int, int, list[dict[str, str]]]:
     """Return number and bytes of the files that the dedup stores' current versions consist of, and the damaged ones."""
     count, size_bytes, damaged = 0, 0, list[dict[str, str]]()
-    homes = store_homes(workspace)
-    if not homes:
+    known = stores(workspace)
+    if not known:
         return count, size_bytes, damaged
     from filters.dedup.remembered import (  # loads the kernels, which the others do without
         MANIFEST,
@@ -98,11 +98,11 @@ def _stores(workspace: Workspace) -> tuple[int, int, list[dict[str, str]]]:
         read_manifest,
     )
 
-    for home in homes:
+    for store in known:
         try:
-            version = current_version(home)
+            version = current_version(store)
         except DataError as error:
-            damaged.append({"path": str(home), "problem": str(error)})
+            damaged.append({"path": str(store.home), "problem": str(error)})
             continue
         for piece in version.pieces() if version is not None else ():
             try:

@@ -2,9 +2,9 @@
 
     <workspace>/dedup/<name>/  v00001.json ...  current.json  pieces/<dataset identity>-<part>/  ... piece.json
 
-A version file is written once and never changed; the pointer and its history move in one step. Callers hold the
-workspace's lock. Pieces are named by the dataset's identity, so two versions share what they have in common, and say
-which contents their source had read: what a run reads itself is no earlier document to it, but the same one.
+Versions and their pointer are as `store/versions.py` says; callers hold the workspace's lock. Pieces are named by the
+dataset's identity, so two versions share what they have in common, and say which contents their source had read: what a
+run reads itself is no earlier document to it, but the same one.
 """
 
 from __future__ import annotations
@@ -12,25 +12,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import DataError, RecipeError, nearest_names
 from pipeline.core.files.card import Card, is_complete, read_card
-from pipeline.core.files.durable import sweep, write_text
-from pipeline.core.files.record import read_record, write_record
 from pipeline.core.files.shards import read_table
 from pipeline.core.identity import identity_of
 from pipeline.store.node import Node
 from pipeline.store.results import document_paths, why_empty
+from pipeline.store.versions import Versions, homes
 from pipeline.store.workspace import Workspace
 
 if TYPE_CHECKING:
     from filters.dedup.remembered import Version
-
-POINTER = "current.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +71,15 @@ def to_compare(workspace: Workspace, name: str, *, contents: set[str]) -> tuple[
 
 def store_file(workspace: Workspace, name: str) -> Path:
     """Return the version file that counts; RecipeError if there is no such store."""
-    number = _pointer(_home(workspace, name))["version"]
+    store = _versions(workspace, name)
+    number = store.pointer().version
     if number == 0:
-        known = [home.name for home in store_homes(workspace)]
+        known = [other.home.name for other in stores(workspace)]
         way_out = f"Did you mean {nearest_names(name, known)}?" if known else "There is none in this workspace yet."
         raise RecipeError(
             f"there is no dedup store `{name}`. {way_out} `tamis remember DATASET --store {name}` makes it."
         )
-    return _file(_home(workspace, name), number)
+    return store.file(number)
 
 
 def remember(workspace: Workspace, dataset: str, *, store: str) -> Remembered:
@@ -92,19 +89,19 @@ def remember(workspace: Workspace, dataset: str, *, store: str) -> Remembered:
     folder, card = workspace.dataset(dataset)
     if not card.rows_out:
         raise DataError(f"{why_empty(card)} There is nothing to remember; name a dataset that holds documents.")
-    home = _home(workspace, store)
-    old = current_version(home)
+    kept = _versions(workspace, store)
+    old = current_version(kept)
     batches = list(old.batches) if old is not None else []
     settings = old.settings if old is not None else SETTINGS
     if any(batch["identity"] == card.identity for batch in batches):
-        return _told(home, store, changed=False)
+        return _told(kept, changed=False)
     pieces = []
     paths = document_paths(folder)
     sources = _sources(workspace, card, num_pieces=len(paths))
     for number, (path, source) in enumerate(zip(paths, sources, strict=True)):
         name = f"{card.identity[:16]}-{number:05d}"
         table = read_table(path, columns=["id", "text"])
-        piece = home / "pieces" / name
+        piece = kept.home / "pieces" / name
         piece.mkdir(parents=True, exist_ok=True)
         if not (piece / MANIFEST).exists():
             save_piece(piece, table, settings=settings)
@@ -114,7 +111,7 @@ def remember(workspace: Workspace, dataset: str, *, store: str) -> Remembered:
     batch = {"dataset": card.name, "identity": card.identity, "read": read, "pieces": pieces}
     forgotten = list(old.forgotten) if old is not None else []
     content = {"settings": dict(settings), "batches": [*batches, batch], "forgotten": forgotten}
-    done = _add(home, store, content, action=f"remember {card.name}")
+    done = _add(kept, content, action=f"remember {card.name}")
     return replace(done, added=sum(num_rows for _, num_rows, _ in pieces))
 
 
@@ -151,94 +148,68 @@ def forget(workspace: Workspace, ids: Sequence[str], *, store: str) -> Remembere
     if missing:
         raise DataError(f"dedup store {store}: holds no document `{missing[0]}`. Nothing was forgotten; check the ids.")
     content = version.content() | {"forgotten": sorted({*version.forgotten, *ids})}
-    return _add(_home(workspace, store), store, content, action=f"forget {len(wanted)}")
+    return _add(_versions(workspace, store), content, action=f"forget {len(wanted)}")
 
 
 def roll_back(workspace: Workspace, *, store: str, to: int) -> Remembered:
     """Let an earlier version count again; nothing is deleted."""
     store_file(workspace, store)
-    home = _home(workspace, store)
-    if not _file(home, to).exists():
-        raise RecipeError(f"dedup store {store}: has no version {to}. It has 1 to {_newest(home)}.")
-    _move(home, to=to, action="roll back")
-    return _told(home, store, changed=True)
+    kept = _versions(workspace, store)
+    if not kept.file(to).exists():
+        raise RecipeError(f"dedup store {store}: has no version {to}. It has 1 to {kept.newest}.")
+    kept.move(to=to, action="roll back")
+    return _told(kept, changed=True)
 
 
-def _home(workspace: Workspace, name: str) -> Path:
-    if not (0 < len(name) <= 64 and name.isascii() and name.replace("-", "a").replace("_", "a").isalnum()):
-        raise RecipeError(f"dedup store: '{name}' cannot be a name; use up to 64 letters, digits, '-' and '_'.")
-    return workspace.root / "dedup" / name
+def _versions(workspace: Workspace, name: str) -> Versions:
+    return Versions.named(_folder(workspace), name, place="dedup store")
 
 
-def _file(home: Path, number: int) -> Path:
-    return home / f"v{number:05d}.json"
+def _folder(workspace: Workspace) -> Path:
+    return workspace.root / "dedup"
 
 
-def _newest(home: Path) -> int:
-    return max((int(path.stem[1:]) for path in home.glob("v*.json")), default=0)
+def stores(workspace: Workspace) -> list[Versions]:
+    """Return the versions of every store of a workspace."""
+    return homes(_folder(workspace))
 
 
-def store_homes(workspace: Workspace) -> list[Path]:
-    """Return the folders of all stores of a workspace."""
-    return sorted(path.parent for path in (workspace.root / "dedup").glob(f"*/{POINTER}"))
-
-
-def current_version(home: Path) -> Version | None:
+def current_version(store: Versions) -> Version | None:
     """Return the version of a store that counts, if there is one; DataError if it is not as it was written."""
     from filters.dedup.remembered import read_version
 
-    number = _pointer(home)["version"]
-    return read_version(_file(home, number)) if number else None
+    number = store.pointer().version
+    return read_version(store.file(number)) if number else None
 
 
-def state_of(home: Path) -> dict[str, int]:
+def state_of(store: Versions) -> dict[str, int]:
     """Return a store's version, the documents that it remembers and, of these, how many were forgotten again."""
-    version = current_version(home)
+    version = current_version(store)
     pieces = version.pieces() if version is not None else ()
     forgotten = len(version.forgotten) if version is not None else 0
-    number: int = _pointer(home)["version"]
-    return {"version": number, "documents": sum(piece.num_rows for piece in pieces), "forgotten": forgotten}
+    return {
+        "version": store.pointer().version,
+        "documents": sum(piece.num_rows for piece in pieces),
+        "forgotten": forgotten,
+    }
 
 
-def _pointer(home: Path) -> dict[str, Any]:
-    path = home / POINTER
-    if not path.exists():
-        return {"version": 0, "history": []}
-    try:
-        content = read_record(path)
-        return {"version": int(content["version"]), "history": list(content["history"])}
-    except (ValueError, TypeError, KeyError) as error:
-        raise DataError(
-            f"{path}: is not a pointer as it was written ({error}). Restore the file from a backup."
-        ) from error
-
-
-def _add(home: Path, store: str, content: Mapping[str, Any], *, action: str) -> Remembered:
+def _add(store: Versions, content: Mapping[str, Any], *, action: str) -> Remembered:
     identity = identity_of(content)
-    old = current_version(home)
+    old = current_version(store)
     if old is not None and identity_of(old.content()) == identity:
-        return _told(home, store, changed=False)
-    number = _newest(home) + 1
-    record = {**content, "identity": identity}
-    write_text(_file(home, number), json.dumps(record, indent=1, sort_keys=True) + "\n")
-    _move(home, to=number, action=action)
-    return _told(home, store, changed=True)
+        return _told(store, changed=False)
+    text = json.dumps({**content, "identity": identity}, indent=1, sort_keys=True) + "\n"
+    store.move(to=store.create(lambda _: text), action=action)
+    return _told(store, changed=True)
 
 
-def _move(home: Path, *, to: int, action: str) -> None:
-    pointer = _pointer(home)
-    event = {"action": action, "from": pointer["version"], "to": to, "at": datetime.now(UTC).isoformat("T", "seconds")}
-    content = {"version": to, "history": [*pointer["history"], event]}
-    write_record(home / POINTER, content)
-    sweep(home)
-
-
-def _told(home: Path, store: str, *, changed: bool) -> Remembered:
-    version = current_version(home)
+def _told(store: Versions, *, changed: bool) -> Remembered:
+    version = current_version(store)
     assert version is not None
     return Remembered(
-        store=store,
-        version=_pointer(home)["version"],
+        store=store.home.name,
+        version=store.pointer().version,
         identity=identity_of(version.content()),
         documents=sum(piece.num_rows for piece in version.pieces()),
         added=0,

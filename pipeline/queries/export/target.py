@@ -15,7 +15,8 @@ from typing import Any
 
 from pipeline.core.errors import DataError, RecipeError, TamisError, nearest_names
 from pipeline.core.files.card import CARD, Card, is_complete, read_card
-from pipeline.store.registry import NAME, Version, current, versions
+from pipeline.store.registry import Version, current, versions
+from pipeline.store.versions import NAME
 from pipeline.store.workspace import Workspace
 
 KINDS = ("dataset", "mixture", "registry")
