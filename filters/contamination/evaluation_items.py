@@ -1,20 +1,20 @@
 """Evaluation sets on disk to items with a text and an id, for decontamination.
 
-`.parquet` gives one item per row of its `text` column; `.jsonl` (plain or .gz) one per line, its `text` if it has one,
-else all its strings but `id` in the order in which they stand (question, choices, answer); `.txt` one per line that
-is not blank. An item without an `id` is called `file name:row`, counted from 1, so it does not depend on folders.
+`.parquet` gives one item per row of its `text` column; `.jsonl` one per line, its `text` if it has one, else all its
+strings but `id` in the order in which they stand (question, choices, answer); `.txt` one per line that is not blank.
+Both may be compressed, .gz or .zst. An item without an `id` is called `file name:row`, counted from 1, so it does not
+depend on folders.
 """
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.core.errors import DataError
-from pipeline.core.files.opened import reading
+from pipeline.core.files.json_lines import read_objects, read_texts
 from pipeline.core.files.shards import read_table, schema_of
 
 
@@ -32,16 +32,17 @@ def read_items(paths: Sequence[Path]) -> list[Item]:
 
 
 def _items(path: Path) -> Iterator[Item]:
-    name = path.name.removesuffix(".gz")
+    name = path.name.removesuffix(".gz").removesuffix(".zst")
     if name.endswith(".parquet"):
         yield from _parquet(path)
     elif name.endswith(".jsonl"):
-        for number, line in _lines(path):
-            yield _record(path, number=number, line=line)
+        yield from (_item(path, number=number, record=record) for number, record in read_objects(path))
     elif name.endswith(".txt"):
-        yield from (Item(id=f"{path.name}:{number}", text=line) for number, line in _lines(path))
+        yield from (Item(id=f"{path.name}:{number}", text=line) for number, line in read_texts(path))
     else:
-        raise DataError(f"{path}: is no evaluation set that Tamis reads. Give .parquet, .jsonl, .jsonl.gz or .txt.")
+        raise DataError(
+            f"{path}: is no evaluation set that Tamis reads. Give .parquet, or .jsonl or .txt (also .gz or .zst)."
+        )
 
 
 def _parquet(path: Path) -> Iterator[Item]:
@@ -56,24 +57,7 @@ def _parquet(path: Path) -> Iterator[Item]:
             yield Item(id=f"{path.name}:{number}" if item_id is None else str(item_id), text=text)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (line number, line) of the lines that are not blank."""
-    with reading(path):
-        data = path.read_bytes()
-    try:
-        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
-    except (UnicodeDecodeError, OSError, EOFError) as error:
-        raise DataError(f"{path}: is not UTF-8 text ({error}). Convert it.") from error
-    yield from ((number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip())
-
-
-def _record(path: Path, *, number: int, line: str) -> Item:
-    try:
-        record = json.loads(line)
-    except ValueError as error:
-        raise DataError(f"{path}:{number}: is not JSON ({error}). Each line must be one object.") from error
-    if not isinstance(record, dict):
-        raise DataError(f"{path}:{number}: is {type(record).__name__}, but each line must be one JSON object.")
+def _item(path: Path, *, number: int, record: dict[str, Any]) -> Item:
     item_id, text = record.pop("id", None), record.get("text")
     return Item(
         id=f"{path.name}:{number}" if item_id is None else str(item_id),

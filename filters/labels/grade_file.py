@@ -20,6 +20,7 @@ import numpy as np
 
 from filters.labels.rubric import NUM_CRITERIA, Rubric
 from pipeline.core.errors import DataError
+from pipeline.core.files.json_lines import read_objects
 from pipeline.core.files.shards import read_table
 from pipeline.core.identity import hash_file
 from pipeline.core.rng import generator
@@ -104,7 +105,7 @@ def with_interval(pairs: np.ndarray, *, seed: int) -> dict[str, float | None]:
 
 def read_grades(path: Path, *, rubric: Rubric) -> GradeFile:
     """Read a file of grades; DataError names what is missing, every wrong row, and a key that has two grades."""
-    rows = _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path)
+    rows = _rows_of(path)
     about = rows.pop(0)[1] if rows and _is_about(rows[0][1]) else {}
     if about.get("rubric_blake3") not in (None, rubric.hash):
         raise DataError(
@@ -205,25 +206,8 @@ def _hash_kind(keys: Sequence[str], *, path: Path) -> KeyKind:
     return HASH_CHARACTERS[lengths.pop()]
 
 
-def _parquet_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
-    return [(f"row {number}", row) for number, row in enumerate(read_table(path).to_pylist(), start=1)]
-
-
-def _json_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
-    """Return (line, row) of every line that is not blank."""
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as JSON lines ({error}). Give a .parquet or a .jsonl file.") from error
-    rows: list[tuple[str, dict[str, Any]]] = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{path}:{number}: is not JSON ({error}). Mend or delete the line.") from error
-        if not isinstance(row, dict):
-            raise DataError(f"{path}:{number}: is {type(row).__name__}, not an object. Mend or delete the line.")
-        rows.append((str(number), row))
-    return rows
+def _rows_of(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Return every row of the file with its place in it."""
+    if path.suffix == ".parquet":
+        return [(f"row {number}", row) for number, row in enumerate(read_table(path).to_pylist(), start=1)]
+    return [(str(number), row) for number, row in read_objects(path)]

@@ -7,14 +7,14 @@ quarantined. A compressed stream that ends early or is damaged is a DataError th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pipeline.core.files.json_lines import parse_object
+from pipeline.core.files.lines import BOM, Line, codec_of, cut_lines, iterate_blocks, iterate_lines
 from pipeline.core.identity import HashFile, hash_file
 from pipeline.sources.files import FileParams, InputFile, find_files, name_content
-from pipeline.sources.lines import BOM, Line, codec_of, cut_lines, iterate_blocks, iterate_lines
 from pipeline.sources.reader import SLICE_BYTES, Chunk, Reader, Reason, Slice
 from pipeline.sources.rows import ChunkBuilder, printable
 
@@ -52,7 +52,7 @@ class JsonlReader(Reader):
             if codec_of(file.path) is not None or self.params.limit is not None:  # cutting a file reads all of it
                 slices.append(Slice(len(slices), str(file.path), (file.label, 0, -1, 0), file.path.name))
                 continue
-            for start, end, first in cut_lines(file.path):
+            for start, end, first in cut_lines(file.path, slice_bytes=SLICE_BYTES):
                 label = f"{file.path.name} from line {first + 1}"
                 slices.append(Slice(len(slices), str(file.path), (file.label, start, end, first), label))
         return slices
@@ -137,36 +137,3 @@ def _is_table(beginning: bytes) -> bool:
     """Say whether the first two lines have as many commas, or as many tabs, and at least one."""
     first, *others = beginning.split(b"\n", 2)
     return bool(others) and any(0 < first.count(mark) == others[0].count(mark) for mark in (b",", b"\t"))
-
-
-class _KeyTwiceError(ValueError):
-    """An object names one key twice, so nobody can say which value is meant."""
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise _KeyTwiceError
-    return found
-
-
-def _no_number(name: str) -> None:
-    """Read NaN and Infinity, which Python writes and JSON does not know, as null."""
-
-
-_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_number)
-
-
-def parse_object(line: bytes) -> dict[str, Any] | Reason:
-    """Return the object that a line holds, or the reason why it holds none."""
-    try:
-        value = _decoder.decode(line.decode())
-    except UnicodeDecodeError:
-        return "invalid_utf8"
-    except _KeyTwiceError:
-        return "duplicate_key"
-    except RecursionError:
-        return "too_deep"
-    except ValueError:
-        return "not_json"
-    return value if isinstance(value, dict) else "not_object"

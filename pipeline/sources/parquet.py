@@ -17,12 +17,12 @@ from pydantic import Field
 
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.in_place import InPlace
+from pipeline.core.files.lines import FREE_BYTES, MAX_EXPANSION
 from pipeline.core.files.opened import RowGroup, reading
 from pipeline.core.files.parquet_bounds import BATCH_ROWS, ROW_BYTES
 from pipeline.core.files.shards import Stretch, is_text_elsewhere, iterate_batches, row_groups_of, schema_of, stretches
 from pipeline.core.identity import HashFile, hash_file
 from pipeline.sources.files import FileParams, InputFile, find_files, name_content
-from pipeline.sources.lines import FREE_BYTES, MAX_EXPANSION
 from pipeline.sources.reader import SLICE_BYTES, Chunk, Reader, Slice
 from pipeline.sources.rows import printable
 from pipeline.sources.tables import TableChunker, first_of

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pipeline.core.files.lines import BOM, iterate_blocks
 from pipeline.core.identity import HashFile, hash_file
 from pipeline.core.step import input_names
 from pipeline.sources.files import InputFile, find_files, name_content
-from pipeline.sources.lines import BOM, iterate_blocks
 from pipeline.sources.reader import Chunk, Reader, ReaderParams, Slice
 from pipeline.sources.rows import ChunkBuilder
 

@@ -136,9 +136,9 @@ def test_every_kind_of_file_is_read(tmp_path: Path) -> None:
     [
         ("x.csv", b"a,b", "is no evaluation set that Tamis reads"),
         ("x.jsonl", b'{"text": "fine"}\n{oops\n', r"x.jsonl:2: is not JSON"),
-        ("x.jsonl", b"[1]\n", "x.jsonl:1: is list"),
+        ("x.jsonl", b"[1]\n", "x.jsonl:1: is not an object"),
         ("x.txt", b"\xff\xfe", "is not UTF-8 text"),
-        ("x.jsonl.gz", b"not gzip", "is not UTF-8 text"),
+        ("x.jsonl.gz", b"not gzip", "x.jsonl.gz: cannot be read"),
         ("x.txt", b"too short\n", "holds 1 items, none of 8 words or more"),
     ],
 )

@@ -93,8 +93,9 @@ def test_a_wrong_grade_is_named_with_its_place_and_the_rule(grade: Any, tmp_path
     with pytest.raises(DataError) as caught:
         read_grades(written(tmp_path / "grades.jsonl", rows), rubric=RUBRIC)
 
+    shown = json.dumps(grade).replace("NaN", "null")  # which JSON does not know
     assert str(caught.value) == (
-        f"{tmp_path}/grades.jsonl:2: `grade` is {json.dumps(grade)}; it must be a number from 0 to 5. So are 1 more "
+        f"{tmp_path}/grades.jsonl:2: `grade` is {shown}; it must be a number from 0 to 5. So are 1 more "
         "rows, such as 4. Correct or delete the rows."
     )
 
@@ -108,7 +109,7 @@ def test_a_wrong_grade_is_named_with_its_place_and_the_rule(grade: Any, tmp_path
         ('{"id": "x", "grade": 1}\n{"id": \n', "grades.jsonl:2: is not JSON"),
         ('{"id": null, "grade": 1}\n', "`id` is null"),
         ('{"id": "x", "grade": 1, "reading": 0}\n', "`reading` is 0"),
-        ("[1]\n", "is list, not an object"),
+        ("[1]\n", "grades.jsonl:1: is not an object"),
         (
             '{"graded_by": "me", "rubric": "own", "rubric_blake3": "00"}\n{"id": "x", "grade": 1}\n',
             "by the rubric own 00",

@@ -105,8 +105,8 @@ def test_a_hundred_poisons_cost_a_hundred_documents(tmp_path: Path) -> None:
 
 
 def test_slices_of_a_plain_file_meet_at_line_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.sources.lines.BLOCK_BYTES", 1000)
-    monkeypatch.setattr("pipeline.sources.lines.SLICE_BYTES", 3000)
+    monkeypatch.setattr("pipeline.core.files.lines.BLOCK_BYTES", 1000)
+    monkeypatch.setattr("pipeline.sources.jsonl.SLICE_BYTES", 3000)
     rows = [json.dumps({"text": f"{number} " + "x" * (number * 7 % 2500)}) for number in range(200)]
     (tmp_path / "a.jsonl").write_text("\ufeff" + "\r\n".join(rows[:100]) + "\n\n" + "\n".join(rows[100:]))
 
@@ -159,9 +159,9 @@ def test_a_bomb_costs_its_line_and_little_memory(tmp_path: Path) -> None:
 
 
 def test_a_frame_that_grows_beyond_all_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.sources.lines.FREE_BYTES", 1000)
+    monkeypatch.setattr("pipeline.core.files.lines.FREE_BYTES", 1000)
     (tmp_path / "a.jsonl.zst").write_bytes(zstandard.ZstdCompressor().compress(b'{"text": "a"}\n' * 100_000))
-    monkeypatch.setattr("pipeline.sources.lines.MAX_EXPANSION", 100)
+    monkeypatch.setattr("pipeline.core.files.lines.MAX_EXPANSION", 100)
 
     with pytest.raises(DataError, match="grows more than"):
         read(jsonl(tmp_path))

@@ -15,7 +15,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.core.errors import DataError
-from pipeline.sources.reader import SLICE_BYTES
 
 BLOCK_BYTES = 2**20
 KEPT_OF_LONG_LINE = 1000
@@ -45,7 +44,7 @@ def codec_of(path: Path) -> str | None:
     return next((codec for magic, codec in _MAGIC.items() if head.startswith(magic)), None)
 
 
-def cut_lines(path: Path) -> list[tuple[int, int, int]]:
+def cut_lines(path: Path, *, slice_bytes: int) -> list[tuple[int, int, int]]:
     """Cut a plain file at line ends into (first byte, byte after the last, number of the first line)."""
     pieces: list[tuple[int, int, int]] = []
     start = first = position = lines = 0
@@ -53,7 +52,7 @@ def cut_lines(path: Path) -> list[tuple[int, int, int]]:
         position += len(block)
         lines += block.count(b"\n")
         end = block.rfind(b"\n")
-        if position - start >= SLICE_BYTES and end >= 0:
+        if position - start >= slice_bytes and end >= 0:
             stop = position - len(block) + end + 1
             pieces.append((start, stop, first))
             start, first = stop, lines
