@@ -27,20 +27,6 @@ class Tokens:
     offsets: npt.NDArray[np.int64]
 
 
-def pack(tokens: Tokens, *, bos: int, context: int) -> Stream:
-    """Return BOS and tokens of every document, in order, padded to whole rows: num_rows * context + 1 tokens."""
-    num_docs = len(tokens.offsets) - 1
-    size = len(tokens.flat) + num_docs
-    num_rows = -(-max(size - 1, 0) // context)
-    stream = np.full(num_rows * context + 1, IGNORE, np.uint16)
-    starts = tokens.offsets[:-1] + np.arange(num_docs)
-    is_bos = np.zeros(size, bool)
-    is_bos[starts] = True
-    stream[:size][is_bos] = bos
-    stream[:size][~is_bos] = tokens.flat
-    return stream
-
-
 def num_rows(stream: Stream, *, context: int) -> int:
     """Return how many whole rows the stream holds."""
     return max(len(stream) - 1, 0) // context

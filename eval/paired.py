@@ -25,7 +25,6 @@ from pipeline.core.errors import DataError
 OVERALL = "overall"
 MOST_SEEDS = 64  # what a recipe may ask for; an experiment that needs more is told to find another way
 
-Weighting = Literal["domains", "bytes"]
 Domains = Sequence[str] | Sequence[int] | np.ndarray  # one name or code for each document
 
 
@@ -82,7 +81,6 @@ class Comparison:
     learning_rate: float
     seeds: tuple[int, ...]
     confidence: float
-    weighting: Weighting
     replicates: int
     overall: Gain
     domains: tuple[Gain, ...]
@@ -122,7 +120,6 @@ def compare(
     learning_rate: float = 1.0,
     seeds: Sequence[int] | None = None,
     confidence: float = 0.95,
-    weighting: Weighting = "domains",
     replicates: int = 2000,
     bootstrap_seed: int = 0,
     earlier: Mapping[str, Deviation] | None = None,
@@ -137,8 +134,7 @@ def compare(
     _check(bits_candidate, bits_baseline, num_bytes, domain, cluster)
     cells = _cells(bits_candidate, bits_baseline, num_bytes, domain, cluster)
     num_seeds, num_domains = cells.gain_SP.shape[0], len(cells.names)
-    bytes_G = _sum_by(cells.domain_P, cells.bytes_P, num_domains)
-    share_G = np.full(num_domains, 1 / num_domains) if weighting == "domains" else bytes_G / bytes_G.sum()
+    share_G = np.full(num_domains, 1 / num_domains)
     shares = {OVERALL: share_G, **{name: np.eye(num_domains)[index] for index, name in enumerate(cells.names)}}
     known = earlier if earlier is not None else {}
     gains = [
@@ -163,7 +159,6 @@ def compare(
         learning_rate=float(learning_rate),
         seeds=tuple(range(num_seeds)) if seeds is None else tuple(int(seed) for seed in seeds),
         confidence=confidence,
-        weighting=weighting,
         replicates=replicates,
         overall=gains[0],
         domains=tuple(gains[1:]),

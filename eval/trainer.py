@@ -51,7 +51,6 @@ class Progress:
     step: int
     num_steps: int
     tokens_per_second: float
-    seconds_left: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +156,7 @@ def train(
             run.seconds_S[run.step - 1] = seconds_before + now - started
             steps_per_second = (run.step - first_step) / max(now - started, 1e-9)
             tokens_per_second = steps_per_second * len(lanes) * tier.batch_rows * tier.context
-            say(Progress(run.step, num_steps, tokens_per_second, (num_steps - run.step) / steps_per_second))
+            say(Progress(run.step, num_steps, tokens_per_second))
             if checkpoint is not None and (run.step == num_steps or now - saved >= checkpoint_seconds):
                 save_checkpoint(checkpoint, run.arrays(), run=name_of_run)
                 saved = time.monotonic()

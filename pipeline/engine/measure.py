@@ -21,6 +21,7 @@ from pipeline.core.files.shards import windows
 from pipeline.core.files.sums import is_whole
 from pipeline.core.step import Measured, MeasuringStep, Rule, as_column
 from pipeline.core.text.batch import Batch
+from pipeline.core.text.cut import RANGES
 from pipeline.engine.sketching import Sketching, SketchRef, fixed_rules, survives
 from pipeline.recipe.plugins import PluginFile
 from pipeline.store.chain import (
@@ -187,7 +188,7 @@ def _columns(step: MeasuringStep, measured: Measured, errors: pa.Array) -> dict[
     if step.edits:
         found[TEXT] = measured.text if measured.text is not None else pa.nulls(len(errors), pa.large_string())
     if step.cuts:
-        found[KEPT] = measured.kept if measured.kept is not None else pa.nulls(len(errors), pa.list_(pa.int32()))
+        found[KEPT] = measured.kept if measured.kept is not None else pa.nulls(len(errors), RANGES)
     for name, column in found.items():
         if len(column) != len(errors):
             # no document's fault, so none may pay: halved down to one document, a step that counts wrong looks right
@@ -203,7 +204,7 @@ def _nulls(step: MeasuringStep, reason: str) -> dict[str, pa.Array]:
     if step.edits:
         found[TEXT] = pa.nulls(1, pa.large_string())
     if step.cuts:
-        found[KEPT] = pa.nulls(1, pa.list_(pa.int32()))
+        found[KEPT] = pa.nulls(1, RANGES)
     return {**found, ERROR: pa.array([reason], type=pa.string())}
 
 

@@ -56,15 +56,13 @@ def plan_mixture(
     weights: Mapping[str, float],
     total_tokens: int,
     max_epochs: float = 1.0,
-    max_epochs_of: Mapping[str, float] | None = None,
 ) -> MixturePlan:
-    """Divide `total_tokens` by weight under the repetition caps; `max_epochs_of` overrides the cap of some datasets.
+    """Divide `total_tokens` by weight under a cap on the repetition of each dataset.
 
     Raises RecipeError for an unknown dataset, a weight that is not positive, or a budget that no repetition within the
     caps can fill; DataError for a dataset without tokens.
     """
-    caps = {name: max_epochs for name in weights} | dict(max_epochs_of if max_epochs_of is not None else {})
-    _check(datasets, weights=weights, caps=caps, total_tokens=total_tokens)
+    _check(datasets, weights=weights, max_epochs=max_epochs, total_tokens=total_tokens)
     names = sorted(weights)
     sizes = [_document_sizes(datasets[name]) for name in names]
     available = [int(size.sum()) for size in sizes]
@@ -74,7 +72,7 @@ def plan_mixture(
                 f"mixture: dataset '{name}' has no tokens; a weight needs text. Take it out of the mixture."
             )
     # A cap is never more than the budget, which keeps an absurd max_epochs within int64.
-    limits = [math.floor(min(caps[name] * count, total_tokens)) for name, count in zip(names, available, strict=True)]
+    limits = [math.floor(min(max_epochs * count, total_tokens)) for count in available]
     if sum(limits) < total_tokens:
         raise RecipeError(
             f"mixture: {total_tokens} tokens are asked for, but its datasets give {sum(limits)} within their "
@@ -94,8 +92,8 @@ def plan_mixture(
                 available_tokens=available[index],
                 num_documents=int((sizes[index] > 0).sum()),
                 epochs=counts[index] / available[index],
-                max_epochs=float(caps[name]),
-                capped=counts[index] + 1 > caps[name] * available[index],
+                max_epochs=float(max_epochs),
+                capped=counts[index] + 1 > max_epochs * available[index],
             )
             for index, name in enumerate(names)
         ),
@@ -103,26 +101,20 @@ def plan_mixture(
 
 
 def _check(
-    datasets: Mapping[str, Tokens], *, weights: Mapping[str, float], caps: Mapping[str, float], total_tokens: int
+    datasets: Mapping[str, Tokens], *, weights: Mapping[str, float], max_epochs: float, total_tokens: int
 ) -> None:
     """Raise RecipeError naming the first thing that a mixture cannot mean."""
     if not weights:
         raise RecipeError("mixture: has no weights; it needs at least one dataset. Add one under weights.")
-    for name in sorted(set(weights) | set(caps)):
+    if not max_epochs > 0:
+        raise RecipeError(f"mixture: max_epochs is {max_epochs}; it must be above 0. Remove the line to allow 1.")
+    for name in sorted(weights):
         if name not in datasets:
             nearest = nearest_names(name, datasets)
-            raise RecipeError(f"mixture: '{name}' is not a dataset; a weight or cap must name one. Use {nearest}.")
-        if name not in weights:
-            raise RecipeError(
-                f"mixture: max_epochs is set for '{name}', which has no weight. Remove it or add a weight."
-            )
+            raise RecipeError(f"mixture: '{name}' is not a dataset; a weight must name one. Use {nearest}.")
         if not (math.isfinite(weights[name]) and weights[name] > 0):
             raise RecipeError(
                 f"mixture: weight of '{name}' is {weights[name]}; it must be above 0. Remove the line to leave it out."
-            )
-        if not caps[name] > 0:
-            raise RecipeError(
-                f"mixture: max_epochs of '{name}' is {caps[name]}; it must be above 0. Remove the dataset instead."
             )
         if datasets[name].tokens.dtype != np.uint16:
             raise DataError(

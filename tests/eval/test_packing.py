@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.packing import IGNORE, Tokens, num_rows, pack, read_rows
+from eval.packing import IGNORE, Tokens, num_rows, read_rows
+from tests.eval.streams import pack
 
 BOS = 1
 documents = st.lists(st.lists(st.integers(2, 63), max_size=40), max_size=12)

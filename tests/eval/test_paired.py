@@ -84,15 +84,6 @@ def test_gain_is_positive_where_the_candidate_needs_fewer_bits_and_is_the_mean_o
     assert comparison.overall.relative == pytest.approx(0.125 / 0.75)
 
 
-def test_weighting_by_bytes_lets_a_large_domain_count_for_more() -> None:
-    data = arms()
-
-    by_bytes = compare(**data, weighting="bytes", replicates=0).overall
-
-    bits = (data["bits_baseline"] - data["bits_candidate"]).mean(axis=0).sum()
-    assert by_bytes.gain == pytest.approx(bits / data["num_bytes"].sum())
-
-
 def test_the_interval_still_covers_where_one_arms_lanes_scatter_twice_as_much() -> None:
     covered = []
 

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from eval.packing import Stream, Tokens, num_rows, pack
+from eval.packing import Stream, Tokens, num_rows
 from eval.tiers import Tier
 from eval.trainer import TOKENS_IN_FLIGHT, Lane, Progress, Trained, train
 from pipeline.core.errors import DataError
 from pipeline.core.rng import generator
+from tests.eval.streams import pack
 
 BOS = 1
 
