@@ -8,6 +8,8 @@ loses its index: where documents hold code, say `citations: keep`. Line rules se
 so `fine. [3]` ends a sentence. Closing brackets and markup after a full stop do not hide it. `lorem ipsum` and braces
 count in the whole document, as in the paper, not only in lines that pass. Sentences are counted by a cheap rule (see
 `num_sentences`), not by spaCy. A blank line is never a short line.
+
+Every signal in plain Python: `c4_quality` in `filters/heuristics/definitions.py`.
 """
 
 from __future__ import annotations

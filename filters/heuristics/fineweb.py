@@ -4,6 +4,8 @@ Definitions follow datatrove 0.10's FineWebQualityFilter (Penedo et al. 2024, se
 err, listed here with the reason. A line's end is looked for before white space, closing quotes, brackets and markup
 marks, so `He said "yes."` and CRLF text count as punctuated; its length is without indentation; lines that differ in
 spacing only are the same; a blank line is no line; CRLF is one line end. Words are runs of non-space characters.
+
+Every signal in plain Python: `fineweb_quality` in `filters/heuristics/definitions.py`.
 """
 
 from __future__ import annotations

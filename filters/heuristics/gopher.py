@@ -11,6 +11,8 @@ blank lines are not counted among the lines, or they would hide bullets; `*` and
 Repetition: a line is its words, so indentation and spacing do not hide a repeat; blank lines, also at the start and
 the end, are no repeats; paragraphs are parted by blank lines even if those hold spaces; an n-gram that occurs once
 is not repetition, so `Hello world.` passes; n-grams are told apart by their words, not by their glued letters.
+
+Every signal in plain Python: `gopher_quality` and `gopher_repetition` in `filters/heuristics/definitions.py`.
 """
 
 from __future__ import annotations

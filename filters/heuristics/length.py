@@ -4,6 +4,8 @@ The lengths are by-products of the pass over words and lines that other rules sh
 costs. Words are what white space separates, lines what holds one (`pipeline.core.text.segment`); languages written
 without spaces need characters or bytes. By default only documents without a word go: limits belong to the text at hand
 (FineWeb's 50 words of `gopher_quality` would drop most code documentation).
+
+Every signal in plain Python: `length` in `filters/heuristics/definitions.py`.
 """
 
 from __future__ import annotations

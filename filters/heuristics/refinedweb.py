@@ -5,6 +5,8 @@ one word, and counters of social media, and drops a document of which that takes
 are for web prose: code, tables and poems lose lines that they need. Mainly is more than half of a line's letters, a
 number has a digit and no letter, a counter is a number and one of 45 words. Three phrases that the paper cuts out of
 short lines (sign-in, read more..., items in cart) are left alone.
+
+Every signal in plain Python: `refinedweb_lines` in `filters/heuristics/definitions.py`.
 """
 
 from __future__ import annotations

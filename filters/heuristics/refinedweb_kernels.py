@@ -8,19 +8,14 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from filters.heuristics import definitions
 from filters.words.byte_classes import CLASS, DIGIT, LOWER, UPPER, among, packed_letters
 from pipeline.core.text.characters import ALNUM, LETTER
 from pipeline.core.text.segment import decode
 
 KEPT, ONE_WORD, UPPERCASE, NUMERIC, COUNTER = range(5)
 LAST_CASED = 0x20000  # above it no character has case up to Unicode 17, a few scripts out of use aside
-# What sites count: the second word of a line such as `3 likes` or `1.2K views`.
-COUNTED = packed_letters(
-    "like likes share shares comment comments reply replies response responses view views follower followers following "
-    "subscriber subscribers retweet retweets repost reposts quote quotes bookmark bookmarks upvote upvotes downvote "
-    "downvotes vote votes point points download downloads reaction reactions favorite favorites play plays member "
-    "members post posts"
-)
+COUNTED = packed_letters(definitions.COUNTED)  # the second word of a line such as `3 likes` or `1.2K views`
 K, M, B = 0x4B, 0x4D, 0x42  # thousands, millions, billions behind a number, in either case
 
 

@@ -15,8 +15,6 @@ from numba import njit
 
 from pipeline.core.text.bits import MIX_1, absorb, zeros_above
 
-TOP_SIZES = (2, 3, 4)
-DUP_SIZES = (5, 6, 7, 8, 9, 10)
 LAST_SIZE = 10
 SEED = np.uint64(0x165667B19E3779F9)
 MIN_BITS = 4

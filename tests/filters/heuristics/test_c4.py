@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.heuristics.c4 import C4Quality
+from filters.heuristics.definitions import c4_quality
 from pipeline.core.text.batch import Batch
 from tests.filters.conftest import Case, measured_rows, read_cases, verdict_of
-from tests.filters.heuristics.reference_heuristics import c4_quality
 from tests.filters.text_strategies import BATCHES
 
 STEP = C4Quality(params=C4Quality.Params())

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from filters.heuristics.definitions import fineweb_quality
 from filters.heuristics.fineweb import FineWebQuality
 from tests.filters.conftest import Case, measured_rows, read_cases, verdict_of
-from tests.filters.heuristics.reference_heuristics import fineweb_quality
 from tests.filters.text_strategies import BATCHES
 
 STEP = FineWebQuality(params=FineWebQuality.Params())

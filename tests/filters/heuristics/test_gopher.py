@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 
+from filters.heuristics.definitions import gopher_quality, gopher_repetition
 from filters.heuristics.gopher import GopherQuality, GopherRepetition
 from tests.filters.conftest import Case, measured_rows, read_cases, verdict_of
-from tests.filters.heuristics.reference_heuristics import gopher_quality, gopher_repetition
 from tests.filters.text_strategies import BATCHES
 
 QUALITY = GopherQuality(params=GopherQuality.Params())
