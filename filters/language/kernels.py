@@ -15,6 +15,19 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from filters.language.vectors import (
+    ROWS_FILLED,
+    SQUARINGS,
+    WIDTH,
+    add_weighted,
+    exponentials,
+    highest_of,
+    keep_marked,
+    place_of,
+    sum_rows,
+)
+from pipeline.core.text.bits import address_of
+
 # A state is packed: bit 31 says that it ends a feature, then its row of moves, then its rank among those of that row
 RANK_BITS = np.uint32(12)
 RANK_MASK = np.uint32((1 << 12) - 1)
@@ -25,16 +38,17 @@ STRIPS = 24  # of a text that are walked side by side
 WARM_UP = 8  # bytes after which a state does not depend on where the walk began; the longest feature has 6
 GROUP_BYTES = 8192  # of documents walked at once: their states stay in the first cache
 WEIGHT_UNIT = 1 / 512  # of the int16 weights
-WIDTH = 160  # int16 weights in a row: five cache lines, of which the languages fill 142 places
-ROWS_AT_ONCE = 8  # whose sum fits in int16: no weight is further than LARGEST from the middle of its row
-LARGEST = 4095  # in WEIGHT_UNIT
-ROWS_FILLED = 4  # with rows of nothing, the list of a place is so long or a multiple of it
-ROWS_WITH_COUNTS = 4  # rows added at once that each have their own factor
+ROOM = 16  # elements that lists have beyond the longest text: vectors write past their end
 PLACES = 4  # of a text that are also looked at one by one
 ONE_PLACE = 128  # bytes: a shorter text is one place
 COUNT_MASK = (1 << 24) - 1  # a feature's count; the bits above it say in which places it was seen
 FIRST_PLACE = 24
-EXP_SQUARES = 4  # exp(x) is taken as exp(x / 16) to the 16th power
+# The rows of what is worked on, WIDTH numbers each
+TOTAL = 0  # evidence for each language
+SHARES = 1  # and what follows from it
+SPARE = 2
+PARTS = 3  # and following: the sum of each place's weights
+ROW_BYTES = 4 * WIDTH
 # What is known of a document, by the place in its row of scores
 SURE = 0  # probability of its language by what was read alone, as py3langid has it
 SCORE = 1  # the same for a text of its size that goes on like this
@@ -80,23 +94,48 @@ def walk(text: Any, root: Any, moves: Any, path: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def count_features(path: Any, tables: Any, place: Any, counts: Any, lists: Any, num_seen: Any) -> Any:
-    """Count the features of a place's walk; return how many differ in the text so far, and how many here.
+def find_features(
+    path: Any, starts: Any, sizes: Any, span: Any, firsts: Any, outputs: Any, ends: Any, features: Any
+) -> None:
+    """Store the features of the documents from span[0] to span[1], and where those of each of their places end.
+
+    `path` begins with the first of them. A document that is one place has them all in its first.
+    """
+    first = starts[span[0]]
+    path_at, features_at = address_of(path), address_of(features)
+    num_features = np.int64(0)
+    for doc in range(span[0], span[1]):
+        begin, num_bytes = starts[doc] - first, starts[doc + 1] - 1 - starts[doc]
+        places = places_of(sizes[doc])
+        at = begin
+        for place in range(PLACES):
+            past = begin + (num_bytes if place >= places else num_bytes * (place + 1) // places)
+            num_features += keep_marked(path_at + 4 * at, past - at, features_at + 4 * num_features)
+            ends[np.uintp(PLACES * (doc - span[0]) + place)] = num_features
+            at = past
+    for index in range(num_features):
+        state = features[np.uintp(index)]
+        row, rank = np.uintp((state & ROW_MASK) >> RANK_BITS), np.uintp(state & RANK_MASK)
+        features[np.uintp(index)] = outputs[np.uintp(firsts[row]) + rank]
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def places_of(size: Any) -> Any:
+    """Return how many places of a text of this size are looked at one by one."""
+    return 1 if size <= ONE_PLACE else PLACES
+
+
+@njit(cache=True, nogil=True)
+def count_features(features: Any, span: Any, place: Any, counts: Any, seen: Any, local: Any, num_seen: Any) -> Any:
+    """Count the features of a place; return how many differ in the text so far, and how many here.
 
     Each is stored once for the text in `seen` and once for the place in `local`, which is filled up with the row of
     nothing to what is added at once.
     """
-    (firsts, outputs), (hits, seen, local) = tables, lists
-    num_hits = np.uintp(0)
-    for state in path:
-        hits[num_hits] = state
-        num_hits += np.uintp(state >> FEATURE_BIT)
     mark = np.int32(1 << FIRST_PLACE + place)
     found, here = np.uintp(num_seen), np.uintp(0)
-    for index in range(num_hits):
-        state = hits[index]
-        row, rank = np.uintp((state & ROW_MASK) >> RANK_BITS), np.uintp(state & RANK_MASK)
-        feature = np.uintp(outputs[np.uintp(firsts[row]) + rank])
+    for index in range(span[0], span[1]):
+        feature = np.uintp(features[np.uintp(index)])
         count = counts[feature]
         seen[found] = feature
         found += np.uintp(count == 0)
@@ -110,65 +149,27 @@ def count_features(path: Any, tables: Any, place: Any, counts: Any, lists: Any, 
 
 
 @njit(cache=True, nogil=True)
-def repeated(seen: Any, counts: Any, often: Any, factors: Any, log_counts: Any) -> Any:
+def repeated(seen: Any, num_seen: Any, counts: Any, often: Any, factors: Any, log_counts: Any) -> Any:
     """Store the features seen more than once with what is still missing to log(1 + count); set all counts to 0.
 
     The list is filled up with the row of nothing to what is added at once. Return how long it is.
     """
     num_often = np.uintp(0)
-    for feature in seen:
+    for index in range(num_seen):
+        feature = seen[np.uintp(index)]
         marked = counts[feature]
         counts[feature] = 0
         count, places = marked & COUNT_MASK, marked >> FIRST_PLACE
         places = (places & 5) + (places >> 1 & 5)  # how many bits are set, of four
         places = (places & 3) + (places >> 2)
         often[num_often] = feature
-        factors[num_often] = log_counts[count] - np.float32(places) * log_counts[1]
+        factors[num_often] = log_counts[np.uintp(count)] - np.float32(places) * log_counts[1]
         num_often += np.uintp(count != 1)
-    while num_often % ROWS_WITH_COUNTS != 0:
+    while num_often % ROWS_FILLED != 0:
         often[num_often] = len(counts) - 1
         factors[num_often] = 0
         num_often += np.uintp(1)
-    return num_often
-
-
-@njit(cache=True, nogil=True)
-def add_once(total: Any, weights: Any, rows: Any) -> None:
-    """Set `total` to the sum of the rows, ROWS_FILLED or a multiple of it."""
-    for column in range(WIDTH):
-        total[column] = 0
-    eights = len(rows) // ROWS_AT_ONCE * ROWS_AT_ONCE
-    for index in range(0, eights, ROWS_AT_ONCE):
-        r0, r1, r2, r3 = (
-            weights[rows[index]], weights[rows[index + 1]], weights[rows[index + 2]], weights[rows[index + 3]]
-        )  # fmt: skip
-        r4, r5, r6, r7 = (
-            weights[rows[index + 4]], weights[rows[index + 5]], weights[rows[index + 6]], weights[rows[index + 7]]
-        )  # fmt: skip
-        for column in range(WIDTH):
-            low = np.int16(r0[column] + r1[column]) + np.int16(r2[column] + r3[column])
-            high = np.int16(r4[column] + r5[column]) + np.int16(r6[column] + r7[column])
-            total[column] += np.float32(np.int16(low + high))
-    for index in range(eights, len(rows), ROWS_FILLED):
-        r0, r1, r2, r3 = (
-            weights[rows[index]], weights[rows[index + 1]], weights[rows[index + 2]], weights[rows[index + 3]]
-        )  # fmt: skip
-        for column in range(WIDTH):
-            low = np.int16(r0[column] + r1[column]) + np.int16(r2[column] + r3[column])
-            total[column] += np.float32(np.int16(low))
-
-
-@njit(cache=True, nogil=True)
-def add_often(total: Any, weights: Any, rows: Any, factors: Any) -> None:
-    """Add rows, ROWS_WITH_COUNTS or a multiple of it, each times its factor."""
-    for index in range(0, len(rows), ROWS_WITH_COUNTS):
-        w0, w1, w2, w3 = factors[index], factors[index + 1], factors[index + 2], factors[index + 3]
-        r0, r1 = weights[rows[index]], weights[rows[index + 1]]
-        r2, r3 = weights[rows[index + 2]], weights[rows[index + 3]]
-        for column in range(WIDTH):
-            total[column] += (w0 * np.float32(r0[column]) + w1 * np.float32(r1[column])) + (
-                w2 * np.float32(r2[column]) + w3 * np.float32(r3[column])
-            )
+    return np.int64(num_often)
 
 
 @njit(cache=True, nogil=True)
@@ -179,164 +180,141 @@ def score_languages(text: Any, starts: Any, sizes: Any, tables: Any, kept: Any, 
     counts: int32[num_features + 1], 0 before and after.
     """
     root, moves, firsts, outputs, weights, priors, families = tables
+    twins, members, named, heads, relatives, special = families  # nothing is unpacked in the loop: it counts references
     num_docs = len(starts) - 1
     best = np.full(num_docs, -1, np.int64)
     scores = np.zeros((num_docs, SCORES), np.float64)
     longest = 1
     for doc in range(num_docs):
         longest = max(longest, starts[doc + 1] - starts[doc])
-    room = longest + ROWS_AT_ONCE
-    path, hits = np.empty(longest + GROUP_BYTES, np.uint32), np.empty(longest, np.uint32)
-    lists = hits, np.empty(room, np.uintp), np.empty(room, np.uintp)
-    often, factors = np.empty(room, np.uintp), np.empty(room, np.float32)
-    total, parts = np.empty(WIDTH, np.float32), np.empty((PLACES, WIDTH), np.float32)
-    work = np.empty(WIDTH, np.float32), np.empty(WIDTH, np.float32)
-    first, walked = starts[0], 0
+    room = longest + ROOM
+    group = room + GROUP_BYTES
+    path, features = np.empty(group, np.uint32), np.empty(group, np.uint32)
+    ends = np.empty(PLACES * (min(num_docs, GROUP_BYTES) + 1), np.int64)
+    seen, local, often = np.empty(room, np.uintp), np.empty(room, np.uintp), np.empty(room, np.uintp)
+    factors, work = np.empty(room, np.float32), np.empty((PARTS + PLACES, WIDTH), np.float32)
+    local_at, weights_at, parts_at = address_of(local), address_of(weights), address_of(work) + ROW_BYTES * PARTS
+    lists = weights_at, address_of(often), address_of(factors)
+    walked = 0
     for doc in range(num_docs):
         if doc == walked:
-            first = starts[doc]
-            while walked < num_docs and (starts[walked + 1] - first <= GROUP_BYTES or walked == doc):
+            first = doc
+            while walked < num_docs and (starts[walked + 1] - starts[first] <= GROUP_BYTES or walked == first):
                 walked += 1
-            walk(text[first : starts[walked]], root[0], moves, path)
-        begin, num_bytes = starts[doc] - first, starts[doc + 1] - 1 - starts[doc]
-        places = 1 if sizes[doc] <= ONE_PLACE else PLACES
+            walk(text[starts[first] : starts[walked]], root[0], moves, path)
+            find_features(path, starts, sizes, (first, walked), firsts, outputs, ends, features)
+            at = np.int64(0)
+        num_bytes, places = starts[doc + 1] - 1 - starts[doc], places_of(sizes[doc])
         found = np.int64(0)
-        for place in range(places):
-            part = path[begin + num_bytes * place // places : begin + num_bytes * (place + 1) // places]
-            found, here = count_features(part, (firsts, outputs), place, counts, lists, found)
-            add_once(parts[place], weights, lists[2][:here])
+        for place in range(PLACES):
+            past = ends[PLACES * (doc - first) + place]
+            found, here = count_features(features, (at, past), place, counts, seen, local, found)
+            sum_rows(parts_at + ROW_BYTES * place, weights_at, local_at, here)
+            at = past
         if found == 0:
             continue
-        num_often = repeated(lists[1][:found], counts, often, factors, log_counts)
-        sum_up(total, parts, places, log_counts[1])
-        add_often(total, weights, often[:num_often], factors[:num_often])
-        for column in range(WIDTH):
-            total[column] = total[column] * np.float32(WEIGHT_UNIT) + priors[column]
-        lengths = num_bytes, sizes[doc]
-        best[doc] = normalise(total, parts[:places], families, kept, lengths, work, scores[doc])
+        num_often = repeated(seen, found, counts, often, factors, log_counts)
+        sum_up(work, places, log_counts[1], lists, num_often, priors)
+        mass = share_out(work, num_bytes, sizes[doc], twins, members, doc, scores)
+        best[doc] = choose(work, places, num_bytes, members, named, heads, relatives, special, doc, scores)
+        scores[doc, SCORE] = work[SHARES, best[doc]] / mass * MOST
+        for column in kept:
+            scores[doc, KEPT] += work[SHARES, column] / mass * MOST
     return best, scores
 
 
 @njit(cache=True, nogil=True)
-def sum_up(total: Any, parts: Any, places: Any, factor: Any) -> None:
-    """Set `total` to the sum of the places, one or PLACES, times a factor."""
-    if places == 1:
-        for column in range(WIDTH):
-            total[column] = parts[0, column] * factor
-    else:
-        p0, p1, p2, p3 = parts[0], parts[1], parts[2], parts[3]
-        for column in range(WIDTH):
-            total[column] = ((p0[column] + p1[column]) + (p2[column] + p3[column])) * factor
+def sum_up(work: Any, places: Any, factor: Any, lists: Any, num_often: Any, priors: Any) -> None:
+    """Set TOTAL to the sum of the places, one or PLACES, times a factor, and what is missing for features seen often.
+
+    In nats, with the priors.
+    """
+    for column in range(WIDTH):
+        summed = work[PARTS, column]
+        if places > 1:
+            summed = (summed + work[PARTS + 1, column]) + (work[PARTS + 2, column] + work[PARTS + 3, column])
+        work[TOTAL, column] = summed * factor
+    weights_at, often_at, factors_at = lists
+    add_weighted(address_of(work) + ROW_BYTES * TOTAL, weights_at, often_at, factors_at, num_often)
+    for column in range(WIDTH):
+        work[TOTAL, column] = work[TOTAL, column] * np.float32(WEIGHT_UNIT) + priors[column]
 
 
-@njit(cache=True, nogil=True)
-def normalise(total: Any, parts: Any, families: Any, kept: Any, lengths: Any, work: Any, out: Any) -> Any:
-    """Store SURE to AGREEMENT in `out`; return the column of the most probable language.
+@njit(cache=True, nogil=True, error_model="numpy")
+def share_out(work: Any, num_bytes: Any, size: Any, twins: Any, members: Any, doc: Any, scores: Any) -> Any:
+    """Set SHARES to what the languages have, a family with its members; store SURE; return the sum of all languages.
 
     The temperature is the root of the length, as in py3langid; a longer text that goes on alike has as much more of
     everything, so its logarithms are those of this text times the ratio of the lengths.
     """
-    (num_bytes, size), (shares, spare) = lengths, work
-    twins, members, named, heads, relatives, special = families
-    highest = highest_of(total)
-    exponentials(total, highest, math.sqrt(size) / num_bytes, shares)
-    mass = sum_of(shares)
-    out[SURE] = 1.0 / mass
+    total_at, shares_at, spare_at = (
+        address_of(work) + ROW_BYTES * TOTAL, address_of(work) + ROW_BYTES * SHARES,
+        address_of(work) + ROW_BYTES * SPARE
+    )  # fmt: skip
+    highest, lowest = highest_of(total_at), unit_of(LOWEST)
+    mass = exponentials(total_at, highest, unit_of(math.sqrt(size) / num_bytes), lowest, shares_at)
+    alone = mass
     if size != num_bytes:
-        exponentials(total, highest, 1.0 / math.sqrt(num_bytes), spare)
-        out[SURE] = 1.0 / sum_of(spare)
+        alone = exponentials(total_at, highest, unit_of(1.0 / math.sqrt(num_bytes)), lowest, spare_at)
+    scores[doc, SURE] = 1.0 / alone
     for pair in range(len(twins)):
-        shares[twins[pair, 0]] += shares[twins[pair, 1]]
-        shares[twins[pair, 1]] = 0
+        work[SHARES, twins[pair, 0]] += work[SHARES, twins[pair, 1]]
+        work[SHARES, twins[pair, 1]] = 0
     for pair in range(len(members)):
-        shares[members[pair, 0]] += shares[members[pair, 1]]
-    best = place_of(shares, highest_of(shares))
-    out[AGREEMENT] = 1
-    if len(parts) > 1:
-        compare_places(parts, shares, best, (heads, relatives, special), num_bytes / len(parts), out)
-        best = place_of(shares, highest_of(shares))
+        work[SHARES, members[pair, 0]] += work[SHARES, members[pair, 1]]
+    return mass
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def choose(
+    work: Any, places: Any, num_bytes: Any, members: Any, named: Any, heads: Any, relatives: Any, special: Any,
+    doc: Any, scores: Any,
+) -> Any:  # fmt: skip
+    """Return the column of the most probable language; store DOUBT and AGREEMENT."""
+    shares_at = address_of(work) + ROW_BYTES * SHARES
+    best = place_of(shares_at, highest_of(shares_at))
+    scores[doc, AGREEMENT] = 1
+    if places > 1 and compare_places(work, best, heads, relatives, special, num_bytes / places, doc, scores):
+        best = place_of(shares_at, highest_of(shares_at))
     for pair in range(len(members)):
-        if members[pair, 0] == best and shares[members[pair, 1]] > named[pair] * shares[best]:
-            best = members[pair, 1]
-            break
-    out[SCORE] = shares[best] / mass * MOST
-    for column in kept:
-        out[KEPT] += shares[column] / mass * MOST
+        if members[pair, 0] == best and work[SHARES, members[pair, 1]] > named[pair] * work[SHARES, best]:
+            return members[pair, 1]
     return best
 
 
-@njit(cache=True, nogil=True)
-def compare_places(parts: Any, shares: Any, best: Any, kinds: Any, num_bytes: Any, out: Any) -> None:
-    """Store DOUBT and AGREEMENT; where English has a place clearly in another language, that gets its share."""
-    heads, relatives, (english, wordless) = kinds
+@njit(cache=True, nogil=True, error_model="numpy")
+def compare_places(
+    work: Any, best: Any, heads: Any, relatives: Any, special: Any, num_bytes: Any, doc: Any, scores: Any
+) -> Any:
+    """Store DOUBT and AGREEMENT; where English has a place clearly in another language, that gets its share.
+
+    Return whether it did.
+    """
+    english, wordless = special
     unit = np.float32(WEIGHT_UNIT * math.log(2) / math.sqrt(num_bytes))
     clear, other = 0, 0
-    for place in range(PLACES):
-        part = parts[place]
-        highest, own = highest_of(part), part[best]
+    for place in range(PARTS, PARTS + PLACES):
+        part_at = address_of(work) + ROW_BYTES * place
+        highest, own = highest_of(part_at), work[place, best]
         for index in range(relatives.shape[1]):
-            own = max(own, part[relatives[best, index]])
-        if own == highest or part[wordless] == highest:  # code stands in documents of any language
+            own = max(own, work[place, relatives[best, index]])
+        if own == highest or work[place, wordless] == highest:  # code stands in documents of any language
             continue
         doubt = (highest - own) * unit
-        out[DOUBT] = max(out[DOUBT], np.float64(doubt))
+        scores[doc, DOUBT] = max(scores[doc, DOUBT], np.float64(doubt))
         if doubt > CLEAR:
             clear += 1
-            other = heads[place_of(part, highest)]
-    out[AGREEMENT] = 1 - clear / PLACES
-    if best == english and clear > 0:
-        stays = shares[best] * np.float32(ENGLISH_KEEPS**clear)
-        shares[other] += shares[best] - stays
-        shares[best] = stays
+            other = heads[place_of(part_at, highest)]
+    scores[doc, AGREEMENT] = 1 - clear / PLACES
+    moved = best == english and clear > 0
+    if moved:
+        stays = work[SHARES, best] * np.float32(ENGLISH_KEEPS**clear)
+        work[SHARES, other] += work[SHARES, best] - stays
+        work[SHARES, best] = stays
+    return moved
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def place_of(values: Any, value: Any) -> Any:
-    """Return where a value first stands."""
-    at = 0
-    while values[at] < value:
-        at += 1
-    return at
-
-
-@njit(cache=True, nogil=True)
-def exponentials(total: Any, highest: Any, scale: Any, out: Any) -> None:
-    """Store exp((total - highest) * scale): by a polynomial, side by side, the same on every machine."""
-    c2, c3, c4, c5 = np.float32(1 / 2), np.float32(1 / 6), np.float32(1 / 24), np.float32(1 / 120)
-    c6, c7, one = np.float32(1 / 720), np.float32(1 / 5040), np.float32(1.0)
-    unit, lowest = np.float32(scale / (1 << EXP_SQUARES)), np.float32(LOWEST / (1 << EXP_SQUARES))
-    for column in range(WIDTH):
-        x = max((total[column] - highest) * unit, lowest)
-        power = one + x * (one + x * (c2 + x * (c3 + x * (c4 + x * (c5 + x * (c6 + x * c7))))))
-        power *= power
-        power *= power
-        power *= power
-        power *= power
-        out[column] = power
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def sum_of(values: Any) -> Any:
-    """Return the sum of WIDTH numbers, by eight running sums: none waits for the one before."""
-    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = np.float32(0)
-    for at in range(0, WIDTH, 8):
-        s0, s1, s2, s3 = s0 + values[at], s1 + values[at + 1], s2 + values[at + 2], s3 + values[at + 3]
-        s4, s5, s6, s7 = s4 + values[at + 4], s5 + values[at + 5], s6 + values[at + 6], s7 + values[at + 7]
-    return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def highest_of(values: Any) -> Any:
-    """Return the highest of WIDTH numbers, by eight running ones: none waits for the one before."""
-    h0, h1, h2, h3 = values[0], values[1], values[2], values[3]
-    h4, h5, h6, h7 = values[4], values[5], values[6], values[7]
-    for at in range(8, WIDTH, 8):
-        h0 = h0 if h0 > values[at] else values[at]
-        h1 = h1 if h1 > values[at + 1] else values[at + 1]
-        h2 = h2 if h2 > values[at + 2] else values[at + 2]
-        h3 = h3 if h3 > values[at + 3] else values[at + 3]
-        h4 = h4 if h4 > values[at + 4] else values[at + 4]
-        h5 = h5 if h5 > values[at + 5] else values[at + 5]
-        h6 = h6 if h6 > values[at + 6] else values[at + 6]
-        h7 = h7 if h7 > values[at + 7] else values[at + 7]
-    return max(max(max(h0, h1), max(h2, h3)), max(max(h4, h5), max(h6, h7)))
+def unit_of(scale: Any) -> Any:
+    """Return what `exponentials` is given for a factor of its exponents."""
+    return np.float32(scale / (1 << SQUARINGS))

@@ -91,11 +91,11 @@ class Language(MeasuringStep):
             return tuple(sorted(set(keep)))
 
     params: Params
-    model: Model | None = None
+    reader: Reader | None = None
 
     def prepare(self, inputs: Mapping[str, Sequence[Path]]) -> None:
         """Load the model, 72 MB."""
-        self.model = load_model()
+        self.reader = Reader(load_model(), keep=self.params.keep, max_bytes=self.params.max_bytes)
 
     def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:
         """Return the rule, and a second one if it can drop anything."""
@@ -108,17 +108,18 @@ class Language(MeasuringStep):
     def measure(self, batch: Batch) -> Measured:
         from filters.language.kernels import AGREEMENT, DOUBT, KEPT, SCORE, SCORES, SURE
 
-        model = self.model = self.model or load_model()
-        reader = Reader(model, keep=self.params.keep, max_bytes=self.params.max_bytes)
+        if self.reader is None:
+            self.prepare({})
+        assert self.reader is not None
         best = np.full(len(batch), -1, np.int64)
         scores = np.zeros((len(batch), SCORES), np.float64)
         sizes = np.diff(batch.offsets)
         docs = np.arange(len(batch))
         for limit in self._limits():
-            best[docs], scores[docs] = reader.look(batch, docs, limit=limit)
+            best[docs], scores[docs] = self.reader.look(batch, docs, limit=limit)
             open_still = (scores[docs, SURE] <= self.params.sure) | (scores[docs, DOUBT] > DOUBTFUL)
             docs = docs[(sizes[docs] > limit) & open_still]
-        codes = pa.array([*model.codes, UNDETERMINED], pa.string())
+        codes = self.reader.codes
         return Measured(
             signals={
                 "language": codes.take(pa.array(np.where(best < 0, len(codes) - 1, best))),
@@ -137,10 +138,11 @@ class Language(MeasuringStep):
 
 
 class Reader:
-    """What the kernels need to score a batch: the model's tables and room to count in."""
+    """What the kernels need to score batches, one after another: the model's tables and room to count in."""
 
     def __init__(self, model: Model, *, keep: tuple[str, ...], max_bytes: int) -> None:
         codes = model.codes
+        self.codes = pa.array([*codes, UNDETERMINED], pa.string())
         self.kept = columns_of(keep, codes)
         self.max_bytes = max_bytes
         self.counts = np.zeros(len(model.weights), np.int32)
@@ -152,9 +154,9 @@ class Reader:
 
     def look(self, batch: Batch, docs: np.ndarray, *, limit: int) -> tuple[np.ndarray, np.ndarray]:
         """Return (best, scores) of some documents, as filters.language.kernels has them, by `limit` bytes of each."""
-        from filters.language.pieces import gather
+        from filters.language.pieces import character_kinds, gather
 
-        text, starts, plain = gather(batch.data, batch.offsets, docs, limit)
+        text, starts, plain = gather(batch.data, batch.offsets, docs, limit, character_kinds())
         sizes = np.diff(batch.offsets)[docs]
         longer = np.where(sizes > limit, np.minimum(sizes, self.max_bytes), 0)
         best, scores = self._score(text, starts, longer)

@@ -55,7 +55,7 @@ def load_model(folder: Path | None = None) -> Model:
     from py3langid.langid import MODEL_DIR, MODEL_FILE
 
     home = Path(__file__).parent
-    code = [home / "model.py", home / "kernels.py", MODEL_DIR / MODEL_FILE]
+    code = [*(home / name for name in ("model.py", "kernels.py", "vectors.py")), MODEL_DIR / MODEL_FILE]
     folder = home.parent / "__pycache__" if folder is None else folder  # where compiled kernels lie too
     path = folder / (identity_of([xxh3_64_digest(file.read_bytes()).hex() for file in code])[:12] + SUFFIX)
     model = read_tables(path)
@@ -79,8 +79,9 @@ def make_tables() -> Model:
     """Lay out py3langid's model; DataError if it is not of the kind that the kernels know."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    from filters.language.kernels import FEATURE_BIT, RANK_BITS, RANK_MASK, WIDTH
+    from filters.language.kernels import FEATURE_BIT, RANK_BITS, RANK_MASK
     from filters.language.pieces import BREAK
+    from filters.language.vectors import WIDTH
 
     found = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     codes = list(found.nb_classes)
@@ -111,7 +112,8 @@ def make_tables() -> Model:
 
 def _weights(floats: np.ndarray, *, first: int) -> tuple[np.ndarray, np.ndarray]:
     """Return (rows of int16 about their middles, on cache lines; the row of each feature)."""
-    from filters.language.kernels import LARGEST, WEIGHT_UNIT, WIDTH
+    from filters.language.kernels import WEIGHT_UNIT
+    from filters.language.vectors import LARGEST, WIDTH
 
     units = floats.astype(np.float32) * np.float32(1 / WEIGHT_UNIT)
     if np.abs(units).max() > np.iinfo(np.int16).max:

@@ -30,7 +30,7 @@ _WORD = ir.IntType(64)
 _DOUBLE_WORD = ir.IntType(128)
 
 
-def _has(context: Any, feature: str) -> bool:
+def has_feature(context: Any, feature: str) -> bool:
     """Tell whether kernels are compiled for processors with this feature; numba's cache asks that too."""
     return f"+{feature}" in context.codegen().magic_tuple()[2].split(",")
 
@@ -112,6 +112,20 @@ def copy_16(typing_context: Any, target: Any, source: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), generate
+
+
+@intrinsic
+def prefetch(typing_context: Any, address: Any) -> Any:
+    """Begin to fetch the cache line of `address`, which may lie outside any array."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = _BYTE.as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [pointer, _HALF, _HALF, _HALF])
+        fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(fetch, [builder.inttoptr(arguments[0], pointer), _HALF(0), _HALF(3), _HALF(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
 
 
 def _all_lanes(builder: Any, value: Any, lanes: Any) -> Any:
@@ -201,7 +215,7 @@ def lower_112(typing_context: Any, minima: Any, factors: Any, addends: Any, keys
     """Do the same for 112 uint32; all at once where there are registers for it, so that each key is read once."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        at_once = 7 if _has(context, "avx512f") else 1
+        at_once = 7 if has_feature(context, "avx512f") else 1
         for first in range(0, 7, at_once):
             _lower(builder, arguments, first, at_once)
         return context.get_dummy_value()
@@ -263,7 +277,7 @@ def store_ones(typing_context: Any, target: Any, value: Any, base: Any) -> Any:
             value = builder.and_(value, builder.sub(value, _WORD(1)))
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        (compressed if _has(context, "avx512vbmi2") else one_by_one)(builder, *arguments)
+        (compressed if has_feature(context, "avx512vbmi2") else one_by_one)(builder, *arguments)
         return context.get_dummy_value()
 
     return types.void(types.int64, types.uint64, types.int64), generate

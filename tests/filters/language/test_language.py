@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import unicodedata
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +11,6 @@ from filters.language.families import FAMILIES, TOGETHER, columns_of
 from filters.language.kernels import MOST
 from filters.language.language import CODES, DOUBTFUL, Language
 from filters.language.model import load_model
-from filters.language.pieces import is_nfc
 from tests.filters.conftest import Case, measured_rows, read_cases, verdict_of
 
 TEXTS = {
@@ -191,19 +189,6 @@ def test_a_family_holds_its_members_once() -> None:
     assert names("yue") == ["yue"]
     assert names("sh") == ["bs", "hr", "sr"]
     assert names("id", "ms") == ["id", "ms"]
-
-
-def test_what_is_taken_for_nfc_stays_as_it_is_beside_any_letter() -> None:
-    taken = [code for code in range(0x80, 0x10000) if is_nfc(np.frombuffer(bytes_of(code), np.uint8))]
-
-    assert {0xFF, 0x201C, 0x2022, 0x2500} <= set(taken)
-    for code in taken:
-        assert unicodedata.is_normalized("NFC", f"e{chr(code)}e")
-        assert not unicodedata.combining(chr(code))
-
-
-def bytes_of(code: int) -> bytes:
-    return chr(code).encode(errors="surrogatepass")
 
 
 def test_the_codes_are_those_of_the_model() -> None:

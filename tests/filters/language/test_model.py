@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from filters.language.kernels import LARGEST, WEIGHT_UNIT
+from filters.language.kernels import WEIGHT_UNIT
 from filters.language.model import SUFFIX, Model, load_model, make_tables, read_tables
+from filters.language.vectors import LARGEST
 
 
 @pytest.fixture(scope="module")
