@@ -122,6 +122,9 @@ class C4Quality(MeasuringStep):
         kept = ranges_array(ends, ranges, present=edited)
         whole = cut(batch.text, kept)
         text = masked(whole, present=edited)
-        batch.foresee(text, whole=whole, segmentation=lambda before: words_left(before, text, runs, counts[7] > 0))
+        left = (actions, runs, ends, ranges)
+        batch.foresee(
+            text, whole=whole, segmentation=lambda before: words_left(before, whole, left, edited, counts[7] > 0)
+        )
         signals = {signal.name: counts[row] for row, signal in enumerate(self.signals)}
         return Measured(signals=signals, text=text, kept=kept)
