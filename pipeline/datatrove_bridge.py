@@ -15,63 +15,36 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from datatrove.pipeline.base import PipelineStep
 from datatrove.utils.typeshelper import StatHints
-from pydantic import ValidationError
 
-from pipeline.core.errors import RecipeError
 from pipeline.core.files.shards import GROUP_BYTES
-from pipeline.core.identity import hash_file, identity_of
-from pipeline.core.step import MeasuringStep, Rule
+from pipeline.core.step import Rule
 from pipeline.core.text.batch import Batch
 from pipeline.engine.measure import StepRef, measure_batch, prepared
-from pipeline.recipe.names import step_class
-from pipeline.recipe.sections import explain_invalid
-from pipeline.recipe.spec import input_names_of
+from pipeline.engine.single_step import Caller, ready_step
+from pipeline.recipe.plugins import add_plugin
 from pipeline.store.chain import EDITS, ERROR, KEPT, TEXT
-from pipeline.store.decide import failures
+from pipeline.store.decide import Reasons, failures
 
+CALLER = Caller(name="tamis_step", place="tamis_step: ", sees="the documents of its own task only")
 BATCH_DOCUMENTS = 4096  # so that short documents do not wait for megabytes
 REASON = "filter_reason"  # datatrove's own key
 
 
-def tamis_step(name: str, *, exclusion_writer: Any = None, **params: Any) -> TamisStep:
+def tamis_step(
+    name: str, *, exclusion_writer: Any = None, plugins: Sequence[str | Path] = (), **params: Any
+) -> TamisStep:
     """Return a measuring step as a datatrove `PipelineStep`; RecipeError for what no recipe could say either.
 
+    The step is one of Tamis's or of an installed package, or of a file in `plugins`, whose code travels with it.
     `params` are the step's parameters as in a recipe; `exclusion_writer` is a datatrove writer for what is dropped.
     """
-    kind = step_class(name)
-    if not issubclass(kind, MeasuringStep):
-        raise RecipeError(
-            f"tamis_step: `{name}` needs a whole dataset, and a datatrove task sees its own documents only. "
-            "Use a measuring step here, and `tamis run` for this one."
-        )
-    try:
-        parsed = kind.Params.parse(params)
-    except ValidationError as error:
-        told = [message for _, message in explain_invalid(error, kind.Params, params, f"tamis_step: {name}")]
-        raise RecipeError("\n".join(told)) from error
-    inputs = input_names_of(parsed)
-    missing = next((path for paths in inputs.values() for path in paths if not Path(path).is_file()), None)
-    if missing is not None:
-        raise RecipeError(f"tamis_step: {name}: `{missing}` is no file; there are no datasets here. Name a file.")
-    content = {key: [[Path(path).name, hash_file(Path(path))] for path in paths] for key, paths in inputs.items()}
-    ref = StepRef(
-        name=name,
-        params=parsed.model_dump_json(exclude_defaults=True),
-        inputs=tuple((key, tuple(str(Path(path).absolute()) for path in paths)) for key, paths in inputs.items()),
-        identity=identity_of([name, kind.version, parsed.of_role("measure"), content]),
-    )
-    return TamisStep(ref, rules=kind(params=parsed).rules(quantile=_no_quantile), exclusion_writer=exclusion_writer)
-
-
-def _no_quantile(signal: str, fraction: float) -> float:
-    raise RecipeError(
-        f"tamis_step: a share of {fraction} of `{signal}` needs all documents, and a datatrove task sees its own "
-        "only. Set a threshold."
-    )
+    for path in plugins:
+        add_plugin(Path(path))
+    ready = ready_step(name, params, caller=CALLER)
+    return TamisStep(ready.ref, rules=ready.rules, exclusion_writer=exclusion_writer)
 
 
 class TamisStep(PipelineStep):
@@ -110,7 +83,8 @@ class TamisStep(PipelineStep):
         reasons: list[str | None] = ["lone_surrogate"] * len(documents)
         found = measure_batch(prepared(self.ref), _batch([documents[place] for place in sound]))
         signals = {name: column for name, column in found.items() if name not in (ERROR, *EDITS)}
-        failed = failures(self.rules, pa.table(signals))
+        found_against = Reasons(len(sound))
+        found_against.add(failures(self.rules, pa.table(signals)), broken=as_flags(found[ERROR].is_valid()))
         values = {name: column.to_pylist() for name, column in found.items() if name != KEPT}
         for row, place in enumerate(sound):
             document = documents[place]
@@ -120,8 +94,8 @@ class TamisStep(PipelineStep):
             broken = values[ERROR][row]
             if broken is not None:
                 document.metadata[f"{self.ref.name}.{ERROR}"] = broken
-            hit = np.flatnonzero(failed[:, row])
-            reasons[place] = ERROR if broken is not None else self.rules[hit[0]].name if len(hit) else None
+            rule = int(found_against.rule[row])
+            reasons[place] = ERROR if broken is not None else self.rules[rule].name if rule >= 0 else None
         return reasons
 
 

@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 
 from eval.tiers import TIERS
 from pipeline.catalog import READERS, STEPS
-from pipeline.core.step import GatheringStep, MakingStep, MeasuringStep, Params, Rule, Step, field_role
+from pipeline.core.step import GatheringStep, MakingStep, MeasuringStep, Params, Rule, Step
 from pipeline.recipe.load import KEYS
 from pipeline.recipe.names import reader_class, step_class
 from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection
@@ -58,7 +58,14 @@ GIVEN: dict[str, dict[str, Any]] = {
     "toxicity": {"terms": ["x"]},
     "url": {"domains": ["x"], "urls": ["x"], "words": ["x"]},
 }
-ROLES = {"measure": "measures", "decide": "decides", "input": "input", "alarm": "run only", "store": "input"}
+ROLES = {
+    "measure": "measures",
+    "decide": "decides",
+    "input": "input",
+    "store": "input",
+    "alarm": "run only",
+    "how": "run only",
+}
 HEAD = """\
 # Recipes: every key, reader, step and parameter
 
@@ -163,7 +170,7 @@ def _sections() -> Iterator[str]:
     ):
         yield f"## {title}\n"
         yield usage + "\n"
-        yield _parameters(model, roles=False)
+        yield _parameters(model)
         if model is ProxySection:
             yield _tiers()
 
@@ -189,15 +196,15 @@ def _readers() -> Iterator[str]:
     yield "## Readers\n"
     yield "`sources: {NAME: {read: READER, ...}}`.\n"
     yield "Every reader takes:\n"
-    yield _parameters(ReaderParams, roles=False)
+    yield _parameters(ReaderParams)
     yield "`parquet`, `jsonl` and `hf` also take:\n"
-    yield _parameters(ColumnParams, without=ReaderParams, roles=False)
+    yield _parameters(ColumnParams, without=ReaderParams)
     for name in READERS:
         reader = reader_class(name)
         yield f"### `read: {name}`\n"
         yield _about(reader) + "\n"
         shared = ColumnParams if issubclass(reader.Params, ColumnParams) else ReaderParams
-        yield _parameters(reader.Params, without=shared, roles=False)
+        yield _parameters(reader.Params, without=shared)
     yield LIMITS
 
 
@@ -255,14 +262,15 @@ def _shared_module(kind: type[Any]) -> bool:
     return sum(place.startswith(kind.__module__ + ":") for place in table.values()) > 1
 
 
-def _parameters(model: type[BaseModel], *, without: type[BaseModel] | None = None, roles: bool = True) -> str:
+def _parameters(model: type[BaseModel], *, without: type[BaseModel] | None = None) -> str:
     known = set(without.model_fields) if without is not None else set()
+    roles = model.role_of if issubclass(model, Params) else None  # only a step's parameters have some
     rows = []
     for name, field in model.model_fields.items():
         if name in known:
             continue
         row = [f"`{field.alias or name}`", _type(field), _default(field), _cell(field.description or "")]
-        rows.append([*row, ROLES[field_role(model, name)]] if roles else row)
+        rows.append([*row, ROLES[roles(name)]] if roles else row)
     head = ("parameter", "type", "default", "meaning", "effect") if roles else ("key", "type", "default", "meaning")
     return _table(head, rows) if rows else "No parameters of its own.\n"
 

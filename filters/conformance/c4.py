@@ -16,7 +16,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from filters.conformance.spacy.words import words_of
-from pipeline.core.step import Measured, MeasuringStep, Quantile, Rule, Signal, decides
+from pipeline.core.step import EditingStep, Measured, MeasuringStep, Quantile, Rule, Signal, decides
 from pipeline.core.step import Params as BaseParams
 from pipeline.core.text.batch import Batch, text_array
 
@@ -34,12 +34,11 @@ LINE_SIGNALS = (
 Action = Literal["drop", "keep"]
 
 
-class C4Quality(MeasuringStep):
+class C4Quality(EditingStep):
     """C4's line rules, applied, and its page rules, as datatrove 0.10 has them."""
 
     name = "c4_quality@datatrove-0.10"
     leans_on = ("spacy",)
-    edits = True
     signals = (
         *(Signal(name, pa.int64(), "lines", meaning) for name, meaning in LINE_SIGNALS),  # the first failure counts
         Signal("num_citations", pa.int64(), "markers", "Citation markers removed from the lines that stay."),

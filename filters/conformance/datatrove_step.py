@@ -22,7 +22,7 @@ import pyarrow as pa
 from pydantic import Field, JsonValue, ValidationInfo, field_validator, model_validator
 
 from pipeline.core.errors import RecipeError, nearest_names
-from pipeline.core.step import Measured, MeasuringStep, Quantile, Rule, Signal
+from pipeline.core.step import EditingStep, Measured, Quantile, Rule, Signal
 from pipeline.core.step import Params as BaseParams
 from pipeline.core.text.batch import Batch
 
@@ -37,12 +37,11 @@ WORD_PACKAGES = ("regex", "spacy")  # what datatrove cuts English words with
 OF_THE_EXTRA = " of the extra [conformance]: pip install -e '.[conformance]'"
 
 
-class DatatroveStep(MeasuringStep):
+class DatatroveStep(EditingStep):  # formatters edit, and so do some filters, such as C4QualityFilter
     """Run one filter or formatter of datatrove."""
 
     name = "datatrove"
     needs = ("metadata",)
-    edits = True  # formatters do, and so do some filters, such as C4QualityFilter
     signals = (
         Signal("passed", pa.int64(), "0 or 1", "Whether the filter lets the document through; a formatter always."),
         Signal("reason", pa.string(), "", "The filter's reason against the document, if it gave one."),

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from pipeline.core.step import Measured, MeasuringStep, Signal
+from pipeline.core.step import EditingStep, Measured, Signal
 from pipeline.core.step import Params as BaseParams
 from pipeline.core.text.batch import Batch, text_array
 
@@ -29,11 +29,10 @@ REPLACEMENT_STARTS = np.cumsum([0, *map(len, EMAILS + ADDRESSES)])
 REMEMBERED_ADDRESSES = 1 << 14
 
 
-class Pii(MeasuringStep):
+class Pii(EditingStep):
     """Replace e-mail and IPv4 addresses as datatrove 0.10 does."""
 
     name = "pii@datatrove-0.10"
-    edits = True
     signals = (
         Signal("num_emails", pa.int64(), "addresses", "E-mail addresses replaced."),
         Signal("num_ips", pa.int64(), "addresses", "IPv4 addresses replaced."),

@@ -69,7 +69,7 @@ class MinHashParams(Params):
         description="Dedup store of earlier datasets (`tamis remember`): what has a twin there is a duplicate of it.",
     )  # fmt: skip
     audit_pairs: int = Field(
-        default=200, ge=0, le=1_000_000, json_schema_extra={"role": "alarm"},
+        default=200, ge=0, le=1_000_000, json_schema_extra={"role": "how"},
         description="Near-duplicates planted, and joined pairs compared, to measure recall and precision; 0 for none.",
     )  # fmt: skip
 

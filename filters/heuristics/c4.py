@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from pipeline.core.step import Measured, MeasuringStep, Quantile, Rule, Signal, decides
+from pipeline.core.step import EditingStep, Measured, Quantile, Rule, Signal, decides
 from pipeline.core.step import Params as BaseParams
 from pipeline.core.text.batch import Batch
 
@@ -35,12 +35,11 @@ LINE_SIGNALS = (
 )
 
 
-class C4Quality(MeasuringStep):
+class C4Quality(EditingStep):
     """C4's line rules, applied, and its page rules."""
 
     name = "c4_quality"
     version = 3
-    edits = True
     cuts = True
     signals = (
         *(Signal(name, pa.int64(), "lines", meaning) for name, meaning in LINE_SIGNALS),  # the first failure counts

@@ -15,18 +15,17 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from pipeline.core.step import Measured, MeasuringStep, Quantile, Rule, Signal, decides
+from pipeline.core.step import EditingStep, Measured, Quantile, Rule, Signal, decides
 from pipeline.core.step import Params as BaseParams
 from pipeline.core.text.batch import Batch, text_array
 
 SOURCE = "RefinedWeb, app. G.2."
 
 
-class RefinedWebLines(MeasuringStep):
+class RefinedWebLines(EditingStep):
     """RefinedWeb's line corrections, applied, and its rule on how much they may take."""
 
     name = "refinedweb_lines"
-    edits = True
     signals = (
         Signal("num_lines_one_word", pa.int64(), "lines", "Lines removed for holding one word."),
         Signal("num_lines_uppercase", pa.int64(), "lines", "Lines removed for their capitals."),

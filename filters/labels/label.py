@@ -28,16 +28,11 @@ from pipeline.core.claude.endpoint import foreign_endpoint
 from pipeline.core.errors import DataError
 from pipeline.core.files.shards import write_table
 from pipeline.core.rng import derive
-from pipeline.core.step import Gathering, GatheringStep, Params, Part, Signal, input_names
+from pipeline.core.step import Gathering, GatheringStep, Params, Part, Signal, how, input_names
 
 LABELS = "labels.parquet"
 EXAMPLES = 3
 Times = Annotated[int, Field(ge=1, le=5)]
-
-
-def how(default: Any, **constraints: Any) -> Any:
-    """Declare a parameter that can stop a run but never change a grade, so it is no part of an identity."""
-    return Field(default=default, json_schema_extra={"role": "alarm"}, **constraints)
 
 
 class LabelParams(Params):

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from pipeline.core.step import Measured, MeasuringStep, Quantile, Rule, Signal, decides
+from pipeline.core.step import EditingStep, Measured, Quantile, Rule, Signal, decides
 from pipeline.core.step import Params as BaseParams
 from pipeline.core.text.batch import Batch, text_array
 
@@ -33,12 +33,11 @@ KINDS: tuple[tuple[Kind, str, str, str], ...] = (
 )
 
 
-class Pii(MeasuringStep):
+class Pii(EditingStep):
     """Replace personal data and secrets that have a shape, and count them."""
 
     name = "pii"
     version = 2
-    edits = True
     signals = tuple(Signal(signal, pa.int64(), "matches", meaning) for _, signal, _, meaning in KINDS)
 
     class Params(BaseParams):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -50,12 +51,12 @@ class Outcome:
 
 
 def run_recipe(
-    path: Path, *, workspace: Workspace, workers: int, progress: Progress, device: str = "auto",
+    given: Path | Mapping[str, Any], *, workspace: Workspace, workers: int, progress: Progress, device: str = "auto",
     memory_bytes: int = 2 << 30,
 ) -> Outcome:  # fmt: skip
     """Run a recipe to its end; everything that is already there is reused."""
     started = time.monotonic()
-    recipe = load_recipe(path)  # first, so that a bad recipe leaves nothing behind
+    recipe = load_recipe(given)  # first, so that a bad recipe leaves nothing behind
     with workspace.locked():
         plan = make_plan(recipe, workspace)
         plan.hashes.save()
@@ -146,12 +147,12 @@ def _promote(plan: Plan, certificate: dict[str, Any] | None) -> str | None:
     return f"{done.version.name} {state} version {done.version.version}"
 
 
-def promote_recipe(path: Path, *, workspace: Workspace, override: str | None) -> Promotion:
+def promote_recipe(given: Path | Mapping[str, Any], *, workspace: Workspace, override: str | None) -> Promotion:
     """Promote a finished recipe's candidate by its certificate, or by the reason given."""
     from pipeline.experiment.promote import promote_mixture
 
     with workspace.locked():
-        plan = make_plan(load_recipe(path), workspace, read_all=True)
+        plan = make_plan(load_recipe(given), workspace, read_all=True)
         node = plan.experiment.get("certificate")
         certificate = certificate_of(plan) if node is not None and node.complete else None
         return promote_mixture(plan, certificate, override=override)

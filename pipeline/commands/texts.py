@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.shown import one_line, shown
@@ -41,31 +42,9 @@ def _cell(value: object) -> str:
 
 def plan_rows(plan: Plan) -> dict[str, Any]:
     """Return a plan as plain data."""
-    from pipeline.core.files.card import read_card
+    from pipeline.plan.summary import summary_of
 
-    homes: dict[str, list[str]] = {}
-    for name, dataset in plan.datasets.items():
-        for step in dataset.steps:
-            homes.setdefault(step.node.identity, []).append(name)
-    nodes = [
-        {
-            "kind": node.kind,
-            "name": node.name,
-            "datasets": homes.get(node.identity, []),
-            "action": "reuse" if node.complete else "build",
-            "reason": node.reason,
-            "rows": read_card(node.folder).rows_out if node.complete else None,
-            "max_cost_usd": node.cost_usd,
-            "identity": node.identity,
-        }
-        for node in plan.nodes
-    ]
-    return {
-        "recipe": plan.recipe.name,
-        "nodes": nodes,
-        "to_build": len(plan.to_build),
-        "max_cost_usd": sum(node.cost_usd for node in plan.nodes),
-    }
+    return asdict(summary_of(plan))
 
 
 def plan_text(plan: Plan) -> str:

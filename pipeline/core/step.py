@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from pipeline.core.text.batch import Batch
 
 Operator = Literal[">=", ">", "<=", "<", "==", "!="]
+# What a parameter does: it changes what is measured; it decides over what was measured; it names datasets or files
+# (`input`) or a dedup store (`store`), which count by their content; it stops a run (`alarm`) or tells `how` to work,
+# and changes no result.
+Role = Literal["measure", "decide", "input", "store", "alarm", "how"]
 
 
 class Params(BaseModel):
@@ -58,16 +62,20 @@ class Params(BaseModel):
                 raise ValueError(f"{name} {least:g} is above {other} {most:g}, and no document meets both")
         return self
 
-    def of_role(self, role: str) -> dict[str, Any]:
-        """Return parameters of one role (`measure`, `decide`, `input`, `alarm`) that differ from their defaults."""
+    def of_role(self, role: Role) -> dict[str, Any]:
+        """Return the parameters of one role that differ from their defaults."""
         changed = self.model_dump(mode="json", exclude_defaults=True)
-        return {key: value for key, value in changed.items() if field_role(type(self), key) == role}
+        return {key: value for key, value in changed.items() if self.role_of(key) == role}
 
-
-def field_role(params: type[BaseModel], key: str) -> str:
-    """Return `decide`, `input`, `alarm` or, by default, `measure` for one field of a params class."""
-    extra = params.model_fields[key].json_schema_extra
-    return str(extra.get("role", "measure")) if isinstance(extra, dict) else "measure"
+    @classmethod
+    def role_of(cls, key: str) -> Role:
+        """Return what a parameter does, `measure` unless it was declared otherwise."""
+        extra = cls.model_fields[key].json_schema_extra
+        role: Any = extra.get("role", "measure") if isinstance(extra, dict) else "measure"
+        if role not in get_args(Role):
+            raise ValueError(f"parameter `{key}` has the role {role!r}; it must be one of {', '.join(get_args(Role))}")
+        found: Role = role
+        return found
 
 
 def decides(default: Any, **constraints: Any) -> Any:
@@ -78,6 +86,11 @@ def decides(default: Any, **constraints: Any) -> Any:
 def input_names(default: Any = ..., **constraints: Any) -> Any:
     """Declare a parameter that names datasets or files; its identity is their content, not the words."""
     return Field(default=default, json_schema_extra={"role": "input"}, **constraints)
+
+
+def how(default: Any, **constraints: Any) -> Any:
+    """Declare a parameter that paces or bounds a run and never changes a result, so it is no part of an identity."""
+    return Field(default=default, json_schema_extra={"role": "how"}, **constraints)
 
 
 ENGINE_COLUMNS = ("id", "text", "kept_ranges", "error")  # the engine's own beside the signals; no signal is called so
@@ -173,6 +186,12 @@ class MeasuringStep(Step):
     def measure(self, batch: Batch) -> Measured:
         """Measure every document of the batch; must not depend on batch boundaries or on other documents."""
         raise NotImplementedError
+
+
+class EditingStep(MeasuringStep):
+    """A measuring step that also rewrites: its `measure` returns the new texts too, null where one stays as it is."""
+
+    edits: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)

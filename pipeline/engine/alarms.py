@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.core.errors import DataError
 from pipeline.core.files.card import Card
 from pipeline.core.files.shards import read_table
-from pipeline.core.step import Params, field_role
+from pipeline.core.step import Params
 from pipeline.plan.graph import PlannedStep
 from pipeline.recipe.spec import StepSpec
 from pipeline.store.chain import Chain
@@ -164,6 +164,6 @@ def _shares(card: Card) -> Iterator[tuple[str, Mapping[str, Any], float]]:
 
 
 def _same(now: Params, stored: Mapping[str, Any]) -> bool:
-    """Say whether a step had these parameters, alarms left out."""
+    """Say whether a step had these parameters, those left out that change no result."""
     mine = now.model_dump(mode="json")
-    return all(field_role(type(now), key) == "alarm" or stored.get(key) == value for key, value in mine.items())
+    return all(now.role_of(key) in ("alarm", "how") or stored.get(key) == value for key, value in mine.items())

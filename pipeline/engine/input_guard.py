@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import DataError, TamisError
-from pipeline.core.step import field_role
 from pipeline.engine.measure import prepared
 from pipeline.plan.graph import Plan, PlannedStep
 from pipeline.plan.make import file_identity
@@ -84,7 +83,7 @@ def files_of_steps(plan: Plan, steps: Sequence[PlannedStep]) -> Files:
     files: dict[Path, str] = {}
     for step in steps:
         for key, names in step.inputs.items():
-            if field_role(type(step.spec.step.params), key) == "store":
+            if step.spec.step.params.role_of(key) == "store":
                 continue  # ours, and never written twice
             for name, planned in zip(names, step.node.payload["inputs"].get(key, ()), strict=True):
                 if name in plan.datasets or name in plan.sources:

@@ -16,13 +16,13 @@ from pipeline.core.errors import DataError, RecipeError, did_you_mean
 from pipeline.core.files.card import is_complete, read_card
 from pipeline.core.identity import identity_of
 from pipeline.core.rng import derive
-from pipeline.core.step import GatheringStep, MakingStep, Step, field_role
+from pipeline.core.step import GatheringStep, MakingStep, Step
 from pipeline.plan.differences import Home
 from pipeline.plan.experiment import plan_experiment
 from pipeline.plan.graph import ENGINE_VERSION, Plan, PlannedDataset, PlannedStep
 from pipeline.recipe.names import outside
 from pipeline.recipe.spec import DatasetSpec, Recipe, StepSpec, input_names_of, step_inputs
-from pipeline.recipe.strict_yaml import load
+from pipeline.recipe.strict_yaml import parse
 from pipeline.store.dedup_versions import contents_read, to_compare
 from pipeline.store.input_hashes import MEMO, InputHashes
 from pipeline.store.node import Node
@@ -154,28 +154,30 @@ def _resolve_inputs(
     }
     for key in type(item.step.params).model_fields:
         store = getattr(item.step.params, key)
-        if field_role(type(item.step.params), key) == "store" and store:
+        if item.step.params.role_of(key) == "store" and store:
             own = set().union(*(contents_read(node, find=plan.parent) for node in base))
             try:
                 names[key], identity = to_compare(plan.workspace, store, contents=own)
             except RecipeError as error:
-                place = _place(plan.recipe.path, dataset, key, store)
+                place = _place(plan.recipe, dataset, key, store)
                 raise RecipeError(f"{place}: datasets.{dataset}.{item.label}.{key}: {error}") from error
             content[key] = [identity]
     return names, {key: value for key, value in content.items() if value}
 
 
-def _place(recipe: Path, dataset: str, key: str, value: str) -> str:
-    """Return `recipe:line` of a step's parameter; without a line if its value was given with --set."""
-    document = load(recipe)
+def _place(recipe: Recipe, dataset: str, key: str, value: str) -> str:
+    """Return `recipe:line` of a step's parameter; without a line if its value was given with --set or in Python."""
+    if recipe.path is None:
+        return recipe.place
+    document = parse(recipe.text, path=recipe.path)
     for place, line in document.lines.items():
         if place[:2] == ("datasets", dataset) and place[-1] == key:
             found = document.data
             for part in place:
                 found = found[part]
             if found == value:
-                return f"{recipe}:{line}"
-    return str(recipe)
+                return f"{recipe.path}:{line}"
+    return recipe.place
 
 
 def _input_identity(plan: Plan, name: str, place: str) -> str:
@@ -184,7 +186,7 @@ def _input_identity(plan: Plan, name: str, place: str) -> str:
     path = Path(name)
     if not path.is_file():
         raise RecipeError(
-            f"{plan.recipe.path}: {place}: `{name}` is no dataset and no file."
+            f"{plan.recipe.place}: {place}: `{name}` is no dataset and no file."
             f"{did_you_mean(name, plan.recipe.datasets)}"
         )
     return file_identity(plan, name)

@@ -29,7 +29,7 @@ MOST_COMPARED = 500  # ids that hold a part of the one asked for; each is compar
 
 def why(workspace: Workspace, doc_id: str) -> dict[str, Any]:
     """Return every step's signals, rules, verdicts and margins for one document, in every dataset that saw it."""
-    stories = [story for evidence in all_evidence(workspace) if (story := _story(evidence, doc_id)) is not None]
+    stories = [story for evidence in all_evidence(workspace) if (story := story_of(evidence, doc_id)) is not None]
     stories += [story for name in _made(workspace) if (story := _made_story(workspace, name, doc_id)) is not None]
     refused = [
         found for path in sorted(workspace.root.glob("source/*/quarantine.parquet")) for found in _refused(path, doc_id)
@@ -90,7 +90,8 @@ def _refused(path: Path, doc_id: str) -> list[dict[str, Any]]:
     return [{"source": path.parent.name, **{key: row[key] for key in ("place", "reason", "excerpt")}} for row in found]
 
 
-def _story(evidence: Evidence, doc_id: str) -> dict[str, Any] | None:
+def story_of(evidence: Evidence, doc_id: str) -> dict[str, Any] | None:
+    """Return every step's signals, rules, verdicts and margins for one document; None if it did not get there."""
     for part in evidence.chain.base:
         row = _place(part.path, doc_id)
         if row < 0:

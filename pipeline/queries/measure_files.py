@@ -16,26 +16,26 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import ValidationError
 
 from pipeline.core.errors import RecipeError, nearest_names
 from pipeline.core.files.output import parts_folder, require_free, unfinished
 from pipeline.core.files.shards import read_table, windows, write_table, write_tables
-from pipeline.core.identity import hash_file, identity_of
-from pipeline.core.step import MeasuringStep, Rule, Step, field_role
+from pipeline.core.step import MeasuringStep, Rule
 from pipeline.core.text.batch import Batch
 from pipeline.engine.executors import Executor
 from pipeline.engine.measure import StepRef, measure_batch, prepared
 from pipeline.engine.progress import Progress
-from pipeline.recipe.names import label_of, outside, reader_class, step_class, steps_of
-from pipeline.recipe.sections import explain_invalid
+from pipeline.engine.single_step import Caller, ready_step
+from pipeline.recipe.names import label_of, reader_class, step_class, steps_of
+from pipeline.recipe.python_recipe import plain_copy
 from pipeline.recipe.settings import head, put
 from pipeline.sources.files import matches
 from pipeline.sources.quarantine import refuse_empty
 from pipeline.sources.reader import Reader, Slice
 from pipeline.store.chain import ERROR, TEXT
-from pipeline.store.decide import failures
+from pipeline.store.decide import Reasons, failures, named
 
+CALLER = Caller(name="measure", place="measure: ", sees="one document at a time")
 SOURCE = "files"
 WARC = "warc"  # the reader whose documents are no rows with columns
 QUARANTINED = pa.schema([(name, pa.string()) for name in ("id", "place", "reason", "excerpt")])
@@ -80,7 +80,7 @@ class MeasuredSlice:
 def measure(
     files: Sequence[Path],
     *,
-    steps: Sequence[str],
+    steps: Sequence[str | Mapping[str, Any]],
     out: Path,
     settings: Mapping[str, Any],
     text: bool,
@@ -91,18 +91,19 @@ def measure(
 ) -> dict[str, Any]:
     """Write one row per document of `files` to `out`, over what is there only with `overwrite`; return counts.
 
-    `settings` maps `step.parameter` to values; `columns` are the readers' parameters `text` and `id`. With `text` the
-    output also has each document's text as the steps left it: a dropped document's as the step that dropped it read it,
-    since a step's edits are for those that it keeps, and the steps behind it would not see this one.
+    A step is its name, or a name with its parameters as in a recipe. `settings` maps `step.parameter` to values;
+    `columns` are the readers' parameters `text` and `id`. With `text` the output also has each document's text as the
+    steps left it: a dropped document's as the step that dropped it read it, since a step's edits are for those that it
+    keeps, and the steps behind it would not see this one.
     """
     given = [str(file.absolute()) for file in files]
-    command = [given, list(steps), repr(sorted(settings.items())), text, dict(columns), overwrite]
+    command = [given, repr(list(steps)), repr(sorted(settings.items())), text, dict(columns), overwrite]
     folder = parts_folder(out, command)
     files = _expanded(files)
     chosen = chosen_steps(steps, settings, shared=folder / "prepared")
     schema = _schema(chosen.steps, text=text)
     if out.resolve() in [file.resolve() for file in files]:
-        raise RecipeError(f"--out {out}: is also an input. Give the output another name.")
+        raise RecipeError(f"{out}: is also an input. Give the output another name.")
     require_free(out, parts=folder, overwrite=overwrite)
     tasks = [
         SliceTask(f"{out.name} from {piece.label}", number, reader, piece, chosen.steps, schema, folder)
@@ -172,17 +173,20 @@ class Chosen:
     left_out: tuple[str, ...]
 
 
-def chosen_steps(names: Sequence[str], settings: Mapping[str, Any], *, shared: Path | None = None) -> Chosen:
-    """Return the named steps with the parameters that `settings` give them; a repeated one gets a number.
+def chosen_steps(
+    wanted: Sequence[str | Mapping[str, Any]], settings: Mapping[str, Any], *, shared: Path | None = None
+) -> Chosen:
+    """Return the steps with the parameters that come with them and in `settings`; a repeated one gets a number.
 
     A preset stands for its steps; those that gather are left out of it, and refused where they are named themselves.
     """
-    if not names:
-        raise RecipeError("--steps is empty; name at least one measuring step, such as gopher_quality.")
+    if not wanted:
+        raise RecipeError("measure: no steps are given; name at least one measuring step, such as gopher_quality.")
     found: list[tuple[str, dict[str, Any]]] = []
     left_out: list[str] = []
-    for name in names:
-        for step, given in steps_of(name):
+    for entry in wanted:
+        name, body = _entry(entry)
+        for step, given in steps_of(name) if body is None else ((name, body),):
             if step != name and not issubclass(step_class(step), MeasuringStep):
                 left_out.append(step)
             else:
@@ -203,59 +207,25 @@ def chosen_steps(names: Sequence[str], settings: Mapping[str, Any], *, shared: P
     return Chosen(steps=tuple(made), left_out=tuple(left_out))
 
 
+def _entry(step: str | Mapping[str, Any]) -> tuple[str, Mapping[str, Any] | None]:
+    """Return a step's name and the parameters that come with it, None for a name alone."""
+    if isinstance(step, str):
+        return step, None
+    if len(step) == 1:
+        name, body = next(iter(step.items()))
+        if body is None or isinstance(body, Mapping):
+            return name, plain_copy(body or {})
+    raise RecipeError(f"measure: {step!r} must be a step's name, or one name with a mapping of its parameters.")
+
+
 def _labelled(label: str, name: str, body: dict[str, Any], shared: Path | None) -> LabelledStep:
-    kind = step_class(name)
-    if not issubclass(kind, MeasuringStep):
-        raise RecipeError(
-            f"--steps: `{name}` needs a whole dataset, and measure sees one document at a time. Take it out, or put it "
-            f"into a recipe, `datasets: {{clean: {{from: docs, steps: [{name}]}}}}`, and use tamis run."
-        )
-    try:
-        params = kind.Params.parse(body)
-    except ValidationError as error:
-        told = [message for _, message in explain_invalid(error, kind.Params, body, label)]
-        raise RecipeError("\n".join(f"--set {message}" for message in told)) from error
-    step: Step = kind(params=params)
-    inputs = _inputs(label, step)
-    content = {key: [[Path(path).name, hash_file(Path(path))] for path in paths] for key, paths in inputs.items()}
-    plugin = outside(name)
-    code = step.version if plugin is None else plugin.identity
-    ref = StepRef(
-        name=name,
-        params=params.model_dump_json(exclude_defaults=True),
-        inputs=tuple(inputs.items()),
-        identity=identity_of([name, code, params.of_role("measure"), content]),
-        plugin=None if plugin is None else plugin.file,
-        shared=None if shared is None else str(shared),
-    )
-    fields = tuple((signal.name, _decoded(signal.type)) for signal in step.signals)
-    return LabelledStep(label=label, ref=ref, rules=step.rules(quantile=_no_quantile), fields=fields)
-
-
-def _no_quantile(signal: str, fraction: float) -> float:
-    raise RecipeError(
-        f"a share of {fraction} of `{signal}` needs all documents, and measure sees one at a time. Set a threshold."
-    )
+    ready = ready_step(name, body, caller=CALLER, label=label, shared=shared)
+    fields = tuple((signal.name, _decoded(signal.type)) for signal in ready.step.signals)
+    return LabelledStep(label=label, ref=ready.ref, rules=ready.rules, fields=fields)
 
 
 def _decoded(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
-
-
-def _inputs(label: str, step: Step) -> dict[str, tuple[str, ...]]:
-    """Return the files that a step's `input_names` parameters name."""
-    found: dict[str, tuple[str, ...]] = {}
-    for key in type(step.params).model_fields:
-        value = getattr(step.params, key) if field_role(type(step.params), key) == "input" else None
-        if value is not None:
-            given = (str(value),) if isinstance(value, (str, Path)) else tuple(str(name) for name in value)
-            missing = next((name for name in given if not Path(name).is_file()), None)
-            if missing is not None:
-                raise RecipeError(
-                    f"--set {label}.{key}: `{missing}` is no file; measure knows no datasets. Name files."
-                )
-            found[key] = given
-    return found
 
 
 def _schema(steps: Sequence[LabelledStep], *, text: bool) -> pa.Schema:
@@ -370,22 +340,17 @@ def _verdicts(
 
     They are kept, first reason (`step.rule`, or the step that the document broke) and what broke it.
     """
-    dropped_by = np.full(rows, len(steps))
-    reason = np.full(rows, None, dtype=object)
-    told = np.full(rows, None, dtype=object)
-    open_rows = np.ones(rows, dtype=bool)
+    reasons, told = Reasons(rows), pa.nulls(rows, pa.string())
     for number, (step, signals) in enumerate(zip(steps, found, strict=True)):
-        names = [(step.label, np.asarray(signals[ERROR].is_valid()))]
         failed = failures(step.rules, pa.table({name: signals[name] for name, _ in step.fields}))
-        names += [(f"{step.label}.{rule.name}", failed[index]) for index, rule in enumerate(step.rules)]
-        errors = signals[ERROR].to_numpy(zero_copy_only=False)
-        told[names[0][1] & open_rows] = errors[names[0][1] & open_rows]
-        for name, hit in names:
-            reason[hit & open_rows] = name
-            dropped_by[hit & open_rows] = number
-            open_rows &= ~hit
+        reasons.add(failed, broken=as_flags(signals[ERROR].is_valid()))
+        told = pc.if_else(pa.array(reasons.broken == number), signals[ERROR], told)
+    names = [(f"{step.label}.{rule.name}", number) for number, step in enumerate(steps) for rule in step.rules]
+    step_of_rule = np.array([number for _, number in names] + [len(steps)])  # the last for rule -1: none
+    dropped_by = np.where(reasons.broken < 0, step_of_rule[reasons.rule], reasons.broken)
+    broken = named([step.label for step in steps], reasons.broken)
     return dropped_by, {
-        "kept": pa.array(open_rows),
-        "reason": pa.array(reason, pa.string()),
-        "error": pa.array(told, pa.string()),
+        "kept": pa.array(reasons.kept),
+        "reason": pc.coalesce(named([name for name, _ in names], reasons.rule), broken),
+        "error": told,
     }

@@ -28,7 +28,7 @@ from pipeline.plan.make import make_plan
 from pipeline.recipe.load import load_recipe
 from pipeline.recipe.spec import DatasetSpec, Recipe, StepSpec
 from pipeline.store.chain import ERROR, BasePart, ChainReader, Link, Quantiles, passing, unbroken
-from pipeline.store.decide import failures
+from pipeline.store.decide import Reasons, failures
 from pipeline.store.evidence import Evidence, evidence_at
 from pipeline.store.sizes import bytes_per_token
 from pipeline.store.workspace import Workspace
@@ -209,14 +209,11 @@ class _Flips:
             reasons = self.evidence.verdicts(part, ["reason"]).column("reason").to_pylist()
             return [str(reasons[row]) for row in rows.tolist()]
         names = [f"{link.label}.{rule.name}" for link in self.changed for rule in link.rules]
-        number, start = np.full(len(rows), -1), 0
+        reasons = Reasons(len(rows))
         for link in self.changed:  # the other steps let these documents pass
             wanted = sorted({rule.signal for rule in link.rules} | {ERROR})
-            failed = failures(link.rules, read_table(link.file(part.index), columns=wanted))[:, rows]
-            for index, hits in enumerate(failed, start):
-                number[hits & (number < 0)] = index
-            start += len(link.rules)
-        return [names[index] for index in number.tolist()]
+            reasons.add(failures(link.rules, read_table(link.file(part.index), columns=wanted))[:, rows])
+        return [names[index] for index in reasons.rule.tolist()]
 
 
 def _shown(found: Flips) -> list[tuple[BasePart, int]]:

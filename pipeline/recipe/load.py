@@ -14,27 +14,32 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.catalog import READERS
 from pipeline.core.errors import RecipeError, did_you_mean, shortened
-from pipeline.core.step import MakingStep, Params, Step, field_role
+from pipeline.core.step import MakingStep, Params, Step
 from pipeline.recipe import strict_yaml
+from pipeline.recipe.make_step import Note, note_or_make, note_or_parse
 from pipeline.recipe.names import label_of, reader_class, step_class, steps_of
+from pipeline.recipe.python_recipe import document_of
 from pipeline.recipe.references import note_wrong_references
-from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection, explain_invalid
+from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection
 from pipeline.recipe.settings import apply_setting
 from pipeline.recipe.spec import DatasetSpec, Recipe, SourceSpec, StepSpec, step_inputs
 from pipeline.recipe.strict_yaml import MOST_DIGITS, Document, Place, dotted
 
 MOST_REPEATED_IDS = 0.01  # assumption, not measured; a recipe that means more writes `unique_ids` itself
+UNNAMED = "recipe"  # what one is called that has neither a name nor a file
 KEYS = ("name", "seed", "sources", "datasets", "mixtures", "proxy", "gate", "promote")
 
 
-def load_recipe(path: Path, *, settings: Mapping[str, Any] | None = None, look_at_inputs: bool = True) -> Recipe:
-    """Read and check a recipe; `settings` maps places (`datasets.clean.gopher_quality.min_words`) to new values.
+def load_recipe(
+    given: Path | Mapping[str, Any], *, settings: Mapping[str, Any] | None = None, look_at_inputs: bool = True
+) -> Recipe:
+    """Read and check a recipe, a file or a mapping; `settings` maps places (`datasets.clean.pii.x`) to new values.
 
     Without `look_at_inputs` nobody checks that the sources' files are there.
     """
-    document = strict_yaml.load(path)
+    document = document_of(given) if isinstance(given, Mapping) else strict_yaml.load(given)
     if not isinstance(document.data, dict):
-        raise RecipeError(f"{path}:1: a recipe is a mapping with the keys {', '.join(KEYS)}.")
+        raise RecipeError(f"{document.name}:1: a recipe is a mapping with the keys {', '.join(KEYS)}.")
     for place, value in (settings or {}).items():
         apply_setting(document, place, value)
     return _Builder(document, look_at_inputs=look_at_inputs).build()
@@ -64,12 +69,13 @@ class _Builder:
             self.wrong(("datasets", name), f"`{name}` is also a source; give one of the two another name.")
         ordered = self.order({k: v for k, v in datasets.items() if v is not None}, set(sources))
         note_wrong_references(self.document, ordered, sources if self.look_at_inputs else {})
-        name, seed = self.scalar("name", str, self.document.path.stem), self.scalar("seed", int, 0)
+        path = self.document.path
+        name, seed = self.scalar("name", str, UNNAMED if path is None else path.stem), self.scalar("seed", int, 0)
         if not ordered and not self.document.mistakes:
             self.wrong((), "a recipe needs at least one entry under `datasets:`.")
         self.document.raise_mistakes()
         return Recipe(
-            path=self.document.path,
+            path=path,
             text=self.document.text,
             name=name,
             seed=seed,
@@ -113,17 +119,11 @@ class _Builder:
 
     def model(self, kind: type[BaseModel], body: Any, place: Place) -> Any:
         """Validate a section; notes the mistakes and returns None when there are any."""
-        if not isinstance(body, dict):
-            self.wrong(place, f"{dotted(place)} is {shortened(repr(body))}; it must be a mapping.")
-            return None
-        try:
-            return kind.parse(body)  # type: ignore[attr-defined]
-        except ValidationError as error:
-            for where, message in explain_invalid(error, kind, body, dotted(place)):
-                self.wrong((*place, *where), message)
-        except (TypeError, ValueError) as error:
-            self.wrong(place, f"{dotted(place)}: {error}.")
-        return None
+        return note_or_parse(kind, body, where=dotted(place), note=self.below(place))
+
+    def below(self, place: Place) -> Note:
+        """Return what notes a mistake at a place below this one."""
+        return lambda rest, message: self.wrong((*place, *rest), message)
 
     def source(self, name: str, body: Any) -> SourceSpec | None:
         place: Place = ("sources", name)
@@ -233,21 +233,15 @@ class _Builder:
         except RecipeError as error:
             self.wrong(place, f"{dotted(place)}: {error}")
             return None
-        params: Params | None = self.model(kind.Params, {} if body is None else body, place)
+        step = note_or_make(kind, body, where=dotted(place), note=self.below(place))
         self.check_files(kind.Params, body, place)
-        if params is None:
-            return None
-        try:
-            return StepSpec(label=name, step=kind(params=params))
-        except RecipeError as error:
-            self.wrong(place, f"{dotted(place)}: {error}")
-            return None
+        return None if step is None else StepSpec(label=name, step=step)
 
     def check_files(self, params: type[Params], body: Any, place: Place) -> None:
         """Note the names in a step's parameters that are neither a dataset or source of the recipe nor a file."""
         declared = {*(self.data.get("datasets") or ()), *(self.data.get("sources") or ())}
         given = body if isinstance(body, dict) and self.look_at_inputs else {}
-        for key in (key for key in given if key in params.model_fields and field_role(params, key) == "input"):
+        for key in (key for key in given if key in params.model_fields and params.role_of(key) == "input"):
             for name in (given[key],) if isinstance(given[key], str) else given[key] or ():
                 if name not in declared and not Path(name).is_file():
                     hint = did_you_mean(name, declared)

@@ -60,9 +60,9 @@ def apply_setting(document: Document, place: str, value: Any) -> None:
         step = _parameters_of(node, key)
         if step is not None:
             return put(step, rest.split("."), value, place=place)
-        node, above = _child(node, key, f"--set {place}: `{key}` is not in {document.path}."), key
+        node, above = _child(node, key, f"--set {place}: `{key}` is not in {document.name}."), key
     if not isinstance(node, dict):
-        raise RecipeError(f"--set {place}: `{above}` in {document.path} is {node!r} and has no parts to set.")
+        raise RecipeError(f"--set {place}: `{above}` in {document.name} is {node!r} and has no parts to set.")
     node[key] = value
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.step import Params, Step, field_role
+from pipeline.core.step import Params, Step
 from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection
 
 
@@ -42,8 +42,8 @@ class DatasetSpec:
 class Recipe:
     """A validated recipe. `datasets` stand in an order in which each comes after what it needs."""
 
-    path: Path
-    text: str  # as it was read, whatever becomes of the file
+    path: Path | None  # None where it was given in Python
+    text: str  # as it was read, whatever becomes of the file; of one given in Python its canonical YAML
     name: str
     seed: int
     sources: Mapping[str, SourceSpec]
@@ -52,6 +52,11 @@ class Recipe:
     proxy: ProxySection | None
     gate: GateSection | None
     promote: PromoteSection | None
+
+    @property
+    def place(self) -> str:
+        """Return what messages call it: its file, or its name."""
+        return str(self.path) if self.path is not None else f"recipe `{self.name}`"
 
 
 def step_inputs(spec: DatasetSpec) -> list[str]:
@@ -64,7 +69,7 @@ def input_names_of(params: Params) -> dict[str, tuple[str, ...]]:
     """Return the `input_names` parameters of a step and what each names, as given."""
     found: dict[str, tuple[str, ...]] = {}
     for key in type(params).model_fields:
-        if field_role(type(params), key) == "input":
+        if params.role_of(key) == "input":
             value = getattr(params, key)
             listed = () if value is None else (value,) if isinstance(value, (str, Path)) else value
             found[key] = tuple(str(name) for name in listed)

@@ -42,13 +42,21 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 @dataclass(slots=True)
 class Document:
-    """Parsed YAML: plain data, the line (1-based) of every place in it, and the mistakes found so far."""
+    """A recipe as plain data, the line (1-based) of every place in it, and the mistakes found so far.
 
-    path: Path
+    One that was given in Python has neither a path nor lines: its mistakes name their places instead.
+    """
+
+    path: Path | None
     text: str = ""
     data: Any = None
     lines: dict[Place, int] = field(default_factory=dict)
     mistakes: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Return what messages call it."""
+        return "the recipe" if self.path is None else str(self.path)
 
     def line(self, place: Place) -> int:
         """Return the line of a place, or of its nearest ancestor that has one."""
@@ -58,12 +66,15 @@ class Document:
 
     def mistake(self, place: Place, message: str) -> None:
         """Note a mistake at a place; `raise_mistakes` reports all of them."""
+        if self.path is None and not message.startswith(dotted(place[:1])):  # most begin with their place
+            message = f"{dotted(place)}: {message}"
         self.mistakes.append((self.line(place), message))
 
     def raise_mistakes(self) -> None:
         """Raise one RecipeError that lists every mistake in line order, if there is any."""
         if self.mistakes:
-            lines = [f"{self.path}:{line}: {message}" for line, message in sorted(dict.fromkeys(self.mistakes))]
+            found = sorted(dict.fromkeys(self.mistakes), key=lambda mistake: mistake[0])
+            lines = [message if self.path is None else f"{self.path}:{line}: {message}" for line, message in found]
             raise RecipeError("\n".join(lines))
 
 

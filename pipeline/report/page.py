@@ -57,10 +57,7 @@ def write_report(plan: Plan, *, path: Path, map: Map = one_by_one) -> None:
     """
     cards = cards_of(plan)
     if not cards:
-        raise DataError(
-            f"{plan.recipe.path}: nothing of this recipe is built in {plan.workspace.root}. "
-            f"Run it first: tamis run {plan.recipe.path}"
-        )
+        raise DataError(f"{plan.recipe.place}: nothing of this recipe is built in {plan.workspace.root}. Run it first.")
     for per_side in EXAMPLES_PER_SIDE:
         content = _content(plan, cards, per_side=per_side, map=map)
         tables = tables_of(content)

@@ -22,7 +22,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipeline.core.document import Origin
 from pipeline.core.files.in_place import InPlace
 from pipeline.core.identity import HashFile, hash_file
-from pipeline.core.step import field_role
 
 SLICE_BYTES = 64 * 2**20
 CHUNK_BYTES = 64 * 2**20
@@ -54,11 +53,6 @@ class ReaderParams(BaseModel):
     def parse(cls, data: Mapping[str, object]) -> Self:
         """Validate plain recipe data by JSON's type rules (a list becomes a tuple, never '1' an int)."""
         return cls.model_validate_json(json.dumps(dict(data)))
-
-    def of_role(self, role: str) -> dict[str, Any]:
-        """Return parameters of one role that differ from their defaults; `measure` is what changes a byte of output."""
-        changed = self.model_dump(mode="json", exclude_defaults=True)
-        return {key: value for key, value in changed.items() if field_role(type(self), key) == role}
 
 
 class ColumnParams(ReaderParams):

@@ -14,6 +14,7 @@ from pipeline.core.document import SCHEMA
 from pipeline.core.errors import DataError
 from pipeline.core.rng import generator
 from pipeline.core.step import (
+    EditingStep,
     Gathering,
     GatheringStep,
     Making,
@@ -104,11 +105,10 @@ class Broken(Length):
         raise ImportError("no module named oracle")
 
 
-class Shout(MeasuringStep):
+class Shout(EditingStep):
     """Edits: writes texts that ask for it in capitals."""
 
     name: ClassVar[str] = "shout"
-    edits: ClassVar[bool] = True
     signals: ClassVar[tuple[Signal, ...]] = (Signal("changed", pa.int8(), "0 or 1", "Whether the text was changed."),)
 
     def measure(self, batch: Batch) -> Measured:

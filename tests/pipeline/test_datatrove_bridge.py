@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from pipeline.datatrove_bridge import REASON, tamis_step
 from tests.conftest import need_conformance
 from tests.filters.conformance.test_datatrove_step import Lines
 from tests.pipeline.house import House, texts
+from tests.pipeline.recipe.test_plugins import VOWELS
 
 
 class Rows(Lines):
@@ -147,6 +150,26 @@ def test_a_mistake_is_named_where_it_is_made(name: str, params: dict[str, Any], 
         tamis_step(name, **params)
 
     assert said in str(caught.value)
+
+
+def test_a_step_of_a_plugin_travels_with_its_code(tmp_path: Path) -> None:
+    file = tmp_path / "vowels.py"
+    file.write_text(VOWELS)
+    stored = dill.dumps(tamis_step("vowels", max_count=3, plugins=[file]))
+    file.unlink()
+    there = f"""
+import dill, json, sys
+from datatrove.data import Document
+step = dill.loads(open(sys.argv[1], "rb").read())
+documents = [Document(id=str(place), text=text) for place, text in enumerate({SAMPLE[:20]!r})]
+print(json.dumps([[row.id, row.metadata["vowels.count"]] for row in step.run(iter(documents))]))
+"""
+    (tmp_path / "step").write_bytes(stored)
+
+    ran = subprocess.run([sys.executable, "-c", there, tmp_path / "step"], capture_output=True, text=True, check=True)
+
+    counts = [(str(place), text.count("e")) for place, text in enumerate(SAMPLE[:20])]
+    assert json.loads(ran.stdout) == [[id, count] for id, count in counts if count <= 3]
 
 
 def test_files_that_a_step_reads_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

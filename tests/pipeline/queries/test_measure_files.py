@@ -259,10 +259,10 @@ WRONG = {
     "a gathering step": (["exact_dedup"], {}, r"`exact_dedup` needs a whole dataset.*steps: \[exact_dedup\]"),
     "a making step": (["write"], {}, "`write` needs a whole dataset"),
     "an unknown step": (["gopher_qualty"], {}, "gopher_quality"),
-    "no step": ([], {}, "--steps is empty"),
+    "no step": ([], {}, "no steps are given"),
     "a setting of another step": (["length"], {"gopher_quality.min_words": 3}, "must begin with one of the steps"),
     "an unknown key": (["length"], {"length.min_len": 3}, "min_length"),
-    "a wrong type": (["length"], {"length.min_length": "x"}, r"--set length\.min_length"),
+    "a wrong type": (["length"], {"length.min_length": "x"}, r"measure: length\.min_length is"),
     "a file that is not there": (["length"], {"length.against": ["no.txt"]}, r"`no\.txt` is no file"),
 }
 

@@ -330,13 +330,6 @@ def test_a_source_is_named_by_content_and_not_by_place(tmp_path: Path) -> None:
     assert identity_of(jsonl(tmp_path / "there").inputs()) != before[0]
 
 
-def test_params_that_do_not_change_a_byte_are_not_measured() -> None:
-    params = FileParams.parse({"path": ["a", "b"], "text": "body"})
-
-    assert params.of_role("measure") == {"text": "body"}
-    assert params.of_role("input") == {"path": ["a", "b"]}
-
-
 @pytest.mark.parametrize(
     "wrong", [{}, {"path": ""}, {"path": []}, {"path": "a", "metadata": "url"}, {"path": "a", "txt": "b"}]
 )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.core.step import Rule
-from pipeline.store.decide import failures, margin, passes
+from pipeline.store.decide import Reasons, failures, margin, named, passes
 
 OPERATORS = (">=", ">", "<=", "<", "==", "!=")
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=32)
@@ -62,3 +62,22 @@ def test_every_failure_of_every_rule_is_told():
 
 def test_no_rules_fail_nobody():
     assert failures([], pa.table({"a": [1.0]})).shape == (0, 1)
+
+
+def test_the_first_thing_against_a_document_is_the_earliest_steps_and_in_it_the_first_rules():
+    reasons = Reasons(4)
+    reasons.add(np.array([[0, 0, 1, 0], [0, 1, 1, 0]], bool), broken=np.array([0, 0, 0, 1], bool))
+    reasons.add(np.zeros((0, 4), bool), broken=np.array([0, 1, 0, 1], bool))
+    reasons.add(np.array([[1, 1, 1, 1]], bool))
+
+    assert reasons.rule.tolist() == [2, 1, 0, -1]
+    assert reasons.broken.tolist() == [-1, -1, -1, 0]
+    assert not reasons.kept.any()
+    assert named(["a", "b", "c"], reasons.rule).to_pylist() == ["c", "b", "a", None]
+
+
+def test_who_breaks_a_step_fails_none_of_its_rules():
+    reasons = Reasons(2)
+    reasons.add(np.array([[1, 0]], bool), broken=np.array([1, 0], bool))
+
+    assert (reasons.rule.tolist(), reasons.broken.tolist(), reasons.kept.tolist()) == ([-1, -1], [0, -1], [False, True])

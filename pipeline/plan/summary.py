@@ -1,0 +1,56 @@
+"""A plan -> what a run would do, as plain records: what is reused, what is built and why, at what cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.core.files.card import read_card
+from pipeline.plan.graph import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedResult:
+    """One result of a plan: there already, or to be built, and why."""
+
+    kind: str
+    name: str
+    datasets: tuple[str, ...]  # in which it is a step
+    action: Literal["reuse", "build"]
+    reason: str
+    rows: int | None  # None before it is built
+    max_cost_usd: float
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSummary:
+    """What a run of a recipe would do, in order."""
+
+    recipe: str
+    nodes: tuple[PlannedResult, ...]
+    to_build: int
+    max_cost_usd: float
+
+
+def summary_of(plan: Plan) -> PlanSummary:
+    """Return a plan as plain records."""
+    homes: dict[str, list[str]] = {}
+    for name, dataset in plan.datasets.items():
+        for step in dataset.steps:
+            homes.setdefault(step.node.identity, []).append(name)
+    nodes = tuple(
+        PlannedResult(
+            kind=node.kind,
+            name=node.name,
+            datasets=tuple(homes.get(node.identity, ())),
+            action="reuse" if node.complete else "build",
+            reason=node.reason,
+            rows=read_card(node.folder).rows_out if node.complete else None,
+            max_cost_usd=node.cost_usd,
+            identity=node.identity,
+        )
+        for node in plan.nodes
+    )
+    cost = sum(node.cost_usd for node in plan.nodes)
+    return PlanSummary(recipe=plan.recipe.name, nodes=nodes, to_build=len(plan.to_build), max_cost_usd=cost)
