@@ -351,6 +351,7 @@ _verb(short_help="Tell what one dataset keeps and another does not.")(_printed(q
 _verb(short_help="Tell how stored signals are distributed.")(_printed(questions.stats))
 _verb(short_help="Measure files without a recipe.")(_printed(questions.measure))
 _verb(short_help="Check every stored file against its card.")(_printed(questions.verify))
+_verb(short_help="Print the JSON Schema of recipes, for editors.")(_printed(questions.schema))
 _verb(short_help="List the steps that come from outside.")(_printed(questions.plugins))
 
 

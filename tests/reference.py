@@ -25,28 +25,13 @@ from pipeline.catalog import READERS, STEPS
 from pipeline.core.step import GatheringStep, MakingStep, MeasuringStep, Params, Rule, Step
 from pipeline.recipe.load import KEYS
 from pipeline.recipe.names import reader_class, step_class
+from pipeline.recipe.schema import MEANINGS
 from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection
 from pipeline.sources.reader import ColumnParams, ReaderParams
 from tests.conftest import ROOT
 from tests.filters.conftest import verdict_of
 
 REFERENCE = ROOT / "recipes" / "README.md"
-RECIPE_KEYS = {
-    "name": "Word of letters, digits, - and _; names the report. Default: the file's name.",
-    "seed": "Whole number from which every random choice is derived. Default: 0.",
-    "sources": "Named inputs, each `{read: READER, ...}`; see Readers.",
-    "datasets": "Named sets of documents; see Datasets. The only key that every recipe needs.",
-    "mixtures": "Named weighted datasets to train on; they need `proxy`. See Mixtures.",
-    "proxy": "Size and number of the small models that judge; see Proxy.",
-    "gate": "The rule, fixed before the experiment, for which mixture wins; see Gate.",
-    "promote": "Where a promoted mixture is registered; needs `gate`. See Promote.",
-}
-DATASET_KEYS = {
-    "from": "A source or dataset, or a list of them. Before the steps on several inputs stands `unique_ids` with "
-    "`max_drop_fraction: 0.01`, as ids of two inputs may meet; write it as the first step to set another share.",
-    "make": "One making step, `{STEP: {...}}`. It writes new documents, from those of `from` where it is given.",
-    "steps": "A list of measuring and gathering steps, in order: `STEP` or `{STEP: {...}}`.",
-}
 # What steps that do not stand without parameters are shown with.
 GIVEN: dict[str, dict[str, Any]] = {
     "c4_badwords@datatrove-0.10": {"words": ["x"]},
@@ -73,6 +58,15 @@ Written by `python -m tests.reference --write` from the classes that check a rec
 
 A recipe is one YAML file and one experiment. Unknown keys, wrong types and duplicate keys are errors, all reported at
 once with their lines. YAML 1.2: `no` is a word, `3e-4` a number. Relative paths start at the current directory.
+
+Editors that know JSON Schema (VS Code with the YAML extension, and others that use yaml-language-server) complete keys
+and step names, show what they mean and mark mistakes. Write the schema once, with `--plugin FILE` if you have steps of
+your own, and name it in the recipe's first lines:
+
+    tamis schema > recipe.schema.json
+    # yaml-language-server: $schema=recipe.schema.json
+
+In Python a recipe may be a mapping with the same keys; `tamis.run({...})` gives the same results.
 """
 LEGEND = """\
 The last column of each table says what a parameter does to a result:
@@ -156,12 +150,11 @@ def _first_comment(path: Path) -> list[str]:
 
 
 def _sections() -> Iterator[str]:
-    assert tuple(RECIPE_KEYS) == KEYS
     yield "## The keys of a recipe\n"
-    yield _table(("key", "meaning"), [[f"`{key}`", meaning] for key, meaning in RECIPE_KEYS.items()])
+    yield _table(("key", "meaning"), _meanings(*KEYS))
     yield "## Datasets\n"
     yield "`datasets: {NAME: {...}}`. A dataset needs `from` or `make`.\n"
-    yield _table(("key", "meaning"), [[f"`{key}`", meaning] for key, meaning in DATASET_KEYS.items()])
+    yield _table(("key", "meaning"), _meanings("from", "make", "steps"))
     for title, usage, model in (
         ("Mixtures", "`mixtures: {NAME: {...}}`. Weights are normalised to one.", MixtureSection),
         ("Proxy", "`proxy: {...}`. Numbers of tokens and bytes may be written `300k`, `20M`, `1.5B`.", ProxySection),
@@ -173,6 +166,10 @@ def _sections() -> Iterator[str]:
         yield _parameters(model)
         if model is ProxySection:
             yield _tiers()
+
+
+def _meanings(*keys: str) -> list[list[str]]:
+    return [[f"`{key}`", MEANINGS[key]] for key in keys]
 
 
 def _tiers() -> str:

@@ -152,6 +152,17 @@ def verify(workspace: WorkspacePath = WORKSPACE, as_json: AsJson = False) -> Ans
     return Answer(data, verify_text(data), exit_code=1 if data["damaged"] else 0)
 
 
+def schema(plugin: Plugins = None, as_json: AsJson = False) -> Answer:
+    """Print the JSON Schema of recipes, by which editors complete and check them; steps of every --plugin FILE too."""
+    import json
+
+    from pipeline.recipe.schema import recipe_schema
+
+    load_plugins(plugin)
+    data = recipe_schema()
+    return Answer(data, json.dumps(data, indent=1))
+
+
 def plugins(plugin: Plugins = None, as_json: AsJson = False) -> Answer:
     """List the steps of installed packages (entry points `tamis.steps`) and of every --plugin FILE."""
     from pipeline.commands.texts import plugins_text

@@ -59,7 +59,7 @@ def ready_step(
         params=step.params.model_dump_json(exclude_defaults=True),
         inputs=tuple(inputs.items()),
         identity=identity_of([name, step.version, plugin and plugin.identity, step.params.of_role("measure"), content]),
-        plugin=plugin and plugin.file,
+        plugin=None if plugin is None else plugin.file,
         shared=None if shared is None else str(shared),
     )
     return ReadyStep(step=step, ref=ref, rules=step.rules(quantile=_NoQuantile(caller)))

@@ -45,6 +45,13 @@ def steps_of(name: str) -> tuple[tuple[str, dict[str, Any]], ...]:
     return PRESETS[name]
 
 
+def preset_names() -> list[str]:
+    """Return the names that stand for several steps."""
+    from filters.conformance.chains import PRESETS
+
+    return list(PRESETS)
+
+
 def label_of(name: str) -> str:
     """Return what a step's signals and reasons are called by: its name without the definition that it follows."""
     return name.partition("@")[0]

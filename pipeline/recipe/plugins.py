@@ -174,7 +174,7 @@ def _mistakes(kind: Any, place: str) -> Iterator[str]:
     if name in STEPS:
         yield f"is called `{name}` like a step of Tamis's own. Choose another name."
     if not (isinstance(kind.Params, type) and issubclass(kind.Params, Params)):
-        yield "has Params that do not inherit pipeline.core.step.Params."
+        yield "has Params that do not inherit tamis.Params."
     if not all(isinstance(signal, Signal) for signal in kind.signals):
         yield "has signals that are not all Signal(name, type, unit, meaning). Mind the comma of a tuple of one."
     signals = [signal.name for signal in kind.signals]

@@ -10,7 +10,16 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 
 from pipeline.core.errors import nearest_names, shortened
@@ -27,7 +36,10 @@ def count_of(value: Any) -> Any:
     return int(exact) if exact.is_integer() else value
 
 
-Count = Annotated[int, BeforeValidator(count_of)]
+_WRITTEN: dict[str, Any] = {
+    "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?[kMB]$"}]
+}
+Count = Annotated[int, BeforeValidator(count_of), Field(ge=1), WithJsonSchema(_WRITTEN)]
 
 
 class Section(BaseModel):
@@ -60,7 +72,7 @@ class ProxySection(Section):
     """How large the small models are that judge a mixture, and how many."""
 
     tier: str = Field(default="t0", description="Size of the proxy, a row of the table in eval/tiers.py.")
-    tokens: Count = Field(default=1_000_000, ge=1, description="Training tokens of each proxy.")
+    tokens: Count = Field(default=1_000_000, description="Training tokens of each proxy.")
     seeds: int = Field(
         default=3, ge=3, le=64, description="Paired seeds of initialisation and data order; the gate needs 3."
     )
@@ -71,7 +83,6 @@ class ProxySection(Section):
     )
     held_out_bytes: Count = Field(
         default=300_000,
-        ge=1,
         description="Text scored of each held-out set, bytes: the first context of each document.",
     )
 

@@ -57,6 +57,7 @@ VERBS = {
     "diff": ["diff", "docs", "clean"],
     "plugins": ["plugins"],
     "verify": ["verify"],
+    "schema": ["schema"],
     "remember": ["remember", "clean", "--store", "news"],
     "report": ["report", "recipe.yaml"],
     "registry": ["registry"],

@@ -19,7 +19,7 @@ from tests.pipeline.house import House, texts
 VOWELS = '''
 import numpy as np
 import pyarrow as pa
-from pipeline.core.step import Measured, MeasuringStep, Params as Base, Rule, Signal, decides
+from tamis import Measured, MeasuringStep, Params as Base, Rule, Signal, decides
 
 class Vowels(MeasuringStep):
     """Counts one letter."""
@@ -39,7 +39,7 @@ class Vowels(MeasuringStep):
 GATHERING = """
 from dataclasses import dataclass
 import pyarrow as pa
-from pipeline.core.step import GatheringStep, Signal
+from tamis import GatheringStep, Signal
 
 @dataclass
 class Found:
