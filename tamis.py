@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from pipeline.commands.run_recipe import Outcome
+    from pipeline.commands.run_recipe import FinalDataset, Outcome
     from pipeline.core.document import SCHEMA as DOCUMENT_SCHEMA
     from pipeline.core.errors import (
         BudgetError,
@@ -68,6 +68,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "EditingStep",
+    "FinalDataset",
     "GateError",
     "Gathering",
     "GatheringStep",
@@ -114,6 +115,7 @@ _PLACES = {
     "Batch": "pipeline.core.text.batch",
     "DOCUMENT_SCHEMA": "pipeline.core.document:SCHEMA",
     "Dataset": "pipeline.queries.tables",
+    "FinalDataset": "pipeline.commands.run_recipe",
     "MeasuredFiles": "pipeline.queries.tables",
     "Outcome": "pipeline.commands.run_recipe",
     "PlanSummary": "pipeline.plan.summary",

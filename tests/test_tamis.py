@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ PAGES = [
     {"id": "click", "text": "Click here to subscribe to the list of news!"},
     {"id": "again", "text": "Rain falls when warm air rises, cools, and can no longer hold all the water it carries."},
 ]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 HEAVY = ("numpy", "pyarrow", "polars", "pydantic", "numba", "torch", "datasets", "datatrove", "typer", "ruamel")
 
 
@@ -119,7 +121,7 @@ def test_a_run_from_python_prints_nothing_and_builds_what_the_command_builds(
     assert (len(done.built), again.built, len(other.built)) == (4, (), 4)
     assert contents(house.folder / "elsewhere") == contents(house.folder / "workspace")
     assert capfd.readouterr() == ("", "")
-    assert (done.verdict, done.made[0]["documents"]) == (None, 1)
+    assert (done.verdict, done.made[0].documents) == (None, 1)
 
 
 def test_progress_is_told_when_it_is_asked_for(house: House, capfd: pytest.CaptureFixture[str]) -> None:
@@ -223,7 +225,7 @@ def test_steps_of_plugins_work_in_every_function(house: House) -> None:
     outcome = tamis.run(given, workers=1, plugins=["vowels.py"])
     measured = tamis.measure("pages.jsonl", steps=["vowels"], plugins=["vowels.py"], workers=1)
 
-    assert outcome.made[0]["documents"] == 1
+    assert outcome.made[0].documents == 1
     assert measured.to_polars()["vowels.count"].to_list() == [8, 4, 8]
     assert tamis.plan(given, plugins=["vowels.py"]).to_build == 0
 
@@ -243,6 +245,8 @@ def test_a_script_needs_no_guard_around_what_it_does_with_workers(house: House) 
         "found = tamis.measure(['a.jsonl', 'b.jsonl'], steps=['length'], workers=2)\nprint(found.rows_in)\n"
     )
 
-    ran = subprocess.run([sys.executable, script], capture_output=True, text=True, cwd=house.folder, timeout=110)
+    ran = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, cwd=house.folder, timeout=110, env=ENVIRONMENT
+    )
 
     assert (ran.stdout, ran.stderr) == ("begun\n20\n", "")

@@ -29,6 +29,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class FinalDataset:
+    """A dataset that a recipe is for, as no other uses it and no gate holds it out."""
+
+    dataset: str
+    documents: int
+    bytes: int | None  # of text; None for made documents without steps
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What one run did. `verdict` is promote, reject, undecided or None when the recipe has no gate."""
 
@@ -42,7 +51,7 @@ class Outcome:
     report: str
     promoted: str | None
     next_step: str = ""  # of an undecided verdict
-    made: tuple[dict[str, Any], ...] = ()  # what the recipe is for: dataset, documents, bytes
+    made: tuple[FinalDataset, ...] = ()
     warnings: tuple[str, ...] = ()  # of all steps, those of earlier runs too
 
     @property
@@ -117,12 +126,12 @@ def warnings_of(plan: Plan) -> list[str]:
     ]
 
 
-def _made(plan: Plan, name: str) -> dict[str, Any]:
+def _made(plan: Plan, name: str) -> FinalDataset:
     node = plan.datasets[name].node
     if node.kind != "dataset":
-        return {"dataset": name, "documents": read_card(node.folder).rows_out, "bytes": None}
+        return FinalDataset(dataset=name, documents=read_card(node.folder).rows_out, bytes=None)
     evidence = evidence_at(plan.workspace, node.folder)
-    return {"dataset": name, "documents": evidence.card.rows_out, "bytes": kept_bytes(evidence)}
+    return FinalDataset(dataset=name, documents=evidence.card.rows_out, bytes=kept_bytes(evidence))
 
 
 def certificate_of(plan: Plan) -> dict[str, Any] | None:

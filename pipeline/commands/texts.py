@@ -85,8 +85,8 @@ def outcome_text(outcome: Outcome) -> str:
         lines.append(f"registry: {outcome.promoted}")
     lines.append(f"report: {outcome.report}")
     for made in outcome.made:
-        size = "" if made["bytes"] is None else f", {figures.size(made['bytes'])}"
-        lines.append(f"{made['dataset']}: {_counted(made['documents'], 'document')}{size}")
+        size = "" if made.bytes is None else f", {figures.size(made.bytes)}"
+        lines.append(f"{made.dataset}: {_counted(made.documents, 'document')}{size}")
     lines.extend(f"warning: {warning}" for warning in outcome.warnings)
     return "\n".join(lines)
 

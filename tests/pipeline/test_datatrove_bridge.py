@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from pipeline import datatrove_bridge
 from pipeline.core.errors import RecipeError
 from pipeline.core.files.shards import read_table
 from pipeline.datatrove_bridge import REASON, tamis_step
-from tests.conftest import need_conformance
+from tests.conftest import ROOT, need_conformance
 from tests.filters.conformance.test_datatrove_step import Lines
 from tests.pipeline.house import House, texts
 from tests.pipeline.recipe.test_plugins import VOWELS
@@ -166,7 +167,8 @@ print(json.dumps([[row.id, row.metadata["vowels.count"]] for row in step.run(ite
 """
     (tmp_path / "step").write_bytes(stored)
 
-    ran = subprocess.run([sys.executable, "-c", there, tmp_path / "step"], capture_output=True, text=True, check=True)
+    command, environment = [sys.executable, "-c", there, tmp_path / "step"], {**os.environ, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
 
     counts = [(str(place), text.count("e")) for place, text in enumerate(SAMPLE[:20])]
     assert json.loads(ran.stdout) == [[id, count] for id, count in counts if count <= 3]

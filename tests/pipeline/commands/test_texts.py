@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.commands.run_recipe import Outcome, run_recipe
+from pipeline.commands.run_recipe import FinalDataset, Outcome, run_recipe
 from pipeline.commands.texts import look_text, outcome_text, status_text, why_text
 from pipeline.engine.progress import Silent
 from pipeline.queries.documents import look, why
@@ -38,7 +38,7 @@ def test_a_run_ends_with_the_documents_and_bytes_that_are_left_also_when_nothing
 
         documents = house.documents()
         size = sum(len(row["text"].encode()) for row in documents)
-        assert outcome.made == ({"dataset": "clean", "documents": len(documents), "bytes": size},)
+        assert outcome.made == (FinalDataset("clean", len(documents), size),)
         assert outcome_text(outcome).splitlines()[-1] == f"clean: {len(documents)} documents, {size / 1000:.2f} kB"
 
 
