@@ -129,7 +129,7 @@ def test_progress_is_told_when_it_is_asked_for(house: House, capfd: pytest.Captu
 
     out, told = capfd.readouterr()
     assert out == ""
-    assert "read pages: 3 documents" in told
+    assert "read pages" in told and "3 documents" in told
 
 
 def test_a_plan_tells_what_a_run_would_do_and_why(house: House, done: tamis.Outcome) -> None:
@@ -226,7 +226,7 @@ def test_steps_of_plugins_work_in_every_function(house: House) -> None:
     measured = tamis.measure("pages.jsonl", steps=["vowels"], plugins=["vowels.py"], workers=1)
 
     assert outcome.made[0].documents == 1
-    assert measured.to_polars()["vowels.count"].to_list() == [8, 4, 8]
+    assert measured.to_polars()["vowels.count"].to_list() == [6, 5, 6]
     assert tamis.plan(given, plugins=["vowels.py"]).to_build == 0
 
 
