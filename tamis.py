@@ -265,7 +265,7 @@ def _begin(plugins: Sequence[str | Path]) -> None:
     from pipeline.core.process.kernel_cache import use_own_cache
     from pipeline.recipe.plugins import add_plugin
 
-    use_own_cache()
+    use_own_cache()  # and no more of what a command begins with: memory and imports are the caller's here
     for path in plugins:
         add_plugin(Path(path))
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 from datatrove.pipeline.base import PipelineStep
 from datatrove.utils.typeshelper import StatHints
 
+from pipeline.core.arrow import as_flags
 from pipeline.core.files.shards import GROUP_BYTES
 from pipeline.core.step import Rule
 from pipeline.core.text.batch import Batch

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.core.arrow import as_flags
 from pipeline.core.errors import RecipeError, nearest_names
 from pipeline.core.files.output import parts_folder, require_free, unfinished
 from pipeline.core.files.shards import read_table, windows, write_table, write_tables
