@@ -75,8 +75,8 @@ def document_bits(
             done.append(1)
             say(len(done), len(batches) * len(slices))
 
-    with spread(threads) as each:
-        each(score, slices)
+    with spread(threads) as pool:
+        list(pool.map(score, slices))
     return bits
 
 

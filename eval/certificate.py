@@ -36,8 +36,8 @@ def certificate(
     """Return the evidence as plain JSON that carries its own hash.
 
     `candidate` and `baseline` need the keys `name` and `identity`; `held_out` maps domain to content identity; `lanes`
-    describes each trained proxy (arm, seed, learning rate, health); `machine` names the processor and versions that the
-    proxies were trained with, `earlier` the comparisons whose lanes told how much proxies differ by chance.
+    describes each trained proxy (arm, seed, learning rate, health, identity); `machine` names the processors and
+    versions that they were trained and scored with, `earlier` the lanes that told how much proxies differ by chance.
     """
     content = {
         "kind": "certificate",

@@ -1,4 +1,4 @@
-"""A half-finished run as one .npz file: plain arrays and JSON, never pickle, replaced atomically.
+"""A half-trained lane as one .npz file: plain arrays and JSON, never pickle, replaced atomically.
 
 numpy's own format and not safetensors, because the training path must run where only torch, numpy and pyarrow are
 installed. The file names the run it belongs to by a hash over everything that decides the result, so it can never
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,14 @@ from pipeline.core.files.sums import is_whole
 Array = npt.NDArray[Any]
 
 
-def fingerprint(what: Mapping[str, Any], *, streams: list[Array]) -> str:
-    """Return a hash of the JSON-able settings and the bytes of the streams."""
-    distinct = {id(stream): stream for stream in streams}
-    hashes = {name: hashlib.sha256(np.ascontiguousarray(stream).data).hexdigest() for name, stream in distinct.items()}
-    described = {**what, "streams": [hashes[id(stream)] for stream in streams]}
-    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+def hash_of(array: Array) -> str:
+    """Return the hash of an array's bytes."""
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+
+
+def fingerprint(what: Mapping[str, Any], *, streams: Sequence[str]) -> str:
+    """Return a hash of the JSON-able settings and the hashes of the streams."""
+    return hashlib.sha256(json.dumps({**what, "streams": streams}, sort_keys=True).encode()).hexdigest()
 
 
 def save_checkpoint(path: Path, arrays: Mapping[str, Array], *, run: str) -> None:
@@ -38,16 +40,18 @@ def save_checkpoint(path: Path, arrays: Mapping[str, Array], *, run: str) -> Non
     write_scratch(path, lambda file: np.savez(file, allow_pickle=False, run=named, **arrays))
 
 
-def load_checkpoint(path: Path, *, run: str) -> dict[str, Array] | None:
-    """Return the arrays at `path`, None where no file is there as it was written; DataError for another run's."""
-    if not is_whole(path):
+def load_checkpoint(path: Path | None, *, run: str, only: Sequence[str] = ()) -> dict[str, Array] | None:
+    """Return the arrays at `path`, or `only` some of them, None where no file is there as it was written.
+
+    Raises DataError for another run's.
+    """
+    if path is None or not is_whole(path):
         return None
     with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    found = arrays.pop("run", np.empty(0, np.uint8)).tobytes().decode("ascii", "replace")
-    if found != run:
-        raise DataError(
-            f"{path}: belongs to run {found[:12]}, not to {run[:12]}; lanes, data or tier differ. "
-            "Remove the file to train from the start."
-        )
-    return arrays
+        found = file["run"].tobytes().decode("ascii", "replace") if "run" in file.files else ""
+        if found == run:
+            return {name: file[name] for name in file.files if name != "run" and (not only or name in only)}
+    raise DataError(
+        f"{path}: belongs to run {found[:12]}, not to {run[:12]}; lane, data or tier differ. "
+        "Remove the file to train from the start."
+    )

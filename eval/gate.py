@@ -24,6 +24,10 @@ from eval.paired import Comparison, Gain, check_rates, lower_bound, seeds_to_res
 from pipeline.core.errors import GateError, RecipeError, nearest_names
 
 Outcome = Literal["promote", "reject", "undecided"]
+MIXED = (
+    "Not all proxies were trained alike: {}. Another rounding moves one by about a tenth of what chance does "
+    "(eval/LOG.md); another `seed` of the recipe trains all of them anew, on one machine."
+)
 
 
 class GateRule(BaseModel):
@@ -98,12 +102,14 @@ def decide(
     rule: GateRule,
     num_tokens: int | None = None,
     unhealthy_lanes: Mapping[str, str] | None = None,
+    trained_on: Sequence[str] = (),
     candidate: str = "candidate",
     baseline: str = "baseline",
 ) -> Verdict:
     """Apply the rule. The first comparison decides; those at other learning rates can only block.
 
-    `num_tokens` is what each proxy was trained on; `unhealthy_lanes` maps a lane to what is wrong with it.
+    `num_tokens` is what each proxy was trained on; `unhealthy_lanes` maps a lane to what is wrong with it;
+    `trained_on` names the kinds of machine, of which more than one is told among the reasons.
     """
     if not comparisons:
         raise GateError("gate: no comparison was made, so nothing can be decided. Run the proxies first.")
@@ -116,6 +122,7 @@ def decide(
         _about_lanes(case),
         *(_about_guard(guard, rule=rule) for guard in case.guards),
         rates.sentence,
+        *([MIXED.format(" and ".join(trained_on))] if len(trained_on) > 1 else []),
     )
     return Verdict(
         outcome=outcome,

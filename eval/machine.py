@@ -8,18 +8,16 @@ of the result, because no sum is ever split between threads. On CUDA all lanes f
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 import torch
 
 Precision = Literal["auto", "bf16", "fp32"]
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 def compute_dtype(precision: Precision, *, device: str) -> torch.dtype:
@@ -66,12 +64,12 @@ def lane_groups(num_lanes: int, *, device: str, lanes_at_once: int | None) -> li
 
 
 @contextmanager
-def spread(threads: int) -> Iterator[Callable[[Callable[[Item], Result], list[Item]], list[Result]]]:
-    """Give a `map` that runs items on `threads` threads, each with single-threaded kernels."""
+def spread(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Give a pool of threads, each with single-threaded kernels."""
     before = torch.get_num_threads()
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         try:
-            yield lambda work, items: list(pool.map(work, items))
+            yield pool
         finally:
             pool.shutdown(cancel_futures=True)
             torch.set_num_threads(before)

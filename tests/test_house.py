@@ -78,8 +78,8 @@ def test_the_whole_loop_ends_with_a_verdict_and_a_report(whole):
 
     kinds = {path.parent.name for path in here.workspace.glob("*/*") if (path / "card.json").exists()}
     assert kinds == {
-        "source", "measured", "gathered", "made", "dataset", "tokenizer", "tokens", "mixture", "comparison",
-        "certificate",
+        "source", "measured", "gathered", "made", "dataset", "tokenizer", "tokens", "mixture", "lane", "score",
+        "comparison", "certificate",
     }  # fmt: skip
     assert outcome["verdict"] in ("promote", "reject", "undecided") and outcome["sentence"]
     assert (here.folder / str(outcome["report"])).stat().st_size > 10_000

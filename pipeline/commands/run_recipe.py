@@ -84,7 +84,7 @@ def run_recipe(
             )  # fmt: skip
             try:
                 run.execute()
-                if plan.experiment:
+                if plan.experiment is not None:
                     from pipeline.experiment.build import build_experiment
 
                     build_experiment(run)
@@ -136,7 +136,7 @@ def _made(plan: Plan, name: str) -> FinalDataset:
 
 def certificate_of(plan: Plan) -> dict[str, Any] | None:
     """Return the certificate of a finished plan, if its recipe has a gate."""
-    node = plan.experiment.get("certificate")
+    node = plan.experiment.certificate if plan.experiment is not None else None
     if node is None:
         return None
     found: dict[str, Any] = json.loads((node.folder / "certificate.json").read_text(encoding="utf-8"))
@@ -162,7 +162,7 @@ def promote_recipe(given: Path | Mapping[str, Any], *, workspace: Workspace, ove
 
     with workspace.locked():
         plan = make_plan(load_recipe(given), workspace, read_all=True)
-        node = plan.experiment.get("certificate")
+        node = plan.experiment.certificate if plan.experiment is not None else None
         certificate = certificate_of(plan) if node is not None and node.complete else None
         return promote_mixture(plan, certificate, override=override)
 

@@ -49,14 +49,20 @@ def plan_rows(plan: Plan) -> dict[str, Any]:
 
 def plan_text(plan: Plan) -> str:
     """Return a plan as a table and one closing line."""
+    from pipeline.plan.groups import groups_of
     from pipeline.report import figures
 
     data = plan_rows(plan)
-    rows = [[n["action"], n["kind"], _at_home(n), n["rows"], n["reason"]] for n in data["nodes"]]
+    by_folder = {node.folder: row for node, row in zip(plan.nodes, data["nodes"], strict=True)}
+    rows = []
+    for group in groups_of(plan, alike=lambda node: (node.complete, node.reason)):
+        first = by_folder[group.nodes[0].folder]
+        name = group.name if group.lanes else _at_home(first)
+        rows.append([first["action"], first["kind"], name, None if group.lanes else first["rows"], first["reason"]])
     body = table(rows, head=["action", "kind", "name", "rows", "reason"])
     most = figures.dollars(data["max_cost_usd"], up=True)
     cost = f"at most {most}" if data["max_cost_usd"] else "no paid requests"
-    todo = f"{data['to_build']} of {len(rows)} to build, {cost}." if data["to_build"] else "Nothing to do."
+    todo = f"{data['to_build']} of {len(plan.nodes)} to build, {cost}." if data["to_build"] else "Nothing to do."
     return f"{body}\n\n{todo}"
 
 

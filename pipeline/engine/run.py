@@ -71,8 +71,8 @@ class Run:
     def execute(self) -> None:
         """Build the sources and datasets that the plan lists, in order; names mean what it builds from the start."""
         named = {name: dataset.node for name, dataset in self.plan.datasets.items()} | self.plan.sources
-        mixtures = {key: node for key, node in self.plan.experiment.items() if node.kind == "mixture"}
-        named |= {key.replace(".", "/", 1): node for key, node in mixtures.items()}
+        mixtures = self.plan.experiment.mixtures if self.plan.experiment is not None else {}
+        named |= {f"mixture/{name}": node for name, node in mixtures.items()}
         for name, node in named.items():
             self.plan.workspace.remember(name, node.folder)
         for name, node in self.plan.sources.items():

@@ -3,27 +3,31 @@
 One tokenizer is trained on all datasets of all mixtures by their size, whatever their weights, and frozen. Of a dataset
 only as many documents are encoded as the proxies could need (chosen by a hash of their ids, so the choice depends on
 nothing else); a dataset smaller than that is encoded whole, so repetition caps bind exactly where they should. All arms
-share seeds: seed k starts from the same weights in every arm and reads a shared dataset's rows in the same order. A
-mixture knows no seeds, so that more of them change nothing of it.
+share seeds: seed k starts from the same weights in every arm and reads a shared dataset's rows in the same order.
+Every stream, lane and score is a result of its own, so only what is new is paid for: more seeds, another mixture or
+held-out set leave every proxy that is there as it is.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from eval.tiers import TIERS
 from pipeline import __version__
-from pipeline.core.files.card import read_card, verify_files
 from pipeline.core.files.durable import write_text
+from pipeline.core.files.shards import read_table
 from pipeline.core.rng import derive
+from pipeline.experiment.compare import DOCUMENTS, build_comparison, comparisons_of
 from pipeline.experiment.encode import encode_dataset, load_encoded, sample_texts, save_encoded, size_of
+from pipeline.experiment.lanes import train_lanes
+from pipeline.experiment.scores import score_lanes
 from pipeline.experiment.shared_texts import refuse_shared_texts
+from pipeline.experiment.work import Work
+from pipeline.plan.lanes import LaneName
 from pipeline.store.node import Node
-from pipeline.store.results import close
 
 if TYPE_CHECKING:
     from pipeline.engine.run import Run
@@ -33,39 +37,37 @@ TOKENIZER_SAMPLE_BYTES = 6_000_000
 
 def build_experiment(run: Run) -> None:
     """Build every node of the experiment that is not complete."""
-    plan = run.plan
-    if all([run.finished(node) for node in plan.experiment.values()]):  # a list: each is swept
+    work = Work(run)
+    experiment = work.experiment
+    if all([run.finished(node) for node in experiment.nodes]):  # a list: each is swept
         return
-    refuse_shared_texts(plan)
-    for key, node in plan.experiment.items():
-        if node.complete:
-            verify_files(node.folder, read_card(node.folder))  # arrays carry no checksums of their own
-            continue
+    refuse_shared_texts(run.plan)
+    _build(work, {"": experiment.tokenizer}, _build_tokenizer)
+    _build(work, experiment.tokens, _build_tokens)
+    _build(work, experiment.mixtures, _build_mixture)
+    train_lanes(work)
+    score_lanes(work)
+    if experiment.comparison is not None and experiment.certificate is not None:
+        _build(work, {"": experiment.comparison}, lambda work, name, node: (*build_comparison(work, node), 0))
+        _build(work, {"": experiment.certificate}, _build_certificate)
+
+
+Built = tuple[list[str], dict[str, Any], int]  # files, details of the card, rows
+
+
+def _build(work: Work, nodes: Mapping[str, Node], build: Callable[[Work, str, Node], Built]) -> None:
+    """Build what is missing of some nodes, one after the other."""
+    for name, node in work.missing(nodes).items():
         node.folder.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
-        kind, _, name = key.partition(".")
-        files, details = _BUILDERS[kind](run, name or node.name, node)
-        rows = sum(details.pop("rows", [0]))
-        close(
-            node,
-            dict.fromkeys(files, -1),
-            rows_in=rows,
-            rows_out=rows,
-            details=details,
-            seconds=time.monotonic() - started,
-        )
-        shutil.rmtree(node.folder / "scratch", ignore_errors=True)
+        files, details, rows = build(work, name, node)
+        work.finish(node, files, details=details, rows=rows, seconds=time.monotonic() - started)
 
 
-Built = tuple[list[str], dict[str, Any]]
-
-
-def _build_tokenizer(run: Run, name: str, node: Node) -> Built:
+def _build_tokenizer(work: Work, name: str, node: Node) -> Built:
     from eval.tokenizer import train_tokenizer
 
-    plan = run.plan
-    proxy = plan.recipe.proxy
-    assert proxy is not None
+    run, plan = work.run, work.plan
     run.progress.begin("train the tokenizer", total=0, unit="bytes")
     folders = {plan.documents_node(name).identity: plan.documents_node(name).folder for name in node.parents}
     texts: list[str] = []
@@ -74,7 +76,7 @@ def _build_tokenizer(run: Run, name: str, node: Node) -> Built:
         limit = TOKENIZER_SAMPLE_BYTES * sizes[identity] // max(1, sum(sizes.values()))
         texts.extend(sample_texts(folders[identity], limit_bytes=limit, seed=plan.recipe.seed))
     num_bytes = sum(len(text.encode()) for text in texts)
-    vocabulary = TIERS[proxy.tier].vocab_size
+    vocabulary = TIERS[work.proxy.tier].vocab_size
     train_tokenizer(
         texts,
         path=node.folder / "tokenizer.model",
@@ -83,15 +85,15 @@ def _build_tokenizer(run: Run, name: str, node: Node) -> Built:
     )
     run.progress.advance(num_bytes)
     run.progress.end()
-    return ["tokenizer.model"], {"vocabulary": vocabulary, "sample_bytes": num_bytes}
+    return ["tokenizer.model"], {"vocabulary": vocabulary, "sample_bytes": num_bytes}, 0
 
 
-def _build_tokens(run: Run, name: str, node: Node) -> Built:
-    plan = run.plan
+def _build_tokens(work: Work, name: str, node: Node) -> Built:
+    run, plan = work.run, work.plan
     run.progress.begin(f"tokenize {name}", total=0, unit="documents")
     encoded = encode_dataset(
         plan.documents_node(name).folder,
-        tokenizer=plan.experiment["tokenizer"].folder / "tokenizer.model",
+        tokenizer=work.tokenizer,
         limit_bytes=int(node.payload["limit_bytes"]),
         seed=plan.recipe.seed,
         executor=run.executor,
@@ -106,28 +108,26 @@ def _build_tokens(run: Run, name: str, node: Node) -> Built:
         "documents": len(encoded.ids),
         "of_documents": encoded.of_documents,
         "of_bytes": encoded.of_bytes,
-        "rows": [len(encoded.ids)],
     }
-    return files, details
+    return files, details, len(encoded.ids)
 
 
-def _build_mixture(run: Run, name: str, node: Node) -> Built:
+def _build_mixture(work: Work, name: str, node: Node) -> Built:
     from eval.tokenizer import Tokenizer
     from pipeline.experiment.mixture import Tokens
     from pipeline.experiment.pool import build_pool, save_pool, shares_of
 
-    plan = run.plan
-    mixture, proxy = plan.recipe.mixtures[name], plan.recipe.proxy
-    assert proxy is not None
-    tier = TIERS[proxy.tier]
-    encoded = {dataset: load_encoded(plan.experiment[f"tokens.{dataset}"].folder) for dataset in mixture.weights}
+    run, plan, proxy = work.run, work.plan, work.proxy
+    mixture, tier = plan.recipe.mixtures[name], TIERS[proxy.tier]
+    tokens = {dataset: work.experiment.tokens[dataset] for dataset in mixture.weights}
+    encoded = {dataset: load_encoded(work.folder(tokens[dataset])) for dataset in mixture.weights}
     run.progress.begin(f"mix {name}", total=proxy.tokens, unit="tokens")
     pool = build_pool(
         {dataset: Tokens(tokens=found.tokens, offsets=found.offsets) for dataset, found in encoded.items()},
         weights=mixture.weights,
         num_rows=max(1, proxy.tokens // (tier.batch_rows * tier.context)) * tier.batch_rows,
         context=tier.context,
-        bos=Tokenizer.load(plan.experiment["tokenizer"].folder / "tokenizer.model").bos,
+        bos=Tokenizer.load(work.tokenizer).bos,
         seed=derive(plan.recipe.seed, "pool"),
         sampled={dataset: found.sampled_fraction for dataset, found in encoded.items()},
         max_epochs=mixture.max_epochs,
@@ -141,23 +141,15 @@ def _build_mixture(run: Run, name: str, node: Node) -> Built:
         sampled={dataset: found.sampled_fraction for dataset, found in encoded.items()},
         ids={dataset: found.ids for dataset, found in encoded.items()},
     )
-    return files, {"num_tokens": sum(share["tokens"] for share in shares), "shares": shares}
+    return files, {"num_tokens": sum(share["tokens"] for share in shares), "shares": shares}, 0
 
 
-def _build_comparison(run: Run, name: str, node: Node) -> Built:
-    from pipeline.experiment.proxies import train_and_score
-
-    return train_and_score(run, node)
-
-
-def _build_certificate(run: Run, name: str, node: Node) -> Built:
+def _build_certificate(work: Work, name: str, node: Node) -> Built:
     from eval.certificate import certificate
     from eval.gate import GateRule, decide
-    from pipeline.experiment.proxies import comparisons_of
 
-    plan = run.plan
-    gate, proxy = plan.recipe.gate, plan.recipe.proxy
-    assert gate is not None and proxy is not None
+    plan, gate, proxy, experiment = work.plan, work.gate, work.proxy, work.experiment
+    assert experiment.comparison is not None
     rule = GateRule(
         metric=gate.metric,
         min_gain=gate.min_gain,
@@ -165,33 +157,32 @@ def _build_certificate(run: Run, name: str, node: Node) -> Built:
         guards=dict(gate.guards),
         min_tokens=TIERS[proxy.tier].least_tokens,
     )
-    folder = plan.experiment["comparison"].folder
-    details = read_card(folder).details
+    folder = work.folder(experiment.comparison)
+    details = work.card(experiment.comparison).details
     unhealthy = {
-        lane["lane"]: "; ".join(lane["findings"])
+        LaneName(lane["mixture"], lane["learning_rate"], lane["seed"]): "; ".join(lane["findings"])
         for lane in details["lanes"]
         if lane["mixture"] in (gate.candidate, gate.baseline) and not lane["healthy"]
     }
     comparisons = comparisons_of(
-        folder,
-        candidate=gate.candidate,
-        baseline=gate.baseline,
+        experiment,
+        read_table(folder / DOCUMENTS),
+        gate=gate,
         proxy=proxy,
-        confidence=gate.confidence,
-        unhealthy=list(unhealthy),
+        unhealthy=unhealthy.keys(),
         earlier=details["earlier"],
     )
     verdict = decide(
         comparisons,
         rule=rule,
         num_tokens=details["tokens_per_lane"],
-        unhealthy_lanes=unhealthy,
+        unhealthy_lanes={str(lane): why for lane, why in unhealthy.items()},
+        trained_on=sorted({f"{lane['device']}, {lane['precision']}" for lane in details["lanes"]}),
         candidate=gate.candidate,
         baseline=gate.baseline,
     )
     arms = {
-        arm: {"name": arm, "identity": plan.experiment[f"mixture.{arm}"].identity}
-        for arm in (gate.candidate, gate.baseline)
+        arm: {"name": arm, "identity": experiment.mixtures[arm].identity} for arm in (gate.candidate, gate.baseline)
     }
     found = certificate(
         verdict,
@@ -199,7 +190,7 @@ def _build_certificate(run: Run, name: str, node: Node) -> Built:
         comparisons=comparisons,
         candidate=arms[gate.candidate],
         baseline=arms[gate.baseline],
-        tokenizer=plan.experiment["tokenizer"].identity,
+        tokenizer=experiment.tokenizer.identity,
         code_version=__version__,
         proxy=proxy.model_dump(mode="json"),
         held_out={domain: plan.documents_node(domain).identity for domain in gate.on},
@@ -208,17 +199,5 @@ def _build_certificate(run: Run, name: str, node: Node) -> Built:
         earlier=details["earlier"],
     )
     write_text(node.folder / "certificate.json", json.dumps(found, indent=1, sort_keys=True) + "\n")
-    return ["certificate.json"], {
-        "outcome": verdict.outcome,
-        "sentence": verdict.sentence,
-        "next_step": verdict.next_step,
-    }
-
-
-_BUILDERS: dict[str, Callable[[Run, str, Node], Built]] = {
-    "tokenizer": _build_tokenizer,
-    "tokens": _build_tokens,
-    "mixture": _build_mixture,
-    "comparison": _build_comparison,
-    "certificate": _build_certificate,
-}
+    told = {"outcome": verdict.outcome, "sentence": verdict.sentence, "next_step": verdict.next_step}
+    return ["certificate.json"], told, 0

@@ -42,7 +42,8 @@ class Part:
     max_epochs: float
     capped: bool  # gives all that its max_epochs allow
     num_documents: int
-    cut_documents: int  # longer than one document may be
+    longest: int  # tokens that one document gives at most
+    cut_documents: int  # longer than that
     cut_tokens: int
     largest_document: int  # its number in the dataset
     largest_before: float  # share of the dataset's tokens that it holds
@@ -162,6 +163,7 @@ def shares_of(pool: Pool, *, sampled: Mapping[str, float], ids: Mapping[str, Seq
             "largest_document": ids[part.name][part.largest_document],
             "largest_before": part.largest_before,
             "largest_after": part.largest_after,
+            "longest": part.longest,
             "cut_documents": part.cut_documents,
             "cut_tokens": part.cut_tokens,
         }
@@ -208,7 +210,7 @@ class _Packed:
 
 
 def most_of_one(num_tokens: int, *, documents: int, context: int, max_document_share: float) -> int:
-    """Return the most tokens that one document of a dataset gives; a longer one is cut there."""
+    """Return the most tokens that one document of a dataset gives; a longer one is cut there, in an export too."""
     return max(context, math.ceil(max(max_document_share, TIMES_THE_MEAN / documents) * num_tokens))
 
 
@@ -231,6 +233,7 @@ def _pack(source: Tokens, *, name: str, context: int, bos: int, seed: int, max_d
         tokens=tokens,
         starts=starts,
         about={
+            "longest": most,
             "cut_documents": int((sizes > most).sum()),
             "cut_tokens": whole - int(lengths.sum()),
             "largest_document": int(documents[largest]),

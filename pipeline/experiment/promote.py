@@ -18,7 +18,8 @@ def promote_mixture(plan: Plan, certificate: Mapping[str, Any] | None, *, overri
     gate, section = plan.recipe.gate, plan.recipe.promote
     if gate is None or section is None:
         raise RecipeError(f"{plan.recipe.name}: has no `gate:` or no `promote:`; a promotion needs both. Add them.")
-    node = plan.experiment[f"mixture.{gate.candidate}"]
+    assert plan.experiment is not None
+    node = plan.experiment.mixtures[gate.candidate]
     return promote(
         plan.workspace,
         section.as_,

@@ -22,6 +22,7 @@ from pipeline.store.workspace import Workspace
 
 _HASHES = re.compile(" [0-9a-f]{8} -> [0-9a-f]{8}$")  # as `_short` writes them
 _NAMED = {"mixtures": "mixture ", "held_out": "held-out set "}  # of a comparison: identities by name
+_PER_LANE = ("lane", "score")
 _ABSENT = object()
 MOST_TOLD = 3
 
@@ -69,6 +70,8 @@ def why_build(
     told = [change for change in changes if not _HASHES.search(change)]
     if not told and remade:
         return f"because {', '.join(remade)} {'is' if len(remade) == 1 else 'are'} built anew"
+    if not told and kind in _PER_LANE:
+        return "new"  # others like it are of other mixtures
     told = told or _of_steps(changes, home)
     return (
         "because "

@@ -1,4 +1,8 @@
-"""The mixtures, proxy and gate of a recipe -> the nodes of its experiment, each with what it comes from."""
+"""The mixtures, proxy and gate of a recipe -> the nodes of its experiment, each with what it comes from.
+
+A mixture is the stream that its proxies read: a pool of rows, the same for every seed, from which a lane draws its own
+when it is trained. A drawn stream for each seed would store again what a seed and the pool say in milliseconds.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +12,33 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from eval.tiers import TIERS
-from pipeline.plan.graph import ENGINE_VERSION, Plan
+from pipeline.core.identity import identity_of
+from pipeline.plan.graph import ENGINE_VERSION, Experiment, Plan
+from pipeline.plan.lanes import LaneName, lanes_of
 
 if TYPE_CHECKING:
     from pipeline.recipe.sections import GateSection
+    from pipeline.store.node import Node
 
 
-EVAL_VERSION = 3  # bump when tokenizer, mixture, proxy, or evaluation would give other bytes
+EVAL_VERSION = 4  # bump when tokenizer, mixture, proxy, or evaluation would give other bytes
 # No tokenizer here packs more than 8 bytes into a token on average, and four lanes find rows of their own: the luck of
 # a choice of documents that all lanes share would not show in the interval.
 BYTES_PER_TOKEN = 4 * 8
 
 
 def plan_experiment(plan: Plan) -> None:
-    """Add tokenizer, tokens, mixtures, comparison and certificate to a plan."""
+    """Add tokenizer, tokens and mixtures to a plan, and where there is a gate all that is judged by it."""
     draft = _Draft(plan)
-    draft.tokenizer()
-    draft.tokens()
-    draft.mixtures()
-    if plan.recipe.gate is not None:
-        draft.comparison(plan.recipe.gate)
-        draft.certificate(plan.recipe.gate)
+    tokenizer = draft.tokenizer()
+    tokens = draft.tokens(tokenizer)
+    mixtures = draft.mixtures(tokens)
+    gate = plan.recipe.gate
+    lanes = draft.lanes(mixtures) if gate is not None else {}
+    scores = draft.scores(lanes, tokens, gate) if gate is not None else {}
+    comparison = draft.comparison(mixtures, tokens, scores, gate) if gate is not None else None
+    certificate = draft.certificate(comparison, gate) if gate is not None and comparison is not None else None
+    plan.experiment = Experiment(tokenizer, tokens, mixtures, lanes, scores, comparison, certificate)
 
 
 class _Draft:
@@ -37,14 +47,14 @@ class _Draft:
     def __init__(self, plan: Plan) -> None:
         assert plan.recipe.proxy is not None
         self.add, self.recipe, self.proxy = plan.add, plan.recipe, plan.recipe.proxy
-        self.nodes = plan.experiment
         self.held_out = plan.recipe.gate.on if plan.recipe.gate is not None else ()
         self.trained_on = sorted({name for mixture in self.recipe.mixtures.values() for name in mixture.weights})
         self.weights = {name: _normalised(mixture.weights) for name, mixture in self.recipe.mixtures.items()}
         self.documents = {name: plan.documents_node(name).identity for name in (*self.trained_on, *self.held_out)}
         self.common = {"engine": ENGINE_VERSION, "eval": EVAL_VERSION, "seed": self.recipe.seed}
+        self.torch = version("torch").partition("+")[0]  # CPU and CUDA builds of one version count as one
 
-    def tokenizer(self) -> None:
+    def tokenizer(self) -> Node:
         payload = {
             "kind": "tokenizer",
             **self.common,
@@ -53,29 +63,31 @@ class _Draft:
             "sentencepiece": version("sentencepiece"),
         }
         parents = {name: self.documents[name] for name in self.trained_on}
-        self.nodes["tokenizer"] = self.add("tokenizer", self.recipe.name, payload, parents)
+        return self.add("tokenizer", self.recipe.name, payload, parents)
 
-    def tokens(self) -> None:
-        tokenizer = self.nodes["tokenizer"].identity
+    def tokens(self, tokenizer: Node) -> dict[str, Node]:
         limits = dict.fromkeys(self.trained_on, self.proxy.tokens * BYTES_PER_TOKEN)
         limits |= dict.fromkeys(self.held_out, self.proxy.held_out_bytes)
         context = TIERS[self.proxy.tier].context
+        found = {}
         for name, limit in limits.items():
             dataset = self.documents[name]
             payload = {
                 "kind": "tokens",
                 **self.common,
-                "tokenizer": tokenizer,
+                "tokenizer": tokenizer.identity,
                 "dataset": dataset,
                 "limit_bytes": limit,
                 "head_tokens": context if name in self.held_out else None,
             }
-            parents = {name: dataset, "tokenizer": tokenizer}
-            self.nodes[f"tokens.{name}"] = self.add("tokens", name, payload, parents)
+            parents = {name: dataset, "tokenizer": tokenizer.identity}
+            found[name] = self.add("tokens", name, payload, parents)
+        return found
 
-    def mixtures(self) -> None:
+    def mixtures(self, tokens: Mapping[str, Node]) -> dict[str, Node]:
+        found = {}
         for name, mixture in self.recipe.mixtures.items():
-            parts = {dataset: self.nodes[f"tokens.{dataset}"].identity for dataset in mixture.weights}
+            parts = {dataset: tokens[dataset].identity for dataset in mixture.weights}
             payload = {
                 "kind": "mixture",
                 **self.common,
@@ -85,11 +97,58 @@ class _Draft:
                 "max_document_share": mixture.max_document_share,
                 "weights": {dataset: [parts[dataset], share] for dataset, share in self.weights[name].items()},
             }
-            self.nodes[f"mixture.{name}"] = self.add("mixture", name, payload, parts)
+            found[name] = self.add("mixture", name, payload, parts)
+        return found
 
-    def comparison(self, gate: GateSection) -> None:
-        mixtures = {name: self.nodes[f"mixture.{name}"].identity for name in self.recipe.mixtures}
-        held_out = {name: self.nodes[f"tokens.{name}"].identity for name in gate.on}
+    def lanes(self, mixtures: Mapping[str, Node]) -> dict[LaneName, Node]:
+        """Add one node for each proxy; it is called by its place and not by its mixture, whose name changes nothing."""
+        found = {}
+        for lane in lanes_of(self.recipe):
+            mixture = mixtures[lane.mixture]
+            payload = {
+                "kind": "lane",
+                **self.common,
+                "mixture": mixture.identity,
+                "tier": self.proxy.tier,
+                "tokens": self.proxy.tokens,
+                "lane_seed": lane.seed,
+                "learning_rate": lane.learning_rate,
+                "torch": self.torch,
+            }
+            name = f"{self.proxy.tier}-seed{lane.seed}-lr{lane.learning_rate:g}"
+            found[lane] = self.add("lane", name, payload, {lane.mixture: mixture.identity})
+        return found
+
+    def scores(
+        self, lanes: Mapping[LaneName, Node], tokens: Mapping[str, Node], gate: GateSection
+    ) -> dict[tuple[LaneName, str], Node]:
+        found = {}
+        for domain in sorted(gate.on):
+            for lane, node in lanes.items():
+                held_out = tokens[domain].identity
+                payload = {
+                    "kind": "score",
+                    "engine": ENGINE_VERSION,
+                    "eval": EVAL_VERSION,
+                    "lane": node.identity,
+                    "held_out": held_out,
+                    "torch": self.torch,
+                }
+                parents = {"lane": node.identity, domain: held_out}
+                found[lane, domain] = self.add("score", f"{domain}-{node.name}", payload, parents)
+        return found
+
+    def comparison(
+        self,
+        mixtures: Mapping[str, Node],
+        tokens: Mapping[str, Node],
+        scores: Mapping[tuple[LaneName, str], Node],
+        gate: GateSection,
+    ) -> Node:
+        """Add what gathers the scores. Their hash decides; what it is of is spelled out, for a plan's reasons."""
+        arms = {name: mixtures[name].identity for name in self.recipe.mixtures}
+        held_out = {name: tokens[name].identity for name in gate.on}
+        by_name = {f"{lane} on {domain}": node.identity for (lane, domain), node in scores.items()}
         payload = {
             "kind": "comparison",
             **self.common,
@@ -97,15 +156,15 @@ class _Draft:
             "tokens": self.proxy.tokens,
             "seeds": self.proxy.seeds,
             "learning_rates": list(self.proxy.learning_rates),
-            "mixtures": mixtures,
+            "mixtures": arms,
             "held_out": held_out,
             "group_by": gate.group_by,
-            "torch": version("torch").partition("+")[0],  # CPU and CUDA builds of one version count as one
+            "torch": self.torch,
+            "scores": identity_of(by_name),
         }
-        self.nodes["comparison"] = self.add("comparison", self.recipe.name, payload, mixtures | held_out)
+        return self.add("comparison", self.recipe.name, payload, arms | held_out)
 
-    def certificate(self, gate: GateSection) -> None:
-        comparison = self.nodes["comparison"].identity
+    def certificate(self, comparison: Node, gate: GateSection) -> Node:
         rule = {
             "min_gain": gate.min_gain,
             "confidence": gate.confidence,
@@ -115,13 +174,12 @@ class _Draft:
         payload = {
             "kind": "certificate",
             **self.common,
-            "comparison": comparison,
+            "comparison": comparison.identity,
             "rule": rule,
             "candidate": gate.candidate,
             "baseline": gate.baseline,
         }
-        parents = {"comparison": comparison}
-        self.nodes["certificate"] = self.add("certificate", self.recipe.name, payload, parents)
+        return self.add("certificate", self.recipe.name, payload, {"comparison": comparison.identity})
 
 
 def _normalised(weights: Mapping[str, float]) -> dict[str, float]:

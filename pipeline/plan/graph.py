@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.core.files.card import Kind, is_complete
 from pipeline.core.identity import identity_of
 from pipeline.plan.differences import Home, why_build
+from pipeline.plan.lanes import LaneName
 from pipeline.recipe.spec import DatasetSpec, Recipe, StepSpec
 from pipeline.store.input_hashes import InputHashes
 from pipeline.store.node import Node
@@ -37,6 +38,29 @@ class PlannedDataset:
     node: Node
 
 
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """The nodes of a recipe's experiment: by dataset, mixture or lane; without a gate no lane is trained.
+
+    Two lanes or mixtures that are the same under two names share a node, or at least its identity.
+    """
+
+    tokenizer: Node
+    tokens: Mapping[str, Node]
+    mixtures: Mapping[str, Node]
+    lanes: Mapping[LaneName, Node]
+    scores: Mapping[tuple[LaneName, str], Node]  # of a lane on a held-out set
+    comparison: Node | None
+    certificate: Node | None
+
+    @property
+    def nodes(self) -> list[Node]:
+        """All nodes, in the order in which they are built."""
+        last = [node for node in (self.comparison, self.certificate) if node is not None]
+        by_name = (self.tokens, self.mixtures, self.lanes, self.scores)
+        return [self.tokenizer, *(node for found in by_name for node in found.values()), *last]
+
+
 @dataclass(slots=True)
 class Plan:
     """Everything that a run will do, in order."""
@@ -47,9 +71,7 @@ class Plan:
     nodes: list[Node] = field(default_factory=list)
     sources: dict[str, Node] = field(default_factory=dict)
     datasets: dict[str, PlannedDataset] = field(default_factory=dict)
-    experiment: dict[str, Node] = field(
-        default_factory=dict
-    )  # tokenizer, tokens.NAME, mixture.NAME, comparison, certificate
+    experiment: Experiment | None = None
 
     @property
     def to_build(self) -> list[Node]:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pipeline.core.files.card import read_card
 from pipeline.plan.graph import Plan
+from pipeline.plan.groups import lanes_by_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,14 @@ def summary_of(plan: Plan) -> PlanSummary:
     for name, dataset in plan.datasets.items():
         for step in dataset.steps:
             homes.setdefault(step.node.identity, []).append(name)
+    names = {
+        folder: f"{lane} on {domain}" if domain else str(lane)
+        for folder, (lane, domain) in lanes_by_folder(plan).items()
+    }
     nodes = tuple(
         PlannedResult(
             kind=node.kind,
-            name=node.name,
+            name=names.get(node.folder, node.name),
             datasets=tuple(homes.get(node.identity, ())),
             action="reuse" if node.complete else "build",
             reason=node.reason,

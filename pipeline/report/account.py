@@ -6,10 +6,11 @@ The steps of one pass are measured together and each card holds the seconds of t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.core.files.card import Card, is_complete, read_card
 from pipeline.plan.graph import Plan
+from pipeline.plan.groups import groups_of
 from pipeline.report import figures
 from pipeline.store.node import Node
 
@@ -21,7 +22,7 @@ class Spent:
     kind: str
     name: str
     used_by: str
-    identity: str
+    identity: str  # empty where a row is of several results
     rows_in: int
     rows_out: int
     seconds: float
@@ -69,12 +70,33 @@ def spent_on(plan: Plan, cards: Mapping[str, Card]) -> list[Spent]:
     return rows
 
 
+def grouped(plan: Plan, rows: Sequence[Spent]) -> list[Spent]:
+    """Return the rows with lanes and scores of one mixture as one, added up: there may be hundreds."""
+    by_identity = {row.identity: row for row in rows}
+    found = []
+    for group in groups_of(plan, alike=lambda node: node.kind):
+        mine = [by_identity[node.identity] for node in group.nodes if node.identity in by_identity]
+        if len(mine) < 2:
+            found += mine
+            continue
+        found.append(
+            replace(
+                mine[0],
+                name=group.name,
+                identity="",
+                seconds=sum(row.seconds for row in mine),
+                **{key: sum(getattr(row, key) for row in mine) for key in ("rows_in", "rows_out", "num_files")},
+                size_bytes=sum(row.size_bytes for row in mine),
+            )
+        )
+    return found
+
+
 def total_seconds(rows: Sequence[Spent]) -> float:
     """Return the seconds of all results, each pass counted once."""
     return sum(row.seconds for row in rows if not row.shared)
 
 
-def node_of(plan: Plan, key: str) -> Node | None:
-    """Return a node of the experiment if it is planned and complete."""
-    node = plan.experiment.get(key)
+def finished(node: Node | None) -> Node | None:
+    """Return a node if it is planned and complete."""
     return node if node is not None and is_complete(node.folder, node.identity) else None

@@ -1,7 +1,7 @@
 """Mixtures, proxies and the certificate -> verdict, interval plots, curves and tables of the report.
 
-Expected files: a mixture's card says `num_tokens` and `shares`; the comparison has `curves.json` (one entry per lane
-with its points) and a card that says tier, device, precision and speed; `eval.certificate` makes `certificate.json`.
+A mixture's card says `num_tokens` and `shares`, a lane's folder holds its curve, the comparison's card says tier,
+device, precision, speed and the health of every lane; `eval.certificate` makes `certificate.json`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ import numpy as np
 from markupsafe import Markup
 
 from pipeline.core.files.card import read_card
+from pipeline.experiment.lanes import CURVE
 from pipeline.plan.graph import Plan
+from pipeline.plan.lanes import LaneName
 from pipeline.report import figures
-from pipeline.report.account import node_of
+from pipeline.report.account import finished
 from pipeline.report.charts import Axis, Curve, Interval, interval, plot, ruler
 
+Point = tuple[float, float]  # tokens, bits per token
 BURN_IN = 0.05  # share of the tokens left out when the height of a curve plot is chosen
 
 
@@ -55,7 +58,7 @@ class CurvePlot:
 
 def certificate_in(plan: Plan) -> dict[str, Any] | None:
     """Return the certificate of a plan, if there is one."""
-    node = node_of(plan, "certificate")
+    node = finished(plan.experiment.certificate) if plan.experiment is not None else None
     if node is None:
         return None
     found: dict[str, Any] = json.loads((node.folder / "certificate.json").read_text(encoding="utf-8"))
@@ -145,7 +148,7 @@ def mixture_rows(plan: Plan) -> list[dict[str, Any]]:
     """Return every mixture with the shares that were asked for and those that came out."""
     found = []
     for name, section in plan.recipe.mixtures.items():
-        node = node_of(plan, f"mixture.{name}")
+        node = finished(plan.experiment.mixtures[name]) if plan.experiment is not None else None
         if node is None:
             continue
         details = read_card(node.folder).details
@@ -157,54 +160,46 @@ def mixture_rows(plan: Plan) -> list[dict[str, Any]]:
 
 
 def experiment_facts(plan: Plan) -> dict[str, Any]:
-    """Return what is known of tokenizer, tokens and proxies, from their cards."""
-    facts: dict[str, Any] = {"tokens": [], "comparison": None, "tokenizer": None}
-    for key in plan.experiment:
-        node = node_of(plan, key)
-        if node is None:
-            continue
-        details = read_card(node.folder).details
-        if key.startswith("tokens."):
-            facts["tokens"].append({"name": key.removeprefix("tokens."), **details})
-        elif key in facts:
-            facts[key] = dict(details)
-    if facts["comparison"] is not None:
-        shares = [lane.get("largest_document_share", 0.0) for lane in facts["comparison"].get("lanes", ())]
-        facts["comparison"]["largest_document"] = max(shares, default=0.0)
-    return facts
+    """Return what the comparison's card knows of the proxies."""
+    node = finished(plan.experiment.comparison) if plan.experiment is not None else None
+    if node is None:
+        return {"comparison": None}
+    details = read_card(node.folder).details
+    largest = max((lane["largest_document_share"] for lane in details["lanes"]), default=0.0)
+    return {"comparison": {**details, "largest_document": largest}}
 
 
 def curve_plots(plan: Plan) -> list[CurvePlot]:
     """Return the training curves, one plot per learning rate: every lane thin, the mean of each mixture bold."""
-    node = node_of(plan, "comparison")
-    if node is None or not (node.folder / "curves.json").exists():
+    if plan.experiment is None:
         return []
-    lanes = json.loads((node.folder / "curves.json").read_text(encoding="utf-8"))
-    lanes = [{**lane, "points": _known(lane["points"])} for lane in lanes]
-    lanes = [lane for lane in lanes if lane["points"]]
+    curves: dict[LaneName, list[Point]] = {}
+    for lane in sorted(plan.experiment.lanes):
+        node = finished(plan.experiment.lanes[lane])
+        if node is not None and (points := _known(json.loads((node.folder / CURVE).read_bytes())["points"])):
+            curves[lane] = points
     gate = plan.recipe.gate
     kinds = {gate.candidate: "candidate", gate.baseline: "baseline"} if gate else {}
-    rates = list(dict.fromkeys(float(lane["learning_rate"]) for lane in lanes))
-    return [
-        _curve_plot([lane for lane in lanes if lane["learning_rate"] == rate], rate=rate, kinds=kinds) for rate in rates
-    ]
+    rates = plan.recipe.proxy.learning_rates if plan.recipe.proxy is not None else ()
+    found = {rate: {lane: points for lane, points in curves.items() if lane.learning_rate == rate} for rate in rates}
+    return [_curve_plot(mine, rate=rate, kinds=kinds) for rate, mine in found.items() if mine]
 
 
-def _known(points: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
+def _known(points: Sequence[Mapping[str, Any]]) -> list[Point]:
     pairs = [(point["tokens"], point["bits_per_token"]) for point in points]
     return [(float(x), float(y)) for x, y in pairs if y is not None and math.isfinite(y)]
 
 
-def _curve_plot(lanes: Sequence[Mapping[str, Any]], *, rate: float, kinds: Mapping[str, str]) -> CurvePlot:
-    end = max(lane["points"][-1][0] for lane in lanes)
-    settled = [y for lane in lanes for x, y in lane["points"] if x >= BURN_IN * end]
+def _curve_plot(curves: Mapping[LaneName, Sequence[Point]], *, rate: float, kinds: Mapping[str, str]) -> CurvePlot:
+    end = max(points[-1][0] for points in curves.values())
+    settled = [y for points in curves.values() for x, y in points if x >= BURN_IN * end]
     high, low = max(settled), min(settled)
     pad = 0.04 * (high - low) or 0.01
     x, y = Axis(0.0, end), Axis(low - pad, high + pad)
     thin, bold, finals = [], [], []
-    for name in dict.fromkeys(str(lane["mixture"]) for lane in lanes):
+    for name in dict.fromkeys(lane.mixture for lane in curves):
         kind = kinds.get(name, "other")
-        mine = [lane["points"] for lane in lanes if lane["mixture"] == name]
+        mine = [points for lane, points in curves.items() if lane.mixture == name]
         thin += [Curve(_inside(points, high + pad), f"lane {kind}") for points in mine]
         mean = _mean(mine)
         bold.append(Curve(_inside(mean, high + pad), f"mean {kind}"))
@@ -215,11 +210,11 @@ def _curve_plot(lanes: Sequence[Mapping[str, Any]], *, rate: float, kinds: Mappi
     return CurvePlot(learning_rate=f"{rate:g}", picture=picture, finals=tuple(finals))
 
 
-def _inside(points: Sequence[tuple[float, float]], top: float) -> list[tuple[float, float]]:
+def _inside(points: Sequence[Point], top: float) -> list[Point]:
     return [(x, y) for x, y in points if y <= top]
 
 
-def _mean(curves: Sequence[Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
+def _mean(curves: Sequence[Sequence[Point]]) -> list[Point]:
     """Return the mean over lanes at the points that all of them have."""
     length = min(len(points) for points in curves)
     return [(curves[0][i][0], float(np.mean([points[i][1] for points in curves]))) for i in range(length)]

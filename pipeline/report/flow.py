@@ -84,7 +84,7 @@ def _boxes(plan: Plan, cards: Mapping[str, Card], *, outcome: str) -> Boxes:
         boxes[name] = _documents(name, "dataset", cards.get(planned.node.identity), parents)
     gate = plan.recipe.gate
     for name, mixture in plan.recipe.mixtures.items():
-        node = plan.experiment.get(f"mixture.{name}")
+        node = plan.experiment.mixtures[name] if plan.experiment is not None else None
         card = cards.get(node.identity) if node is not None else None
         tokens = f"{figures.count(card.details.get('num_tokens'))} tokens" if card is not None else "not built"
         role = {gate.candidate: "candidate", gate.baseline: "baseline"}.get(name, name) if gate else name

@@ -13,10 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.core.files.shards import read_table, schema_of
+from pipeline.core.files.shards import read_table
+from pipeline.experiment.compare import DOCUMENTS
+from pipeline.experiment.scores import bits_on
 from pipeline.plan.graph import Plan
+from pipeline.plan.lanes import LaneName
 from pipeline.report import figures
-from pipeline.report.account import node_of
+from pipeline.report.account import finished
 from pipeline.report.bins import bin_values
 from pipeline.report.charts import Bins
 from pipeline.report.examples import EXCERPT, EXCERPT_LINES, Example
@@ -38,16 +41,20 @@ class HeldOut:
 
 def held_out(plan: Plan, *, per_side: int) -> list[HeldOut]:
     """Return every held-out domain of a finished comparison, in the gate's order."""
-    node, gate, proxy = node_of(plan, "comparison"), plan.recipe.gate, plan.recipe.proxy
-    if node is None or gate is None or proxy is None or not (node.folder / "bits.parquet").exists():
+    experiment, gate, proxy = plan.experiment, plan.recipe.gate, plan.recipe.proxy
+    if experiment is None or gate is None or proxy is None:
         return []
-    path, suffix = node.folder / "bits.parquet", f"/lr{proxy.learning_rates[0]:g}"
-    names = [name for name in schema_of(path).names if name.endswith(suffix)]
-    arms = {arm: [name for name in names if name.startswith(f"{arm}/seed")] for arm in (gate.candidate, gate.baseline)}
-    if not all(arms.values()):
+    arms = {
+        arm: [LaneName(arm, proxy.learning_rates[0], seed) for seed in range(proxy.seeds)]
+        for arm in (gate.candidate, gate.baseline)
+    }
+    lanes, node = [lane for arm in arms.values() for lane in arm], finished(experiment.comparison)
+    scores = [finished(experiment.scores[lane, domain]) for lane in lanes for domain in gate.on]
+    if node is None or not all(scores):
         return []
-    table = read_table(path, columns=["domain", "id", "num_bytes", *arms[gate.candidate], *arms[gate.baseline]])
-    mean = {arm: np.mean([table.column(name).to_numpy() for name in lanes], axis=0) for arm, lanes in arms.items()}
+    table = read_table(node.folder / DOCUMENTS, columns=["domain", "id", "num_bytes"])
+    order = sorted(gate.on)  # of the table
+    mean = {arm: np.mean([bits_on(experiment, lane, order) for lane in lanes], axis=0) for arm, lanes in arms.items()}
     saved = mean[gate.baseline] - mean[gate.candidate]
     domains = np.array(table.column("domain").to_pylist())
     return [

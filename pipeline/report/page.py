@@ -22,7 +22,7 @@ from pipeline.engine.run_record import mark_of, records_of, run_of
 from pipeline.plan.graph import Plan
 from pipeline.recipe.spec import final_datasets
 from pipeline.report import figures
-from pipeline.report.account import cards_of, spent_on, total_seconds
+from pipeline.report.account import cards_of, grouped, spent_on, total_seconds
 from pipeline.report.changes import changes_since
 from pipeline.report.classifier import classifiers_in
 from pipeline.report.examples import Examples, quarantine_reasons
@@ -154,6 +154,7 @@ def _content(plan: Plan, cards: Mapping[str, Card], *, per_side: int, map: Map) 
         "outcome": outcome,
         "num_missing": len(plan.nodes) - len(cards),
         "spent": spent,
+        "spent_in_groups": grouped(plan, spent),
         "total_seconds": seconds,
         "total_usd": usd,
         "flow": flow_picture(plan, cards, outcome=outcome),

@@ -47,7 +47,7 @@ def training(text: Text, place: Place) -> Work:
     tier, lane = TIERS[TIER], _lane(text, place)
     num_tokens = TRAIN_STEPS * tier.batch_rows * tier.context
     return Work(
-        name="proxy_training", run=lambda: train([lane], tier=tier, num_tokens=num_tokens),
+        name="proxy_training", run=lambda: list(train([lane], tier=tier, num_tokens=num_tokens)),
         num_documents=0, size_bytes=0, num_tokens=num_tokens,
     )  # fmt: skip
 
@@ -59,7 +59,7 @@ def scoring(text: Text, place: Place) -> Work:
     from eval.trainer import train
 
     tier, tokenizer = TIERS[TIER], _tokenizer(text, place)
-    trained = train([_lane(text, place)], tier=tier, num_tokens=tier.batch_rows * tier.context)
+    (trained,) = train([_lane(text, place)], tier=tier, num_tokens=tier.batch_rows * tier.context)
     strings = text.strings()[:500]
     tokens = tokenizer.encode(strings)
     return Work(

@@ -28,13 +28,13 @@ def test_work_is_spread_over_threads_with_single_threaded_kernels_in_order() -> 
         both_are_there.wait()
         return item, torch.get_num_threads()
 
-    with spread(2) as each:
-        found = each(work, [7, 8])
+    with spread(2) as pool:
+        found = list(pool.map(work, [7, 8]))
 
     assert found == [(7, 1), (8, 1)]
     assert torch.get_num_threads() == before
 
 
 def test_an_error_in_one_thread_reaches_the_caller() -> None:
-    with pytest.raises(ZeroDivisionError), spread(2) as each:
-        each(lambda item: 1 // item, [1, 0, 2])
+    with pytest.raises(ZeroDivisionError), spread(2) as pool:
+        list(pool.map(lambda item: 1 // item, [1, 0, 2]))

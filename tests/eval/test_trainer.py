@@ -13,7 +13,7 @@ import torch
 
 from eval.packing import Stream, Tokens, num_rows
 from eval.tiers import Tier
-from eval.trainer import TOKENS_IN_FLIGHT, Lane, Progress, Trained, train
+from eval.trainer import TOKENS_IN_FLIGHT, Lane, Trained, train
 from pipeline.core.errors import DataError
 from pipeline.core.rng import generator
 from tests.eval.streams import pack
@@ -38,42 +38,68 @@ def lanes_on(stream: Stream, *, count: int) -> list[Lane]:
     ]
 
 
-def assert_same_weights(a: Trained, b: Trained, *, tolerance: float = 0.0) -> None:
-    for name in a.params:
-        torch.testing.assert_close(a.params[name], b.params[name], rtol=0, atol=tolerance)
+def trained(lanes: list[Lane], **settings: Any) -> list[Trained]:
+    """Train all lanes; return them in the order in which they were asked for."""
+    done = {lane.name: lane for lane in train(lanes, **settings)}
+    return [done[lane.name] for lane in lanes]
+
+
+def assert_same(first: list[Trained], second: list[Trained], *, tolerance: float = 0.0) -> None:
+    for a, b in zip(first, second, strict=True):
+        assert a.name == b.name and (tolerance or a.points == b.points)
+        for name in a.params:
+            torch.testing.assert_close(a.params[name], b.params[name], rtol=0, atol=tolerance)
 
 
 class CutOffError(Exception):
     """Stands for a kill between two steps."""
 
 
-def train_until(step: int, lanes: list[Lane], *, tier: Tier, checkpoint: Path, lanes_at_once: int = 1) -> None:
-    def cut(progress: Progress) -> None:
-        if progress.step == step:
+def train_until(call: int, lanes: list[Lane], *, tier: Tier, lanes_at_once: int = 1) -> None:
+    """Cut a training off when its lanes have told `call` times, in all, that they stand somewhere."""
+    calls = 0
+
+    def cut(num_tokens: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls >= call:
             raise CutOffError
 
     with pytest.raises(CutOffError):
-        train(lanes, tier=tier, checkpoint=checkpoint, checkpoint_seconds=0, lanes_at_once=lanes_at_once, say=cut)
+        list(train(lanes, tier=tier, checkpoint_seconds=0, lanes_at_once=lanes_at_once, say=cut))
+
+
+def kept(lanes: list[Lane], folder: Path) -> list[Lane]:
+    """Give each lane a checkpoint in a folder."""
+    return [dataclasses.replace(lane, checkpoint=folder / f"{lane.name}.npz") for lane in lanes]
 
 
 def test_four_stacked_lanes_equal_four_runs_after_twenty_steps(tiny: Tier, stream: Stream) -> None:
     lanes = lanes_on(stream, count=4)
 
-    together = train(lanes, tier=tiny, precision="fp32", lanes_at_once=4)
+    together = trained(lanes, tier=tiny, precision="fp32", lanes_at_once=4)
 
-    assert together.num_steps == 20
-    for index, lane in enumerate(lanes):
-        alone = train([lane], tier=tiny, precision="fp32")
-        for name, param in alone.params.items():
-            torch.testing.assert_close(together.params[name][index : index + 1], param, rtol=0, atol=1e-5)
+    assert together[0].num_steps == 20
+    alone = [trained([lane], tier=tiny, precision="fp32")[0] for lane in lanes]
+    assert_same(together, alone, tolerance=1e-5)
+
+
+def test_on_a_cpu_no_bit_of_a_lane_depends_on_the_others(tiny: Tier, stream: Stream) -> None:
+    """So a proxy that was trained for one comparison is the one that any other would train."""
+    lanes = lanes_on(stream, count=5)
+
+    together = trained(lanes, tier=tiny, threads=2)
+
+    assert_same(together, [trained([lane], tier=tiny)[0] for lane in lanes])
+    assert_same(together[::-2], trained(lanes[::-2], tier=tiny))
 
 
 def test_thread_count_does_not_change_a_bit(tiny: Tier, stream: Stream) -> None:
     lanes = lanes_on(stream, count=3)
 
-    one, two = (train(lanes, tier=tiny, threads=threads) for threads in (1, 2))
+    one, two = (trained(lanes, tier=tiny, threads=threads) for threads in (1, 2))
 
-    assert_same_weights(one, two)
+    assert_same(one, two)
     assert torch.get_num_threads() >= 1
 
 
@@ -82,60 +108,77 @@ def test_a_run_that_was_cut_off_ends_with_the_same_bits(
     tiny: Tier, stream: Stream, tmp_path: Path, lanes_at_once: int
 ) -> None:
     lanes = lanes_on(stream, count=3)
-    whole = train(lanes, tier=tiny, lanes_at_once=lanes_at_once)
-    for step in (5, 11):
-        train_until(step, lanes, tier=tiny, checkpoint=tmp_path / "run.npz", lanes_at_once=lanes_at_once)
+    whole = trained(lanes, tier=tiny, lanes_at_once=lanes_at_once)
+    for call in (7, 5):
+        train_until(call, kept(lanes, tmp_path), tier=tiny, lanes_at_once=lanes_at_once)
 
-    resumed = train(lanes, tier=tiny, lanes_at_once=lanes_at_once, checkpoint=tmp_path / "run.npz")
+    heard: list[int] = []
+    resumed = trained(kept(lanes, tmp_path), tier=tiny, lanes_at_once=lanes_at_once, say=heard.append)
 
-    assert_same_weights(whole, resumed)
-    strip = [[{**p, "seconds": 0} for p in curve["points"]] for curve in whole.curves]
-    assert strip == [[{**p, "seconds": 0} for p in curve["points"]] for curve in resumed.curves]
+    assert_same(whole, resumed)
+    step = tiny.batch_tokens * lanes_at_once
+    assert sum(heard) == 3 * tiny.num_tokens
+    assert (
+        heard[0] == 8 * step
+    )  # 5 steps, then 3 more: each cut came before the checkpoint of the step that it heard of
 
 
-def test_a_finished_run_is_read_back_without_training(tiny: Tier, stream: Stream, tmp_path: Path) -> None:
-    lanes, heard = lanes_on(stream, count=2), list[Progress]()
-    first = train(lanes, tier=tiny, checkpoint=tmp_path / "run.npz")
+def test_lanes_that_stand_at_different_steps_go_on_from_where_each_stands(
+    tiny: Tier, stream: Stream, tmp_path: Path
+) -> None:
+    lanes = lanes_on(stream, count=3)
+    train_until(9, kept(lanes[:1], tmp_path), tier=tiny)
+    train_until(5, kept(lanes[1:2], tmp_path), tier=tiny)
 
-    again = train(lanes, tier=tiny, checkpoint=tmp_path / "run.npz", say=heard.append)
+    heard: list[int] = []
+    resumed = trained(kept(lanes, tmp_path), tier=tiny, say=heard.append)
 
-    assert_same_weights(first, again)
-    assert not heard
+    assert_same(trained(lanes, tier=tiny), resumed)
+    assert [told // tiny.batch_tokens for told in heard if told != tiny.batch_tokens] == [7, 3, 0]
+
+
+def test_each_lane_is_given_out_as_soon_as_it_is_finished(tiny: Tier, stream: Stream) -> None:
+    """A killed run loses the lanes that it was at, and keeps what it had finished."""
+    heard: list[int] = []
+
+    first = next(iter(train(lanes_on(stream, count=4), tier=tiny, say=heard.append)))
+
+    assert first.name == "lane0"
+    assert sum(heard) < 4 * tiny.num_tokens
 
 
 def test_a_checkpoint_of_another_run_is_refused(tiny: Tier, stream: Stream, tmp_path: Path) -> None:
-    lanes = lanes_on(stream, count=2)
-    train(lanes, tier=tiny, checkpoint=tmp_path / "run.npz")
+    lanes = kept(lanes_on(stream, count=2), tmp_path)
+    train_until(4, lanes, tier=tiny)
     other = stream.copy()
     other[100] ^= 1
 
-    with pytest.raises(DataError, match=r"run\.npz: belongs to run"):
-        train([dataclasses.replace(lane, stream=other) for lane in lanes], tier=tiny, checkpoint=tmp_path / "run.npz")
+    with pytest.raises(DataError, match=r"lane0\.npz: belongs to run"):
+        list(train([dataclasses.replace(lane, stream=other) for lane in lanes], tier=tiny))
 
 
 @pytest.mark.parametrize("place", [0.0, 0.1, 0.5, 0.9, 1.0])
 def test_training_begins_again_where_the_checkpoint_is_damaged(
     tiny: Tier, stream: Stream, tmp_path: Path, place: float
 ) -> None:
-    lanes, path = lanes_on(stream, count=1), tmp_path / "run.npz"
-    train_until(3, lanes, tier=tiny, checkpoint=path)
+    lanes, path = lanes_on(stream, count=1), tmp_path / "lane0.npz"
+    train_until(4, kept(lanes, tmp_path), tier=tiny)
     damaged = bytearray(path.read_bytes())
     damaged[int(place * (len(damaged) - 1))] ^= 4
     path.write_bytes(damaged)
 
-    assert_same_weights(train(lanes, tier=tiny), train(lanes, tier=tiny, checkpoint=path))
+    assert_same(trained(lanes, tier=tiny), trained(kept(lanes, tmp_path), tier=tiny))
 
 
 def test_a_lane_that_breaks_is_named_and_leaves_the_others_alone(tiny: Tier, stream: Stream) -> None:
     lanes = lanes_on(stream, count=3)
     wild = [lanes[0], dataclasses.replace(lanes[1], lr_scale=1e38), lanes[2]]
 
-    calm, trained = (train(some, tier=tiny, precision="fp32", lanes_at_once=3) for some in (lanes, wild))
+    calm, broken = (trained(some, tier=tiny, precision="fp32", lanes_at_once=3) for some in (lanes, wild))
 
-    assert list(trained.quarantined) == ["lane1"]
-    assert trained.curves[1]["points"][-1]["bits_per_token"] is None
-    for name, param in trained.params.items():
-        torch.testing.assert_close(param[[0, 2]], calm.params[name][[0, 2]], rtol=0, atol=0)
+    assert [lane.name for lane in broken if lane.broken_at is not None] == ["lane1"]
+    assert broken[1].points[-1]["bits_per_token"] is None
+    assert_same(calm[::2], broken[::2])
 
 
 def test_the_loss_falls_on_a_stream_with_a_pattern(tiny: Tier) -> None:
@@ -143,7 +186,7 @@ def test_the_loss_falls_on_a_stream_with_a_pattern(tiny: Tier) -> None:
     stream = pack(pattern, bos=BOS, context=tiny.context)
     lane = Lane("pattern", stream, init_seed=1, rows=shuffled(stream, 1))
 
-    points = train([lane], tier=tiny).curves[0]["points"]
+    points = trained([lane], tier=tiny)[0].points
 
     assert points[0]["bits_per_token"] == pytest.approx(6, abs=0.1)
     assert points[-1]["bits_per_token"] < 4.5
@@ -159,10 +202,10 @@ def test_the_seed_and_the_order_of_rows_decide_the_weights(tiny: Tier, stream: S
         Lane("as it comes", stream, init_seed=1),
     ]
 
-    head = train(lanes, tier=tiny).params["head_KVD"]
+    heads = [lane.params["head_KVD"] for lane in trained(lanes, tier=tiny)]
 
-    assert torch.equal(head[0], head[1])
-    assert len({lane.numpy().tobytes() for lane in head}) == 4
+    assert torch.equal(heads[0], heads[1])
+    assert len({head.numpy().tobytes() for head in heads}) == 4
 
 
 def test_a_stream_that_is_too_short_is_refused_before_training(tiny: Tier, stream: Stream) -> None:
@@ -170,7 +213,7 @@ def test_a_stream_that_is_too_short_is_refused_before_training(tiny: Tier, strea
 
     assert num_rows(lane.stream, context=tiny.context) == 5
     with pytest.raises(DataError, match="lane short: its stream holds 5 rows of 32 tokens; the run reads 80"):
-        train([lane], tier=tiny)
+        list(train([lane], tier=tiny))
 
 
 def test_a_row_that_the_stream_does_not_hold_is_refused_before_training(tiny: Tier, stream: Stream) -> None:
@@ -178,7 +221,7 @@ def test_a_row_that_the_stream_does_not_hold_is_refused_before_training(tiny: Ti
     rows[7] = len(rows)
 
     with pytest.raises(DataError, match=f"lane x: reads row {len(rows)}; its stream ends with row {len(rows) - 1}"):
-        train([Lane("x", stream, init_seed=1, rows=rows)], tier=tiny)
+        list(train([Lane("x", stream, init_seed=1, rows=rows)], tier=tiny))
 
 
 def test_tokens_outside_the_vocabulary_are_refused_before_training(tiny: Tier, stream: Stream) -> None:
@@ -186,22 +229,22 @@ def test_tokens_outside_the_vocabulary_are_refused_before_training(tiny: Tier, s
     foreign[9] = 64
 
     with pytest.raises(DataError, match="lane x: its stream holds token 64; tier tiny has 64 tokens"):
-        train([Lane("x", foreign, init_seed=1)], tier=tiny)
+        list(train([Lane("x", foreign, init_seed=1)], tier=tiny))
 
 
 def test_lanes_need_names_of_their_own(tiny: Tier, stream: Stream) -> None:
     for lanes in ([], [Lane("same", stream, init_seed=seed) for seed in (1, 2)]):
         with pytest.raises(DataError, match="different names"):
-            train(lanes, tier=tiny)
+            list(train(lanes, tier=tiny))
 
 
 def test_parts_of_a_batch_add_up_to_the_batch(tiny: Tier, stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = train(lanes_on(stream, count=1), tier=tiny, precision="fp32")
+    whole = trained(lanes_on(stream, count=1), tier=tiny, precision="fp32")
     monkeypatch.setitem(TOKENS_IN_FLIGHT, "cpu", 2 * tiny.context)
 
-    parts = train(lanes_on(stream, count=1), tier=tiny, precision="fp32")
+    parts = trained(lanes_on(stream, count=1), tier=tiny, precision="fp32")
 
-    assert_same_weights(whole, parts, tolerance=1e-4)
+    assert_same(whole, parts, tolerance=1e-4)
 
 
 def test_the_training_path_needs_only_torch_numpy_and_pyarrow() -> None:

@@ -77,7 +77,7 @@ class House:
         plan = self.plan()
         run = Run(plan=plan, executor=executor or Local(workers=1), progress=Silent())
         run.execute()
-        if plan.experiment:
+        if plan.experiment is not None:
             build_experiment(run)
         return plan
 

@@ -20,8 +20,8 @@ from pipeline.core.identity import hash_file, identity_of
 CARD = "card.json"
 # What a result is, in the order in which results come from each other: each has a folder of the workspace.
 Kind = Literal[
-    "source", "measured", "gathered", "made", "dataset", "tokenizer", "tokens", "mixture", "comparison", "certificate",
-    "counted",
+    "source", "measured", "gathered", "made", "dataset", "tokenizer", "tokens", "mixture", "lane", "score",
+    "comparison", "certificate", "counted",
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
 

@@ -176,17 +176,8 @@ def counted_of(
     return counted_in(documents.name, folder, folder=home, tokenized=True)
 
 
-def cut_to_share(found: Counted, *, tier: str, max_document_share: float) -> Counted:
-    """Return a dataset of which no document gives more than a mixture lets one give."""
-    from eval.tiers import TIERS
-    from pipeline.experiment.pool import most_of_one
-
-    documents = sum(int(np.count_nonzero(part.num_tokens())) for part in found.parts)
-    if documents == 0:
-        return found
-    longest = most_of_one(
-        found.num_tokens, documents=documents, context=TIERS[tier].context, max_document_share=max_document_share
-    )
+def cut_at(found: Counted, *, longest: int) -> Counted:
+    """Return a dataset of which no document gives more tokens than one gave to the proxies that judged the mixture."""
     cut = [tokens[tokens > longest] for tokens in (part.num_tokens() for part in found.parts)]
     lost = sum(int(tokens.sum()) - longest * len(tokens) for tokens in cut)
     number = sum(len(tokens) for tokens in cut)

@@ -31,7 +31,7 @@ from pipeline.engine.progress import Progress, Silent
 from pipeline.experiment.mixture import MixturePlan
 from pipeline.queries.export.card import DatasetInfo, Exported, Given, dataset_card, summed
 from pipeline.queries.export.columns import Column, columns_of, joined, with_columns
-from pipeline.queries.export.counts import Counted, count_dataset, counted_of, cut_to_share
+from pipeline.queries.export.counts import Counted, count_dataset, counted_of, cut_at
 from pipeline.queries.export.folder import MARKER, Site, held, is_there, marker_of, refuse_occupied, site_of
 from pipeline.queries.export.order import Arranged, arrange, most_tokens, pieces, plan_shares
 from pipeline.queries.export.shards import (
@@ -211,7 +211,7 @@ def _plan_mixture(work: _Work, mixture: Mixture) -> Planned:
         )
         for each in mixture.ingredients
     ]  # fmt: skip
-    datasets = [cut_to_share(each, tier=mixture.tier, max_document_share=mixture.max_document_share) for each in whole]
+    datasets = [cut_at(each, longest=of.longest) for each, of in zip(whole, mixture.ingredients, strict=True)]
     plan = _divide(work, mixture, datasets)
     arranged = arrange(
         datasets,

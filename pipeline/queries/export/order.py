@@ -2,8 +2,8 @@
 
 Within a dataset the documents come as a seed, the dataset's name and the epoch permute them, between datasets by the
 fair queueing that proxies' rows are drawn by (`interleave.fill_schedule`), so every prefix holds the shares. Of a
-document that is longer than one may be (`max_document_share`) the rest is cut, as for proxies; every other one is
-whole, and the last ends at or after the budget. What is held for each document (24 bytes, and 28
+document that is longer than the proxies read of one (`max_document_share`, of what they were given) the rest is cut;
+every other one is whole, and the last ends at or after the budget. What is held for each document (24 bytes, and 28
 for each epoch that it is in) lies in mapped files of the scratch folder, which the system may write back, so memory
 does not grow with the corpus; a hundred million documents take some GB of disk until the export is done.
 """

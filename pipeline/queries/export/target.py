@@ -41,6 +41,7 @@ class Ingredient:
 
     name: str
     weight: float
+    longest: int  # tokens that one of its documents gave at most to a proxy
     folder: Path
     card: Card
 
@@ -51,8 +52,6 @@ class Mixture:
 
     ingredients: tuple[Ingredient, ...]
     max_epochs: float
-    max_document_share: float
-    tier: str  # whose context is the least that a document may give
     seed: int
     tokenizer: Card
     model: Path  # of the tokenizer
@@ -137,10 +136,11 @@ def mixture_of(workspace: Workspace, card: Card) -> Mixture:
     """Return a mixture's ingredients by its card; DataError if one of them is gone."""
     ingredients = []
     tokenizers = set()
+    longest = {share["dataset"]: int(share["longest"]) for share in card.details["shares"]}
     for name, (tokens, weight) in sorted(card.payload["weights"].items()):
         encoded = _whole(workspace, ("tokens",), name, tokens, of=card)[1]
         folder, documents = _whole(workspace, DOCUMENTS, name, encoded.payload["dataset"], of=card)
-        ingredients.append(Ingredient(name=name, weight=float(weight), folder=folder, card=documents))
+        ingredients.append(Ingredient(name, weight=float(weight), longest=longest[name], folder=folder, card=documents))
         tokenizers.add(encoded.payload["tokenizer"])
     (identity,) = tokenizers
     found = next(
@@ -155,7 +155,6 @@ def mixture_of(workspace: Workspace, card: Card) -> Mixture:
         raise DataError(f"{workspace.root}: the tokenizer of mixture {card.name} is gone. Run its recipe again.")
     return Mixture(
         ingredients=tuple(ingredients), max_epochs=float(card.payload["max_epochs"]),
-        max_document_share=float(card.payload.get("max_document_share", 1.0)), tier=str(card.payload["tier"]),
         seed=int(card.payload["seed"]),
         tokenizer=read_card(found), model=found / "tokenizer.model",
     )  # fmt: skip

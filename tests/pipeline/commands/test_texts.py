@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.commands.run_recipe import FinalDataset, Outcome, run_recipe
-from pipeline.commands.texts import look_text, outcome_text, status_text, why_text
+from pipeline.commands.texts import look_text, outcome_text, plan_rows, plan_text, status_text, why_text
 from pipeline.engine.progress import Silent
 from pipeline.queries.documents import look, why
 from tests.pipeline.house import House, texts
@@ -19,6 +19,35 @@ def test_the_id_of_a_twin_is_never_cut(house: House):
 
     assert f"exact_dedup  duplicate_of  {kept}" in told
     assert max(len(line) for line in told if kept not in line) < 100  # it stands under the table, not in it
+
+
+EXPERIMENT = (
+    "sources: {a: {read: jsonl, path: DIR/a.jsonl}, b: {read: jsonl, path: DIR/b.jsonl}}\n"
+    "datasets: {web: {from: b}, news: {from: a, steps: [length]}, code: {from: a, steps: [pii]}}\n"
+    "mixtures: {raw: {weights: {web: 1}}, good: {weights: {web: 1}, max_epochs: 2}}\n"
+    "proxy: {tokens: 4k, seeds: 5, learning_rates: [1.0, 0.3]}\n"
+    "gate: {candidate: good, baseline: raw, on: [news, code]}\n"
+)
+
+
+def test_a_plan_of_twenty_proxies_and_forty_scores_fits_a_screen(house: House):
+    house.lines("a.jsonl", texts(5))
+    house.lines("b.jsonl", texts(5, start=7))
+    house.write(EXPERIMENT)
+
+    plan = house.plan()
+
+    told = plan_text(plan).splitlines()
+    assert len(told) < 24 and max(map(len, told)) < 120
+    assert [" ".join(line.split()) for line in told if line.split()[1:2] in (["lane"], ["score"])] == [
+        "build lane good: 5 seeds x 2 rates - new",
+        "build lane raw: 5 seeds x 2 rates - new",
+        "build score good: 5 seeds x 2 rates on code, news - new",
+        "build score raw: 5 seeds x 2 rates on code, news - new",
+    ]
+    assert told[-1] == f"{len(plan.nodes)} of {len(plan.nodes)} to build, no paid requests."
+    names = [node["name"] for node in plan_rows(plan)["nodes"] if node["kind"] == "score"]
+    assert len(names) == 40 and names[0] == "good/seed0/lr1 on code"
 
 
 def test_a_short_id_stands_in_the_table(house: House):

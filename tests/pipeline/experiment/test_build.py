@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.core.errors import RecipeError
+from pipeline.core.files.card import read_card, write_card
+from pipeline.experiment.work import Work
+from pipeline.plan.graph import Plan
+from pipeline.store.node import Node
 from tests.pipeline.house import House, contents
 
 RECIPE = """
@@ -36,85 +45,169 @@ def pages(seed: int) -> list[str]:
     ]
 
 
-def test_the_order_of_mixtures_and_held_out_sets_does_not_show(house: House):
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return furnished(tmp_path)
+
+
+def furnished(folder: Path) -> House:
+    house = House(folder)
     house.lines("one.jsonl", pages(1))
     house.lines("two.jsonl", pages(2))
     house.write(RECIPE + ONE_ORDER)
-    house.run()
-    before = contents(house.workspace.root)
-    house.workspace.root.rename(house.folder / "first")
+    return house
 
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, Plan]:
+    house = furnished(tmp_path_factory.mktemp("first"))
+    return house, house.run()
+
+
+@pytest.fixture
+def built(first_run: tuple[House, Plan], house: House) -> House:
+    """A house of its own in which the recipe was run already."""
+    shutil.copytree(first_run[0].workspace.root, house.workspace.root)
+    return house
+
+
+def certificate_of(plan: Plan) -> dict[str, Any]:
+    assert plan.experiment is not None and plan.experiment.certificate is not None
+    return json.loads((plan.experiment.certificate.folder / "certificate.json").read_text())
+
+
+def to_build(house: House) -> Counter[str]:
+    """Return how many results of each kind a run would build."""
+    return Counter(node.kind for node in house.plan().to_build)
+
+
+def test_the_order_of_mixtures_and_held_out_sets_does_not_show(first_run: tuple[House, Plan], house: House):
     house.write(RECIPE + OTHER_ORDER)
     house.run()
 
+    before = contents(first_run[0].workspace.root)
     assert contents(house.workspace.root) == before
     assert any(name.startswith("comparison/") for name in before)
 
 
-def test_another_weight_reuses_the_other_mixture_and_learns_from_its_earlier_lanes(house: House):
-    house.lines("one.jsonl", pages(1))
-    house.lines("two.jsonl", pages(2))
-    house.write(RECIPE + ONE_ORDER)
-    first = house.run().experiment
-    certificate = json.loads((first["certificate"].folder / "certificate.json").read_text())
+def test_another_weight_reuses_the_other_mixture_and_learns_from_its_earlier_lanes(built: House):
+    house, before = built, built.plan()
+    first = before.experiment
 
     house.write(RECIPE + ONE_ORDER.replace("good: 3", "good: 1"))
-    second = house.run().experiment
-    learnt = json.loads((second["certificate"].folder / "certificate.json").read_text())
+    anew = Counter(f"{node.kind} {node.name.partition('-')[0]}" for node in house.plan().to_build)
+    after = house.run()
+    second = after.experiment
 
-    assert second["mixture.raw"].identity == first["mixture.raw"].identity
-    assert second["mixture.both"].identity != first["mixture.both"].identity
-    assert certificate["earlier"] == []
-    (earlier,) = learnt["earlier"]
-    assert earlier["comparisons"] == [first["comparison"].identity]
-    assert earlier["lanes"] == 3  # of the other `both`; those of `raw` are this comparison's own
+    # the new mixture, its three proxies, their scores on two sets, and the verdict
+    assert anew == {
+        "mixture both": 1, "lane t0": 3, "score held": 3, "score also": 3, "comparison order": 1, "certificate order": 1
+    }  # fmt: skip
+    assert second.mixtures["raw"].identity == first.mixtures["raw"].identity
+    assert certificate_of(before)["earlier"] == []
+    (earlier,) = certificate_of(after)["earlier"]
+    # of the other `both`; those of `raw` are this comparison's own
+    assert earlier["lanes"] == sorted(node.identity for lane, node in first.lanes.items() if lane.mixture == "both")
     assert earlier["deviations"].keys() == {"held", "also", "overall"}
-    assert learnt["comparisons"][0]["overall"]["earlier_freedom"] in (0, 2)
+    assert certificate_of(after)["comparisons"][0]["overall"]["earlier_freedom"] in (0, 2)
 
 
-def test_more_seeds_change_no_mixture(house: House):
-    house.lines("one.jsonl", pages(1))
-    house.lines("two.jsonl", pages(2))
-    house.write(RECIPE + ONE_ORDER)
-    before = house.plan().experiment
+def test_one_more_seed_trains_one_pair_and_ends_with_the_bytes_of_a_fresh_run(built: House, tmp_path: Path):
+    house = built
+    house.write((RECIPE + ONE_ORDER).replace("seeds: 3", "seeds: 4"))
+    before = {path: path.stat().st_mtime_ns for path in house.workspace.root.glob("lane/*/*")}
 
-    house.write((RECIPE + ONE_ORDER).replace("seeds: 3", "seeds: 9"))
-    after = house.plan().experiment
+    anew = to_build(house)
+    grown = house.run()
 
-    changed = {key for key in before if before[key].identity != after[key].identity}
-    assert changed == {"comparison", "certificate"}
+    assert anew == {"lane": 2, "score": 4, "comparison": 1, "certificate": 1}
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    house.workspace.root.rename(tmp_path / "grown")
+    fresh = house.run().experiment.certificate.folder
+    made = contents(tmp_path / "grown")
+    assert {name: made.get(name) for name in contents(house.workspace.root)} == contents(house.workspace.root)
+    found = tmp_path / "grown" / "certificate" / grown.experiment.certificate.folder.name / "certificate.json"
+    assert found.read_bytes() == (fresh / "certificate.json").read_bytes()
 
 
-def test_proxies_of_so_few_tokens_decide_nothing(house: House):
-    house.lines("one.jsonl", pages(1))
-    house.lines("two.jsonl", pages(2))
-    house.write(RECIPE + ONE_ORDER)
+def test_another_held_out_set_is_scored_by_the_proxies_that_are_there(built: House):
+    third = RECIPE.replace(
+        "  raw: {from", "  third: {from: one, steps: [exact_dedup: {normalise: words}]}\n  raw: {from"
+    )
+    built.write(third + ONE_ORDER.replace("[held, also]", "[held, third]"))
 
-    plan = house.run()
-    verdict = json.loads((plan.experiment["certificate"].folder / "certificate.json").read_text())["verdict"]
+    assert to_build(built) - Counter({"gathered": 1, "dataset": 1}) == {
+        "tokens": 1, "score": 6, "comparison": 1, "certificate": 1
+    }  # fmt: skip
+    weights = {path: path.stat().st_mtime_ns for path in built.workspace.root.glob("lane/*/*")}
+    assert certificate_of(built.run())["held_out"].keys() == {"held", "third"}
+    assert weights == {path: path.stat().st_mtime_ns for path in built.workspace.root.glob("lane/*/*")}
+
+
+def test_a_mixture_under_another_name_keeps_its_proxies(built: House):
+    """What was promoted is the next experiment's baseline."""
+    names = ONE_ORDER.replace("raw: {weights", "old: {weights").replace("both: {", "now: {")
+    built.write(RECIPE + names.replace("candidate: both, baseline: raw", "candidate: old, baseline: now"))
+
+    assert to_build(built) == {"mixture": 2, "comparison": 1, "certificate": 1}
+
+
+def test_a_mixture_against_itself_is_trained_once(house: House):
+    house.write(RECIPE + ONE_ORDER.replace("both: {weights: {raw: 1, good: 3}}", "both: {weights: {raw: 2}}"))
+
+    assert to_build(house)["lane"] == 3
+    overall = certificate_of(house.run())["comparisons"][0]["overall"]
+    assert (overall["gain"], overall["low"], overall["high"]) == (0, 0, 0)
+
+
+def test_a_run_that_dies_while_it_trains_keeps_the_proxies_that_it_finished(house: House, monkeypatch):
+    finish = Work.finish
+
+    def dies(work: Work, node: Node, *arguments: Any, **more: Any) -> None:
+        if len(list(house.workspace.root.glob("lane/*/card.json"))) == 2:
+            raise KeyboardInterrupt
+        finish(work, node, *arguments, **more)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Work, "finish", dies)
+        house.run()
+
+    assert to_build(house)["lane"] == 4
+    assert certificate_of(house.run())["verdict"]["outcome"] == "undecided"
+
+
+def test_proxies_of_so_few_tokens_decide_nothing(first_run: tuple[House, Plan]):
+    verdict = certificate_of(first_run[1])["verdict"]
 
     assert verdict["outcome"] == "undecided"
     assert "Each proxy read 4,096 tokens; at this tier a verdict needs 250,000." in verdict["sentence"]
     assert "Set proxy.tokens to 250,000 or more" in verdict["next_step"]
 
 
-def test_an_edit_that_changes_no_token_brings_no_new_evidence(house: House):
+def test_an_edit_that_changes_no_token_brings_no_new_evidence(built: House):
     """The lanes would be the very same ones, trained once more."""
-    house.lines("one.jsonl", pages(1))
-    house.lines("two.jsonl", pages(2))
-    house.write(RECIPE + ONE_ORDER)
-    first = house.run().experiment["comparison"].identity
+    first = built.plan().experiment
 
-    house.write(RECIPE + ONE_ORDER.replace("{weights: {raw: 1}}", "{weights: {raw: 1}, max_epochs: 5}"))
-    second = house.run().experiment
+    built.write(RECIPE + ONE_ORDER.replace("{weights: {raw: 1}}", "{weights: {raw: 1}, max_epochs: 5}"))
+    second = built.run()
 
-    assert second["comparison"].identity != first
-    assert json.loads((second["certificate"].folder / "certificate.json").read_text())["earlier"] == []
+    assert second.experiment.comparison.identity != first.comparison.identity
+    assert certificate_of(second)["earlier"] == []
+
+
+def test_lanes_trained_on_another_kind_of_machine_are_told_of(built: House):
+    house, lane = built, next(iter(built.plan().experiment.lanes.values()))
+    card = read_card(lane.folder)
+    write_card(lane.folder, replace(card, details={**card.details, "device": "cuda"}))
+    house.write((RECIPE + ONE_ORDER).replace("seeds: 3", "seeds: 4"))
+
+    told = certificate_of(house.run())
+
+    assert "Not all proxies were trained alike: cpu, " in told["verdict"]["reasons"][-1]
+    assert [lane["device"] for lane in told["lanes"]].count("cuda") == 1
 
 
 def test_no_held_out_set_may_be_called_what_their_mean_is_called(house: House):
-    house.lines("one.jsonl", pages(1))
-    house.lines("two.jsonl", pages(2))
     house.write((RECIPE + ONE_ORDER).replace("held,", "overall,").replace("held:", "overall:"))
 
     with pytest.raises(RecipeError, match="no set may be called `overall`"):

@@ -10,6 +10,7 @@ import pytest
 from pipeline.engine.executors import Local
 from pipeline.engine.progress import Silent
 from pipeline.engine.run import Run
+from pipeline.plan.groups import groups_of
 from pipeline.plan.make import make_plan
 from pipeline.recipe.load import load_recipe
 from pipeline.store.results import close
@@ -135,15 +136,17 @@ def mixed(house: House) -> House:
         house.lines(f"{name}.jsonl", texts(5, start=10 * ord(name)))
     house.write(MIXED)
     plan = house.plan()
-    Run(plan=replace(plan, experiment={}), executor=Local(workers=1), progress=Silent()).execute()
-    for node in plan.experiment.values():
+    Run(plan=replace(plan, experiment=None), executor=Local(workers=1), progress=Silent()).execute()
+    for node in plan.experiment.nodes:
         node.folder.mkdir(parents=True)
         close(node, {}, rows_in=0, rows_out=0)
     return house
 
 
 def reasons_of_experiment(house: House) -> dict[str, str]:
-    return {key: node.reason for key, node in house.plan().experiment.items()}
+    """Return kind and name -> reason; of lanes and scores as a plan groups them."""
+    groups = groups_of(house.plan(), alike=lambda node: node.reason)
+    return {f"{group.nodes[0].kind} {group.name}": group.nodes[0].reason for group in groups}
 
 
 def test_a_changed_weight_is_told_by_dataset(mixed: House):
@@ -151,37 +154,80 @@ def test_a_changed_weight_is_told_by_dataset(mixed: House):
 
     found = reasons_of_experiment(mixed)
 
-    assert found["tokenizer"] == found["mixture.baseline"] == "unchanged"
-    assert found["mixture.candidate"] == "because the weight of `books` 0.5 -> 0.3; the weight of `web` 0.5 -> 0.7"
-    assert found["comparison"] == "because candidate is built anew"
+    assert found["tokenizer recipe"] == found["mixture baseline"] == found["lane baseline: 3 seeds"] == "unchanged"
+    told = "because the weight of `books` 0.5 -> 0.3; the weight of `web` 0.5 -> 0.7"
+    assert found["mixture candidate"] == told
+    assert found["lane candidate: 3 seeds"] == found["comparison recipe"] == "because candidate is built anew"
+    assert found["score candidate: 3 seeds on held"] == "because lane is built anew"
+
+
+def test_a_seed_more_is_told_by_mixture_and_leaves_the_others(mixed: House):
+    mixed.write(MIXED.replace("tokens: 4k", "tokens: 4k, seeds: 4"))
+
+    found = reasons_of_experiment(mixed)
+
+    assert found["lane baseline: 3 seeds"] == "unchanged" and found["lane baseline: seed 3"] == "new"
+    assert found["score baseline: seed 3 on held"] == "new"
+    assert found["comparison recipe"] == "because seeds 3 -> 4"
 
 
 def test_datasets_and_mixtures_that_came_or_went_are_told(mixed: House):
     mixed.write(MIXED.replace("web: 0.5, books: 0.5", "books: 1"))
-    told = reasons_of_experiment(mixed)["mixture.candidate"]
+    told = reasons_of_experiment(mixed)["mixture candidate"]
     assert told == "because `web` was taken out; the weight of `books` 0.5 -> 1"
 
     mixed.write(MIXED.replace("proxy:", "  third: {weights: {books: 1}}\nproxy:"))
-    assert reasons_of_experiment(mixed)["comparison"] == "because mixture `third` was put in"
+    assert reasons_of_experiment(mixed)["comparison recipe"] == "because mixture `third` was put in"
 
     swapped = MIXED.replace("web: 0.5, books: 0.5", "web: 1")
     mixed.write(swapped.replace("baseline: {weights: {web", "baseline: {weights: {books"))
-    assert reasons_of_experiment(mixed)["tokenizer"] == "unchanged"
+    assert reasons_of_experiment(mixed)["tokenizer recipe"] == "unchanged"
     mixed.write(swapped)
-    assert reasons_of_experiment(mixed)["tokenizer"] == "because `books` was taken out"
+    assert reasons_of_experiment(mixed)["tokenizer recipe"] == "because `books` was taken out"
 
 
-def test_other_weights_in_compare_mixtures_change_what_its_head_says(tmp_path, monkeypatch):
+SETTINGS: dict[str, tuple[dict[str, object], dict[str, int]]] = {
+    "another weight": ({"mixtures.candidate.weights": {"web": 0.5, "textbooks": 0.5}}, {
+        "mixture candidate": 1, "lane candidate: 5 seeds x 2 rates": 10,
+        "score candidate: 5 seeds x 2 rates on code, news, science": 30,
+    }),
+    "a sixth seed": ({"proxy.seeds": 6}, {
+        "lane baseline: seed 5 x 2 rates": 2, "lane candidate: seed 5 x 2 rates": 2,
+        "score baseline: seed 5 x 2 rates on code, news, science": 6,
+        "score candidate: seed 5 x 2 rates on code, news, science": 6,
+    }),
+    "one rate less": ({"proxy.learning_rates": [1.0]}, {}),
+    "another held-out set": ({"gate.on": ["news", "science", "held"], "gate.guards": {}}, {
+        "tokens held": 1, "score baseline: 5 seeds x 2 rates on held": 10,
+        "score candidate: 5 seeds x 2 rates on held": 10,
+    }),
+    "another group": ({"gate.group_by": "site"}, {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", SETTINGS)
+def test_only_what_is_new_of_compare_mixtures_is_paid_for(tmp_path, monkeypatch, change: str):
+    """As the recipe's head says: whatever is edited, proxies that are there are not trained again."""
     monkeypatch.chdir(tmp_path)
     for name in ("web", "textbooks", "heldout/news", "heldout/science", "heldout/code"):
         path = tmp_path / "data" / f"{name}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_lines(path, [f"a page of {name}"])
-    recipe = ROOT / "recipes" / "compare_mixtures.yaml"
-    setting = {"mixtures.candidate.weights": {"web": 0.5, "textbooks": 0.5}}
+    text = (ROOT / "recipes" / "compare_mixtures.yaml").read_text(encoding="utf-8")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        text.replace("  # both sides lose", "  held: {from: code_pages, steps: [length]}\n  # both sides")
+    )
+    settings, wanted = SETTINGS[change]
 
-    plans = [make_plan(load_recipe(recipe, settings=each), Workspace(tmp_path / "w")) for each in ({}, setting)]
+    plans = [make_plan(load_recipe(recipe, settings=each), Workspace(tmp_path / "w")) for each in ({}, settings)]
 
     before = {node.identity for node in plans[0].nodes}
-    made_anew = [f"{node.kind} {node.name}" for node in plans[1].nodes if node.identity not in before]
-    assert made_anew == ["mixture candidate", "comparison compare-mixtures", "certificate compare-mixtures"]
+    groups = groups_of(plans[1], alike=lambda node: node.identity in before)
+    anew = {
+        f"{group.nodes[0].kind} {group.name}": len(group.nodes)
+        for group in groups
+        if group.nodes[0].identity not in before
+    }
+    verdict = {"comparison compare-mixtures": 1, "certificate compare-mixtures": 1}
+    assert anew == wanted | verdict

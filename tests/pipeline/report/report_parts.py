@@ -30,9 +30,14 @@ from pipeline.core.text.batch import Batch
 from pipeline.engine.executors import Local
 from pipeline.engine.progress import Silent
 from pipeline.engine.run import Run
+from pipeline.experiment.compare import DOCUMENTS
+from pipeline.experiment.lanes import CURVE
+from pipeline.experiment.scores import BITS
 from pipeline.plan.graph import Plan
+from pipeline.plan.lanes import LaneName
 from pipeline.plan.make import make_plan
 from pipeline.recipe.load import load_recipe
+from pipeline.store.node import Node
 from pipeline.store.results import close, document_paths
 from pipeline.store.workspace import Workspace
 
@@ -145,9 +150,9 @@ def write_experiment(plan: Plan, *, gain: float, unsound: Mapping[str, str]) -> 
 
     `unsound` maps a lane to what is wrong with it.
     """
-    recipe = plan.recipe
-    assert recipe.gate is not None and recipe.proxy is not None
-    for name, mixture in recipe.mixtures.items():
+    gate, experiment = plan.recipe.gate, plan.experiment
+    assert gate is not None and experiment is not None
+    for name, mixture in plan.recipe.mixtures.items():
         total = sum(mixture.weights.values())
         shares = [
             {
@@ -165,17 +170,33 @@ def write_experiment(plan: Plan, *, gain: float, unsound: Mapping[str, str]) -> 
             }
             for d, w in mixture.weights.items()
         ]
-        _close(plan, f"mixture.{name}", {}, {"num_tokens": 1_000_000, "shares": shares})
-    table, curves, lanes = _bits(plan, gain=gain, unsound=unsound)
-    node = plan.experiment["comparison"]
-    node.folder.mkdir(parents=True, exist_ok=True)
-    write_table(node.folder / "bits.parquet", table)
+        _close(experiment.mixtures[name], {}, {"num_tokens": 1_000_000, "shares": shares})
+    draw = generator(7, "report", "bits")
+    documents, bits = _documents(plan, draw), {}
+    hard = draw.normal(1.9, 0.2, documents.num_rows)
+    for lane in sorted(experiment.lanes, key=lambda lane: (lane.mixture == gate.candidate, lane.seed)):
+        better = gain * draw.normal(1.0, 0.15) if lane.mixture == gate.candidate else 0.0
+        noise = draw.normal(0, 0.01, documents.num_rows)
+        bits[lane] = documents["num_bytes"].to_numpy() * (hard - better + noise)
+        points = [
+            {"step": s, "tokens": 10_000 * s, "bits_per_token": 5.2 + 6 / s**0.6 + float(draw.normal(0, 0.03))}
+            for s in range(1, 101)
+        ]
+        _close(experiment.lanes[lane], {CURVE: {"points": points}}, {})
+    for (lane, domain), node in experiment.scores.items():
+        mine = np.array(documents["domain"].to_pylist()) == domain
+        node.folder.mkdir(parents=True, exist_ok=True)
+        table = documents.filter(pa.array(mine)).select(["id", "num_bytes"])
+        write_table(node.folder / BITS, table.append_column("bits", pa.array(bits[lane][mine])))
+        _close(node, {}, {}, existing=(BITS,))
+    assert experiment.comparison is not None and experiment.certificate is not None
+    experiment.comparison.folder.mkdir(parents=True, exist_ok=True)
+    write_table(experiment.comparison.folder / DOCUMENTS, documents)
     details = {
         "tier": "t0",
         "parameters": 500_000,
-        "lanes": lanes,
+        "lanes": [_told(lane, unsound) for lane in sorted(experiment.lanes)],
         "unhealthy": sorted(unsound),
-        "documents": {},
         "earlier": [],
         "machine": MACHINE,
         "tokens_per_lane": 1_000_000,
@@ -183,74 +204,46 @@ def write_experiment(plan: Plan, *, gain: float, unsound: Mapping[str, str]) -> 
         "precision": "bfloat16",
         "tokens_per_second": 41_000,
     }
-    _close(plan, "comparison", {"curves.json": curves}, details, existing=("bits.parquet",))
-    _close(plan, "certificate", {"certificate.json": _certificate(plan, table)}, {})
+    _close(experiment.comparison, {}, details, existing=(DOCUMENTS,))
+    _close(experiment.certificate, {"certificate.json": _certificate(plan, documents, bits)}, {})
 
 
-def _close(
-    plan: Plan, key: str, files: Mapping[str, Any], details: Mapping[str, Any], existing: Sequence[str] = ()
-) -> None:
-    node = plan.experiment[key]
+def _told(lane: LaneName, unsound: Mapping[str, str]) -> dict[str, Any]:
+    wrong = [unsound[str(lane)]] if str(lane) in unsound else []
+    name = {"lane": str(lane), "mixture": lane.mixture, "seed": lane.seed, "learning_rate": lane.learning_rate}
+    return {**name, "healthy": not wrong, "findings": wrong, "largest_document_share": 0.012}
+
+
+def _close(node: Node, files: Mapping[str, Any], details: Mapping[str, Any], existing: Sequence[str] = ()) -> None:
     node.folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (node.folder / name).write_text(json.dumps(content), encoding="utf-8")
     close(node, dict.fromkeys([*files, *existing], -1), rows_in=0, rows_out=0, details=details, seconds=12.5)
 
 
-def _bits(plan: Plan, *, gain: float, unsound: Mapping[str, str]) -> tuple[pa.Table, list[Any], list[Any]]:
-    recipe = plan.recipe
-    assert recipe.gate is not None and recipe.proxy is not None
+def _documents(plan: Plan, draw: np.random.Generator) -> pa.Table:
+    assert plan.recipe.gate is not None
     held = {
         name: read_table(document_paths(plan.documents_node(name).folder)[0])["id"].to_pylist()[:60]
-        for name in recipe.gate.on
+        for name in sorted(plan.recipe.gate.on)
     }
-    draw = generator(7, "report", "bits")
     num_documents = sum(map(len, held.values()))
-    size = draw.integers(300, 3000, num_documents)
-    hard = draw.normal(1.9, 0.2, num_documents)
-    columns: dict[str, Any] = {
+    columns = {
         "domain": [name for name, ids in held.items() for _ in ids],
         "id": [id for ids in held.values() for id in ids],
-        "num_bytes": size,
+        "num_bytes": draw.integers(300, 3000, num_documents),
         "cluster": np.arange(num_documents),
     }
-    curves, lanes = [], []
-    for mixture in recipe.mixtures:
-        for seed in range(recipe.proxy.seeds):
-            for rate in recipe.proxy.learning_rates:
-                better = gain * draw.normal(1.0, 0.15) if mixture == recipe.gate.candidate else 0.0
-                lane = {
-                    "lane": f"{mixture}/seed{seed}/lr{rate:g}",
-                    "mixture": mixture,
-                    "seed": seed,
-                    "learning_rate": rate,
-                    "healthy": True,
-                    "findings": [],
-                    "largest_document_share": 0.012,
-                }
-                if lane["lane"] in unsound:
-                    lane |= {"healthy": False, "findings": [unsound[lane["lane"]]]}
-                columns[lane["lane"]] = size * (hard - better + draw.normal(0, 0.01, num_documents))
-                points = [
-                    {"step": s, "tokens": 10_000 * s, "bits_per_token": 5.2 + 6 / s**0.6 + float(draw.normal(0, 0.03))}
-                    for s in range(1, 101)
-                ]
-                curves.append({**lane, "points": points})
-                lanes.append(lane)
-    return pa.table(columns), curves, lanes
+    return pa.table(columns)
 
 
-def _certificate(plan: Plan, table: pa.Table) -> dict[str, Any]:
+def _certificate(plan: Plan, table: pa.Table, bits: Mapping[LaneName, np.ndarray]) -> dict[str, Any]:
     gate, proxy = plan.recipe.gate, plan.recipe.proxy
     assert gate is not None and proxy is not None
     comparisons = [
         compare(
-            bits_candidate=np.stack(
-                [table[f"{gate.candidate}/seed{k}/lr{rate:g}"].to_numpy() for k in range(proxy.seeds)]
-            ),
-            bits_baseline=np.stack(
-                [table[f"{gate.baseline}/seed{k}/lr{rate:g}"].to_numpy() for k in range(proxy.seeds)]
-            ),
+            bits_candidate=np.stack([bits[LaneName(gate.candidate, rate, k)] for k in range(proxy.seeds)]),
+            bits_baseline=np.stack([bits[LaneName(gate.baseline, rate, k)] for k in range(proxy.seeds)]),
             num_bytes=table["num_bytes"].to_numpy(),
             domain=table["domain"].to_pylist(),
             cluster=table["cluster"].to_numpy(),

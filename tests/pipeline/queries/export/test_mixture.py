@@ -12,6 +12,7 @@ import pytest
 
 from eval.tokenizer import Tokenizer
 from pipeline.core.errors import DataError, RecipeError
+from pipeline.core.files.card import read_card
 from pipeline.core.rng import derive, generator
 from pipeline.queries.export.export import export_named
 from pipeline.store.registry import promote, rollback
@@ -234,6 +235,27 @@ def test_a_document_gives_no_more_than_its_mixture_lets_one_give(house: House) -
     (model,) = house.workspace.root.glob(f"tokenizer/{tokenizer_of(folder)}/tokenizer.model")
     assert abs(int(Tokenizer.load(model).encode([row["text"]]).offsets[1]) + 1 - longest) <= 3
     assert f"end after {longest:,} tokens: 1." in (folder / "README.md").read_text()
+
+
+def test_a_document_ends_where_the_proxies_stopped_reading_it_also_where_they_read_a_part_of_the_dataset(
+    house: House,
+) -> None:
+    furnish(house, pages=900)
+    house.lines("pages-9.jsonl", [{"id": "list", "text": "a word " * 4000}])
+    house.write(house.recipe.read_text().replace("max_epochs: 2.5", "max_epochs: 2.5, max_document_share: 0.2"))
+    experiment = house.run().experiment
+    assert experiment is not None
+
+    folder = export(house, "both", "cut", tokens=200_000)
+
+    judged = {share["dataset"]: share for share in read_card(experiment.mixtures["both"].folder).details["shares"]}
+    told = {share["dataset"]: share for share in json.loads((folder / "tamis.json").read_text())["exported"]["shares"]}
+    read = read_card(experiment.tokens["web"].folder).details
+    assert read["documents"] < read["of_documents"] / 2
+    assert {name: share["longest"] for name, share in told.items()} == {
+        name: share["longest"] for name, share in judged.items()
+    }
+    assert {row["num_tokens"] for row in rows_of(folder) if row["id"] == "list"} == {judged["web"]["longest"]}
 
 
 def tokenizer_of(folder: Path) -> str:

@@ -1,0 +1,154 @@
+"""Missing lanes of an experiment -> trained proxies: one stack of lanes, each a result of its own.
+
+weights.safetensors holds a proxy's float32 parameters, curve.json its training loss; the card says whether it trained
+soundly, and on what. All lanes of a recipe have one shape, so those that are missing train in one run, whatever else
+is there already: on a CPU no bit of a lane depends on the others (`eval/trainer.py`), and as many lanes train at once
+as there are threads, pair by pair, so a killed run keeps the pairs that it finished. On a GPU they are one stack and
+finish together.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.core.files.card import read_card
+from pipeline.core.files.durable import write_atomically, write_text
+from pipeline.core.rng import derive
+from pipeline.experiment.pool import Pool, draw_identity, draw_rows, largest_share, load_pool
+from pipeline.experiment.work import Work
+from pipeline.plan.lanes import LaneName
+from pipeline.store.node import Node
+
+if TYPE_CHECKING:
+    from eval.trainer import Trained
+
+WEIGHTS, CURVE = "weights.safetensors", "curve.json"
+
+
+@dataclass(frozen=True, slots=True)
+class LaneFacts:
+    """What the card of a lane says of it; device and precision decide last bits and stand in no identity."""
+
+    tier: str
+    parameters: int
+    seed: int
+    learning_rate: float
+    healthy: bool
+    findings: Sequence[str]  # what is wrong with it
+    largest_document_share: float  # of its tokens, that one document gave
+    draw: str  # identity of its pool's tokens and of how many rows of each dataset it drew
+    num_tokens: int
+    device: str
+    precision: str
+    machine: Mapping[str, str]
+    tokens_per_second: int
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What lanes have in common that differ by chance alone, beside their learning rate."""
+        return self.tier, self.num_tokens, self.device, self.precision
+
+
+def facts_of(node: Node) -> LaneFacts:
+    """Return what the card of a finished lane says."""
+    return LaneFacts(**read_card(node.folder).details)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """What the lanes of one mixture read."""
+
+    pool: Pool
+    draw: str
+
+
+def train_lanes(work: Work) -> None:
+    """Train and store every lane that is missing."""
+    from eval.tiers import TIERS
+    from eval.trainer import Lane, train
+
+    missing = work.missing(work.experiment.lanes)
+    if not missing:
+        return
+    seed, tier, device = work.plan.recipe.seed, TIERS[work.proxy.tier], device_of(work.run.device)
+    streams = {name: _stream(work, name) for name in sorted({lane.mixture for lane in missing})}
+    rows = {lane: draw_rows(streams[lane.mixture].pool.parts, seed=derive(seed, "data", lane.seed)) for lane in missing}
+    lanes = [
+        Lane(
+            name=str(lane),
+            stream=streams[lane.mixture].pool.tokens,
+            rows=rows[lane],
+            init_seed=derive(seed, "init", lane.seed),
+            lr_scale=lane.learning_rate,
+            checkpoint=node.folder / "scratch" / "training.npz",
+        )
+        for lane, node in missing.items()
+    ]
+    work.run.progress.begin(
+        f"train {len(lanes)} proxies ({tier.name}, {device})", total=work.proxy.tokens * len(lanes), unit="tokens"
+    )
+    by_name = {str(lane): lane for lane in missing}
+    finished = train(
+        lanes, tier=tier, num_tokens=work.proxy.tokens, device=device, threads=work.run.threads,
+        say=work.run.progress.advance,
+    )  # fmt: skip
+    with closing(finished):  # an error here stops the others
+        for trained in finished:
+            lane = by_name[trained.name]
+            _store(work, missing[lane], lane, trained, streams[lane.mixture], rows[lane])
+    work.run.progress.end()
+
+
+def _stream(work: Work, mixture: str) -> _Stream:
+    folder = work.folder(work.experiment.mixtures[mixture])
+    return _Stream(load_pool(folder), draw_identity(folder))
+
+
+def _store(work: Work, node: Node, lane: LaneName, trained: Trained, stream: _Stream, rows: np.ndarray) -> None:
+    from safetensors.torch import save
+
+    from eval.health import findings
+    from eval.machine import described
+    from eval.tiers import TIERS
+
+    tier = TIERS[work.proxy.tier]
+    wrong = findings(trained.nats_S, vocab_size=tier.vocab_size)
+    node.folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(node.folder / WEIGHTS, lambda file: file.write(save(_whole(trained.params))))
+    write_text(node.folder / CURVE, json.dumps({"points": trained.points}) + "\n")
+    facts = LaneFacts(
+        tier=tier.name,
+        parameters=tier.num_parameters,
+        seed=lane.seed,
+        learning_rate=lane.learning_rate,
+        healthy=not wrong,
+        findings=[item.sentence for item in wrong],
+        largest_document_share=largest_share(stream.pool, rows),
+        draw=stream.draw,
+        num_tokens=trained.num_tokens,
+        device=trained.device,
+        precision=trained.precision,
+        machine=described(trained.device),
+        tokens_per_second=round(trained.num_tokens / max(trained.seconds, 1e-9)),
+    )
+    work.finish(node, [WEIGHTS, CURVE], details=asdict(facts), seconds=trained.seconds)
+
+
+def _whole(params: dict[str, Any]) -> dict[str, Any]:
+    """Return tensors that own their memory: a lane of a stack is a view into it."""
+    return {name: param.contiguous().clone() for name, param in params.items()}
+
+
+def device_of(wanted: str) -> str:
+    """Return the device that proxies run on."""
+    import torch
+
+    if wanted != "auto":
+        return wanted
+    return "cuda" if torch.cuda.is_available() else "cpu"

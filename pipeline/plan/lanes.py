@@ -1,0 +1,45 @@
+"""A recipe's mixtures, learning rates and seeds -> the proxies that they ask for, each named by the three.
+
+A proxy is a node of its own: what it is depends on its mixture's tokens, its seed and its learning rate, and not on
+what it is compared with, what its mixture is called, or how many others there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pipeline.recipe.spec import Recipe
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LaneName:
+    """Which proxy of a recipe is meant."""
+
+    mixture: str
+    learning_rate: float
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.mixture}/seed{self.seed}/lr{self.learning_rate:g}"
+
+
+def lanes_of(recipe: Recipe) -> list[LaneName]:
+    """Return every proxy that a recipe asks for, pairs of one seed and rate beside each other: they finish together."""
+    assert recipe.proxy is not None
+    return [
+        LaneName(mixture=mixture, learning_rate=rate, seed=seed)
+        for rate in recipe.proxy.learning_rates
+        for seed in range(recipe.proxy.seeds)
+        for mixture in sorted(recipe.mixtures)
+    ]
+
+
+def seeds_said(lanes: Iterable[LaneName]) -> str:
+    """Return lanes of one mixture in words: `5 seeds`, `seed 5`, `5 seeds x 2 rates`, or their number."""
+    found = set(lanes)
+    seeds, rates = {lane.seed for lane in found}, {lane.learning_rate for lane in found}
+    if len(found) < len(seeds) * len(rates):
+        return f"{len(found)} proxies"
+    told = f"seed {min(seeds)}" if len(seeds) == 1 else f"{len(seeds)} seeds"
+    return told if len(rates) == 1 else f"{told} x {len(rates)} rates"
