@@ -1,4 +1,4 @@
-"""The README and the recipe reference say what is there, all of it, and what they print is what happens."""
+"""The pages of the documentation say what is there, all of it, and what they print is what happens."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ from pipeline.recipe.load import KEYS, load_recipe
 from pipeline.store.workspace import Workspace
 from tests.conftest import HOUSE, ROOT, house_files, need_conformance
 from tests.reference import REFERENCE, reference
+from tests.rooms import shown_in
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *(page for room in (*HOUSE, "recipes", "tests") for page in (ROOT / room).rglob("*.md"))]
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES if page != REFERENCE)
+PROMISES = ROOT / "tests" / "PROMISES.md"
+README_LINES = 300
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 VERBS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 PROSE = "Lakes freeze from above, since water is densest at four degrees and the colder water stays on top. " * 3
 
 
-def blocks(language: str) -> list[str]:
-    """Return the README's code blocks of one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.M | re.S)
-
-
 def block(marker: str) -> str:
     """Return the code block that stands below a marker."""
-    found = re.search(rf"^<!-- {marker} -->\n```\w+\n(.*?)^```$", README, re.M | re.S)
-    assert found is not None, f"README.md has no block below <!-- {marker} -->"
-    return found[1]
+    found = re.findall(rf"^<!-- {marker} -->\n```\w+\n(.*?)^```$", TEXT, re.M | re.S)
+    assert len(found) == 1, f"the pages have {len(found)} blocks below <!-- {marker} -->"
+    return str(found[0])
 
 
 def file_block(path: str) -> str:
     """Return the code block that begins with a file's name, without that line."""
-    found = re.search(rf"^```\w+\n# {re.escape(path)}[^\n]*\n(.*?)^```$", README, re.M | re.S)
-    assert found is not None, f"README.md has no block for {path}"
+    found = re.search(rf"^```\w+\n# {re.escape(path)}[^\n]*\n(.*?)^```$", TEXT, re.M | re.S)
+    assert found is not None, f"no page has a block for {path}"
     return found[1]
 
 
@@ -92,8 +92,8 @@ def test_every_verb_answers_a_call_for_help(verb: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", ["0", "1", "2", "3", "4", "75", "130, 143"])
-def test_every_exit_code_is_in_the_readme(code: str) -> None:
-    assert f"\n| {code} | " in README
+def test_every_exit_code_is_explained(code: str) -> None:
+    assert f"\n| {code} | " in TEXT
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
@@ -190,9 +190,9 @@ def test_the_block_on_datatrove_runs_as_printed(tmp_path: Path) -> None:
 
 
 def test_no_block_of_the_documentation_imports_what_is_internal() -> None:
-    inside = file_block("filters/line_length.py")  # becomes a file of the house, which stands below `tamis`
+    inside = file_block("filters/heuristics/line_length.py")  # becomes a file of the house, which stands below `tamis`
 
-    for text in (README.replace(inside, ""), REFERENCE.read_text(encoding="utf-8")):
+    for text in (TEXT.replace(inside, ""), REFERENCE.read_text(encoding="utf-8")):
         assert re.findall(r"^(?:from|import) (?:pipeline|filters|synth|eval)\b.*$", text, re.M) == []
 
 
@@ -211,11 +211,11 @@ def without_seconds(text: str) -> str:
 
 
 @pytest.mark.slow  # compiles every kernel of a copy of the house
-def test_the_filter_of_the_readme_works_as_printed(tmp_path: Path) -> None:
+def test_the_filter_of_the_filters_page_works_as_printed(tmp_path: Path) -> None:
     house = tmp_path / "house"
     for name in (*HOUSE, "tests"):
         shutil.copytree(ROOT / name, house / name)
-    (house / "filters" / "line_length.py").write_text(file_block("filters/line_length.py"))
+    (house / "filters" / "heuristics" / "line_length.py").write_text(file_block("filters/heuristics/line_length.py"))
     (house / "tests" / "cases" / "line_length.txt").write_text(file_block("tests/cases/line_length.txt"))
     catalog = house / "pipeline" / "catalog.py"
     start = "STEPS: dict[str, str] = {\n"
@@ -241,24 +241,52 @@ def test_the_tree_names_every_folder_and_nothing_else() -> None:
 
 def tree() -> Iterator[str]:
     """Yield the folders of the README's tree as paths."""
-    drawn = next(text for text in blocks("text") if text.startswith(f"{HOUSE[0]}/"))
+    drawn = re.search(rf"^```text\n({HOUSE[0]}/.*?)^```$", README, re.M | re.S)
+    assert drawn is not None, "README.md has no tree"
     folders: list[str] = []
-    for line in drawn.splitlines():
+    for line in drawn[1].splitlines():
         name, comment = line.split()[0], line.split()[1:]
         assert comment, f"{name} has no comment in the tree"
         folders[(len(line) - len(line.lstrip())) // 2 :] = [name]
         yield "".join(folders)
 
 
+def test_the_readme_stays_short() -> None:
+    assert len(README.splitlines()) <= README_LINES, "move what explains one room to that room's README.md"
+
+
+@pytest.mark.parametrize("room", HOUSE)
+def test_a_room_lists_its_files_with_what_they_say_of_themselves(room: str) -> None:
+    page = (ROOT / room / "README.md").read_text(encoding="utf-8")
+
+    assert page == shown_in(page, room=room), "run: python -m tests.rooms --write"
+
+
 def test_every_promise_names_tests_that_exist() -> None:
-    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", README)
+    promises = PROMISES.read_text(encoding="utf-8").split("\n- **")[1:]
+    named = [re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", promise) for promise in promises]
 
-    assert len(named) > 20
-    assert [f"{path}::{name}" for path, name in named if f"def {name}(" not in (ROOT / path).read_text()] == []
+    assert len(promises) > 20
+    assert [promise for promise, tests in zip(promises, named, strict=True) if not tests] == []
+    assert [(path, name) for tests in named for path, name in tests if f"def {name}(" not in read(path)] == []
 
 
-def test_links_of_the_documentation_lead_somewhere() -> None:
-    for page in (ROOT / "README.md", REFERENCE):
-        targets = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+def read(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
 
-        assert [target for target in targets if "://" not in target and not (page.parent / target).exists()] == []
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_and_headings_that_are_there(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]*)(?:#([^)]+))?\)", page.read_text(encoding="utf-8"))
+
+    for target, heading in targets:
+        if "://" not in target:
+            there = page.parent / target if target else page
+            assert there.exists(), target
+            assert not heading or heading in headings(there), f"{target}#{heading}"
+
+
+def headings(page: Path) -> set[str]:
+    """Return the anchors of a page's headings as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}

@@ -3,7 +3,7 @@
 The class runs as datatrove wrote it, one document at a time and none depending on another, so each verdict is its and
 each reason is kept. It is found by its class name in datatrove's own modules and nowhere else: a recipe names no
 module path. What datatrove itself would download, it downloads; such files count by name, not by content. A filter in
-Python takes its time: datatrove's own four FineWeb filters together made 0.27 MB/s on a core (README, Performance).
+Python takes its time: datatrove's own four FineWeb filters together made 0.27 MB/s on a core (tests/benchmarks).
 """
 
 from __future__ import annotations

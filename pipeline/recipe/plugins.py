@@ -113,7 +113,7 @@ def _steps_of(file: PluginFile) -> tuple[Plugin, ...]:
     if not kinds:
         raise RecipeError(
             f"--plugin {file.path}: defines no step; a step is a class that inherits MeasuringStep and has a name. "
-            "See `Add a filter` in README.md."
+            "See `A filter of your own` in README.md."
         )
     for kind in kinds:
         _check(kind, place=file.path)

@@ -1,7 +1,7 @@
-"""results.json -> the Markdown table of the README: work, ours, mark, rival, ratio.
+"""results.json -> two Markdown tables: every work with its mark, rival and ratio, and the few that the README shows.
 
-`python -m tests.benchmarks.table` prints it, `python -m tests.benchmarks.table README.md` writes it between the two
-`<!-- bench -->` lines of the README, where a test looks for it.
+`python -m tests.benchmarks.table` prints the long one, with `--write` both are written between the two lines
+`<!-- bench -->` of their pages, where a test looks for them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from statistics import median
 from typing import Any
 
 RESULTS = Path(__file__).with_name("results.json")
+PAGE = Path(__file__).with_name("README.md")
+README = Path(__file__).resolve().parents[2] / "README.md"
 MARKER = "<!-- bench -->"
 MARKS = {"fused_heuristics": 100.0, "minhash_signatures": 200.0, "quality_scoring": 16.0}  # MB/s per core, at least
 RATIO_MARKS = {"fused_heuristics": 100, "minhash_dedup": 50, "minhash_rensa": 4, "minhash_rensa_ready": 4}
@@ -59,6 +61,21 @@ TITLES = {
     "proxy_training": "proxy t0, training",
     "proxy_scoring": "proxy t0, scoring",
 }
+IN_README = {
+    "fused_heuristics": "Gopher's, C4's and FineWeb's filters, parquet in, every signal out",
+    "conforming_chain": "the same as datatrove defines them (`fineweb@datatrove-0.10`)",
+    "minhash_signatures": "MinHash signatures",
+    "minhash_rensa_ready": "MinHash signatures, shingles given",
+    "minhash_dedup": "`minhash_dedup`, parquet in, signals out",
+}
+
+
+def short_table(results: dict[str, Any]) -> str:
+    """Return the few rows that the README shows, without marks, and where they were measured."""
+    rows = [[title, *_row(name, results["works"][name])[1:]] for name, title in IN_README.items()]
+    rows += [*_what_if_rows(results.get("what_if")), *_growth_rows(results.get("growth"))[:1]]
+    lines = [["work", "Tamis", "beside", "ratio"], ["---"] * 4, *([row[0], row[1], row[3], row[4]] for row in rows)]
+    return "\n".join([*("| " + " | ".join(line) + " |" for line in lines), "", _notes(results)[0]])
 
 
 def table(results: dict[str, Any], *others: dict[str, Any]) -> str:
@@ -224,19 +241,25 @@ def _short(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.2g}" if value < 1 else f"{value:.3g}"
 
 
-def shown_in(page: str, results: dict[str, Any]) -> str:
-    """Return a page with the table between its two markers."""
+def pages(results: dict[str, Any]) -> dict[Path, str]:
+    """Return the pages that show figures, each with its table."""
+    return {README: short_table(results), PAGE: table(results, *others())}
+
+
+def shown_in(page: str, shown: str) -> str:
+    """Return a page with a table between its two markers."""
     before, _, after = page.split(MARKER)
-    return f"{before}{MARKER}\n{table(results, *others())}\n{MARKER}{after}"
+    return f"{before}{MARKER}\n{shown}\n{MARKER}{after}"
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print the table, or write it into the pages named."""
+    """Print the table, or write both into their pages."""
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    for path in map(Path, arguments):
-        path.write_text(shown_in(path.read_text(encoding="utf-8"), results), encoding="utf-8")
-    if not arguments:
+    if "--write" not in arguments:
         print(table(results, *others()))
+        return
+    for path, shown in pages(results).items():
+        path.write_text(shown_in(path.read_text(encoding="utf-8"), shown), encoding="utf-8")
 
 
 if __name__ == "__main__":
