@@ -1,7 +1,7 @@
 """How well scores agree with the teacher on documents held out: what stands in the classifier's card.
 
 Everything is measured on one split by near-duplicate cluster, the baselines too, because a classifier that only beat
-chance on twins of its training documents would look the same. The interval resamples clusters, not documents.
+chance on near-duplicates of its training documents would look the same. The interval resamples clusters, not documents.
 """
 
 from __future__ import annotations

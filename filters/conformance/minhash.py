@@ -3,8 +3,8 @@
 Simplified text (`normalise.py`), spaCy's words, 5-grams, 14 bands of 8 values: FineWeb's setting. Documents that agree
 in a band are tied one to the next in the order of their values and rows; the root of the union by size is the
 document kept, as there: arbitrary, and no matter of quality. A document of fewer words than a shingle has no signature
-and no twin. Rows count through the parts in order, which is what one rank per part, or one rank for all, gives.
-There is no index of earlier dumps (datatrove's misses twins) and no 32-bit precision.
+and no duplicate. Rows count through the parts in order, which is what one rank per part, or one rank for all, gives.
+There is no index of earlier dumps (datatrove's misses some) and no 32-bit precision.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numba import njit
 from pydantic import Field
 
 from filters.dedup.clusters import cluster_sizes, new_forest, root
-from filters.dedup.twins import Rows, write_twins
+from filters.dedup.keep import Rows, write_duplicates
 from pipeline.core.files.scratch import open_array, save_array, scratch_file
 from pipeline.core.files.sums import are_whole
 from pipeline.core.step import Gathering, GatheringStep, Params, Part, Quantile, Rule, Signal
@@ -30,7 +30,7 @@ PRIME = (1 << 61) - 1
 
 
 class MinHashParams(Params):
-    bands: int = Field(default=14, ge=1, le=256, description=f"Bands, count; twins agree in one at least. {PLACE}")
+    bands: int = Field(default=14, ge=1, le=256, description=f"Bands, count; duplicates agree in at least one. {PLACE}")
     rows: int = Field(default=8, ge=1, le=64, description=f"Hash values per band, count. {PLACE}")
     shingle_words: int = Field(default=5, ge=1, le=64, description=f"Consecutive words per shingle, count. {PLACE}")
     seed: int = Field(default=1, ge=0, lt=2**32, description=f"Seed of the hash functions. {PLACE}")
@@ -47,10 +47,10 @@ class MinHashDedup(GatheringStep):
     leans_on: ClassVar[tuple[str, ...]] = ("spacy",)
     Params: ClassVar[type[Params]] = MinHashParams
     signals: ClassVar[tuple[Signal, ...]] = (
-        Signal("cluster", pa.int64(), "row", "Row of the document that the cluster keeps; its own if it has no twin."),
+        Signal("cluster", pa.int64(), "row", "Row of the document that the cluster keeps; its own if alone."),
         Signal("cluster_size", pa.int64(), "documents", "Documents in the cluster."),
-        Signal("num_shingles", pa.int64(), "shingles", "Runs of shingle_words words; with none there is no twin."),
-        Signal("duplicate_of", pa.string(), "id", "The kept twin; null for a kept document."),
+        Signal("num_shingles", pa.int64(), "shingles", "Runs of shingle_words words; with none it has no duplicate."),
+        Signal("duplicate_of", pa.string(), "id", "The document kept instead; null if this one is kept."),
         Signal("is_duplicate", pa.int8(), "0 or 1", "1 if another document of the cluster is kept instead."),
     )
     params: MinHashParams
@@ -67,7 +67,7 @@ class MinHashDedup(GatheringStep):
         kept = self._clusters(work, rows=rows, signed=np.flatnonzero(num_shingles))
         sizes = cluster_sizes(kept)
         columns = {"cluster": kept, "cluster_size": sizes, "num_shingles": num_shingles}
-        write_twins(work, rows, kept=kept, columns=columns)
+        write_duplicates(work, rows, kept=kept, columns=columns)
         work.details.update(
             documents=len(rows), duplicates=int((kept != np.arange(len(kept))).sum()),
             without_signature=int((num_shingles == 0).sum()), largest_cluster=int(sizes.max(initial=0)),
@@ -130,9 +130,9 @@ def band_edges(values: np.ndarray, *, rows: np.ndarray) -> tuple[np.ndarray, np.
     """Return the pairs of neighbours with equal values, in the order of (values, row)."""
     order = np.argsort(values[:, 0], kind="stable")
     first = values[order, 0]
-    twin = np.zeros(len(order) + 1, np.bool_)
-    twin[1:-1] = first[1:] == first[:-1]
-    some = order[twin[1:] | twin[:-1]]  # the others agree with nobody
+    same = np.zeros(len(order) + 1, np.bool_)
+    same[1:-1] = first[1:] == first[:-1]
+    some = order[same[1:] | same[:-1]]  # the others agree with nobody
     some = some[np.lexsort((some, *values[some].T[::-1]))]
     equal = (values[some[1:]] == values[some[:-1]]).all(axis=1)
     return rows[some[:-1][equal]], rows[some[1:][equal]]

@@ -18,7 +18,7 @@ import xxhash
 from pydantic import Field
 
 from filters.dedup.clusters import best_rows, cluster_sizes
-from filters.dedup.twins import KEEP_MEANING, KEEP_PATTERN, Rows, check_keep, keep_scores, write_twins
+from filters.dedup.keep import KEEP_MEANING, KEEP_PATTERN, Rows, check_keep, keep_scores, write_duplicates
 from filters.words.shingles import words_of
 from pipeline.core.files.scratch import save_array, scratch_file, until_reboot
 from pipeline.core.files.sums import is_whole
@@ -44,7 +44,7 @@ class ExactDedup(GatheringStep):
     version: ClassVar[int] = 1
     Params: ClassVar[type[Params]] = ExactDedupParams
     signals: ClassVar[tuple[Signal, ...]] = (
-        Signal("duplicate_of", pa.string(), "id", "The kept twin; null for a kept document."),
+        Signal("duplicate_of", pa.string(), "id", "The document kept instead; null if this one is kept."),
         Signal("copies", pa.int32(), "documents", "Documents with this text, itself included."),
         Signal("is_duplicate", pa.int8(), "0 or 1", "1 if another document with this text is kept instead."),
     )
@@ -68,7 +68,7 @@ class ExactDedup(GatheringStep):
         groups = same_hash(low, high)
         kept = best_rows(groups, keep_scores(rows, keep=self.params.keep, num_bytes=num_bytes))
         sizes = cluster_sizes(groups)
-        write_twins(work, rows, kept=kept, columns={"copies": sizes.astype(np.int32)})
+        write_duplicates(work, rows, kept=kept, columns={"copies": sizes.astype(np.int32)})
         first = groups == np.arange(len(rows))
         work.details.update(
             documents=len(rows), groups=int((first & (sizes > 1)).sum()), duplicates=int((~first).sum()),

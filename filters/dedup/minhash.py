@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from filters.dedup.clusters import cluster_sizes, equal_key_edges, new_forest, settle, smallest_rows, unite
+from filters.dedup.keep import KEEP_MEANING, KEEP_PATTERN, KeptIds, Rows, check_keep, keep_scores
 from filters.dedup.minhash_audit import (
     Copies,
     joined_pairs,
@@ -42,7 +43,6 @@ from filters.dedup.remembered import (
     require_same_settings,
     require_sound,
 )
-from filters.dedup.twins import KEEP_MEANING, KEEP_PATTERN, KeptIds, Rows, check_keep, keep_scores
 from pipeline.core.files.scratch import scratch_file, until_reboot
 from pipeline.core.step import Gathering, GatheringStep, Params, Quantile, Rule, Signal, Step
 from pipeline.core.text.batch import Batch
@@ -55,18 +55,20 @@ CURVE = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)  # similarities at which the
 
 
 class MinHashParams(Params):
-    bands: int = Field(default=14, ge=1, le=256, description="Bands, count; twins agree in one at least (FineWeb).")
+    bands: int = Field(
+        default=14, ge=1, le=256, description="Bands, count; duplicates agree in at least one (FineWeb)."
+    )
     rows: int = Field(default=8, ge=1, le=64, description="Hash values per band, count (FineWeb).")
     shingle_words: int = Field(default=5, ge=1, le=64, description="Consecutive words per shingle, count (FineWeb).")
     seed: int = Field(default=0, ge=0, description="Seed of the hash functions.")
     keep: str = Field(default="longest", pattern=KEEP_PATTERN, description=KEEP_MEANING)
     min_jaccard: float = Field(
         default=0.75, ge=0, le=1,
-        description="Least Jaccard similarity to the kept twin, estimated by signatures; 0 trusts the bands.",
+        description="Least Jaccard similarity to the kept document, estimated by signatures; 0 trusts the bands.",
     )  # fmt: skip
     against_store: str = Field(
         default="", json_schema_extra={"role": "store"},
-        description="Dedup store of earlier datasets (`tamis remember`): what has a twin there is a duplicate of it.",
+        description="Dedup store of earlier datasets (`tamis remember`); near-duplicates of what it holds are dropped.",
     )  # fmt: skip
     audit_pairs: int = Field(
         default=200, ge=0, le=1_000_000, json_schema_extra={"role": "how"},
@@ -85,12 +87,17 @@ class MinHashDedup(GatheringStep):
             "cluster",
             pa.int64(),
             "row",
-            "Smallest row of the cluster, a kept document and the duplicates of it; its own if it has no twin.",
+            "Smallest row of the cluster, a kept document and its duplicates; its own if it has none.",
         ),
         Signal("cluster_size", pa.int64(), "documents", "Documents in the cluster."),
-        Signal("duplicate_of", pa.string(), "id", "The kept twin, or the earlier one; null for a kept document."),
-        Signal("earlier", pa.string(), "dataset/version", "Dataset of the twin found in `against_store`; else null."),
-        Signal("jaccard_estimate", pa.float32(), "fraction", "Share of values equal to the kept twin's; null if kept."),
+        Signal("duplicate_of", pa.string(), "id", "The document kept instead, or the earlier one; null if kept."),
+        Signal(
+            "earlier",
+            pa.string(),
+            "dataset/version",
+            "Dataset of the document found in `against_store`; else null.",
+        ),
+        Signal("jaccard_estimate", pa.float32(), "fraction", "Share of values equal to that document's; null if kept."),
         Signal(
             "is_duplicate", pa.int8(), "0 or 1", "1 if a document of the cluster, or an earlier one, is kept instead."
         ),
@@ -165,7 +172,7 @@ class MinHashDedup(GatheringStep):
     def _group(
         self, work: Gathering, *, rows: Rows, slicing: Slicing, checker: Checker
     ) -> tuple[np.ndarray, list[int]]:
-        """Tie candidates that are alike; return (int64[num_rows] groups, rows with an earlier twin in each band)."""
+        """Tie candidates that are alike; return (int64[num_rows] groups, rows with an earlier one in each band)."""
         parents = new_forest(len(rows))
         repeats = np.zeros(self.params.bands, np.int64)
         for position, part in enumerate(rows.parts):
@@ -201,7 +208,7 @@ class MinHashDedup(GatheringStep):
         self, work: Gathering, *, clusters: np.ndarray, sizes: np.ndarray, chosen: Chosen, stored: Stored,
         earlier: Earlier | None,
     ) -> None:  # fmt: skip
-        """Write the signals of every part; a document with a twin in the store has none in the run."""
+        """Write the signals of every part; a document that the store knows has none in the run."""
         rows, kept = stored.rows, chosen.kept
         ids = KeptIds.of(rows, kept=kept)
         for position, part in enumerate(rows.parts):
@@ -210,7 +217,7 @@ class MinHashDedup(GatheringStep):
             columns = {
                 "cluster": clusters[here],
                 "cluster_size": sizes[here],
-                "duplicate_of": ids.twin_of(kept[here], is_duplicate=is_duplicate),
+                "duplicate_of": ids.kept_for(kept[here], is_duplicate=is_duplicate),
                 "earlier": pa.nulls(part.num_rows, pa.string()),
                 "jaccard_estimate": pa.array(chosen.estimates[here], mask=~is_duplicate),
             }
@@ -251,11 +258,11 @@ class MinHashDedup(GatheringStep):
         }
         warnings = []
         if audit and audit["kept_twins"]["precision"]["high"] < LOW_PRECISION:
-            twins = audit["kept_twins"]
+            pairs = audit["kept_twins"]
             warnings.append(
-                f"precision is low: of {twins['precision']['pairs']} dropped documents that were compared with their "
-                f"kept twins by all shingles, {twins['precision']['share']:.0%} are {twins['wanted_jaccard']:g} alike "
-                f"or more, and {twins['precision_at_jaccard']['0.5']['share']:.0%} are half alike. "
+                f"precision is low: {pairs['precision']['pairs']} dropped documents were compared with what was kept "
+                f"instead by all shingles; {pairs['precision']['share']:.0%} are {pairs['wanted_jaccard']:g} alike "
+                f"or more, and {pairs['precision_at_jaccard']['0.5']['share']:.0%} are half alike. "
                 + ("Set min_jaccard." if line.least_equal == 0 else "Raise min_jaccard, or bands * rows.")
             )
         if largest > max(GIANT_DOCUMENTS, GIANT_FRACTION * len(clusters)):
@@ -296,7 +303,7 @@ class Lengths:
 def cluster_documents(batch: Batch, *, seed: int = 0) -> np.ndarray:
     """Return int64[num_docs]: the near-duplicate cluster of each document (14 x 8 values, 5-word shingles).
 
-    A cluster is named by its smallest document number; a document without twins, or without words, stands alone.
+    A cluster is named by its smallest document number; a document without duplicates, or without words, stands alone.
     """
     params = MinHashParams(seed=seed)
     family = hash_family(seed, num_values=params.bands * params.rows)

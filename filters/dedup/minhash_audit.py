@@ -3,7 +3,7 @@
 Recall: copies of sampled documents, with words replaced until a chosen Jaccard similarity is left, go through the
 same signatures, bands and check as extra rows behind all others; they tie to documents but never tie two documents
 together, and nothing of them is written. One is found if it and its original would not both have been kept.
-Precision: dropped documents and their kept twins are compared by their whole shingle sets. Every share comes with its
+Precision: dropped documents and those kept instead are compared by all their shingles. Every share comes with its
 95 % Wilson interval: 200 pairs tell 0.92 from 0.80, not from 0.94.
 """
 
@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from filters.dedup.keep import Rows
 from filters.dedup.minhash_kernels import HashFamily, jaccard, signatures_of
-from filters.dedup.twins import Rows
 from filters.words.shingles import shingle_hashes, words_of
 from pipeline.core.files.scratch import open_array, save_array, scratch_file
 from pipeline.core.rng import generator
@@ -312,7 +312,7 @@ def true_similarities(work: Gathering, *, rows: Rows, pairs: np.ndarray, shingle
 
 
 def joined_pairs(kept: np.ndarray, *, num_pairs: int, seed: int) -> np.ndarray:
-    """Draw duplicates; return int64[num, 2]: (duplicate, the kept twin that it is a duplicate of)."""
+    """Draw duplicates; return int64[num, 2]: (duplicate, the kept document that it is a duplicate of)."""
     duplicates = np.flatnonzero(kept != np.arange(len(kept)))
     chosen = generator(seed, "joined").choice(duplicates, min(num_pairs, len(duplicates)), replace=False)
     chosen.sort()

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from filters.dedup.clusters import candidate_edges, fold_runs, new_forest, settle
+from filters.dedup.keep import Rows
 from filters.dedup.minhash_audit import MOST_BYTES, Planting, plant, planted_file, planted_keys, save_planted
 from filters.dedup.minhash_kernels import HashFamily, band_keys, hash_family, signatures_of
-from filters.dedup.twins import Rows
 from pipeline.core.errors import RecipeError
 from pipeline.core.files.scratch import open_array, save_array, scratch_file
 from pipeline.core.files.sums import are_whole, is_whole
@@ -28,7 +28,7 @@ from pipeline.core.text.batch import Batch
 
 KINDS = ("values", "wholes", "keys", "docs", "forest", "bands", "sizes")  # of the arrays that are saved of a part
 BYTES_PER_KEY = 176  # of a slice: keys, rows and whole keys as read, joined and ordered; edges as found and as saved
-BYTES_PER_DOCUMENT = 96  # of the clustering: clusters, sizes, scores, twins, ids of kept twins; measured
+BYTES_PER_DOCUMENT = 96  # of the clustering: clusters, sizes, scores, duplicates, ids of what is kept; measured
 MIB = 1 << 20
 MOST_AT_ONCE = 32 * MIB  # of signatures compared
 
@@ -61,7 +61,7 @@ class SignJob:
 
 
 def sign_part(job: SignJob) -> None:
-    """Save a part's signatures, sorted band keys, own twins and planted copies, unless they are there."""
+    """Save a part's signatures, sorted band keys, duplicates and planted copies, unless they are there."""
     index, num_pairs = job.part.index, job.planting.num_pairs
     planted = [planted_file(job.scratch, kind, index, num_pairs=num_pairs) for kind in ("keys", "values", "facts")]
     if are_whole(*planted, *(scratch_file(job.scratch, kind, index) for kind in KINDS)):

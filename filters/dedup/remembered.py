@@ -1,4 +1,4 @@
-"""The dedup store: signatures of documents published before, and which of them a new document is a twin of.
+"""The dedup store: signatures of documents published before, and which of them a new document nearly equals.
 
 A store keeps, for every dataset that was remembered, one *piece* per part: ids, signatures and sorted band keys. A
 version is one JSON file that lists pieces and forgotten ids; it is never changed, so a step's identity is its hash.
@@ -39,7 +39,7 @@ MANIFEST = "piece.json"  # size and BLAKE3 of each file of a piece: arrays carry
 SETTINGS = {"bands": 14, "rows": 8, "shingle_words": 5, "seed": 0}  # of minhash_dedup, by default
 MOST_OLD = 8  # documents of a store that share a key and are compared with a new one, the first ones
 AT_ONCE = 4096  # signatures compared at a time
-UNKNOWN = np.iinfo(np.int64).max  # the store row of a document that has no earlier twin
+UNKNOWN = np.iinfo(np.int64).max  # the store row of a document that no earlier one is like
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +275,7 @@ class Earlier:
         return np.searchsorted([piece.start for piece in self.pieces], wanted, side="right") - 1
 
     def labels(self, kept: np.ndarray) -> np.ndarray:
-        """Return the kept rows with, for every document that has an earlier twin, the first one that has the same."""
+        """Return the kept rows with, for every document that is like an earlier one, the first like the same."""
         labels = kept.copy()
         mine = np.flatnonzero(self.store_rows != UNKNOWN)
         _, first, which = np.unique(self.store_rows[mine], return_index=True, return_inverse=True)

@@ -22,8 +22,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from filters.dedup.keep import KeptIds, Rows
 from filters.dedup.substring_merge import CONTESTED, FIRST, LATER, RUN, Slicing, merge_slice
-from filters.dedup.twins import KeptIds, Rows
 from pipeline.core.files.scratch import open_array, save_array, scratch_file
 from pipeline.core.files.shards import read_table, write_table
 from pipeline.core.files.sums import are_whole, is_whole
@@ -95,7 +95,7 @@ class SubstringDedup(GatheringStep):
             table = read_table(job.cut_file)
             sources = table.column("source").to_numpy()
             columns = {name: table.column(name) for name in table.column_names if name != "source"}
-            work.write(job.part, columns | {"duplicate_of": ids.twin_of(sources, is_duplicate=sources >= 0)})
+            work.write(job.part, columns | {"duplicate_of": ids.kept_for(sources, is_duplicate=sources >= 0)})
             num_spans, num_removed = (table.column(name).to_numpy() for name in ("num_spans", "num_removed"))
             totals["removed_spans"] += int(num_spans.sum())
             totals["removed_words"] += int(num_removed.sum())

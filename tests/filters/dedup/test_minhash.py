@@ -1,4 +1,4 @@
-"""MinHash: its recall beside the theory, the twin that stays, and that parts, order and crashes do not show."""
+"""MinHash: its recall beside the theory, the document that is kept, and that parts, order and crashes do not show."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ TEXTS = [
 ]  # fmt: skip
 
 
-def test_the_longest_twin_stays_and_short_twins_are_caught(tmp_path: Path) -> None:
+def test_the_longest_duplicate_stays_and_short_ones_are_caught(tmp_path: Path) -> None:
     found = gather(step(), parts_of(TEXTS, num_parts=2), scratch=tmp_path)
 
     assert found.column("duplicate_of") == ["d2", None, None, None, None, "d3", "d2", None, None]
@@ -271,7 +271,7 @@ def test_a_run_of_low_precision_warns(tmp_path: Path) -> None:
 
     assert trusting.details["audit"]["kept_twins"]["precision"]["share"] < 0.3
     assert trusting.said == [f"minhash_dedup: {warning}" for warning in trusting.details["warnings"]] != []
-    assert "precision is low: of 59 dropped documents" in trusting.said[0]
+    assert "precision is low: 59 dropped documents" in trusting.said[0]
     assert trusting.said[0].endswith("Set min_jaccard.")
     assert found.details["audit"]["kept_twins"]["precision_at_jaccard"]["0.6"]["share"] == 1
     assert found.said == []

@@ -117,7 +117,7 @@ def test_the_chance_to_join_is_that_of_drawn_signatures(min_jaccard: float) -> N
     assert Line(0, 6, 4).chance_to_join(0.7) == pytest.approx(line.chance_to_meet(0.7))
 
 
-def test_precision_tells_chained_strangers_from_twins(tmp_path: Path) -> None:
+def test_precision_tells_chained_strangers_from_duplicates(tmp_path: Path) -> None:
     """One row per band joins documents that share a tenth of their shingles; the audit must say so."""
     texts = unlike_texts(100)
     strangers = [f"{text[: len(text) // 4]} {other}" for text, other in zip(texts, texts[::-1], strict=True)]

@@ -1,7 +1,7 @@
-"""What exact and fuzzy dedup share around a Gathering: global rows, the keep policy, and naming the kept twin.
+"""Which of several duplicates is kept, and how each of the others names it: what all kinds of deduplication share.
 
-A global row counts the live documents through the parts in the order of their index. The kept twin is named by its
-document id, never by position, so a verdict still makes sense after the parts are gone.
+A global row counts the live documents through the parts in the order of their index. The kept document is named by its
+id, never by position, so a verdict still makes sense after the parts are gone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipeline.core.step import Gathering, Part, Step
 
 KEEP_PATTERN = r"^(first|longest|-?[^\s.]\S*\.[^\s.]+)$"
 KEEP_MEANING = (
-    "Which of several twins stays: `first` in part order, `longest` in bytes, the highest value of an earlier "
+    "Which of several duplicates is kept: `first` in part order, `longest` in bytes, the highest value of an earlier "
     "`step.signal`, or the lowest of `-step.signal`. Ties go to the first."
 )
 
@@ -53,14 +53,14 @@ def check_keep(keep: str, *, earlier: Mapping[str, Step]) -> None:
     if signal not in signals:
         known = [f"{label}.{each.name}" for label, step in earlier.items() for each in step.signals]
         hint = f"Did you mean {nearest_names(name, known)}?" if known else "No step stands before; use `longest`."
-        raise RecipeError(f"keep: `{name}` is no signal of a step before this one. {hint}")
+        raise RecipeError(f"keep: `{name}` is not a signal of an earlier step. {hint}")
     kind = signals[signal].type
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         raise RecipeError(f"keep: {name} holds {kind}; it must be numbers. Name another signal, or `longest`.")
 
 
 def keep_scores(rows: Rows, *, keep: str, num_bytes: np.ndarray) -> np.ndarray:
-    """Return float64[num_rows]: the kept twin is the one of the highest score. Nulls become NaN, the lowest."""
+    """Return float64[num_rows]: the document of the highest score is kept. Nulls become NaN, the lowest."""
     if keep == "first":
         return np.zeros(len(rows))
     if keep == "longest":
@@ -87,7 +87,7 @@ class KeptIds:
 
     @staticmethod
     def of(rows: Rows, *, kept: np.ndarray) -> KeptIds:
-        """Read the ids of all rows that some other row names as its kept twin."""
+        """Read the ids of all rows that some other row is a duplicate of."""
         return KeptIds.at(rows, wanted=np.unique(kept[kept != np.arange(len(kept))]))
 
     @staticmethod
@@ -101,19 +101,19 @@ class KeptIds:
                 found.append(part.load(("id",)).column("id").take(local).combine_chunks().cast(pa.string()))
         return KeptIds(rows=wanted, ids=pa.concat_arrays(found))
 
-    def twin_of(self, kept: np.ndarray, *, is_duplicate: np.ndarray) -> pa.Array:
-        """Return string[num_rows]: the kept twin's id for duplicates, else null."""
+    def kept_for(self, kept: np.ndarray, *, is_duplicate: np.ndarray) -> pa.Array:
+        """Return string[num_rows]: the id of the kept document for duplicates, else null."""
         return self.ids.take(pa.array(np.searchsorted(self.rows, kept), mask=~is_duplicate))
 
 
-def write_twins(work: Gathering, rows: Rows, *, kept: np.ndarray, columns: Mapping[str, np.ndarray]) -> None:
+def write_duplicates(work: Gathering, rows: Rows, *, kept: np.ndarray, columns: Mapping[str, np.ndarray]) -> None:
     """Write these columns of all rows, `duplicate_of` and `is_duplicate`, part by part."""
     ids = KeptIds.of(rows, kept=kept)
     for position, part in enumerate(rows.parts):
         here = rows.within(position)
         is_duplicate = kept[here] != np.arange(here.start, here.stop)
-        twins = {
-            "duplicate_of": ids.twin_of(kept[here], is_duplicate=is_duplicate),
+        found = {
+            "duplicate_of": ids.kept_for(kept[here], is_duplicate=is_duplicate),
             "is_duplicate": is_duplicate.astype(np.int8),
         }
-        work.write(part, {name: values[here] for name, values in columns.items()} | twins)
+        work.write(part, {name: values[here] for name, values in columns.items()} | found)
