@@ -24,7 +24,7 @@ from pipeline.store.chain import BasePart, Link
 from pipeline.store.decide import passes
 from pipeline.store.evidence import Evidence
 
-DUPLICATE_OF = "duplicate_of"  # signal of a deduplication: id of the twin that was kept
+DUPLICATE_OF = "duplicate_of"  # signal of a deduplication: id of the document kept instead
 SignalName = tuple[str, str]  # a step's label and a signal of it
 
 
@@ -66,7 +66,7 @@ class Side:
 
 
 def sides_of(signals: Signals, reasons: Mapping[str, int]) -> list[Side]:
-    """Return the sides of all rules that dropped something first; opposite a duplicate stands its twin instead."""
+    """Return the sides of all rules that dropped something first; opposite a duplicate stands what was kept."""
     found = []
     for link in signals.evidence.chain.links:
         sides = (True,) if DUPLICATE_OF in signals.texts(link) else (True, False)

@@ -1,7 +1,7 @@
 """A rule's verdicts -> a few documents that it dropped beside a few that passed it, the deciding value with each.
 
 One of each side is the document nearest to the threshold, where a rule is right or wrong; the others are drawn at
-random, because the nearest say nothing about the many. A duplicate stands beside the twin that was kept for it. All
+random, because the nearest say nothing about the many. A duplicate stands beside the document kept instead. All
 documents are chosen before any is read, and each part's text is read once: memory is that of one part.
 """
 
@@ -48,7 +48,7 @@ class RuleExamples:
     num_dropped: int
     dropped: tuple[Example, ...]
     kept: tuple[Example, ...]
-    twins: bool  # each kept document is the twin of the dropped one in the same place
+    paired: bool  # each kept document was kept instead of the dropped one in the same place
 
 
 class Examples:
@@ -69,7 +69,7 @@ class Examples:
         self._words = self._read_words(dropped)
         ids = {words[DUPLICATE_OF] for words in self._words.values() if DUPLICATE_OF in words}
         self._places = self._find(ids | {doc_id for label in self._links for doc_id in named.get(label, ())})
-        self._add_twins()
+        self._add_kept_instead()
         quoted = {(side.link.label, item.place) for side, chosen in self._chosen.items() for item in chosen}
         self._words |= self._read_words(quoted - dropped)
         asked = {
@@ -84,16 +84,16 @@ class Examples:
     def _count(self, link: Link, rule: Rule) -> int:
         return self.shown.reasons.get(f"{link.label}.{rule.name}", 0)
 
-    def _add_twins(self) -> None:
-        """Put the kept twin opposite each dropped duplicate; one whose twin is not to be found is not quoted."""
+    def _add_kept_instead(self) -> None:
+        """Put what was kept opposite each dropped duplicate; where that is not to be found, neither is quoted."""
         for side in [side for side in self._chosen if DUPLICATE_OF in self.signals.texts(side.link)]:
-            twins = [
+            instead = [
                 self._places.get(self._words[side.link.label, item.place].get(DUPLICATE_OF, ""))
                 for item in self._chosen[side]
             ]
-            pairs = [(item, twin) for item, twin in zip(self._chosen[side], twins, strict=True) if twin is not None]
+            pairs = [(item, kept) for item, kept in zip(self._chosen[side], instead, strict=True) if kept is not None]
             self._chosen[side] = [item for item, _ in pairs]
-            self._chosen[replace(side, dropped=False)] = [Chosen(twin, "kept in its place") for _, twin in pairs]
+            self._chosen[replace(side, dropped=False)] = [Chosen(kept, "kept in its place") for _, kept in pairs]
 
     def of_step(self, label: str) -> tuple[RuleExamples, ...]:
         """Return examples of every rule of a step that dropped something, the one that dropped most first."""
@@ -113,7 +113,7 @@ class Examples:
             num_dropped=self._count(link, rule),
             dropped=dropped,
             kept=kept,
-            twins=DUPLICATE_OF in self.signals.texts(link),
+            paired=DUPLICATE_OF in self.signals.texts(link),
         )
 
     def _quote(self, item: Chosen, link: Link) -> Example:

@@ -2,7 +2,7 @@
 
 Works from the stored signals (`duplicate_of`; `overlap`, `item`, `excerpt`; `containment`, `contained_item`,
 `contained_excerpt`), so any step that gives them is shown.
-Over a million duplicates are counted by the 64-bit hash of the twin that was kept, a few million at a time, so that the
+Over a million duplicates are counted by the 64-bit hash of what was kept, a few million at a time, so that the
 memory does not grow with the corpus; two clusters of 30 million share a hash with a chance of 0.00002.
 """
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 LARGEST, ITEMS = 6, 8
 MEMBERS = 3  # dropped documents quoted of each of the largest clusters
-ESTIMATE = "jaccard_estimate"  # signal of a deduplication: how alike it held a document and its twin
-MOST_COUNTED = 1_000_000  # duplicates whose twins' ids are counted as they are: 50 MB with ids of 30 bytes
+ESTIMATE = "jaccard_estimate"  # signal of a deduplication: how alike it held a document and the one kept instead
+MOST_COUNTED = 1_000_000  # duplicates counted by the ids of what was kept, as they are: 50 MB with ids of 30 bytes
 MOST_HASHES = 4_000_000  # counted at a time: 32 MB, and about 100 MB while they are sorted
 SIZES = ((2, 2), (3, 5), (6, 10), (11, 100), (101, 10**12))
 
@@ -107,9 +107,9 @@ def _members(signals: Signals, link: Link, kept: Sequence[str]) -> dict[str, lis
     wanted = pa.array(kept, pa.string())
     names = [name for name in (DUPLICATE_OF, ESTIMATE) if name in signals.names(link)]
     for part, table in signals.parts(link, names if kept else []):
-        twins = table.column(DUPLICATE_OF)
-        rows = np.flatnonzero(as_flags(pc.is_in(twins, value_set=wanted)))
-        codes = as_numbers(pc.index_in(twins.take(pa.array(rows)), value_set=wanted))
+        instead = table.column(DUPLICATE_OF)
+        rows = np.flatnonzero(as_flags(pc.is_in(instead, value_set=wanted)))
+        codes = as_numbers(pc.index_in(instead.take(pa.array(rows)), value_set=wanted))
         for code, name in enumerate(kept):
             for row in rows[codes == code][: MEMBERS - len(found[name])].tolist():
                 alike = table.column(ESTIMATE)[row].as_py() if ESTIMATE in names else None
@@ -146,35 +146,35 @@ def _sizes(counts: np.ndarray) -> Counter[int]:
 def _clusters_by_hash(signals: Signals, link: Link) -> Counted:
     import polars as pl  # 0.1 s
 
-    num_duplicates = sum(len(twins) for twins in _twins(signals, link, share=(0, 1)))
+    num_duplicates = sum(len(table) for table in _kept_instead(signals, link, share=(0, 1)))
     rounds = max(-(-num_duplicates // MOST_HASHES), 1)
     by_size: Counter[int] = Counter()
     largest: dict[str, int] = {}
     for number in range(rounds):
-        pieces = [twins["hash"].to_numpy() for twins in _twins(signals, link, share=(number, rounds))]
+        pieces = [table["hash"].to_numpy() for table in _kept_instead(signals, link, share=(number, rounds))]
         hashes, counts = np.unique(np.concatenate([np.zeros(0, np.uint64), *pieces]), return_counts=True)
         if not len(hashes):
             continue
         by_size.update(_sizes(counts))
         least = int(np.partition(counts, -LARGEST)[-LARGEST]) if len(counts) > LARGEST else 1
-        for twins in _twins(signals, link, share=(number, rounds)):
-            count = counts[np.searchsorted(hashes, twins["hash"].to_numpy())]
-            near = twins.with_columns(count=pl.Series(count, dtype=pl.Int64)).filter(pl.col("count") >= least)
+        for table in _kept_instead(signals, link, share=(number, rounds)):
+            count = counts[np.searchsorted(hashes, table["hash"].to_numpy())]
+            near = table.with_columns(count=pl.Series(count, dtype=pl.Int64)).filter(pl.col("count") >= least)
             near = near.unique("id").sort(["count", "id"], descending=[True, False]).head(LARGEST)
             largest |= dict(zip(near["id"].to_list(), near["count"].to_list(), strict=True))
             largest = dict(sorted(largest.items(), key=lambda item: (-item[1], item[0]))[:LARGEST])
     return by_size, tuple((name, count + 1) for name, count in largest.items())
 
 
-def _twins(signals: Signals, link: Link, *, share: tuple[int, int]) -> Iterator[pl.DataFrame]:
-    """Yield the kept twins' ids and hashes part by part: those whose hash leaves rest `share[0]` over `share[1]`."""
+def _kept_instead(signals: Signals, link: Link, *, share: tuple[int, int]) -> Iterator[pl.DataFrame]:
+    """Yield ids and hashes of what was kept, part by part: those whose hash leaves rest `share[0]` over `share[1]`."""
     import polars as pl
 
     rest, rounds = share
     for _, table in signals.parts(link, [DUPLICATE_OF]):
         ids = pl.Series("id", table.column(DUPLICATE_OF), dtype=pl.String).drop_nulls()
-        twins = pl.DataFrame({"id": ids, "hash": ids.hash(seed=0)})
-        yield twins.filter(pl.col("hash") % rounds == rest) if rounds > 1 else twins
+        found = pl.DataFrame({"id": ids, "hash": ids.hash(seed=0)})
+        yield found.filter(pl.col("hash") % rounds == rest) if rounds > 1 else found
 
 
 def duplicates_in(shown: DatasetShown, clusters: Mapping[str, Clusters], examples: Examples) -> list[Duplicates]:

@@ -45,10 +45,10 @@ def audit_in(card: Card) -> Audit | None:
     found = card.details.get("audit")
     if not isinstance(found, Mapping) or not {"recall", "kept_twins"} <= set(found):
         return None
-    recall, twins = found["recall"], found["kept_twins"]
-    precision, pairs = twins["precision"], twins.get("pairs_at_jaccard", {})
+    recall, joined = found["recall"], found["kept_twins"]
+    precision, pairs = joined["precision"], joined.get("pairs_at_jaccard", {})
     by_range: dict[str, Mapping[str, Any]] = {str(entry["jaccard"]): entry for entry in found.get("recall_bins", ())}
-    wanted = float(twins.get("wanted_jaccard", 0.0))
+    wanted = float(joined.get("wanted_jaccard", 0.0))
     ranges = sorted({*by_range, *pairs}, key=lambda name: float(name.partition(" to ")[0]))
     return Audit(
         recall=_share(recall), planted=int(recall["pairs"]),

@@ -28,7 +28,7 @@ def arms(
     arm_ratio: float = 1.0,
     draw: int = 0,
 ) -> dict[str, Any]:
-    """Two domains of twin documents, with the given gain, a part of it common to a seed and a part to a cluster.
+    """Two domains of documents in pairs of duplicates with the given gain, parts of it common to a seed or a cluster.
 
     `seed_sd` is the deviation of one seed's gain, the candidate's lanes having `arm_ratio` times the baseline's.
     """
@@ -118,7 +118,7 @@ def test_earlier_lanes_narrow_the_interval_unless_this_experiment_is_noisier() -
     assert (calmer.earlier_freedom, calmer.low, calmer.high) == (0, alone.low, alone.high)
 
 
-def test_twins_count_as_one_document() -> None:
+def test_duplicates_count_as_one_document() -> None:
     data = arms(cluster_sd=0.3, seed_sd=0.0001)
 
     honest = compare(**data, replicates=0).overall

@@ -9,7 +9,7 @@ from pipeline.queries.documents import look, why
 from tests.pipeline.house import House, texts
 
 
-def test_the_id_of_a_twin_is_never_cut(house: House):
+def test_the_id_of_what_was_kept_instead_is_never_cut(house: House):
     kept = "/a folder/with a name/" + "of/many/folders/" * 8 + "kept.txt"
     house.lines("a.jsonl", [{"id": name, "text": "the same text in both of them"} for name in (kept, "again")])
     house.clean(["exact_dedup"], source="{read: jsonl, path: DIR/*.jsonl, id: id}")

@@ -60,7 +60,7 @@ def test_why_shows_the_text_as_it_was_edited(built: House):
     assert why(built.workspace, "docs/a:11")["datasets"][0]["document"]["text"] == "THIS ONE IS LOUD!"
 
 
-def test_why_names_the_twin_and_the_error(built: House):
+def test_why_names_what_was_kept_instead_and_the_error(built: House):
     twin = why(built.workspace, "docs/a:13")["datasets"][0]
     broken = why(built.workspace, "docs/a:10")["datasets"][0]
 

@@ -171,7 +171,7 @@ def test_a_drawn_range_still_counts_every_value(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("at_a_time", [None, 4_000_000, 40])
-def test_clusters_are_those_of_a_count_of_all_twins(
+def test_clusters_are_those_of_a_count_of_all_duplicates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_a_time: int | None
 ) -> None:
     lines = list(documents(600)) + [{"id": f"x{n}", "text": f"five words are quite enough {n % 9}"} for n in range(90)]

@@ -1,4 +1,4 @@
-"""Dedup across dumps: every twin of an earlier document goes, and says which; versions, forgetting, going back."""
+"""Dedup across dumps: every duplicate of an earlier document goes, and says which; versions, forgetting, going back."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_three_new_copies_of_one_old_document_all_go(first: House) -> None:
     assert [row["jaccard_estimate"] for row in rows] == [1, None, 1, 1]
 
 
-def test_a_document_that_meets_an_old_one_only_through_a_twin_goes_too(first: House) -> None:
+def test_a_document_that_meets_an_old_one_only_through_a_duplicate_goes_too(first: House) -> None:
     words = LONG[5].split()
     near, further = " ".join([*words[:-3], "x"]), " ".join([*words[:-6], "y"])
 
@@ -72,7 +72,7 @@ def test_a_document_that_meets_an_old_one_only_through_a_twin_goes_too(first: Ho
     assert 0.5 < rows[0]["jaccard_estimate"] < rows[1]["jaccard_estimate"] < 1
 
 
-def test_a_document_that_is_alike_to_no_earlier_one_but_only_to_its_twin_stays(first: House) -> None:
+def test_a_document_that_is_alike_to_no_earlier_one_but_only_to_its_duplicate_stays(first: House) -> None:
     words = [f"word{number}" for number in range(250)]
     first.lines("a.jsonl", named("a", [" ".join(words[:200])]))
     first.run()
