@@ -1,6 +1,6 @@
 """A verdict and all that it rests on as plain JSON that carries its own hash.
 
-An edit shows, but the hash is no signature against forgery.
+An edit shows, but the hash does not protect against forgery.
 """
 
 from __future__ import annotations

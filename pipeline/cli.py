@@ -76,7 +76,7 @@ def main() -> NoReturn:
     except OSError as error:
         if error.errno not in FULL_OR_BROKEN:
             raise
-        _fail(f"{error.filename or 'a file'}: {error.strerror}. Free or mend the disk and run again.")
+        _fail(f"{error.filename or 'a file'}: {error.strerror}. Free or repair the disk and run again.")
         code = 1
     except Exception as error:
         if not hasattr(error, "format_message"):  # click's own usage errors have one; anything else is our bug

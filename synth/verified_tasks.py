@@ -67,7 +67,7 @@ class VerifiedTasksParams(Params):
     def _known(cls, families: tuple[str, ...]) -> tuple[str, ...]:
         for family in families:
             if family not in FAMILIES:
-                raise ValueError(f"`{family}` is no task family; the nearest are {nearest_names(family, FAMILIES)}")
+                raise ValueError(f"unknown task family `{family}`; the nearest are {nearest_names(family, FAMILIES)}")
         if len(set(families)) != len(families):
             raise ValueError("a family is named twice; name each once, since documents are shared equally")
         return families

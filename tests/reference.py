@@ -96,7 +96,7 @@ A few kB can decode to gigabytes, so what is decoded is bounded before it is, an
 ODD = """\
 ### Odd text
 
-Sources keep what is no text away from the steps: text that is empty or white space alone, not UTF-8, with a lone
+Sources keep what is not text away from the steps: text that is empty or white space alone, not UTF-8, with a lone
 surrogate or NUL, or longer than `max_document_bytes` is quarantined with that reason. A step that edits may still leave
 a document without text. Every step measures whatever is left, in time that grows with the text. Words are what white
 space of any script separates, so zero-width characters, marks and direction marks belong to words. CRLF is one line

@@ -51,14 +51,14 @@ class C4BadWords(MeasuringStep):
     trie: tuple[np.ndarray, np.ndarray] | None = None
 
     def prepare(self, inputs: Mapping[str, Sequence[Path]]) -> None:
-        """Read the words; DataError where a file is no UTF-8 text."""
+        """Read the words; DataError where a file is not UTF-8 text."""
         words: set[str] = set()
         for path in inputs["words"]:
             try:
                 with path.open(encoding="utf-8") as lines:
                     words.update(line.strip() for line in lines)
             except UnicodeDecodeError as error:
-                raise DataError(f"{path}: byte {error.start} is no UTF-8; a list is text, one word a line.") from error
+                raise DataError(f"{path}: byte {error.start} is not UTF-8; a list is text, one word a line.") from error
         self.trie = trie_of(sorted(words - ALLOWED) or [""])  # no word at all is found everywhere, there too
 
     def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:

@@ -33,7 +33,7 @@ class GopherQuality(MeasuringStep):
     name = "gopher_quality@datatrove-0.10"
     leans_on = ("spacy",)
     signals = (
-        Signal("num_words", pa.int64(), "words", "Tokens with a character that is no punctuation mark."),
+        Signal("num_words", pa.int64(), "words", "Tokens with a character that is not punctuation."),
         Signal("mean_word_length", pa.float64(), "characters", "Mean length of those tokens. Null without any."),
         Signal("hash_ratio", pa.float64(), "ratio", "`#` characters per token."),
         Signal("ellipsis_ratio", pa.float64(), "ratio", "`...` (not overlapping) and U+2026 per token."),
@@ -44,7 +44,7 @@ class GopherQuality(MeasuringStep):
     )
 
     class Params(BaseParams):
-        min_words: int = decides(50, ge=0, description=f"Fewest tokens that are no punctuation. {PLACE}")
+        min_words: int = decides(50, ge=0, description=f"Fewest tokens that are not punctuation. {PLACE}")
         max_words: int | None = decides(100_000, ge=1, description=f"Most of them. {PLACE}")
         min_mean_word_length: float = decides(3.0, ge=0, description=f"Least mean token length, characters. {PLACE}")
         max_mean_word_length: float | None = decides(

@@ -41,7 +41,7 @@ def _items(path: Path) -> Iterator[Item]:
         yield from (Item(id=f"{path.name}:{number}", text=line) for number, line in read_texts(path))
     else:
         raise DataError(
-            f"{path}: is no evaluation set that Tamis reads. Give .parquet, or .jsonl or .txt (also .gz or .zst)."
+            f"{path}: is not an evaluation set that Tamis reads. Give .parquet, or .jsonl or .txt (also .gz or .zst)."
         )
 
 

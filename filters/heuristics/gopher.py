@@ -155,7 +155,9 @@ class GopherRepetition(MeasuringStep):
     )
 
     class Params(BaseParams):
-        min_words: int = decides(1, ge=0, description="Fewest words; an empty document repeats nothing but is no text.")
+        min_words: int = decides(
+            1, ge=0, description="Fewest words; an empty document repeats nothing and is still dropped."
+        )
         max_dup_para_frac: float = _limit(0.3, "repeated paragraphs")
         max_dup_para_char_frac: float = _limit(0.2, "characters in repeated paragraphs")
         max_dup_line_frac: float = _limit(0.3, "repeated lines")

@@ -2,7 +2,7 @@
 
 Every answer is a stated condition on a dozen counts (sentences, words that explain, definitions, examples, numbers,
 cross-references, identifiers, legal and packaging phrases), so a grade can be traced to the words that gave it. It
-makes the whole loop run without a key and is no substitute for a reader: it sees how a text is written, not whether it
+makes the whole loop run without a key and does not replace a reader: it sees how a text is written, not whether it
 is true. The conditions were set by eye on 2,100 docstrings and documentation files of installed packages; they grade
 prose in English and will find little in other languages. About 0.5 ms for 2 kB. On 2,000 of these documents that Claude
 graded (recipes/grades) it agrees with Claude at Spearman 0.49 (95 % interval 0.46 to 0.53) and quadratic weighted kappa

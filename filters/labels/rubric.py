@@ -84,7 +84,9 @@ def load_rubric(name: str, *, file: Path | None = None) -> Rubric:
     known = [each.stem for each in FOLDER.glob("*.md")]
     path = FOLDER / f"{name}.md" if file is None else file
     if not path.is_file() or (file is None and name not in known):  # a path in `name` would be in no identity
-        raise RecipeError(f"label.rubric is {name!r}, which is no packaged rubric. Use {nearest_names(name, known)}.")
+        raise RecipeError(
+            f"label.rubric is {name!r}, which does not come with Tamis. Use {nearest_names(name, known)}."
+        )
     text = path.read_text(encoding="utf-8")
     criteria = tuple(SECTION.findall(text))
     if len(set(criteria)) != NUM_CRITERIA or len(criteria) != NUM_CRITERIA or "evidence" in criteria:

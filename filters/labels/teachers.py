@@ -20,7 +20,7 @@ from pipeline.core.claude.endpoint import foreign_endpoint, shown
 from pipeline.core.errors import RecipeError
 
 if TYPE_CHECKING:
-    from pipeline.core.claude.client import Answer, ClaudeDoor
+    from pipeline.core.claude.client import Answer, ClaudeClient
     from pipeline.core.claude.request import Request
 
 GradeStatus = Literal["graded", "refused", "truncated", "invalid", "errored"]
@@ -93,7 +93,7 @@ def grade_offline(texts: Sequence[str]) -> list[Grading]:
 
 
 class ClaudeTeacher:
-    """Claude, one document per request, through the door that buys every answer once."""
+    """Claude, one document per request, through the client that buys every answer once."""
 
     def __init__(
         self, *, rubric: Rubric, model: str, ledger: Path, max_usd: float, prices: Path | None, concurrency: int,
@@ -106,12 +106,12 @@ class ClaudeTeacher:
         }  # fmt: skip
 
     def grade(self, specimens: Sequence[Specimen]) -> Lesson:
-        from pipeline.core.claude.client import ClaudeDoor
+        from pipeline.core.claude.client import ClaudeClient
 
         requests = [self._rubric.request(specimen.text, model=self._model) for specimen in specimens]
-        with ClaudeDoor(self._ledger, **self._how) as door:
-            turns = self._ask(door, requests)
-            note: dict[str, Any] = {"in_doubt": door.num_in_doubt, "spent_usd": door.spent_usd}
+        with ClaudeClient(self._ledger, **self._how) as client:
+            turns = self._ask(client, requests)
+            note: dict[str, Any] = {"in_doubt": client.num_in_doubt, "spent_usd": client.spent_usd}
         unique = {answer.request_id: answer for answers in turns for answer in answers}.values()
         note["from_ledger"] = sum(answer.from_ledger for answer in unique)
         note["bought"] = sum(not answer.from_ledger and answer.status != "errored" for answer in unique)
@@ -120,15 +120,15 @@ class ClaudeTeacher:
         last = [answers[-1] for answers in turns]
         return Lesson(gradings=[self._grading(answer) for answer in last], note=note, cost_usd=cost)
 
-    def _ask(self, door: ClaudeDoor, requests: Sequence[Request]) -> list[list[Answer]]:
+    def _ask(self, client: ClaudeClient, requests: Sequence[Request]) -> list[list[Answer]]:
         """Return the answers to every request: one, and one more for each time that a useless one is asked again."""
-        turns = [[answer] for answer in door.ask(requests, pardoned=list(self._ask_again))]
+        turns = [[answer] for answer in client.ask(requests, pardoned=list(self._ask_again))]
         for turn in range(1, 1 + max(self._ask_again.values(), default=0)):
             left = {status for status, times in self._ask_again.items() if times >= turn}
             again = [number for number, answers in enumerate(turns) if answers[-1].status in left]
             asked = [replace(requests[number], turn=turn) for number in again]
             pardoned = [status for status, times in self._ask_again.items() if times > turn]
-            for number, answer in zip(again, door.ask(asked, pardoned=pardoned), strict=True):
+            for number, answer in zip(again, client.ask(asked, pardoned=pardoned), strict=True):
                 turns[number].append(answer)
         return turns
 

@@ -3,7 +3,7 @@
 Definitions are ours: word boundaries on both sides, no address in `version 1.2.3.4`, checksums and known country
 codes where a shape has them, nothing that is reserved for examples or private networks. Four small numbers such as
 2.8.1.1 are a version unless they stand where an address does (`host=`, `[...]`, a port); one address in 500 has such
-numbers. Instances of systemd units and SSH's algorithms (hmac-sha1-etm@openssh.com) are no mailboxes. Each kind has
+numbers. Instances of systemd units and SSH's algorithms (hmac-sha1-etm@openssh.com) are not mailboxes. Each kind has
 one fixed replacement, itself an example reserved for documents (RFC 2606, 5737, 3849; the North American 555-01XX) or
 a label, so a text's result depends on that text alone and cleaning twice changes nothing. Names, street addresses and
 national phone numbers without a country code are not found: no shape tells them from other words and numbers.
@@ -25,7 +25,7 @@ Kind = Literal["email", "ipv4", "ipv6", "phone", "iban", "key"]
 # In the order of filters.privacy.pii_kernels: kind, signal, replacement, meaning.
 KINDS: tuple[tuple[Kind, str, str, str], ...] = (
     ("email", "num_emails", "email@example.com", "E-mail addresses, those of example domains aside."),
-    ("ipv4", "num_ipv4", "192.0.2.1", "Globally reachable IPv4 addresses that are no version or section number."),
+    ("ipv4", "num_ipv4", "192.0.2.1", "Globally reachable IPv4 addresses, not numbers of versions or sections."),
     ("ipv6", "num_ipv6", "2001:db8::1", "IPv6 addresses of the global range 2000::/3, reserved blocks aside."),
     ("phone", "num_phones", "+1 202-555-0100", "Phone numbers with + and a country code in use, 8 to 15 digits."),
     ("iban", "num_ibans", "[IBAN]", "Account numbers of their country's length whose check digits are right."),

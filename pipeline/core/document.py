@@ -1,4 +1,4 @@
-"""The row that travels through the house: who it is, what it says, where it came from.
+"""The row that travels from source to mixture: who it is, what it says, where it came from.
 
 A documents table always has these columns and no others, whatever was read, so no shard can disagree with the next.
 What a source knows besides (url, package, language of the site) is one JSON object in `metadata`. Signals and

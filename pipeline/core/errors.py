@@ -64,7 +64,7 @@ class GateError(TamisError):
     exit_code = 3
 
 
-def mend_writing(error: OSError) -> str:
+def write_advice(error: OSError) -> str:
     """Return the way out of a write that failed: room where there was none, else a path that may be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "Free the disk and run again."

@@ -238,7 +238,7 @@ def _deciding(
     told = {}
     for row, value, signals in zip(dropped, as_numbers(table.column(rule.signal)), table.to_pylist(), strict=True):
         words = [f"; {key}: {said}" for key, said in signals.items() if said and isinstance(said, str)]
-        needs = f"{rule.signal} is {value:.4g}; kept needs {rule.op} {rule.threshold:.4g}"
+        needs = f"{rule.signal} is {value:.4g}; kept if {rule.op} {rule.threshold:.4g}"
         told[row] = needs + "".join(words[:1])  # the id of what was kept, the evaluation item, the language
     return told
 

@@ -66,7 +66,7 @@ def registry_of(workspace: Workspace, name: str | None) -> dict[str, Any]:
     names = sorted(path.name for path in workspace.registry.glob("*") if path.is_dir())
     if name is not None and (name not in names or not versions(workspace, name)):
         known = f"It holds {listed_names(names)}." if names else "Nothing was promoted yet."
-        raise RecipeError(f"registry: `{name}` is no name in {workspace.registry}. {known}")
+        raise RecipeError(f"registry: nothing was promoted as `{name}` in {workspace.registry}. {known}")
     names = names if name is None else [name]
     listed = []
     for each in names:

@@ -1,4 +1,4 @@
-"""A workspace -> what is no longer as it was written: every byte of every finished result, held against its card.
+"""A workspace -> what is no longer as it was written: every byte of every finished result, compared with its card.
 
 Plans trust a card where they find one, so a bit that flipped on a disk, or a file that somebody edited, would go
 unnoticed until its documents are read. This reads all of it, 0.2 s for a gigabyte in memory and 0.4 to 0.7 s for one
@@ -66,9 +66,9 @@ def verify(workspace: Workspace) -> dict[str, Any]:
 
 
 def _inputs(folder: Path, card: Card) -> tuple[int, int, list[dict[str, str]]]:
-    """Return number and bytes of the user's files that a source's text lies in, and those that are others by now.
+    """Return number and bytes of the user's files that a source's text lies in, and those that have changed since.
 
-    These are no damage: the next run reads them anew, and what was published holds its text.
+    These are not damage: the next run reads them anew, and what was published holds its text.
     """
     count, size_bytes, others = 0, 0, []
     content = {file["file"]: file["blake3"] for file in card.payload.get("inputs", {}).get("files", ())}

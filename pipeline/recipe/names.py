@@ -21,7 +21,7 @@ def step_class(name: str) -> type[Step]:
         plugin = plugin_of(name)
         if plugin is not None:
             return plugin.kind
-        raise RecipeError(f"`{name}` is no step. Did you mean {_near(name, [*STEPS, *plugin_names()])}?")
+        raise RecipeError(f"unknown step `{name}`. Did you mean {_near(name, [*STEPS, *plugin_names()])}?")
     found: type[Step] = _resolve(name, STEPS, "step")
     return found
 
@@ -41,7 +41,7 @@ def steps_of(name: str) -> tuple[tuple[str, dict[str, Any]], ...]:
     from filters.conformance.chains import PRESETS
 
     if name not in PRESETS:
-        raise RecipeError(f"`{name}` is no preset. Did you mean {nearest_names(name, [*PRESETS, *STEPS])}?")
+        raise RecipeError(f"unknown preset `{name}`. Did you mean {nearest_names(name, [*PRESETS, *STEPS])}?")
     return PRESETS[name]
 
 
@@ -73,6 +73,6 @@ def reader_class(name: str) -> Any:
 
 def _resolve(name: str, table: dict[str, str], kind: str) -> Any:
     if name not in table:
-        raise RecipeError(f"`{name}` is no {kind}. Did you mean {nearest_names(name, table)}?")
+        raise RecipeError(f"unknown {kind} `{name}`. Did you mean {nearest_names(name, table)}?")
     module, _, attribute = table[name].partition(":")
     return getattr(import_module(module), attribute)

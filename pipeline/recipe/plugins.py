@@ -108,7 +108,7 @@ def _steps_of(file: PluginFile) -> tuple[Plugin, ...]:
         exec(compile(file.source, file.path, "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         del sys.modules[module.__name__]
-        raise RecipeError(f"{_place(error, file.path)}: {_told(error)}. Mend the plugin.") from error
+        raise RecipeError(f"{_place(error, file.path)}: {_told(error)}. Fix the plugin.") from error
     kinds = [value for value in vars(module).values() if _is_step(value) and value.__module__ == module.__name__]
     if not kinds:
         raise RecipeError(
@@ -148,9 +148,9 @@ def _loaded(point: EntryPoint) -> Plugin:
     try:
         kind = point.load()
     except Exception as error:
-        raise RecipeError(f"{place}: {point.value} cannot be loaded ({_told(error)}). Mend the package.") from error
+        raise RecipeError(f"{place}: {point.value} cannot be loaded ({_told(error)}). Fix the package.") from error
     if not _is_step(kind) or kind.name != point.name:
-        raise RecipeError(f"{place}: {point.value} is no step called `{point.name}`. Mend its entry point.")
+        raise RecipeError(f"{place}: {point.value} is not a step called `{point.name}`. Fix its entry point.")
     _check(kind, place=place)
     return Plugin(kind=kind, origin=_distribution(point), identity=_distribution(point))
 
@@ -186,10 +186,10 @@ def _mistakes(kind: Any, place: str) -> Iterator[str]:
     except ValidationError:
         return  # a parameter that must be given: the rules show when it is
     except Exception as error:
-        raise RecipeError(f"{place}: {kind.__name__}.rules broke ({_told(error)}). Mend the plugin.") from error
+        raise RecipeError(f"{place}: {kind.__name__}.rules broke ({_told(error)}). Fix the plugin.") from error
     for rule in rules:
         if rule.signal not in signals:
-            yield f"has a rule on `{rule.signal}`, which is none of its signals: {', '.join(signals) or 'none'}."
+            yield f"has a rule on `{rule.signal}`, which is not one of its signals: {', '.join(signals) or 'none'}."
         if rule.op not in (">=", ">", "<=", "<", "==", "!="):
             yield f"has a rule with {rule.op!r}; it must be one of >=, >, <=, <, == and !=."
 

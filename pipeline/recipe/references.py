@@ -71,7 +71,7 @@ def _note_gate(
                     f"or `decontaminate: {{against: [{dataset}]}}` in `{shared[0]}`.",
                 )
     for domain in _mapping(gate, "guards"):
-        _known(document, domain, {str(name) for name in on}, ("gate", "guards", domain), "held-out set of gate.on")
+        _known(document, domain, {str(name) for name in on}, ("gate", "guards", domain), "held-out set")
 
 
 def _mapping(body: Any, key: str) -> dict[str, Any]:
@@ -82,4 +82,4 @@ def _mapping(body: Any, key: str) -> dict[str, Any]:
 
 def _known(document: Document, name: Any, names: Set[str], place: Place, kind: str) -> None:
     if isinstance(name, str) and name not in names:
-        document.mistake(place, f"{dotted(place)}: `{name}` is no {kind}.{did_you_mean(name, names)}")
+        document.mistake(place, f"{dotted(place)}: unknown {kind} `{name}`.{did_you_mean(name, names)}")

@@ -63,7 +63,7 @@ class HistogramShown:
         rules = " and ".join(f"{figures.sign(rule.op)} {figures.number(rule.threshold)}" for rule in self.rules)
         lost = int(self.bins.dropped.sum())
         return (
-            f"Histogram of {self.signal} over {figures.counted(self.num_values, 'document')}; kept needs {rules}; "
+            f"Histogram of {self.signal} over {figures.counted(self.num_values, 'document')}; kept if {rules}; "
             f"{figures.count(lost)} of those in the picture {'fails' if lost == 1 else 'fail'}."
         )
 

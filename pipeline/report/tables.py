@@ -102,7 +102,7 @@ def _of_dataset(item: Mapping[str, Any]) -> Iterator[Table]:
     rules = [(step.label, rule) for step in shown.steps for rule in step.rules if rule.alone or rule.first]
     yield _table(
         f"{shown.name}-rules",
-        ("step", "rule", "first reason", "fail it at all", "fail only it", "signal", "kept needs", "threshold"),
+        ("step", "rule", "first reason", "fail it at all", "fail only it", "signal", "kept if", "threshold"),
         [(step, r.name, r.first, r.alone, r.only, r.signal, r.op, r.threshold) for step, r in rules],
     )
     head: tuple[str, ...]

@@ -125,7 +125,7 @@ class HubReader(Reader):
         for path in found:
             if path not in known:
                 raise RecipeError(
-                    f"sources.{self.source}.path: {self.params.path} takes {path} as data, which is no file of the "
+                    f"sources.{self.source}.path: {self.params.path} takes {path} as data, which is not a file of the "
                     "folder, or a hidden one, or lies behind a link to a folder. Copy it into the folder."
                 )
         if type(builder).__module__.endswith("packaged_modules.text.text"):

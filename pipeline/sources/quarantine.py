@@ -60,7 +60,7 @@ def refuse_empty(
     )
     if worst not in OF_COLUMNS:
         way = next((told for reader in readers if worst in NO_LINES and (told := reader.other_way())), "")
-        raise DataError(message + (way or "Mend the files or take them out."))
+        raise DataError(message + (way or "Correct the files or take them out."))
     names = next((found for reader in readers if (found := reader.names())), [])
     told = f"The first row has the keys {listed_names(names)}. " if names else ""
     raise DataError(message + told + way_out)

@@ -152,7 +152,7 @@ def pages(path: Path, *, max_page_bytes: int) -> Iterator[Page]:
                 if page is not None:
                     yield page
     except (OSError, ValueError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: is no whole web archive ({error}). Fetch it again or take it out.") from error
+        raise DataError(f"{path}: is not a complete web archive ({error}). Fetch it again or take it out.") from error
 
 
 def _page(record: Any, block: bytes, max_page_bytes: int) -> Page | None:

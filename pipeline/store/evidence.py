@@ -44,7 +44,7 @@ class Evidence:
     def documents(self, part: BasePart, rows: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
         """Return some base documents, ascending: kept ones as published, others as the steps left them.
 
-        TextGoneError if the text of one that was dropped lies in an input that is gone or another by now.
+        TextGoneError if the text of one that was dropped lies in an input that is gone or has changed since.
         """
         kept = as_flags(self.verdicts(part, ["kept"]).column("kept"))
         published = np.cumsum(kept) - 1
@@ -77,8 +77,8 @@ class Evidence:
     def _signals_file(self, link: Link, part: BasePart) -> Path:
         path = link.file(part.index)
         if not path.exists():
-            mend = way_out(path) if path.parent.exists() else "Run the recipe again to measure them."
-            raise DataError(f"{path}: the signals of {link.label} are gone. {mend}")
+            remedy = way_out(path) if path.parent.exists() else "Run the recipe again to measure them."
+            raise DataError(f"{path}: the signals of {link.label} are gone. {remedy}")
         return path
 
 

@@ -79,7 +79,7 @@ def _refuse_broken(node: Node, base: Sequence[BasePart], reason: str) -> None:
     shutil.rmtree(node.folder / SUMS, ignore_errors=True)
     raise DataError(
         f"step {node.name} broke on every one of {sum(part.num_rows for part in base)} documents ({reason}). "
-        "Mend its parameters, its inputs or its code and run again; nothing of it was kept."
+        "Correct its parameters, its inputs or its code and run again; nothing of it was kept."
     )
 
 

@@ -87,7 +87,7 @@ class Workspace:
             raise DataError(
                 f"{self.root}: holds no datasets yet. Run a recipe first: tamis run recipes/quickstart.yaml"
             )
-        raise RecipeError(f"`{name}` is no dataset in {self.root}. Did you mean {nearest_names(name, names)}?")
+        raise RecipeError(f"`{name}` is not a dataset in {self.root}. Did you mean {nearest_names(name, names)}?")
 
     def unfinished(self, name: str) -> Path | None:
         """Return the folder that the last run with `name` was to build, if it did not: what is older is not meant."""

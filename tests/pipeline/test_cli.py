@@ -254,7 +254,9 @@ def test_help_has_a_short_flag(tamis, verb: list[str]):
 
 
 def test_a_registry_says_which_names_there_are(built: House, tamis):
-    assert "`web` is no name in workspace/registry. Nothing was promoted yet." in tamis("registry", "web")[2]
+    assert (
+        "nothing was promoted as `web` in workspace/registry. Nothing was promoted yet." in tamis("registry", "web")[2]
+    )
     (built.folder / "workspace" / "registry" / "web-en").mkdir(parents=True)
     assert "It holds web-en." in tamis("registry", "web")[2]
 

@@ -1,8 +1,8 @@
-"""The only door to the network: requests in, one answer each out, every answer bought once and for ever.
+"""The one client of the network: requests in, one answer each out, every answer bought once and for ever.
 
-A request is addressed by the hash of what is sent. The door looks in the ledger first, reserves the most a request can
-cost, makes the intent durable, sends it through the anthropic SDK (no SDK retries: see `setbacks`), and stores the raw
-answer before reading it. Refused and truncated answers are outcomes, recorded and asked for again only on demand.
+A request is addressed by the hash of what is sent. The client looks in the ledger first, reserves the most a request
+can cost, makes the intent durable, sends it through the anthropic SDK (no SDK retries: see `setbacks`), and stores the
+raw answer before reading it. Refused and truncated answers are outcomes, recorded and asked for again only on demand.
 After a crash, requests that were in flight are counted as in doubt and sent again, once per run, because a single
 Messages request cannot be looked up afterwards; at most `workers` requests can be in doubt per crash.
 """
@@ -67,10 +67,10 @@ STATES: dict[Status, State] = {
 STOPPED = Setback("stop", "stopped")
 
 
-class ClaudeDoor:
-    """An open door: the ledger, the budget and, once something must be bought, the client. Use as a context manager.
+class ClaudeClient:
+    """The ledger, the budget and, once something must be bought, the SDK's client. Use as a context manager.
 
-    `max_usd` caps what all requests asked through this door have cost together, in this run and in earlier ones, so a
+    `max_usd` caps what all requests asked through this client have cost together, in this run and in earlier ones, so a
     resumed run cannot spend the cap twice. `recorded` answers from the ledger alone and refuses the network.
     `max_useless` is the share of useless answers (refused, truncated, invalid) beyond which no more are bought.
     """

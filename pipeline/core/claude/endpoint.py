@@ -33,7 +33,7 @@ def address_of(url: str) -> str:
     except ValueError:
         host, port = None, None
     if not host or parts.scheme not in PORTS:
-        raise RecipeError(f"{VARIABLE} is no address; it must be like {ANTHROPIC}. Correct it, or unset it.")
+        raise RecipeError(f"{VARIABLE} is not an address; it must be like {ANTHROPIC}. Correct it, or unset it.")
     host = f"[{host}]" if ":" in host else host
     path = parts.path.rstrip("/")
     shown_port = "" if port is None or port == PORTS[parts.scheme] else f":{port}"

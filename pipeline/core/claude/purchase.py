@@ -168,8 +168,8 @@ class Purchase:
         tried = self.num_bought + len(self.failures)
         return ServiceError(
             f"Claude: {len(self.failures)} of {tried} requests failed, the last with {last.reason}. That is the "
-            "service's fault or that of all requests alike, so the run stops. Answers so far are kept; mend it and run "
-            "again to resume."
+            "service's fault or that of all requests alike, so the run stops. Answers so far are kept; fix the cause "
+            "and run again to resume."
         )
 
     def _incomplete(self, unanswered: Sequence[Setback]) -> ServiceError:

@@ -24,7 +24,7 @@ OVERHEAD_TOKENS = 2_000  # assumption: the most that the API adds to a prompt fo
 class Request:
     """One question to a model. `purpose` is for the ledger's reader; it is neither sent nor part of the id.
 
-    `endpoint` is the door's to set: who else than Anthropic is asked. `turn` counts how often the same was asked
+    `endpoint` is the client's to set: who else than Anthropic is asked. `turn` counts how often the same was asked
     before and the answer was not wanted. Both are part of the id and are not sent.
     """
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from pipeline.core.errors import ServiceError, mend_writing
+from pipeline.core.errors import ServiceError, write_advice
 from pipeline.core.files.sums import Checked, note_sum
 
 
@@ -64,7 +64,7 @@ def explained(path: Path, temporary: Path) -> Iterator[None]:
         yield
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise ServiceError(f"{path}: cannot be written ({error.strerror or error}). {mend_writing(error)}") from error
+        raise ServiceError(f"{path}: cannot be written ({error.strerror or error}). {write_advice(error)}") from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -4,7 +4,7 @@ Storing a source's text once more costs a third of a cleaning run and as much di
 hold every column but `text`, and in its footer where that lies: a file by its label and BLAKE3, a column, row groups,
 rows left out. Where the labelled files are on this machine stands in `inputs.json` beside it, which no hash covers, as
 paths never change a byte of output; with each file's stamp (size, times, inode, device), so that a file that nobody
-touched is not read to be trusted. One that was touched is hashed once per process, and refused if it is another.
+touched is not read to be trusted. One that was touched is hashed once per process, and refused if it changed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SETTLED_NS = 2_000_000_000  # assumption: no file system's clock is coarser (FAT
 
 
 class TextGoneError(DataError):
-    """The text of a documents file lay in a user's file that is gone or another by now."""
+    """The text of a documents file lay in a user's file that is gone or has changed since."""
 
 
 Stamp = tuple[int, ...]  # size, mtime, ctime, inode, device
@@ -111,7 +111,7 @@ def located(paths: Mapping[str, Path], *, hashed_at: int) -> str:
 
 
 def file_of(documents: Path, text: InPlace) -> Path:
-    """Return the file that holds the text of a documents file; DataError if it is gone or another by now."""
+    """Return the file that holds the text of a documents file; DataError if it is gone or has changed since."""
     folder = documents.parent
     known = inputs_of(folder).get(text.file)
     if known is None:

@@ -94,7 +94,7 @@ def iterate_blocks(path: Path, *, start: int, end: int) -> Iterator[bytes]:
         file.seek(start)
         budget = end - start if end >= 0 else MAX_EXPANSION * file.size() + FREE_BYTES
         if codec is not None and file.size() == 0:
-            raise OSError("an empty file is no compressed stream")
+            raise OSError("an empty file is not a compressed stream")
         stream = file if codec is None else pa.CompressedInputStream(file, codec)
         while block := stream.read(min(BLOCK_BYTES, budget)):
             budget -= len(block)

@@ -163,7 +163,7 @@ class WithTextElsewhere:
         return self._held[1]
 
     def refuse_changed(self) -> None:
-        """Raise DataError if the file that holds the text is another than the one that was opened."""
+        """Raise DataError if the file that holds the text has been replaced since it was opened."""
         if "elsewhere" in self.__dict__:
             path, stamp, _ = self.elsewhere
             if stamp_of(path) != stamp:
@@ -206,7 +206,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def way_out(path: Path) -> str:
-    """Return what helps when a file is damaged or gone: a result is made again, an input only its owner can mend."""
+    """Return what helps when a file is damaged or gone: a result is made again, an input only its owner can repair."""
     from pipeline.core.files.card import CARD  # which stands above, and writes files
 
     if (path.parent / CARD).exists():

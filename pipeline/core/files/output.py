@@ -29,7 +29,7 @@ def require_free(out: Path, *, parts: Path, overwrite: bool) -> None:
         way_out = "Name another file, or give --overwrite to replace it." if out.is_file() else "Name a file in it."
         raise RecipeError(f"--out {out}: is there already. {way_out}")
     if not out.parent.is_dir():
-        raise RecipeError(f"--out {out}: {out.parent} is no folder. Make it, or write elsewhere.")
+        raise RecipeError(f"--out {out}: {out.parent} is not a folder. Make it, or write elsewhere.")
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def read_record(path: Path) -> dict[str, Any]:
     """Return the content of a record; ValueError if it is not as it was written."""
     content = json.loads(path.read_bytes())
     if not isinstance(content, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     noted = content.pop(RECORD_ID, None)
     if noted is None:
         raise ValueError(f"it has no {RECORD_ID}: somebody edited it, or an early Tamis wrote it")

@@ -1,4 +1,4 @@
-"""The only door to parquet: tables in, durable files out, and back.
+"""The one module that reads and writes parquet: tables in, durable files out, and back.
 
 zstd level 1 writes 480 MB/s on one core; level 3 took 1.4 times as long for 9 % fewer bytes (see DECISIONS).
 The bytes depend on the table alone: row groups cut by the size of the text, no timestamps, a fixed writer version.

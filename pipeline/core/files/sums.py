@@ -23,7 +23,7 @@ PIECE_BYTES = 1 << 20  # read at a time: hashed while it is in the cache
 class Checked(RawIOBase):
     """A file being written from its start to its end: its bytes are counted and, on demand, summed.
 
-    It is no file of the system's to numpy, whose `tofile` writes past Python and loses the last error of a full disk.
+    To numpy it is not a file of the system, whose `tofile` writes past Python and loses the last error of a full disk.
     """
 
     def __init__(self, file: BinaryIO, *, summed: bool) -> None:

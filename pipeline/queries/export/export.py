@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from pipeline import __version__
 from pipeline.core.document import SCHEMA
-from pipeline.core.errors import DataError, RecipeError, ServiceError, mend_writing
+from pipeline.core.errors import DataError, RecipeError, ServiceError, write_advice
 from pipeline.core.files.card import StoredFile, describe_files
 from pipeline.core.files.durable import write_atomically, write_text
 from pipeline.core.identity import identity_of
@@ -84,7 +84,7 @@ def export_named(
         with held(site):
             return _export(work, key, overwrite=overwrite)
     except OSError as error:
-        raise ServiceError(f"{to}: cannot be written ({error.strerror or error}). {mend_writing(error)}") from error
+        raise ServiceError(f"{to}: cannot be written ({error.strerror or error}). {write_advice(error)}") from error
     finally:
         executor.close()
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.core.errors import DataError, ServiceError, mend_writing
+from pipeline.core.errors import DataError, ServiceError, write_advice
 from pipeline.core.rng import generator
 from pipeline.experiment.mixture import MixturePlan, Tokens, plan_mixture
 from pipeline.queries.export.counts import Counted
@@ -176,7 +176,7 @@ def _mapped(path: Path, length: int, kind: type[np.generic]) -> np.ndarray:
                 file.write(bytes(min(CHUNK, size - start)))
     except OSError as error:
         raise ServiceError(
-            f"{path}: no room for {size:,} bytes ({error.strerror or error}). {mend_writing(error)}"
+            f"{path}: no room for {size:,} bytes ({error.strerror or error}). {write_advice(error)}"
         ) from error
     return np.asarray(np.memmap(path, kind, "r+", 0, (int(length),))) if length else np.zeros(0, kind)
 

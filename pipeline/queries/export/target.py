@@ -86,7 +86,7 @@ def _refuse_unknown(workspace: Workspace, wanted: str) -> Target:
             f"{workspace.root}: holds no datasets yet. Run a recipe first: tamis run recipes/quickstart.yaml"
         )
     raise RecipeError(
-        f"`{wanted}` is no dataset, mixture or promoted name in {workspace.root}. "
+        f"`{wanted}` is not a dataset, mixture or promoted name in {workspace.root}. "
         f"Did you mean {nearest_names(wanted, names)}?"
     )
 

@@ -128,5 +128,5 @@ def test_a_list_that_is_no_text_is_named(tmp_path: Path):
     path = tmp_path / "words.txt"
     path.write_bytes(b"caf\xe9\n")
 
-    with pytest.raises(DataError, match=r"words\.txt: byte 3 is no UTF-8"):
+    with pytest.raises(DataError, match=r"words\.txt: byte 3 is not UTF-8"):
         C4BadWords(params=C4BadWords.Params.parse({"words": [str(path)]})).prepare({"words": [path]})

@@ -134,7 +134,7 @@ def test_every_kind_of_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("x.csv", b"a,b", "is no evaluation set that Tamis reads"),
+        ("x.csv", b"a,b", "is not an evaluation set that Tamis reads"),
         ("x.jsonl", b'{"text": "fine"}\n{oops\n', r"x.jsonl:2: is not JSON"),
         ("x.jsonl", b"[1]\n", "x.jsonl:1: is not an object"),
         ("x.txt", b"\xff\xfe", "is not UTF-8 text"),

@@ -114,7 +114,7 @@ def test_a_shared_list_is_built_once_and_mapped(shared: Shared) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 3, 8, 15, 16, 31])
-def test_a_flipped_bit_in_a_shared_list_is_noticed_and_mended(shared: Shared, place: int) -> None:
+def test_a_flipped_bit_in_a_shared_list_is_noticed_and_repaired(shared: Shared, place: int) -> None:
     shared.once()
     (stored,) = shared.files
     whole = stored.read_bytes()

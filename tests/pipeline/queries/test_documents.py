@@ -151,8 +151,8 @@ def test_look_at_one_rule_shows_only_what_it_dropped_with_value_and_threshold(bu
 
     assert {document["id"] for document in found["documents"]} == {"docs/a:0", "docs/a:10"}
     assert {document["reason"] for document in found["documents"]} == {"length.too_short"}
-    assert found["documents"][0]["why"] == "length is 2; kept needs >= 12"
-    assert "[length.too_short: length is 2; kept needs >= 12]" in look_text(found)
+    assert found["documents"][0]["why"] == "length is 2; kept if >= 12"
+    assert "[length.too_short: length is 2; kept if >= 12]" in look_text(found)
 
 
 def test_look_at_all_dropped_holds_every_reason(built: House):

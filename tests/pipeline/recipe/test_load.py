@@ -78,7 +78,11 @@ mixtures:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("- exact_dedup\n", "- exact_dedupe\n", r"r\.yaml:9: .*`exact_dedupe` is no step\. Did you mean exact_dedup, "),
+        (
+            "- exact_dedup\n",
+            "- exact_dedupe\n",
+            r"r\.yaml:9: .*unknown step `exact_dedupe`\. Did you mean exact_dedup, ",
+        ),
         (
             "{bands: 14}",
             "{bands: 0}",
@@ -90,7 +94,7 @@ mixtures:
         ("from: crawl", "from: clean", r"r\.yaml:6: datasets\.clean needs itself"),
         ("seed: 3", "seed: three", r"r\.yaml:2: seed is 'three'; it must be a whole number"),
         ("seed: 3", "seed: 3\nseed: 4", r"r\.yaml:3: `seed` stands here and on line 2"),
-        ("read: parquet", "read: parket", r"`parket` is no reader\. Did you mean parquet"),
+        ("read: parquet", "read: parket", r"unknown reader `parket`\. Did you mean parquet"),
     ],
 )
 def test_a_mistake_names_place_value_rule_and_way_out(load, old, new, message):
@@ -221,7 +225,7 @@ def test_an_empty_file_says_what_a_recipe_is(load):
         ("[quality, label]", "Put `label` before it"),
         ("[{minhash_dedup: {keep: length.num_word}}]", "No step stands before"),
         ("[length, {minhash_dedup: {keep: length.num_word}}]", "Did you mean length.num_words"),
-        ("[length, {exact_dedup: {keep: -lenght.num_words}}]", "`lenght.num_words` is no signal of a step before"),
+        ("[length, {exact_dedup: {keep: -lenght.num_words}}]", "`lenght.num_words` is not a signal of an earlier step"),
         ("[label, {exact_dedup: {keep: label.teacher}}]", "holds string; it must be numbers"),
     ],
 )
@@ -281,10 +285,10 @@ def test_one_mistake_hides_no_other(tmp_path):
 
     told = str(caught.value)
     for part in (
-        "min_words is", "`max_wrods` is not known", "teacher is", "`lenght.num_words` is no signal", "`nowhere` is no",
-        "ngram is", "`length.num_words` is no signal",
-        "weights.clean is", "`claen` is no dataset", "seeds is", "`t999` is no tier", "`b` is no mixture",
-        "`hold` is no dataset", "min_gain is", "`code` is no held-out set",
+        "min_words is", "`max_wrods` is not known", "teacher is", "`lenght.num_words` is not a signal",
+        "`nowhere` is", "ngram is", "`length.num_words` is not a signal",
+        "weights.clean is", "unknown dataset `claen`", "seeds is", "unknown tier `t999`", "unknown mixture `b`",
+        "unknown dataset `hold`", "min_gain is", "unknown held-out set `code`",
     ):  # fmt: skip
         assert part in told, part
 

@@ -44,7 +44,7 @@ def test_a_setting_reaches_a_pinned_step_by_its_short_name(load):
 
 
 def test_an_unknown_preset_names_the_nearest(load):
-    with pytest.raises(RecipeError, match=r"r\.yaml:2: .*`fineweb@datatrove-1` is no preset\. Did you mean fineweb@"):
+    with pytest.raises(RecipeError, match=r"r\.yaml:2: .*unknown preset `fineweb@datatrove-1`\. Did you mean fineweb@"):
         load("fineweb@datatrove-1")
 
 

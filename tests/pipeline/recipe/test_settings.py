@@ -124,5 +124,5 @@ def test_limits_that_no_document_meets_are_a_mistake_of_the_recipe(house: House)
 
 
 def test_a_name_that_is_only_known_by_a_definition_is_told_with_it():
-    with pytest.raises(RecipeError, match=r"`fineweb` is no step\. Did you mean fineweb@datatrove-0\.10\?"):
+    with pytest.raises(RecipeError, match=r"unknown step `fineweb`\. Did you mean fineweb@datatrove-0\.10\?"):
         chosen_steps(["fineweb"], {})

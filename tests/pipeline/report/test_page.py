@@ -171,7 +171,7 @@ def test_every_table_lies_beside_the_page_and_is_listed(trial: Path) -> None:
     assert {"flow.csv", "clean-rules.csv", "mixtures.csv", "gains.csv", "seeds.csv", "evidence.csv"} <= set(names)
     assert sorted(re.findall(r'<li><a href="trial/([^"]+)" download>', page)) == names
     rules = {row["rule"]: row for row in table(trial, "clean-rules")}
-    assert int(rules["too_few"]["first reason"]) > 0 and rules["too_few"]["kept needs"] == ">="
+    assert int(rules["too_few"]["first reason"]) > 0 and rules["too_few"]["kept if"] == ">="
 
 
 def test_tables_of_an_earlier_page_are_removed_and_no_cell_is_a_formula(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_what_lies_behind_a_link_to_a_folder_is_refused_and_a_link_to_a_file_is_
 
     (folder / "more").symlink_to(folder.parent / "outside")
     readme(folder, data_files="more/*.jsonl")
-    with pytest.raises(RecipeError, match=r"takes .*/in/more/a\.jsonl as data, which is no file of the folder"):
+    with pytest.raises(RecipeError, match=r"takes .*/in/more/a\.jsonl as data, which is not a file of the folder"):
         reader(folder).slices()
 
 
@@ -88,7 +88,7 @@ def test_hidden_data_is_refused_since_no_identity_names_it(folder: Path) -> None
     readme(folder, data_files=".hidden.jsonl")
 
     with pytest.raises(
-        RecipeError, match=r"takes .*\.hidden\.jsonl as data, which is no file of the folder, or a hidden"
+        RecipeError, match=r"takes .*\.hidden\.jsonl as data, which is not a file of the folder, or a hidden"
     ):
         reader(folder).slices()
 

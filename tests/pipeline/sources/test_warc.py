@@ -258,7 +258,7 @@ def test_a_damaged_archive_is_named_after_what_was_whole_in_it(
     path.write_bytes(damage(path.read_bytes()))
 
     found = []
-    with pytest.raises(DataError, match=r"crawl\.warc\.gz: is no whole web archive"):
+    with pytest.raises(DataError, match=r"crawl\.warc\.gz: is not a complete web archive"):
         for item in pages(path, max_page_bytes=10**6):
             found.append(item.id)
 

@@ -83,7 +83,7 @@ def test_an_unknown_dataset_is_answered_with_the_nearest(house: House):
     house.clean(["length"])
     house.run()
 
-    with pytest.raises(RecipeError, match=r"`claen` is no dataset .* Did you mean clean"):
+    with pytest.raises(RecipeError, match=r"`claen` is not a dataset .* Did you mean clean"):
         house.workspace.dataset("claen")
 
 

@@ -1,4 +1,4 @@
-"""What the tests of the Claude door share: a key to look for, requests, and a run of the door against a server."""
+"""What the tests of the Claude client share: a key to look for, requests, and a run of the client against a server."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.claude.client import Answer, ClaudeDoor
+from pipeline.core.claude.client import Answer, ClaudeClient
 from pipeline.core.claude.request import Request
 from tests.claude_server import Server
 
@@ -35,5 +35,5 @@ def ask(
     **how: Any,
 ) -> list[Answer]:  # fmt: skip
     monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
-    with ClaudeDoor(folder / "ledger.sqlite", max_usd=max_usd, backoff_seconds=0.02, **how) as door:
-        return door.ask(requests)
+    with ClaudeClient(folder / "ledger.sqlite", max_usd=max_usd, backoff_seconds=0.02, **how) as client:
+        return client.ask(requests)

@@ -1,4 +1,4 @@
-"""The door, through the real SDK and a real socket: what is bought, what is kept, and what happens when it fails."""
+"""The client, through the real SDK and a real socket: what is bought, what is kept, and what happens when it fails."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.claude.client import ClaudeDoor
+from pipeline.core.claude.client import ClaudeClient
 from pipeline.core.claude.request import Request
 from pipeline.core.errors import BudgetError, BusyError, RecipeError, ServiceError
 from tests.claude_server import Garbage, HangUp, Reply, Status, claude_server
@@ -214,9 +214,9 @@ def test_a_lost_answer_is_in_doubt_and_sent_once_more(
 ) -> None:
     with claude_server(script=[lost]) as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
-        with ClaudeDoor(tmp_path / "ledger.sqlite", max_usd=1, backoff_seconds=0.02) as door:
-            (answer,) = door.ask(requests_for(1))
-            in_doubt, spent_usd = door.num_in_doubt, door.spent_usd
+        with ClaudeClient(tmp_path / "ledger.sqlite", max_usd=1, backoff_seconds=0.02) as client:
+            (answer,) = client.ask(requests_for(1))
+            in_doubt, spent_usd = client.num_in_doubt, client.spent_usd
 
     assert answer.status == "parsed"
     assert in_doubt == 1
@@ -250,10 +250,10 @@ def test_a_request_without_an_answer_ends_the_run_and_the_next_one_asks_for_it_a
 def test_a_server_that_nobody_runs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
 
-    with ClaudeDoor(tmp_path / "ledger.sqlite", max_usd=1, backoff_seconds=0.01) as door:
+    with ClaudeClient(tmp_path / "ledger.sqlite", max_usd=1, backoff_seconds=0.01) as client:
         with pytest.raises(ServiceError, match="ConnectError"):
-            door.ask(requests_for(2))
-        assert (door.num_in_doubt, door.spent_usd) == (0, 0.0)
+            client.ask(requests_for(2))
+        assert (client.num_in_doubt, client.spent_usd) == (0, 0.0)
 
 
 def test_the_cap_stops_before_it_is_crossed_and_a_higher_cap_resumes(
@@ -307,22 +307,22 @@ def test_without_a_key_and_an_address_the_way_out_is_said(tmp_path: Path, monkey
     monkeypatch.setenv("HOME", str(tmp_path))
 
     with (
-        ClaudeDoor(tmp_path / "ledger.sqlite", max_usd=1) as door,
+        ClaudeClient(tmp_path / "ledger.sqlite", max_usd=1) as client,
         pytest.raises(RecipeError, match="ANTHROPIC_API_KEY"),
     ):
-        door.ask(requests_for(1))
+        client.ask(requests_for(1))
 
 
 def test_an_address_that_only_the_sdk_knows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK prefers the environment; where it changed under an open door nothing may be stored as the old one's."""
-    with claude_server() as server, ClaudeDoor(tmp_path / "ledger.sqlite", max_usd=1) as door:
+    """The SDK prefers the environment; where it changed under an open client nothing is stored as the old one's."""
+    with claude_server() as server, ClaudeClient(tmp_path / "ledger.sqlite", max_usd=1) as client:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
         with pytest.raises(RecipeError, match="Set ANTHROPIC_BASE_URL to that address"):
-            door.ask(requests_for(1))
+            client.ask(requests_for(1))
 
     assert not server.arrivals
 
 
 def test_two_processes_cannot_buy_at_once(tmp_path: Path) -> None:
-    with ClaudeDoor(tmp_path / "ledger.sqlite", max_usd=1), pytest.raises(BusyError):
-        ClaudeDoor(tmp_path / "ledger.sqlite", max_usd=1)
+    with ClaudeClient(tmp_path / "ledger.sqlite", max_usd=1), pytest.raises(BusyError):
+        ClaudeClient(tmp_path / "ledger.sqlite", max_usd=1)

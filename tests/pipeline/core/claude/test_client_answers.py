@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.claude.client import USELESS, ClaudeDoor
+from pipeline.core.claude.client import USELESS, ClaudeClient
 from pipeline.core.errors import ServiceError
 from tests.claude_server import Garbage, Reply, Status, claude_server
 from tests.pipeline.core.claude.asking import KEY, ask, requests_for
@@ -79,9 +79,9 @@ def test_counts_that_cannot_be_right_cost_what_was_reserved(
 ) -> None:
     with claude_server(default=Reply(usage=usage)) as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
-        with ClaudeDoor(tmp_path / "ledger.sqlite", max_usd=1) as door:
-            (answer,) = door.ask(requests_for(1))
-            spent_usd = door.spent_usd
+        with ClaudeClient(tmp_path / "ledger.sqlite", max_usd=1) as client:
+            (answer,) = client.ask(requests_for(1))
+            spent_usd = client.spent_usd
 
     assert answer.status == "parsed"
     assert 0.0001 < answer.cost_usd == spent_usd < 0.01
@@ -90,9 +90,9 @@ def test_counts_that_cannot_be_right_cost_what_was_reserved(
 def test_a_500_may_have_been_billed_and_counts_as_in_doubt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with claude_server(script=[Status(500)]) as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
-        with ClaudeDoor(tmp_path / "ledger.sqlite", max_usd=1, backoff_seconds=0.02) as door:
-            (answer,) = door.ask(requests_for(1))
-            in_doubt, spent_usd = door.num_in_doubt, door.spent_usd
+        with ClaudeClient(tmp_path / "ledger.sqlite", max_usd=1, backoff_seconds=0.02) as client:
+            (answer,) = client.ask(requests_for(1))
+            in_doubt, spent_usd = client.num_in_doubt, client.spent_usd
 
     assert answer.status == "parsed"
     assert in_doubt == 1 and spent_usd > answer.cost_usd

@@ -1,4 +1,4 @@
-"""The door when its process dies or is told to stop: what was paid for is kept, the rest is counted."""
+"""The client when its process dies or is told to stop: what was paid for is kept, the rest is counted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.claude.client import ClaudeDoor
+from pipeline.core.claude.client import ClaudeClient
 from pipeline.core.errors import ServiceError
 from tests.claude_server import Garbage, HangUp, Reply, Server, Status, claude_server, fingerprint
 from tests.pipeline.core.claude.asking import KEY, ask, requests_for
@@ -31,10 +31,10 @@ def a_key_and_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 CHILD = """
 import sys
 from pathlib import Path
-from pipeline.core.claude.client import ClaudeDoor
+from pipeline.core.claude.client import ClaudeClient
 from tests.pipeline.core.claude.asking import requests_for
-with ClaudeDoor(Path(sys.argv[1]), max_usd=1, workers=4) as door:
-    door.ask(requests_for(24))
+with ClaudeClient(Path(sys.argv[1]), max_usd=1, workers=4) as client:
+    client.ask(requests_for(24))
 """
 
 
@@ -67,9 +67,9 @@ def test_after_kill_9_nothing_is_billed_twice_but_what_is_counted_as_in_doubt(
 ) -> None:
     killed_run.default = Reply()
     monkeypatch.setenv("ANTHROPIC_BASE_URL", killed_run.base_url)
-    with ClaudeDoor(tmp_path / "ledger.sqlite", max_usd=1) as door:
-        answers = door.ask(requests_for(24))
-        in_doubt = door.num_in_doubt
+    with ClaudeClient(tmp_path / "ledger.sqlite", max_usd=1) as client:
+        answers = client.ask(requests_for(24))
+        in_doubt = client.num_in_doubt
 
     twice = {key for key, times in killed_run.bill.items() if times > 1}
     assert {answer.status for answer in answers} == {"parsed"}
@@ -111,8 +111,8 @@ def test_ctrl_c_against_a_hung_server_ends_at_the_first_press(tmp_path: Path, mo
         child.send_signal(signal.SIGINT)
         _, said = child.communicate(timeout=30)
         server.default = Reply()
-        with ClaudeDoor(tmp_path / "workspace" / "ledger.sqlite", max_usd=1) as door:
-            num_doubted = door._ledger.num_doubted_at_start
+        with ClaudeClient(tmp_path / "workspace" / "ledger.sqlite", max_usd=1) as client:
+            num_doubted = client._ledger.num_doubted_at_start
 
     assert child.returncode == 130
     assert b"Traceback" not in said and b"run the same command again" in said

@@ -29,7 +29,7 @@ def test_an_address_says_host_and_port_and_hides_the_rest() -> None:
 
 @pytest.mark.parametrize("url", ["localhost:8000", "http://", "ftp://x", "http://x:y"])
 def test_what_is_no_address_is_a_mistake_of_the_environment(url: str) -> None:
-    with pytest.raises(RecipeError, match="ANTHROPIC_BASE_URL is no address"):
+    with pytest.raises(RecipeError, match="ANTHROPIC_BASE_URL is not an address"):
         address_of(url)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline.core.errors import DataError, ServiceError, mend_writing
+from pipeline.core.errors import DataError, ServiceError, write_advice
 from pipeline.core.files.durable import sweep, write_text
 from pipeline.core.files.shards import read_rows, write_table, write_tables
 from tests.conftest import ROOT
@@ -48,7 +48,7 @@ def test_a_write_to_a_missing_folder_is_not_blamed_on_a_full_disk(tmp_path):
 
 
 def test_a_write_to_a_full_disk_asks_for_room():
-    assert mend_writing(OSError(errno.ENOSPC, "No space left on device")) == "Free the disk and run again."
+    assert write_advice(OSError(errno.ENOSPC, "No space left on device")) == "Free the disk and run again."
 
 
 def test_what_a_killed_process_was_about_to_rename_is_swept_and_nothing_else(tmp_path):

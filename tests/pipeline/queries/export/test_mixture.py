@@ -159,7 +159,7 @@ def test_a_name_that_is_two_things_must_say_which(mixed: House) -> None:
 
 
 def test_an_unknown_name_offers_the_nearest_of_all_kinds(mixed: House) -> None:
-    with pytest.raises(RecipeError, match=r"`bothh` is no dataset, mixture or promoted name .* Did you mean both"):
+    with pytest.raises(RecipeError, match=r"`bothh` is not a dataset, mixture or promoted name .* Did you mean both"):
         export(mixed, "bothh", "unknown")
 
 
