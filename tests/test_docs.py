@@ -215,6 +215,7 @@ def test_the_filter_of_the_filters_page_works_as_printed(tmp_path: Path) -> None
     house = tmp_path / "house"
     for name in (*HOUSE, "tests"):
         shutil.copytree(ROOT / name, house / name)
+    shutil.copy(ROOT / "tamis.py", house)
     (house / "filters" / "heuristics" / "line_length.py").write_text(file_block("filters/heuristics/line_length.py"))
     (house / "tests" / "cases" / "line_length.txt").write_text(file_block("tests/cases/line_length.txt"))
     catalog = house / "pipeline" / "catalog.py"
