@@ -115,7 +115,7 @@ def test_without_its_files_a_recipe_has_no_other_mistake(
     except RecipeError as error:
         mistakes = str(error).splitlines()
 
-    missing = ("no file matches", "is no dataset and no file")
+    missing = ("no file matches", "is neither a dataset nor a file")
     assert [line for line in mistakes if not any(words in line for words in missing)] == []
 
 

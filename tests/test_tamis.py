@@ -172,15 +172,15 @@ def test_a_mistake_in_a_question_is_named(house: House, done: tamis.Outcome) -> 
     clean, pages = tamis.open_dataset("clean"), tamis.open_dataset("pages")
 
     assert pages.to_polars(["id"])["id"].to_list() == ["rain", "click", "again"]
-    with pytest.raises(tamis.RecipeError, match=r"`gopher_quality\.words` is no signal here\. Did you mean gopher_q"):
+    with pytest.raises(tamis.RecipeError, match=r"unknown signal `gopher_quality\.words`\. Did you mean gopher_q"):
         clean.signals("gopher_quality.words")
-    with pytest.raises(tamis.RecipeError, match=r"`txt` is no column here\. Did you mean text"):
+    with pytest.raises(tamis.RecipeError, match=r"unknown column `txt`\. Did you mean text"):
         clean.to_polars(["txt"])
     with pytest.raises(tamis.RecipeError, match="`pages` is a source: nothing was decided"):
         pages.verdicts()
     with pytest.raises(tamis.DataError, match="snow: did not reach clean-"):
         clean.why("snow")
-    with pytest.raises(tamis.RecipeError, match=r"`claen` is no dataset in .*Did you mean clean"):
+    with pytest.raises(tamis.RecipeError, match=r"`claen` is not a dataset in .*Did you mean clean"):
         tamis.open_dataset("claen")
 
 

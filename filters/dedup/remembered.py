@@ -161,7 +161,7 @@ def read_manifest(folder: Path) -> list[StoredFile]:
 
 
 def damage(folder: Path, file: StoredFile) -> str:
-    """Return where a piece's file is another than the one that was written, and what to do; nothing if it is that."""
+    """Return where a piece's file differs from what was written, and what to do; nothing if it does not."""
     path = folder / file.file
     found = difference(path, file, says=MANIFEST)
     return f"{path}: {found}. {_mend(folder)}" if found else ""

@@ -87,7 +87,7 @@ class Language(MeasuringStep):
             for code in keep:
                 if code not in CODES and code not in TOGETHER:
                     near = nearest_names(code, [*CODES, *TOGETHER])
-                    raise ValueError(f"{code!r} is no language of the model; did you mean {near}?")
+                    raise ValueError(f"{code!r} is not a language of the model; did you mean {near}?")
             return tuple(sorted(set(keep)))
 
     params: Params

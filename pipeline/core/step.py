@@ -89,7 +89,7 @@ def input_names(default: Any = ..., **constraints: Any) -> Any:
 
 
 def how(default: Any, **constraints: Any) -> Any:
-    """Declare a parameter that paces or bounds a run and never changes a result, so it is no part of an identity."""
+    """Declare a parameter that paces or bounds a run and never changes a result, so it is not part of an identity."""
     return Field(default=default, json_schema_extra={"role": "how"}, **constraints)
 
 

@@ -121,7 +121,7 @@ def _sound(
         if share > alarms.max_drop_fraction:
             raise DataError(
                 f"{place}: {_told(losses, label, reached)}; it may drop {alarms.max_drop_fraction:.1%}. "
-                f"Mend the data or raise max_drop_fraction{NOT_WRITTEN if label in implied else ''}."
+                f"Correct the data or raise max_drop_fraction{NOT_WRITTEN if label in implied else ''}."
             )
         band = bands.get(label)
         if reached and band and max(min(band) - share, share - max(band)) > alarms.max_drift + ROUNDING:

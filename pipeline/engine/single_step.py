@@ -82,7 +82,7 @@ def _files(step: MeasuringStep, *, caller: Caller, where: str) -> dict[str, tupl
     for key, paths in input_names_of(step.params).items():
         missing = next((path for path in paths if not Path(path).is_file()), None)
         if missing is not None:
-            raise RecipeError(f"{where}.{key}: `{missing}` is no file; {caller.name} knows no datasets. Name files.")
+            raise RecipeError(f"{where}.{key}: `{missing}` is not a file; {caller.name} knows no datasets. Name files.")
         if paths:
             found[key] = tuple(str(Path(path).absolute()) for path in paths)
     return found

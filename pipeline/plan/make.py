@@ -186,7 +186,7 @@ def _input_identity(plan: Plan, name: str, place: str) -> str:
     path = Path(name)
     if not path.is_file():
         raise RecipeError(
-            f"{plan.recipe.place}: {place}: `{name}` is no dataset and no file."
+            f"{plan.recipe.place}: {place}: `{name}` is neither a dataset nor a file."
             f"{did_you_mean(name, plan.recipe.datasets)}"
         )
     return file_identity(plan, name)

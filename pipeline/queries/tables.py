@@ -129,7 +129,7 @@ def _wanted(columns: Sequence[str] | None, known: Sequence[str], *, kind: str) -
     chosen = list(known if columns is None else columns)
     for name in chosen:
         if name not in known:
-            raise RecipeError(f"`{name}` is no {kind} here.{did_you_mean(name, known)}")
+            raise RecipeError(f"unknown {kind} `{name}`.{did_you_mean(name, known)}")
     return chosen
 
 

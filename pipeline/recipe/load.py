@@ -56,7 +56,7 @@ class _Builder:
     def build(self) -> Recipe:
         for key in self.data:
             if key not in KEYS:
-                self.wrong((key,), f"`{key}` is no key of a recipe.{did_you_mean(key, KEYS)}")
+                self.wrong((key,), f"`{key}` is not a key of a recipe.{did_you_mean(key, KEYS)}")
         sources = {name: self.source(name, body) for name, body in self.section("sources")}
         datasets = {name: self.dataset(name, body) for name, body in self.section("datasets")}
         mixtures = {
@@ -160,7 +160,7 @@ class _Builder:
             if key not in allowed:
                 self.wrong(
                     (*place, key),
-                    f"{dotted(place)}: `{key}` is no key of a dataset.{did_you_mean(key, allowed)}",
+                    f"{dotted(place)}: `{key}` is not a key of a dataset.{did_you_mean(key, allowed)}",
                 )
         given = body.get("from", [])
         inputs = tuple(str(item) for item in (given if isinstance(given, list) else [given]))
@@ -245,7 +245,9 @@ class _Builder:
             for name in (given[key],) if isinstance(given[key], str) else given[key] or ():
                 if name not in declared and not Path(name).is_file():
                     hint = did_you_mean(name, declared)
-                    self.wrong((*place, key), f"{dotted((*place, key))}: `{name}` is no dataset and no file.{hint}")
+                    self.wrong(
+                        (*place, key), f"{dotted((*place, key))}: `{name}` is neither a dataset nor a file.{hint}"
+                    )
 
     def order(self, datasets: dict[str, DatasetSpec], sources: set[str]) -> dict[str, DatasetSpec]:
         """Return the datasets in dependency order; unknown names and cycles are noted."""
@@ -256,7 +258,7 @@ class _Builder:
                 if wanted not in known:
                     self.wrong(
                         ("datasets", name, "from"),
-                        f"datasets.{name}.from: `{wanted}` is no source and no dataset."
+                        f"datasets.{name}.from: `{wanted}` is neither a source nor a dataset."
                         f"{did_you_mean(wanted, known - {name})}",
                     )
             needs[name] = {wanted for wanted in (*spec.inputs, *step_inputs(spec)) if wanted in datasets}

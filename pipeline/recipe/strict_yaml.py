@@ -98,7 +98,7 @@ def load(path: Path) -> Document:
     except OSError as error:
         raise RecipeError(f"{path}: cannot be read ({error.strerror}). Correct the path or its permissions.") from error
     except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: is no UTF-8 text ({error}). Name a recipe, a YAML file.") from error
+        raise RecipeError(f"{path}: is not UTF-8 text ({error}). Name a recipe, a YAML file.") from error
     return parse(text, path=path)
 
 

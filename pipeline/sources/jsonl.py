@@ -118,7 +118,7 @@ class JsonlReader(Reader):
 
 
 def _other_way(path: Path, beginning: bytes) -> str:
-    """Return how to read a file that begins so and is no JSON lines."""
+    """Return how to read a file that begins so and does not hold JSON lines."""
     folder = "`read: hf` with the path of its folder, where all data files must be alike"
     if beginning.startswith(b"PAR1"):
         return f"{path} is parquet: use `read: parquet`."

@@ -143,7 +143,7 @@ def test_datatrove_counts_what_was_dropped_by_its_reason() -> None:
         ("minhash_dedup", {}, "`minhash_dedup` needs a whole dataset"),
         ("gopher_quality", {"min_word": 3}, "tamis_step: gopher_quality: `min_word` is not known here"),
         ("gopher_quality", {"min_words": -1}, "tamis_step: gopher_quality.min_words is -1"),
-        ("decontaminate", {"against": ["gone.jsonl"]}, "`gone.jsonl` is no file"),
+        ("decontaminate", {"against": ["gone.jsonl"]}, "`gone.jsonl` is not a file"),
     ],
 )
 def test_a_mistake_is_named_where_it_is_made(name: str, params: dict[str, Any], said: str) -> None:

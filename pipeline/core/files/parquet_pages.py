@@ -25,7 +25,7 @@ CODECS = {"SNAPPY": "snappy", "GZIP": "gzip", "BROTLI": "brotli", "ZSTD": "zstd"
 
 
 class PageError(ValueError):
-    """Bytes that are no page, or pages that cannot be looked into."""
+    """Bytes that are not a page, or pages that cannot be looked into."""
 
 
 @dataclass(frozen=True, slots=True)

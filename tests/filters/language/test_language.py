@@ -213,7 +213,7 @@ def test_kept_languages_add_up() -> None:
 
 
 def test_an_unknown_code_names_its_neighbours() -> None:
-    with pytest.raises(ValidationError, match=r"'eng' is no language of the model; did you mean en"):
+    with pytest.raises(ValidationError, match=r"'eng' is not a language of the model; did you mean en"):
         Language.Params(keep=("eng",))
 
 

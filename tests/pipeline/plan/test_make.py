@@ -289,7 +289,8 @@ def test_a_missing_file_of_a_step_is_a_mistake_of_the_recipe(house: House):
     house.clean(["length: {against: [nowhere.txt]}"])
 
     with pytest.raises(
-        RecipeError, match=r"yaml:\d+: datasets\.clean\..*length\.against: `nowhere\.txt` is no dataset and no file"
+        RecipeError,
+        match=r"yaml:\d+: datasets\.clean\..*length\.against: `nowhere\.txt` is neither a dataset nor a file",
     ):
         house.plan()
 

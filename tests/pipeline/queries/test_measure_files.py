@@ -262,7 +262,7 @@ WRONG = {
     "a setting of another step": (["length"], {"gopher_quality.min_words": 3}, "must begin with one of the steps"),
     "an unknown key": (["length"], {"length.min_len": 3}, "min_length"),
     "a wrong type": (["length"], {"length.min_length": "x"}, r"measure: length\.min_length is"),
-    "a file that is not there": (["length"], {"length.against": ["no.txt"]}, r"`no\.txt` is no file"),
+    "a file that is not there": (["length"], {"length.against": ["no.txt"]}, r"`no\.txt` is not a file"),
 }
 
 

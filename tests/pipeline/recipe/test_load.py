@@ -241,7 +241,7 @@ def test_a_step_that_lacks_an_earlier_one_is_a_mistake_with_its_line(tmp_path, s
 
     told = str(caught.value)
     assert message in told and f"{path}:6: datasets.clean.steps" in told
-    assert "`wrong` is no key of a dataset" in told
+    assert "`wrong` is not a key of a dataset" in told
 
 
 def test_what_a_step_needs_of_earlier_ones_may_stand_there(tmp_path):
@@ -297,7 +297,7 @@ def test_a_name_that_has_no_neighbour_is_told_without_a_guess(tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text("datasets: {a: {from: b}}\n", encoding="utf-8")
 
-    with pytest.raises(RecipeError, match=r"`b` is no source and no dataset\.$"):
+    with pytest.raises(RecipeError, match=r"`b` is neither a source nor a dataset\.$"):
         load_recipe(path)
 
 

@@ -118,12 +118,12 @@ def test_mistakes_name_their_places_and_no_lines(house: House) -> None:
         load_recipe(wrong)
 
     assert str(caught.value).splitlines() == [
-        "sorces: `sorces` is no key of a recipe. Did you mean sources, datasets or mixtures?",
+        "sorces: `sorces` is not a key of a recipe. Did you mean sources, datasets or mixtures?",
         "datasets.clean.steps[0].gopher_quality.min_words is -1; it must be greater than or equal to 0. "
         "Remove the line to use 50.",
         "datasets.clean.steps[0].gopher_quality: `min_word` is not known here. "
         "Did you mean min_words, min_stop_words or max_words?",
-        "datasets.clean.from: `docs` is no source and no dataset.",
+        "datasets.clean.from: `docs` is neither a source nor a dataset.",
     ]
 
 
