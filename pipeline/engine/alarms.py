@@ -20,6 +20,7 @@ from pipeline.core.step import Params
 from pipeline.plan.graph import PlannedStep
 from pipeline.recipe.spec import StepSpec
 from pipeline.store.chain import Chain
+from pipeline.store.stored_dataset import StoredDataset
 from pipeline.store.verdicts import judge
 
 EXAMPLES = 3
@@ -156,10 +157,10 @@ def _shares(card: Card) -> Iterator[tuple[str, Mapping[str, Any], float]]:
     """Yield each step of a published dataset with its parameters and the share of what reached it that it cost."""
     losses = _counted(card)
     reached = losses.documents
-    for step in card.details.get("steps", ()):
-        count = losses.by(step["label"])
+    for step in StoredDataset.from_card(card).steps:
+        count = losses.by(step.label)
         if reached:
-            yield step["label"], step["params"], count / reached
+            yield step.label, step.params, count / reached
         reached -= count
 
 

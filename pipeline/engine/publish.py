@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +19,8 @@ from pipeline.core import document
 from pipeline.core.arrow import as_flags
 from pipeline.core.files.shards import read_table, write_table
 from pipeline.core.files.sums import are_whole
-from pipeline.core.step import Rule
 from pipeline.store.chain import Chain, ChainReader, part_name
+from pipeline.store.stored_dataset import StoredDataset, StoredPart, StoredRule, StoredStep
 from pipeline.store.verdicts import judge, verdicts_name
 
 if TYPE_CHECKING:
@@ -73,26 +73,25 @@ def _counts(reasons: pa.ChunkedArray) -> dict[str, int]:
     return {pair["values"]: pair["counts"] for pair in pc.value_counts(reasons.drop_null()).to_pylist()}
 
 
-def details_of(chain: Chain, planned: PlannedDataset) -> dict[str, Any]:
-    """Return what a dataset's card holds of the documents, steps and rules behind it; `evidence_at` reads it."""
-    rules = [{"step": link.label, "rule": rule.name, **_condition(rule)} for link in chain.links for rule in link.rules]
-    steps = [
-        {
-            "label": step.spec.label,
-            "step": step.spec.step.name,
-            "folder": f"{step.node.kind}/{step.node.folder.name}",
-            "identity": step.node.identity,
-            "edits": step.spec.step.edits,
-            "params": step.spec.step.params.model_dump(mode="json"),
-        }
+def stored_dataset(chain: Chain, planned: PlannedDataset) -> StoredDataset:
+    """Return what a dataset's card holds of the documents, steps and rules behind it."""
+    steps = (
+        StoredStep(
+            label=step.spec.label,
+            step=step.spec.step.name,
+            folder=f"{step.node.kind}/{step.node.folder.name}",
+            identity=step.node.identity,
+            edits=step.spec.step.edits,
+            params=step.spec.step.params.model_dump(mode="json"),
+        )
         for step in planned.steps
-    ]
-    base = [
-        {"file": f"{part.path.parent.parent.name}/{part.path.parent.name}/{part.path.name}", "rows": part.num_rows}
-        for part in chain.base
-    ]
-    return {"rules": rules, "steps": steps, "base": base, "inputs": list(planned.spec.inputs)}
-
-
-def _condition(rule: Rule) -> dict[str, Any]:
-    return {"signal": rule.signal, "op": rule.op, "threshold": rule.threshold, "parameter": rule.parameter}
+    )
+    return StoredDataset(
+        rules=tuple(StoredRule.of(rule, step=link.label) for link in chain.links for rule in link.rules),
+        steps=tuple(steps),
+        base=tuple(
+            StoredPart(f"{part.path.parent.parent.name}/{part.path.parent.name}/{part.path.name}", part.num_rows)
+            for part in chain.base
+        ),
+        inputs=tuple(planned.spec.inputs),
+    )

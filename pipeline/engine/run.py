@@ -34,7 +34,7 @@ from pipeline.engine.ingest import Ahead, build_source, locate
 from pipeline.engine.input_guard import files_of_source, files_of_steps, unchanged
 from pipeline.engine.measure import MeasureTask, StepRef
 from pipeline.engine.progress import Progress
-from pipeline.engine.publish import PublishTask, details_of, publish_part
+from pipeline.engine.publish import PublishTask, publish_part, stored_dataset
 from pipeline.engine.sketching import SketchRef
 from pipeline.plan.graph import Plan, PlannedDataset, PlannedStep
 from pipeline.recipe.names import outside
@@ -361,7 +361,7 @@ class Run:
             rows_out=sum(result.rows_out for result in published),
             dropped=dropped,
             quarantined=quarantined,
-            details=details_of(chain, planned),
+            details=stored_dataset(chain, planned).details(),
             seconds=time.monotonic() - started,
         )
 

@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 
 from pipeline.core.files.card import read_card
 from pipeline.recipe.spec import StepSpec
+from pipeline.store.stored_dataset import StoredDataset
 from pipeline.store.workspace import Workspace
 
 _HASHES = re.compile(" [0-9a-f]{8} -> [0-9a-f]{8}$")  # as `_short` writes them
@@ -97,10 +98,10 @@ def _earlier(workspace: Workspace, kind: str, name: str, payload: Mapping[str, A
     if home is None or home.label is None or not found:
         return found
     mine = {
-        step["folder"]
+        step.folder
         for folder in workspace.complete("dataset", home.dataset)
-        for step in read_card(folder).details["steps"]
-        if step["label"] == home.label
+        for step in StoredDataset.from_card(read_card(folder)).steps
+        if step.label == home.label
     }
     if mine:
         return [folder for folder in found if f"{kind}/{folder.name}" in mine]

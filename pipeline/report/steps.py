@@ -22,8 +22,7 @@ from pipeline.report.tally import Tally, tally_of
 from pipeline.store.chain import Link
 from pipeline.store.evidence import Evidence
 from pipeline.store.sizes import Bytes, Sizes, sizes_of
-
-ALARMS = ("max_drop_fraction", "max_drift")  # they say nothing about the result
+from pipeline.store.stored_dataset import StoredDataset, StoredStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +142,7 @@ def dataset_shown(
     sides = sides_of(signals, counts.first) if per_side else []
     looks = look_twice(signals, sides, dataset=name, per_side=per_side)
     cards = {link.label: read_card(link.folder) for link in evidence.chain.links}
-    details = {step["label"]: step for step in evidence.card.details["steps"]}
+    stored = {step.label: step for step in StoredDataset.from_card(evidence.card).steps}
     sizes = sizes_of(evidence, map=signals.map)
     steps: list[StepShown] = []
     reached = rows_in = sum(part.num_rows for part in evidence.chain.base)
@@ -153,7 +152,7 @@ def dataset_shown(
         before = steps[index - 1].card if index else None
         shown = StepShown(
             label=link.label,
-            step=str(details[link.label]["step"]),
+            step=stored[link.label].step,
             kind=card.kind,
             reached=reached,
             dropped=sum(rule.first for rule in rules),
@@ -162,7 +161,7 @@ def dataset_shown(
             shared=before is not None and card.kind == before.kind == "measured" and card.seconds == before.seconds,
             cost_usd=card.cost_usd,
             edits=link.edits,
-            parameters=_parameters(details[link.label]),
+            parameters=_parameters(stored[link.label]),
             card=card,
             rules=rules,
             size=sizes.steps[index],
@@ -199,10 +198,9 @@ def _rule_shown(link: Link, rule: Rule, counts: Tally) -> RuleShown:
     )
 
 
-def _parameters(step: Mapping[str, Any]) -> str:
+def _parameters(step: StoredStep) -> str:
     """Return the resolved parameters as `key=value`, alarms left out."""
-    shown = {key: value for key, value in step.get("params", {}).items() if key not in ALARMS}
-    return ", ".join(f"{key}={_plain(value)}" for key, value in shown.items())
+    return ", ".join(f"{key}={_plain(value)}" for key, value in step.settings.items())
 
 
 def _plain(value: Any) -> str:

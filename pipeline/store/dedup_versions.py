@@ -22,6 +22,7 @@ from pipeline.core.files.shards import read_table
 from pipeline.core.identity import identity_of
 from pipeline.store.node import Node
 from pipeline.store.results import document_paths, why_empty
+from pipeline.store.stored_dataset import StoredDataset
 from pipeline.store.versions import Versions, homes
 from pipeline.store.workspace import Workspace
 
@@ -119,7 +120,7 @@ def _sources(workspace: Workspace, card: Card, *, num_pieces: int) -> list[Card]
     """Return the result that each document file of a result was cut from: itself, unless it is a dataset."""
     if card.kind != "dataset":
         return [card] * num_pieces
-    folders = [workspace.root / Path(part["file"]).parent for part in card.details["base"]]
+    folders = [workspace.root / part.folder for part in StoredDataset.from_card(card).base]
     cards = {folder: read_card(folder) for folder in dict.fromkeys(folders)}
     return [cards[folder] for folder in folders]
 

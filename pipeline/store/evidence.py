@@ -18,8 +18,8 @@ from pipeline.core.errors import DataError, RecipeError, did_you_mean
 from pipeline.core.files.card import CARD, Card, read_card
 from pipeline.core.files.opened import way_out
 from pipeline.core.files.shards import read_rows, read_table, schema_of
-from pipeline.core.step import Rule
 from pipeline.store.chain import EDITS, BasePart, Chain, ChainReader, Link, part_name
+from pipeline.store.stored_dataset import StoredDataset
 from pipeline.store.verdicts import verdicts_name
 from pipeline.store.workspace import Workspace
 
@@ -118,23 +118,14 @@ def all_evidence(workspace: Workspace) -> list[Evidence]:
 
 
 def _from_card(workspace: Workspace, folder: Path, card: Card) -> Evidence:
-    details = card.details
-    rules: dict[str, list[Rule]] = {}
-    for rule in details["rules"]:
-        made = Rule(rule["rule"], rule["signal"], rule["op"], rule["threshold"], rule["parameter"])
-        rules.setdefault(rule["step"], []).append(made)
+    stored = StoredDataset.from_card(card)
     links = tuple(
-        Link(
-            label=step["label"],
-            folder=workspace.root / step["folder"],
-            rules=tuple(rules.get(step["label"], ())),
-            edits=step["edits"],
-        )
-        for step in details["steps"]
+        Link(label=step.label, folder=workspace.root / step.folder, rules=stored.rules_of(step.label), edits=step.edits)
+        for step in stored.steps
     )
     base = tuple(
-        BasePart(index=index, path=workspace.root / part["file"], num_rows=part["rows"])
-        for index, part in enumerate(details["base"])
+        BasePart(index=index, path=workspace.root / part.file, num_rows=part.rows)
+        for index, part in enumerate(stored.base)
     )
     return Evidence(name=card.name, folder=folder, card=card, chain=Chain(base=base, links=links))
 

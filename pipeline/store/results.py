@@ -17,6 +17,7 @@ from pipeline.core.files.shards import read_table
 from pipeline.core.files.sums import SUMS
 from pipeline.store.chain import ERROR, BasePart, part_name
 from pipeline.store.node import Node
+from pipeline.store.stored_dataset import StoredDataset
 
 
 def document_paths(folder: Path) -> list[Path]:
@@ -125,7 +126,7 @@ def why_empty(card: Card) -> str:
     """Return a sentence on a result of no documents: what went in, and what most of it was lost to."""
     lost = Counter(card.dropped) + Counter(card.quarantined)
     if not lost:
-        inputs = [str(name) for name in card.details.get("inputs", ())]
+        inputs = StoredDataset.from_card(card).inputs
         return f"{card.name} holds no documents: none reached it" + (f" from {', '.join(inputs)}." if inputs else ".")
     worst, count = max(lost.items(), key=lambda item: (item[1], item[0]))
     unit = "documents" if card.kind == "dataset" else "rows"

@@ -11,7 +11,15 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline import __version__
+from pipeline.core.files.card import Card
 from pipeline.queries.export.columns import LIST, MIXED, Column
+from pipeline.queries.export.history import (
+    certificate_section,
+    lineage_section,
+    mixture_section,
+    plain,
+    recipe_section,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,9 @@ class DatasetInfo:
     teacher: str = ""
     gate: str = ""
     cost_usd: float = 0.0
+    history: Sequence[Card] = ()  # of all that the documents come from, the sources first
+    mixture: Card | None = None
+    certificate: Mapping[str, Any] | None = None
 
 
 @dataclass(slots=True)
@@ -79,15 +90,19 @@ def dataset_card(
     tokens = f", {done.num_tokens:,} tokens (one BOS a document included)" if info.is_mixture else ""
     sections = [
         _head(info, done, schema=schema, suffix=suffix),
-        f"# {_plain(info.name)}\n",
+        f"# {plain(info.name)}\n",
         f"{done.rows:,} documents{tokens}, {done.text_bytes:,} bytes of text.\n",
-        "\n".join(f"- {key}: {_plain(value)}" for key, value in facts.items() if value)
+        "\n".join(f"- {key}: {plain(value)}" for key, value in facts.items() if value)
         + f"\n- Paid requests: {info.cost_usd:.2f} USD\n",
         _shares(info.shares),
         _counts("Documents by source", "source", done.by_source),
         _counts("Documents by origin", "origin", done.by_origin),
         _counts(_dropped_title(info), "step.rule", info.drops, largest_first=False),
         _counts("Quarantined while reading", "reason", info.quarantined),
+        lineage_section(info.history),
+        recipe_section(info.history),
+        mixture_section(info.mixture),
+        certificate_section(info.certificate),
         _columns(schema, columns, is_mixture=info.is_mixture),
         "## Beside the documents\n\n" + "".join(f"- `{name}`: {about}\n" for name, about in beside.items()),
         "The licences of the texts are those of their sources; nobody has cleared them.\n",
@@ -139,18 +154,18 @@ def _shares(shares: Sequence[Given]) -> str:
         "| dataset | asked | realised | tokens | documents | epochs | at most |\n|---|---:|---:|---:|---:|---:|---:|\n"
     )
     rows = [
-        f"| {_plain(given.dataset)} | {given.asked:.4f} | {given.realised:.4f} | {given.num_tokens:,} "
+        f"| {plain(given.dataset)} | {given.asked:.4f} | {given.realised:.4f} | {given.num_tokens:,} "
         f"| {given.documents:,} | {given.epochs:.3f} | {given.max_epochs:g} |\n"
         for given in shares
     ]
     capped = [given.dataset for given in shares if given.capped]
     note = (
-        f"\n{_plain(', '.join(capped))} gave all that the most epochs allow; the others give what was left.\n"
+        f"\n{plain(', '.join(capped))} gave all that the most epochs allow; the others give what was left.\n"
         if any(abs(given.asked - given.realised) > 0.005 for given in shares if given.capped)
         else ""
     )
     cuts = "".join(
-        f"\nDocuments of {_plain(given.dataset)} that are longer than one may be (max&#95;document&#95;share) "
+        f"\nDocuments of {plain(given.dataset)} that are longer than one may be (max&#95;document&#95;share) "
         f"end after {given.longest:,} tokens: {given.cut_documents:,}.\n"
         for given in shares
         if given.cut_documents
@@ -179,7 +194,7 @@ def _columns(schema: pa.Schema, columns: Sequence[Column] | None, *, is_mixture:
         about = _ABOUT.get(each.name, "") if column is None else _about(column)
         if each.name == "id" and not is_mixture:
             about = "of the document"
-        lines.append(f"| {_plain(each.name)} | {_type_name(each.type)} | {about} |\n")
+        lines.append(f"| {plain(each.name)} | {_type_name(each.type)} | {about} |\n")
     order = "The rows are in the order of the mixture: read from the first to the last.\n\n" if is_mixture else ""
     return f"## Columns\n\n{order}| column | type | |\n|---|---|---|\n{''.join(lines)}"
 
@@ -189,7 +204,7 @@ def _type_name(kind: pa.DataType) -> str:
 
 
 def _about(column: Column) -> str:
-    renamed = f", key {_plain(column.key)}" if column.key != column.name else ""
+    renamed = f", key {plain(column.key)}" if column.key != column.name else ""
     mixed = (
         "; values of several types: words as they are, others as JSON" if column.kind in (MIXED, LIST + MIXED) else ""
     )
@@ -205,16 +220,8 @@ def _counts(title: str, key: str, counts: Mapping[str, int], *, largest_first: b
     if not counts:
         return ""
     rows = sorted(counts.items(), key=lambda item: (-item[1], item[0])) if largest_first else counts.items()
-    lines = [f"| {_plain(name)} | {value:,} |\n" for name, value in rows]
+    lines = [f"| {plain(name)} | {value:,} |\n" for name, value in rows]
     return f"## {title}\n\n| {key} | documents |\n|---|---:|\n" + "".join(lines)
-
-
-def _plain(text: str) -> str:
-    """Return text that Markdown and HTML show as it stands, on one line."""
-    line = " ".join(text.split())
-    return "".join(
-        f"&#{ord(letter)};" if letter in "<>&|`*_[]\\" else letter for letter in line if letter.isprintable()
-    )
 
 
 def summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -17,6 +17,7 @@ from pipeline.core.files.card import CARD, Card, read_card
 from pipeline.queries.export.card import DatasetInfo, summed
 from pipeline.queries.export.target import Mixture, Target, certificate_of, history_of, mixture_of, promotions_of
 from pipeline.store.registry import Version
+from pipeline.store.stored_dataset import StoredDataset, StoredStep
 from pipeline.store.workspace import Workspace
 
 CERTIFICATE, VERSION, TOKENIZER = "certificate.json", "version.json", "tokenizer.model"
@@ -64,7 +65,8 @@ def _of_mixture(workspace: Workspace, target: Target) -> Story:
     chosen = [(target.version, target.is_current)] if target.version is not None else promotions
     info = DatasetInfo(
         name=target.name, identity=target.card.identity, is_mixture=True,
-        promoted=_promoted(chosen), gate=_gate(certificate, arm), **_told(workspace, history, steps),
+        promoted=_promoted(chosen), gate=_gate(certificate, arm),
+        mixture=target.card, certificate=certificate, **_told(workspace, history, steps),
     )  # fmt: skip
     beside = dict(_cards([*history, *steps, mixture.model.parent, target.folder]))
     beside[TOKENIZER] = mixture.model.read_bytes()
@@ -80,10 +82,10 @@ def _json(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
 
 
-def _steps(workspace: Workspace, history: Mapping[Path, Card]) -> dict[Path, Mapping[str, Any]]:
+def _steps(workspace: Workspace, history: Mapping[Path, Card]) -> dict[Path, StoredStep]:
     """Return every step of some datasets by the folder of its result."""
     return {
-        workspace.root / step["folder"]: step for card in history.values() for step in card.details.get("steps", ())
+        workspace.root / step.folder: step for card in history.values() for step in StoredDataset.from_card(card).steps
     }
 
 
@@ -92,15 +94,14 @@ def _cards(folders: list[Path]) -> Iterator[tuple[str, bytes]]:
         yield f"cards/{folder.parent.name}-{folder.name}.json", (folder / CARD).read_bytes()
 
 
-def _told(
-    workspace: Workspace, history: Mapping[Path, Card], steps: Mapping[Path, Mapping[str, Any]]
-) -> dict[str, Any]:
+def _told(workspace: Workspace, history: Mapping[Path, Card], steps: Mapping[Path, StoredStep]) -> dict[str, Any]:
     """Return what the cards of some datasets and their steps tell together."""
     cards = {place: read_card(place) for place in steps}
-    against = [each for step in steps.values() if step["step"] == "decontaminate" for each in step["params"]["against"]]
-    teachers = [cards[place].details.get("teacher", "") for place, step in steps.items() if step["step"] == "label"]
+    against = [each for step in steps.values() if step.step == "decontaminate" for each in step.params["against"]]
+    teachers = [cards[place].details.get("teacher", "") for place, step in steps.items() if step.step == "label"]
     return {
-        "rows_read": sum(card.rows_out for card in history.values() if "base" not in card.details),
+        "history": tuple(history.values()),
+        "rows_read": sum(card.rows_out for card in history.values() if card.kind != "dataset"),
         "drops": summed(card.dropped for card in history.values()),
         "quarantined": summed(card.quarantined for card in history.values()),
         "decontamination": f"word overlap with {', '.join(dict.fromkeys(against))} removed" if against else "",

@@ -16,6 +16,7 @@ from typing import Any
 from pipeline.core.errors import DataError, RecipeError, TamisError, nearest_names
 from pipeline.core.files.card import CARD, Card, is_complete, read_card
 from pipeline.store.registry import Version, current, versions
+from pipeline.store.stored_dataset import StoredDataset
 from pipeline.store.versions import NAME
 from pipeline.store.workspace import Workspace
 
@@ -174,8 +175,8 @@ def history_of(workspace: Workspace, folder: Path) -> dict[Path, Card]:
     """Return the cards of a dataset and of all that its documents come from, by folder, the sources first."""
     card = read_card(folder)
     found: dict[Path, Card] = {}
-    for parent in dict.fromkeys(workspace.root / Path(part["file"]).parent for part in card.details.get("base", ())):
-        found |= history_of(workspace, parent)
+    for parent in StoredDataset.from_card(card).parents():
+        found |= history_of(workspace, workspace.root / parent)
     return found | {folder: card}
 
 

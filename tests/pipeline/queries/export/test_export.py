@@ -128,6 +128,11 @@ def test_the_card_tells_what_happened_to_the_datasets_before(house: House) -> No
     assert "Decontamination: word overlap with held removed" in card
     assert "Documents dropped of the 21 that were read" in card
     assert f"| length.too&#95;short | {dropped} |" in card
+    kept = {name: house.card(name).rows_out for name in ("clean", "best")}
+    assert f"| source docs | {house.card('docs').identity[:12]} | jsonl | 21 | 21 |" in card
+    assert f"| dataset best | {house.card('best').identity[:12]} | clean | {kept['clean']} | {kept['best']} |" in card
+    assert "| best | length | against=&#91;&#93;, max&#95;length=10000.0, min&#95;length=60.0, unit=1 |" in card
+    assert card.index("| clean | length | ") < card.index('| clean | decontaminate | against=&#91;"held"&#93;, ')
     kinds = {path.name.split("-")[0] for path in (house.folder / "out" / "cards").iterdir()}
     assert kinds == {"source", "measured", "dataset"}
 

@@ -18,6 +18,7 @@ from pipeline.queries.export.export import export_named
 from pipeline.store.registry import promote, rollback
 from tests.pipeline.house import House
 from tests.pipeline.queries.export.exporting import bytes_of, furnish, rows_of, shards_of
+from tests.pipeline.store.test_registry import evidence
 
 BUDGET = 14_000
 
@@ -175,6 +176,24 @@ def promoted(house: House, mixture: str, reason: str) -> int:
         house.workspace, "web-en", mixture=mixture, mixture_identity=found[1].identity,
         folder=str(found[0].relative_to(house.workspace.root)), parents={}, certificate=None, override=reason,
     ).version.version  # fmt: skip
+
+
+def test_the_card_tells_lineage_mixture_and_certificate(mixed: House) -> None:
+    found = mixed.workspace.mixture("both")
+    assert found is not None
+    promote(
+        mixed.workspace, "judged", mixture="both", mixture_identity=found[1].identity,
+        folder=str(found[0].relative_to(mixed.workspace.root)), parents={}, certificate=evidence(found[1].identity),
+    )  # fmt: skip
+
+    card = (export(mixed, "judged", "judged", tokens=2000) / "README.md").read_text()
+
+    web = mixed.card("web")
+    assert f"| dataset web | {web.identity[:12]} | {next(iter(web.parents))} | " in card
+    assert card.index("## Lineage") < card.index("## Mixture") < card.index("## Certificate")
+    assert "- Weights: raw=0.25, web=0.75" in card and "seed=" in card
+    assert "promote\n- Compared: candidate candidate" in card
+    assert "| 1 | overall | 1.5010 | 1.3951 |" in card
 
 
 def test_a_registered_name_is_its_current_version_or_the_one_that_is_asked_for(mixed: House) -> None:
