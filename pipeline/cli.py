@@ -332,7 +332,7 @@ def registry(
     _emit(data, as_json, registry_text(data))
 
 
-def _printed(question: Callable[..., questions.Answer]) -> Callable[..., None]:
+def _printed(question: Callable[..., questions.VerbAnswer]) -> Callable[..., None]:
     """Return a question as a verb: what it answers is printed."""
 
     @functools.wraps(question)

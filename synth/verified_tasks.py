@@ -24,7 +24,7 @@ from pipeline.core.identity import identity_of
 from pipeline.core.step import Making, MakingStep, Params
 from synth.checkers.reading import UnreadableError, wrong_equations
 from synth.tasks.draw import Draw
-from synth.tasks.layout import Page, render
+from synth.tasks.layout import TaskPage, render
 from synth.tasks.task import Task
 from synth.wrong_answers import wrong_answers
 
@@ -91,7 +91,7 @@ class VerifiedTasks(MakingStep):
         """Generate, check and write every part; a prompt that came before is dropped in the order of the tasks."""
         params = self.params
         starts = range(0, params.documents, params.part_documents)
-        tally = Tally()
+        tally = TaskTally()
         seen: set[bytes] = set()
         for window in range(0, len(starts), PARTS_AT_ONCE):
             jobs = [
@@ -118,7 +118,7 @@ class Job:
 
 
 @dataclass(slots=True)
-class Tally:
+class TaskTally:
     """What was generated, refused and tried, summed over parts."""
 
     generated: Counter[str] = field(default_factory=Counter)  # family
@@ -128,7 +128,7 @@ class Tally:
     wrong_accepted: list[str] = field(default_factory=list)  # "family/index: kind"
     duplicates: int = 0
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: TaskTally) -> None:
         """Add another part's counts."""
         self.generated += other.generated
         self.verified += other.verified
@@ -162,15 +162,15 @@ class Tally:
 
 
 @dataclass(slots=True)
-class Made:
+class VerifiedPart:
     """One part: its verified documents, one hash per document's prompt, and the counts."""
 
     table: pa.Table
     prompts: list[bytes]
-    tally: Tally
+    tally: TaskTally
 
 
-def without_known(made: Made, seen: set[bytes]) -> pa.Table:
+def without_known(made: VerifiedPart, seen: set[bytes]) -> pa.Table:
     """Return the rows whose prompt is not in `seen`, and add them to it."""
     keep = []
     for at, prompt in enumerate(made.prompts):
@@ -180,11 +180,11 @@ def without_known(made: Made, seen: set[bytes]) -> pa.Table:
     return made.table if len(keep) == made.table.num_rows else made.table.take(pa.array(keep, pa.int64()))
 
 
-def make_part(job: Job) -> Made:
+def make_part(job: Job) -> VerifiedPart:
     """Generate and check one part's tasks."""
     rows: dict[str, list[str]] = {name: [] for name in SCHEMA.names}
     prompts: list[bytes] = []
-    tally = Tally()
+    tally = TaskTally()
     families = job.params.families
     for number in range(job.first, job.first + job.count):
         family, index = families[number % len(families)], number // len(families)
@@ -200,10 +200,10 @@ def make_part(job: Job) -> Made:
         prompts.append(blake3(task.prompt.encode()).digest(16))
         for name, value in _row(task, page, family=family, index=index, seed=job.seed).items():
             rows[name].append(value)
-    return Made(pa.table(rows, schema=SCHEMA), prompts, tally)
+    return VerifiedPart(pa.table(rows, schema=SCHEMA), prompts, tally)
 
 
-def make_task(family: str, index: int, *, params: VerifiedTasksParams, seed: int) -> tuple[Task, Page]:
+def make_task(family: str, index: int, *, params: VerifiedTasksParams, seed: int) -> tuple[Task, TaskPage]:
     """Return task `index` of a family and its page; depends on seed, family, index and range of difficulty alone."""
     draw = Draw(seed, NAME, family, index)
     difficulty = draw.integer(params.min_difficulty, params.max_difficulty)
@@ -217,7 +217,7 @@ def checker(family: str) -> Check:
     return check
 
 
-def refusal(task: Task, page: Page, *, check: Check) -> str:
+def refusal(task: Task, page: TaskPage, *, check: Check) -> str:
     """Return why the document must not be written, or an empty text."""
     _, found, solution = page.text.partition(task.prompt)
     if not found or task.answer not in solution:
@@ -235,7 +235,7 @@ def accepts(check: Check, prompt: str, answer: str) -> bool:
         return False
 
 
-def _control(job: Job, family: str, index: int, task: Task, tally: Tally) -> None:
+def _control(job: Job, family: str, index: int, task: Task, tally: TaskTally) -> None:
     """Put wrong answers to the checker; the neighbour is the next task of the family, whatever part it is in."""
     other, _ = make_task(family, index + 1, params=job.params, seed=job.seed)
     for kind, wrong in wrong_answers(task.answer, neighbour=other.answer, prompt=task.prompt).items():
@@ -244,7 +244,7 @@ def _control(job: Job, family: str, index: int, task: Task, tally: Tally) -> Non
             tally.wrong_accepted.append(f"{family}/{index}: {kind}")
 
 
-def _row(task: Task, page: Page, *, family: str, index: int, seed: int) -> dict[str, str]:
+def _row(task: Task, page: TaskPage, *, family: str, index: int, seed: int) -> dict[str, str]:
     made_by = {"step": NAME, "version": VerifiedTasks.version, "family": family, "seed": seed, "index": index}
     metadata = {"family": family, "difficulty": task.difficulty, "answer": task.answer, "style": page.style}
     return {

@@ -65,7 +65,7 @@ class Features:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class GradeModel:
     """Weights float32[buckets], biases float32[5], and the settings they belong to."""
 
     weights: np.ndarray
@@ -89,7 +89,7 @@ class Model:
         write_text(folder / SETTINGS, json.dumps(asdict(self.settings), indent=1, sort_keys=True) + "\n")
 
     @staticmethod
-    def load(folder: Path) -> Model:
+    def load(folder: Path) -> GradeModel:
         """Read a model that `save` wrote; DataError when there is none."""
         from safetensors import SafetensorError
         from safetensors.numpy import load
@@ -99,12 +99,12 @@ class Model:
             settings = Settings(**json.loads((folder / SETTINGS).read_bytes()))
         except (OSError, ValueError, TypeError, SafetensorError) as error:
             raise DataError(f"{folder / MODEL}: no classifier can be read ({error}). Run the recipe again.") from error
-        return Model(weights=tensors["weights"], biases=tensors["biases"], settings=settings)
+        return GradeModel(weights=tensors["weights"], biases=tensors["biases"], settings=settings)
 
 
 def train(
-    inputs: Features, grades: np.ndarray, *, settings: Settings, l2: float, epochs: int, start: Model | None = None
-) -> Model:
+    inputs: Features, grades: np.ndarray, *, settings: Settings, l2: float, epochs: int, start: GradeModel | None = None
+) -> GradeModel:
     """Fit one model by at most `epochs` L-BFGS iterations over all documents, from zero or from another model."""
     import torch
 
@@ -132,10 +132,10 @@ def train(
         optimizer.step(closure)
     spread = np.zeros(settings.buckets, np.float32)
     spread[seen] = weights.detach().numpy()[:, 0]
-    return Model(weights=spread, biases=biases.detach().numpy().copy(), settings=settings)
+    return GradeModel(weights=spread, biases=biases.detach().numpy().copy(), settings=settings)
 
 
-def loss_of(model: Model, inputs: Features, grades: np.ndarray) -> float:
+def loss_of(model: GradeModel, inputs: Features, grades: np.ndarray) -> float:
     """Return the mean cross-entropy per document, in nats, of a model on documents it may not have seen."""
     import torch
 

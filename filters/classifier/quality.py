@@ -19,7 +19,7 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from filters.classifier import agreement as report
-from filters.classifier.model import L2_GRID, Features, Model, Settings, loss_of, train
+from filters.classifier.model import L2_GRID, Features, GradeModel, Settings, loss_of, train
 from filters.dedup.minhash import cluster_documents
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.rng import derive
@@ -130,7 +130,7 @@ class Quality(GatheringStep):
             return [f"{told}: what it learnt cannot be told from chance"]
         return [f"{told}: that is weak, and selects little more than chance"] if value < WEAK_SPEARMAN else []
 
-    def _split(self, graded: Graded, *, seed: int) -> Lesson:
+    def _split(self, graded: Graded, *, seed: int) -> TrainingSplit:
         """Hold out whole clusters of near-duplicates; which ones depends on seed and ids alone."""
         clusters = cluster_documents(graded.batch)
         order = [derive(seed, "quality", identity) for identity in graded.batch.ids.to_pylist()]
@@ -143,10 +143,10 @@ class Quality(GatheringStep):
                 f"quality: the {len(clusters)} graded documents are near-duplicates of each other, so none can be held "
                 "out. Put `minhash_dedup` before `label`."
             )
-        return Lesson(train=np.flatnonzero(~held), held=np.flatnonzero(held), clusters=clusters, ranks=ranks)
+        return TrainingSplit(train=np.flatnonzero(~held), held=np.flatnonzero(held), clusters=clusters, ranks=ranks)
 
     def _choose_l2(
-        self, inputs: Features, grades: np.ndarray, lesson: Lesson, *, settings: Settings
+        self, inputs: Features, grades: np.ndarray, lesson: TrainingSplit, *, settings: Settings
     ) -> tuple[float, dict[str, float]]:
         """Return the penalty with the lowest loss on a fifth of the training clusters, and all losses."""
         ranks = lesson.ranks[lesson.train]
@@ -156,14 +156,14 @@ class Quality(GatheringStep):
             return L2_GRID[0], {}
         fit_inputs, check_inputs = inputs.take(fit), inputs.take(check)
         losses: dict[float, float] = {}
-        model: Model | None = None
+        model: GradeModel | None = None
         for l2 in L2_GRID:  # from the strongest on, each fit beginning where the last one ended
             model = train(fit_inputs, grades[fit], settings=settings, l2=l2, epochs=self.params.epochs, start=model)
             losses[l2] = loss_of(model, check_inputs, grades[check])
         return min(losses, key=lambda l2: losses[l2]), {f"{l2:g}": loss for l2, loss in losses.items()}
 
     def _evaluate(
-        self, model: Model, graded: Graded, lesson: Lesson, *, all_scores: np.ndarray, seed: int
+        self, model: GradeModel, graded: Graded, lesson: TrainingSplit, *, all_scores: np.ndarray, seed: int
     ) -> dict[str, Any]:
         scores = model.score(graded.batch)[lesson.held]
         grades, train_grades = graded.grades[lesson.held], graded.grades[lesson.train]
@@ -217,7 +217,7 @@ class Graded:
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class TrainingSplit:
     """Rows to train on and rows held out; no cluster has documents on both sides."""
 
     train: np.ndarray
@@ -278,4 +278,4 @@ def score_part(job: ScoreJob) -> np.ndarray:
     """Return float32[num_rows], the scores of one part's live documents."""
     if job.part.num_rows == 0:
         return np.zeros(0, np.float32)
-    return Model.load(job.folder).score(job.part.batch())
+    return GradeModel.load(job.folder).score(job.part.batch())

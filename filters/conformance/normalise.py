@@ -25,7 +25,7 @@ MAX_GROWTH = 3  # a Hangul syllable of 3 bytes becomes 3 letters of 3
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class CharacterTable:
     """What becomes of each character: its kind, and the UTF-8 bytes it is replaced by."""
 
     kinds: np.ndarray  # uint8[0x110000]
@@ -34,7 +34,7 @@ class Table:
 
 
 @cache
-def table() -> Table:
+def table() -> CharacterTable:
     """Build the table, about 1 s; numbers are what the `regex` module calls Nd."""
     import regex
 
@@ -58,7 +58,7 @@ def table() -> Table:
     everything = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
     kinds[[ord(char) for char in regex.findall(r"\p{Nd}", everything)]] = DIGIT
     kinds[[ord(char) for char in SEPARATORS]] += SEPARATOR << 4
-    return Table(kinds, np.cumsum(sizes, dtype=np.int32), np.frombuffer(b"".join(pieces), np.uint8))
+    return CharacterTable(kinds, np.cumsum(sizes, dtype=np.int32), np.frombuffer(b"".join(pieces), np.uint8))
 
 
 def simplify(text: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from filters.words.shingles import Words, shingle_hashes, words_of
+from filters.words.shingles import WordHashes, shingle_hashes, words_of
 from pipeline.core.text.batch import Batch
 
 SKETCH = 64
@@ -57,7 +57,7 @@ class Contained:
     spans: np.ndarray  # int64[num_docs, 2]: first word of what is shared and the end of the last, in the document
 
 
-def contained_in(words: Words, sketches: Sketches) -> Contained:
+def contained_in(words: WordHashes, sketches: Sketches) -> Contained:
     """Estimate for each document how much of which item it holds."""
     hashes, offsets = shingle_hashes(words.hashes, words.offsets, sketches.words)
     shares, items, spans = _contained(hashes, offsets, sketches.hashes, sketches.starts, sketches.items, sketches.sizes)

@@ -22,7 +22,7 @@ from pydantic import Field, model_validator
 from filters.contamination.containment import contained_in, sketch_items
 from filters.contamination.evaluation_items import read_items
 from filters.words.run_index import build_index, find_runs
-from filters.words.shingles import Words, words_of
+from filters.words.shingles import WordHashes, words_of
 from pipeline.core.errors import DataError
 from pipeline.core.step import Measured, MeasuringStep, Params, Quantile, Rule, Signal, decides, input_names
 from pipeline.core.text.batch import Batch
@@ -118,7 +118,7 @@ class Decontaminate(MeasuringStep):
             }
         )
 
-    def _contained(self, batch: Batch, words: Words) -> dict[str, Any]:
+    def _contained(self, batch: Batch, words: WordHashes) -> dict[str, Any]:
         """Return the three signals of the fuzzy match; all null where it is not asked for."""
         if self._sketches is None:
             empty = pa.nulls(len(batch), pa.string())

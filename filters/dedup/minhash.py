@@ -31,14 +31,14 @@ from filters.dedup.minhash_audit import (
     recall_account,
     true_similarities,
 )
-from filters.dedup.minhash_bands import Signer, SignJob, Slicing, Stored, sign_part, tie_slice
+from filters.dedup.minhash_bands import BandSlicing, Signer, SignJob, StoredSignatures, sign_part, tie_slice
 from filters.dedup.minhash_kernels import band_keys, hash_family, signatures_of
-from filters.dedup.minhash_verify import Checker, Chosen, Line, choose_kept
+from filters.dedup.minhash_verify import AlikeFrom, Checker, Chosen, choose_kept
 from filters.dedup.remembered import (
     SETTINGS,
     UNKNOWN,
     Earlier,
-    Version,
+    StoreVersion,
     read_version,
     require_same_settings,
     require_sound,
@@ -125,10 +125,10 @@ class MinHashDedup(GatheringStep):
         planned = plantings(work, rows, num_pairs=params.audit_pairs)
         jobs = [sign(part=part, planting=planting) for part, planting in zip(rows.parts, planned, strict=True)]
         work.map(sign_part, jobs, label="signatures")
-        slicing = Slicing.of(work, rows=rows, bands=params.bands, num_pairs=params.audit_pairs)
+        slicing = BandSlicing.of(work, rows=rows, bands=params.bands, num_pairs=params.audit_pairs)
         work.map(tie_slice, slicing.jobs(), label="bands")
-        line = Line(params.min_jaccard, params.bands, params.rows)
-        stored = Stored(scratch=work.scratch, rows=rows, num_values=line.num_values)
+        line = AlikeFrom(params.min_jaccard, params.bands, params.rows)
+        stored = StoredSignatures(scratch=work.scratch, rows=rows, num_values=line.num_values)
         checker = Checker(stored, line, at_once=stored.at_once(work.memory_bytes))
         groups, repeats = self._group(work, rows=rows, slicing=slicing, checker=checker)
         earlier = None
@@ -157,7 +157,7 @@ class MinHashDedup(GatheringStep):
             }  # fmt: skip
         self._write(work, clusters=clusters, sizes=sizes, chosen=chosen, stored=stored, earlier=earlier)
 
-    def _store(self, work: Gathering) -> Version | None:
+    def _store(self, work: Gathering) -> StoreVersion | None:
         """Return what of the store to compare with, if any; RecipeError if it does not fit, DataError if damaged."""
         params = self.params
         if not params.against_store:
@@ -170,7 +170,7 @@ class MinHashDedup(GatheringStep):
         return version
 
     def _group(
-        self, work: Gathering, *, rows: Rows, slicing: Slicing, checker: Checker
+        self, work: Gathering, *, rows: Rows, slicing: BandSlicing, checker: Checker
     ) -> tuple[np.ndarray, list[int]]:
         """Tie candidates that are alike; return (int64[num_rows] groups, rows with an earlier one in each band)."""
         parents = new_forest(len(rows))
@@ -190,7 +190,7 @@ class MinHashDedup(GatheringStep):
         return settle(parents), repeats.tolist()
 
     def _audit(
-        self, work: Gathering, *, groups: np.ndarray, kept: np.ndarray, checker: Checker, slicing: Slicing
+        self, work: Gathering, *, groups: np.ndarray, kept: np.ndarray, checker: Checker, slicing: BandSlicing
     ) -> dict[str, Any]:
         """Count the planted copies that the run would have found, and measure a sample of what it dropped."""
         params, rows, line = self.params, checker.stored.rows, checker.line
@@ -205,7 +205,7 @@ class MinHashDedup(GatheringStep):
         return account | {"kept_twins": precision_account(alike, wanted=line.wanted)}
 
     def _write(
-        self, work: Gathering, *, clusters: np.ndarray, sizes: np.ndarray, chosen: Chosen, stored: Stored,
+        self, work: Gathering, *, clusters: np.ndarray, sizes: np.ndarray, chosen: Chosen, stored: StoredSignatures,
         earlier: Earlier | None,
     ) -> None:  # fmt: skip
         """Write the signals of every part; a document that the store knows has none in the run."""
@@ -289,7 +289,7 @@ class Lengths:
     mega: int
 
     @staticmethod
-    def of(stored: Stored, *, shingle_words: int) -> Lengths:
+    def of(stored: StoredSignatures, *, shingle_words: int) -> Lengths:
         counts = np.zeros(3, np.int64)
         longest = 0
         for position in range(len(stored.rows.parts)):

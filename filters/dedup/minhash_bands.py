@@ -124,7 +124,7 @@ def whole_keys(keys: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, slots=True)
-class Slicing:
+class BandSlicing:
     """How the bands of a run are cut, and where the edges of each slice lie."""
 
     scratch: Path
@@ -135,7 +135,7 @@ class Slicing:
     slices: int  # of each band
 
     @staticmethod
-    def of(work: Gathering, *, rows: Rows, bands: int, num_pairs: int) -> Slicing:
+    def of(work: Gathering, *, rows: Rows, bands: int, num_pairs: int) -> BandSlicing:
         """Cut the bands so that all workers' slices fit; RecipeError if the clusters alone would not."""
         needed = BYTES_PER_DOCUMENT * len(rows)
         if needed > work.memory_bytes:
@@ -147,15 +147,15 @@ class Slicing:
         counts = sum((np.load(scratch_file(work.scratch, "bands", index))[0] for index in indexes), np.zeros(bands))
         per_worker = work.memory_bytes / work.workers
         slices = max(int(-(-BYTES_PER_KEY * counts.max(initial=0) // per_worker)), 1)
-        return Slicing(work.scratch, indexes, rows.starts, bands, num_pairs, slices)
+        return BandSlicing(work.scratch, indexes, rows.starts, bands, num_pairs, slices)
 
     def path(self, band: int, number: int) -> Path:
         """Return where the edges of a slice lie: int64[2, num_edges]."""
         kind = f"edges-{self.num_pairs}-{self.slices}"
         return scratch_file(self.scratch, kind, band * self.slices + number)
 
-    def jobs(self) -> list[SliceJob]:
-        return [SliceJob(self, band, number) for band in range(self.bands) for number in range(self.slices)]
+    def jobs(self) -> list[BandSliceJob]:
+        return [BandSliceJob(self, band, number) for band in range(self.bands) for number in range(self.slices)]
 
     def edges(self) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         """Yield (band, left, right) of every slice; a right row past the last document is a planted copy."""
@@ -165,13 +165,13 @@ class Slicing:
 
 
 @dataclass(frozen=True, slots=True)
-class SliceJob:
-    slicing: Slicing
+class BandSliceJob:
+    slicing: BandSlicing
     band: int
     number: int
 
 
-def tie_slice(job: SliceJob) -> None:
+def tie_slice(job: BandSliceJob) -> None:
     """Save the edges between documents that agree in one slice, and from them to planted copies, unless there."""
     slicing, band = job.slicing, job.band
     done = slicing.path(band, job.number)
@@ -206,7 +206,7 @@ def _bound(sorted_keys: np.ndarray, number: int, slices: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredSignatures:
     """Signatures and sizes of all parts, read a part at a time: what is mapped counts as memory until it is let go."""
 
     scratch: Path

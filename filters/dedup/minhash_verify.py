@@ -19,13 +19,13 @@ from filters.dedup.clusters import apart, unite
 from filters.dedup.minhash_kernels import equal_values
 
 if TYPE_CHECKING:
-    from filters.dedup.minhash_bands import Stored
+    from filters.dedup.minhash_bands import StoredSignatures
 
 MOST_KEPT = 1024  # kept documents of one group that another is compared with: the last ones of those before it
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class AlikeFrom:
     """Where alike begins: so many values of two signatures are equal, at least."""
 
     min_jaccard: float
@@ -79,8 +79,8 @@ class Line:
 class Checker:
     """Says which documents are alike; counts the candidates of other signatures that it compared, and refused."""
 
-    stored: Stored
-    line: Line
+    stored: StoredSignatures
+    line: AlikeFrom
     at_once: int  # signatures in memory
     num_checked: int = 0
     num_refused: int = 0

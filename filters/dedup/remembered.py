@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.dedup.minhash_bands import Stored, save_signatures
+from filters.dedup.minhash_bands import StoredSignatures, save_signatures
 from filters.dedup.minhash_kernels import equal_values, hash_family, signatures_of
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.card import StoredFile, describe_files, difference
@@ -56,7 +56,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class StoreVersion:
     """One version of a store, as its file says."""
 
     settings: Mapping[str, int]
@@ -89,7 +89,7 @@ class Version:
             if contents.issuperset(batch["read"][source])
         ]
 
-    def without(self, names: Collection[str]) -> Version:
+    def without(self, names: Collection[str]) -> StoreVersion:
         """Return what is left to compare with when some pieces are left out."""
         batches = [
             {**batch, "pieces": [piece for piece in batch["pieces"] if piece[0] not in names]} for batch in self.batches
@@ -98,11 +98,11 @@ class Version:
         return replace(self, batches=held)
 
 
-def read_version(path: Path) -> Version:
+def read_version(path: Path) -> StoreVersion:
     """Read a version file; DataError if it is not as it was written."""
     try:
         record = json.loads(path.read_bytes())
-        version = Version(record["settings"], record["batches"], record["forgotten"], path.parent)
+        version = StoreVersion(record["settings"], record["batches"], record["forgotten"], path.parent)
         if identity_of(version.content()) != record["identity"]:
             raise ValueError("its content does not match its hash")
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -167,7 +167,7 @@ def damage(folder: Path, file: StoredFile) -> str:
     return f"{path}: {found}. {_mend(folder)}" if found else ""
 
 
-def require_sound(version: Version) -> None:
+def require_sound(version: StoreVersion) -> None:
     """DataError that names the first file of a version's pieces that is not as it was written; reads all of them."""
     for piece in version.pieces():
         for file in read_manifest(piece.folder):
@@ -184,7 +184,7 @@ def _mend(folder: Path) -> str:
 class MatchJob:
     scratch: Path
     index: int  # of the part
-    version: Version
+    version: StoreVersion
     least_equal: int  # values of two signatures
 
 
@@ -241,7 +241,9 @@ class Earlier:
     pieces: Sequence[Piece]
 
     @staticmethod
-    def find(work: Gathering, *, stored: Stored, groups: np.ndarray, version: Version, least_equal: int) -> Earlier:
+    def find(
+        work: Gathering, *, stored: StoredSignatures, groups: np.ndarray, version: StoreVersion, least_equal: int
+    ) -> Earlier:
         """Look all documents up, and compare those that met nothing with the first that their group met."""
         rows = stored.rows
         jobs = [MatchJob(work.scratch, part.index, version, least_equal) for part in rows.parts]
@@ -282,7 +284,7 @@ class Earlier:
         labels[mine] = mine[first][which]
         return labels
 
-    def columns(self, stored: Stored, *, position: int) -> tuple[np.ndarray, dict[str, pa.Array]]:
+    def columns(self, stored: StoredSignatures, *, position: int) -> tuple[np.ndarray, dict[str, pa.Array]]:
         """Return bool[num_docs] of matched documents, and their `duplicate_of`, `earlier` and `jaccard_estimate`."""
         here = stored.rows.within(position)
         wanted = self.store_rows[here]
@@ -306,7 +308,7 @@ class Earlier:
         }
 
 
-def require_same_settings(version: Version, *, name: str, settings: Mapping[str, int]) -> None:
+def require_same_settings(version: StoreVersion, *, name: str, settings: Mapping[str, int]) -> None:
     """RecipeError if a step's signatures cannot be compared with those of the store."""
     kept = dict(version.settings)
     if kept != dict(settings):

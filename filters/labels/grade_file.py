@@ -33,7 +33,7 @@ EXAMPLES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class GradeRow:
     """One reading of one document."""
 
     key: str
@@ -51,8 +51,8 @@ class GradeFile:
 
     path: Path
     key: KeyKind
-    first: Mapping[str, Row]
-    second: Mapping[str, Row]
+    first: Mapping[str, GradeRow]
+    second: Mapping[str, GradeRow]
     criteria: tuple[str, ...]
     graded_by: str
     blake3: str  # of the file; its name is no part of a result
@@ -169,18 +169,20 @@ def _told(path: Path, wrong: Sequence[tuple[str, str]]) -> str:
     return f"{path}:{place}: {problem}.{more} Correct or delete the rows."
 
 
-def _row(row: Mapping[str, Any], *, column: str, criteria: Sequence[str], place: str) -> Row:
+def _row(row: Mapping[str, Any], *, column: str, criteria: Sequence[str], place: str) -> GradeRow:
     answers = tuple(row.get(name) for name in criteria)
-    return Row(
+    return GradeRow(
         key=str(row[column]), grade=float(row["grade"]), reading=_reading(row),
         text_hash=str(row.get("text_hash") or ""), evidence=" ".join(str(row.get("evidence") or "").split())[:500],
         answers=tuple(map(bool, answers)) if all(isinstance(answer, bool) for answer in answers) else (), place=place,
     )  # fmt: skip
 
 
-def _by_reading(rows: Sequence[Row], *, path: Path, column: str) -> tuple[dict[str, Row], dict[str, Row]]:
+def _by_reading(
+    rows: Sequence[GradeRow], *, path: Path, column: str
+) -> tuple[dict[str, GradeRow], dict[str, GradeRow]]:
     """Return the first and the second reading of every document."""
-    found: dict[str, dict[int, Row]] = {}
+    found: dict[str, dict[int, GradeRow]] = {}
     for row in rows:
         readings = found.setdefault(row.key, {})
         known = readings.setdefault(row.reading, row)

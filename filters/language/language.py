@@ -91,11 +91,11 @@ class Language(MeasuringStep):
             return tuple(sorted(set(keep)))
 
     params: Params
-    reader: Reader | None = None
+    reader: Scorer | None = None
 
     def prepare(self, inputs: Mapping[str, Sequence[Path]]) -> None:
         """Load the model, 72 MB."""
-        self.reader = Reader(load_model(), keep=self.params.keep, max_bytes=self.params.max_bytes)
+        self.reader = Scorer(load_model(), keep=self.params.keep, max_bytes=self.params.max_bytes)
 
     def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:
         """Return the rule, and a second one if it can drop anything."""
@@ -137,7 +137,7 @@ class Language(MeasuringStep):
         return limits
 
 
-class Reader:
+class Scorer:
     """What the kernels need to score batches, one after another: the model's tables and room to count in."""
 
     def __init__(self, model: Model, *, keep: tuple[str, ...], max_bytes: int) -> None:

@@ -42,7 +42,7 @@ _SHINGLE_MULTIPLIER = np.uint64(0xE7037ED1A0B428DB)
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class WordHashes:
     """The word hashes of a batch: document d has hashes[offsets[d]:offsets[d + 1]]."""
 
     hashes: np.ndarray  # uint64[num_words]
@@ -50,11 +50,11 @@ class Words:
     spans: np.ndarray  # int64[num_words, 2], byte start and end in the batch's data; empty if not asked for
 
 
-def words_of(batch: Batch, *, spans: bool = False) -> Words:
+def words_of(batch: Batch, *, spans: bool = False) -> WordHashes:
     """Hash every word of every document."""
     table = fold_table()
     hashes, offsets, found = hash_words(batch.data, batch.offsets, table.page, table.folded, spans)
-    return Words(hashes=hashes, offsets=offsets, spans=found)
+    return WordHashes(hashes=hashes, offsets=offsets, spans=found)
 
 
 @njit(cache=True, nogil=True)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline.commands.flags import CORES, WORKSPACE, AsJson, Workers, WorkspacePath, parse_count
-from pipeline.commands.questions import Answer
+from pipeline.commands.questions import VerbAnswer
 from pipeline.core.process.kernel_cache import notice
 
 
@@ -34,7 +34,7 @@ def export(
     workspace: WorkspacePath = WORKSPACE,
     workers: Workers = CORES,
     as_json: AsJson = False,
-) -> Answer:
+) -> VerbAnswer:
     """Write a dataset, or a mixture as documents, with its evidence; `datasets.load_dataset(DIR)` reads it.
 
     A mixture's documents come whole and in its order: weights, epochs and caps applied, shares true at every point.
@@ -50,4 +50,4 @@ def export(
             Workspace(workspace), name, to=to, tokens=parse_count(tokens, flag="--tokens"), format=format,
             overwrite=overwrite, workers=workers, progress=progress,
         )  # fmt: skip
-    return Answer(asdict(done), exported_text(done, to=str(to)))
+    return VerbAnswer(asdict(done), exported_text(done, to=str(to)))

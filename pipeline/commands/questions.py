@@ -22,7 +22,7 @@ from pipeline.commands.flags import (
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class VerbAnswer:
     """What a verb found: plain data for `--json`, and the same for a reader."""
 
     data: Any
@@ -38,7 +38,7 @@ def what_if(
     workspace: WorkspacePath = WORKSPACE,
     plugin: Plugins = None,
     as_json: AsJson = False,
-) -> Answer:
+) -> VerbAnswer:
     """Answer from stored signals what other thresholds would keep and drop; measures nothing, writes nothing."""
     from pipeline.commands.texts import what_if_text
     from pipeline.queries.what_if import what_if as ask
@@ -46,7 +46,7 @@ def what_if(
 
     load_plugins(plugin)
     data = ask(Workspace(workspace), recipe, settings=parse_settings(settings))
-    return Answer(data, what_if_text(data))
+    return VerbAnswer(data, what_if_text(data))
 
 
 def measure(
@@ -72,7 +72,7 @@ def measure(
     workers: Workers = CORES,
     plugin: Plugins = None,
     as_json: AsJson = False,
-) -> Answer:
+) -> VerbAnswer:
     """Write every document's signals, verdict and first reason to one parquet file; rows keep their order."""
     from pipeline.commands.display import Terminal
     from pipeline.commands.texts import measure_text
@@ -99,7 +99,7 @@ def measure(
             )
     finally:
         executor.close()
-    return Answer(data, measure_text(data))
+    return VerbAnswer(data, measure_text(data))
 
 
 def stats(
@@ -112,7 +112,7 @@ def stats(
     dropped: Annotated[bool, typer.Option("--dropped", help="Only documents that were dropped.")] = False,
     workspace: WorkspacePath = WORKSPACE,
     as_json: AsJson = False,
-) -> Answer:
+) -> VerbAnswer:
     """Tell how a dataset's stored signals are distributed: counts and quantiles, over all documents that reached it."""
     from pipeline.commands.texts import stats_text
     from pipeline.core.errors import RecipeError
@@ -124,7 +124,7 @@ def stats(
         raise RecipeError("--kept and --dropped leave no document. Take one of them out.")
     fate: Fate = "kept" if kept else "dropped" if dropped else "all"
     data = ask(Workspace(workspace), dataset, signal=signal, by=by, fate=fate)
-    return Answer(data, stats_text(data))
+    return VerbAnswer(data, stats_text(data))
 
 
 def diff(
@@ -132,27 +132,27 @@ def diff(
     b: Annotated[str, typer.Argument(metavar="B", help="The one to compare with it.")],
     workspace: WorkspacePath = WORKSPACE,
     as_json: AsJson = False,
-) -> Answer:
+) -> VerbAnswer:
     """List what dataset B gained and lost beside A, by the rule of the other side that is responsible."""
     from pipeline.commands.texts import diff_text
     from pipeline.queries.diff import diff as ask
     from pipeline.store.workspace import Workspace
 
     data = ask(Workspace(workspace), a, b)
-    return Answer(data, diff_text(data))
+    return VerbAnswer(data, diff_text(data))
 
 
-def verify(workspace: WorkspacePath = WORKSPACE, as_json: AsJson = False) -> Answer:
+def verify(workspace: WorkspacePath = WORKSPACE, as_json: AsJson = False) -> VerbAnswer:
     """Read every byte of every finished result and hold it against its card; ends with 1 if anything differs."""
     from pipeline.commands.texts import verify_text
     from pipeline.queries.verify import verify as ask
     from pipeline.store.workspace import Workspace
 
     data = ask(Workspace(workspace))
-    return Answer(data, verify_text(data), exit_code=1 if data["damaged"] else 0)
+    return VerbAnswer(data, verify_text(data), exit_code=1 if data["damaged"] else 0)
 
 
-def schema(plugin: Plugins = None, as_json: AsJson = False) -> Answer:
+def schema(plugin: Plugins = None, as_json: AsJson = False) -> VerbAnswer:
     """Print the JSON Schema of recipes, by which editors complete and check them; steps of every --plugin FILE too."""
     import json
 
@@ -160,14 +160,14 @@ def schema(plugin: Plugins = None, as_json: AsJson = False) -> Answer:
 
     load_plugins(plugin)
     data = recipe_schema()
-    return Answer(data, json.dumps(data, indent=1))
+    return VerbAnswer(data, json.dumps(data, indent=1))
 
 
-def plugins(plugin: Plugins = None, as_json: AsJson = False) -> Answer:
+def plugins(plugin: Plugins = None, as_json: AsJson = False) -> VerbAnswer:
     """List the steps of installed packages (entry points `tamis.steps`) and of every --plugin FILE."""
     from pipeline.commands.texts import plugins_text
     from pipeline.recipe.plugins import list_plugins
 
     load_plugins(plugin)
     data = {"plugins": list_plugins()}
-    return Answer(data, plugins_text(data))
+    return VerbAnswer(data, plugins_text(data))

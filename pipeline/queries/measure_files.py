@@ -167,7 +167,7 @@ def _total(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenSteps:
     """The steps to measure with, and those of a preset that need a whole dataset and are left out."""
 
     steps: tuple[LabelledStep, ...]
@@ -176,7 +176,7 @@ class Chosen:
 
 def chosen_steps(
     wanted: Sequence[str | Mapping[str, Any]], settings: Mapping[str, Any], *, shared: Path | None = None
-) -> Chosen:
+) -> ChosenSteps:
     """Return the steps with the parameters that come with them and in `settings`; a repeated one gets a number.
 
     A preset stands for its steps; those that gather are left out of it, and refused where they are named themselves.
@@ -205,7 +205,7 @@ def chosen_steps(
             )
         put(by_name[step], key.split("."), value, place=place)
     made = [_labelled(label, name, bodies[label], shared) for label, (name, _) in zip(labels, found, strict=True)]
-    return Chosen(steps=tuple(made), left_out=tuple(left_out))
+    return ChosenSteps(steps=tuple(made), left_out=tuple(left_out))
 
 
 def _entry(step: str | Mapping[str, Any]) -> tuple[str, Mapping[str, Any] | None]:

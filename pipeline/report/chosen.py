@@ -37,7 +37,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class Quoted:
     """A document to quote and the deciding value, or why it stands here."""
 
     place: Place
@@ -75,7 +75,7 @@ def sides_of(signals: Signals, reasons: Mapping[str, int]) -> list[Side]:
     return found
 
 
-class Piece:
+class PartSides:
     """One part: the values that rules look at, and who stands on which side if anyone asks (`sided`)."""
 
     def __init__(self, evidence: Evidence, part: BasePart, names: Sequence[SignalName], *, sided: bool) -> None:
@@ -116,7 +116,7 @@ class Piece:
 
 
 @dataclass
-class Tally:
+class SideTally:
     """What the first look at a side found: documents by part, up to three values, the nearest to the threshold."""
 
     counts: list[int] = field(default_factory=list)
@@ -137,7 +137,7 @@ class Tally:
         if self.nearest is None or distances[least] < self.distance:
             self.nearest, self.distance = start + least, float(distances[least])
 
-    def join(self, other: Tally) -> None:
+    def join(self, other: SideTally) -> None:
         """Add what was counted of the part that comes next."""
         self.counts += other.counts
         if other.nearest is not None and (self.nearest is None or other.distance < self.distance):
@@ -162,14 +162,14 @@ class Tally:
         """Return those of some places in the count that lie in one part, by its position."""
         return [place for place in places if self.starts[number] <= place < self.starts[number + 1]]
 
-    def chosen(self, places: Sequence[int], piece: Piece, side: Side) -> dict[int, Chosen]:
+    def chosen(self, places: Sequence[int], piece: PartSides, side: Side) -> dict[int, Quoted]:
         """Return the documents at places that lie in a piece."""
         rows, found = piece.rows(side), {}
         start = int(self.starts[np.searchsorted(self.starts, places[0], side="right") - 1])
         for place in places:
             row = int(rows[place - start])
             nearest = place == self.nearest and len(self.distinct) > 2
-            found[place] = Chosen(
+            found[place] = Quoted(
                 Place(piece.part.index, row), _note(side.rule, piece.values[side.signal][row], nearest=nearest)
             )
         return found

@@ -19,7 +19,7 @@ from pipeline.core.arrow import as_flags
 from pipeline.core.files.shards import read_rows
 from pipeline.core.step import Rule
 from pipeline.report import figures
-from pipeline.report.chosen import DUPLICATE_OF, Chosen, Place, Side
+from pipeline.report.chosen import DUPLICATE_OF, Place, Quoted, Side
 from pipeline.report.signals import Signals
 from pipeline.report.steps import DatasetShown
 from pipeline.store.chain import ERROR, BasePart, ChainReader, Link, check_ids, edit_in, edited_text
@@ -57,7 +57,7 @@ class Examples:
 
     def __init__(
         self, shown: DatasetShown, signals: Signals, *, per_side: int, named: Mapping[str, Sequence[str]],
-        members: Mapping[str, Sequence[Chosen]],
+        members: Mapping[str, Sequence[Quoted]],
     ) -> None:  # fmt: skip
         self.shown, self.signals, self.per_side = shown, signals, per_side
         links = shown.evidence.chain.links if per_side else ()
@@ -93,7 +93,7 @@ class Examples:
             ]
             pairs = [(item, kept) for item, kept in zip(self._chosen[side], instead, strict=True) if kept is not None]
             self._chosen[side] = [item for item, _ in pairs]
-            self._chosen[replace(side, dropped=False)] = [Chosen(kept, "kept in its place") for _, kept in pairs]
+            self._chosen[replace(side, dropped=False)] = [Quoted(kept, "kept in its place") for _, kept in pairs]
 
     def of_step(self, label: str) -> tuple[RuleExamples, ...]:
         """Return examples of every rule of a step that dropped something, the one that dropped most first."""
@@ -116,7 +116,7 @@ class Examples:
             paired=DUPLICATE_OF in self.signals.texts(link),
         )
 
-    def _quote(self, item: Chosen, link: Link) -> Example:
+    def _quote(self, item: Quoted, link: Link) -> Example:
         words = self._words[link.label, item.place]
         known = tuple((name, figures.excerpt(text, 120)) for name, text in words.items())
         return replace(self._documents[link.label, item.place], note=item.note, signals=known)
@@ -126,7 +126,7 @@ class Examples:
         place = self._places.get(doc_id)
         return self._documents[label, place] if place is not None else None
 
-    def placed(self, members: Sequence[Chosen], *, label: str) -> tuple[Example, ...]:
+    def placed(self, members: Sequence[Quoted], *, label: str) -> tuple[Example, ...]:
         """Return documents that were placed, as the step `label` read them."""
         return tuple(replace(self._documents[label, item.place], note=item.note) for item in members)
 

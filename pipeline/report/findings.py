@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from pipeline.core.arrow import as_flags, as_numbers
 from pipeline.report import figures
-from pipeline.report.chosen import DUPLICATE_OF, Chosen, Place
+from pipeline.report.chosen import DUPLICATE_OF, Place, Quoted
 from pipeline.report.examples import Example, Examples
 from pipeline.report.recall import Audit, audit_in
 from pipeline.report.signals import Signals
@@ -52,7 +52,7 @@ class Clusters:
 
     by_size: Mapping[int, int]  # documents in the cluster, the kept one too -> clusters
     largest: tuple[tuple[str, int], ...]
-    members: Mapping[str, Sequence[Chosen]]  # a few dropped ones of each of the largest
+    members: Mapping[str, Sequence[Quoted]]  # a few dropped ones of each of the largest
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +101,9 @@ def clusters_in(shown: DatasetShown, signals: Signals) -> dict[str, Clusters]:
     return found
 
 
-def _members(signals: Signals, link: Link, kept: Sequence[str]) -> dict[str, list[Chosen]]:
+def _members(signals: Signals, link: Link, kept: Sequence[str]) -> dict[str, list[Quoted]]:
     """Return the first documents that were dropped for each of some kept ones."""
-    found: dict[str, list[Chosen]] = {name: [] for name in kept}
+    found: dict[str, list[Quoted]] = {name: [] for name in kept}
     wanted = pa.array(kept, pa.string())
     names = [name for name in (DUPLICATE_OF, ESTIMATE) if name in signals.names(link)]
     for part, table in signals.parts(link, names if kept else []):
@@ -114,7 +114,7 @@ def _members(signals: Signals, link: Link, kept: Sequence[str]) -> dict[str, lis
             for row in rows[codes == code][: MEMBERS - len(found[name])].tolist():
                 alike = table.column(ESTIMATE)[row].as_py() if ESTIMATE in names else None
                 note = f"estimated similarity {alike:.2f}" if alike is not None else ""
-                found[name].append(Chosen(Place(part.index, row), note))
+                found[name].append(Quoted(Place(part.index, row), note))
     return found
 
 

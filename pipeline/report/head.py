@@ -20,7 +20,7 @@ Fact = tuple[str, str]  # what it is, and what is known of it
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class RowFates:
     """What became of the rows that a dataset comes from, through all datasets before it."""
 
     read: int
@@ -84,11 +84,11 @@ def _proxies(recipe: Recipe, run: RunRecord | None) -> str:
     )
 
 
-def rows_of(plan: Plan, cards: Mapping[str, Card], name: str) -> Rows | None:
+def rows_of(plan: Plan, cards: Mapping[str, Card], name: str) -> RowFates | None:
     """Return what became of all rows that a dataset comes from; None if a result on the way is not there."""
     if name in plan.sources:
         card = cards.get(plan.sources[name].identity)
-        return Rows(card.rows_in, card.rows_out, sum(card.quarantined.values())) if card is not None else None
+        return RowFates(card.rows_in, card.rows_out, sum(card.quarantined.values())) if card is not None else None
     planned = plan.datasets[name]
     card = cards.get(planned.node.identity)
     above = [rows_of(plan, cards, parent) for parent in planned.spec.inputs] if planned.made is None else []
@@ -97,4 +97,4 @@ def rows_of(plan: Plan, cards: Mapping[str, Card], name: str) -> Rows | None:
         return None
     read = sum(rows.read for rows in known) if above else card.rows_in
     own = sum(card.quarantined.values()) if card.kind == "dataset" else 0
-    return Rows(read, card.rows_out, own + sum(rows.quarantined for rows in known))
+    return RowFates(read, card.rows_out, own + sum(rows.quarantined for rows in known))

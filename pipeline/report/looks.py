@@ -18,7 +18,7 @@ from pipeline.core.rng import generator
 from pipeline.core.step import Rule
 from pipeline.report.bins import MOST_DRAWN, Spread, counted, joined
 from pipeline.report.charts import Bins
-from pipeline.report.chosen import Chosen, Piece, Side, SignalName, Tally
+from pipeline.report.chosen import PartSides, Quoted, Side, SideTally, SignalName
 from pipeline.report.signals import Signals
 from pipeline.store.chain import BasePart
 from pipeline.store.decide import passes
@@ -34,7 +34,7 @@ class Looks:
 
     bins: Mapping[SignalName, Bins]
     num_values: Mapping[SignalName, int]
-    chosen: Mapping[Side, Sequence[Chosen]]  # the nearest to the threshold first where the values differ
+    chosen: Mapping[Side, Sequence[Quoted]]  # the nearest to the threshold first where the values differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class _Second:
     part: BasePart
     rules: Rules
     bins: Mapping[SignalName, Bins]
-    wanted: Sequence[tuple[Side, Tally, Sequence[int]]]
+    wanted: Sequence[tuple[Side, SideTally, Sequence[int]]]
 
 
 def look_twice(signals: Signals, sides: Sequence[Side], *, dataset: str, per_side: int) -> Looks:
@@ -67,7 +67,7 @@ def look_twice(signals: Signals, sides: Sequence[Side], *, dataset: str, per_sid
         for rule in link.rules:
             rules.setdefault((link.label, rule.signal), []).append(rule)
     spreads = {name: Spread() for name in rules}
-    tallies = [Tally() for _ in sides]
+    tallies = [SideTally() for _ in sides]
     for found_spreads, found_tallies in signals.map(
         _look, [_First(evidence, part, rules, sides, _drawn(part, base)) for part in base]
     ):
@@ -86,7 +86,7 @@ def look_twice(signals: Signals, sides: Sequence[Side], *, dataset: str, per_sid
         inside = [tally.inside(mine, number) for tally, mine in zip(tallies, places, strict=True)]
         wanted = [each for each in zip(sides, tallies, inside, strict=True) if each[2]]
         jobs.append(_Second(evidence, part, rules, bins, wanted))
-    chosen: dict[Side, dict[int, Chosen]] = {side: {} for side in sides}
+    chosen: dict[Side, dict[int, Quoted]] = {side: {} for side in sides}
     counts = dict(bins)
     for found_bins, found_chosen in signals.map(_look_again, jobs):
         counts = {name: joined(counts[name], found) for name, found in found_bins.items()}
@@ -100,9 +100,9 @@ def look_twice(signals: Signals, sides: Sequence[Side], *, dataset: str, per_sid
     )
 
 
-def _look(job: _First) -> tuple[dict[SignalName, Spread], list[Tally]]:
+def _look(job: _First) -> tuple[dict[SignalName, Spread], list[SideTally]]:
     """Return the range of each signal's values, and who stands on which side."""
-    piece = Piece(job.evidence, job.part, list(job.rules), sided=bool(job.sides))
+    piece = PartSides(job.evidence, job.part, list(job.rules), sided=bool(job.sides))
     for key in [key for key in _held if key[0] != job.evidence.folder]:
         del _held[key]  # of an earlier dataset, looked at again by another process
     if piece.num_bytes + sum(other.num_bytes for other in _held.values()) <= MOST_HELD:
@@ -110,17 +110,17 @@ def _look(job: _First) -> tuple[dict[SignalName, Spread], list[Tally]]:
     spreads = {name: Spread() for name in job.rules}
     for name, spread in spreads.items():
         spread.add(piece.values[name], drawn=job.drawn)
-    tallies = [Tally() for _ in job.sides]
+    tallies = [SideTally() for _ in job.sides]
     for side, tally in zip(job.sides, tallies, strict=True):
         tally.add(piece.values[side.signal][piece.rows(side)], threshold=side.rule.threshold)
     return spreads, tallies
 
 
-def _look_again(job: _Second) -> tuple[dict[SignalName, Bins], list[tuple[Side, dict[int, Chosen]]]]:
+def _look_again(job: _Second) -> tuple[dict[SignalName, Bins], list[tuple[Side, dict[int, Quoted]]]]:
     """Return the bins of this part, and the documents wanted of it."""
     piece = _held.pop((job.evidence.folder, job.part.index), None)
     if piece is None:
-        piece = Piece(job.evidence, job.part, list(job.rules), sided=bool(job.wanted))
+        piece = PartSides(job.evidence, job.part, list(job.rules), sided=bool(job.wanted))
     bins = {
         name: counted(found, piece.values[name], _failed(job.rules[name], piece.values[name]))
         for name, found in job.bins.items()
@@ -128,7 +128,7 @@ def _look_again(job: _Second) -> tuple[dict[SignalName, Bins], list[tuple[Side, 
     return bins, [(side, tally.chosen(here, piece, side)) for side, tally, here in job.wanted]
 
 
-_held: dict[tuple[Path, int], Piece] = {}  # of this process, from the first look
+_held: dict[tuple[Path, int], PartSides] = {}  # of this process, from the first look
 
 
 def _failed(rules: Sequence[Rule], values: np.ndarray) -> np.ndarray:

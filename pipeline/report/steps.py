@@ -15,7 +15,7 @@ from pipeline.core.files.card import Card, read_card
 from pipeline.core.step import Rule
 from pipeline.report import figures
 from pipeline.report.charts import Bins
-from pipeline.report.chosen import Chosen, Side, sides_of
+from pipeline.report.chosen import Quoted, Side, sides_of
 from pipeline.report.looks import Looks, look_twice
 from pipeline.report.signals import Signals
 from pipeline.report.tally import Tally, tally_of
@@ -105,7 +105,7 @@ class DatasetShown:
     sizes: Sizes
     tally: Tally
     reasons: Mapping[str, int] = field(default_factory=dict)
-    chosen: Mapping[Side, Sequence[Chosen]] = field(default_factory=dict)
+    chosen: Mapping[Side, Sequence[Quoted]] = field(default_factory=dict)
 
     @property
     def widest(self) -> int:

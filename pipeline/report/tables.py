@@ -20,7 +20,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell of words that begins so is 
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ReportTable:
     """One table: the name of its file, its columns, its rows of words and numbers."""
 
     name: str
@@ -46,7 +46,7 @@ def _cell(value: Any) -> Any:
     return "" if value is None else value
 
 
-def write_tables(folder: Path, tables: Sequence[Table]) -> None:
+def write_tables(folder: Path, tables: Sequence[ReportTable]) -> None:
     """Write all tables into a folder that holds nothing else."""
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
@@ -58,7 +58,7 @@ def write_tables(folder: Path, tables: Sequence[Table]) -> None:
             path.unlink(missing_ok=True)
 
 
-def tables_of(content: Mapping[str, Any]) -> list[Table]:
+def tables_of(content: Mapping[str, Any]) -> list[ReportTable]:
     """Return every table of the page, in its order."""
     found = [_flow(content)]
     if content["changes"] is not None:
@@ -74,11 +74,11 @@ def tables_of(content: Mapping[str, Any]) -> list[Table]:
     return [table for table in found if table.rows]
 
 
-def _table(name: str, head: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> Table:
-    return Table(name, head, tuple(tuple(row) for row in rows))
+def _table(name: str, head: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> ReportTable:
+    return ReportTable(name, head, tuple(tuple(row) for row in rows))
 
 
-def _flow(content: Mapping[str, Any]) -> Table:
+def _flow(content: Mapping[str, Any]) -> ReportTable:
     rows: list[tuple[Any, ...]] = []
     for name, card in content["sources"]:
         broken = sum(card.quarantined.values())
@@ -97,7 +97,7 @@ def _flow(content: Mapping[str, Any]) -> Table:
     return _table("flow", head, rows)
 
 
-def _of_dataset(item: Mapping[str, Any]) -> Iterator[Table]:
+def _of_dataset(item: Mapping[str, Any]) -> Iterator[ReportTable]:
     shown: DatasetShown = item["shown"]
     rules = [(step.label, rule) for step in shown.steps for rule in step.rules if rule.alone or rule.first]
     yield _table(
@@ -131,7 +131,7 @@ def _of_dataset(item: Mapping[str, Any]) -> Iterator[Table]:
     yield from _of_findings(shown.name, item)
 
 
-def _of_findings(name: str, item: Mapping[str, Any]) -> Iterator[Table]:
+def _of_findings(name: str, item: Mapping[str, Any]) -> Iterator[ReportTable]:
     rows: list[Sequence[Any]]
     for found in item["duplicates"]:
         if found.audit is not None:
@@ -146,7 +146,7 @@ def _of_findings(name: str, item: Mapping[str, Any]) -> Iterator[Table]:
         yield _table(f"{name}-{found.step}-{kind}", ("held-out item", "shared words", "documents"), rows)
 
 
-def _of_experiment(content: Mapping[str, Any]) -> Iterator[Table]:
+def _of_experiment(content: Mapping[str, Any]) -> Iterator[ReportTable]:
     keys: tuple[str, ...] = ("dataset", "nominal", "realised", "tokens", "epochs", "capped")
     rows: list[Sequence[Any]] = [
         (item["name"], *(share.get(key) for key in keys)) for item in content["mixtures"] for share in item["shares"]
@@ -174,7 +174,7 @@ def _of_experiment(content: Mapping[str, Any]) -> Iterator[Table]:
     yield _table("seeds", ("learning rate", "seed", "gain"), rows)
 
 
-def _evidence(content: Mapping[str, Any]) -> Table:
+def _evidence(content: Mapping[str, Any]) -> ReportTable:
     keys = (
         "kind", "name", "used_by", "identity", "version", "rows_in", "rows_out", "num_files", "size_bytes", "seconds",
         "cost_usd",

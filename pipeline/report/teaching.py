@@ -32,7 +32,7 @@ TASK_FACTS = ("generated", "verified", "duplicates_dropped", "wrong_answers_trie
 
 
 @dataclass(frozen=True, slots=True)
-class Teacher:
+class TeacherShown:
     """Who graded a sample by which rubric, and how the grades fell."""
 
     step: str
@@ -50,7 +50,7 @@ class Teacher:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class MadeShown:
     """A dataset that a step made: what was generated, what was verified, a few documents."""
 
     name: str
@@ -64,19 +64,19 @@ class Made:
     cost_usd: float
 
 
-def teachers_in(shown: DatasetShown) -> list[Teacher]:
+def teachers_in(shown: DatasetShown) -> list[TeacherShown]:
     """Return every grading step of a dataset."""
     return [_teacher(step.label, step.card) for step in shown.steps if {"teacher", "grades"} <= set(step.card.details)]
 
 
-def _teacher(label: str, card: Card) -> Teacher:
+def _teacher(label: str, card: Card) -> TeacherShown:
     details = card.details
     grades = {str(grade): int(number) for grade, number in dict(details["grades"]).items()}
     title = str(details["teacher"])
     spoken = "Grades given: " + ", ".join(
         f"{figures.count(number)} of grade {grade}" for grade, number in grades.items()
     )
-    return Teacher(
+    return TeacherShown(
         step=label,
         title=title,
         offline=title.startswith("offline"),
@@ -108,7 +108,7 @@ def _readings(readings: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             yield name.replace("_", " "), kappa, f"{low} to {high}"
 
 
-def made_in(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> list[Made]:
+def made_in(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> list[MadeShown]:
     """Return every dataset that a making step wrote."""
     found = []
     for name, planned in plan.datasets.items():
@@ -119,7 +119,7 @@ def made_in(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> list[Mad
         told = {key: details[key] for key in TASK_FACTS if key in details}
         told |= {key: value for key, value in details.items() if not isinstance(value, Mapping)}
         found.append(
-            Made(
+            MadeShown(
                 name=name,
                 step=planned.made.spec.label,
                 rows=card.rows_out,

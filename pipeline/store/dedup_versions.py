@@ -27,7 +27,7 @@ from pipeline.store.versions import Versions, homes
 from pipeline.store.workspace import Workspace
 
 if TYPE_CHECKING:
-    from filters.dedup.remembered import Version
+    from filters.dedup.remembered import StoreVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ def stores(workspace: Workspace) -> list[Versions]:
     return homes(_folder(workspace))
 
 
-def current_version(store: Versions) -> Version | None:
+def current_version(store: Versions) -> StoreVersion | None:
     """Return the version of a store that counts, if there is one; DataError if it is not as it was written."""
     from filters.dedup.remembered import read_version
 

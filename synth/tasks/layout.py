@@ -20,18 +20,18 @@ LAST = ("Finally,", "Last of all,", "As a last step,", "To finish,", "In the end
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class TaskPage:
     """A document made of a task, and the names of the page and of the way its steps are set out."""
 
     text: str
     style: str
 
 
-def render(draw: Draw, task: Task) -> Page:
+def render(draw: Draw, task: Task) -> TaskPage:
     """Write the task as one document."""
     page, write = draw.choice(PAGES)
     manner, set_out = draw.choice(MANNERS if len(task.steps) > 1 else MANNERS[:1])
-    return Page(text=write(draw, task, set_out(draw, task.steps)), style=f"{page}/{manner}")
+    return TaskPage(text=write(draw, task, set_out(draw, task.steps)), style=f"{page}/{manner}")
 
 
 def _sentences(draw: Draw, steps: tuple[str, ...]) -> str:

@@ -159,12 +159,12 @@ def substrings(text: Text, place: Place) -> Work:
 
 def classifying(text: Text, place: Place) -> Work:
     """Score text in memory with the classifier of the default size; its weights do not change the time."""
-    from filters.classifier.model import TOP_GRADE, Model, Settings
+    from filters.classifier.model import TOP_GRADE, GradeModel, Settings
     from filters.classifier.quality import QualityParams
 
     default = QualityParams()
     draw = rng.generator(SEED, "benchmarks", "weights")
-    model = Model(
+    model = GradeModel(
         weights=draw.standard_normal(default.buckets, dtype=np.float32),
         biases=np.zeros(TOP_GRADE, np.float32),
         settings=Settings(default.buckets, default.ngrams, default.excerpt_chars),

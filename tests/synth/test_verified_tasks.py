@@ -16,7 +16,7 @@ from pipeline.core.document import SCHEMA
 from pipeline.core.errors import DataError
 from pipeline.core.step import Making
 from synth import verified_tasks
-from synth.verified_tasks import FAMILIES, Tally, VerifiedTasks, VerifiedTasksParams, checker, make_task, refusal
+from synth.verified_tasks import FAMILIES, TaskTally, VerifiedTasks, VerifiedTasksParams, checker, make_task, refusal
 from synth.wrong_answers import wrong_answers
 
 SEED = 17
@@ -187,7 +187,7 @@ def test_a_wrong_step_is_refused_even_if_the_answer_is_right() -> None:
 
 def test_nothing_verified_is_an_error() -> None:
     with pytest.raises(DataError, match="none of 0 tasks"):
-        Tally().raise_for_broken_checkers()
+        TaskTally().raise_for_broken_checkers()
 
 
 @pytest.mark.parametrize(

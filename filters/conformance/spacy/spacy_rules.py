@@ -67,7 +67,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Tokenizer:
+class SpacyTokenizer:
     """spaCy, and what kernels need to do without it."""
 
     nlp: Any
@@ -82,7 +82,7 @@ class Tokenizer:
 
 
 @cache
-def tokenizer() -> Tokenizer:
+def tokenizer() -> SpacyTokenizer:
     """Load spaCy's blank English pipeline, once per process; RecipeError says how to install it."""
     try:
         import spacy
@@ -95,7 +95,7 @@ def tokenizer() -> Tokenizer:
     found = {name: getattr(nlp.tokenizer, name).__self__.pattern for name in KNOWN}
     known = all(blake3(found[name].encode()).hexdigest()[:16] == digest for name, digest in KNOWN.items())
     known = known and nlp.tokenizer.token_match is None and max(map(len, nlp.tokenizer.rules)) <= MAX_SPECIAL
-    return Tokenizer(nlp=nlp, rules=_rules(nlp), known=known)
+    return SpacyTokenizer(nlp=nlp, rules=_rules(nlp), known=known)
 
 
 def _rules(nlp: Any) -> Rules:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import xxhash
 
-from filters.conformance.spacy.spacy_rules import Tokenizer, tokenizer
+from filters.conformance.spacy.spacy_rules import SpacyTokenizer, tokenizer
 from pipeline.core.text.batch import Batch
 
 MEMORY_CHUNKS = 1 << 20  # about 150 bytes each
@@ -43,7 +43,7 @@ class Memory:
     num_remembered: int = 0
     num_asked: int = 0
 
-    def find(self, questions: list[bytes], *, spacy: Tokenizer) -> list[bytes]:
+    def find(self, questions: list[bytes], *, spacy: SpacyTokenizer) -> list[bytes]:
         """Return the answer to each question, asking spaCy for those that are new."""
         known = self.answers
         found = [known.get(question) for question in questions]
@@ -67,7 +67,7 @@ class Memory:
 MEMORY = Memory()
 
 
-def ask(questions: list[bytes], *, spacy: Tokenizer) -> list[bytes]:
+def ask(questions: list[bytes], *, spacy: SpacyTokenizer) -> list[bytes]:
     """Return spaCy's tokens of each question, asked many at a time; a line end between two keeps them apart."""
     answers: list[bytes] = []
     first = 0
@@ -81,7 +81,7 @@ def ask(questions: list[bytes], *, spacy: Tokenizer) -> list[bytes]:
     return answers
 
 
-def _ask(questions: list[bytes], *, spacy: Tokenizer) -> list[bytes]:
+def _ask(questions: list[bytes], *, spacy: SpacyTokenizer) -> list[bytes]:
     text = b"\n".join(questions).decode()
     spans = np.array(spacy.ask(text), np.int64).reshape(-1, 2)
     if not text.isascii():
@@ -133,7 +133,9 @@ def _words(data: np.ndarray, offsets: np.ndarray) -> SpacyWords:
     return SpacyWords(doc_offsets, starts, ends, num_chars, hashes, powers, flags)
 
 
-def _tokens(data: np.ndarray, offsets: np.ndarray, *, spacy: Tokenizer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _tokens(
+    data: np.ndarray, offsets: np.ndarray, *, spacy: SpacyTokenizer
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     from filters.conformance.spacy.word_kernels import MAX_CHUNK, find_tokens, insert_answers
 
     size = len(data)

@@ -24,7 +24,7 @@ from pipeline.core.claude.answer import Reading, Status, read_answer, usage_of
 from pipeline.core.claude.budget import Budget
 from pipeline.core.claude.endpoint import ANTHROPIC, VARIABLE, address_of, foreign_endpoint
 from pipeline.core.claude.ledger import Ledger, Planned, State, StoredAnswer
-from pipeline.core.claude.prices import NANO, Tokens, cost_nano, load_prices
+from pipeline.core.claude.prices import NANO, BilledTokens, cost_nano, load_prices
 from pipeline.core.claude.purchase import Pace, Purchase, Usefulness
 from pipeline.core.claude.request import Request, bound_nano
 from pipeline.core.claude.setbacks import Setback, connection_setback, spoken, status_setback
@@ -324,7 +324,7 @@ class ClaudeClient:
 
     def _billed(self, request: Request, usage: Mapping[str, Any], *, bound: int) -> tuple[int, str]:
         """Return what an answer cost in nanodollars and by which price; counts that cannot be right cost the bound."""
-        tokens = Tokens.of_usage(usage)
+        tokens = BilledTokens.of_usage(usage)
         if tokens is None:
             return bound, NOT_BELIEVED
         price = self._prices.price_of(request.model, prompt_tokens=tokens.prompt, on=_today())

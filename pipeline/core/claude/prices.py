@@ -56,7 +56,7 @@ class Price(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class BilledTokens:
     """What a request used, split as the API bills it."""
 
     input: int
@@ -72,7 +72,7 @@ class Tokens:
         return self.input + self.cache_write_5m + self.cache_write_1h + self.cache_read
 
     @staticmethod
-    def of_usage(usage: Mapping[str, object]) -> Tokens | None:
+    def of_usage(usage: Mapping[str, object]) -> BilledTokens | None:
         """Read the `usage` object of an answer; absent and null counts are zero. None if a count cannot be one."""
         written = usage.get("cache_creation")
         split = written if isinstance(written, Mapping) else {}
@@ -81,7 +81,7 @@ class Tokens:
         if None in counts:
             return None
         input, output, cache_written, cache_read, one_hour = (count or 0 for count in counts)
-        return Tokens(
+        return BilledTokens(
             input=input,
             output=output,
             cache_write_5m=max(cache_written - one_hour, 0),
@@ -131,7 +131,7 @@ class Prices:
         return next((row for row in bands if prompt_tokens <= row.largest_prompt), bands[-1])
 
 
-def cost_nano(price: Price, tokens: Tokens) -> int:
+def cost_nano(price: Price, tokens: BilledTokens) -> int:
     """Return what `tokens` cost in nanodollars, rounded up."""
     per_million = (
         _rate(price.input) * tokens.input

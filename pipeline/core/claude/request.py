@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
-from pipeline.core.claude.prices import Prices, Tokens, cost_nano
+from pipeline.core.claude.prices import BilledTokens, Prices, cost_nano
 from pipeline.core.identity import identity_of
 
 OVERHEAD_TOKENS = 2_000  # assumption: the most that the API adds to a prompt for a schema
@@ -66,7 +66,7 @@ class Request:
 def bound_nano(request: Request, *, prices: Prices, on: date) -> int:
     """Return the most that a request can cost in nanodollars: a token is at least a byte, `max_tokens` are written."""
     prompt = len(json.dumps(request.body(), ensure_ascii=False).encode()) + OVERHEAD_TOKENS
-    tokens = Tokens(input=prompt, output=request.max_tokens)
+    tokens = BilledTokens(input=prompt, output=request.max_tokens)
     fitting = prices.price_of(request.model, prompt_tokens=prompt, on=on)
     reachable = [band for band in prices.bands(request.model, on=on) if band.largest_prompt <= fitting.largest_prompt]
     return max(cost_nano(band, tokens) for band in reachable)

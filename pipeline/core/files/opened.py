@@ -34,7 +34,7 @@ class RowGroup:
     size_bytes: int
 
 
-class Stored:
+class WholeFile:
     """An open file that holds all of its columns."""
 
     def __init__(self, file: pq.ParquetFile) -> None:
@@ -86,7 +86,7 @@ class WithTextElsewhere:
     """An open file whose text lies in another; its row groups are those of the text, without rows that are skipped."""
 
     def __init__(self, file: pq.ParquetFile, *, text: InPlace, path: Path, stack: ExitStack) -> None:
-        self.rest, self.text, self.path, self.stack = Stored(file), text, path, stack
+        self.rest, self.text, self.path, self.stack = WholeFile(file), text, path, stack
         fields = list(self.rest.schema)
         fields.insert(SCHEMA.names.index(TEXT), SCHEMA.field(TEXT))
         self.schema = pa.schema(fields)
@@ -94,12 +94,12 @@ class WithTextElsewhere:
         self._held: tuple[list[str], pa.Table] | None = None
 
     @cached_property
-    def elsewhere(self) -> tuple[Path, Stamp, Stored]:
+    def elsewhere(self) -> tuple[Path, Stamp, WholeFile]:
         """The file that holds the text, and its stamp when it was opened."""
         path = file_of(self.path, self.text)
         stamp = stamp_of(path)
         with reading(path):
-            return path, stamp, Stored(self.stack.enter_context(_parquet(path)))
+            return path, stamp, WholeFile(self.stack.enter_context(_parquet(path)))
 
     @cached_property
     def starts(self) -> np.ndarray:
@@ -171,13 +171,13 @@ class WithTextElsewhere:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Stored | WithTextElsewhere]:
+def opened(path: Path) -> Iterator[WholeFile | WithTextElsewhere]:
     """Open a parquet file that Tamis or a user wrote."""
     with ExitStack() as stack:
         file = stack.enter_context(_parquet(path))
         text = InPlace.of(file.schema_arrow.metadata, path=path)
         if text is None:
-            yield Stored(file)
+            yield WholeFile(file)
             return
         both = WithTextElsewhere(file, text=text, path=path, stack=stack)
         yield both

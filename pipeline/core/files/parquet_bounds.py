@@ -22,8 +22,8 @@ from pipeline.core.files.parquet_pages import (
     DATA_V2,
     DELTA_BYTE_ARRAY,
     DICTIONARY,
-    Page,
     PageError,
+    ParquetPage,
     longest_entry,
     most_repeats,
     row_starts,
@@ -51,9 +51,9 @@ class Leaf:
     levels: int  # of repetition; 0 where each row has one value
     optional: bool  # values may be null
     codec: str
-    pages: list[Page]
+    pages: list[ParquetPage]
     starts: np.ndarray | None = None  # values at which rows begin, once they are known
-    data: list[Page] = field(init=False)
+    data: list[ParquetPage] = field(init=False)
     entry_bytes: int = field(init=False)  # of the longest value that is stored once and may be meant often
     meant: int = field(init=False)  # values that may be such a one
     meant_bytes: int = MOST_BYTES  # of all of them together
@@ -63,7 +63,7 @@ class Leaf:
         self.entry_bytes = 0 if self.width else max((self._entry_bound(page) for page in self.data), default=0)
         self.meant = sum(page.num_values for page in self.data if page.encoding in BY_REFERENCE)
 
-    def _entry_bound(self, page: Page) -> int:
+    def _entry_bound(self, page: ParquetPage) -> int:
         if page.encoding not in BY_REFERENCE:
             return 0
         return page.size_bytes if page.encoding == DELTA_BYTE_ARRAY else self.dictionary_bytes
@@ -100,7 +100,7 @@ class Leaf:
         """Return what so many values take at most that are stored once and meant often."""
         return np.minimum(np.minimum(values, self.meant) * self.entry_bytes, self.meant_bytes)
 
-    def _is_plain(self, page: Page) -> bool:
+    def _is_plain(self, page: ParquetPage) -> bool:
         return not self.width and page.encoding not in BY_REFERENCE
 
     def _batches(self, rows: int, values: int) -> tuple[np.ndarray, np.ndarray]:

@@ -29,7 +29,7 @@ class PageError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ParquetPage:
     """One page as its header describes it. Lengths of levels are -1 where the page itself begins with them."""
 
     kind: int
@@ -44,9 +44,9 @@ class Page:
     compressed: bool = True
 
 
-def pages_of(handle: int, *, start: int, end: int, num_values: int) -> list[Page]:
+def pages_of(handle: int, *, start: int, end: int, num_values: int) -> list[ParquetPage]:
     """Return the pages of one column chunk in a file, as far as pyarrow reads them; PageError for what is none."""
-    found: list[Page] = []
+    found: list[ParquetPage] = []
     seen = 0
     while seen < num_values and start < end:
         page = _page_at(handle, start, end)
@@ -56,7 +56,7 @@ def pages_of(handle: int, *, start: int, end: int, num_values: int) -> list[Page
     return found
 
 
-def _page_at(handle: int, start: int, end: int) -> Page:
+def _page_at(handle: int, start: int, end: int) -> ParquetPage:
     size = HEADER_BYTES
     while True:
         block = os.pread(handle, min(size, end - start), start)
@@ -71,7 +71,7 @@ def _page_at(handle: int, start: int, end: int) -> Page:
             raise PageError("a page's header is incomplete") from error
 
 
-def _page(fields: dict[int, Any], offset: int) -> Page:
+def _page(fields: dict[int, Any], offset: int) -> ParquetPage:
     """Return what a PageHeader (parquet.thrift) says; KeyError for one without what it must have."""
     kind, size, stored = fields[1], fields[2], fields[3]
     if size < 0 or stored < 0:
@@ -79,13 +79,13 @@ def _page(fields: dict[int, Any], offset: int) -> Page:
     if kind == DATA_V2:
         of = fields[8]
         repetition, levels = of[6], of[6] + of[5]
-        page = Page(kind, of[4], of[1], size, stored, offset, RLE, repetition, levels, of.get(7, True))
+        page = ParquetPage(kind, of[4], of[1], size, stored, offset, RLE, repetition, levels, of.get(7, True))
     elif kind == DATA:
-        page = Page(kind, fields[5][2], fields[5][1], size, stored, offset, fields[5][4])
+        page = ParquetPage(kind, fields[5][2], fields[5][1], size, stored, offset, fields[5][4])
     elif kind == DICTIONARY:
-        page = Page(kind, fields[7][2], fields[7][1], size, stored, offset)
+        page = ParquetPage(kind, fields[7][2], fields[7][1], size, stored, offset)
     else:
-        page = Page(kind, PLAIN, 0, size, stored, offset)
+        page = ParquetPage(kind, PLAIN, 0, size, stored, offset)
     if page.num_values < 0 or min(page.repetition_bytes, page.plain_bytes) < -1:
         raise PageError("a page's header has a negative count")
     return page
@@ -152,7 +152,7 @@ def _integer(block: bytes, at: int) -> tuple[int, int]:
     return (value >> 1) ^ -(value & 1), at  # zigzag
 
 
-def _body(handle: int, page: Page, codec: str) -> bytes:
+def _body(handle: int, page: ParquetPage, codec: str) -> bytes:
     """Return a page's body, decompressed, without the levels that stand before it apart."""
     skipped = page.plain_bytes
     stored = os.pread(handle, max(page.stored_bytes - skipped, 0), page.offset + skipped)
@@ -167,7 +167,7 @@ def _body(handle: int, page: Page, codec: str) -> bytes:
     return unpacked
 
 
-def longest_entry(handle: int, page: Page, codec: str) -> int:
+def longest_entry(handle: int, page: ParquetPage, codec: str) -> int:
     """Return the bytes of the longest value of a dictionary of byte arrays."""
     body, at, longest = _body(handle, page, codec), 0, 0
     for _ in range(page.num_values):
@@ -179,7 +179,7 @@ def longest_entry(handle: int, page: Page, codec: str) -> int:
     return longest
 
 
-def most_repeats(handle: int, page: Page, codec: str, *, optional: bool, most: int) -> int:
+def most_repeats(handle: int, page: ParquetPage, codec: str, *, optional: bool, most: int) -> int:
     """Return how often one entry of the dictionary is meant by a page of a flat column; `most` stands for more."""
     body = _body(handle, page, codec)
     if optional and page.kind == DATA:
@@ -196,7 +196,7 @@ def most_repeats(handle: int, page: Page, codec: str, *, optional: bool, most: i
     return min(int(counts.max(initial=0)), most)
 
 
-def row_starts(handle: int, pages: list[Page], codec: str, *, levels: int, most_rows: int) -> np.ndarray:
+def row_starts(handle: int, pages: list[ParquetPage], codec: str, *, levels: int, most_rows: int) -> np.ndarray:
     """Return int64[rows]: the numbers of the values of a nested column with which its rows begin."""
     found, before, rows = [np.zeros(0, np.int64)], 0, 0
     for page in pages:
@@ -214,7 +214,7 @@ def row_starts(handle: int, pages: list[Page], codec: str, *, levels: int, most_
     return np.concatenate(found)
 
 
-def _repetition(handle: int, page: Page, codec: str) -> bytes:
+def _repetition(handle: int, page: ParquetPage, codec: str) -> bytes:
     if page.kind == DATA_V2:
         return os.pread(handle, page.repetition_bytes, page.offset)
     if page.level_encoding != RLE:

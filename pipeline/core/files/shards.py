@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from pipeline.core.errors import DataError
 from pipeline.core.files.durable import write_atomically
 from pipeline.core.files.in_place import InPlace
-from pipeline.core.files.opened import RowGroup, Stored, WithTextElsewhere, opened, reading
+from pipeline.core.files.opened import RowGroup, WholeFile, WithTextElsewhere, opened, reading
 from pipeline.core.files.parquet_bounds import AT_ONCE_BYTES, BATCH_ROWS, most_rows, rows_at_once
 
 GROUP_BYTES = 4 << 20  # of text in a row group: what is measured at once, so that its words stay in the cache
@@ -132,7 +132,7 @@ def read_rows(path: Path, rows: Iterable[int], *, columns: Sequence[str]) -> pa.
         return pa.concat_tables(found)
 
 
-def _check_columns(file: Stored | WithTextElsewhere, path: Path, columns: Sequence[str]) -> None:
+def _check_columns(file: WholeFile | WithTextElsewhere, path: Path, columns: Sequence[str]) -> None:
     missing = sorted(set(columns) - set(file.schema.names))
     if missing:
         raise DataError(f"{path}: has no column `{missing[0]}`; it has {', '.join(file.schema.names)}.")

@@ -39,7 +39,7 @@ from pipeline.queries.export.shards import (
     PARQUET,
     PLACE,
     RUN,
-    Piece,
+    RowRange,
     RunTask,
     Shard,
     ShardTask,
@@ -181,7 +181,7 @@ def _plan_dataset(work: _Work) -> Planned:
         work.target.card.name, work.target.folder, folder=work.site.scratch / "counts", tokenizer=None,
         executor=work.executor, progress=work.progress,
     )  # fmt: skip
-    shards: list[list[Piece]] = [[]]
+    shards: list[list[RowRange]] = [[]]
     filled = 0
     for part in counted.parts:
         sizes = part.size_bytes()
@@ -192,7 +192,7 @@ def _plan_dataset(work: _Work) -> Planned:
             stop = int(np.searchsorted(ends, before + work.shard_bytes - filled, side="right"))
             stop = max(stop, start + 1) if not filled else stop
             if stop > start:
-                shards[-1].append(Piece(part.path, start, stop))
+                shards[-1].append(RowRange(part.path, start, stop))
                 filled += int(ends[stop - 1]) - before
             if stop < len(sizes):
                 shards.append([])
@@ -221,7 +221,7 @@ def _plan_mixture(work: _Work, mixture: Mixture) -> Planned:
         shard_bytes=work.shard_bytes,
     )
     columns = columns_of(joined(found.kinds for found in datasets))
-    shards: list[list[Piece]] = [[] for _ in range(len(arranged.shards) - 1)]
+    shards: list[list[RowRange]] = [[] for _ in range(len(arranged.shards) - 1)]
     tasks = _shard_tasks(work, shards, columns, by_place=True)
     if any(written(task) is None for task in tasks):
         for number, piece in _runs(work, mixture, datasets, plan, arranged):
@@ -252,7 +252,7 @@ def _divide(work: _Work, mixture: Mixture, datasets: Sequence[Counted]) -> Mixtu
 
 def _runs(
     work: _Work, mixture: Mixture, datasets: Sequence[Counted], plan: MixturePlan, arranged: Arranged
-) -> list[tuple[int, Piece]]:
+) -> list[tuple[int, RowRange]]:
     """Write the runs; return the rows of each shard that lie in each."""
     by_name = {found.name: found for found in datasets}
     tasks: list[RunTask] = []
@@ -262,7 +262,7 @@ def _runs(
             for start, stop in pieces(part.size_bytes(), most_bytes=max(1, RUN_BYTES // places.epochs)):
                 run = work.site.scratch / f"run-{len(tasks):06d}.parquet"
                 task = RunTask(
-                    label=part.path.name, dataset=share.name, documents=Piece(part.path, start, stop),
+                    label=part.path.name, dataset=share.name, documents=RowRange(part.path, start, stop),
                     counts=part.counts, longest=found.longest,
                     tokenizer=mixture.model, first=first + start, places=places, shards=arranged.shards, run=run,
                 )  # fmt: skip
@@ -280,7 +280,7 @@ def _runs(
 
 
 def _shard_tasks(
-    work: _Work, shards: Sequence[Sequence[Piece]], columns: tuple[Column, ...] | None, *, by_place: bool
+    work: _Work, shards: Sequence[Sequence[RowRange]], columns: tuple[Column, ...] | None, *, by_place: bool
 ) -> list[ShardTask]:
     names = [f"train-{index:05d}-of-{len(shards):05d}.{work.format}" for index in range(len(shards))]
     return [

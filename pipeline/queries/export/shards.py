@@ -49,7 +49,7 @@ RUN = pa.schema(
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class RowRange:
     """Some rows of a file, from `start` to before `stop`."""
 
     path: Path
@@ -63,7 +63,7 @@ class RunTask:
 
     label: str
     dataset: str
-    documents: Piece
+    documents: RowRange
     counts: Path
     longest: int  # tokens that a document gives at most
     tokenizer: Path
@@ -73,7 +73,7 @@ class RunTask:
     run: Path
 
 
-def write_run(task: RunTask) -> list[tuple[int, Piece]]:
+def write_run(task: RunTask) -> list[tuple[int, RowRange]]:
     """Write the run unless it is there; return the rows in it of each shard that has some."""
     rows = task.documents.stop - task.documents.start
     places = task.places.of(task.first, task.first + rows)
@@ -87,7 +87,7 @@ def write_run(task: RunTask) -> list[tuple[int, Piece]]:
     if len(here) and not is_whole(task.run):
         write_tables(task.run, _tables(task, here, epochs, documents, bounds), schema=RUN, unfinished=True)
     pairs = zip(numbers.tolist(), bounds[:-1], bounds[1:], strict=True)
-    return [(number, Piece(task.run, start, stop)) for number, start, stop in pairs]
+    return [(number, RowRange(task.run, start, stop)) for number, start, stop in pairs]
 
 
 def _tables(
@@ -132,7 +132,7 @@ class ShardTask:
     label: str
     path: Path
     facts: Path
-    pieces: tuple[Piece, ...]
+    pieces: tuple[RowRange, ...]
     columns: tuple[Column, ...] | None  # of the metadata
     format: str
     by_place: bool

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from filters.classifier import agreement as report
 from filters.classifier.kernels import features
-from filters.classifier.model import Features, Model, Settings, train
+from filters.classifier.model import Features, GradeModel, Settings, train
 from filters.classifier.quality import Quality, QualityParams, hold_out
 from filters.labels.label import Label
 from pipeline.core import rng
@@ -155,7 +155,7 @@ def test_a_saved_model_scores_as_the_one_that_was_trained(tmp_path: Path) -> Non
 
     model.save(tmp_path)
 
-    assert np.array_equal(Model.load(tmp_path).score(batch), model.score(batch))
+    assert np.array_equal(GradeModel.load(tmp_path).score(batch), model.score(batch))
 
 
 def test_a_damaged_model_is_named(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_damaged_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text("{}")
 
     with pytest.raises(DataError, match=r"model\.safetensors"):
-        Model.load(tmp_path)
+        GradeModel.load(tmp_path)
 
 
 def test_too_few_grades_say_what_to_do(tmp_path: Path) -> None:

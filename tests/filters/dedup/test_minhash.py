@@ -10,7 +10,7 @@ import pytest
 
 from filters.dedup.minhash import MinHashDedup, MinHashParams, cluster_documents
 from filters.dedup.minhash_kernels import band_keys, hash_family, jaccard, minima, signatures_of
-from filters.dedup.minhash_verify import MOST_KEPT, Line, _assign
+from filters.dedup.minhash_verify import MOST_KEPT, AlikeFrom, _assign
 from filters.words.shingles import shingle_hashes, words_of
 from pipeline.core.errors import RecipeError
 from pipeline.core.files.scratch import until_reboot
@@ -54,7 +54,7 @@ def test_recall_is_within_two_points_of_the_theory(shared: int) -> None:
     clusters = cluster_documents(Batch.from_texts(texts))
 
     recall = (clusters[0::2] == clusters[1::2]).mean()
-    assert abs(recall - Line(0, 14, 8).chance_to_meet(similarity)) < 0.02
+    assert abs(recall - AlikeFrom(0, 14, 8).chance_to_meet(similarity)) < 0.02
     assert len(np.unique(clusters)) == len(texts) - recall * len(texts) / 2  # nobody met a stranger
 
 

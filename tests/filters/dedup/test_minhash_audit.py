@@ -10,7 +10,7 @@ import pytest
 from filters.dedup.minhash import MinHashDedup, MinHashParams
 from filters.dedup.minhash_audit import Planting, edit_places, plant, share_of, shingle_sets
 from filters.dedup.minhash_kernels import hash_family, jaccard
-from filters.dedup.minhash_verify import Line
+from filters.dedup.minhash_verify import AlikeFrom
 from pipeline.core.rng import generator
 from pipeline.core.text.batch import Batch
 from tests.filters.gathering import gather, parts_of
@@ -108,13 +108,13 @@ def test_checked_recall_falls_below_the_similarity_asked_for_as_the_theory_says(
 
 @pytest.mark.parametrize("min_jaccard", [0, 0.5, 0.75])
 def test_the_chance_to_join_is_that_of_drawn_signatures(min_jaccard: float) -> None:
-    line = Line(min_jaccard, bands=6, rows=4)
+    line = AlikeFrom(min_jaccard, bands=6, rows=4)
     equal = generator(9, "equal").random((400_000, 6, 4)) < 0.7
 
     joined = equal.all(axis=2).any(axis=1) & (equal.sum(axis=(1, 2)) >= line.least_equal)
 
     assert abs(joined.mean() - line.chance_to_join(0.7)) < 0.004
-    assert Line(0, 6, 4).chance_to_join(0.7) == pytest.approx(line.chance_to_meet(0.7))
+    assert AlikeFrom(0, 6, 4).chance_to_join(0.7) == pytest.approx(line.chance_to_meet(0.7))
 
 
 def test_precision_tells_chained_strangers_from_duplicates(tmp_path: Path) -> None:

@@ -175,9 +175,11 @@ def test_every_table_lies_beside_the_page_and_is_listed(trial: Path) -> None:
 
 
 def test_tables_of_an_earlier_page_are_removed_and_no_cell_is_a_formula(tmp_path: Path) -> None:
-    from pipeline.report.tables import Table, write_tables
+    from pipeline.report.tables import ReportTable, write_tables
 
-    tables = [Table(name, ("id", "n"), (("=HYPERLINK(1)", -2), ("+x", None), ("a,b", 0.1))) for name in ("old", "new")]
+    tables = [
+        ReportTable(name, ("id", "n"), (("=HYPERLINK(1)", -2), ("+x", None), ("a,b", 0.1))) for name in ("old", "new")
+    ]
     write_tables(tmp_path, tables)
 
     write_tables(tmp_path, tables[1:])

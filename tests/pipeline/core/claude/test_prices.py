@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.claude.prices import PACKAGED, Tokens, cost_nano, load_prices
+from pipeline.core.claude.prices import PACKAGED, BilledTokens, cost_nano, load_prices
 from pipeline.core.errors import RecipeError
 
 TODAY = date(2026, 11, 20)
@@ -26,20 +26,20 @@ checked_on = 2026-11-20
 """
 
 
-def cost_usd(model: str, tokens: Tokens) -> float:
+def cost_usd(model: str, tokens: BilledTokens) -> float:
     price = load_prices().price_of(model, prompt_tokens=tokens.prompt, on=TODAY)
     return cost_nano(price, tokens) / 1e9
 
 
 def test_a_million_tokens_cost_the_list_price() -> None:
-    assert cost_usd("claude-sonnet-5-5", Tokens(input=1_000_000, output=0)) == 2.0
-    assert cost_usd("claude-sonnet-5-5", Tokens(input=0, output=1_000_000)) == 10.0
-    assert cost_usd("claude-sonnet-5-5", Tokens(input=0, output=1_000_000, batch=True)) == 5.0
+    assert cost_usd("claude-sonnet-5-5", BilledTokens(input=1_000_000, output=0)) == 2.0
+    assert cost_usd("claude-sonnet-5-5", BilledTokens(input=0, output=1_000_000)) == 10.0
+    assert cost_usd("claude-sonnet-5-5", BilledTokens(input=0, output=1_000_000, batch=True)) == 5.0
 
 
 def test_the_band_is_chosen_by_the_whole_prompt_with_cached_tokens() -> None:
-    below = cost_usd("claude-haiku-5-5", Tokens(input=60_000, output=0, cache_read=40_000))
-    above = cost_usd("claude-haiku-5-5", Tokens(input=60_001, output=0, cache_read=40_000))
+    below = cost_usd("claude-haiku-5-5", BilledTokens(input=60_000, output=0, cache_read=40_000))
+    above = cost_usd("claude-haiku-5-5", BilledTokens(input=60_001, output=0, cache_read=40_000))
 
     assert below == pytest.approx((60_000 * 0.10 + 40_000 * 0.01) / 1e6)
     assert above == pytest.approx((60_001 * 0.50 + 40_000 * 0.05) / 1e6)
@@ -51,7 +51,9 @@ def test_usage_is_read_by_how_it_is_billed() -> None:
         "cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20}, "service_tier": "batch",
     }  # fmt: skip
 
-    assert Tokens.of_usage(usage) == Tokens(input=5, output=7, cache_write_5m=10, cache_write_1h=20, batch=True)
+    assert BilledTokens.of_usage(usage) == BilledTokens(
+        input=5, output=7, cache_write_5m=10, cache_write_1h=20, batch=True
+    )
 
 
 def test_the_newest_price_in_force_on_the_day_counts(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.core.errors import DataError
 from pipeline.core.files import parquet_bounds
-from pipeline.core.files.opened import Stored
+from pipeline.core.files.opened import WholeFile
 from pipeline.core.files.parquet_bounds import BATCH_ROWS, Leaf, rows_at_once
 from pipeline.core.files.parquet_pages import row_starts
 from pipeline.core.files.shards import schema_of, stretches
@@ -42,7 +42,7 @@ WAYS: list[dict[str, Any]] = [
 
 def leaves_of(path: Path, columns: list[str]) -> list[Leaf]:
     with pq.ParquetFile(path) as file, path.open("rb") as handle:
-        return Stored(file).leaves(0, columns, handle.fileno())
+        return WholeFile(file).leaves(0, columns, handle.fileno())
 
 
 @pytest.mark.parametrize("way", WAYS)
