@@ -33,6 +33,7 @@ from pipeline.sources.rows import printable
 from pipeline.store.input_hashes import InputHashes
 from pipeline.store.node import Node
 from pipeline.store.results import close
+from pipeline.store.stored_source import StoredSource
 
 MANY_IDS = 200_000  # from which on importing polars pays
 
@@ -62,7 +63,7 @@ def build_source(
     for note in notes:
         progress.say(f"{node.name}: {note}")
     measuring = ahead(len(slices))
-    content = {file["file"]: file["blake3"] for file in node.payload["inputs"].get("files", ())}
+    content = StoredSource.from_payload(node.payload).hashes()
     locate(reader, node)
     tasks = [ReadTask(part.label, reading, part, node.folder, content, measuring.tasks) for part in slices]
     doing = f"read {node.name} and measure" if measuring.tasks else f"read {node.name}"
@@ -118,8 +119,8 @@ def _without_rows(
     node: Node, slices: Sequence[Slice], results: Sequence[Read], *, refused: Collection[str]
 ) -> list[str]:
     """Return the files of a source, or the slices, that gave nothing at all, not even a row that was refused."""
-    files = node.payload["inputs"].get("files", ())
-    hollow = [file["file"] for file in files if not file["size"] and f"{node.name}/{file['file']}" not in refused]
+    files = StoredSource.from_payload(node.payload).files
+    hollow = [file.file for file in files if not file.size and f"{node.name}/{file.file}" not in refused]
     given = [piece.label for piece, result in zip(slices, results, strict=True) if files and not result.rows_in]
     return hollow + given
 

@@ -18,6 +18,7 @@ from pipeline.core.files.in_place import INPUTS, inputs_of
 from pipeline.core.identity import hash_file, identity_of
 from pipeline.store.dedup_versions import current_version, stores
 from pipeline.store.registry import current, versions
+from pipeline.store.stored_source import StoredSource
 from pipeline.store.workspace import LATEST, Workspace
 
 
@@ -71,8 +72,9 @@ def _inputs(folder: Path, card: Card) -> tuple[int, int, list[dict[str, str]]]:
     These are not damage: the next run reads them anew, and what was published holds its text.
     """
     count, size_bytes, others = 0, 0, []
-    content = {file["file"]: file["blake3"] for file in card.payload.get("inputs", {}).get("files", ())}
-    for label, (path, _) in sorted(inputs_of(folder).items()):
+    located = inputs_of(folder)
+    content = StoredSource.from_payload(card.payload).hashes() if located else {}
+    for label, (path, _) in sorted(located.items()):
         count += 1
         try:
             size_bytes += Path(path).stat().st_size

@@ -23,6 +23,7 @@ from pipeline.core.identity import identity_of
 from pipeline.store.node import Node
 from pipeline.store.results import document_paths, why_empty
 from pipeline.store.stored_dataset import StoredDataset
+from pipeline.store.stored_source import StoredSource
 from pipeline.store.versions import Versions, homes
 from pipeline.store.workspace import Workspace
 
@@ -49,10 +50,7 @@ def contents_read(made: Node | Card, *, find: Callable[[Any, str], Node | Card])
         return set().union(*(contents_read(find(made, parent), find=find) for parent in made.payload["base"]))
     if made.kind != "source":
         return {made.identity}
-    read = made.payload["inputs"]
-    if "files" in read:
-        return {file["blake3"] for file in read["files"]}
-    return {identity_of([made.payload["reader"], *item]) for item in read.items()}
+    return StoredSource.from_payload(made.payload).contents()
 
 
 def to_compare(workspace: Workspace, name: str, *, contents: set[str]) -> tuple[tuple[str, ...], str]:
