@@ -1,4 +1,4 @@
-"""Arrow columns <-> numpy arrays, in the few forms that the house needs; `start()` keeps pandas out of all of them."""
+"""Arrow columns <-> numpy arrays, in the few forms that are needed; `start()` keeps pandas out of all of them."""
 
 from __future__ import annotations
 
