@@ -14,7 +14,6 @@ import pyarrow as pa
 import pytest
 
 from pipeline.core.errors import DataError, RecipeError
-from pipeline.core.files import lines
 from pipeline.core.files.shards import read_table, write_table
 from pipeline.engine.executors import Local
 from pipeline.engine.progress import Silent
