@@ -21,7 +21,7 @@ Stream = npt.NDArray[np.uint16]
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Tokens of many documents: document i is flat[offsets[i] : offsets[i + 1]], without BOS."""
+    """Tokens of many documents: document i is flat[offsets[i] : offsets[i + 1]], without BOS; may be a memory map."""
 
     flat: Stream
     offsets: npt.NDArray[np.int64]

@@ -113,8 +113,8 @@ def _build_tokens(work: Work, name: str, node: Node) -> Built:
 
 
 def _build_mixture(work: Work, name: str, node: Node) -> Built:
+    from eval.packing import Tokens
     from eval.tokenizer import Tokenizer
-    from pipeline.experiment.mixture import Tokens
     from pipeline.experiment.pool import build_pool, save_pool, shares_of
 
     run, plan, proxy = work.run, work.plan, work.proxy
@@ -123,7 +123,7 @@ def _build_mixture(work: Work, name: str, node: Node) -> Built:
     encoded = {dataset: load_encoded(work.folder(tokens[dataset])) for dataset in mixture.weights}
     run.progress.begin(f"mix {name}", total=proxy.tokens, unit="tokens")
     pool = build_pool(
-        {dataset: Tokens(tokens=found.tokens, offsets=found.offsets) for dataset, found in encoded.items()},
+        {dataset: Tokens(flat=found.tokens, offsets=found.offsets) for dataset, found in encoded.items()},
         weights=mixture.weights,
         num_rows=max(1, proxy.tokens // (tier.batch_rows * tier.context)) * tier.batch_rows,
         context=tier.context,

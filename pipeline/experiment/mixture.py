@@ -14,17 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eval.packing import Tokens
 from pipeline.core.errors import DataError, RecipeError, nearest_names
 
 MOST_TOKENS = 2**31 - 1  # of one stream: 4 GB of uint16, held in memory
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """One tokenized dataset: document d is `tokens[offsets[d]:offsets[d + 1]]`, without BOS."""
-
-    tokens: np.ndarray  # uint16[num_tokens], may be a memory map
-    offsets: np.ndarray  # int64[num_docs + 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +109,9 @@ def _check(
             raise RecipeError(
                 f"mixture: weight of '{name}' is {weights[name]}; it must be above 0. Remove the line to leave it out."
             )
-        if datasets[name].tokens.dtype != np.uint16:
+        if datasets[name].flat.dtype != np.uint16:
             raise DataError(
-                f"mixture: tokens of '{name}' are {datasets[name].tokens.dtype}; they must be uint16. Tokenize again."
+                f"mixture: tokens of '{name}' are {datasets[name].flat.dtype}; they must be uint16. Tokenize again."
             )
     if total_tokens < 1:
         raise RecipeError(

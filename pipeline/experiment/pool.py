@@ -20,18 +20,19 @@ from typing import Any
 
 import numpy as np
 
+from eval.packing import Tokens
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.card import read_card
 from pipeline.core.files.durable import write_atomically, write_text
 from pipeline.core.identity import identity_of
 from pipeline.core.rng import generator
-from pipeline.experiment.mixture import Tokens, divide
+from pipeline.experiment.mixture import divide
 
 TIMES_THE_MEAN = 10  # a document of a small dataset is not cut before it gives this many times the mean
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PoolPart:
     """One dataset in a pool: where its rows are, and how many of them a lane draws."""
 
     name: str
@@ -56,7 +57,7 @@ class Pool:
 
     tokens: np.ndarray  # uint16[(sum over parts of num_rows + 1) * context]
     starts: np.ndarray  # int64[num_docs]
-    parts: tuple[Part, ...]
+    parts: tuple[PoolPart, ...]
     context: int
 
 
@@ -103,7 +104,7 @@ def build_pool(
     parts, first_row = [], 0
     for index, (name, item) in enumerate(zip(names, packed, strict=True)):
         parts.append(
-            Part(
+            PoolPart(
                 name=name,
                 weight=shares[index],
                 first_row=first_row,
@@ -126,7 +127,7 @@ def build_pool(
     )
 
 
-def draw_rows(parts: Sequence[Part], *, seed: int) -> np.ndarray:
+def draw_rows(parts: Sequence[PoolPart], *, seed: int) -> np.ndarray:
     """Return int64[num_rows]: the rows of a pool that the lane of this seed reads, in its order."""
     from pipeline.experiment.interleave import schedule
 
@@ -195,7 +196,7 @@ def load_pool(folder: Path) -> Pool:
     return Pool(
         tokens=np.load(folder / "pool.npy", mmap_mode="r", allow_pickle=False),
         starts=np.load(folder / "starts.npy", allow_pickle=False),
-        parts=tuple(Part(**part) for part in layout["parts"]),
+        parts=tuple(PoolPart(**part) for part in layout["parts"]),
         context=layout["context"],
     )
 
@@ -227,7 +228,7 @@ def _pack(source: Tokens, *, name: str, context: int, bos: int, seed: int, max_d
     lengths = np.minimum(sizes, most)
     starts = np.cumsum(lengths) - lengths
     tokens = np.full((int(lengths.sum()) - 1) // context * context + context, bos, np.uint16)
-    copy_documents(source.tokens, source.offsets, documents, starts, lengths, tokens, bos)
+    copy_documents(source.flat, source.offsets, documents, starts, lengths, tokens, bos)
     largest = int(np.argmax(sizes))
     return _Packed(
         tokens=tokens,
@@ -243,7 +244,7 @@ def _pack(source: Tokens, *, name: str, context: int, bos: int, seed: int, max_d
     )
 
 
-def _draw(part: Part, *, seed: int) -> np.ndarray:
+def _draw(part: PoolPart, *, seed: int) -> np.ndarray:
     """Return the rows of one dataset in the order in which any mixture with this seed reads them."""
     epochs = math.ceil(part.drawn_rows / part.num_rows)
     orders = [generator(seed, "rows", part.name, epoch).permutation(part.num_rows) for epoch in range(epochs)]

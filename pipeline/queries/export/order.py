@@ -16,9 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
+from eval.packing import Tokens
 from pipeline.core.errors import DataError, ServiceError, write_advice
 from pipeline.core.rng import generator
-from pipeline.experiment.mixture import MixturePlan, Tokens, plan_mixture
+from pipeline.experiment.mixture import MixturePlan, plan_mixture
 from pipeline.queries.export.counts import Counted
 
 CHUNK = 1 << 20  # documents handled at a time, where numpy would otherwise take memory for all of them
@@ -68,7 +69,7 @@ def plan_shares(
 ) -> MixturePlan:
     """Divide a budget among counted datasets as a mixture does; raises what `plan_mixture` raises."""
     sums = {
-        found.name: Tokens(tokens=np.zeros(0, np.uint16), offsets=_as_one_document(found.num_tokens))
+        found.name: Tokens(flat=np.zeros(0, np.uint16), offsets=_as_one_document(found.num_tokens))
         for found in datasets
     }
     return plan_mixture(sums, weights=weights, total_tokens=total_tokens, max_epochs=max_epochs)

@@ -7,14 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eval.packing import Tokens
 from pipeline.core.errors import DataError, RecipeError
-from pipeline.experiment.mixture import Tokens, plan_mixture
+from pipeline.experiment.mixture import plan_mixture
 
 
 def dataset(lengths: list[int], *, first: int = 100) -> Tokens:
     """Documents of the given lengths; document d consists of the token `first + d`."""
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return Tokens(tokens=np.repeat(np.arange(first, first + len(lengths)), lengths).astype(np.uint16), offsets=offsets)
+    return Tokens(flat=np.repeat(np.arange(first, first + len(lengths)), lengths).astype(np.uint16), offsets=offsets)
 
 
 @st.composite
@@ -25,9 +26,7 @@ def mixtures(draw: st.DrawFn) -> tuple[dict[str, Tokens], dict[str, float], int,
     datasets = {name: dataset(draw(lengths), first=1000 * (index + 1)) for index, name in enumerate(names)}
     weights = {name: draw(st.floats(0.01, 10)) for name in names}
     max_epochs = draw(st.sampled_from([0.5, 1.0, 2.0, 3.5]))
-    feasible = sum(
-        int(max_epochs * (len(item.tokens) + (np.diff(item.offsets) > 0).sum())) for item in datasets.values()
-    )
+    feasible = sum(int(max_epochs * (len(item.flat) + (np.diff(item.offsets) > 0).sum())) for item in datasets.values())
     return datasets, weights, draw(st.integers(1, max(1, feasible))), max_epochs
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eval.packing import Tokens
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.rng import generator
-from pipeline.experiment.mixture import Tokens
 from pipeline.experiment.pool import Pool, build_pool, draw_rows, largest_share, load_pool, save_pool, shares_of
 
 BOS, CONTEXT = 1, 8
@@ -18,7 +18,7 @@ BOS, CONTEXT = 1, 8
 def dataset(lengths: list[int], *, first: int = 100) -> Tokens:
     """Documents of the given lengths; document d consists of the token `first + d`."""
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return Tokens(tokens=np.repeat(np.arange(first, first + len(lengths)), lengths).astype(np.uint16), offsets=offsets)
+    return Tokens(flat=np.repeat(np.arange(first, first + len(lengths)), lengths).astype(np.uint16), offsets=offsets)
 
 
 def many(documents: int, *, mean: int = 20, draw: int = 0, first: int = 100) -> Tokens:
