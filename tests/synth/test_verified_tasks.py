@@ -180,7 +180,7 @@ def test_a_checker_that_accepts_anything_stops_the_run(tmp_path: Path, monkeypat
 
 def test_a_wrong_step_is_refused_even_if_the_answer_is_right() -> None:
     task, page = make_task("arithmetic", 1, params=ANY, seed=SEED)
-    spoiled = verified_tasks.Page(text=page.text + "\n\n2 + 2 = 5", style=page.style)
+    spoiled = verified_tasks.TaskPage(text=page.text + "\n\n2 + 2 = 5", style=page.style)
 
     assert refusal(task, spoiled, check=checker("arithmetic")) == "a worked step is wrong"
 
