@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.errors import GateError
+from pipeline.core.errors import DataError, GateError
 from pipeline.core.files.card import read_card
 from pipeline.engine.executors import Executor, Local
 from pipeline.engine.progress import Progress
@@ -90,7 +91,8 @@ def run_recipe(
                     build_experiment(run)
             except GateError:
                 record(verdict=None)
-                report_on()  # what there is, without a verdict
+                with suppress(DataError):  # there may be nothing yet
+                    report_on()  # what there is, without a verdict
                 raise
             certificate = certificate_of(plan)
             promoted = _promote(plan, certificate)
