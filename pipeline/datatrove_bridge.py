@@ -21,6 +21,7 @@ from datatrove.utils.typeshelper import StatHints
 
 from pipeline.core.arrow import as_flags
 from pipeline.core.files.shards import GROUP_BYTES
+from pipeline.core.process.kernel_cache import use_own_cache
 from pipeline.core.step import Rule
 from pipeline.core.text.batch import Batch
 from pipeline.engine.measure import StepRef, measure_batch, prepared
@@ -42,6 +43,7 @@ def tamis_step(
     The step is one of Tamis's or of an installed package, or of a file in `plugins`, whose code travels with it.
     `params` are the step's parameters as in a recipe; `exclusion_writer` is a datatrove writer for what is dropped.
     """
+    use_own_cache()  # datatrove's workers inherit it, and compile no kernel again
     for path in plugins:
         add_plugin(Path(path))
     ready = ready_step(name, params, caller=CALLER)
