@@ -12,7 +12,7 @@ from functools import cache
 
 MEGABYTE = 1_000_000
 GROWTH = 8  # times as long, at most, for four times the size
-LOOPS = 40  # at most: what plain Python takes to look at as many characters 40 times, about a second for a megabyte
+LOOPS = 100  # at most: what plain Python takes to look at as many characters so often, 3 seconds for a megabyte
 QUICK = 4  # loops; less is not compared with a quarter, since it is mostly noise
 
 

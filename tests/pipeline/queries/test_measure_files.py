@@ -254,7 +254,7 @@ def test_a_pinned_step_and_ours_stand_side_by_side(house: House):
 
 WRONG = {
     "a gathering step, pinned": (["minhash_dedup@datatrove-0.10"], {}, "needs a whole dataset"),
-    "an unknown preset": (["finweb@datatrove-0.10"], {}, "is no preset"),
+    "an unknown preset": (["finweb@datatrove-0.10"], {}, "unknown preset"),
     "a gathering step": (["exact_dedup"], {}, r"`exact_dedup` needs a whole dataset.*steps: \[exact_dedup\]"),
     "a making step": (["write"], {}, "`write` needs a whole dataset"),
     "an unknown step": (["gopher_qualty"], {}, "gopher_quality"),
