@@ -38,8 +38,18 @@ def die_once_at_three(item: tuple[Path, int]) -> int:
     if number == 3 and not mark.exists():
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(0.01)
+    if number >= 20:
+        meet(mark.with_name("met"), of=2)
     return os.getpid()
+
+
+def meet(folder: Path, *, of: int) -> None:
+    """Wait until `of` processes are here; alone, give up after 20 seconds."""
+    folder.mkdir(exist_ok=True)
+    (folder / str(os.getpid())).touch()
+    deadline = time.monotonic() + 20
+    while len(list(folder.iterdir())) < of and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def refuse(number: int) -> int:
@@ -87,7 +97,7 @@ def test_a_worker_that_dies_once_costs_nothing(two_workers, tmp_path):
 
 def test_after_a_death_the_others_go_on_side_by_side(two_workers, tmp_path):
     """Only what was in flight is tried alone: a run of thousands of parts must not end on one core."""
-    workers = two_workers.map(die_once_at_three, [(tmp_path / "mark", n) for n in range(40)], label="unlucky")
+    workers = two_workers.map(die_once_at_three, [(tmp_path / "mark", n) for n in range(22)], label="unlucky")
 
     assert len(set(workers[20:])) == 2
 
