@@ -1,6 +1,6 @@
 # make demo    the whole loop on text that every machine has     make test    set up, then every check but the slow tests
 # make check   the checks alone       make bench   measure speed and memory       make clean   remove what was made
-# make test-slow   the tests left out: proofs on thousands of made texts, ten kills
+# make test-slow   the tests left out: proofs on thousands of made texts, ten kills       make test-all   both at once
 #
 # All paths are relative, so that a folder with a space in its name works. Another Python: make PYTHON=python3.12 ...
 # Tests run in two processes; on more cores: make test JOBS=8
@@ -10,9 +10,14 @@ BIN := .venv/bin
 READY := .venv/ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 JOBS ?= 2
-PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+TESTS := not slow
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-slow check types kernels bench clean browser
+# Nothing here is compiled when it is installed, so Python keeps what it compiles even where a container's environment
+# says otherwise: without that, each process compiles all that it imports anew, one second for a verb, three with torch.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: demo test test-slow test-all check types tests bench clean browser
 
 demo: $(READY)
 	@$(BIN)/tamis run recipes/quickstart.yaml; code=$$?; [ $$code -eq 3 ] || exit $$code
@@ -20,22 +25,23 @@ demo: $(READY)
 test: $(READY) browser
 	@$(MAKE) --no-print-directory check
 
+test-slow: $(READY)
+	@$(PYTEST) -m slow
+
+test-all: $(READY) browser
+	@$(MAKE) --no-print-directory check TESTS="not few"
+
 check: $(READY)
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m ruff check .
-	@$(MAKE) --no-print-directory --jobs 2 types kernels
-	@$(PYTEST) -m "not slow"
+	@$(MAKE) --no-print-directory --jobs 2 types tests
 
 types: $(READY)
 	@$(BIN)/python -m mypy
 	@$(BIN)/lint-imports --no-logo
 
-# The golden tests run every step, so this compiles the kernels once, beside mypy; two test processes would do it twice.
-kernels: $(READY)
-	@$(BIN)/python -m pytest --override-ini addopts= -q -k changes_only_with_its_version tests/test_house.py
-
-test-slow: $(READY)
-	@$(PYTEST) -m slow
+tests: $(READY)
+	@$(PYTEST) -m "$(TESTS)"
 
 bench: $(READY)
 	@$(BIN)/python -m tests.benchmarks.bench

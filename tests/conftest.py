@@ -17,6 +17,12 @@ from pipeline.core.process.kernel_cache import use_own_cache
 
 ROOT = Path(__file__).resolve().parent.parent
 HOUSE = ("pipeline", "filters", "synth", "eval")
+# The order of files, which each process takes one by one: the first compiles nearly every kernel, which takes minutes,
+# while another has what needs none; what is long does not come last.
+FIRST = (
+    "test_house.py", "eval", "synth", "pipeline/core/claude", "pipeline/sources", "test_architecture.py", "benchmarks",
+    "test_docs.py", "pipeline/test_cli_faults.py", "filters/test_bad_input.py",
+)  # fmt: skip
 CONFORMANCE = ("ahocorasick", "fasteners", "regex", "spacy", "tldextract", "tokenizers")  # modules of that extra
 
 
@@ -31,6 +37,15 @@ def pytest_configure() -> None:
     settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("busy machine")
     use_own_cache()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    path = item.path.relative_to(ROOT / "tests")
+    return next((place for place, first in enumerate(FIRST) if path.is_relative_to(first)), len(FIRST))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

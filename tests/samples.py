@@ -1,4 +1,7 @@
-"""Facts held against made examples: a few in `make test`, so many that they are a proof in `make test-slow`."""
+"""Facts held against made examples: a few in `make test`, so many that they are a proof in `make test-slow`.
+
+`make test-all` leaves out the few, since the many say the same.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,14 @@ from hypothesis.strategies import SearchStrategy
 
 def examples(few: int, *, many: int) -> pytest.MarkDecorator:
     """Give a test its parameter `examples`: how many are made of it."""
-    return pytest.mark.parametrize("examples", [few, pytest.param(many, marks=pytest.mark.slow)])
+    return few_and_many("examples", few, many)
+
+
+def few_and_many(name: str, few: int, many: int) -> pytest.MarkDecorator:
+    """Give a test a parameter of which the larger value says all that the smaller one does."""
+    return pytest.mark.parametrize(
+        name, [pytest.param(few, marks=pytest.mark.few), pytest.param(many, marks=pytest.mark.slow)]
+    )
 
 
 def hold(fact: Callable[[Any], None], made: SearchStrategy[Any], *, examples: int) -> None:

@@ -139,6 +139,7 @@ def test_four_workers_give_the_bytes_of_one(whole, tmp_path):
     assert contents(there.workspace) == contents(here.workspace)
 
 
+@pytest.mark.few
 @pytest.mark.timeout(2 * SECONDS)
 def test_a_run_killed_at_three_points_ends_with_the_bytes_of_one_that_was_not(whole, tmp_path):
     _kill_and_compare(whole[0], tmp_path, kills=3)

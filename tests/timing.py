@@ -1,7 +1,7 @@
 """Time that grows with the text, told without the seconds of one machine: by a quarter of it, and by plain Python.
 
-Quadratic work on a megabyte takes minutes, so both bounds are wide. What counts is the processor's time of this
-process, whatever else runs beside it, and a work that seems slow is measured once more.
+Quadratic work on a quarter of a megabyte takes ten seconds and more, so both bounds are wide. What counts is the
+processor's time of this process, whatever else runs beside it, and a work that seems slow is measured once more.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections.abc import Callable
 from functools import cache
 
 MEGABYTE = 1_000_000
+SIZE = 250_000  # of a text: steps take milliseconds for it, squares seconds
 GROWTH = 8  # times as long, at most, for four times the size
-LOOPS = 100  # at most: what plain Python takes to look at as many characters so often, 3 seconds for a megabyte
+LOOPS = 100  # at most: what plain Python takes to look at as many characters so often, 3 seconds a megabyte
 QUICK = 4  # loops; less is not compared with a quarter, since it is mostly noise
 
 
-def slowness(work: Callable[[int], object], *, size: int = MEGABYTE, loops: float = LOOPS) -> str:
+def slowness(work: Callable[[int], object], *, size: int = SIZE, loops: float = LOOPS) -> str:
     """Return what speaks against linear time in `work`, which is given a size, or nothing."""
     work(size // 1000)  # compiles
     told = ""

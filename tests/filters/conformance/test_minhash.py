@@ -93,7 +93,7 @@ def test_every_character_is_simplified_as_datatrove_does_it():
     assert (np.diff(table().starts)[codes] <= MAX_GROWTH * sizes).all()
 
 
-@examples(100, many=1000)
+@examples(100, many=500)
 def test_made_text_has_the_signature_that_datatrove_gives_it(examples: int, signing: MinhashDedupSignature):
     def alike(text: str) -> None:
         assert our_signatures([text], SHA1) == [their_signature(signing, text)]

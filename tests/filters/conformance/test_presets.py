@@ -19,7 +19,7 @@ from pipeline.recipe.names import step_class
 from tests.filters.conformance.real import chain, sample
 from tests.filters.conformance.texts import page_texts
 from tests.filters.conformance.theirs import PAIRS, Pair, differences, judged_by_us
-from tests.samples import examples, hold
+from tests.samples import examples, few_and_many, hold
 
 VECTORS = json.loads((ROOT / "tests" / "cases" / "datatrove-0.10.1.json").read_text(encoding="utf-8"))["cases"]
 NAMES = [pair.key for pair in PAIRS]
@@ -44,7 +44,7 @@ def test_words_are_those_of_the_golden_vectors():
         assert (end - first, tokens) == (case["n_words"], case["words"][:40])
 
 
-@examples(200, many=4000)
+@examples(200, many=2000)
 def test_no_verdict_reason_or_text_differs_on_made_text(examples: int):
     def alike(text: str) -> None:
         for pair in PAIRS:
@@ -59,7 +59,7 @@ def test_no_verdict_reason_or_text_differs_on_real_text(pair: Pair, docstrings: 
         assert not differences(pair, docstrings[start : start + 250])
 
 
-@pytest.mark.parametrize("documents", [60, pytest.param(400, marks=pytest.mark.slow)])
+@few_and_many("documents", 60, 400)
 def test_the_chain_of_filters_ends_with_the_same_text_on_installed_documentation(documents: int):
     """Each filter sees what the one before wrote; `python -m tests.filters.conformance.real` does it for all."""
     assert not chain(sample(documents, packages=("numpy", "pydantic", "xxhash"))).differences

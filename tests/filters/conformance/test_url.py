@@ -48,7 +48,7 @@ def differences(step: Url, their_filter: Any, urls: list[str]) -> list[tuple[str
     return [(url, one, other) for url, one, other in zip(urls, ours, theirs, strict=True) if one != other]
 
 
-@examples(50, many=1000)
+@examples(50, many=500)
 def test_no_verdict_or_reason_differs_on_made_addresses(ours: Url, theirs: Any, examples: int) -> None:
     def alike(urls: list[str]) -> None:
         assert not differences(ours, theirs, urls)
