@@ -34,6 +34,7 @@ class Reply:
     stop_reason: str = "end_turn"
     stop_details: Mapping[str, Any] | None = None
     delay_seconds: float = 0.0  # after the request was billed
+    held: threading.Event | None = None  # what the answer waits for, after the request was billed
     output_tokens: int = 60
     usage: Mapping[str, Any] = field(default_factory=dict)  # in place of what was counted
 
@@ -170,6 +171,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, behaviour.body)
         else:
             time.sleep(behaviour.delay_seconds)
+            if behaviour.held is not None:
+                behaviour.held.wait()
             usage = server.usage(body, output_tokens=behaviour.output_tokens)
             content = json.dumps(message(body, behaviour, usage={**usage, **behaviour.usage})).encode()
             self._send(200, self._echoing(content.decode()).encode())

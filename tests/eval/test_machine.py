@@ -22,7 +22,7 @@ def test_a_named_precision_is_taken_as_it_is() -> None:
 
 def test_work_is_spread_over_threads_with_single_threaded_kernels_in_order() -> None:
     before = torch.get_num_threads()
-    both_are_there = threading.Barrier(2, timeout=20)
+    both_are_there = threading.Barrier(2, timeout=100)
 
     def work(item: int) -> tuple[int, int]:
         both_are_there.wait()

@@ -145,7 +145,6 @@ def answer(step: MeasuringStep, texts: list[str]) -> pa.Table:
     return pa.table(columns)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("step", names(), indirect=True)
 def test_anything_is_measured_in_time_that_grows_with_its_length(step: MeasuringStep) -> None:
     told = {name: slowness(lambda size, text=text: answer(step, [text(size)])) for name, text in TEXTS.items()}

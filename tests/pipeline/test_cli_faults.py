@@ -18,10 +18,7 @@ from tests.pipeline.house import House, contents, files_of, texts, write_lines
 from tests.process import Tamis
 
 RECIPE = "seed: 2\ndatasets:\n  tasks: {make: {verified_tasks: {documents: 40000, part_documents: 500}}}\n"
-pytestmark = [
-    pytest.mark.timeout(120),
-    pytest.mark.skipif(sys.platform != "linux", reason="looks for orphans in /proc"),
-]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for orphans in /proc")
 
 
 @pytest.fixture
@@ -31,14 +28,16 @@ def tamis(tmp_path: Path) -> Tamis:
 
 
 def started(tamis: Tamis) -> subprocess.Popen[str]:
-    """Start a run of about ten seconds and wait until its workers work."""
+    """Start a run of about ten seconds and wait until its workers have written the first of its parts."""
     process = tamis.start("run", "recipe.yaml", "--workers", "2")
-    deadline = time.monotonic() + 60
-    while len(_workers(process.pid)) < 2 and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(0.5)
+    while not _works(tamis, process) and process.poll() is None:
+        time.sleep(0.02)
     assert process.poll() is None, process.communicate()
     return process
+
+
+def _works(tamis: Tamis, process: subprocess.Popen[str]) -> bool:
+    return any(tamis.workspace.glob("made/*/part-*")) and len(_workers(process.pid)) == 2
 
 
 def _workers(session: int) -> list[int]:
@@ -64,7 +63,7 @@ def ended(process: subprocess.Popen[str], *, within: float) -> tuple[int, str]:
 
 
 def nobody_left(session: int) -> bool:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while Tamis(Path()).alive(session) and time.monotonic() < deadline:
         time.sleep(0.05)
     return not Tamis(Path()).alive(session)
@@ -76,7 +75,7 @@ def test_sigterm_ends_with_143_and_leaves_nobody_behind(tamis: Tamis, to_all: bo
 
     (os.killpg if to_all else os.kill)(process.pid, signal.SIGTERM)
 
-    code, told = ended(process, within=30)
+    code, told = ended(process, within=100)
     assert code == 143
     assert "run the same command again to go on" in told and "Traceback" not in told
     assert nobody_left(process.pid)
@@ -108,7 +107,7 @@ def test_ctrl_c_ends_with_130_soon_and_leaves_nobody_behind(tamis: Tamis):
 
     os.killpg(process.pid, signal.SIGINT)
 
-    code, told = ended(process, within=30)
+    code, told = ended(process, within=100)
     assert code == 130
     assert "run the same command again to go on" in told and "Traceback" not in told
     assert nobody_left(process.pid)
@@ -141,12 +140,12 @@ def test_after_kill_9_the_same_command_goes_on_without_any_unlocking(tamis: Tami
 
 def test_a_worker_killed_once_costs_nothing(tamis: Tamis):
     recipe = tamis.folder / "recipe.yaml"
-    recipe.write_text(RECIPE.replace("40000", "10000").replace("500", "1000"), encoding="utf-8")
+    recipe.write_text(RECIPE.replace("40000", "8000"), encoding="utf-8")
     process = started(tamis)
 
     os.kill(_workers(process.pid)[0], signal.SIGKILL)
 
-    code, told = ended(process, within=90)
+    code, told = ended(process, within=200)
     assert code == 0, told
     killed = contents(tamis.workspace)
     shutil.rmtree(tamis.workspace)
@@ -174,7 +173,7 @@ def test_a_write_that_fails_is_named_and_leaves_nothing_half_written(tmp_path: P
 
     failed = subprocess.run(
         command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, timeout=100, check=False,
+        capture_output=True, text=True, timeout=250, check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000)),
     )  # fmt: skip
 
@@ -221,7 +220,7 @@ def test_a_full_disk_is_loud_and_the_run_goes_on_once_there_is_room(tmp_path: Pa
 
     done = subprocess.run(
         ["unshare", "-Urm", "sh", "-c", FULL_DISK, "sh", size, sys.executable, str(workers)],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=100,
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=250,
         check=False,
     )  # fmt: skip
 

@@ -175,7 +175,6 @@ def test_the_line_of_a_source_tells_what_was_quarantined(house, capsys):
     assert told in capsys.readouterr().err
 
 
-@pytest.mark.timeout(60)
 def test_an_unreadable_shard_is_named_and_what_is_done_stays_done(house):
     for name in ("a", "c"):
         house.lines(f"{name}.jsonl", texts(3))
@@ -193,7 +192,6 @@ def test_an_unreadable_shard_is_named_and_what_is_done_stays_done(house):
     assert source_card(house).rows_out == 6
 
 
-@pytest.mark.timeout(60)
 def test_duplicate_ids_are_settled_alike_by_any_number_of_workers(house):
     for number in range(4):
         rows = [{"name": f"n{row % 7}", "text": f"{number} {row}"} for row in range(number, number + 9)]

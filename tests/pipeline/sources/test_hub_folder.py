@@ -120,7 +120,7 @@ def test_the_network_is_never_asked_about_a_local_folder(folder: Path) -> None:
     environment = {**kept, "PYTHONPATH": str(ROOT)}
 
     done = subprocess.run(
-        [sys.executable, "-c", code, str(folder)], env=environment, capture_output=True, text=True, timeout=100,
+        [sys.executable, "-c", code, str(folder)], env=environment, capture_output=True, text=True, timeout=250,
         check=False,
     )  # fmt: skip
 

@@ -171,7 +171,7 @@ def in_small_process(code: str, *arguments: object) -> Any:
     """Run code with this module's names in a process of its own and return the JSON that it prints."""
     command = [sys.executable, "-c", f"from tests.pipeline.sources.test_readers import *; {code}", *map(str, arguments)]
     environment = {**os.environ, "POLARS_MAX_THREADS": "1"}  # each thread's stack counts as address space
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
 

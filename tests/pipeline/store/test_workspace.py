@@ -22,7 +22,7 @@ from pathlib import Path
 from pipeline.store.workspace import Workspace
 with Workspace(Path(sys.argv[1])).locked():
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -39,7 +39,6 @@ def holder(tmp_path: Path):
     process.stdout.close()
 
 
-@pytest.mark.timeout(60)
 def test_a_second_writer_is_refused_at_once_and_told_who_holds_the_lock(tmp_path, holder):
     with (
         pytest.raises(BusyError, match=rf"in use by process {holder.pid} on \S+\. Wait for it"),
@@ -50,7 +49,6 @@ def test_a_second_writer_is_refused_at_once_and_told_who_holds_the_lock(tmp_path
     assert holder.poll() is None, "it waited until the lock was free"
 
 
-@pytest.mark.timeout(60)
 def test_a_killed_holder_leaves_no_lock_behind(tmp_path, holder):
     holder.kill()
     holder.wait()

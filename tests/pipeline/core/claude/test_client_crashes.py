@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +39,7 @@ with ClaudeClient(Path(sys.argv[1]), max_usd=1, workers=4) as client:
 """
 
 
-def wait_for(condition: Any, *, seconds: float = 60.0) -> None:
+def wait_for(condition: Any, *, seconds: float = 200.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the child never got there"
@@ -54,12 +55,14 @@ def start_child(folder: Path, server: Server) -> subprocess.Popen[bytes]:
 @pytest.fixture
 def killed_run(tmp_path: Path) -> Iterator[Server]:
     """Kill -9 a run in another process while four of its requests are accepted, billed and not yet answered."""
-    with claude_server(default=Reply(delay_seconds=0.25)) as server:
+    never = threading.Event()
+    with claude_server(script=[Reply()] * 6, default=Reply(held=never)) as server:
         child = start_child(tmp_path, server)
-        wait_for(lambda: len(server.arrivals) >= 10)
+        wait_for(lambda: len(server.arrivals) == 6 + 4)
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
         yield server
+        never.set()
 
 
 def test_after_kill_9_nothing_is_billed_twice_but_what_is_counted_as_in_doubt(
@@ -86,10 +89,13 @@ def test_after_kill_9_nothing_is_billed_twice_but_what_is_counted_as_in_doubt(
 def test_ctrl_c_waits_for_the_answers_in_flight_and_leaves_nothing_in_doubt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with claude_server(default=Reply(delay_seconds=0.25)) as server:
+    pressed = threading.Event()
+    with claude_server(script=[Reply()] * 2, default=Reply(held=pressed)) as server:
         child = start_child(tmp_path, server)
-        wait_for(lambda: len(server.arrivals) >= 6)
+        wait_for(lambda: len(server.arrivals) == 2 + 4)
         child.send_signal(signal.SIGINT)
+        time.sleep(0.5)  # it hears of the signal before the answers
+        pressed.set()
         child.wait()
         asked = len(server.arrivals)
         server.default = Reply()
@@ -103,16 +109,18 @@ def test_ctrl_c_waits_for_the_answers_in_flight_and_leaves_nothing_in_doubt(
 def test_ctrl_c_against_a_hung_server_ends_at_the_first_press(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     House(tmp_path).lines("docs.jsonl", texts(60))
     House(tmp_path).clean(["label: {teacher: claude}"])
-    with claude_server(script=[Reply()] * 5, default=Reply(delay_seconds=60)) as server:
+    never = threading.Event()
+    with claude_server(script=[Reply()] * 5, default=Reply(held=never)) as server:
         environment = {**os.environ, "ANTHROPIC_BASE_URL": server.base_url, "PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-m", "pipeline.cli", "run", "recipe.yaml", "--workers", "1"]
         child = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE)
         wait_for(lambda: len(server.arrivals) >= 5 + 8)
         child.send_signal(signal.SIGINT)
-        _, said = child.communicate(timeout=30)
+        _, said = child.communicate(timeout=100)
         server.default = Reply()
         with ClaudeClient(tmp_path / "workspace" / "ledger.sqlite", max_usd=1) as client:
             num_doubted = client._ledger.num_doubted_at_start
+        never.set()
 
     assert child.returncode == 130
     assert b"Traceback" not in said and b"run the same command again" in said
