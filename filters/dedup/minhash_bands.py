@@ -96,14 +96,14 @@ def save_signatures(
     if fold:
         wholes = np.zeros(len(values), np.uint64)
         wholes[wordy] = whole_keys(found)
-        order = np.argsort(wholes[wordy], kind="stable")
+        order = stable_order(wholes[wordy])
         first = np.sort(order[fold_runs(wholes[wordy[order]], wordy[order], forest)])
         folded = len(wordy) - len(first)
         wordy, found = wordy[first], found[:, first]
         save_array(scratch_file(scratch, "wholes", index), wholes)
     keys, docs = [np.zeros(0, np.uint64)], [np.zeros(0, np.int32)]
     for unsorted in found:
-        order = np.argsort(unsorted, kind="stable")
+        order = stable_order(unsorted)
         keys.append(unsorted[order])
         docs.append(wordy[order].astype(np.int32))
     counts = np.stack([np.full(bands, len(wordy)), np.full(bands, folded)])
@@ -113,6 +113,19 @@ def save_signatures(
     save_array(scratch_file(scratch, "forest", index), settle(forest).astype(np.int32))
     save_array(scratch_file(scratch, "bands", index), counts)
     save_array(scratch_file(scratch, "sizes", index), np.stack([num_bytes, num_words]))
+
+
+def stable_order(keys: np.ndarray) -> np.ndarray:
+    """Return what `np.argsort(keys, kind="stable")` does of uint64 of which few are equal.
+
+    numpy sorts 64-bit keys stably by merging, unstably with vectors: 0.88 ms against 0.15 for 10,800 of them.
+    """
+    order = np.argsort(keys)
+    ordered = keys[order]
+    equal = ordered[1:] == ordered[:-1]
+    tied = np.flatnonzero(np.append(equal, False) | np.append(False, equal))
+    order[tied] = order[tied][np.lexsort((order[tied], ordered[tied]))]
+    return order
 
 
 def whole_keys(keys: np.ndarray) -> np.ndarray:

@@ -56,9 +56,10 @@ def texts_of(part: Part, positions: np.ndarray, *, scratch: Path) -> list[str]:
     if rows and sketch_file(scratch, part.index).exists():  # `sketch_of` has looked whether it is whole
         with np.load(sketch_file(scratch, part.index)) as stored:
             sampled, ends = stored[SAMPLED]
-            texts = stored[TEXTS].tobytes()
-        starts = np.concatenate([[0], ends])
-        found = {row: texts[a:b].decode() for row, a, b in zip(sampled.tolist(), starts, ends, strict=False)}
+            texts = stored[TEXTS]
+        starts, wanted = np.concatenate([[0], ends]), set(rows)
+        places = zip(sampled.tolist(), starts, ends, strict=False)
+        found = {row: texts[a:b].tobytes().decode() for row, a, b in places if row in wanted}
     missing = [place for place, row in enumerate(rows) if row not in found]
     if missing:
         read = part.load_some(("text",), positions[missing]).column("text").to_pylist()

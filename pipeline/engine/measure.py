@@ -141,7 +141,7 @@ def _living(batch: Batch, alive: np.ndarray) -> Batch:
     if alive.all():
         return batch
     keep = pa.array(alive)
-    return Batch(ids=batch.ids.filter(keep), text=from_zero(batch.text.filter(keep)))
+    return Batch(ids=batch.ids.filter(keep), text=batch.text.filter(keep))
 
 
 def _is_measured(link: Link, index: int) -> bool:
@@ -154,7 +154,7 @@ def _alive_before(task: MeasureTask, rules: Sequence[Sequence[Rule]], *, todo: S
     alive = task.reader.alive().copy()
     for (_, link), known, wanted in zip(task.steps, rules, todo, strict=True):
         if not wanted:
-            alive &= passing(replace(link, rules=tuple(known)), task.reader.base.index)
+            alive &= passing(replace(link, rules=tuple(known)), task.reader.base)
     return alive
 
 

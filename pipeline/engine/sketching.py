@@ -44,8 +44,8 @@ def fixed_rules(step: Step) -> tuple[Rule, ...]:
 
 def survives(rules: Sequence[Rule], columns: Mapping[str, pa.Array]) -> np.ndarray:
     """Return bool[num_docs]: who broke no step and meets the rules."""
-    table = pa.table({name: columns[name] for name in {ERROR, *(rule.signal for rule in rules)}})
-    return as_flags(table.column(ERROR).is_null()) & ~failures(rules, table).any(axis=0)
+    found = pa.record_batch({name: columns[name] for name in {ERROR, *(rule.signal for rule in rules)}})
+    return as_flags(found.column(ERROR).is_null()) & ~failures(rules, found).any(axis=0)
 
 
 @dataclass(slots=True)

@@ -125,7 +125,7 @@ class _Standing:
             alive = ~_fails(self.evidence.verdicts(part, ["failed"]).column("failed"), rules)
             for link in links:
                 if link not in same:
-                    alive &= passing(link, part.index)
+                    alive &= passing(link, part)
                 elif self.broke[link.label]:
                     alive &= unbroken(link, part.index)
             yield part.index, alive

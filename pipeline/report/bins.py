@@ -39,7 +39,7 @@ class Spread:
     least: float = math.inf
     most: float = -math.inf
     all_whole: bool = True
-    distinct: np.ndarray = field(default_factory=lambda: np.zeros(0))  # the first three at most
+    distinct: np.ndarray = field(default_factory=lambda: np.zeros(0))  # three at most
     drawn: list[np.ndarray] = field(default_factory=list)
 
     def add(self, values: np.ndarray, *, drawn: np.ndarray | None = None) -> None:
@@ -54,7 +54,7 @@ class Spread:
         self.least, self.most = min(self.least, float(values.min())), max(self.most, float(values.max()))
         self.all_whole = self.all_whole and all(bool((some == np.round(some)).all()) for some in (values[:99], values))
         if len(self.distinct) < 3:
-            self.distinct = np.unique(np.concatenate([self.distinct, values]))[:3]
+            self.distinct = three_of(np.concatenate([self.distinct, values]))
 
     def join(self, other: Spread) -> None:
         """Add what was found of the values that come next."""
@@ -82,6 +82,12 @@ class Spread:
         edges = _log_edges(low, high) if log else _edges(low, high, whole=whole, marks=marks)
         kept, dropped = (np.zeros(len(edges) - 1, np.int64) for _ in range(2))
         return Bins(edges=edges, kept=kept, dropped=dropped, below=0, above=0, log=log, whole=whole)
+
+
+def three_of(values: np.ndarray) -> np.ndarray:
+    """Return up to three different values; usually the first few have them, and sorting all takes long."""
+    some = np.unique(values[:99])[:3]
+    return some if len(some) == 3 else np.unique(values)[:3]
 
 
 def counted(bins: Bins, values: np.ndarray, failed: np.ndarray) -> Bins:

@@ -19,6 +19,7 @@ from pipeline.core.arrow import as_flags, as_numbers
 from pipeline.core.rng import generator
 from pipeline.core.step import Rule
 from pipeline.report import figures
+from pipeline.report.bins import three_of
 from pipeline.report.signals import Signals
 from pipeline.store.chain import BasePart, Link
 from pipeline.store.decide import passes
@@ -131,7 +132,7 @@ class SideTally:
         if not len(values):
             return
         if len(self.distinct) < 3:
-            self.distinct = np.unique(np.concatenate([self.distinct, values]))[:3]
+            self.distinct = three_of(np.concatenate([self.distinct, values]))
         distances = np.abs(values - threshold)
         least = int(distances.argmin())
         if self.nearest is None or distances[least] < self.distance:

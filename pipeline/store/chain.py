@@ -82,23 +82,48 @@ def write_signals(path: Path, columns: dict[str, pa.Array], *, ids: pa.Array | p
 
 def check_ids(path: Path, ids: pa.ChunkedArray) -> None:
     """Raise DataError if a signals file was made for other documents."""
-    stored = (schema_of(path).metadata or {}).get(_DIGEST, b"")
-    if stored != ids_digest(ids).hex().encode():
+    _refuse_others(path, schema_of(path), ids_digest(ids))
+
+
+def _refuse_others(path: Path, schema: pa.Schema, digest: bytes) -> None:
+    if (schema.metadata or {}).get(_DIGEST, b"") != digest.hex().encode():
         raise DataError(
             f"{path}: belongs to other documents than those it lies beside. Delete its folder and run again."
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """One step's rules on one part, in memory: a bit for each document."""
+
+    schema: pa.Schema
+    bits: np.ndarray  # uint8[1 + num_rules, base rows / 8]: who broke the step, and who fails each rule
+
+
 @lru_cache(maxsize=512)  # a finished file does not change, and every later step of the chain asks again
-def passing(link: Link, index: int) -> np.ndarray:
-    """Return bool[base rows], read-only: who of part `index` did not break one step and passed all of its rules."""
+def _judged(link: Link, part: BasePart) -> _Judged:
     wanted = sorted({rule.signal for rule in link.rules} | {ERROR})
-    table = read_table(link.file(index), columns=wanted)
-    passed = as_flags(table.column(ERROR).is_null())
-    if link.rules:
-        passed = passed & ~failures(link.rules, table).any(axis=0)
-    passed.flags.writeable = False
-    return passed
+    table = read_table(link.file(part.index), columns=wanted)
+    failed = np.empty((1 + len(link.rules), part.num_rows), bool)
+    failed[0] = as_flags(table.column(ERROR).is_valid())
+    failed[1:] = failures(link.rules, table)
+    return _Judged(table.schema, np.packbits(failed, axis=1))
+
+
+def faults(link: Link, part: BasePart, *, digest: bytes) -> np.ndarray:
+    """Return bool[1 + num_rules, base rows]: who of a part broke one step, and who fails each of its rules.
+
+    DataError if the step's file was made for other documents than those whose ids have this digest.
+    """
+    found = _judged(link, part)
+    _refuse_others(link.file(part.index), found.schema, digest)
+    return np.unpackbits(found.bits, axis=1, count=part.num_rows).view(np.bool_)
+
+
+def passing(link: Link, part: BasePart) -> np.ndarray:
+    """Return bool[base rows]: who of a part did not break one step and passed all of its rules."""
+    some = np.bitwise_or.reduce(_judged(link, part).bits, axis=0)
+    return np.unpackbits(~some, count=part.num_rows).view(np.bool_)
 
 
 def unbroken(link: Link, index: int) -> np.ndarray:
@@ -125,7 +150,7 @@ class ChainReader:
             return np.unpackbits(bits, count=self.base.num_rows).view(np.bool_)
         alive = np.ones(self.base.num_rows, dtype=bool)
         for link in self.links:
-            alive &= passing(link, self.base.index)
+            alive &= passing(link, self.base)
         return alive
 
     def load(self, columns: Sequence[str]) -> pa.Table:

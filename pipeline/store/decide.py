@@ -44,7 +44,7 @@ def margin(rule: Rule, value: float) -> float:
     return -distance if rule.op == "==" else distance
 
 
-def failures(rules: Sequence[Rule], signals: pa.Table) -> np.ndarray:
+def failures(rules: Sequence[Rule], signals: pa.Table | pa.RecordBatch) -> np.ndarray:
     """Return bool[num_rules, num_rows]: which document fails which rule."""
     failed = np.zeros((len(rules), signals.num_rows), dtype=bool)
     for index, rule in enumerate(rules):

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from pipeline.core.arrow import as_flags
-from pipeline.core.files.shards import read_table
-from pipeline.store.chain import ERROR, BasePart, Link, check_ids
-from pipeline.store.decide import Reasons, failures, named
+from pipeline.store.chain import BasePart, Link, faults, ids_digest
+from pipeline.store.decide import Reasons, named
 
 VERDICTS = "verdicts"
 
@@ -25,14 +23,11 @@ def judge(base: BasePart, links: Sequence[Link], ids: pa.ChunkedArray) -> pa.Tab
     names = [f"{link.label}.{rule.name}" for link in links for rule in link.rules]
     failed = np.zeros((len(names), base.num_rows), bool)
     reasons = Reasons(base.num_rows)
-    start = 0
+    start, digest = 0, ids_digest(ids)
     for link in links:
-        wanted = sorted({rule.signal for rule in link.rules} | {ERROR})
-        check_ids(link.file(base.index), ids)
-        table = read_table(link.file(base.index), columns=wanted)
-        mine = failed[start : start + len(link.rules)]
-        mine[:] = failures(link.rules, table)
-        reasons.add(mine, broken=as_flags(table.column(ERROR).is_valid()))
+        found = faults(link, base, digest=digest)
+        failed[start : start + len(link.rules)] = found[1:]
+        reasons.add(found[1:], broken=found[0])
         start += len(link.rules)
     ends = np.cumsum(np.concatenate([[0], failed.sum(axis=0)]), dtype=np.int32)
     _, hits = np.nonzero(failed.T)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from filters.dedup.minhash import MinHashDedup, MinHashParams, cluster_documents
+from filters.dedup.minhash_bands import stable_order
 from filters.dedup.minhash_kernels import band_keys, hash_family, jaccard, minima, signatures_of
 from filters.dedup.minhash_verify import MOST_KEPT, AlikeFrom, _assign
 from filters.words.shingles import shingle_hashes, words_of
@@ -310,3 +311,10 @@ def test_no_documents_are_no_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("piece", ["x", "a ", "same words ", "\u6f22"])
 def test_time_grows_with_the_text_whatever_it_says(piece: str) -> None:
     assert not slowness(lambda size: cluster_documents(Batch.from_texts([piece * (size // len(piece.encode()))] * 2)))
+
+
+@pytest.mark.parametrize(("num_keys", "num_different"), [(0, 1), (1, 1), (300, 1), (2000, 40), (2000, 1 << 40)])
+def test_equal_keys_are_ordered_by_their_place(num_keys, num_different):
+    keys = generator(0, "keys", num_different).integers(0, num_different, num_keys).astype(np.uint64)
+
+    assert stable_order(keys).tolist() == np.argsort(keys, kind="stable").tolist()

@@ -19,7 +19,7 @@ from pipeline.core.arrow import as_numbers
 from pipeline.core.rng import generator
 from pipeline.plan.graph import Plan
 from pipeline.report import findings, looks
-from pipeline.report.bins import Spread, bin_values, counted
+from pipeline.report.bins import Spread, bin_values, counted, three_of
 from pipeline.report.chosen import Side
 from pipeline.report.findings import clusters_in
 from pipeline.report.looks import look_twice
@@ -209,3 +209,14 @@ def test_the_report_takes_the_memory_of_one_part(tmp_path: Path, monkeypatch: py
     text = len(json.dumps(lines))
 
     assert peaks[1] < 1.2 * peaks[0] < text / 2
+
+
+@pytest.mark.parametrize(
+    ("values", "different"),
+    [([], 0), ([2.0], 1), ([1.0, 1.0, 2.0], 2), ([1.0] * 200 + [2.0, 3.0], 3), ([3.0, 1.0, 2.0, 4.0], 3)],
+)
+def test_up_to_three_different_values_are_found_wherever_they_stand(values, different):
+    found = three_of(np.array(values))
+
+    assert len(set(found.tolist())) == len(found) == different
+    assert set(found.tolist()) <= set(values)

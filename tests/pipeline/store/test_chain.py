@@ -24,7 +24,9 @@ from pipeline.store.chain import (
     ChainReader,
     Link,
     check_ids,
+    faults,
     ids_digest,
+    passing,
     write_signals,
 )
 
@@ -64,6 +66,27 @@ def test_a_document_lives_while_it_passes_every_rule_and_breaks_no_step(tmp_path
 
     assert reader.alive().tolist() == [True, False, False, True]
     assert reader.load(("id",)).column("id").to_pylist() == ["a", "d"]
+
+
+def test_who_breaks_a_step_and_who_fails_each_of_its_rules_is_told_apart(tmp_path, base):
+    rules = [Rule("r", "x", ">", 0), Rule("s", "y", "<", 3)]
+    columns = {"x": [1.0, 0.0, np.nan, 1.0], "y": [1, 5, 1, 3], ERROR: [None, None, "ValueError: no", None]}
+    made = link(tmp_path / "1", columns, ids=IDS, rules=rules)
+
+    found = faults(made, base, digest=ids_digest(pa.array(IDS)))
+
+    assert found.tolist() == [[False, False, True, False], [False, True, False, False], [False, True, False, True]]
+    assert passing(made, base).tolist() == [True, False, False, False]
+
+
+def test_what_is_remembered_of_a_step_is_refused_for_other_documents_and_survives_its_file(tmp_path, base):
+    made = link(tmp_path / "1", {"x": [1.0, 0.0, 1.0, 1.0]}, ids=IDS, rules=[Rule("r", "x", ">", 0)])
+    passing(made, base)
+    made.file(0).unlink()
+
+    assert faults(made, base, digest=ids_digest(pa.array(IDS)))[1].tolist() == [False, True, False, False]
+    with pytest.raises(DataError, match=r"part-00000\.parquet: belongs to other documents"):
+        faults(made, base, digest=ids_digest(pa.array(["a", "b", "d", "c"])))
 
 
 def test_edits_are_applied_in_order_and_untouched_texts_stay(tmp_path, base):
