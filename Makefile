@@ -51,11 +51,12 @@ clean:
 
 # Made last, so an interrupted set-up is taken up again; older than the pins, it is made anew. Python compiles what it
 # imports, when it does: compiling all 16,000 files takes a minute of one core.
-$(READY): requirements.lock requirements-torch.lock pyproject.toml
+$(READY): requirements-pip.lock requirements.lock requirements-torch.lock pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo 'Tamis needs Python 3.11 or newer. Name one: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; exit 2; }
 	@echo 'Setting up .venv from requirements.lock; this takes a few minutes, once.'
 	@"$(PYTHON)" -m venv .venv
+	@$(PIP) install --quiet --no-compile --require-hashes -r requirements-pip.lock
 	@$(PIP) install --quiet --no-compile --require-hashes --no-deps -r requirements.lock
 	@$(PIP) install --quiet --no-compile -r requirements-torch.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .

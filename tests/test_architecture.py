@@ -234,7 +234,7 @@ def pins(*files: str) -> dict[str, tuple[str, list[str]]]:
 
 def test_every_pin_but_torch_carries_hashes() -> None:
     """pip refuses a list in which one has none; a list without any it takes without a word."""
-    hashed = pins("requirements.lock")
+    hashed = pins("requirements.lock", "requirements-pip.lock")
 
     bare = [name for name, (_, hashes) in hashed.items() if not hashes]
 

@@ -10,5 +10,5 @@ def test_time_that_grows_with_the_square_is_found() -> None:
 
 
 def test_time_that_grows_with_the_size_is_linear_unless_it_is_far_above_that_of_plain_python() -> None:
-    assert not slowness(lambda size: sum(range(20 * size)))
-    assert "at most" in slowness(lambda size: sum(range(20 * size)), loops=4)
+    assert not slowness(lambda size: sum(range(40 * size)))
+    assert "at most" in slowness(lambda size: sum(range(80 * size)), loops=4)

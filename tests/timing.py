@@ -14,7 +14,7 @@ MEGABYTE = 1_000_000
 SIZE = 250_000  # of a text: steps take milliseconds for it, squares seconds
 GROWTH = 8  # times as long, at most, for four times the size
 LOOPS = 100  # at most: what plain Python takes to look at as many characters so often, 3 seconds a megabyte
-QUICK = 4  # loops; less is not compared with a quarter, since it is mostly noise
+QUICK = 16  # loops, an eighth of a second; less is not compared with a quarter, since it is mostly noise
 
 
 def slowness(work: Callable[[int], object], *, size: int = SIZE, loops: float = LOOPS) -> str:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from scipy.stats import rankdata
 
 from filters.classifier import agreement as report
 from filters.classifier.kernels import features
@@ -292,6 +293,11 @@ def test_features_of_a_document_do_not_depend_on_its_neighbours(texts: list[str]
         mine = found[starts[index] : starts[index + 1]].tolist()
         assert set(mine) == buckets_of(text)
         assert len(set(mine)) == len(mine)
+
+
+@pytest.mark.parametrize("values", [[], [2.0], [3.0, 1.0, 3.0, 2.0, 3.0, -0.0, 0.0], [1, 1, 1]])
+def test_equal_values_share_their_mean_rank_as_in_scipy(values: list[float]) -> None:
+    assert report.ranks(np.array(values)).tolist() == rankdata(values).tolist()
 
 
 def test_rank_correlation_and_operating_point_on_known_numbers() -> None:
