@@ -63,6 +63,30 @@ def tamis(folder: Path) -> Tamis:
     return Tamis(folder)
 
 
+# These come first: they compile nearly every kernel in this process, and the runs below find them compiled.
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> House:
+    return furnish(tmp_path_factory.mktemp("golden"))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_steps_output_changes_only_with_its_version(furnished: House, step: str):
+    if step == "datatrove" or step.endswith("@datatrove-0.10"):
+        need_conformance()
+    how = f"Bump `version` in the class of {step} if it is meant, then: python -m tests.golden --write {step}"
+    assert path_of(step).exists(), f"{step} has no golden output yet. Write it: python -m tests.golden --write {step}"
+    stored = json.loads(path_of(step).read_text(encoding="utf-8"))
+
+    found = answer_of(step, furnished)
+
+    changed = differences(stored, found)
+    if stored["version"] == found["version"]:
+        assert not changed, f"{step} answers otherwise than before under the same version: {changed[:3]}. {how}"
+    else:
+        assert not changed, f"{step} has a new version and an old golden output. {how}"
+    assert stored["version"] == found["version"], f"{step}: python -m tests.golden --write {step}"
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tamis, dict[str, object]]]:
     """One uninterrupted run on one worker, and what it printed."""
@@ -180,29 +204,6 @@ def _kill_when(there: Tamis, *, files: int) -> bool:
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     return running
-
-
-@pytest.fixture(scope="module")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> House:
-    return furnish(tmp_path_factory.mktemp("golden"))
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_a_steps_output_changes_only_with_its_version(furnished: House, step: str):
-    if step == "datatrove" or step.endswith("@datatrove-0.10"):
-        need_conformance()
-    how = f"Bump `version` in the class of {step} if it is meant, then: python -m tests.golden --write {step}"
-    assert path_of(step).exists(), f"{step} has no golden output yet. Write it: python -m tests.golden --write {step}"
-    stored = json.loads(path_of(step).read_text(encoding="utf-8"))
-
-    found = answer_of(step, furnished)
-
-    changed = differences(stored, found)
-    if stored["version"] == found["version"]:
-        assert not changed, f"{step} answers otherwise than before under the same version: {changed[:3]}. {how}"
-    else:
-        assert not changed, f"{step} has a new version and an old golden output. {how}"
-    assert stored["version"] == found["version"], f"{step}: python -m tests.golden --write {step}"
 
 
 def test_there_is_no_golden_output_of_a_step_that_is_gone():
