@@ -59,7 +59,7 @@ $(READY): requirements-pip.lock requirements.lock requirements-torch.lock pyproj
 	@$(PIP) install --quiet --no-compile --require-hashes -r requirements-pip.lock
 	@$(PIP) install --quiet --no-compile --require-hashes --no-deps -r requirements.lock
 	@$(PIP) install --quiet --no-compile -r requirements-torch.lock
-	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@PYTHONWARNINGS=ignore $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@$(PIP) check
 	@touch $(READY)
 
