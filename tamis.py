@@ -305,7 +305,7 @@ def _shown(progress: bool | Progress) -> AbstractContextManager[Progress]:
         from pipeline.commands.display import Terminal
         from pipeline.core.process.kernel_cache import notice
 
-        return Terminal(notice=notice())
+        return Terminal(notice=notice)
     return nullcontext(Silent() if isinstance(progress, bool) else progress)
 
 

@@ -13,43 +13,32 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import Annotated, Any, NoReturn
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
 
-import typer
+import click
 
 from pipeline import __version__
 from pipeline.commands import export as export_verb
 from pipeline.commands import questions
 from pipeline.commands.flags import (
-    CORES,
+    AS_JSON,
+    MEMORY,
+    PLUGINS,
+    RECIPE,
+    WORKERS,
     WORKSPACE,
-    AsJson,
-    Memory,
-    Plugins,
-    RecipePath,
-    Workers,
-    WorkspacePath,
     load_plugins,
     parse_memory,
 )
 from pipeline.core.errors import TamisError
-from pipeline.core.process.kernel_cache import notice
 from pipeline.core.process.start import start
 from pipeline.core.shown import escaped, shown
 
 EPILOG = "Exit codes: 0 done, 1 a step failed, 2 bad recipe or usage, 3 not promoted, 4 budget reached, 75 busy."
-
-app = typer.Typer(
-    name="tamis",
-    help="Curate raw text into promoted training mixtures, with the evidence for every decision.",
-    epilog=EPILOG,
-    no_args_is_help=True,
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+COMPLETE = "_TAMIS_COMPLETE"  # by which a shell asks what may follow
+SHELLS = ("bash", "fish", "zsh")
 
 FULL_OR_BROKEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}  # wherever it strikes
 
@@ -59,15 +48,13 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        code = app(standalone_mode=False)
-        if code == 130:
-            raise KeyboardInterrupt  # typer swallows it and returns its code
-    except typer.Exit as error:
+        code = _run(sys.argv[1:])
+    except click.exceptions.Exit as error:
         code = error.exit_code
     except TamisError as error:
         _fail(str(error), *getattr(error, "__notes__", []))
         code = error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         _fail("stopped; run the same command again to go on.")
         code = 130
     except BrokenPipeError:
@@ -78,12 +65,22 @@ def main() -> NoReturn:
             raise
         _fail(f"{error.filename or 'a file'}: {error.strerror}. Free or repair the disk and run again.")
         code = 1
-    except Exception as error:
-        if not hasattr(error, "format_message"):  # click's own usage errors have one; anything else is our bug
-            raise
+    except click.ClickException as error:  # wrong usage; anything else is our bug
         _fail(error.format_message())
         code = 2
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(code)
+
+
+def _run(words: list[str]) -> int:
+    """Do what the command line says; tell a shell that asks what may follow."""
+    asked = os.environ.get(COMPLETE)
+    if asked is not None:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(app, {}, "tamis", COMPLETE, asked)
+    with app.make_context("tamis", words) as context:
+        app.invoke(context)
+    return 0
 
 
 def _terminate(number: int, frame: object) -> NoReturn:
@@ -113,19 +110,44 @@ def _strict(data: Any) -> Any:
     return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
-def _tell_version(wanted: bool) -> None:
+def _tell_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
     if wanted:
         print(f"tamis {__version__}")
-        raise typer.Exit
+        context.exit()
 
 
-@app.callback()
-def tamis(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
-    """Options before the verb; what the help says of all verbs stands at `app`."""
+def _tell_completion(context: click.Context, parameter: click.Parameter, shell: str | None) -> None:
+    if shell is not None:
+        from click.shell_completion import get_completion_class
+
+        kind = get_completion_class(shell)
+        assert kind is not None
+        print(kind(app, {}, "tamis", COMPLETE).source())
+        context.exit()
+
+
+class _InOrder(click.Group):
+    """Lists the verbs as they stand below, what one does first before what one may do later."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    cls=_InOrder,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_tell_version,
+    help="Show the version and exit.",
+)  # fmt: skip
+@click.option(
+    "--show-completion", metavar="SHELL", type=click.Choice(SHELLS), is_eager=True, expose_value=False,
+    callback=_tell_completion, help=f"Show what lets {', '.join(SHELLS[:-1])} or {SHELLS[-1]} complete commands.",
+)  # fmt: skip
+def app() -> None:
+    """Curate raw text into promoted training mixtures, with the evidence for every decision."""
 
 
 def _verb(**about: Any) -> Callable[[Callable[..., None]], None]:
@@ -143,14 +165,15 @@ def _verb(**about: Any) -> Callable[[Callable[..., None]], None]:
 
 
 @_verb(short_help="Build, judge, promote and report what a recipe names.")
+@RECIPE
+@WORKSPACE
+@WORKERS
+@click.option("--device", default="auto", help="Where proxies train: auto, cpu or cuda.")
+@MEMORY
+@PLUGINS
+@AS_JSON
 def run(
-    recipe: RecipePath,
-    workspace: WorkspacePath = WORKSPACE,
-    workers: Workers = CORES,
-    device: Annotated[str, typer.Option(help="Where proxies train: auto, cpu or cuda.")] = "auto",
-    memory: Memory = "2G",
-    plugin: Plugins = None,
-    as_json: AsJson = False,
+    *, recipe: Path, workspace: Path, workers: int, device: str, memory: str, plugin: Sequence[Path], as_json: bool
 ) -> None:
     """Build everything a recipe names, judge the candidate, promote it if the gate says so, write the report."""
     from dataclasses import asdict
@@ -158,22 +181,25 @@ def run(
     from pipeline.commands.display import Terminal
     from pipeline.commands.run_recipe import run_recipe
     from pipeline.commands.texts import outcome_text
+    from pipeline.core.process.kernel_cache import notice
     from pipeline.store.workspace import Workspace
 
     load_plugins(plugin)
-    with Terminal(notice=notice()) as progress:
+    with Terminal(notice=notice) as progress:
         outcome = run_recipe(
             recipe, workspace=Workspace(workspace), workers=workers, progress=progress, device=device,
             memory_bytes=parse_memory(memory),
         )  # fmt: skip
     _emit(asdict(outcome), as_json, outcome_text(outcome))
-    raise typer.Exit(outcome.exit_code)
+    raise click.exceptions.Exit(outcome.exit_code)
 
 
 @_verb(short_help="Show what `run` would do, and why.")
-def plan(
-    recipe: RecipePath, workspace: WorkspacePath = WORKSPACE, plugin: Plugins = None, as_json: AsJson = False
-) -> None:
+@RECIPE
+@WORKSPACE
+@PLUGINS
+@AS_JSON
+def plan(*, recipe: Path, workspace: Path, plugin: Sequence[Path], as_json: bool) -> None:
     """Show what `run` would do and why: reuse or build, rows, cost. Writes nothing, spends nothing."""
     from pipeline.commands.texts import plan_rows, plan_text
     from pipeline.plan.make import make_plan
@@ -186,7 +212,9 @@ def plan(
 
 
 @_verb(short_help="List what the workspace holds.")
-def status(workspace: WorkspacePath = WORKSPACE, as_json: AsJson = False) -> None:
+@WORKSPACE
+@AS_JSON
+def status(*, workspace: Path, as_json: bool) -> None:
     """List what the workspace holds: datasets, mixtures, verdicts, money spent, and what is unfinished."""
     from pipeline.commands.texts import status_text
     from pipeline.queries.status import status_of
@@ -197,11 +225,10 @@ def status(workspace: WorkspacePath = WORKSPACE, as_json: AsJson = False) -> Non
 
 
 @_verb(short_help="Tell why one document was kept or dropped.")
-def why(
-    doc_id: Annotated[str, typer.Argument(metavar="DOC_ID", help="The document's id, as `look` shows it.")],
-    workspace: WorkspacePath = WORKSPACE,
-    as_json: AsJson = False,
-) -> None:
+@click.argument("doc_id", metavar="DOC_ID", help="The document's id, as `look` shows it.")
+@WORKSPACE
+@AS_JSON
+def why(*, doc_id: str, workspace: Path, as_json: bool) -> None:
     """Tell one document's story: every step's signals, rule, threshold, verdict and margin."""
     from pipeline.commands.texts import why_text
     from pipeline.queries.documents import why as ask
@@ -212,14 +239,13 @@ def why(
 
 
 @_verb(short_help="Show documents of a dataset, kept or dropped.")
-def look(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's name, as in the recipe.")],
-    dropped: Annotated[bool, typer.Option("--dropped", help="Show dropped documents instead of kept ones.")] = False,
-    rule: Annotated[str | None, typer.Option("--rule", help="Only those dropped by this rule or step.")] = None,
-    count: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 20,
-    workspace: WorkspacePath = WORKSPACE,
-    as_json: AsJson = False,
-) -> None:
+@click.argument("dataset", metavar="DATASET", help="A dataset's name, as in the recipe.")
+@click.option("--dropped", is_flag=True, help="Show dropped documents instead of kept ones.")
+@click.option("--rule", help="Only those dropped by this rule or step.")
+@click.option("-n", "count", type=click.IntRange(min=1), metavar="NUMBER", default=20, help="How many.")
+@WORKSPACE
+@AS_JSON
+def look(*, dataset: str, dropped: bool, rule: str | None, count: int, workspace: Path, as_json: bool) -> None:
     """Show a seeded sample of a dataset's documents, kept or dropped."""
     from pipeline.commands.texts import look_text
     from pipeline.queries.documents import look as sample
@@ -230,9 +256,11 @@ def look(
 
 
 @_verb(short_help="Write the HTML report again.")
-def report(
-    recipe: RecipePath, workspace: WorkspacePath = WORKSPACE, plugin: Plugins = None, as_json: AsJson = False
-) -> None:
+@RECIPE
+@WORKSPACE
+@PLUGINS
+@AS_JSON
+def report(*, recipe: Path, workspace: Path, plugin: Sequence[Path], as_json: bool) -> None:
     """Write the recipe's HTML report again from what is on disk; prints where it is."""
     from pipeline.plan.make import make_plan
     from pipeline.recipe.load import load_recipe
@@ -248,16 +276,12 @@ def report(
 
 
 @_verb(short_help="Register the candidate as a new version.")
-def promote(
-    recipe: RecipePath,
-    override: Annotated[
-        str | None,
-        typer.Option("--override", help="Promote without a certificate that says so; the reason is recorded."),
-    ] = None,
-    workspace: WorkspacePath = WORKSPACE,
-    plugin: Plugins = None,
-    as_json: AsJson = False,
-) -> None:
+@RECIPE
+@click.option("--override", help="Promote without a certificate that says so; the reason is recorded.")
+@WORKSPACE
+@PLUGINS
+@AS_JSON
+def promote(*, recipe: Path, override: str | None, workspace: Path, plugin: Sequence[Path], as_json: bool) -> None:
     """Register the recipe's candidate as a new version; refuses without a certificate that says promote."""
     from dataclasses import asdict
 
@@ -274,15 +298,14 @@ def promote(
 
 
 @_verb(short_help="Keep a dataset's signatures for deduplicating later ones.")
+@click.argument("dataset", metavar="[DATASET]", required=False, help="A dataset's name.")
+@click.option("--store", metavar="NAME", default="main", help="The dedup store.")
+@click.option("--forget", metavar="ID", multiple=True, help="Take this document out; repeatable.")
+@click.option("--to", type=click.IntRange(min=1), metavar="NUMBER", help="Go back to this version of the store.")
+@WORKSPACE
+@AS_JSON
 def remember(
-    dataset: Annotated[str | None, typer.Argument(metavar="[DATASET]", help="A dataset's name.")] = None,
-    store: Annotated[str, typer.Option("--store", metavar="NAME", help="The dedup store.")] = "main",
-    forget: Annotated[
-        list[str] | None, typer.Option("--forget", metavar="ID", help="Take this document out; repeatable.")
-    ] = None,
-    to: Annotated[int | None, typer.Option("--to", min=1, help="Go back to this version of the store.")] = None,
-    workspace: WorkspacePath = WORKSPACE,
-    as_json: AsJson = False,
+    *, dataset: str | None, store: str, forget: Sequence[str], to: int | None, workspace: Path, as_json: bool
 ) -> None:
     """Add a dataset to a dedup store, take documents out, or go back; every change is a new version."""
     from dataclasses import asdict
@@ -290,7 +313,7 @@ def remember(
     from pipeline.store.dedup_versions import change
     from pipeline.store.workspace import Workspace
 
-    done = change(Workspace(workspace), dataset, store=store, ids=forget or [], to=to)
+    done = change(Workspace(workspace), dataset, store=store, ids=forget, to=to)
     state = "is at" if done.changed else "had it already; it stays at"
     text = f"{store} {state} version {done.version}: {done.documents:,} documents remembered, "
     text += f"{done.added:,} of them new, {done.forgotten:,} forgotten."
@@ -298,14 +321,13 @@ def remember(
 
 
 @_verb(short_help="Point a name at an earlier version.")
-def rollback(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A name in the registry.")],
-    to: Annotated[
-        int | None, typer.Option("--to", min=1, help="Version to go back to; the one before, if left out.")
-    ] = None,
-    workspace: WorkspacePath = WORKSPACE,
-    as_json: AsJson = False,
-) -> None:
+@click.argument("name", metavar="NAME", help="A name in the registry.")
+@click.option(
+    "--to", type=click.IntRange(min=1), metavar="NUMBER", help="Version to go back to; the one before, if left out."
+)
+@WORKSPACE
+@AS_JSON
+def rollback(*, name: str, to: int | None, workspace: Path, as_json: bool) -> None:
     """Point a registered name at an earlier version; nothing is deleted."""
     from dataclasses import asdict
 
@@ -318,11 +340,10 @@ def rollback(
 
 
 @_verb(short_help="List promoted versions.")
-def registry(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this name.")] = None,
-    workspace: WorkspacePath = WORKSPACE,
-    as_json: AsJson = False,
-) -> None:
+@click.argument("name", metavar="[NAME]", required=False, help="Only this name.")
+@WORKSPACE
+@AS_JSON
+def registry(*, name: str | None, workspace: Path, as_json: bool) -> None:
     """List promoted versions, the current one marked."""
     from pipeline.commands.texts import registry_text
     from pipeline.queries.status import registry_of
@@ -340,7 +361,7 @@ def _printed(question: Callable[..., questions.VerbAnswer]) -> Callable[..., Non
         answer = question(as_json=as_json, **given)
         _emit(answer.data, as_json, answer.text)
         if answer.exit_code:
-            raise typer.Exit(answer.exit_code)
+            raise click.exceptions.Exit(answer.exit_code)
 
     return verb
 

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-import typer.main
 
 from pipeline.catalog import READERS, STEPS
 from pipeline.cli import app, main
@@ -34,7 +33,7 @@ TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES if page != R
 PROMISES = ROOT / "tests" / "PROMISES.md"
 README_LINES = 300
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
-VERBS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+VERBS = sorted(app.commands)
 PROSE = "Lakes freeze from above, since water is densest at four degrees and the colder water stays on top. " * 3
 
 

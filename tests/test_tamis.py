@@ -25,7 +25,7 @@ PAGES = [
     {"id": "again", "text": "Rain falls when warm air rises, cools, and can no longer hold all the water it carries."},
 ]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
-HEAVY = ("numpy", "pyarrow", "polars", "pydantic", "numba", "torch", "datasets", "datatrove", "typer", "ruamel")
+HEAVY = ("numpy", "pyarrow", "polars", "pydantic", "numba", "torch", "datasets", "datatrove", "click", "ruamel")
 
 
 @pytest.fixture

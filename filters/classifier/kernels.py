@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from pipeline.core.process.kernels import njit
 
 # 0 space and control characters; 1 punctuation; otherwise the byte as it is hashed
 FOLDED = np.array(

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 from pydantic import Field
 
 from pipeline.core.errors import DataError
+from pipeline.core.process.kernels import njit
 from pipeline.core.step import Measured, MeasuringStep, Quantile, Rule, Signal, decides, input_names
 from pipeline.core.step import Params as BaseParams
 from pipeline.core.text.batch import Batch

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from filters.lists.list_kernels import MULTIPLIER, is_blank
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.bits import fold_product
 
 IS_END, HAS_WILDCARD = 1, 2  # of a node of the suffix list: a suffix ends here; any label may follow

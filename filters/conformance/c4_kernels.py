@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from filters.conformance.gopher_kernels import stripped
 from filters.conformance.spacy.spacy_rules import DIGIT, SPACE
 from filters.conformance.spacy.token_kernels import IS_PUNCT, IS_STOP
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.bits import ONE_BIT, address_of, ones_in, range_mask, zeros_below
 from pipeline.core.text.characters import LINE_END
 from pipeline.core.text.segment import decode

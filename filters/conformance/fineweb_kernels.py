@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from filters.conformance.gopher_kernels import count_characters, count_feeds, hash_text
 from filters.conformance.spacy.spacy_rules import SPACE
 from filters.heuristics.repetition import new_tables, repeated_elements
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.bits import address_of
 from pipeline.core.text.segment import character_start, decode
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from filters.conformance.spacy.spacy_rules import SPACE
 from filters.conformance.spacy.token_kernels import HAS_LETTER, HAS_WORD, STOP_SHIFT, glue
 from filters.heuristics.repetition import find_slot, most_elements, new_tables, repeated_elements, table_bits
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.bits import absorb, address_of, ones_in, range_mask
 from pipeline.core.text.characters import LINE_END
 from pipeline.core.text.segment import character_start, decode, hash_bytes

@@ -15,13 +15,13 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 from pydantic import Field
 
 from filters.dedup.clusters import cluster_sizes, new_forest, root
 from filters.dedup.keep import Rows, write_duplicates
 from pipeline.core.files.scratch import open_array, save_array, scratch_file
 from pipeline.core.files.sums import are_whole
+from pipeline.core.process.kernels import njit
 from pipeline.core.step import Gathering, GatheringStep, Params, Part, Quantile, Rule, Signal
 from pipeline.core.text.batch import Batch
 

@@ -13,9 +13,9 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from filters.conformance.spacy.marks import PUNCTUATION
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.segment import decode
 
 SEPARATORS = ".,\u060c\u066b\u2396\u2397\u2398"  # between the two halves of a number

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.bits import ONE_BIT, address_of, range_mask, zeros_below
 from pipeline.core.text.characters import ALNUM
 from pipeline.core.text.segment import character_start, decode

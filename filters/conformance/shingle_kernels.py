@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from pipeline.core.process.kernels import njit
 
 PRIME = np.uint64((1 << 61) - 1)
 SHIFT_61 = np.uint64(61)

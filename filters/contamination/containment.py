@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from filters.words.shingles import WordHashes, shingle_hashes, words_of
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.batch import Batch
 
 SKETCH = 64

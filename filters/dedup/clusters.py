@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
+
+from pipeline.core.process.kernels import njit
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.core.errors import RecipeError, nearest_names
 from pipeline.core.step import Gathering, Part, Step
@@ -73,7 +72,7 @@ def keep_scores(rows: Rows, *, keep: str, num_bytes: np.ndarray) -> np.ndarray:
             raise RecipeError(
                 f"keep: {name} holds {column.type}; it must be numbers. Name another signal, or `longest`."
             )
-        columns.append(pc.cast(column, pa.float64()).to_numpy())
+        columns.append(column.cast(pa.float64()).to_numpy())
     scores = np.concatenate(columns)
     return -scores if keep.startswith("-") else scores
 

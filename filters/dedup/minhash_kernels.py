@@ -12,10 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from filters.words.folding import fold_table
 from filters.words.shingles import hash_words, mix_runs, shingle_of
+from pipeline.core.process.kernels import njit
 from pipeline.core.rng import generator
 from pipeline.core.text.batch import Batch
 from pipeline.core.text.bits import address_of, fold_product, lower_16, lower_112

@@ -13,10 +13,10 @@ from math import ceil, comb, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
 from filters.dedup.clusters import apart, unite
 from filters.dedup.minhash_kernels import equal_values
+from pipeline.core.process.kernels import njit
 
 if TYPE_CHECKING:
     from filters.dedup.minhash_bands import StoredSignatures

@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from filters.dedup.minhash_bands import StoredSignatures, save_signatures
 from filters.dedup.minhash_kernels import equal_values, hash_family, signatures_of
@@ -190,6 +189,8 @@ class MatchJob:
 
 def match_part(job: MatchJob) -> None:
     """Save int64[num_docs]: the first store row that each document of a part meets and is alike to, or UNKNOWN."""
+    import pyarrow.compute as pc  # 0.04 s, which steps that are only planned need not
+
     done = scratch_file(job.scratch, "earlier", job.index)
     if is_whole(done):
         return

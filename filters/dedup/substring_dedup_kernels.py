@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.bits import ALL_BITS, MIX_1, MIX_2, fold_product
 
 _BASE = np.uint64(0x9FB21C651E98DF25)  # odd and 5 modulo 8, so that its powers stay far apart

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from filters.heuristics.c4_phrases import (
     FIRST_POLICY,
@@ -18,6 +17,7 @@ from filters.heuristics.c4_phrases import (
     find_signs,
     marker_end,
 )
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.bits import address_of, copy_bytes, load_byte, ones_in, range_mask
 from pipeline.core.text.characters import CLOSER, SPACE
 from pipeline.core.text.segment import ENDS_SENTENCE, ENDS_TERMINAL, character_start, decode, scan_word

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.bits import ONE_BIT, first_bits, load_byte, ones_in, range_mask_64, readable, zeros_below
 
 PHRASES = (

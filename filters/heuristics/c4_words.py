@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 
 from filters.heuristics.c4_kernels import CITED, copy_uncited
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.batch import Batch, Lines, Segmentation, WordPlaces, Words, text_array
 from pipeline.core.text.bits import address_of, copy_bytes, load_byte
 from pipeline.core.text.segment import LINE_FEED, LINE_SEED, RETURN, silent_bytes

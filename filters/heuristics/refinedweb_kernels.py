@@ -6,10 +6,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from filters.heuristics import definitions
 from filters.words.byte_classes import CLASS, DIGIT, LOWER, UPPER, among, packed_letters
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.characters import ALNUM, LETTER
 from pipeline.core.text.segment import decode
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.bits import MIX_1, absorb, zeros_above
 
 LAST_SIZE = 10

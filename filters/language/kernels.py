@@ -13,7 +13,6 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from filters.language.vectors import (
     ROWS_FILLED,
@@ -26,6 +25,7 @@ from filters.language.vectors import (
     place_of,
     sum_rows,
 )
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.bits import address_of
 
 # A state is packed: bit 31 says that it ends a feature, then its row of moves, then its rank among those of that row

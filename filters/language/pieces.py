@@ -12,8 +12,8 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.bits import address_of, prefetch
 
 PIECES = 4  # of a document of which not all is read

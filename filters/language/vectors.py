@@ -14,10 +14,8 @@ from functools import partial
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
+from pipeline.core.process.kernels import cgutils, intrinsic, types
 from pipeline.core.text.bits import has_feature
 
 WIDTH = 160  # int16 weights in a row: five cache lines, of which the languages fill 142 places

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.batch import Batch
 from pipeline.core.text.bits import ONE_BIT, address_of, load_byte, range_mask, zeros_below
 

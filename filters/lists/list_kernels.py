@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.bits import ONE_BIT, address_of, fold_product, load_byte, load_word
 
 HASH_VERSION = 1  # of `hash_span`: bump with its definition, or lists that were stored before are looked up wrongly

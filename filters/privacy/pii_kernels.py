@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from filters.privacy.pii_keys import PREFIXES, prefixed, private_key, web_token
 from filters.privacy.pii_shapes import AT, COLON, DOT, HYPHEN, PLUS, email, iban, ipv4, ipv6, phone
 from filters.words.byte_classes import ALNUM, CLASS, DIGIT, LOCAL, UPPER
+from pipeline.core.process.kernels import njit
 
 EMAIL, IPV4, IPV6, PHONE, IBAN, KEY = range(6)
 NUM_KINDS = 6

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from filters.privacy.pii_shapes import DOT, HYPHEN, UNDERSCORE
 from filters.words.byte_classes import ALNUM, CLASS, DIGIT, LOWER, UPPER, URLSAFE, class_at
+from pipeline.core.process.kernels import njit
 
 CAPITALS, LETTERS, UNDERSCORED, HYPHENED, SAFE = (
     0,

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from filters.words.byte_classes import (
     ALNUM,
@@ -26,6 +25,7 @@ from filters.words.byte_classes import (
     packed_letters,
     packed_word,
 )
+from pipeline.core.process.kernels import njit
 
 MAX_LOCAL, MAX_LABEL, MAX_DOMAIN = 64, 63, 253  # bytes, RFC 5321 section 4.5.3.1 and RFC 1035 section 2.3.4
 AT, DOT, PLUS, HYPHEN, COLON, SLASH, SPACE = 0x40, 0x2E, 0x2B, 0x2D, 0x3A, 0x2F, 0x20

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from pipeline.core.process.kernels import njit
 
 DIGIT, UPPER, LOWER, LOCAL, URLSAFE = 1, 2, 4, 8, 16  # classes of ASCII bytes; LOCAL: inside an e-mail's local part
 ALNUM = DIGIT | UPPER | LOWER

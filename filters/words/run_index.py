@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from filters.words.shingles import finish_shingle, roll, roll_power, shingle_hashes, words_of
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.batch import Batch
 
 FILTER_BITS_PER_HASH = 16

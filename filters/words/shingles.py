@@ -12,10 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from filters.words.folding import fold_table
 from filters.words.word_runs import HIGH, LOWER, WORD_MULTIPLIER, WORD_SEED, hash_run, put_folded, put_words
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.batch import Batch
 from pipeline.core.text.bits import (
     ALL_BITS,

@@ -8,9 +8,9 @@ take a quarter of the time (3 MB of text of which half is not ASCII: 550 MB/s on
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from filters.words.folding import ALONE, LAST_TABULATED, SKIPPED
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.bits import (
     ALL_BITS,
     ONE_BIT,

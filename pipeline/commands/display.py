@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,8 +18,8 @@ SECONDS_BETWEEN_LOOKS = 1.0
 class Terminal:
     """The Progress that the command line uses."""
 
-    def __init__(self, *, notice: str = "") -> None:
-        self.notice = notice  # said when the first work begins
+    def __init__(self, *, notice: Callable[[], str] = str) -> None:
+        self.notice = notice  # asked when the first work begins, and what it returns said
         self.live = sys.stderr.isatty()
         self.bar: Any = None
         self.task: Any = None
@@ -67,9 +68,9 @@ class Terminal:
             self._line(self._state())
 
     def begin(self, label: str, *, total: int, unit: str) -> None:
-        if self.notice:
-            self.say(self.notice)
-            self.notice = ""
+        notice, self.notice = self.notice(), str
+        if notice:
+            self.say(notice)
         self.label, self.unit, self.total, self.done, self.documents = label, unit, total, 0, 0
         self.started = self.spoken = time.monotonic()
         if self.bar is not None:

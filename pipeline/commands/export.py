@@ -4,48 +4,41 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from pipeline.commands.flags import CORES, WORKSPACE, AsJson, Workers, WorkspacePath, parse_count
+from pipeline.commands.flags import AS_JSON, FILE, WORKERS, WORKSPACE, parse_count
 from pipeline.commands.questions import VerbAnswer
-from pipeline.core.process.kernel_cache import notice
 
 
+@click.argument(
+    "name", metavar="NAME",
+    help="A dataset, a mixture or a promoted name, or which version of it: docs-en@2. Where a name is two of "
+    "these: dataset/NAME, mixture/NAME, registry/NAME.",
+)  # fmt: skip
+@click.option("--to", type=FILE, required=True, help="New folder to write.")
+@click.option("--tokens", metavar="COUNT", help="Of a mixture, such as 20M; all that keep its shares, if left out.")
+@click.option("--format", default="parquet", help="parquet, or jsonl.zst: JSON lines, compressed.")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier export in that folder.")
+@WORKSPACE
+@WORKERS
+@AS_JSON
 def export(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME",
-            help="A dataset, a mixture or a promoted name, or which version of it: docs-en@2. Where a name is two of "
-            "these: dataset/NAME, mixture/NAME, registry/NAME.",
-        ),
-    ],
-    to: Annotated[Path, typer.Option("--to", help="New folder to write.")],
-    tokens: Annotated[
-        str | None,
-        typer.Option(
-            "--tokens", metavar="COUNT", help="Of a mixture, such as 20M; all that keep its shares, if left out."
-        ),
-    ] = None,
-    format: Annotated[str, typer.Option("--format", help="parquet, or jsonl.zst: JSON lines, compressed.")] = "parquet",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export in that folder.")] = False,
-    workspace: WorkspacePath = WORKSPACE,
-    workers: Workers = CORES,
-    as_json: AsJson = False,
-) -> VerbAnswer:
+    *, name: str, to: Path, tokens: str | None, format: str, overwrite: bool, workspace: Path, workers: int,
+    as_json: bool,
+) -> VerbAnswer:  # fmt: skip
     """Write a dataset, or a mixture as documents, with its evidence; `datasets.load_dataset(DIR)` reads it.
 
     A mixture's documents come whole and in its order: weights, epochs and caps applied, shares true at every point.
     Run the same command again to go on after a kill; an export that is there already is left alone.
     """
     from pipeline.commands.display import Terminal
+    from pipeline.core.process.kernel_cache import notice
     from pipeline.queries.export.card import exported_text
     from pipeline.queries.export.export import export_named
     from pipeline.store.workspace import Workspace
 
-    with Terminal(notice=notice()) as progress:
+    with Terminal(notice=notice) as progress:
         done = export_named(
             Workspace(workspace), name, to=to, tokens=parse_count(tokens, flag="--tokens"), format=format,
             overwrite=overwrite, workers=workers, progress=progress,

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
-RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.", show_default=False)]
-WorkspacePath = Annotated[Path, typer.Option("--workspace", "-w", help="Folder of results.", envvar="TAMIS_WORKSPACE")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-Workers = Annotated[int, typer.Option("--workers", min=1, help="Worker processes; never changes a result.")]
-Memory = Annotated[
-    str, typer.Option("--memory", metavar="SIZE", help="Most memory of a step, as 500M or 4G; never changes a result.")
-]
-WORKSPACE = Path("workspace")
-CORES = os.cpu_count() or 1
-Plugins = Annotated[
-    list[Path] | None, typer.Option("--plugin", metavar="FILE", help="Python file with steps of your own; repeatable.")
-]
+FILE = click.Path(path_type=Path)
+RECIPE = click.argument("recipe", type=FILE, metavar="RECIPE", help="The recipe, a YAML file.")
+WORKSPACE = click.option(
+    "--workspace", "-w", type=FILE, default=Path("workspace"), envvar="TAMIS_WORKSPACE", show_envvar=True,
+    help="Folder of results.",
+)  # fmt: skip
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+WORKERS = click.option(
+    "--workers", type=click.IntRange(min=1), metavar="NUMBER", default=os.cpu_count() or 1,
+    help="Worker processes; never changes a result.",
+)  # fmt: skip
+MEMORY = click.option(
+    "--memory", metavar="SIZE", default="2G", help="Most memory of a step, as 500M or 4G; never changes a result."
+)
+PLUGINS = click.option(
+    "--plugin", type=FILE, metavar="FILE", multiple=True, help="Python file with steps of your own; repeatable."
+)
 
 
-def load_plugins(paths: list[Path] | None) -> None:
+def load_plugins(paths: Sequence[Path]) -> None:
     """Make the steps of every `--plugin FILE` known."""
     if paths:
         from pipeline.recipe.plugins import add_plugin
@@ -56,7 +62,9 @@ def parse_count(text: str | None, *, flag: str) -> int | None:
     return number
 
 
-def parse_settings(pairs: list[str], *, such_as: str = "datasets.clean.gopher_quality.min_words=40") -> dict[str, Any]:
+def parse_settings(
+    pairs: Sequence[str], *, such_as: str = "datasets.clean.gopher_quality.min_words=40"
+) -> dict[str, Any]:
     """Return `--set PATH=VALUE` pairs as values, read as a recipe's are."""
     from pipeline.core.errors import RecipeError
     from pipeline.recipe.settings import parse_value

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
 from pipeline.commands.flags import (
-    CORES,
+    AS_JSON,
+    FILE,
+    PLUGINS,
+    RECIPE,
+    WORKERS,
     WORKSPACE,
-    AsJson,
-    Plugins,
-    RecipePath,
-    Workers,
-    WorkspacePath,
     load_plugins,
     parse_settings,
 )
@@ -30,14 +30,16 @@ class VerbAnswer:
     exit_code: int = 0
 
 
+@RECIPE
+@click.option(
+    "--set", "settings", metavar="PATH=VALUE", multiple=True, required=True,
+    help="datasets.NAME.STEP.KEY=VALUE; repeatable.",
+)  # fmt: skip
+@WORKSPACE
+@PLUGINS
+@AS_JSON
 def what_if(
-    recipe: RecipePath,
-    settings: Annotated[
-        list[str], typer.Option("--set", metavar="PATH=VALUE", help="datasets.NAME.STEP.KEY=VALUE; repeatable.")
-    ],
-    workspace: WorkspacePath = WORKSPACE,
-    plugin: Plugins = None,
-    as_json: AsJson = False,
+    *, recipe: Path, settings: Sequence[str], workspace: Path, plugin: Sequence[Path], as_json: bool
 ) -> VerbAnswer:
     """Answer from stored signals what other thresholds would keep and drop; measures nothing, writes nothing."""
     from pipeline.commands.texts import what_if_text
@@ -49,29 +51,36 @@ def what_if(
     return VerbAnswer(data, what_if_text(data))
 
 
+@click.argument(
+    "files", type=FILE, metavar="FILES...", nargs=-1, required=True,
+    help="Parquet, JSON lines (.gz, .zst) or web archives (.warc, .warc.gz).",
+)  # fmt: skip
+@click.option("--steps", required=True, help="Measuring steps, in order, with commas between.")
+@click.option("--out", type=FILE, required=True, help="Parquet file to write.")
+@click.option("--set", "settings", metavar="STEP.KEY=VALUE", multiple=True, help="A step's parameter; repeatable.")
+@click.option(
+    "--text", is_flag=True,
+    help="Write each text too, as the steps left it; a dropped one as the step that dropped it read it.",
+)  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace an earlier output.")
+@click.option("--text-column", default="text", help="Column that holds the text.")
+@click.option("--id-column", help="Column that holds the id; else <file>:<row>.")
+@WORKERS
+@PLUGINS
+@AS_JSON
 def measure(
-    files: Annotated[
-        list[Path],
-        typer.Argument(metavar="FILES...", help="Parquet, JSON lines (.gz, .zst) or web archives (.warc, .warc.gz)."),
-    ],
-    steps: Annotated[str, typer.Option("--steps", help="Measuring steps, in order, with commas between.")],
-    out: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="STEP.KEY=VALUE", help="A step's parameter; repeatable.")
-    ] = None,
-    text: Annotated[
-        bool,
-        typer.Option(
-            "--text",
-            help="Write each text too, as the steps left it; a dropped one as the step that dropped it read it.",
-        ),
-    ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier output.")] = False,
-    text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
-    id_column: Annotated[str | None, typer.Option(help="Column that holds the id; else <file>:<row>.")] = None,
-    workers: Workers = CORES,
-    plugin: Plugins = None,
-    as_json: AsJson = False,
+    *,
+    files: Sequence[Path],
+    steps: str,
+    out: Path,
+    settings: Sequence[str],
+    text: bool,
+    overwrite: bool,
+    text_column: str,
+    id_column: str | None,
+    workers: int,
+    plugin: Sequence[Path],
+    as_json: bool,
 ) -> VerbAnswer:
     """Write every document's signals, verdict and first reason to one parquet file; rows keep their order."""
     from pipeline.commands.display import Terminal
@@ -85,12 +94,12 @@ def measure(
     columns = {"text": text_column, "id": id_column}
     executor = Local(workers=workers)
     try:
-        with Terminal(notice=notice()) as progress:
+        with Terminal(notice=notice) as progress:
             data = ask(
-                files,
+                list(files),
                 steps=names,
                 out=out,
-                settings=parse_settings(settings or [], such_as="gopher_quality.min_words=40"),
+                settings=parse_settings(settings, such_as="gopher_quality.min_words=40"),
                 text=text,
                 overwrite=overwrite,
                 columns=columns,
@@ -102,16 +111,15 @@ def measure(
     return VerbAnswer(data, measure_text(data))
 
 
+@click.argument("dataset", metavar="DATASET", help="A dataset's name, as in the recipe.")
+@click.option("--signal", help="Only this one, as step.signal.")
+@click.option("--by", help="Group by source, origin, a text signal, or a key of the metadata.")
+@click.option("--kept", is_flag=True, help="Only documents that were kept.")
+@click.option("--dropped", is_flag=True, help="Only documents that were dropped.")
+@WORKSPACE
+@AS_JSON
 def stats(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's name, as in the recipe.")],
-    signal: Annotated[str | None, typer.Option("--signal", help="Only this one, as step.signal.")] = None,
-    by: Annotated[
-        str | None, typer.Option("--by", help="Group by source, origin, a text signal, or a key of the metadata.")
-    ] = None,
-    kept: Annotated[bool, typer.Option("--kept", help="Only documents that were kept.")] = False,
-    dropped: Annotated[bool, typer.Option("--dropped", help="Only documents that were dropped.")] = False,
-    workspace: WorkspacePath = WORKSPACE,
-    as_json: AsJson = False,
+    *, dataset: str, signal: str | None, by: str | None, kept: bool, dropped: bool, workspace: Path, as_json: bool
 ) -> VerbAnswer:
     """Tell how a dataset's stored signals are distributed: counts and quantiles, over all documents that reached it."""
     from pipeline.commands.texts import stats_text
@@ -127,12 +135,11 @@ def stats(
     return VerbAnswer(data, stats_text(data))
 
 
-def diff(
-    a: Annotated[str, typer.Argument(metavar="A", help="A dataset: its name, or its folder as `status` shows it.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="The one to compare with it.")],
-    workspace: WorkspacePath = WORKSPACE,
-    as_json: AsJson = False,
-) -> VerbAnswer:
+@click.argument("a", metavar="A", help="A dataset: its name, or its folder as `status` shows it.")
+@click.argument("b", metavar="B", help="The one to compare with it.")
+@WORKSPACE
+@AS_JSON
+def diff(*, a: str, b: str, workspace: Path, as_json: bool) -> VerbAnswer:
     """List what dataset B gained and lost beside A, by the rule of the other side that is responsible."""
     from pipeline.commands.texts import diff_text
     from pipeline.queries.diff import diff as ask
@@ -142,7 +149,9 @@ def diff(
     return VerbAnswer(data, diff_text(data))
 
 
-def verify(workspace: WorkspacePath = WORKSPACE, as_json: AsJson = False) -> VerbAnswer:
+@WORKSPACE
+@AS_JSON
+def verify(*, workspace: Path, as_json: bool) -> VerbAnswer:
     """Read every byte of every finished result and hold it against its card; ends with 1 if anything differs."""
     from pipeline.commands.texts import verify_text
     from pipeline.queries.verify import verify as ask
@@ -152,7 +161,9 @@ def verify(workspace: WorkspacePath = WORKSPACE, as_json: AsJson = False) -> Ver
     return VerbAnswer(data, verify_text(data), exit_code=1 if data["damaged"] else 0)
 
 
-def schema(plugin: Plugins = None, as_json: AsJson = False) -> VerbAnswer:
+@PLUGINS
+@AS_JSON
+def schema(*, plugin: Sequence[Path], as_json: bool) -> VerbAnswer:
     """Print the JSON Schema of recipes, by which editors complete and check them; steps of every --plugin FILE too."""
     import json
 
@@ -163,7 +174,9 @@ def schema(plugin: Plugins = None, as_json: AsJson = False) -> VerbAnswer:
     return VerbAnswer(data, json.dumps(data, indent=1))
 
 
-def plugins(plugin: Plugins = None, as_json: AsJson = False) -> VerbAnswer:
+@PLUGINS
+@AS_JSON
+def plugins(*, plugin: Sequence[Path], as_json: bool) -> VerbAnswer:
     """List the steps of installed packages (entry points `tamis.steps`) and of every --plugin FILE."""
     from pipeline.commands.texts import plugins_text
     from pipeline.recipe.plugins import list_plugins

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import DataError, GateError
 from pipeline.core.files.card import read_card
-from pipeline.engine.executors import Executor, Local
 from pipeline.engine.progress import Progress
-from pipeline.engine.run import Run
 from pipeline.engine.run_record import is_shown, mark_of, record_run, records_of, run_of
+from pipeline.engine.settled import settle
 from pipeline.plan.graph import Plan
 from pipeline.plan.make import make_plan
 from pipeline.recipe.load import load_recipe
 from pipeline.recipe.spec import final_datasets
-from pipeline.store.evidence import evidence_at
-from pipeline.store.sizes import kept_bytes
+from pipeline.store.stored_dataset import StoredDataset
 from pipeline.store.workspace import Workspace
 
 if TYPE_CHECKING:
+    from pipeline.engine.executors import Executor
     from pipeline.store.registry import Promotion
 
 
@@ -76,31 +75,33 @@ def run_recipe(
             for step in (step for dataset in plan.datasets.values() for step in dataset.steps):
                 if not step.node.complete:
                     step.spec.step.check_environment()
-        executor = Local(workers=workers)
-        report_on = partial(_report, plan, progress=progress, executor=executor)
-        try:
-            run = Run(
-                plan=plan, executor=executor, progress=progress, device=device, threads=workers,
-                memory_bytes=memory_bytes, workers=workers,
-            )  # fmt: skip
-            try:
-                run.execute()
-                if plan.experiment is not None:
-                    from pipeline.experiment.build import build_experiment
+        with _on_demand(workers) as executor:
+            report_on = partial(_report, plan, progress=progress, executor=executor)
+            if todo:
+                from pipeline.engine.run import Run  # all that builds, which takes longer to import than the plan
 
-                    build_experiment(run)
-            except GateError:
-                record(verdict=None)
-                with suppress(DataError):  # there may be nothing yet
-                    report_on()  # what there is, without a verdict
-                raise
+                run = Run(
+                    plan=plan, executor=executor(), progress=progress, device=device, threads=workers,
+                    memory_bytes=memory_bytes, workers=workers,
+                )  # fmt: skip
+                try:
+                    run.execute()
+                    if plan.experiment is not None:
+                        from pipeline.experiment.build import build_experiment
+
+                        build_experiment(run)
+                except GateError:
+                    record(verdict=None)
+                    with suppress(DataError):  # there may be nothing yet
+                        report_on()  # what there is, without a verdict
+                    raise
+            else:
+                settle(plan)
             certificate = certificate_of(plan)
             promoted = _promote(plan, certificate)
             verdict = certificate["verdict"] if certificate else None
             record(verdict=verdict)
             report = report_on()
-        finally:
-            executor.close()
     cost = sum(read_card(node.folder).cost_usd for node in todo)
     return Outcome(
         recipe=recipe.name,
@@ -118,6 +119,20 @@ def run_recipe(
     )
 
 
+@contextmanager
+def _on_demand(workers: int) -> Iterator[Callable[[], Executor]]:
+    """Give what returns the executor: made when it is first asked for, closed in the end."""
+    with ExitStack() as opened:
+
+        @cache
+        def executor() -> Executor:
+            from pipeline.engine.executors import Local
+
+            return opened.enter_context(closing(Local(workers=workers)))
+
+        yield executor
+
+
 def warnings_of(plan: Plan) -> list[str]:
     """Return what the cards of a finished plan's steps warn of, each with its dataset."""
     return [
@@ -130,10 +145,14 @@ def warnings_of(plan: Plan) -> list[str]:
 
 def _made(plan: Plan, name: str) -> FinalDataset:
     node = plan.datasets[name].node
-    if node.kind != "dataset":
-        return FinalDataset(dataset=name, documents=read_card(node.folder).rows_out, bytes=None)
-    evidence = evidence_at(plan.workspace, node.folder)
-    return FinalDataset(dataset=name, documents=evidence.card.rows_out, bytes=kept_bytes(evidence))
+    card = read_card(node.folder)
+    num_bytes = StoredDataset.from_card(card).kept_bytes
+    if num_bytes is None and node.kind == "dataset":
+        from pipeline.store.evidence import evidence_at
+        from pipeline.store.sizes import kept_bytes
+
+        num_bytes = kept_bytes(evidence_at(plan.workspace, node.folder))
+    return FinalDataset(dataset=name, documents=card.rows_out, bytes=num_bytes)
 
 
 def certificate_of(plan: Plan) -> dict[str, Any] | None:
@@ -169,12 +188,12 @@ def promote_recipe(given: Path | Mapping[str, Any], *, workspace: Workspace, ove
         return promote_mixture(plan, certificate, override=override)
 
 
-def _report(plan: Plan, *, progress: Progress, executor: Executor) -> Path:
+def _report(plan: Plan, *, progress: Progress, executor: Callable[[], Executor]) -> Path:
     """Write the page, unless the one that is there shows this run."""
     path = plan.workspace.report(plan.recipe.name)
     if not is_shown(path, mark_of(plan, run_of(plan, records_of(plan)))):
         from pipeline.report.page import write_report
 
         progress.say("writing the report")
-        write_report(plan, path=path, map=partial(executor.map, label="report"))
+        write_report(plan, path=path, map=partial(executor().map, label="report"))
     return path

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 
 def as_numbers(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
     """Return a numeric or boolean column as float64[num_rows], null as NaN; may be read-only."""
-    numbers: np.ndarray = pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)
+    numbers: np.ndarray = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
     return numbers
 
 
 def as_flags(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
     """Return a boolean column without nulls as bool[num_rows]; may be read-only."""
-    flags: np.ndarray = pc.cast(column, pa.uint8()).to_numpy().view(np.bool_)  # a bit each becomes a byte each
+    flags: np.ndarray = column.cast(pa.uint8()).to_numpy().view(np.bool_)  # a bit each becomes a byte each
     return flags
 
 

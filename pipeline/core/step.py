@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, get_args
 
@@ -165,6 +164,10 @@ class Step:
 
     def identity_extras(self) -> dict[str, Any]:
         """Return what else can change this step's output: versions of libraries that it leans on, an endpoint."""
+        if not self.leans_on:
+            return {}
+        from importlib.metadata import PackageNotFoundError, version
+
         try:
             return {name: version(name) for name in self.leans_on}
         except PackageNotFoundError as error:

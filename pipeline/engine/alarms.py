@@ -11,17 +11,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import DataError
 from pipeline.core.files.card import Card
-from pipeline.core.files.shards import read_table
 from pipeline.core.step import Params
 from pipeline.plan.graph import PlannedStep
 from pipeline.recipe.spec import StepSpec
-from pipeline.store.chain import Chain
 from pipeline.store.stored_dataset import StoredDataset
-from pipeline.store.verdicts import judge
+
+if TYPE_CHECKING:
+    from pipeline.store.chain import Chain
 
 EXAMPLES = 3
 NOT_WRITTEN = (
@@ -61,6 +61,9 @@ def step_of(reason: str) -> str:
 def losses_of(chain: Chain) -> Losses:
     """Judge every document of a chain as it stands."""
     import polars as pl  # 0.1 s, and most recipes watch nothing
+
+    from pipeline.core.files.shards import read_table
+    from pipeline.store.verdicts import judge
 
     found = Losses()
     for part in chain.base:

@@ -18,14 +18,14 @@ import pyarrow as pa
 import xxhash
 
 from pipeline.core.errors import listed_names
-from pipeline.core.files.durable import write_text
-from pipeline.core.files.in_place import INPUTS, located
+from pipeline.core.files.in_place import INPUTS
 from pipeline.core.files.shards import read_table, write_table
 from pipeline.engine.executors import Executor
 from pipeline.engine.input_guard import Files, files_of_source, unchanged
 from pipeline.engine.measure import MeasureTask
 from pipeline.engine.progress import Progress
 from pipeline.engine.read import Read, ReadTask, read_slice
+from pipeline.engine.settled import locate
 from pipeline.sources.first_rows import FirstRows
 from pipeline.sources.quarantine import QUARANTINE, counted, refuse_empty, save
 from pipeline.sources.reader import Slice
@@ -123,15 +123,6 @@ def _without_rows(
     hollow = [file.file for file in files if not file.size and f"{node.name}/{file.file}" not in refused]
     given = [piece.label for piece, result in zip(slices, results, strict=True) if files and not result.rows_in]
     return hollow + given
-
-
-def locate(reader: Any, node: Node) -> None:
-    """Write where the files lie whose text stays in place; their content was just held against the plan's."""
-    paths = reader.locations()
-    if paths:
-        found = located(paths, hashed_at=time.time_ns())
-        if not (node.folder / INPUTS).exists() or (node.folder / INPUTS).read_bytes() != found.encode():
-            write_text(node.folder / INPUTS, found)
 
 
 def _labels(slices: Sequence[Slice], results: Sequence[Read]) -> dict[str, tuple[str, int]]:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import DataError, TamisError
-from pipeline.engine.measure import prepared
 from pipeline.plan.graph import Plan, PlannedStep
 from pipeline.plan.make import file_identity
 from pipeline.store.input_hashes import InputHashes
@@ -45,6 +44,8 @@ def _refuse_changed(files: Files, hashes: InputHashes, nodes: Sequence[Node]) ->
                 f"{path}: gone while the run read it ({error.strerror or error}). Put it back and run again."
             ) from error
         if now != digest:
+            from pipeline.engine.measure import prepared  # kernels and tables, which nothing to do needs not
+
             prepared.cache_clear()  # steps of this process that may have read it
             for node in nodes:
                 shutil.rmtree(node.folder, ignore_errors=True)

@@ -21,7 +21,7 @@ from pipeline.core.files.shards import read_table, write_table
 from pipeline.core.files.sums import are_whole
 from pipeline.store.chain import Chain, ChainReader, part_name
 from pipeline.store.stored_dataset import StoredDataset, StoredPart, StoredRule, StoredStep
-from pipeline.store.verdicts import judge, verdicts_name
+from pipeline.store.verdicts import bytes_kept, judge, verdicts_name
 
 if TYPE_CHECKING:
     from pipeline.plan.graph import PlannedDataset
@@ -45,6 +45,7 @@ class Published:
     rows_out: int
     dropped: Mapping[str, int]
     quarantined: Mapping[str, int]
+    kept_bytes: int  # of text
 
 
 def publish_part(task: PublishTask) -> Published:
@@ -62,10 +63,11 @@ def publish_part(task: PublishTask) -> Published:
         documents = pa.concat_tables(kept).combine_chunks()  # no bound of theirs shows
         write_table(path, documents, unfinished=True)
         write_table(verdicts_path, verdicts, unfinished=True)
-    verdicts = read_table(verdicts_path, columns=["kept", "reason", "quarantined"])
+    verdicts = read_table(verdicts_path, columns=["kept", "reason", "quarantined", "num_bytes"])
     return Published(
         index=index, rows_in=verdicts.num_rows, rows_out=int(np.count_nonzero(as_flags(verdicts.column("kept")))),
         dropped=_counts(verdicts.column("reason")), quarantined=_counts(verdicts.column("quarantined")),
+        kept_bytes=bytes_kept(verdicts),
     )  # fmt: skip
 
 
@@ -73,7 +75,7 @@ def _counts(reasons: pa.ChunkedArray) -> dict[str, int]:
     return {pair["values"]: pair["counts"] for pair in pc.value_counts(reasons.drop_null()).to_pylist()}
 
 
-def stored_dataset(chain: Chain, planned: PlannedDataset) -> StoredDataset:
+def stored_dataset(chain: Chain, planned: PlannedDataset, *, kept_bytes: int) -> StoredDataset:
     """Return what a dataset's card holds of the documents, steps and rules behind it."""
     steps = (
         StoredStep(
@@ -94,4 +96,5 @@ def stored_dataset(chain: Chain, planned: PlannedDataset) -> StoredDataset:
             for part in chain.base
         ),
         inputs=tuple(planned.spec.inputs),
+        kept_bytes=kept_bytes,
     )

@@ -6,7 +6,6 @@ identity, so a killed run leaves only whole files of the right content behind, a
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,20 +20,20 @@ import pyarrow as pa
 
 from pipeline.core import document
 from pipeline.core.errors import DataError
-from pipeline.core.files.card import Card, is_complete, read_card
-from pipeline.core.files.in_place import INPUTS
+from pipeline.core.files.card import Card, read_card
 from pipeline.core.files.scratch import until_reboot
 from pipeline.core.files.shards import write_table
 from pipeline.core.rng import derive
 from pipeline.core.step import Gathering, GatheringStep, Making, MakingStep, MeasuringStep, Part, Step, as_column
 from pipeline.engine.ahead import measure_next
-from pipeline.engine.alarms import check_alarms, check_finished
+from pipeline.engine.alarms import check_alarms
 from pipeline.engine.executors import Executor
-from pipeline.engine.ingest import Ahead, build_source, locate
-from pipeline.engine.input_guard import files_of_source, files_of_steps, unchanged
+from pipeline.engine.ingest import Ahead, build_source
+from pipeline.engine.input_guard import files_of_steps, unchanged
 from pipeline.engine.measure import MeasureTask, StepRef
 from pipeline.engine.progress import Progress
 from pipeline.engine.publish import PublishTask, publish_part, stored_dataset
+from pipeline.engine.settled import is_finished, is_settled, locate_again, remember_names
 from pipeline.engine.sketching import SketchRef
 from pipeline.plan.graph import Plan, PlannedDataset, PlannedStep
 from pipeline.recipe.names import outside
@@ -63,27 +62,19 @@ class Run:
 
     def finished(self, node: Node) -> bool:
         """Say whether a node is there by now: complete when the run was planned, or built since."""
-        done = node.complete or is_complete(node.folder, node.identity)
-        if done:
-            shutil.rmtree(node.folder / "scratch", ignore_errors=True)  # a kill came between card and sweep
-        return done
+        return is_finished(node)
 
     def execute(self) -> None:
         """Build the sources and datasets that the plan lists, in order; names mean what it builds from the start."""
-        named = {name: dataset.node for name, dataset in self.plan.datasets.items()} | self.plan.sources
-        mixtures = self.plan.experiment.mixtures if self.plan.experiment is not None else {}
-        named |= {f"mixture/{name}": node for name, node in mixtures.items()}
-        for name, node in named.items():
-            self.plan.workspace.remember(name, node.folder)
+        remember_names(self.plan)
         for name, node in self.plan.sources.items():
             if not self.finished(node):
                 self.ahead_seconds[node.identity] = build_source(
                     self.plan.recipe.sources[name].reader, node, hashes=self.plan.hashes, executor=self.executor,
                     progress=self.progress, ahead=partial(self.ahead_of, node),
                 )  # fmt: skip
-            elif (node.folder / INPUTS).exists():  # the same content, but perhaps elsewhere by now
-                files_of_source(self.plan.recipe.sources[name].reader, node, hashes=self.plan.hashes)
-                locate(self.plan.recipe.sources[name].reader, node)
+            else:
+                locate_again(self.plan, name)
         for dataset in self.plan.datasets.values():
             self.build_dataset(dataset)
 
@@ -91,8 +82,7 @@ class Run:
         """Make, measure, gather and publish one dataset; what is complete is left alone."""
         if planned.made is not None and not self.finished(planned.made.node):
             self.make(planned)
-        if all(self.finished(step.node) for step in planned.steps) and self.finished(planned.node):
-            check_finished(planned.steps, read_card(planned.node.folder), place=planned.spec.name)
+        if is_settled(planned):
             return
         chain = Chain(base=base_parts(planned.base))
         waiting: list[PlannedStep] = []
@@ -361,7 +351,7 @@ class Run:
             rows_out=sum(result.rows_out for result in published),
             dropped=dropped,
             quarantined=quarantined,
-            details=stored_dataset(chain, planned).details(),
+            details=stored_dataset(chain, planned, kept_bytes=sum(result.kept_bytes for result in published)).details(),
             seconds=time.monotonic() - started,
         )
 

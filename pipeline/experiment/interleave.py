@@ -7,7 +7,8 @@ documents from 10 datasets are scheduled in a few milliseconds.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from pipeline.core.process.kernels import njit
 
 
 @njit(cache=True, nogil=True)

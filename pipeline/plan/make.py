@@ -23,7 +23,6 @@ from pipeline.plan.graph import ENGINE_VERSION, Plan, PlannedDataset, PlannedSte
 from pipeline.recipe.names import outside
 from pipeline.recipe.spec import DatasetSpec, Recipe, StepSpec, input_names_of, step_inputs
 from pipeline.recipe.strict_yaml import parse
-from pipeline.store.dedup_versions import contents_read, to_compare
 from pipeline.store.input_hashes import MEMO, InputHashes
 from pipeline.store.node import Node
 from pipeline.store.workspace import Workspace
@@ -155,6 +154,8 @@ def _resolve_inputs(
     for key in type(item.step.params).model_fields:
         store = getattr(item.step.params, key)
         if item.step.params.role_of(key) == "store" and store:
+            from pipeline.store.dedup_versions import contents_read, to_compare  # tables, which few plans look into
+
             own = set().union(*(contents_read(node, find=plan.parent) for node in base))
             try:
                 names[key], identity = to_compare(plan.workspace, store, contents=own)

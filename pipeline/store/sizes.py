@@ -22,6 +22,7 @@ from pipeline.core.files.shards import iterate_tables, read_table
 from pipeline.core.text.cut import sizes_left
 from pipeline.store.chain import KEPT, BasePart, Link, edit_in, lengths
 from pipeline.store.evidence import Evidence
+from pipeline.store.verdicts import bytes_kept
 from pipeline.store.workspace import Workspace
 
 
@@ -51,8 +52,7 @@ class Sizes:
 
 def kept_bytes(evidence: Evidence) -> int:
     """Return the bytes of text of a published dataset."""
-    verdicts = (evidence.verdicts(part, ["kept", "num_bytes"]) for part in evidence.chain.base)
-    return sum(pc.sum(table.column("num_bytes").filter(table.column("kept"))).as_py() or 0 for table in verdicts)
+    return sum(bytes_kept(evidence.verdicts(part, ["kept", "num_bytes"])) for part in evidence.chain.base)
 
 
 def sizes_of(evidence: Evidence, *, map: Map = map) -> Sizes:

@@ -74,6 +74,7 @@ class StoredDataset:
     steps: tuple[StoredStep, ...] = ()
     base: tuple[StoredPart, ...] = ()
     inputs: tuple[str, ...] = ()  # names of sources or datasets, as in the recipe
+    kept_bytes: int | None = None  # of text; cards that were written before it was counted do not say
 
     @classmethod
     def from_card(cls, card: Card) -> StoredDataset:
@@ -83,11 +84,12 @@ class StoredDataset:
             steps=tuple(StoredStep(**step) for step in found.get("steps", ())),
             base=tuple(StoredPart(**part) for part in found.get("base", ())),
             inputs=tuple(map(str, found.get("inputs", ()))),
+            kept_bytes=found.get("kept_bytes"),
         )
 
     def details(self) -> dict[str, Any]:
         """Return it as a card's details, plain JSON."""
-        return {name: list(value) for name, value in asdict(self).items()}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     def rules_of(self, label: str) -> tuple[Rule, ...]:
         """Return the rules of a step."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.store.chain import BasePart, Link, faults, ids_digest
 from pipeline.store.decide import Reasons, named
@@ -16,6 +17,11 @@ VERDICTS = "verdicts"
 def verdicts_name(index: int) -> str:
     """Return the file name of the verdicts on base part `index`."""
     return f"{VERDICTS}-{index:05d}.parquet"
+
+
+def bytes_kept(verdicts: pa.Table) -> int:
+    """Return the bytes of text of the documents that a part keeps."""
+    return pc.sum(verdicts.column("num_bytes").filter(verdicts.column("kept"))).as_py() or 0
 
 
 def judge(base: BasePart, links: Sequence[Link], ids: pa.ChunkedArray) -> pa.Table:

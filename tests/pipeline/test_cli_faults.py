@@ -81,7 +81,7 @@ def test_sigterm_ends_with_143_and_leaves_nobody_behind(tamis: Tamis, to_all: bo
     assert nobody_left(process.pid)
 
 
-@pytest.mark.parametrize("module", ["typer", "pipeline.cli", "pydantic", "pipeline.plan.make"])
+@pytest.mark.parametrize("module", ["click", "pipeline.cli", "pydantic", "pipeline.plan.make"])
 def test_ctrl_c_while_the_program_still_starts_ends_in_one_line(module: str):
     program = f"""
 import os, signal, sys

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from filters.conformance.spacy.spacy_rules import (
     ALPHA,
@@ -33,6 +32,7 @@ from filters.conformance.spacy.spacy_rules import (
     WIDE_UNITS_AT,
 )
 from filters.conformance.spacy.url_kernels import code_at, kind_of
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.bits import load_half, load_word, store_word
 
 SHIFT_32 = np.uint64(32)

@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from filters.conformance.spacy.affix_kernels import (
     DOT,
@@ -29,6 +28,7 @@ from filters.conformance.spacy.affix_kernels import (
 )
 from filters.conformance.spacy.spacy_rules import FNV_PRIME, JOIN_ENDS_AT, JOINS_AT, MAX_SPECIAL
 from filters.conformance.spacy.url_kernels import code_at, matches_url
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.bits import load_half
 
 BLANK = 0x20  # between two chunks whose tokens are joined together

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
 
 from filters.conformance.spacy.spacy_rules import CATEGORY_P, LETTER, MARK, STOP
+from pipeline.core.process.kernels import intrinsic, njit, types
 from pipeline.core.text.segment import decode
 
 HAS_LETTER = 1  # any character str.isalpha

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from filters.conformance.spacy.spacy_rules import BITS_AT, DIGIT, LOWER, WORD
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.bits import load_half, load_word
 
 DOT, COLON, AT, MINUS, PLUS, UNDERSCORE, SLASH, QUESTION, HASH = 0x2E, 0x3A, 0x40, 0x2D, 0x2B, 0x5F, 0x2F, 0x3F, 0x23

@@ -12,12 +12,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from filters.conformance.spacy.affix_kernels import find_key, put, special_row
 from filters.conformance.spacy.chunk_kernels import BLANK, behind_blank, join_tokens, split_chunk
 from filters.conformance.spacy.spacy_rules import ALPHA, LINKS_AT, LONE, SPACE
 from filters.conformance.spacy.url_kernels import code_at, is_alnum, kind_of
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.bits import address_of, load_byte
 
 ASK = -1

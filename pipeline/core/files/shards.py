@@ -15,7 +15,6 @@ from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.core.errors import DataError
@@ -45,6 +44,8 @@ def write_table(path: Path, table: pa.Table, *, text_in: InPlace | None = None, 
 
 def windows(table: pa.Table) -> list[tuple[int, int]]:
     """Cut a table into runs of rows of about GROUP_BYTES of its column `text`; one run where it has none."""
+    import pyarrow.compute as pc  # 0.04 s, which steps that are only planned need not
+
     if "text" not in table.column_names or not table.num_rows:
         return [(0, table.num_rows)]
     sizes = pc.fill_null(pc.binary_length(table.column("text")), 0)

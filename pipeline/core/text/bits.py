@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+
+from pipeline.core.process.kernels import cgutils, intrinsic, njit, types
 
 MIX_1 = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, odd
 MIX_2 = np.uint64(0xC2B2AE3D27D4EB4F)  # a prime from xxHash

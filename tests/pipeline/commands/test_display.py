@@ -39,7 +39,7 @@ def test_elsewhere_a_line_tells_rows_speed_and_time_left(capsys, monkeypatch):
 
 
 def test_a_notice_is_said_once_when_work_begins(capsys):
-    with Terminal(notice="kernels are compiled") as progress:
+    with Terminal(notice=lambda: "kernels are compiled") as progress:
         assert capsys.readouterr().err == ""
         progress.begin("measure", total=1, unit="documents")
         progress.begin("publish", total=1, unit="documents")

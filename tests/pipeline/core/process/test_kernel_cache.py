@@ -6,7 +6,16 @@ import os
 import time
 from pathlib import Path
 
-from pipeline.core.process.kernel_cache import KEPT_SECONDS, PREFIX, VARIABLE, _forget, _state_of, notice, use_own_cache
+from pipeline.core.process.kernel_cache import (
+    KEPT_SECONDS,
+    PREFIX,
+    VARIABLE,
+    _folder_of,
+    _forget,
+    _state_of,
+    notice,
+    use_own_cache,
+)
 
 
 def house(root: Path, code: str) -> Path:
@@ -33,6 +42,17 @@ def test_the_state_changes_with_a_module_whose_constants_a_kernel_names(tmp_path
     (tmp_path / "filters" / "plain.py").write_text("b = 2", encoding="utf-8")
 
     assert _state_of(tmp_path) != before
+
+
+def test_code_has_its_folder_again_whatever_its_files_looked_like_before(tmp_path):
+    home = tmp_path / "home"
+    first = _folder_of(house(tmp_path, "a = 1"), home=home)
+    untouched = _folder_of(tmp_path, home=home)
+    edited = _folder_of(house(tmp_path, "a = 2"), home=home)
+    back = _folder_of(house(tmp_path, "a = 1"), home=home)
+
+    assert first == untouched == back != edited
+    assert sorted(home.iterdir()) == sorted({first, edited})
 
 
 def test_a_folder_of_the_users_is_left_alone(monkeypatch, tmp_path):

@@ -86,7 +86,7 @@ def test_a_worker_is_started() -> None:
 
 def test_every_verb_starts_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])  # each start watches for pandas
-    for command in app.registered_commands:
+    for command in app.commands.values():
         start.cache_clear()
         assert command.callback is not None
         with pytest.raises(TypeError):
