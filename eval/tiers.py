@@ -35,8 +35,12 @@ class Tier:
 
     @property
     def least_tokens(self) -> int:
-        """Return the fewest tokens of a lane that a verdict may rest on: a quarter of what the tier is made for."""
-        return self.num_tokens // 4
+        """Return the fewest tokens of a lane that a verdict may rest on: a quarter of what the tier is made for.
+
+        Whole steps of it, as a lane reads no part of one.
+        """
+        step = self.batch_rows * self.context
+        return self.num_tokens // 4 // step * step
 
     @property
     def batch_rows(self) -> int:

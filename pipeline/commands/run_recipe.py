@@ -69,15 +69,17 @@ def run_recipe(
     with workspace.locked():
         plan = make_plan(recipe, workspace)
         plan.hashes.save()
-        todo = plan.to_build
-        record = partial(record_run, plan, built=len(todo), started=started, workers=workers, device=device)
+
+        def record(*, verdict: dict[str, Any] | None) -> None:  # a search adds to the plan on its way
+            record_run(plan, verdict=verdict, built=len(plan.to_build), started=started, workers=workers, device=device)
+
         if not workspace.ledger.exists():  # what was asked once may be all there, and needs no key
             for step in (step for dataset in plan.datasets.values() for step in dataset.steps):
                 if not step.node.complete:
                     step.spec.step.check_environment()
         with _on_demand(workers) as executor:
             report_on = partial(_report, plan, progress=progress, executor=executor)
-            if todo:
+            if plan.to_build:
                 from pipeline.engine.run import Run  # all that builds, which takes longer to import than the plan
 
                 run = Run(
@@ -102,6 +104,7 @@ def run_recipe(
             verdict = certificate["verdict"] if certificate else None
             record(verdict=verdict)
             report = report_on()
+    todo = plan.to_build
     cost = sum(read_card(node.folder).cost_usd for node in todo)
     return Outcome(
         recipe=recipe.name,

@@ -43,7 +43,7 @@ def is_finished(node: Node) -> bool:
 def remember_names(plan: Plan) -> None:
     """Let names mean what the plan builds, from the start."""
     named = {name: dataset.node for name, dataset in plan.datasets.items()} | plan.sources
-    mixtures = plan.experiment.mixtures if plan.experiment is not None else {}
+    mixtures = plan.experiment.named if plan.experiment is not None else {}
     named |= {f"mixture/{name}": node for name, node in mixtures.items()}
     for name, node in named.items():
         plan.workspace.remember(name, node.folder)

@@ -20,12 +20,15 @@ from pipeline import __version__
 from pipeline.core.files.durable import write_text
 from pipeline.core.files.shards import read_table
 from pipeline.core.rng import derive
+from pipeline.engine.settled import remember_names
 from pipeline.experiment.compare import DOCUMENTS, build_comparison, comparisons_of
 from pipeline.experiment.encode import encode_dataset, load_encoded, sample_texts, save_encoded, size_of
 from pipeline.experiment.lanes import train_lanes
 from pipeline.experiment.scores import score_lanes
+from pipeline.experiment.search import build_search
 from pipeline.experiment.shared_texts import refuse_shared_texts
 from pipeline.experiment.work import Work
+from pipeline.plan.experiment import plan_experiment
 from pipeline.plan.lanes import LaneName
 from pipeline.store.node import Node
 
@@ -39,14 +42,24 @@ def build_experiment(run: Run) -> None:
     """Build every node of the experiment that is not complete."""
     work = Work(run)
     experiment = work.experiment
-    if all([run.finished(node) for node in experiment.nodes]):  # a list: each is swept
+    if not experiment.rounds_to_come and all(
+        [run.finished(node) for node in experiment.nodes]
+    ):  # a list: each is swept
         return
     refuse_shared_texts(run.plan)
     _build(work, {"": experiment.tokenizer}, _build_tokenizer)
     _build(work, experiment.tokens, _build_tokens)
-    _build(work, experiment.mixtures, _build_mixture)
-    train_lanes(work)
-    score_lanes(work)
+    while True:
+        _build(work, work.experiment.mixtures, _build_mixture)
+        train_lanes(work)
+        score_lanes(work)
+        ahead = next((found for found in work.experiment.rounds if not run.finished(found.node)), None)
+        if ahead is None:
+            break
+        _build(work, {str(ahead.number): ahead.node}, build_search)
+        plan_experiment(run.plan)  # what comes next follows from it
+        remember_names(run.plan)
+    experiment = work.experiment
     if experiment.comparison is not None and experiment.certificate is not None:
         _build(work, {"": experiment.comparison}, lambda work, name, node: (*build_comparison(work, node), 0))
         _build(work, {"": experiment.certificate}, _build_certificate)
@@ -118,7 +131,7 @@ def _build_mixture(work: Work, name: str, node: Node) -> Built:
     from pipeline.experiment.pool import build_pool, save_pool, shares_of
 
     run, plan, proxy = work.run, work.plan, work.proxy
-    mixture, tier = plan.recipe.mixtures[name], TIERS[proxy.tier]
+    mixture, tier = work.experiment.sections[name], TIERS[proxy.tier]
     tokens = {dataset: work.experiment.tokens[dataset] for dataset in mixture.weights}
     encoded = {dataset: load_encoded(work.folder(tokens[dataset])) for dataset in mixture.weights}
     run.progress.begin(f"mix {name}", total=proxy.tokens, unit="tokens")

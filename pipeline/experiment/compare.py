@@ -22,7 +22,7 @@ from pipeline.experiment.lanes import LaneFacts, facts_of
 from pipeline.experiment.scores import BITS, bits_on
 from pipeline.experiment.work import Work
 from pipeline.plan.graph import Experiment, Plan
-from pipeline.plan.lanes import LaneName, lanes_of
+from pipeline.plan.lanes import LaneName
 from pipeline.recipe.sections import GateSection, ProxySection
 from pipeline.store.node import Node
 from pipeline.store.results import document_paths
@@ -33,10 +33,11 @@ DOCUMENTS = "documents.parquet"
 def build_comparison(work: Work, node: Node) -> tuple[list[str], dict[str, Any]]:
     """Write the comparison's documents; return its files and the details of its card."""
     plan, experiment, gate = work.plan, work.experiment, work.gate
-    for score in experiment.scores.values():
+    scores = [experiment.scores[lane, domain] for lane in experiment.judged for domain in gate.on]
+    for score in scores:
         work.folder(score)
     columns: dict[str, list[Any]] = {"domain": [], "id": [], "num_bytes": []}
-    lanes = sorted(lanes_of(plan.recipe), key=lambda lane: (lane.mixture, lane.seed))
+    lanes = sorted(experiment.judged, key=lambda lane: (lane.mixture, lane.seed))
     for domain in sorted(gate.on):  # as the identity names them: the recipe's order must not show
         table = read_table(experiment.scores[lanes[0], domain].folder / BITS, columns=["id", "num_bytes"])
         columns["domain"] += [domain] * table.num_rows
@@ -47,7 +48,7 @@ def build_comparison(work: Work, node: Node) -> tuple[list[str], dict[str, Any]]
     write_table(node.folder / DOCUMENTS, pa.table(columns))
     facts = {lane: facts_of(experiment.lanes[lane]) for lane in lanes}
     machines = [found.machine for found in facts.values()]
-    machines += [work.card(score).details["machine"] for score in experiment.scores.values()]
+    machines += [work.card(score).details["machine"] for score in scores]
     some = facts[lanes[0]]
     details: dict[str, Any] = {
         "tier": some.tier,

@@ -7,20 +7,24 @@ when it is trained. A drawn stream for each seed would store again what a seed a
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from eval.tiers import TIERS
 from pipeline.core.identity import identity_of
-from pipeline.plan.graph import ENGINE_VERSION, Experiment, Plan
+from pipeline.plan.graph import ENGINE_VERSION, Experiment, Plan, SearchRound
 from pipeline.plan.lanes import LaneName, lanes_of
+from pipeline.plan.sweep import first_round, is_found, next_round, proposed
+from pipeline.recipe.spec import held_out_by
 
 if TYPE_CHECKING:
-    from pipeline.recipe.sections import GateSection
+    from pipeline.recipe.sections import GateSection, MixtureSection, SweepSection
     from pipeline.store.node import Node
 
 
+SEARCH_VERSION = 1  # bump when models or choice of mixtures would give other weights
 EVAL_VERSION = 4  # bump when tokenizer, mixture, proxy, or evaluation would give other bytes
 # No tokenizer here packs more than 8 bytes into a token on average, and four lanes find rows of their own: the luck of
 # a choice of documents that all lanes share would not show in the interval.
@@ -32,13 +36,33 @@ def plan_experiment(plan: Plan) -> None:
     draft = _Draft(plan)
     tokenizer = draft.tokenizer()
     tokens = draft.tokens(tokenizer)
-    mixtures = draft.mixtures(tokens)
-    gate = plan.recipe.gate
-    lanes = draft.lanes(mixtures) if gate is not None else {}
-    scores = draft.scores(lanes, tokens, gate) if gate is not None else {}
-    comparison = draft.comparison(mixtures, tokens, scores, gate) if gate is not None else None
-    certificate = draft.certificate(comparison, gate) if gate is not None and comparison is not None else None
-    plan.experiment = Experiment(tokenizer, tokens, mixtures, lanes, scores, comparison, certificate)
+    sections = dict(plan.recipe.mixtures)
+    mixtures = draft.mixtures(sections, tokens)
+    rounds, to_come = draft.rounds(sections, mixtures, tokens)
+    lanes = {lane: node for found in rounds for lane, node in found.lanes.items()}
+    scores = {name: node for found in rounds for name, node in found.scores.items()}
+    gate, judged, comparison, certificate = plan.recipe.gate, list[LaneName](), None, None
+    if gate is not None and {gate.candidate, gate.baseline} <= mixtures.keys():  # a search may have to find one first
+        judged = lanes_of(plan.recipe, sections)
+        lanes |= draft.lanes(judged, mixtures)
+        of_gate = draft.scores({lane: lanes[lane] for lane in judged}, tokens, sorted(gate.on))
+        scores |= of_gate
+        comparison = draft.comparison(mixtures, tokens, of_gate, gate)
+        certificate = draft.certificate(comparison, gate)
+    plan.experiment = Experiment(
+        tokenizer, tokens, mixtures, lanes, scores, comparison, certificate,
+        sections=sections, judged=tuple(judged), rounds=tuple(each.planned for each in rounds),
+        rounds_to_come=to_come,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """The nodes of one round of a search."""
+
+    lanes: Mapping[LaneName, Node]
+    scores: Mapping[tuple[LaneName, str], Node]
+    planned: SearchRound
 
 
 class _Draft:
@@ -47,9 +71,8 @@ class _Draft:
     def __init__(self, plan: Plan) -> None:
         assert plan.recipe.proxy is not None
         self.add, self.recipe, self.proxy = plan.add, plan.recipe, plan.recipe.proxy
-        self.held_out = plan.recipe.gate.on if plan.recipe.gate is not None else ()
+        self.held_out = held_out_by(plan.recipe)
         self.trained_on = sorted({name for mixture in self.recipe.mixtures.values() for name in mixture.weights})
-        self.weights = {name: _normalised(mixture.weights) for name, mixture in self.recipe.mixtures.items()}
         self.documents = {name: plan.documents_node(name).identity for name in (*self.trained_on, *self.held_out)}
         self.common = {"engine": ENGINE_VERSION, "eval": EVAL_VERSION, "seed": self.recipe.seed}
         self.torch = version("torch").partition("+")[0]  # CPU and CUDA builds of one version count as one
@@ -84,9 +107,9 @@ class _Draft:
             found[name] = self.add("tokens", name, payload, parents)
         return found
 
-    def mixtures(self, tokens: Mapping[str, Node]) -> dict[str, Node]:
+    def mixtures(self, sections: Mapping[str, MixtureSection], tokens: Mapping[str, Node]) -> dict[str, Node]:
         found = {}
-        for name, mixture in self.recipe.mixtures.items():
+        for name, mixture in sections.items():
             parts = {dataset: tokens[dataset].identity for dataset in mixture.weights}
             payload = {
                 "kind": "mixture",
@@ -95,15 +118,70 @@ class _Draft:
                 "tokens": self.proxy.tokens,
                 "max_epochs": mixture.max_epochs,
                 "max_document_share": mixture.max_document_share,
-                "weights": {dataset: [parts[dataset], share] for dataset, share in self.weights[name].items()},
+                "weights": {
+                    dataset: [parts[dataset], share] for dataset, share in _normalised(mixture.weights).items()
+                },
             }
             found[name] = self.add("mixture", name, payload, parts)
         return found
 
-    def lanes(self, mixtures: Mapping[str, Node]) -> dict[LaneName, Node]:
+    def rounds(
+        self, sections: dict[str, MixtureSection], mixtures: dict[str, Node], tokens: Mapping[str, Node]
+    ) -> tuple[list[_Round], int]:
+        """Return the rounds of the recipe's search that are known, and how many follow; their mixtures are added."""
+        sweep, found = self.recipe.sweep, list[_Round]()
+        if sweep is None:
+            return found, 0
+        around, seed = sections[sweep.around], self.recipe.seed
+        tried = first_round(sweep, around, proxy=self.proxy, seed=seed)
+        scores: dict[tuple[LaneName, str], Node] = {}
+        for number in range(1, sweep.rounds + 1):
+            sections |= tried.sections
+            mixtures |= self.mixtures(tried.sections, tokens)
+            lanes = self.lanes(tried.lanes, mixtures)
+            new = self.scores(lanes, tokens, sorted(sweep.on))
+            scores |= new
+            node = self.search(sweep, number, mixtures, tokens, scores)
+            found.append(_Round(lanes, new, SearchRound(number, tried.lanes, node)))
+            if not is_found(node):
+                return found, sweep.rounds - number
+            if number < sweep.rounds:
+                tried = next_round(node, sweep, around, proxy=self.proxy, number=number + 1)
+        named = {sweep.as_: proposed(node, around)}
+        sections |= named
+        mixtures |= self.mixtures(named, tokens)
+        return found, 0
+
+    def search(
+        self,
+        sweep: SweepSection,
+        number: int,
+        mixtures: Mapping[str, Node],
+        tokens: Mapping[str, Node],
+        scores: Mapping[tuple[LaneName, str], Node],
+    ) -> Node:
+        """Add what all proxies so far show. What is searched and how counts, and not what the result is called."""
+        held_out = {name: tokens[name].identity for name in sweep.on}
+        around = mixtures[sweep.around].identity
+        payload = {
+            "kind": "search",
+            **self.common,
+            "search": SEARCH_VERSION,
+            "round": number,
+            "scores": identity_of(sorted(node.identity for node in scores.values())),
+            "around": around,
+            "held_out": {held_out[name]: factor for name, factor in sweep.on.items()},
+            "rule": sweep.model_dump(mode="json", exclude={"around", "on", "as_"}),
+            "numpy": version("numpy"),
+            "scipy": version("scipy"),
+        }
+        parents = {sweep.around: around} | held_out
+        return self.add("search", f"{self.recipe.name}-round{number}", payload, parents)
+
+    def lanes(self, names: Iterable[LaneName], mixtures: Mapping[str, Node]) -> dict[LaneName, Node]:
         """Add one node for each proxy; it is called by its place and not by its mixture, whose name changes nothing."""
         found = {}
-        for lane in lanes_of(self.recipe):
+        for lane in names:
             mixture = mixtures[lane.mixture]
             payload = {
                 "kind": "lane",
@@ -120,10 +198,10 @@ class _Draft:
         return found
 
     def scores(
-        self, lanes: Mapping[LaneName, Node], tokens: Mapping[str, Node], gate: GateSection
+        self, lanes: Mapping[LaneName, Node], tokens: Mapping[str, Node], domains: Iterable[str]
     ) -> dict[tuple[LaneName, str], Node]:
         found = {}
-        for domain in sorted(gate.on):
+        for domain in domains:
             for lane, node in lanes.items():
                 held_out = tokens[domain].identity
                 payload = {
@@ -146,7 +224,7 @@ class _Draft:
         gate: GateSection,
     ) -> Node:
         """Add what gathers the scores. Their hash decides; what it is of is spelled out, for a plan's reasons."""
-        arms = {name: mixtures[name].identity for name in self.recipe.mixtures}
+        arms = {name: mixtures[name].identity for name in {lane.mixture: lane for lane, _ in scores}}
         held_out = {name: tokens[name].identity for name in gate.on}
         by_name = {f"{lane} on {domain}": node.identity for (lane, domain), node in scores.items()}
         payload = {

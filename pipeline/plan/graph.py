@@ -9,7 +9,8 @@ from typing import Any
 from pipeline.core.files.card import Kind, is_complete
 from pipeline.core.identity import identity_of
 from pipeline.plan.differences import Home, why_build
-from pipeline.plan.lanes import LaneName
+from pipeline.plan.lanes import LaneName, is_tried
+from pipeline.recipe.sections import MixtureSection
 from pipeline.recipe.spec import DatasetSpec, Recipe, StepSpec
 from pipeline.store.input_hashes import InputHashes
 from pipeline.store.node import Node
@@ -39,6 +40,15 @@ class PlannedDataset:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchRound:
+    """One round of a search: the proxies that it adds, and the node of what all proxies so far show."""
+
+    number: int  # from 1
+    lanes: tuple[LaneName, ...]
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
 class Experiment:
     """The nodes of a recipe's experiment: by dataset, mixture or lane; without a gate no lane is trained.
 
@@ -52,11 +62,21 @@ class Experiment:
     scores: Mapping[tuple[LaneName, str], Node]  # of a lane on a held-out set
     comparison: Node | None
     certificate: Node | None
+    sections: Mapping[str, MixtureSection]  # of every mixture, those that a search tries included
+    judged: tuple[LaneName, ...] = ()  # the proxies that a gate compares
+    rounds: tuple[SearchRound, ...] = ()  # of a search, as far as they are known: the next follow from the last
+    rounds_to_come: int = 0
+
+    @property
+    def named(self) -> dict[str, Node]:
+        """The mixtures that a recipe or its search names, and not the many that the search tries."""
+        return {name: node for name, node in self.mixtures.items() if not is_tried(name)}
 
     @property
     def nodes(self) -> list[Node]:
         """All nodes, in the order in which they are built."""
-        last = [node for node in (self.comparison, self.certificate) if node is not None]
+        last = [found.node for found in self.rounds]
+        last += [node for node in (self.comparison, self.certificate) if node is not None]
         by_name = (self.tokens, self.mixtures, self.lanes, self.scores)
         return [self.tokenizer, *(node for found in by_name for node in found.values()), *last]
 
@@ -76,6 +96,13 @@ class Plan:
     @property
     def to_build(self) -> list[Node]:
         return [node for node in self.nodes if not node.complete]
+
+    @property
+    def mixtures(self) -> dict[str, MixtureSection]:
+        """The recipe's mixtures, and the one that its search found, where that is known."""
+        if self.experiment is None:
+            return dict(self.recipe.mixtures)
+        return {name: self.experiment.sections[name] for name in self.experiment.named}
 
     def parent(self, child: Any, identity: str) -> Node:
         """Return the node with an identity, which some other one comes from."""

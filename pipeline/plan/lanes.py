@@ -24,14 +24,26 @@ class LaneName:
         return f"{self.mixture}/seed{self.seed}/lr{self.learning_rate:g}"
 
 
-def lanes_of(recipe: Recipe) -> list[LaneName]:
-    """Return every proxy that a recipe asks for, pairs of one seed and rate beside each other: they finish together."""
+def tried_name(found: str, number: int, index: int) -> str:
+    """Return what a mixture is called that a round of a search tries; no recipe can name one so."""
+    return f"{found}.{number}.{index}"
+
+
+def is_tried(mixture: str) -> bool:
+    """Say whether a mixture's name is that of one which a search tries."""
+    return "." in mixture
+
+
+def lanes_of(recipe: Recipe, mixtures: Iterable[str]) -> list[LaneName]:
+    """Return every proxy that a gate asks for, pairs of one seed and rate beside each other: they finish together."""
     assert recipe.proxy is not None
+    found = (recipe.sweep.as_,) if recipe.sweep is not None else ()
+    judged = sorted(name for name in mixtures if name in recipe.mixtures or name in found)
     return [
         LaneName(mixture=mixture, learning_rate=rate, seed=seed)
         for rate in recipe.proxy.learning_rates
         for seed in range(recipe.proxy.seeds)
-        for mixture in sorted(recipe.mixtures)
+        for mixture in judged
     ]
 
 

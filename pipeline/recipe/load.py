@@ -20,14 +20,14 @@ from pipeline.recipe.make_step import Note, note_or_make, note_or_parse
 from pipeline.recipe.names import label_of, reader_class, step_class, steps_of
 from pipeline.recipe.python_recipe import document_of
 from pipeline.recipe.references import note_wrong_references
-from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection
+from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection, SweepSection
 from pipeline.recipe.settings import apply_setting
 from pipeline.recipe.spec import DatasetSpec, Recipe, SourceSpec, StepSpec, step_inputs
 from pipeline.recipe.strict_yaml import MOST_DIGITS, Document, Place, dotted
 
 MOST_REPEATED_IDS = 0.01  # assumption, not measured; a recipe that means more writes `unique_ids` itself
 UNNAMED = "recipe"  # what one is called that has neither a name nor a file
-KEYS = ("name", "seed", "sources", "datasets", "mixtures", "proxy", "gate", "promote")
+KEYS = ("name", "seed", "sources", "datasets", "mixtures", "proxy", "sweep", "gate", "promote")
 
 
 def load_recipe(
@@ -63,6 +63,7 @@ class _Builder:
             name: self.model(MixtureSection, body, ("mixtures", name)) for name, body in self.section("mixtures")
         }
         proxy = self.optional(ProxySection, "proxy")
+        sweep = self.optional(SweepSection, "sweep")
         gate = self.optional(GateSection, "gate")
         promote = self.optional(PromoteSection, "promote")
         for name in set(sources) & set(datasets):
@@ -85,6 +86,7 @@ class _Builder:
             proxy=proxy,
             gate=gate,
             promote=promote,
+            sweep=sweep,
         )
 
     def wrong(self, place: Place, message: str) -> None:

@@ -10,10 +10,14 @@ from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import did_you_mean
+from pipeline.recipe.sections import SweepSection
 from pipeline.recipe.strict_yaml import Document, Place, dotted
 
 if TYPE_CHECKING:
     from pipeline.recipe.spec import DatasetSpec, SourceSpec
+
+
+PROPOSED = str(SweepSection.model_fields["as_"].default)
 
 
 def note_wrong_references(
@@ -33,11 +37,43 @@ def note_wrong_references(
         from eval.tiers import TIERS
 
         _known(document, data["proxy"]["tier"], set(TIERS), ("proxy", "tier"), "tier")
+    if data.get("sweep") is not None:
+        _note_sweep(document, declared, weights, datasets, sources)
     if data.get("gate") is not None:
         _note_gate(document, declared, weights, datasets, sources)
     elif data.get("promote") is not None:
         message = "`promote:` needs a `gate:` section; nothing is promoted without evidence."
         document.mistake(("promote",), message)
+
+
+def _note_sweep(
+    document: Document,
+    declared: Set[str],
+    weights: Mapping[str, list[str]],
+    datasets: Mapping[str, DatasetSpec],
+    sources: Mapping[str, SourceSpec | None],
+) -> None:
+    sweep = _mapping(document.data, "sweep")
+    if "around" in sweep:
+        _known(document, sweep["around"], set(weights), ("sweep", "around"), "mixture")
+    name = sweep.get("as", PROPOSED)
+    if name in weights:
+        document.mistake(
+            ("sweep", "as"), f"sweep.as: `{name}` is a mixture already; what is found needs a name of its own."
+        )
+    _note_held_out(document, declared, weights, datasets, sources, on=list(_mapping(sweep, "on")), section="sweep")
+    judged = _mapping(document.data, "gate").get("on")
+    for dataset in _mapping(sweep, "on"):
+        if isinstance(judged, list) and dataset in judged:
+            document.mistake(
+                ("sweep", "on", dataset),
+                f"sweep.on: `{dataset}` also stands in gate.on; what a search looked at cannot judge what it found. "
+                "Split it, or hold out another set for one of the two.",
+            )
+    searched = weights.get(str(sweep.get("around")), [])
+    for key in ("least", "most"):
+        for dataset in _mapping(sweep, key) if searched else ():
+            _known(document, dataset, set(searched), ("sweep", key, dataset), "dataset of the mixture")
 
 
 def _note_gate(
@@ -47,31 +83,50 @@ def _note_gate(
     datasets: Mapping[str, DatasetSpec],
     sources: Mapping[str, SourceSpec | None],
 ) -> None:
-    from pipeline.recipe.leaks import leaks
-
     gate = _mapping(document.data, "gate")
     for role in ("candidate", "baseline"):
         if role in gate:
-            _known(document, gate[role], set(weights), ("gate", role), "mixture")
+            _known(document, gate[role], {*weights, *_proposed(document.data)}, ("gate", role), "mixture")
     on = gate["on"] if isinstance(gate.get("on"), list) else []
+    _note_held_out(document, declared, weights, datasets, sources, on=on, section="gate")
+    for domain in _mapping(gate, "guards"):
+        _known(document, domain, {str(name) for name in on}, ("gate", "guards", domain), "held-out set")
+
+
+def _proposed(data: Mapping[str, Any]) -> set[str]:
+    """Return what a search calls the mixture that it finds."""
+    return {str(_mapping(data, "sweep").get("as", PROPOSED))} if data.get("sweep") is not None else set()
+
+
+def _note_held_out(
+    document: Document,
+    declared: Set[str],
+    weights: Mapping[str, list[str]],
+    datasets: Mapping[str, DatasetSpec],
+    sources: Mapping[str, SourceSpec | None],
+    *,
+    on: list[Any],
+    section: str,
+) -> None:
+    from pipeline.recipe.leaks import leaks
+
     for index, dataset in enumerate(on):
-        place = ("gate", "on", index)
+        place = (section, "on", index if section == "gate" else str(dataset))
         _known(document, dataset, declared, place, "dataset")
         for name, listed in weights.items():
             if dataset in listed:
                 document.mistake(
                     place,
-                    f"gate.on: `{dataset}` is also trained on, by mixture `{name}`; a held-out set must be held out.",
+                    f"{section}.on: `{dataset}` is also trained on, by mixture `{name}`; a held-out set must be held "
+                    "out.",
                 )
             elif shared := [each for each in listed if leaks(datasets, sources, each, str(dataset))]:
                 document.mistake(
                     place,
-                    f"gate.on: `{dataset}` and `{shared[0]}` of mixture `{name}` have documents of one "
+                    f"{section}.on: `{dataset}` and `{shared[0]}` of mixture `{name}` have documents of one "
                     "source or file. Hold out another source, "
                     f"or `decontaminate: {{against: [{dataset}]}}` in `{shared[0]}`.",
                 )
-    for domain in _mapping(gate, "guards"):
-        _known(document, domain, {str(name) for name in on}, ("gate", "guards", domain), "held-out set")
 
 
 def _mapping(body: Any, key: str) -> dict[str, Any]:

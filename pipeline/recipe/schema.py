@@ -19,7 +19,7 @@ from pipeline.core.errors import RecipeError
 from pipeline.core.step import MakingStep, Step
 from pipeline.recipe.names import preset_names, reader_class, step_class
 from pipeline.recipe.plugins import plugin_names
-from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection
+from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection, SweepSection
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 NAME = {"pattern": "^[A-Za-z0-9_-]{1,64}$"}
@@ -31,6 +31,7 @@ MEANINGS = {
     "datasets": "Named sets of documents. The only key that every recipe needs.",
     "mixtures": "Named weighted datasets to train on; they need `proxy`.",
     "proxy": "Size and number of the small models that judge.",
+    "sweep": "Search for the weights of a mixture by training many proxies.",
     "gate": "The rule, fixed before the experiment, for which mixture wins.",
     "promote": "Where a promoted mixture is registered; needs `gate`.",
     "from": "A source or dataset, or a list of them. Before the steps on several inputs stands `unique_ids` with "
@@ -60,6 +61,7 @@ def recipe_schema() -> dict[str, Any]:
         "datasets": {**_named(_ref("dataset")), "minProperties": 1},
         "mixtures": _named(_ref("mixture")),
         "proxy": _model(ProxySection),
+        "sweep": _model(SweepSection),
         "gate": _model(GateSection),
         "promote": _model(PromoteSection),
     }

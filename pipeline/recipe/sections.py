@@ -94,6 +94,57 @@ class ProxySection(Section):
         return rates
 
 
+class SweepSection(Section):
+    """A search for weights: rounds of proxies on many mixtures, each round where the one before it promises most."""
+
+    around: str = Field(
+        description="Mixture whose datasets and caps are searched; its weights are the prior, and rerun to see chance."
+    )
+    on: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        min_length=1,
+        description="Held-out datasets that the search looks at, with what each counts; bits per byte are minimised.",
+    )
+    as_: str = Field(
+        default="proposed",
+        alias="as",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="Name of the mixture that is found; a gate may have it as its candidate.",
+    )
+    proxies: int = Field(
+        default=24, ge=8, le=4096, description="Mixtures to train one proxy on, all rounds together; 64 find more."
+    )
+    rounds: int = Field(default=3, ge=1, le=64, description="Rounds; from the second on, earlier ones choose mixtures.")
+    anchors: int = Field(
+        default=3, ge=2, le=64, description="Proxies on `around`, which differ by chance alone, beside the others."
+    )
+    least: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default={}, description="Least weight of a dataset; 0 unless given."
+    )
+    most: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default={}, description="Most weight of a dataset; 1 unless given, or what its supply allows."
+    )
+    pull: float = Field(
+        default=0.0,
+        ge=0,
+        description="What a step away from the prior must bring, in bits per byte per nat of divergence.",
+    )
+
+    @field_validator("rounds")
+    @classmethod
+    def _rounds_fit(cls, rounds: int, info: ValidationInfo) -> int:
+        proxies = info.data.get("proxies")
+        if proxies is not None and proxies < 4 * rounds:
+            raise ValueError(f"{proxies} proxies in {rounds} rounds are fewer than four to a round")
+        return rounds
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Return how many mixtures each round tries; the first tries as many as half where there are several."""
+        first = self.proxies if self.rounds == 1 else max(4, self.proxies // 2)
+        rest, later = self.proxies - first, self.rounds - 1
+        return (first, *(rest * (k + 1) // later - rest * k // later for k in range(later)))
+
+
 class GateSection(Section):
     """The rule, fixed before the experiment, by which a candidate replaces a baseline."""
 

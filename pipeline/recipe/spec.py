@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.step import Params, Step
-from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection
+from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection, SweepSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,19 @@ class Recipe:
     proxy: ProxySection | None
     gate: GateSection | None
     promote: PromoteSection | None
+    sweep: SweepSection | None = None
 
     @property
     def place(self) -> str:
         """Return what messages call it: its file, or its name."""
         return str(self.path) if self.path is not None else f"recipe `{self.name}`"
+
+
+def held_out_by(recipe: Recipe) -> tuple[str, ...]:
+    """Return the datasets that a gate or a search holds out, each once."""
+    gate = recipe.gate.on if recipe.gate is not None else ()
+    sweep = recipe.sweep.on if recipe.sweep is not None else ()
+    return tuple(dict.fromkeys((*gate, *sweep)))
 
 
 def step_inputs(spec: DatasetSpec) -> list[str]:
@@ -79,5 +87,5 @@ def input_names_of(params: Params) -> dict[str, tuple[str, ...]]:
 def final_datasets(recipe: Recipe) -> list[str]:
     """Return the datasets that a recipe is for: no other uses them and no gate holds them out."""
     used = {name for spec in recipe.datasets.values() for name in (*spec.inputs, *step_inputs(spec))}
-    held = recipe.gate.on if recipe.gate is not None else ()
+    held = held_out_by(recipe)
     return [name for name in recipe.datasets if name not in used and name not in held]

@@ -147,7 +147,7 @@ def seed_rows(certificate: Mapping[str, Any]) -> list[dict[str, Any]]:
 def mixture_rows(plan: Plan) -> list[dict[str, Any]]:
     """Return every mixture with the shares that were asked for and those that came out."""
     found = []
-    for name, section in plan.recipe.mixtures.items():
+    for name, section in plan.mixtures.items():
         node = finished(plan.experiment.mixtures[name]) if plan.experiment is not None else None
         if node is None:
             continue
@@ -174,7 +174,7 @@ def curve_plots(plan: Plan) -> list[CurvePlot]:
     if plan.experiment is None:
         return []
     curves: dict[LaneName, list[Point]] = {}
-    for lane in sorted(plan.experiment.lanes):
+    for lane in sorted(plan.experiment.judged):
         node = finished(plan.experiment.lanes[lane])
         if node is not None and (points := _known(json.loads((node.folder / CURVE).read_bytes())["points"])):
             curves[lane] = points

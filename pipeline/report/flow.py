@@ -83,7 +83,7 @@ def _boxes(plan: Plan, cards: Mapping[str, Card], *, outcome: str) -> Boxes:
         parents = [parent for parent in planned.spec.inputs if parent in boxes]
         boxes[name] = _documents(name, "dataset", cards.get(planned.node.identity), parents)
     gate = plan.recipe.gate
-    for name, mixture in plan.recipe.mixtures.items():
+    for name, mixture in plan.mixtures.items():
         node = plan.experiment.mixtures[name] if plan.experiment is not None else None
         card = cards.get(node.identity) if node is not None else None
         tokens = f"{figures.count(card.details.get('num_tokens'))} tokens" if card is not None else "not built"

@@ -1,0 +1,202 @@
+"""Models of several metrics and what is wanted of them in, the best weights under limits out, with an interval.
+
+What is wanted is a weighted sum of metrics, less being better. It is minimised over many draws, then by steps towards
+neighbours on the simplex; the interval comes from the same search on models of resampled runs, so it shows how well the
+runs determine the optimum, dataset by dataset.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from eval.search.simplex import Limits
+from eval.search.surrogates import FITS, Ensemble
+from pipeline.core.rng import generator
+
+CANDIDATES = 4096
+STEPS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)  # of weight, moved from one dataset to another
+RESAMPLES = 40
+BOUNDS = (0.05, 0.95)  # of what the resamples give: a 90 % interval
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What is wanted: the factors of the metrics, and how much a step away from the prior must bring.
+
+    `pull` is in the goal's unit per unit of Kullback-Leibler divergence from the prior.
+    """
+
+    factors: Mapping[str, float]
+    pull: float = 0.0
+
+    def of(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the weighted sum of some metrics' values."""
+        found: np.ndarray = np.sum([factor * values[name] for name, factor in self.factors.items()], axis=0)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Optimum:
+    """Best weights, float64[D], what is predicted of them, and how far both could lie elsewhere."""
+
+    weights_D: np.ndarray
+    low_D: np.ndarray
+    high_D: np.ndarray
+    value: float  # of the goal, without the pull
+    value_sd: float
+    by_metric: Mapping[str, float]
+
+
+def predict(models: Mapping[str, Ensemble], goal: Goal, weights_CD: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of the goal, float64[C] each; metrics are taken to err independently."""
+    mean_C, variance_C = np.zeros(len(weights_CD)), np.zeros(len(weights_CD))
+    for metric, factor in goal.factors.items():
+        mean, sd = models[metric].predict(weights_CD)
+        mean_C += factor * mean
+        variance_C += (factor * sd) ** 2
+    return mean_C, np.sqrt(variance_C)
+
+
+def find_optimum(
+    models: Mapping[str, Ensemble],
+    goal: Goal,
+    *,
+    limits: Limits,
+    prior_D: np.ndarray,
+    weights_ND: np.ndarray,
+    values: Mapping[str, np.ndarray],
+    seed: int,
+) -> Optimum:
+    """Return the best weights. `weights_ND` and `values` are the runs that the models were fitted to."""
+    drawn_CD = limits.draw(CANDIDATES, prior_D=prior_D, rng=generator(seed, "optimum"))
+    starts_CD = np.concatenate([drawn_CD, weights_ND[limits.hold_for(weights_ND)], limits.nearest(prior_D[None])])
+    best_D = _descend(models, goal, limits=limits, prior_D=prior_D, starts_CD=starts_CD)
+    rng, found = generator(seed, "resamples"), []
+    for _ in range(RESAMPLES):
+        chosen_N = rng.integers(0, len(weights_ND), len(weights_ND))
+        others = {name: _again(model, weights_ND[chosen_N], values[name][chosen_N]) for name, model in models.items()}
+        found.append(_descend(others, goal, limits=limits, prior_D=prior_D, starts_CD=starts_CD[:: CANDIDATES // 512]))
+    low_D, high_D = np.quantile(np.stack(found), BOUNDS, axis=0)
+    mean, sd = predict(models, goal, best_D[None])
+    return Optimum(
+        weights_D=best_D,
+        low_D=np.minimum(low_D, best_D),
+        high_D=np.maximum(high_D, best_D),
+        value=float(mean[0]),
+        value_sd=float(sd[0]),
+        by_metric={name: float(model.predict(best_D[None])[0][0]) for name, model in models.items()},
+    )
+
+
+def _again(model: Ensemble, weights_ND: np.ndarray, values_N: np.ndarray) -> Ensemble:
+    """Fit the member with the most say to other runs; the others hardly move the optimum."""
+    name = max(model.says, key=lambda member: model.says[member])
+    fitted = FITS[name](weights_ND, values_N, near=model.members[name])
+    return Ensemble({name: fitted}, {name: 1.0}, {name: model.errors[name]}, values_N)
+
+
+def _descend(
+    models: Mapping[str, Ensemble], goal: Goal, *, limits: Limits, prior_D: np.ndarray, starts_CD: np.ndarray
+) -> np.ndarray:
+    """Return the best of the starts after moving weight between pairs of datasets as long as that helps."""
+
+    def cost(weights_CD: np.ndarray) -> np.ndarray:
+        found, _ = predict(models, goal, weights_CD)
+        return found + goal.pull * divergence(weights_CD, prior_D) if goal.pull > 0 else found
+
+    costs_C = cost(starts_CD)
+    best_D, least = starts_CD[int(np.argmin(costs_C))], float(costs_C.min())
+    count = len(best_D)
+    moves_MD = np.stack(
+        [np.eye(count)[to] - np.eye(count)[off] for to in range(count) for off in range(count) if to != off]
+    )
+    for step in STEPS if count > 1 else ():
+        while True:
+            around_MD = best_D + step * moves_MD
+            around_MD = np.maximum(around_MD[limits.hold_for(around_MD)], 0)
+            if not len(around_MD):
+                break
+            costs_M = cost(around_MD)
+            if not costs_M.min() < least - 1e-12 * max(1.0, abs(least)):
+                break
+            best_D, least = around_MD[int(np.argmin(costs_M))], float(costs_M.min())
+    return best_D
+
+
+def divergence(weights_CD: np.ndarray, prior_D: np.ndarray) -> np.ndarray:
+    """Return float64[C]: the Kullback-Leibler divergence of weights from a prior, in nats."""
+    ratio_CD = np.where(weights_CD > 0, weights_CD, 1) / np.maximum(prior_D, 1e-12)
+    found: np.ndarray = np.where(weights_CD > 0, weights_CD * np.log(ratio_CD), 0).sum(axis=1)
+    return found
+
+
+def propose(
+    models: Mapping[str, Ensemble],
+    goal: Goal,
+    *,
+    limits: Limits,
+    prior_D: np.ndarray,
+    weights_ND: np.ndarray,
+    count: int,
+    seed: int,
+) -> np.ndarray:
+    """Return float64[count, D]: mixtures whose runs would tell most, the next batch of a search.
+
+    By expected improvement over the best that is predicted of any run, each point then marking down its neighbours, so
+    that a batch does not measure one place over and over. The first is where the optimum is thought to be.
+    """
+    from scipy.special import ndtr
+
+    drawn_CD = limits.draw(CANDIDATES, prior_D=prior_D, rng=generator(seed, "proposals"))
+    best_D = _descend(models, goal, limits=limits, prior_D=prior_D, starts_CD=np.concatenate([drawn_CD, weights_ND]))
+    rng = generator(seed, "neighbours")
+    near_CD = limits.nearest(np.abs(best_D + rng.normal(0, 0.05, (CANDIDATES // 4, len(best_D)))))
+    candidates_CD = np.concatenate([drawn_CD, near_CD])
+    mean_C, sd_C = predict(models, goal, candidates_CD)
+    if goal.pull > 0:
+        mean_C = mean_C + goal.pull * divergence(candidates_CD, prior_D)
+    best = float(predict(models, goal, best_D[None])[0][0])
+    gap_C = (best - mean_C) / np.maximum(sd_C, 1e-12)
+    gain_C = sd_C * (gap_C * ndtr(gap_C) + np.exp(-(gap_C**2) / 2) / math.sqrt(2 * math.pi))
+    chosen = [best_D]
+    while len(chosen) < count:
+        apart_C = np.sqrt(np.maximum(2 - 2 * np.sqrt(candidates_CD) @ np.sqrt(np.stack(chosen)).T, 0)).min(axis=1)
+        chosen.append(candidates_CD[int(np.argmax(gain_C * (1 - np.exp(-((apart_C / NEAR) ** 2) / 2))))])
+    return np.stack(chosen[:count])
+
+
+NEAR = 0.1  # distance between square roots of weights within which a second point of a batch tells little new
+
+
+def factors_of(expression: str, metrics: Sequence[str]) -> dict[str, float]:
+    """Return the factors of a sum of metrics such as `news + 0.5*code`, or `mean` of all."""
+    from pipeline.core.errors import RecipeError, nearest_names
+
+    if expression.strip() == "mean":
+        return dict.fromkeys(metrics, 1 / len(metrics))
+    found: dict[str, float] = {}
+    for term in expression.replace("-", "+-").split("+"):
+        if not (term := term.strip()):
+            continue
+        negative, term = term.startswith("-"), term.removeprefix("-").strip()
+        factor, star, name = term.partition("*")
+        if not star:
+            factor, name = "1", term
+        name = name.strip()
+        if name not in metrics:
+            raise RecipeError(
+                f"target: `{name}` is not a metric; a target is `mean` or a sum such as `a + 0.5*b`. "
+                f"Use {nearest_names(name, list(metrics))}."
+            )
+        try:
+            value = float(factor)
+        except ValueError:
+            raise RecipeError(f"target: `{factor.strip()}` is not a number; write a sum such as `a + 0.5*b`.") from None
+        found[name] = found.get(name, 0.0) + (-value if negative else value)
+    if not found:
+        raise RecipeError("target is empty; it is `mean` or a sum such as `a + 0.5*b`. Name a metric.")
+    return found

@@ -1,0 +1,138 @@
+"""Proxies of a search so far -> models of each held-out set, the best weights by them, and the next round's mixtures.
+
+search.json holds all of it, for reports and for the plan of the next round. A proxy counts with the shares of tokens
+that it really read, which differ from the weights where a dataset is too small for its own.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.core.errors import GateError
+from pipeline.core.files.durable import write_text
+from pipeline.core.rng import derive
+from pipeline.experiment.lanes import facts_of
+from pipeline.experiment.work import Work
+from pipeline.plan.graph import SearchRound
+from pipeline.plan.lanes import LaneName, is_tried
+from pipeline.plan.sweep import FOUND, limits_of, prior_of
+from pipeline.store.node import Node
+
+if TYPE_CHECKING:
+    from eval.search.optimum import Goal
+    from eval.search.simplex import Limits
+
+
+def build_search(work: Work, number: str, node: Node) -> tuple[list[str], dict[str, Any], int]:
+    """Write what the search knows after a round; return its files, its card's details and the number of proxies."""
+    from eval.search.optimum import Goal, propose
+    from eval.search.simplex import rounded
+    from eval.search.study import study_runs
+
+    plan, experiment, sweep = work.plan, work.experiment, work.plan.recipe.sweep
+    assert sweep is not None
+    work.run.progress.begin(f"model the search, round {number} of {sweep.rounds}", total=0, unit="proxies")
+    around, seed = experiment.sections[sweep.around], derive(plan.recipe.seed, "search", int(number))
+    total = math.fsum(sweep.on.values())
+    goal = Goal({domain: sweep.on[domain] / total for domain in sorted(sweep.on)}, pull=sweep.pull)
+    runs = [_run(work, found, lane, goal) for found in experiment.rounds[: int(number)] for lane in found.lanes]
+    sound = _sound(runs)
+    weights_ND = np.array([run["weights"] for run in sound])
+    values = {domain: np.array([run["metrics"][domain] for run in sound]) for domain in goal.factors}
+    limits, prior_D = _feasible(work, limits_of(sweep, around)), prior_of(around)
+    found = study_runs(weights_ND, values, goal=goal, limits=limits, prior_D=prior_D, seed=seed)
+    following: list[list[float]] = []
+    if int(number) < sweep.rounds:
+        chosen_ND = propose(
+            found.models, goal, limits=limits, prior_D=prior_D, weights_ND=weights_ND,
+            count=sweep.sizes[int(number)], seed=seed,
+        )  # fmt: skip
+        following = rounded(chosen_ND, limits=limits).tolist()
+    anchors = [run["goal"] for run in sound if run["lane"]["mixture"] == sweep.around]
+    unseen = iter(found.unseen_N.tolist())
+    told = {
+        "round": int(number),
+        "rounds": sweep.rounds,
+        "around": sweep.around,
+        "goal": goal.factors,
+        "datasets": list(limits.names),
+        "prior": prior_D.tolist(),
+        "least": limits.low_D.tolist(),
+        "most": limits.high_D.tolist(),
+        "runs": [run | {"unseen": None if run["left_out"] else next(unseen)} for run in runs],
+        "anchors": len(anchors),
+        "noise_sd": float(np.std(anchors, ddof=1)) if len(anchors) > 1 else None,
+        "models": {domain: {"says": model.says, "errors": model.errors} for domain, model in found.models.items()},
+        "accuracy": asdict(found.accuracy),
+        "by_domain": {domain: asdict(accuracy) for domain, accuracy in found.by_metric.items()},
+        "optimum": {
+            "weights": dict(zip(limits.names, found.chosen_D.tolist(), strict=True)),
+            "low": found.optimum.low_D.tolist(),
+            "high": found.optimum.high_D.tolist(),
+            "value": found.of_chosen[0],
+            "sd": found.of_chosen[1],
+            "by_domain": found.optimum.by_metric,
+        },
+        "of_around": {"value": found.of_prior[0], "sd": found.of_prior[1]},
+        "next": following,
+    }
+    node.folder.mkdir(parents=True, exist_ok=True)
+    write_text(node.folder / FOUND, json.dumps(told, indent=1, allow_nan=False) + "\n")
+    work.run.progress.advance(len(sound))
+    work.run.progress.end()
+    card = {"weights": told["optimum"]["weights"], "value": found.of_chosen[0], "of_around": found.of_prior[0]}
+    return [FOUND], card, len(sound)
+
+
+def _sound(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    from eval.search.surrogates import LEAST_RUNS
+
+    sound = [run for run in runs if not run["left_out"]]
+    if len(sound) < LEAST_RUNS:
+        raise GateError(
+            f"sweep: only {len(sound)} of {len(runs)} proxies trained without breaking; {LEAST_RUNS} are needed. Lower "
+            "proxy.learning_rates and run again."
+        )
+    return sound
+
+
+def _run(work: Work, found: SearchRound, lane: LaneName, goal: Goal) -> dict[str, Any]:
+    """Return what one proxy read and scored, and why it is left out if it is."""
+    experiment = work.experiment
+    facts = facts_of(experiment.lanes[lane])
+    scores = {domain: work.card(experiment.scores[lane, domain]).details["bits_per_byte"] for domain in goal.factors}
+    left_out = "; ".join(facts.findings) if not facts.healthy else ""
+    if not left_out and any(value is None for value in scores.values()):
+        left_out = "its bits per byte are not finite"
+    return {
+        "round": found.number,
+        "lane": {"mixture": lane.mixture, "seed": lane.seed, "name": str(lane)},
+        "weights": [share["realised"] for share in _shares(work, lane.mixture)],
+        "metrics": scores,
+        "goal": None if left_out else math.fsum(factor * scores[domain] for domain, factor in goal.factors.items()),
+        "left_out": left_out,
+    }
+
+
+def _shares(work: Work, mixture: str) -> list[dict[str, Any]]:
+    """Return what a mixture's card says of its datasets, in the order of their names."""
+    found: list[dict[str, Any]] = work.card(work.experiment.mixtures[mixture]).details["shares"]
+    return sorted(found, key=lambda share: str(share["dataset"]))
+
+
+def _feasible(work: Work, limits: Limits) -> Limits:
+    """Return the limits, and no dataset's most above the share that it can give within its epochs."""
+    highest_D = limits.high_D.copy()
+    for name, section in work.experiment.sections.items():
+        if is_tried(name):
+            for index, share in enumerate(_shares(work, name)):
+                if share["epochs"] > 0:
+                    supply = section.max_epochs * share["realised"] / share["epochs"]
+                    highest_D[index] = max(limits.low_D[index], min(highest_D[index], supply))
+    return replace(limits, high_D=highest_D)
