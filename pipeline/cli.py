@@ -21,18 +21,18 @@ import click
 
 from pipeline import __version__
 from pipeline.commands import export as export_verb
+from pipeline.commands import fit as fit_verb
 from pipeline.commands import questions
 from pipeline.commands.flags import (
     AS_JSON,
-    MEMORY,
     PLUGINS,
     RECIPE,
-    WORKERS,
     WORKSPACE,
     load_plugins,
     parse_memory,
+    running,
 )
-from pipeline.core.errors import TamisError
+from pipeline.core.errors import RecipeError, TamisError
 from pipeline.core.process.start import start
 from pipeline.core.shown import escaped, shown
 
@@ -164,18 +164,9 @@ def _verb(**about: Any) -> Callable[[Callable[..., None]], None]:
     return named
 
 
-@_verb(short_help="Build, judge, promote and report what a recipe names.")
-@RECIPE
-@WORKSPACE
-@WORKERS
-@click.option("--device", default="auto", help="Where proxies train: auto, cpu or cuda.")
-@MEMORY
-@PLUGINS
-@AS_JSON
-def run(
+def _run(
     *, recipe: Path, workspace: Path, workers: int, device: str, memory: str, plugin: Sequence[Path], as_json: bool
-) -> None:
-    """Build everything a recipe names, judge the candidate, promote it if the gate says so, write the report."""
+) -> NoReturn:
     from dataclasses import asdict
 
     from pipeline.commands.display import Terminal
@@ -192,6 +183,25 @@ def run(
         )  # fmt: skip
     _emit(asdict(outcome), as_json, outcome_text(outcome))
     raise click.exceptions.Exit(outcome.exit_code)
+
+
+@_verb(short_help="Build, judge, promote and report what a recipe names.")
+@running
+def run(**given: Any) -> None:
+    """Build everything a recipe names, judge the candidate, promote it if the gate says so, write the report."""
+    _run(**given)
+
+
+@_verb(short_help="Search the weights of a mixture.")
+@running
+def sweep(*, recipe: Path, plugin: Sequence[Path], **given: Any) -> None:
+    """Run a recipe that has a `sweep:`; prints the weights that were found, and where a recipe with them is."""
+    from pipeline.recipe.load import load_recipe
+
+    load_plugins(plugin)
+    if load_recipe(recipe).sweep is None:
+        raise RecipeError(f"{recipe}: has no `sweep:`, so there is nothing to search. Add one, or use `tamis run`.")
+    _run(recipe=recipe, plugin=(), **given)
 
 
 @_verb(short_help="Show what `run` would do, and why.")
@@ -367,6 +377,7 @@ def _printed(question: Callable[..., questions.VerbAnswer]) -> Callable[..., Non
 
 
 _verb(short_help="Write a dataset or a mixture as documents.")(_printed(export_verb.export))
+_verb(short_help="Model a table of training runs: accuracy and the best weights.")(_printed(fit_verb.fit))
 _verb(name="what-if", short_help="Tell what other thresholds would keep and drop.")(_printed(questions.what_if))
 _verb(short_help="Tell what one dataset keeps and another does not.")(_printed(questions.diff))
 _verb(short_help="Tell how stored signals are distributed.")(_printed(questions.stats))

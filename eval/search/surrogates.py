@@ -22,6 +22,7 @@ from pipeline.core.errors import DataError
 from pipeline.core.rng import generator
 
 LENGTHS = np.geomspace(0.1, 4.0, 16)  # of the process, in distances between square roots of weights, at most 1.41
+NEARBY = 0.3  # in the logarithm of the length: the one that nearly the same runs had, and its neighbours
 NOISES = np.geomspace(1e-5, 1e2, 22)  # variance of the noise over that of the process
 PENALTIES = np.geomspace(1e-6, 1e2, 33)  # of the ridge, over the variance of its features
 FOLDS = 10
@@ -63,8 +64,13 @@ class GaussianProcess:
         return self.warp.back(mean_C, np.sqrt(self.variance * np.maximum(1 - explained_C + extra_C, 0)))
 
 
-def fit_gaussian_process(weights_ND: np.ndarray, values_N: np.ndarray, near: Fitted | None = None) -> GaussianProcess:
-    """Fit length, noise, variance and warp by restricted likelihood over a grid; one decomposition for each length."""
+def fit_gaussian_process(
+    weights_ND: np.ndarray, values_N: np.ndarray, near: GaussianProcess | None = None
+) -> GaussianProcess:
+    """Fit length, noise, variance and warp by restricted likelihood over a grid; one decomposition for each length.
+
+    Where a model of nearly the same runs is given, only lengths beside its own are tried.
+    """
     from scipy.linalg import eigh
 
     warps = warps_for(values_N)
@@ -72,7 +78,7 @@ def fit_gaussian_process(weights_ND: np.ndarray, values_N: np.ndarray, near: Fit
     slope_W = np.array([warp.log_slope(warped_N) for warp, warped_N in zip(warps, warped_WN, strict=True)])
     apart_NN, num_runs = distances(weights_ND, weights_ND), len(values_N)
     best: tuple[float, GaussianProcess] | None = None
-    for length in LENGTHS:
+    for length in LENGTHS if near is None else LENGTHS[np.abs(np.log(LENGTHS / near.length)) < NEARBY]:
         levels_N, basis_NN = eigh(np.exp(-apart_NN / (2 * length**2)), driver="evr")  # numpy's can fail on these
         ones_N, turned_WN = basis_NN.sum(axis=0), warped_WN @ basis_NN
         inverse_GN = 1 / (np.maximum(levels_N, 0) + NOISES[:, None])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,14 @@ MEMORY = click.option(
 PLUGINS = click.option(
     "--plugin", type=FILE, metavar="FILE", multiple=True, help="Python file with steps of your own; repeatable."
 )
+
+
+def running(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a verb everything that a run takes, in the order in which the help tells it."""
+    device = click.option("--device", default="auto", help="Where proxies train: auto, cpu or cuda.")
+    for option in (AS_JSON, PLUGINS, MEMORY, device, WORKERS, WORKSPACE, RECIPE):
+        function = option(function)
+    return function
 
 
 def load_plugins(paths: Sequence[Path]) -> None:

@@ -25,6 +25,7 @@ from pipeline.store.workspace import Workspace
 
 if TYPE_CHECKING:
     from pipeline.engine.executors import Executor
+    from pipeline.experiment.found import Found
     from pipeline.store.registry import Promotion
 
 
@@ -53,6 +54,7 @@ class Outcome:
     next_step: str = ""  # of an undecided verdict
     made: tuple[FinalDataset, ...] = ()
     warnings: tuple[str, ...] = ()  # of all steps, those of earlier runs too
+    found: Found | None = None  # by a search
 
     @property
     def exit_code(self) -> int:
@@ -101,6 +103,7 @@ def run_recipe(
                 settle(plan)
             certificate = certificate_of(plan)
             promoted = _promote(plan, certificate)
+            found = _found(plan)
             verdict = certificate["verdict"] if certificate else None
             record(verdict=verdict)
             report = report_on()
@@ -119,6 +122,7 @@ def run_recipe(
         promoted=promoted,
         made=tuple(_made(plan, name) for name in final_datasets(recipe)),
         warnings=tuple(warnings_of(plan)),
+        found=found,
     )
 
 
@@ -165,6 +169,14 @@ def certificate_of(plan: Plan) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = json.loads((node.folder / "certificate.json").read_text(encoding="utf-8"))
     return found
+
+
+def _found(plan: Plan) -> Found | None:
+    if plan.recipe.sweep is None:
+        return None
+    from pipeline.experiment.found import found_by
+
+    return found_by(plan)
 
 
 def _promote(plan: Plan, certificate: dict[str, Any] | None) -> str | None:

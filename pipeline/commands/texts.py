@@ -10,6 +10,7 @@ from pipeline.core.shown import one_line, shown
 
 if TYPE_CHECKING:
     from pipeline.commands.run_recipe import Outcome
+    from pipeline.experiment.found import Found
     from pipeline.plan.graph import Plan
 
 
@@ -89,12 +90,24 @@ def outcome_text(outcome: Outcome) -> str:
         lines.append(outcome.next_step)
     if outcome.promoted:
         lines.append(f"registry: {outcome.promoted}")
+    if outcome.found is not None:
+        lines.extend(_found_lines(outcome.found))
     lines.append(f"report: {outcome.report}")
     for made in outcome.made:
         size = "" if made.bytes is None else f", {figures.size(made.bytes)}"
         lines.append(f"{made.dataset}: {_counted(made.documents, 'document')}{size}")
     lines.extend(f"warning: {warning}" for warning in outcome.warnings)
     return "\n".join(lines)
+
+
+def _found_lines(found: Found) -> list[str]:
+    weights = ", ".join(f"{name} {weight:.3f}" for name, weight in sorted(found.weights.items(), key=lambda w: -w[1]))
+    gain = found.predicted_of_around - found.predicted
+    return [
+        f"{found.mixture}: {weights}. Predicted from {found.proxies} proxies: {gain:.3f} bits per byte less than "
+        f"{found.around}.",
+        f"recipe: {found.recipe}",
+    ]
 
 
 def _counted(number: int, noun: str) -> str:

@@ -248,6 +248,7 @@ class _Draft:
             "confidence": gate.confidence,
             "guards": dict(gate.guards),
             "metric": gate.metric,
+            "min_tokens": TIERS[self.proxy.tier].least_tokens,
         }
         payload = {
             "kind": "certificate",

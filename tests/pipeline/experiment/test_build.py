@@ -180,8 +180,8 @@ def test_proxies_of_so_few_tokens_decide_nothing(first_run: tuple[House, Plan]):
     verdict = certificate_of(first_run[1])["verdict"]
 
     assert verdict["outcome"] == "undecided"
-    assert "Each proxy read 4,096 tokens; at this tier a verdict needs 250,000." in verdict["sentence"]
-    assert "Set proxy.tokens to 250,000 or more" in verdict["next_step"]
+    assert "Each proxy read 4,096 tokens; at this tier a verdict needs 249,856." in verdict["sentence"]
+    assert "Set proxy.tokens to 249,856 or more" in verdict["next_step"]
 
 
 def test_an_edit_that_changes_no_token_brings_no_new_evidence(built: House):

@@ -1,0 +1,144 @@
+"""A search in rounds, from a recipe to a mixture that was found, on proxies of a few thousand tokens."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.errors import RecipeError
+from pipeline.experiment.found import found_by
+from pipeline.plan.graph import Plan
+from pipeline.plan.sweep import FOUND
+from pipeline.recipe.load import load_recipe
+from tests.pipeline.experiment.test_build import pages
+from tests.pipeline.house import House, contents
+
+RECIPE = """
+name: search
+sources:
+  one: {read: jsonl, path: DIR/one.jsonl}
+  two: {read: jsonl, path: DIR/two.jsonl}
+  three: {read: jsonl, path: DIR/three.jsonl}
+  four: {read: jsonl, path: DIR/four.jsonl}
+datasets:
+  dev: {from: three, steps: [exact_dedup]}
+  test: {from: four, steps: [exact_dedup]}
+  raw: {from: one, steps: [exact_dedup]}
+  good: {from: two, steps: [exact_dedup]}
+mixtures: {even: {weights: {raw: 1, good: 1}, max_epochs: 8}}
+proxy: {tokens: 8k, seeds: 3, held_out_bytes: 1k}
+sweep: {around: even, on: {dev: 1}, proxies: 8, rounds: 2, anchors: 2}
+gate: {candidate: proposed, baseline: even, on: [test]}
+"""
+
+
+def furnished(folder: Path) -> House:
+    house = House(folder)
+    for number, name in enumerate(("one", "two", "three", "four")):
+        house.lines(f"{name}.jsonl", pages(number + 1))
+    house.write(RECIPE)
+    return house
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, Plan]:
+    house = furnished(tmp_path_factory.mktemp("search"))
+    return house, house.run()
+
+
+@pytest.fixture
+def done(searched: tuple[House, Plan], tmp_path: Path) -> House:
+    house = furnished(tmp_path)
+    shutil.copytree(searched[0].workspace.root, house.workspace.root)
+    return house
+
+
+def test_rounds_follow_from_each_other_and_a_gate_judges_what_they_find(searched):
+    plan = searched[1]
+
+    assert [len(found.lanes) for found in plan.experiment.rounds] == [6, 4]  # two of the first are anchors
+    assert plan.experiment.rounds_to_come == 0 and plan.experiment.certificate is not None
+    assert {lane.mixture for lane in plan.experiment.judged} == {"even", "proposed"}
+    assert {lane.seed for lane in plan.experiment.judged} == {0, 1, 2}
+    assert {lane.seed for found in plan.experiment.rounds for lane in found.lanes} == {1000, 1001}
+
+
+def test_what_was_found_is_told_with_all_that_it_rests_on(searched):
+    found = json.loads((searched[1].experiment.rounds[-1].node.folder / FOUND).read_bytes())
+
+    assert len(found["runs"]) == 10 and found["anchors"] == 2 and found["noise_sd"] > 0
+    assert sum(found["optimum"]["weights"].values()) == pytest.approx(1)
+    assert found["next"] == [] and found["accuracy"]["num_runs"] == 10
+    assert all(sum(run["weights"]) == pytest.approx(1) for run in found["runs"])
+
+
+def test_before_its_first_round_a_plan_knows_that_round_and_how_many_follow(tmp_path):
+    plan = furnished(tmp_path).plan()
+
+    assert len(plan.experiment.rounds) == 1 and plan.experiment.rounds_to_come == 1
+    assert plan.experiment.comparison is None and "proposed" not in plan.mixtures
+
+
+def test_a_second_run_has_nothing_to_do(done):
+    before = contents(done.workspace.root)
+
+    assert not done.plan().to_build
+    done.run()
+    assert contents(done.workspace.root) == before
+
+
+def test_a_search_that_lost_its_last_round_ends_with_the_same_bytes(done):
+    before = contents(done.workspace.root)
+    rounds = done.plan().experiment.rounds
+    shutil.rmtree(rounds[-1].node.folder)
+    for lane in rounds[-1].lanes[:2]:
+        shutil.rmtree(done.plan().experiment.lanes[lane].folder)
+
+    done.run()
+
+    assert contents(done.workspace.root) == before
+
+
+def test_the_name_of_what_is_found_costs_no_proxy(done):
+    done.write(RECIPE.replace("on: {dev: 1},", "on: {dev: 1}, as: better,").replace("proposed", "better"))
+
+    kinds = {node.kind for node in done.plan().to_build}
+
+    assert "lane" not in kinds and "search" not in kinds
+
+
+def test_the_recipe_with_the_found_mixture_builds_on_all_that_is_there(done):
+    found = found_by(done.plan())
+    plan = House(done.folder).plan()
+
+    assert found is not None and found.mixture == "proposed" and found.proxies == 10
+    recipe = load_recipe(found.recipe)
+    assert recipe.sweep is None and recipe.name == "search-proposed"
+    assert recipe.mixtures["proposed"] == plan.mixtures["proposed"]
+    done.write(found.recipe.read_text())
+    assert {node.kind for node in done.plan().to_build} <= {"comparison", "certificate", "tokenizer"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("around: even", "around: evn", "sweep.around: unknown mixture `evn`. Did you mean even"),
+        ("on: {dev: 1}", "on: {test: 1}", "sweep.on: `test` also stands in gate.on; what a search looked at cannot"),
+        ("on: {dev: 1}", "on: {raw: 1}", "sweep.on: `raw` is also trained on, by mixture `even`"),
+        ("on: {dev: 1}", "on: {dv: 1}", "sweep.on.dv: unknown dataset `dv`. Did you mean dev"),
+        ("rounds: 2", "rounds: 3", "8 proxies in 3 rounds are fewer than four to a round"),
+        ("anchors: 2", "anchors: 2, as: even", "sweep.as: `even` is a mixture already"),
+        ("anchors: 2", "anchors: 2, least: {god: 0.1}", "sweep.least.god: unknown dataset of the mixture `god`"),
+        ("anchors: 2", "anchors: 2, least: {raw: 0.6, good: 0.6}", "least: the weights sum to 1.2"),
+        ("proposed", "propsed", "gate.candidate: unknown mixture `propsed`. Did you mean proposed"),
+    ],
+)
+def test_a_search_that_cannot_be_meant_is_refused_before_any_work(tmp_path, old, new, said):
+    house = furnished(tmp_path)
+    house.write(RECIPE.replace(old, new))
+
+    with pytest.raises(RecipeError, match=said):
+        house.plan()
