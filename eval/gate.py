@@ -7,20 +7,21 @@ whose true gain just misses `min_gain`; this one promotes at most 2.5 of 100 of 
 Guards are one-sided non-inferiority tests and all must be kept, so keeping them needs no correction for their number; a
 reject needs one of them broken, so that bound is as wide as their number asks for (Bonferroni). Too little evidence
 (tokens, seeds, held-out text) decides nothing. The first comparison decides; others, at other learning rates, can only
-block (a sign that flips). The confidence is that of one look: whoever adds seeds because the first answer was open
-looks twice, and promotes by chance more often than it says (2.6 in 100 become 5.6 at a second look, simulated).
+block (a sign that flips). The interval is that of one look. A later look at the same candidate, and a later candidate
+against the same baseline, must also show odds that hold however often one looks (`eval/sequential.py`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from eval.paired import Comparison, Gain, check_rates, lower_bound, seeds_to_resolve, upper_bound
+from eval.sequential import FIRST_LOOK, Looks, odds_of, seeds_for_odds
 from pipeline.core.errors import GateError, RecipeError, nearest_names
 
 Outcome = Literal["promote", "reject", "undecided"]
@@ -80,6 +81,9 @@ class Verdict:
     low: float
     high: float
     guards: tuple[GuardResult, ...]
+    looks: Looks = FIRST_LOOK
+    odds: float | None = None  # that the gain is what is required; None if infinite
+    odds_needed: float | None = None  # None at a first look, where the interval decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,13 @@ class _Case:
     flip: str  # the sentence about learning rates when the sign flips, else empty
     weak: tuple[str, ...]  # why the evidence cannot be used at all
     more: str  # what there must be more of, where that is all that is wrong
+    looks: Looks
+    odds: float
+    odds_needed: float  # 0 at a first look
+
+    @property
+    def has_odds(self) -> bool:
+        return self.odds >= self.odds_needed
 
 
 def decide(
@@ -105,15 +116,17 @@ def decide(
     trained_on: Sequence[str] = (),
     candidate: str = "candidate",
     baseline: str = "baseline",
+    looks: Looks = FIRST_LOOK,
 ) -> Verdict:
     """Apply the rule. The first comparison decides; those at other learning rates can only block.
 
     `num_tokens` is what each proxy was trained on; `unhealthy_lanes` maps a lane to what is wrong with it;
-    `trained_on` names the kinds of machine, of which more than one is told among the reasons.
+    `trained_on` names the kinds of machine, of which more than one is told among the reasons; `looks` says what was
+    looked at before.
     """
     if not comparisons:
         raise GateError("gate: no comparison was made, so nothing can be decided. Run the proxies first.")
-    case = _case(comparisons, rule=rule, num_tokens=num_tokens, unhealthy_lanes=unhealthy_lanes or {})
+    case = _case(comparisons, rule=rule, num_tokens=num_tokens, unhealthy_lanes=unhealthy_lanes or {}, looks=looks)
     outcome = _outcome(case)
     rates = check_rates(comparisons)
     reasons = (
@@ -122,6 +135,7 @@ def decide(
         _about_lanes(case),
         *(_about_guard(guard, rule=rule) for guard in case.guards),
         rates.sentence,
+        *([] if looks.is_first else [_about_looks(case)]),
         *([MIXED.format(" and ".join(trained_on))] if len(trained_on) > 1 else []),
     )
     return Verdict(
@@ -133,6 +147,9 @@ def decide(
         low=case.low,
         high=case.high,
         guards=case.guards,
+        looks=looks,
+        odds=case.odds if math.isfinite(case.odds) else None,
+        odds_needed=None if looks.is_first else case.odds_needed,
     )
 
 
@@ -142,6 +159,7 @@ def _case(
     rule: GateRule,
     num_tokens: int | None,
     unhealthy_lanes: Mapping[str, str],
+    looks: Looks,
 ) -> _Case:
     """Bring the numbers to the rule's confidence."""
     first = comparisons[0]
@@ -158,6 +176,9 @@ def _case(
         flip=rates.sentence if rates.status == "flip" else "",
         weak=tuple(weak),
         more="" if unhealthy_lanes or not weak else _more(comparisons, rule=rule, num_tokens=num_tokens),
+        looks=looks,
+        odds=odds_of(first.overall, threshold=rule.min_gain),
+        odds_needed=0.0 if looks.is_first else looks.odds_needed(confidence=rule.confidence),
     )
 
 
@@ -225,7 +246,7 @@ def _outcome(case: _Case) -> Outcome:
     if case.high < case.rule.min_gain or case.high <= 0 or any(guard.status == "broken" for guard in case.guards):
         return "reject"
     enough = case.low >= case.rule.min_gain and case.low > 0
-    if enough and not case.flip and all(guard.status == "kept" for guard in case.guards):
+    if enough and case.has_odds and not case.flip and all(guard.status == "kept" for guard in case.guards):
         return "promote"
     return "undecided"
 
@@ -248,6 +269,11 @@ def _sentence(case: _Case, *, outcome: Outcome, candidate: str, baseline: str) -
         return f"Undecided: {fact}, but the evidence cannot be used: {case.weak[0]}"
     if case.flip:
         return f"Undecided: {fact}, but the sign of the gain flips with the learning rate."
+    if case.low >= case.rule.min_gain and case.low > 0 and not case.has_odds:
+        return (
+            f"Undecided: {fact}, above the required {needed}, but this was looked at before: it needs odds of "
+            f"{case.odds_needed:,.0f} to 1 and has {_odds(case.odds)}."
+        )
     if case.low >= case.rule.min_gain and case.low > 0:
         still = ", ".join(guard.domain for guard in case.guards if guard.status == "open")
         return f"Undecided: {fact}, above the required {needed}, but a loss on {still} cannot be ruled out."
@@ -264,6 +290,20 @@ def _about_gain(case: _Case) -> str:
         f"{case.gain.num_seeds} seeds and {case.gain.num_documents:,} documents a true gain of "
         f"{show(needed + case.gain.detectable)} would be promoted in 80 of 100 runs."
     )
+
+
+def _about_looks(case: _Case) -> str:
+    """State what was looked at before, and what that costs."""
+    looks = case.looks
+    return (
+        f"This is look {looks.number} at this candidate, which is candidate {looks.candidate_number} against this "
+        f"baseline; certificates that used these held-out sets: {looks.openings}. So a promotion needs odds of "
+        f"{case.odds_needed:,.0f} to 1 beside the interval, and has {_odds(case.odds)}."
+    )
+
+
+def _odds(odds: float) -> str:
+    return f"{odds:,.0f} to 1" if 10 <= odds < 1e6 else f"{odds:.2g} to 1" if odds < 10 else "more than 1,000,000 to 1"
 
 
 def _about_lanes(case: _Case) -> str:
@@ -306,6 +346,10 @@ def _next_step(case: _Case, *, comparisons: Sequence[Comparison]) -> str:
     if case.low < max(case.rule.min_gain, 0.0) or case.low <= 0:
         level = (1 + case.rule.confidence) / 2
         needs.append((case.gain, seeds_to_resolve(case.gain, threshold=case.rule.min_gain, level=level)))
+    again = replace(case.looks, number=case.looks.number + 1)
+    needed = again.odds_needed(confidence=case.rule.confidence)
+    if case.gain.gain > case.rule.min_gain:
+        needs.append((case.gain, seeds_for_odds(case.gain, threshold=case.rule.min_gain, needed=needed)))
     for guard in case.guards:
         if guard.status == "open":
             gain = _gain_in(comparisons[0], domain=guard.domain)
@@ -316,9 +360,8 @@ def _next_step(case: _Case, *, comparisons: Sequence[Comparison]) -> str:
         return f"More seeds alone would not settle {names}: add held-out documents, or judge at a larger proxy."
     more = max(seeds for _, seeds in needs if seeds is not None)
     return (
-        f"About {more} more seed{'s' if more > 1 else ''} would decide it, if the gain stays as it is. Adding seeds "
-        "after a look is a second look: a candidate that gains nothing is then promoted about twice as often as the "
-        "confidence says. To be strict, choose the number of seeds once and change the recipe's `seed`."
+        f"About {more} more seed{'s' if more > 1 else ''} would decide it, if the gain stays as it is. That is a "
+        f"further look, so a promotion then needs odds of {needed:,.0f} to 1 as well, which is reckoned in."
     )
 
 

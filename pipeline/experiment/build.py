@@ -11,14 +11,17 @@ held-out set leave every proxy that is there as it is.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from eval.tiers import TIERS
 from pipeline import __version__
 from pipeline.core.files.durable import write_text
 from pipeline.core.files.shards import read_table
+from pipeline.core.identity import identity_of
 from pipeline.core.rng import derive
 from pipeline.engine.settled import remember_names
 from pipeline.experiment.compare import DOCUMENTS, build_comparison, comparisons_of
@@ -30,6 +33,7 @@ from pipeline.experiment.shared_texts import refuse_shared_texts
 from pipeline.experiment.work import Work
 from pipeline.plan.experiment import plan_experiment
 from pipeline.plan.lanes import LaneName
+from pipeline.store.looks import Look, enter, note_outcome
 from pipeline.store.node import Node
 
 if TYPE_CHECKING:
@@ -160,6 +164,7 @@ def _build_mixture(work: Work, name: str, node: Node) -> Built:
 def _build_certificate(work: Work, name: str, node: Node) -> Built:
     from eval.certificate import certificate
     from eval.gate import GateRule, decide
+    from eval.sequential import Looks
 
     plan, gate, proxy, experiment = work.plan, work.gate, work.proxy, work.experiment
     assert experiment.comparison is not None
@@ -185,6 +190,7 @@ def _build_certificate(work: Work, name: str, node: Node) -> Built:
         unhealthy=unhealthy.keys(),
         earlier=details["earlier"],
     )
+    look = enter(plan.workspace, _look(work, node))
     verdict = decide(
         comparisons,
         rule=rule,
@@ -193,7 +199,9 @@ def _build_certificate(work: Work, name: str, node: Node) -> Built:
         trained_on=sorted({f"{lane['device']}, {lane['precision']}" for lane in details["lanes"]}),
         candidate=gate.candidate,
         baseline=gate.baseline,
+        looks=Looks(**asdict(look)),
     )
+    note_outcome(plan.workspace, node.identity, verdict.outcome)
     arms = {
         arm: {"name": arm, "identity": experiment.mixtures[arm].identity} for arm in (gate.candidate, gate.baseline)
     }
@@ -214,3 +222,23 @@ def _build_certificate(work: Work, name: str, node: Node) -> Built:
     write_text(node.folder / "certificate.json", json.dumps(found, indent=1, sort_keys=True) + "\n")
     told = {"outcome": verdict.outcome, "sentence": verdict.sentence, "next_step": verdict.next_step}
     return ["certificate.json"], told, 0
+
+
+def _look(work: Work, node: Node) -> Look:
+    """Return what a certificate looks at."""
+    plan, gate = work.plan, work.gate
+    arms = {}
+    for arm in (gate.candidate, gate.baseline):
+        section = work.experiment.sections[arm]
+        total = math.fsum(section.weights.values())
+        arms[arm] = identity_of(
+            {
+                "weights": {
+                    plan.documents_node(name).identity: weight / total for name, weight in section.weights.items()
+                },
+                "max_epochs": section.max_epochs,
+                "max_document_share": section.max_document_share,
+            }
+        )
+    held_out = sorted(plan.documents_node(domain).identity for domain in gate.on)
+    return Look(node.identity, arms[gate.candidate], arms[gate.baseline], tuple(held_out))

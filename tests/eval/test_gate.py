@@ -195,7 +195,7 @@ def test_too_little_evidence_cannot_promote_however_large_the_gain(
 def test_an_open_verdict_says_that_more_seeds_are_a_second_look() -> None:
     verdict = decide([experiment(web=0.02, code=0.02, seed_sd=0.03)], rule=RULE)
 
-    assert "second look" in verdict.next_step
+    assert "That is a further look, so a promotion then needs odds of 40 to 1 as well" in verdict.next_step
 
 
 def test_guards_that_only_chance_breaks_reject_no_more_often_than_one_guard_may() -> None:

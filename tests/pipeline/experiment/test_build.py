@@ -112,7 +112,9 @@ def test_another_weight_reuses_the_other_mixture_and_learns_from_its_earlier_lan
     assert certificate_of(after)["comparisons"][0]["overall"]["earlier_freedom"] in (0, 2)
 
 
-def test_one_more_seed_trains_one_pair_and_ends_with_the_bytes_of_a_fresh_run(built: House, tmp_path: Path):
+def test_one_more_seed_trains_one_pair_and_ends_with_the_bytes_of_a_fresh_run_but_for_its_second_look(
+    built: House, tmp_path: Path
+):
     house = built
     house.write((RECIPE + ONE_ORDER).replace("seeds: 3", "seeds: 4"))
     before = {path: path.stat().st_mtime_ns for path in house.workspace.root.glob("lane/*/*")}
@@ -125,9 +127,22 @@ def test_one_more_seed_trains_one_pair_and_ends_with_the_bytes_of_a_fresh_run(bu
     house.workspace.root.rename(tmp_path / "grown")
     fresh = house.run().experiment.certificate.folder
     made = contents(tmp_path / "grown")
-    assert {name: made.get(name) for name in contents(house.workspace.root)} == contents(house.workspace.root)
+    anew_all = contents(house.workspace.root)
+    assert {name for name in anew_all if made.get(name) != anew_all[name]} == {f"certificate/{fresh.name}"}
     found = tmp_path / "grown" / "certificate" / grown.experiment.certificate.folder.name / "certificate.json"
-    assert found.read_bytes() == (fresh / "certificate.json").read_bytes()
+    later, first = (json.loads(path.read_bytes()) for path in (found, fresh / "certificate.json"))
+    assert (later["verdict"]["looks"]["number"], first["verdict"]["looks"]["number"]) == (2, 1)
+    assert later["comparisons"] == first["comparisons"] and later["lanes"] == first["lanes"]
+
+
+def test_a_certificate_that_was_lost_is_made_again_with_the_same_bytes(built: House):
+    plan = built.plan()
+    before = contents(built.workspace.root)
+    shutil.rmtree(plan.experiment.certificate.folder)
+
+    built.run()
+
+    assert contents(built.workspace.root) == before
 
 
 def test_another_held_out_set_is_scored_by_the_proxies_that_are_there(built: House):
