@@ -164,7 +164,7 @@ def _verb(**about: Any) -> Callable[[Callable[..., None]], None]:
     return named
 
 
-def _run(
+def _build_all(
     *, recipe: Path, workspace: Path, workers: int, device: str, memory: str, plugin: Sequence[Path], as_json: bool
 ) -> NoReturn:
     from dataclasses import asdict
@@ -189,7 +189,7 @@ def _run(
 @running
 def run(**given: Any) -> None:
     """Build everything a recipe names, judge the candidate, promote it if the gate says so, write the report."""
-    _run(**given)
+    _build_all(**given)
 
 
 @_verb(short_help="Search the weights of a mixture.")
@@ -201,7 +201,7 @@ def sweep(*, recipe: Path, plugin: Sequence[Path], **given: Any) -> None:
     load_plugins(plugin)
     if load_recipe(recipe).sweep is None:
         raise RecipeError(f"{recipe}: has no `sweep:`, so there is nothing to search. Add one, or use `tamis run`.")
-    _run(recipe=recipe, plugin=(), **given)
+    _build_all(recipe=recipe, plugin=(), **given)
 
 
 @_verb(short_help="Show what `run` would do, and why.")
