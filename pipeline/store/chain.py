@@ -21,6 +21,7 @@ import xxhash
 
 from pipeline.core.arrow import as_flags, as_numbers, from_zero
 from pipeline.core.errors import DataError
+from pipeline.core.files.in_place import Stamp, stamp_of
 from pipeline.core.files.shards import iterate_tables, read_rows, read_table, schema_of, write_table
 from pipeline.core.step import ENGINE_COLUMNS, Part, Rule, Signal
 from pipeline.core.text.cut import cut, sizes_left
@@ -100,8 +101,12 @@ class _Judged:
     bits: np.ndarray  # uint8[1 + num_rules, base rows / 8]: who broke the step, and who fails each rule
 
 
-@lru_cache(maxsize=512)  # a finished file does not change, and every later step of the chain asks again
 def _judged(link: Link, part: BasePart) -> _Judged:
+    return _judged_once(link, part, stamp_of(link.file(part.index)))
+
+
+@lru_cache(maxsize=512)  # every later step of the chain asks again
+def _judged_once(link: Link, part: BasePart, _: Stamp) -> _Judged:
     wanted = sorted({rule.signal for rule in link.rules} | {ERROR})
     table = read_table(link.file(part.index), columns=wanted)
     failed = np.empty((1 + len(link.rules), part.num_rows), bool)

@@ -79,14 +79,22 @@ def test_who_breaks_a_step_and_who_fails_each_of_its_rules_is_told_apart(tmp_pat
     assert passing(made, base).tolist() == [True, False, False, False]
 
 
-def test_what_is_remembered_of_a_step_is_refused_for_other_documents_and_survives_its_file(tmp_path, base):
+def test_what_is_remembered_of_a_step_is_refused_for_other_documents(tmp_path, base):
     made = link(tmp_path / "1", {"x": [1.0, 0.0, 1.0, 1.0]}, ids=IDS, rules=[Rule("r", "x", ">", 0)])
     passing(made, base)
-    made.file(0).unlink()
 
     assert faults(made, base, digest=ids_digest(pa.array(IDS)))[1].tolist() == [False, True, False, False]
     with pytest.raises(DataError, match=r"part-00000\.parquet: belongs to other documents"):
         faults(made, base, digest=ids_digest(pa.array(["a", "b", "d", "c"])))
+
+
+def test_a_file_that_was_written_anew_is_judged_anew(tmp_path, base):
+    rules = [Rule("r", "x", ">", 0)]
+    passing(link(tmp_path / "1", {"x": [1.0, 0.0, 1.0, 1.0]}, ids=IDS, rules=rules), base)
+
+    again = link(tmp_path / "1", {"x": [0.0, 1.0, 1.0, 1.0]}, ids=IDS, rules=rules)
+
+    assert passing(again, base).tolist() == [False, True, True, True]
 
 
 def test_edits_are_applied_in_order_and_untouched_texts_stay(tmp_path, base):
