@@ -58,13 +58,13 @@ def plan_text(plan: Plan) -> str:
     rows = []
     for group in groups_of(plan, alike=lambda node: (node.complete, node.reason)):
         first = by_folder[group.nodes[0].folder]
-        name = group.name if group.lanes else _at_home(first)
-        rows.append([first["action"], first["kind"], name, None if group.lanes else first["rows"], first["reason"]])
+        name = group.name if group.of_many else _at_home(first)
+        rows.append([first["action"], first["kind"], name, None if group.of_many else first["rows"], first["reason"]])
     body = table(rows, head=["action", "kind", "name", "rows", "reason"])
     most = figures.dollars(data["max_cost_usd"], up=True)
     cost = f"at most {most}" if data["max_cost_usd"] else "no paid requests"
     todo = f"{data['to_build']} of {len(plan.nodes)} to build, {cost}." if data["to_build"] else "Nothing to do."
-    return f"{body}\n\n{todo}"
+    return "\n".join([body, "", *([data["to_come"]] if data["to_come"] else []), todo])
 
 
 def _at_home(node: dict[str, Any]) -> str:

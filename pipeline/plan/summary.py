@@ -7,7 +7,7 @@ from typing import Literal
 
 from pipeline.core.files.card import read_card
 from pipeline.plan.graph import Plan
-from pipeline.plan.groups import lanes_by_folder
+from pipeline.plan.groups import lanes_by_folder, to_come_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class PlanSummary:
     nodes: tuple[PlannedResult, ...]
     to_build: int
     max_cost_usd: float
+    to_come: str  # what a search adds when its rounds are there, in words; empty where nothing does
 
 
 def summary_of(plan: Plan) -> PlanSummary:
@@ -58,4 +59,10 @@ def summary_of(plan: Plan) -> PlanSummary:
         for node in plan.nodes
     )
     cost = sum(node.cost_usd for node in plan.nodes)
-    return PlanSummary(recipe=plan.recipe.name, nodes=nodes, to_build=len(plan.to_build), max_cost_usd=cost)
+    return PlanSummary(
+        recipe=plan.recipe.name,
+        nodes=nodes,
+        to_build=len(plan.to_build),
+        max_cost_usd=cost,
+        to_come=to_come_in(plan),
+    )

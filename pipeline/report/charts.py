@@ -8,7 +8,7 @@ chart says in `<title>` what a reader who cannot see it needs. Three hundred sma
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +62,16 @@ def tick_text(value: float) -> str:
         if abs(value) >= size:
             return figures.number(value / size, 3) + suffix
     return figures.number(value, 3)
+
+
+def tick_texts(values: Sequence[float]) -> list[str]:
+    """Return the labels of an axis, with as many digits as tell neighbours apart."""
+    texts = [tick_text(value) for value in values]
+    for digits in range(4, 8):
+        if len(set(texts)) == len(texts):
+            break
+        texts = [figures.number(value, digits) for value in values]
+    return texts
 
 
 def pct(value: float) -> str:
@@ -241,6 +251,67 @@ class Curve:
     kind: str
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Two axes with a grid, and where values lie in it: x in percent, y in pixels."""
+
+    x: Axis
+    y: Axis
+    height: float = 250
+
+    @property
+    def top(self) -> float:
+        return 20.0
+
+    @property
+    def floor(self) -> float:
+        return self.height - 34
+
+    def down(self, value: float) -> float:
+        """Return how many pixels from the top a value of y lies."""
+        return self.floor - (self.floor - self.top) * self.y.percent(value) / 100
+
+    def lines(self, curves: Sequence[Curve], *, areas: Sequence[Curve] = ()) -> Markup:
+        """Draw lines, areas behind them. They stretch with the page; strokes do not."""
+        head = Markup('<svg viewBox="0 0 1000 1000" preserveAspectRatio="none" y="{}" width="100%" height="{}">')
+        drawn = [(area, "polygon") for area in areas] + [(curve, "polyline") for curve in curves]
+        body = Markup("").join(_through(curve, x=self.x, y=self.y, shape=shape) for curve, shape in drawn)
+        return head.format(f"{self.top:g}", f"{self.floor - self.top:g}") + body + Markup("</svg>")
+
+    def draw(
+        self,
+        body: Sequence[Markup],
+        *,
+        title: str,
+        x_text: str,
+        y_text: str,
+        x_ticks: Callable[[float], str] | None = None,
+    ) -> Markup:
+        """Return the whole picture, `body` over the grid."""
+        names, behind = [Markup('<text class="tick" x="0" y="10">{}</text>').format(y_text)], []
+        ticks = self.y.ticks(5)
+        for tick, text in zip(ticks, tick_texts(ticks), strict=True):
+            at = self.down(tick)
+            behind.append(line(0, at, 100, at, "grid"))
+            names.append(
+                Markup('<text class="tick" x="38" y="{}" text-anchor="end">{}</text>').format(f"{at + 4:.4g}", text)
+            )
+        behind.append(line(0, self.floor + 0.5, 100, self.floor + 0.5, "axis"))
+        ticks = self.x.ticks(5)
+        texts = tick_texts(ticks) if x_ticks is None else [x_ticks(tick) for tick in ticks]
+        behind += [label(self.x.percent(tick), self.floor + 15, text) for tick, text in zip(ticks, texts, strict=True)]
+        behind.append(
+            Markup('<text class="tick" x="100%" y="{}" text-anchor="end">{}</text>').format(
+                f"{self.height - 4:g}", x_text
+            )
+        )
+        side = Markup('<svg class="chart side" aria-hidden="true" width="44" height="{}">{}</svg>').format(
+            f"{self.height:g}", Markup("").join(names)
+        )
+        picture = svg(title, height=self.height, body=[*behind, *body], kind="lines")
+        return Markup('<div class="plot">{}{}</div>').format(side, picture)
+
+
 def plot(
     curves: Sequence[Curve],
     *,
@@ -252,39 +323,13 @@ def plot(
     height: float = 250,
     dots: bool = False,
 ) -> Markup:
-    """Draw lines over common axes, dots on the last if asked. They stretch with the page; type and strokes do not."""
-    top, floor = 20.0, height - 34
-    names, body = [Markup('<text class="tick" x="0" y="10">{}</text>').format(y_text)], []
-    for tick in y.ticks(5):
-        at = floor - (floor - top) * y.percent(tick) / 100
-        body.append(line(0, at, 100, at, "grid"))
-        names.append(
-            Markup('<text class="tick" x="38" y="{}" text-anchor="end">{}</text>').format(
-                f"{at + 4:.4g}", tick_text(tick)
-            )
-        )
-    body.append(line(0, floor + 0.5, 100, floor + 0.5, "axis"))
-    body += [label(x.percent(tick), floor + 15, tick_text(tick)) for tick in x.ticks(5)]
-    body.append(
-        Markup('<text class="tick" x="100%" y="{}" text-anchor="end">{}</text>').format(f"{height - 4:g}", x_text)
-    )
-    body.append(
-        Markup('<svg viewBox="0 0 1000 1000" preserveAspectRatio="none" y="{}" width="100%" height="{}">').format(
-            f"{top:g}", f"{floor - top:g}"
-        )
-    )
-    body += [_polyline(curve, x=x, y=y) for curve in curves]
-    body.append(Markup("</svg>"))
-    if dots:
-        body += [
-            dot(x.percent(a), floor - (floor - top) * y.percent(b) / 100, 4, "value") for a, b in curves[-1].points
-        ]
-    side = Markup('<svg class="chart side" aria-hidden="true" width="44" height="{}">{}</svg>').format(
-        f"{height:g}", Markup("").join(names)
-    )
-    return Markup('<div class="plot">{}{}</div>').format(side, svg(title, height=height, body=body, kind="lines"))
+    """Draw lines over common axes, dots on the last if asked."""
+    frame = Frame(x, y, height)
+    marked = curves[-1].points if dots else ()
+    body = [frame.lines(curves), *(dot(x.percent(a), frame.down(b), 4, "value") for a, b in marked)]
+    return frame.draw(body, title=title, x_text=x_text, y_text=y_text)
 
 
-def _polyline(curve: Curve, *, x: Axis, y: Axis) -> Markup:
+def _through(curve: Curve, *, x: Axis, y: Axis, shape: str) -> Markup:
     points = " ".join(f"{10 * x.percent(a):.5g},{1000 - 10 * y.percent(b):.5g}" for a, b in curve.points)
-    return Markup('<polyline class="{}" points="{}"/>').format(curve.kind, points)
+    return Markup('<{} class="{}" points="{}"/>').format(shape, curve.kind, points)

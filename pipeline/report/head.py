@@ -73,10 +73,15 @@ def _read(card: Card) -> str:
 def _proxies(recipe: Recipe, run: RunRecord | None) -> str:
     proxy = recipe.proxy
     assert proxy is not None
-    arms, rates = len(recipe.mixtures), len(proxy.learning_rates)
+    sweep = recipe.sweep
+    arms, rates = len(recipe.mixtures) + (sweep is not None), len(proxy.learning_rates)
     lanes = arms * rates * proxy.seeds
     factors = [(arms, "mixture"), (proxy.seeds, "seed"), (rates, "learning rate")]
     spelled = f" {figures.TIMES} ".join(figures.counted(number, name) for number, name in factors)
+    if sweep is not None:
+        searching = sweep.proxies + sweep.anchors
+        spelled = f"{searching:,} to search" + (f", {lanes:,} to judge: {spelled}" if recipe.gate is not None else "")
+        lanes = searching + lanes * (recipe.gate is not None)
     device = f", device {run.device}" if run is not None else ""
     return (
         f"{lanes:,} of tier {proxy.tier} ({spelled}), {figures.counted(proxy.tokens, 'token')} each, "

@@ -39,6 +39,7 @@ from pipeline.report.flow import flow_picture
 from pipeline.report.groups import groups_of, lengths_picture, mean_size, strips_of, together_of
 from pipeline.report.head import facts_of, rows_of
 from pipeline.report.heldout import held_out
+from pipeline.report.search import percent, search_in
 from pipeline.report.signals import Map, Signals, one_by_one
 from pipeline.report.steps import DatasetShown, dataset_shown
 from pipeline.report.tables import tables_of, write_tables
@@ -99,6 +100,7 @@ def render(content: Mapping[str, Any]) -> str:
         "dollars": figures.dollars,
         "short": figures.short,
         "soft": _soft,
+        "percent": percent,
     }
     environment.globals |= {"share": figures.share, **_chart_functions()}
     page: str = environment.get_template("report.html").render(
@@ -169,6 +171,7 @@ def _content(plan: Plan, cards: Mapping[str, Card], *, per_side: int, map: Map) 
         "facts": experiment_facts(plan),
         "curves": curve_plots(plan),
         "held_out": held_out(plan, per_side=per_side),
+        "search": search_in(plan),
     }
 
 

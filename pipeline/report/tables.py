@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.files.durable import sweep, write_text
+from pipeline.report.search import SearchState
 from pipeline.report.steps import DatasetShown
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell of words that begins so is run by spreadsheets
@@ -69,6 +70,7 @@ def tables_of(content: Mapping[str, Any]) -> list[ReportTable]:
     for item in content["made"]:
         found.append(_table(f"{item.name}-families", ("family", "verified"), item.families))
         found.append(_table(f"{item.name}-rejected", ("family and reason", "tasks"), item.rejected))
+    found += _of_search(content["search"])
     found += _of_experiment(content)
     found.append(_evidence(content))
     return [table for table in found if table.rows]
@@ -144,6 +146,47 @@ def _of_findings(name: str, item: Mapping[str, Any]) -> Iterator[ReportTable]:
         kind = "met" if found.over is None else "met-reworded"
         rows = [(hit.item, hit.excerpt, hit.documents) for hit in found.hits]
         yield _table(f"{name}-{found.step}-{kind}", ("held-out item", "shared words", "documents"), rows)
+
+
+def _of_search(state: SearchState | None) -> Iterator[ReportTable]:
+    if state is None or state.shown is None:
+        return
+    search, rows = state.shown, list[Sequence[Any]]()
+    head: tuple[str, ...] = (
+        "dataset",
+        search.around,
+        search.name,
+        "5 %",
+        "95 %",
+        "least",
+        "most",
+        "most is its supply",
+    )
+    rows = [(w.dataset, w.around, w.found, w.low, w.high, w.least, w.most, w.supplied) for w in search.weights]
+    yield _table("search-weights", head, rows)
+    head = (
+        "round",
+        "proxies so far",
+        "best measured",
+        "predicted",
+        "deviation",
+        f"predicted of {search.around}",
+        "regret",
+    )
+    rows = [(s.number, s.num_proxies, s.best, s.value, s.sd, s.around, s.regret, *s.weights) for s in search.steps]
+    yield _table("search-rounds", (*head, *search.datasets), rows)
+    head = ("proxy", "round", "quarter", "measured", "predicted unseen", "left out", *search.datasets)
+    rows = [
+        (
+            each.lane, each.round, None if each.left_out else each.quarter + 1, each.measured, each.unseen,
+            each.left_out, *each.weights, *each.metrics.values(),
+        )
+        for each in (*search.tried, *search.left_out)
+    ]  # fmt: skip
+    yield _table("search-proxies", (*head, *(f"bits per byte on {domain}" for domain in search.goal)), rows)
+    yield _table("search-trust", ("measure", "value"), [(each.name, each.value) for each in search.measures])
+    rows = [(model.domain, model.name, model.say, model.error) for model in search.models]
+    yield _table("search-models", ("held-out set", "model", "say", "error"), rows)
 
 
 def _of_experiment(content: Mapping[str, Any]) -> Iterator[ReportTable]:
