@@ -50,16 +50,17 @@ def plan_rows(plan: Plan) -> dict[str, Any]:
 
 def plan_text(plan: Plan) -> str:
     """Return a plan as a table and one closing line."""
-    from pipeline.plan.groups import groups_of
+    from pipeline.plan.groups import groups_of, reason_of
     from pipeline.report import figures
 
     data = plan_rows(plan)
     by_folder = {node.folder: row for node, row in zip(plan.nodes, data["nodes"], strict=True)}
     rows = []
-    for group in groups_of(plan, alike=lambda node: (node.complete, node.reason)):
+    for group in groups_of(plan, alike=lambda node: (node.complete, reason_of(node))):
         first = by_folder[group.nodes[0].folder]
+        reason = reason_of(group.nodes[0])
         name = group.name if group.of_many else _at_home(first)
-        rows.append([first["action"], first["kind"], name, None if group.of_many else first["rows"], first["reason"]])
+        rows.append([first["action"], first["kind"], name, None if group.of_many else first["rows"], reason])
     body = table(rows, head=["action", "kind", "name", "rows", "reason"])
     most = figures.dollars(data["max_cost_usd"], up=True)
     cost = f"at most {most}" if data["max_cost_usd"] else "no paid requests"

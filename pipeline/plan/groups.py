@@ -66,6 +66,12 @@ def groups_of(plan: Plan, *, alike: Callable[[Node], Hashable]) -> list[Group]:
     return list(groups.values())
 
 
+def reason_of(node: Node) -> str:
+    """Return why a node is built, without the name that a search gave to a lane's mixture."""
+    tried = next((name for name in node.parents if is_tried(name)), None) if node.kind == "lane" else None
+    return node.reason if tried is None else node.reason.replace(tried, "its mixture")
+
+
 def to_come_in(plan: Plan) -> str:
     """Return what follows from a search's results and is not in the plan yet, in words; nothing if all is."""
     sweep, experiment, gate = plan.recipe.sweep, plan.experiment, plan.recipe.gate

@@ -92,6 +92,11 @@ def _boxes(plan: Plan, cards: Mapping[str, Card], *, outcome: str) -> Boxes:
         parents = [dataset for dataset in mixture.weights if dataset in boxes]
         target = f"mixture-{name}" if card is not None else ""
         boxes[f"mixture {name}"] = Box(f"mixture {name}", name, "mixture", lines, before=parents, target=target)
+    sweep = plan.recipe.sweep
+    if sweep is not None and f"mixture {sweep.as_}" not in boxes:
+        parents = [dataset for dataset in plan.recipe.mixtures[sweep.around].weights if dataset in boxes]
+        key, lines = f"mixture {sweep.as_}", ("not found yet", "by the search")
+        boxes[key] = Box(key, sweep.as_, "mixture", lines, before=parents, target="search")
     if gate is not None:
         held = [name for name in gate.on if name in boxes]
         lines = (

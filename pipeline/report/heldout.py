@@ -42,15 +42,16 @@ class HeldOut:
 def held_out(plan: Plan, *, per_side: int) -> list[HeldOut]:
     """Return every held-out domain of a finished comparison, in the gate's order."""
     experiment, gate, proxy = plan.experiment, plan.recipe.gate, plan.recipe.proxy
-    if experiment is None or gate is None or proxy is None:
+    node = finished(experiment.comparison) if experiment is not None else None
+    if experiment is None or gate is None or proxy is None or node is None:
         return []
     arms = {
         arm: [LaneName(arm, proxy.learning_rates[0], seed) for seed in range(proxy.seeds)]
         for arm in (gate.candidate, gate.baseline)
     }
-    lanes, node = [lane for arm in arms.values() for lane in arm], finished(experiment.comparison)
+    lanes = [lane for arm in arms.values() for lane in arm]
     scores = [finished(experiment.scores[lane, domain]) for lane in lanes for domain in gate.on]
-    if node is None or not all(scores):
+    if not all(scores):
         return []
     table = read_table(node.folder / DOCUMENTS, columns=["domain", "id", "num_bytes"])
     order = sorted(gate.on)  # of the table

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.core.shown import shown
+from pipeline.experiment.found import recipe_path
 from pipeline.plan.graph import Plan
 from pipeline.plan.groups import to_come_in
 from pipeline.plan.sweep import found_in
@@ -189,6 +190,7 @@ class SearchState:
     rounds: int
     shown: SearchShown | None
     to_come: str
+    recipe: str  # the recipe with what was found, in the workspace; empty before it is written
 
 
 def search_in(plan: Plan) -> SearchState | None:
@@ -199,7 +201,10 @@ def search_in(plan: Plan) -> SearchState | None:
     told = [found_in(found.node) for found in experiment.rounds if finished(found.node) is not None]
     capped = {name for name, value in sweep.most.items() if value < 1}
     search = shown_of(told, name=sweep.as_, capped=capped) if told else None
-    return SearchState(sweep.as_, sweep.around, sweep.rounds, search, to_come_in(plan))
+    written = recipe_path(plan.workspace, plan.recipe.name, sweep.as_)
+    done = written.exists() and len(told) == sweep.rounds
+    recipe = written.relative_to(plan.workspace.root).as_posix() if done else ""
+    return SearchState(sweep.as_, sweep.around, sweep.rounds, search, to_come_in(plan), recipe)
 
 
 def shown_of(told: Sequence[Mapping[str, Any]], *, name: str, capped: set[str]) -> SearchShown:
