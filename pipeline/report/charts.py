@@ -19,11 +19,12 @@ from pipeline.report import figures
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A range of values laid over 0 to 100 percent, linear or logarithmic."""
+    """A range of values laid over 0 to 100 percent: linear, logarithmic, or by the square root above the lowest."""
 
     low: float
     high: float
     log: bool = False
+    root: bool = False
 
     def percent(self, value: float) -> float:
         """Return where a value lies, clamped to the axis."""
@@ -31,13 +32,26 @@ class Axis:
         return 0.0 if high <= low else 100 * min(max((at - low) / (high - low), 0.0), 1.0)
 
     def _bent(self, value: float) -> float:
+        if self.root:
+            return math.sqrt(max(value - self.low, 0.0))
         return math.log10(max(value, 1e-12)) if self.log else value
 
     def ticks(self, most: int = 5) -> list[float]:
         """Return round values inside the axis, at most about `most`."""
         if self.high <= self.low:
             return [self.low]
+        if self.root:
+            return self._parts(most)
         return self._decades(most) if self.log else round_values(self.low, self.high, most)
+
+    def _parts(self, most: int) -> list[float]:
+        """Return values that stand about evenly, each with as few digits as that takes."""
+        found = {}
+        for part in range(1, most + 1):
+            above = (self.high - self.low) * (part / most) ** 2
+            step = 10.0 ** math.floor(math.log10(above))
+            found[round(round((self.low + above) / step) * step, 12)] = True
+        return [value for value in found if self.low < value <= self.high]
 
     def _decades(self, most: int) -> list[float]:
         first, last = math.ceil(self._bent(self.low) - 1e-9), math.floor(self._bent(self.high) + 1e-9)
@@ -65,13 +79,20 @@ def tick_text(value: float) -> str:
 
 
 def tick_texts(values: Sequence[float]) -> list[str]:
-    """Return the labels of an axis, with as many digits as tell neighbours apart."""
-    texts = [tick_text(value) for value in values]
-    for digits in range(4, 8):
-        if len(set(texts)) == len(texts):
-            break
-        texts = [figures.number(value, digits) for value in values]
-    return texts
+    """Return the labels of an axis, with as many digits as its round values have."""
+    return [
+        tick_text(value)
+        if abs(value) >= 1000
+        else min((figures.number(value, n) for n in range(3, 8)), key=_off(value))
+        for value in values
+    ]
+
+
+def _off(value: float) -> Callable[[str], float]:
+    """Return what tells how far a label is from its value; to a millionth part."""
+    return lambda text: round(
+        abs(float(text.replace(figures.MINUS, "-").replace(",", "")) - value) * 1e6 / (abs(value) or 1)
+    )
 
 
 def pct(value: float) -> str:

@@ -1,4 +1,4 @@
-"""A plan and its cards -> the flow of documents as one picture: sources, datasets, mixtures, gate.
+"""A plan and its cards -> the flow of documents as one picture: sources, datasets, mixtures, search, gate.
 
 The picture is layered: each set of documents stands one column after what it needs, links that jump a column get a
 lane of their own in it, and columns are ordered by the middle of their neighbours until few links cross. A link is as
@@ -95,8 +95,17 @@ def _boxes(plan: Plan, cards: Mapping[str, Card], *, outcome: str) -> Boxes:
     sweep = plan.recipe.sweep
     if sweep is not None and f"mixture {sweep.as_}" not in boxes:
         parents = [dataset for dataset in plan.recipe.mixtures[sweep.around].weights if dataset in boxes]
-        key, lines = f"mixture {sweep.as_}", ("not found yet", "by the search")
+        key, lines = f"mixture {sweep.as_}", ("not found yet", "mixture")
         boxes[key] = Box(key, sweep.as_, "mixture", lines, before=parents, target="search")
+    if sweep is not None:
+        key, held = f"search {sweep.as_}", [name for name in sweep.on if name in boxes]
+        known = plan.experiment.rounds if plan.experiment is not None else ()
+        tried = sum(len(found.lanes) for found in known if found.node.identity in cards)
+        lines = (figures.counted(sweep.rounds, "round"), f"{tried:,} proxies so far" if tried else "not begun")
+        if tried == sweep.proxies + sweep.anchors:
+            lines = (lines[0], f"{tried:,} proxies")
+        boxes[key] = Box(key, "search", "search", lines, before=held, target="search")
+        boxes[f"mixture {sweep.as_}"].before.append(key)
     if gate is not None:
         held = [name for name in gate.on if name in boxes]
         lines = (
@@ -150,8 +159,10 @@ def _with_lanes(boxes: Boxes) -> list[list[Box]]:
 
 
 def _is_held_out(parent: Box, box: Box) -> bool:
-    """Say whether a link carries held-out documents to the gate."""
-    return box.kind == "lane held" or (box.key == "gate" and parent.kind in ("dataset", "source", "lane held"))
+    """Say whether a link carries held-out documents to the gate or a search, or what a search finds."""
+    judges = box.key == "gate" or box.kind == "search"
+    held = judges and parent.kind in ("dataset", "source", "lane held")
+    return box.kind == "lane held" or parent.kind == "search" or held
 
 
 def _place(columns: list[list[Box]], boxes: Boxes) -> None:

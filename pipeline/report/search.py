@@ -147,7 +147,10 @@ class SearchShown:
     @property
     def on_said(self) -> str:
         """What the search looks at, in words."""
-        parts = [name if factor == 1 else f"{percent(factor)} {name}" for name, factor in self.goal.items()]
+        parts = [
+            name if factor == 1 else f"{name} ({figures.number(100 * factor, 3)} %)"
+            for name, factor in self.goal.items()
+        ]
         return listed(parts)
 
     @property

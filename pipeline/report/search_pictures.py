@@ -2,11 +2,13 @@
 
 In all of them a dot is a proxy: the better its quarter, the larger, fuller and bluer, so that they can be told without
 colours too; a diamond is the mixture found, an open square the one searched around. What would squash the rest (beyond
-Tukey's fence) is drawn at the edge as a triangle. Dots are thinned where there are thousands, the best quarter last.
+Tukey's fence) is drawn at the edge as a triangle, and where only bits per byte are bent, they are by their square root
+above the lowest: half of a search is near its best. Dots are thinned where there are thousands, the best quarter last.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -62,6 +64,7 @@ def pictures_of(
     lowest = min(float(measured.min()), *(step.value - step.sd for step in steps))
     pad = PAD * (fence - lowest) or 0.01
     y = Axis(lowest - pad, fence + pad)
+    bent = Axis(lowest - pad / 4, fence + pad, root=True)
     order = sorted(range(len(names)), key=lambda index: -max(weights[index].found, weights[index].around))
     labels = [_said(each, names) for each in drawn]
     half = [each for each in drawn if each.quarter < 2]
@@ -69,12 +72,12 @@ def pictures_of(
         simplex=triangle(drawn, labels, weights, name=name, around=around) if len(names) == 3 else None,
         parallel=_parallel(drawn, weights, name=name, around=around),
         panels=tuple(
-            (names[index], _panel(drawn, labels, weights[index], index, steps[-1], y=y, name=name, around=around))
+            (names[index], _panel(drawn, labels, weights[index], index, steps[-1], y=bent, name=name, around=around))
             for index in order[:MOST_PANELS]
         ),
         unseen=_unseen(drawn, labels, y=y, noise_sd=noise_sd, domains=domains),
         near=_unseen(half, [_said(each, names) for each in half], y=_around(half), noise_sd=noise_sd, domains=domains),
-        progress=_progress(drawn, labels, steps, y=y),
+        progress=_progress(drawn, labels, steps, y=bent),
         num_drawn=len(drawn),
         num_beyond=int((measured > y.high).sum()),
         fence=y.high,
@@ -189,6 +192,7 @@ def _progress(drawn: Sequence[Tried], labels: Sequence[str], steps: Sequence[Ste
 def _parallel(drawn: Sequence[Tried], weights: Sequence[Weight], *, name: str, around: str) -> Markup:
     """Draw one line for each proxy across the datasets, which stand below each other: there may be many of them."""
     most = max([weight for each in drawn for weight in each.weights] + [row.found for row in weights] + [0.01])
+    most = math.ceil(20 * most - 0.1) / 20
     x, top, row_height = Axis(0, most), 6.0, max(ROW, FEW_ROWS / len(weights))
     height = top + row_height * len(weights) + 24
     middles = [top + row_height * (index + 0.5) for index in range(len(weights))]

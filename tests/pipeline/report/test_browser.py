@@ -11,6 +11,7 @@ import pytest
 from pipeline import catalog
 from pipeline.report.page import write_report
 from tests.conftest import ROOT
+from tests.pipeline.report import search_parts as hunt
 from tests.pipeline.report.report_parts import STEPS, finish, write_lines
 from tests.pipeline.report.test_report import EXPERIMENT, RECIPE
 
@@ -146,6 +147,38 @@ def test_the_contents_stay_in_sight_and_a_link_leads_to_its_place(
     page.close()
 
 
+@pytest.fixture(scope="module")
+def search_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of an unfinished search: three datasets, limits, a proxy that was left out."""
+    folder = tmp_path_factory.mktemp("search")
+    gate = "gate: {candidate: best, baseline: even, on: [test]}"
+    text = hunt.recipe("books", "web", "code", sweep=", most: {books: 0.7}", gate=gate)
+    score, broken = hunt.bowl(books=0.6, web=0.3, code=0.1), {"best.1.6": "its loss rose at the end"}
+    plan = hunt.searched(
+        text.replace("proxies: 16", "proxies: 20"), folder=folder, score=score, rounds=1, broken=broken
+    )
+    write_report(plan, path=folder / "report.html")
+    return folder / "report.html"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_search_fits_its_window_and_can_be_read(browser: Any, search_report: Path, width: int, scheme: str) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.goto(search_report.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(item => item.open = true)")
+
+    assert page.locator(".simplex .run").count() == 12
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(CONTRAST) >= 4.5
+    assert page.evaluate(OUTSIDE) == []
+    page.close()
+
+
+# Signs and words of a search's pictures that lie outside the window.
+OUTSIDE = """[...document.querySelectorAll('.simplex *, .plot *')].filter(item => item.getClientRects().length)
+  .filter(item => { const box = item.getBoundingClientRect(); return box.left < 0 || box.right > innerWidth; })
+  .map(item => item.outerHTML)"""
 # Every scrolling box that is shown: whether there is more to the right, and how visible its hint is.
 SCROLLERS = """[...document.querySelectorAll('.scroll')].filter(item => item.checkVisibility()).map(item => ({
   wide: item.scrollWidth > item.clientWidth + 1,
