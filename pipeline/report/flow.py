@@ -15,11 +15,13 @@ from markupsafe import Markup
 
 from pipeline.core.files.card import Card
 from pipeline.plan.graph import Plan
+from pipeline.recipe.sections import SweepSection
 from pipeline.report import figures
 
 BOX_WIDTH, BOX_HEIGHT, GAP_Y, LANE = 142, 58, 16, 14
 PAGE_WIDTH, LEAST_GAP, MOST_GAP = 1010, 44, 130  # pixels: the picture fills the page where it can
 MOST_NAME = 17  # characters that fit into a box
+SEARCH = "search of weights"  # no dataset is called so
 THINNEST, WIDEST = 1.25, 9.0  # pixels of a link
 
 
@@ -82,30 +84,21 @@ def _boxes(plan: Plan, cards: Mapping[str, Card], *, outcome: str) -> Boxes:
     for name, planned in plan.datasets.items():
         parents = [parent for parent in planned.spec.inputs if parent in boxes]
         boxes[name] = _documents(name, "dataset", cards.get(planned.node.identity), parents)
-    gate = plan.recipe.gate
-    for name, mixture in plan.mixtures.items():
-        node = plan.experiment.mixtures[name] if plan.experiment is not None else None
+    gate, sweep = plan.recipe.gate, plan.recipe.sweep
+    mixtures = dict(plan.mixtures)
+    if sweep is not None:
+        boxes[SEARCH] = _search(plan, sweep, cards, boxes)
+        mixtures.setdefault(sweep.as_, plan.recipe.mixtures[sweep.around])
+    for name, mixture in mixtures.items():
+        node = plan.experiment.mixtures.get(name) if plan.experiment is not None else None
         card = cards.get(node.identity) if node is not None else None
         tokens = f"{figures.count(card.details.get('num_tokens'))} tokens" if card is not None else "not built"
         role = {gate.candidate: "candidate", gate.baseline: "baseline"}.get(name, name) if gate else name
         lines = (tokens, "mixture" if role == name else f"mixture, {role}")
         parents = [dataset for dataset in mixture.weights if dataset in boxes]
+        parents += [SEARCH] if sweep is not None and name == sweep.as_ else []
         target = f"mixture-{name}" if card is not None else ""
         boxes[f"mixture {name}"] = Box(f"mixture {name}", name, "mixture", lines, before=parents, target=target)
-    sweep = plan.recipe.sweep
-    if sweep is not None and f"mixture {sweep.as_}" not in boxes:
-        parents = [dataset for dataset in plan.recipe.mixtures[sweep.around].weights if dataset in boxes]
-        key, lines = f"mixture {sweep.as_}", ("not found yet", "mixture")
-        boxes[key] = Box(key, sweep.as_, "mixture", lines, before=parents, target="search")
-    if sweep is not None:
-        key, held = f"search {sweep.as_}", [name for name in sweep.on if name in boxes]
-        known = plan.experiment.rounds if plan.experiment is not None else ()
-        tried = sum(len(found.lanes) for found in known if found.node.identity in cards)
-        lines = (figures.counted(sweep.rounds, "round"), f"{tried:,} proxies so far" if tried else "not begun")
-        if tried == sweep.proxies + sweep.anchors:
-            lines = (lines[0], f"{tried:,} proxies")
-        boxes[key] = Box(key, "search", "search", lines, before=held, target="search")
-        boxes[f"mixture {sweep.as_}"].before.append(key)
     if gate is not None:
         held = [name for name in gate.on if name in boxes]
         lines = (
@@ -115,6 +108,15 @@ def _boxes(plan: Plan, cards: Mapping[str, Card], *, outcome: str) -> Boxes:
         parents = [f"mixture {gate.baseline}", f"mixture {gate.candidate}", *held]
         boxes["gate"] = Box("gate", "gate", f"gate {outcome}", lines, before=parents, target="verdict")
     return boxes
+
+
+def _search(plan: Plan, sweep: SweepSection, cards: Mapping[str, Card], boxes: Boxes) -> Box:
+    rounds = plan.experiment.rounds if plan.experiment is not None else ()
+    tried = sum(len(found.lanes) for found in rounds if found.node.identity in cards)
+    so_far = " so far" if tried < sweep.proxies + sweep.anchors else ""
+    lines = (figures.counted(sweep.rounds, "round"), f"{tried:,} proxies{so_far}" if tried else "not begun")
+    before = [name for name in sweep.on if name in boxes]
+    return Box(SEARCH, "search", "search", lines, before=before, target="search")
 
 
 def _documents(name: str, kind: str, card: Card | None, parents: list[str]) -> Box:

@@ -177,7 +177,7 @@ def test_the_flow_leads_from_what_the_search_looks_at_through_it_to_what_it_find
     flow = hunt[1].read_text(encoding="utf-8").partition('<svg class="flow"')[2].partition("</title>")[0]
 
     assert "search: 2 rounds, 19 proxies from dev;" in flow
-    assert "best: not built, mixture, candidate from books, web, code, search;" in flow
+    assert "best: not built, mixture, candidate from books, code, web, search" in flow
 
 
 def test_before_its_first_round_a_search_says_that_nothing_is_finished(tmp_path: Path) -> None:
