@@ -228,7 +228,7 @@ def shown_of(told: Sequence[Mapping[str, Any]], *, name: str, capped: set[str]) 
     )  # fmt: skip
     steps = tuple(_step(each) for each in told)
     gain_sd = math.hypot(optimum["sd"], around["sd"])
-    decimals = decimals_of(min(value for value in (gain_sd, last["noise_sd"] or gain_sd) if value > 0))
+    decimals = decimals_of(min((value for value in (gain_sd, last["noise_sd"] or gain_sd) if value > 0), default=0.01))
     return SearchShown(
         name=name,
         around=last["around"],

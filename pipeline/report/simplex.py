@@ -33,9 +33,9 @@ def triangle(
 ) -> Markup:
     """Draw proxies in the triangle of their weights, limits, the interval, and both mixtures by name."""
     body = [_polygon([CORNERS[0], CORNERS[1], CORNERS[2]], "outside")]
-    body.append(_polygon(_allowed([(row.least, row.most) for row in weights]), "inside"))
+    body.append(_polygon(allowed([(row.least, row.most) for row in weights]), "inside"))
     body += _grid()
-    body.append(_polygon(_allowed([(row.low, row.high) for row in weights]), "span"))
+    body.append(_polygon(allowed([(row.low, row.high) for row in weights]), "span"))
     body.append(_polygon([CORNERS[0], CORNERS[1], CORNERS[2]], "rim"))
     for each, said in zip(drawn, labels, strict=True):
         x, y = place((each.weights[0], each.weights[1], each.weights[2]))
@@ -70,7 +70,7 @@ def place(shares: Shares) -> Place:
     return x, y
 
 
-def _allowed(limits: Sequence[tuple[float, float]]) -> list[Place]:
+def allowed(limits: Sequence[tuple[float, float]]) -> list[Place]:
     """Return the part of the triangle where every share is between its limits, cut by one limit after the other."""
     shape: list[Shares] = list(EDGES)
     for index, (low, high) in enumerate(limits):

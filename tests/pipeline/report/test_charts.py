@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.report import figures
 from pipeline.report.bins import bin_values
-from pipeline.report.charts import Axis, histogram, round_values, share_bar
+from pipeline.report.charts import Axis, histogram, round_values, share_bar, tick_texts
 
 
 def test_every_document_is_in_the_picture_or_counted_outside() -> None:
@@ -74,6 +74,19 @@ def test_a_picture_escapes_its_words() -> None:
 def test_ticks_are_round_and_inside() -> None:
     assert round_values(0.0, 1.0, 5) == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     assert Axis(3.0, 70_000.0, log=True).ticks(4) == [10.0, 100.0, 1000.0, 10_000.0]
+
+
+def test_a_scale_by_square_roots_is_stretched_near_its_lowest_value() -> None:
+    axis = Axis(2.117, 2.274, root=True)
+
+    assert axis.percent(2.117) == 0 and axis.percent(2.274) == 100 and axis.percent(2.0) == 0
+    assert axis.percent(2.117 + 0.157 / 4) == pytest.approx(50)
+    assert all(2.117 < tick <= 2.274 for tick in axis.ticks(4)) and len(axis.ticks(4)) >= 3
+
+
+def test_a_tick_is_never_rounded_onto_another_value() -> None:
+    assert tick_texts([2.12, 2.125, 2.13]) == ["2.12", "2.125", "2.13"]
+    assert tick_texts([0.0, 0.5, 1.0]) == ["0", "0.5", "1"] and tick_texts([1000.0, 2000.0]) == ["1k", "2k"]
 
 
 @pytest.mark.parametrize(
