@@ -107,7 +107,7 @@ def test_every_exit_code_is_explained(code: str) -> None:
 def test_a_recipe_begins_with_the_command_that_runs_it(path: Path) -> None:
     first = path.read_text(encoding="utf-8").splitlines()[0]
 
-    assert re.fullmatch(rf"# (ANTHROPIC_API_KEY=\.\.\. )?tamis run recipes/{path.name}", first)
+    assert re.fullmatch(rf"# (ANTHROPIC_API_KEY=\.\.\. )?tamis (run|ablate) recipes/{path.name}", first)
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)

@@ -29,7 +29,7 @@ PLUGINS = click.option(
 )
 
 
-def running(function: Callable[..., None]) -> Callable[..., None]:
+def running(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a verb everything that a run takes, in the order in which the help tells it."""
     device = click.option("--device", default="auto", help="Where proxies train: auto, cpu or cuda.")
     for option in (AS_JSON, PLUGINS, MEMORY, device, WORKERS, WORKSPACE, RECIPE):

@@ -64,8 +64,9 @@ def build_experiment(run: Run) -> None:
         plan_experiment(run.plan)  # what comes next follows from it
         remember_names(run.plan)
     experiment = work.experiment
-    if experiment.comparison is not None and experiment.certificate is not None:
+    if experiment.comparison is not None:
         _build(work, {"": experiment.comparison}, lambda work, name, node: (*build_comparison(work, node), 0))
+    if experiment.certificate is not None:
         _build(work, {"": experiment.certificate}, _build_certificate)
 
 

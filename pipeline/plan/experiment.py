@@ -48,7 +48,7 @@ def plan_experiment(plan: Plan) -> None:
         of_gate = draft.scores({lane: lanes[lane] for lane in judged}, tokens, sorted(gate.on))
         scores |= of_gate
         comparison = draft.comparison(mixtures, tokens, of_gate, gate)
-        certificate = draft.certificate(comparison, gate)
+        certificate = draft.certificate(comparison, gate) if gate.verdict else None
     plan.experiment = Experiment(
         tokenizer, tokens, mixtures, lanes, scores, comparison, certificate,
         sections=sections, judged=tuple(judged), rounds=tuple(each.planned for each in rounds),

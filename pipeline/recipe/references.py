@@ -41,7 +41,10 @@ def note_wrong_references(
         _note_sweep(document, declared, weights, datasets, sources)
     if data.get("gate") is not None:
         _note_gate(document, declared, weights, datasets, sources)
-    elif data.get("promote") is not None:
+    if data.get("promote") is not None and _mapping(data, "gate").get("verdict") is False:
+        message = "`promote:` needs a verdict, and gate.verdict is false; take one of the two out."
+        document.mistake(("promote",), message)
+    elif data.get("promote") is not None and data.get("gate") is None:
         message = "`promote:` needs a `gate:` section; nothing is promoted without evidence."
         document.mistake(("promote",), message)
 

@@ -159,6 +159,9 @@ class GateSection(Section):
         default={}, description="Largest loss allowed by domain, bits per byte."
     )
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Confidence of the interval.")
+    verdict: bool = Field(
+        default=True, description="false: compare only; nothing is decided or promoted, and no look is counted."
+    )
     group_by: str | None = Field(
         default=None,
         description="Key of the metadata, such as a site: held-out documents with equal values count as one group.",

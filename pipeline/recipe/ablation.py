@@ -1,0 +1,136 @@
+"""A recipe -> the same recipe with one mixture more for each step, which is the candidate without that step.
+
+A step left out changes its dataset and all that is made from it on the way to the mixture; everything else is shared,
+and what was measured is measured already. Steps that keep held-out text out of the training data stay: without them a
+mixture is better because it has seen the test. Nothing is decided, so no look of a gate is used up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.core.errors import RecipeError, did_you_mean
+
+KEPT = ("decontaminate", "unique_ids")  # guards of the experiment and of the ids, not choices about text
+NAME = 64  # characters at most
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One step left out: `mixture` is the candidate without it, `final` each changed dataset that the mixture names."""
+
+    dataset: str
+    step: str  # as the recipe has it; a preset is left out whole
+    mixture: str
+    final: Mapping[str, str]  # dataset of the candidate -> what stands in its place
+
+
+@dataclass(frozen=True, slots=True)
+class Ablation:
+    """The recipe to run, and what it leaves out where."""
+
+    data: dict[str, Any]
+    candidate: str
+    arms: tuple[Arm, ...]
+
+
+def ablation_of(data: Mapping[str, Any], *, name: str, only: Sequence[str] = ()) -> Ablation:
+    """Return the ablation of a valid recipe's candidate, of the steps named (`clean.c4_quality`) or of all.
+
+    Raises RecipeError for a recipe without a gate, a step that is none of its candidate's, and where none is left.
+    """
+    gate = data.get("gate")
+    if not isinstance(gate, Mapping):
+        raise RecipeError(
+            f"{name}: has no `gate:`, which names the candidate and the held-out sets to judge by. Add one."
+        )
+    candidate = str(gate["candidate"])
+    if candidate not in data.get("mixtures", {}):
+        raise RecipeError(
+            f"{name}: gate.candidate `{candidate}` is what a search finds. Ablate the recipe that `tamis sweep` wrote."
+        )
+    weights = data["mixtures"][candidate]["weights"]
+    found = list(_steps(data, weights))
+    wanted = _wanted(found, only, name=name)
+    datasets, arms = dict(data["datasets"]), []
+    mixtures = {candidate: data["mixtures"][candidate]}
+    for dataset, index, step in wanted:
+        tag = f"without-{dataset}-{step}".replace("@", "-").replace(".", "-")
+        places = _places(data, dataset, weights)
+        renamed = {each: _named(f"{each}-{tag}" if each != dataset else f"{dataset}-without-{step}") for each in places}
+        for each in places:
+            body = dict(data["datasets"][each])
+            if each == dataset:
+                body["steps"] = [entry for number, entry in enumerate(body["steps"]) if number != index]
+            body["from"] = _renamed(body["from"], renamed) if "from" in body else None
+            datasets[renamed[each]] = {key: value for key, value in body.items() if value is not None}
+        final = {each: renamed[each] for each in weights if each in renamed}
+        section = dict(data["mixtures"][candidate])
+        section["weights"] = {final.get(each, each): weight for each, weight in weights.items()}
+        mixture = _named(tag)
+        mixtures[mixture] = section
+        arms.append(Arm(dataset, step, mixture, final))
+    kept = {key: value for key, value in data.items() if key not in ("promote", "sweep")}
+    judged = {key: value for key, value in gate.items() if key in ("on", "confidence", "group_by")}
+    body = {
+        **kept,
+        "name": _named(f"{name}-ablation"),
+        "datasets": datasets,
+        "mixtures": mixtures,
+        "gate": {**judged, "candidate": candidate, "baseline": arms[0].mixture, "verdict": False},
+    }
+    return Ablation(body, candidate, tuple(arms))
+
+
+def _steps(data: Mapping[str, Any], weights: Mapping[str, Any]) -> Iterator[tuple[str, int, str]]:
+    """Yield dataset, place and name of every step on the way to the mixture, in the recipe's order."""
+    used = _upstream(data, list(weights))
+    for dataset, body in data["datasets"].items():
+        if dataset in used:
+            before: list[str] = []
+            for index, entry in enumerate(body.get("steps") or []):
+                step = str(entry if isinstance(entry, str) else next(iter(entry)))
+                before.append(step)
+                if step not in KEPT:
+                    yield dataset, index, step if before.count(step) == 1 else f"{step}_{before.count(step)}"
+
+
+def _upstream(data: Mapping[str, Any], names: Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    for name in names:
+        if name in data["datasets"]:
+            found |= {name} | _upstream(data, _listed(data["datasets"][name].get("from")))
+    return found
+
+
+def _places(data: Mapping[str, Any], dataset: str, weights: Mapping[str, Any]) -> list[str]:
+    """Return the dataset and those between it and the mixture, in the recipe's order."""
+    used = _upstream(data, list(weights))
+    return [each for each in data["datasets"] if each in used and dataset in _upstream(data, [each])]
+
+
+def _wanted(found: Sequence[tuple[str, int, str]], only: Sequence[str], *, name: str) -> list[tuple[str, int, str]]:
+    known = {f"{dataset}.{step}": (dataset, index, step) for dataset, index, step in found}
+    for each in only:
+        if each not in known:
+            raise RecipeError(f"--step {each}: is not a step of the candidate in {name}.{did_you_mean(each, known)}")
+    wanted = [known[each] for each in dict.fromkeys(only)] if only else list(known.values())
+    if not wanted:
+        raise RecipeError(f"{name}: the candidate's datasets have no step to leave out but those that guard the test.")
+    return wanted
+
+
+def _listed(given: Any) -> list[str]:
+    return [str(item) for item in given] if isinstance(given, list) else [] if given is None else [str(given)]
+
+
+def _renamed(given: Any, renamed: Mapping[str, str]) -> Any:
+    names = [renamed.get(each, each) for each in _listed(given)]
+    return names if isinstance(given, list) else names[0]
+
+
+def _named(text: str) -> str:
+    """Return a name of the length that recipes allow; the beginning goes first, as the step stands at the end."""
+    return text[-NAME:].lstrip("-_") if len(text) > NAME else text

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.experiment.test_build import pages
+from tests.pipeline.house import House
+
+RECIPE = """
+name: worth
+sources: {one: {read: jsonl, path: DIR/one.jsonl}, two: {read: jsonl, path: DIR/two.jsonl}}
+datasets:
+  held: {from: two, steps: [exact_dedup]}
+  clean: {from: one, steps: [length: {min_words: 5}, exact_dedup]}
+mixtures: {all: {weights: {clean: 1}}, kept: {weights: {clean: 1}, max_epochs: 8}}
+proxy: {tokens: 4k, seeds: 3, held_out_bytes: 1k}
+gate: {candidate: kept, baseline: all, on: [held]}
+"""
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    house = House(tmp_path_factory.mktemp("ablate"))
+    house.lines("one.jsonl", [*pages(1), *pages(1)[:5], "too short"])
+    house.lines("two.jsonl", pages(2))
+    house.write(RECIPE)
+    return house
+
+
+def ablate(house: House, *options: str) -> str:
+    command = [sys.executable, "-m", "pipeline", "ablate", str(house.recipe), "-w", str(house.workspace.root)]
+    return subprocess.run([*command, *options], capture_output=True, text=True, check=True, timeout=200).stdout
+
+
+def test_every_step_is_told_with_its_worth_and_what_it_drops(house: House):
+    found = json.loads(ablate(house, "--json"))
+
+    steps = {f"{row['dataset']}.{row['step']}": row for row in found["steps"]}
+    assert set(steps) == {"clean.length", "clean.exact_dedup"}
+    assert steps["clean.exact_dedup"]["documents"] == {"clean": {"with": 60, "without": 65}}
+    assert steps["clean.length"]["documents"] == {"clean": {"with": 60, "without": 61}}
+    assert all(row["low"] <= row["effect"] <= row["high"] for row in found["steps"])
+    assert Path(found["report"]).is_file()
+    assert not (house.workspace.root / "looks.json").exists()  # nothing was judged
+
+
+def test_again_it_trains_nothing_and_says_the_same_in_a_table(house: House):
+    text = ablate(house)
+
+    assert "Bits per byte that kept needs less with the step than without it:" in text
+    assert "clean.exact_dedup" in text and "clean 60 of 65 documents" in text

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline.core.errors import RecipeError
+from pipeline.recipe.ablation import ablation_of
+from pipeline.recipe.load import load_recipe
+
+DATA: dict[str, Any] = {
+    "seed": 3,
+    "sources": {"pages": {"read": "jsonl", "path": "pages.jsonl"}, "news": {"read": "jsonl", "path": "news.jsonl"}},
+    "datasets": {
+        "held": {"from": "news", "steps": ["exact_dedup"]},
+        "clean": {"from": "pages", "steps": ["length", {"pii": {}}, "pii", {"decontaminate": {"against": ["held"]}}]},
+        "good": {"from": "clean", "steps": ["minhash_dedup"]},
+        "side": {"from": "pages", "steps": ["exact_dedup"]},
+    },
+    "mixtures": {"all": {"weights": {"side": 1}}, "best": {"weights": {"good": 0.8, "clean": 0.2}, "max_epochs": 8}},
+    "proxy": {"tokens": "8k"},
+    "gate": {"candidate": "best", "baseline": "all", "on": ["held"], "min_gain": 0.004},
+    "promote": {"as": "docs"},
+}
+
+
+def test_each_step_on_the_way_to_the_candidate_is_left_out_once():
+    """Not those of held-out sets and other mixtures, nor what keeps the test out of the training data."""
+    found = ablation_of(DATA, name="demo")
+
+    assert [(arm.dataset, arm.step) for arm in found.arms] == [
+        ("clean", "length"), ("clean", "pii"), ("clean", "pii_2"), ("good", "minhash_dedup"),
+    ]  # fmt: skip
+
+
+def test_what_is_made_from_a_changed_dataset_changes_with_it_and_nothing_else():
+    found = ablation_of(DATA, name="demo", only=["clean.length"])
+    arm = found.arms[0]
+
+    assert arm.mixture == "without-clean-length"
+    assert arm.final == {"good": "good-without-clean-length", "clean": "clean-without-length"}
+    assert found.data["datasets"]["clean-without-length"]["steps"] == DATA["datasets"]["clean"]["steps"][1:]
+    assert found.data["datasets"]["good-without-clean-length"] == {
+        "from": "clean-without-length", "steps": ["minhash_dedup"],
+    }  # fmt: skip
+    assert found.data["mixtures"]["without-clean-length"] == {
+        "weights": {"good-without-clean-length": 0.8, "clean-without-length": 0.2}, "max_epochs": 8,
+    }  # fmt: skip
+    assert {name: found.data["datasets"][name] for name in DATA["datasets"]} == DATA["datasets"]
+
+
+def test_an_ablation_is_a_valid_recipe_that_decides_nothing():
+    found = ablation_of(DATA, name="demo")
+
+    recipe = load_recipe(found.data, look_at_inputs=False)
+    assert recipe.name == "demo-ablation" and recipe.promote is None and recipe.gate is not None
+    assert recipe.gate.verdict is False and set(recipe.mixtures) == {"best", *(arm.mixture for arm in found.arms)}
+
+
+@pytest.mark.parametrize(
+    ("change", "only", "said"),
+    [
+        ({"gate": None}, [], "demo: has no `gate:`"),
+        (
+            {},
+            ["clean.lenght"],
+            r"--step clean.lenght: is not a step of the candidate in demo. Did you mean clean.length",
+        ),
+        ({"mixtures": {"all": {"weights": {"side": 1}}}}, [], "is what a search finds. Ablate the recipe that"),
+        ({"mixtures": {"best": {"weights": {"pages": 1}}}}, [], "have no step to leave out"),
+    ],
+)
+def test_where_nothing_can_be_left_out_it_says_so(change, only, said):
+    with pytest.raises(RecipeError, match=said):
+        ablation_of({**DATA, **change}, name="demo", only=only)
