@@ -43,13 +43,16 @@ def _cell(value: object) -> str:
 
 def plan_rows(plan: Plan) -> dict[str, Any]:
     """Return a plan as plain data."""
+    from pipeline.experiment.power import power_of
     from pipeline.plan.summary import summary_of
 
-    return asdict(summary_of(plan))
+    power = power_of(plan)
+    return asdict(summary_of(plan)) | {"power": asdict(power) if power is not None else None}
 
 
 def plan_text(plan: Plan) -> str:
     """Return a plan as a table and one closing line."""
+    from pipeline.experiment.power import power_of, power_text
     from pipeline.plan.groups import groups_of, reason_of
     from pipeline.report import figures
 
@@ -65,7 +68,9 @@ def plan_text(plan: Plan) -> str:
     most = figures.dollars(data["max_cost_usd"], up=True)
     cost = f"at most {most}" if data["max_cost_usd"] else "no paid requests"
     todo = f"{data['to_build']} of {len(plan.nodes)} to build, {cost}." if data["to_build"] else "Nothing to do."
-    return "\n".join([body, "", *([data["to_come"]] if data["to_come"] else []), todo])
+    power = power_of(plan)
+    said = [data["to_come"] if data["to_come"] else "", power_text(power) if power is not None else "", todo]
+    return "\n".join([body, "", *(line for line in said if line)])
 
 
 def _at_home(node: dict[str, Any]) -> str:

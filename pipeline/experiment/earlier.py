@@ -40,7 +40,7 @@ def earlier_lanes(
     """
     kinds, draws = {lane.kind for lane in own}, {lane.draw for lane in own}
     lanes: dict[str, tuple[LaneFacts, Rates]] = {}
-    for card in _scores(workspace):
+    for card in scores_in(workspace):
         if any(card.payload[key] != value for key, value in versions.items()):
             continue
         score = ScoreFacts(**card.details)
@@ -58,7 +58,7 @@ def earlier_lanes(
     return found
 
 
-def _scores(workspace: Workspace) -> Iterator[Card]:
+def scores_in(workspace: Workspace) -> Iterator[Card]:
     """Yield the cards of all finished scores; one that cannot be read is not this comparison's to repair."""
     for path in sorted((workspace.root / "score").glob(f"*/{CARD}")):
         try:
