@@ -42,6 +42,7 @@ def document_bits(
     *,
     tier: Tier,
     bos: int,
+    first: npt.NDArray[np.int64] | None = None,
     overlap: int = 0,
     device: str = "cpu",
     precision: Precision = "auto",
@@ -51,6 +52,7 @@ def document_bits(
 ) -> npt.NDArray[np.float64]:
     """Return the bits of every document under every lane, (K, num_docs) float64; `params` are stacked lanes.
 
+    Where `first` is given, int64[num_docs], only a document's tokens from that one on count; those before are read.
     On a CPU the result does not depend on `threads`. `say` hears how many of all batches are done.
     """
     if not 0 <= overlap < tier.context:
@@ -62,7 +64,8 @@ def document_bits(
     slices = lane_groups(num_lanes, device=device, lanes_at_once=lanes_at_once)
     lanes_in_group = slices[0].stop if slices else 1
     size = max(1, BATCH_TOKENS[torch.device(device).type] // lanes_in_group)
-    batches = _batches(tokens, bos=bos, context=tier.context, overlap=overlap, batch_tokens=size)
+    windows = _windows(np.diff(tokens.offsets), context=tier.context, overlap=overlap, first=first)
+    batches = _batches(tokens, windows, bos=bos, context=tier.context, batch_tokens=size)
     bits = np.zeros((num_lanes, num_docs))
     done: list[int] = []
 
@@ -103,9 +106,10 @@ def _window_nats(
     return nats_KBT.double().sum(-1).cpu().numpy()
 
 
-def _batches(tokens: Tokens, *, bos: int, context: int, overlap: int, batch_tokens: int) -> list[_Batch]:
-    """Cut documents into windows and batch windows of similar length; the same for every lane."""
-    windows = _windows(np.diff(tokens.offsets), context=context, overlap=overlap)
+def _batches(
+    tokens: Tokens, windows: npt.NDArray[np.int64], *, bos: int, context: int, batch_tokens: int
+) -> list[_Batch]:
+    """Batch windows of similar length; the same for every lane."""
     starts, ends, docs, begins = windows
     order = np.lexsort((starts, docs, ends - begins))
     lengths = (ends - begins)[order]
@@ -119,15 +123,19 @@ def _batches(tokens: Tokens, *, bos: int, context: int, overlap: int, batch_toke
     return batches
 
 
-def _windows(lengths: npt.NDArray[np.int64], *, context: int, overlap: int) -> npt.NDArray[np.int64]:
+def _windows(
+    lengths: npt.NDArray[np.int64], *, context: int, overlap: int, first: npt.NDArray[np.int64] | None
+) -> npt.NDArray[np.int64]:
     """Return (4, windows): the window reads positions begin..end - 1 of document doc and scores start..end - 1."""
     rows: list[tuple[int, int, int, int]] = []
-    for doc, length in enumerate(lengths.tolist()):
+    counted = np.zeros_like(lengths) if first is None else first
+    for doc, (length, least) in enumerate(zip(lengths.tolist(), counted.tolist(), strict=True)):
         start = 0
         while start < length:
             begin = max(start - overlap, 0)
             end = min(begin + context, length)
-            rows.append((start, end, doc, begin))
+            if end > least:
+                rows.append((max(start, least), end, doc, begin))
             start = end
     return np.array(rows, np.int64).reshape(-1, 4).T
 

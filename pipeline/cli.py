@@ -380,6 +380,7 @@ def _printed(question: Callable[..., questions.VerbAnswer]) -> Callable[..., Non
 _verb(short_help="Write a dataset or a mixture as documents.")(_printed(export_verb.export))
 _verb(short_help="Leave out each step of a recipe in turn.")(_printed(ablate_verb.ablate))
 _verb(name="export-proxy", short_help="Write a trained proxy as a folder of its own.")(_printed(proxies.export_proxy))
+_verb(short_help="Score finished proxies on tasks.")(_printed(proxies.score))
 _verb(short_help="Model a table of training runs: accuracy and the best weights.")(_printed(fit_verb.fit))
 _verb(name="what-if", short_help="Tell what other thresholds would keep and drop.")(_printed(questions.what_if))
 _verb(short_help="Tell what one dataset keeps and another does not.")(_printed(questions.diff))

@@ -84,6 +84,24 @@ def test_overlap_gives_cut_documents_their_past_and_leaves_short_ones_alone(
     assert not np.allclose(none[:, ~short], half[:, ~short], rtol=1e-5)
 
 
+@pytest.mark.parametrize("overlap", [0, 16])
+def test_tokens_before_the_first_that_counts_are_read_but_cost_nothing(
+    tiny: Tier, params: dict[str, Tensor], tokens: Tokens, overlap: int
+) -> None:
+    """What a document's head and its rest cost is what the whole costs."""
+    lengths = np.diff(tokens.offsets)
+    first = lengths * np.arange(len(lengths)) % (lengths + 1)
+    heads = [tokens.flat[start : start + size] for start, size in zip(tokens.offsets[:-1], first, strict=True)]
+    cut = Tokens(flat=np.concatenate(heads), offsets=np.concatenate([[0], np.cumsum(first)]))
+    how = {"tier": tiny, "bos": BOS, "overlap": overlap, "precision": "fp32"}
+
+    whole, head = (document_bits(params, found, **how) for found in (tokens, cut))
+    rest = document_bits(params, tokens, first=first, **how)
+
+    np.testing.assert_allclose(head + rest, whole, rtol=1e-5, atol=1e-3)
+    assert rest[:, first == lengths].tolist() == np.zeros((3, int((first == lengths).sum()))).tolist()
+
+
 def test_no_documents_and_empty_documents_cost_nothing(tiny: Tier, params: dict[str, Tensor]) -> None:
     nothing = Tokens(flat=np.zeros(0, np.uint16), offsets=np.array([0], np.int64))
     empty = Tokens(flat=np.zeros(0, np.uint16), offsets=np.array([0, 0, 0], np.int64))
