@@ -72,10 +72,10 @@ class House:
     def plan(self) -> Plan:
         return make_plan(load_recipe(self.recipe), self.workspace)
 
-    def run(self, *, executor: Executor | None = None) -> Plan:
+    def run(self, *, executor: Executor | None = None, threads: int = 1) -> Plan:
         """Build everything; return the plan as it was before."""
         plan = self.plan()
-        run = Run(plan=plan, executor=executor or Local(workers=1), progress=Silent())
+        run = Run(plan=plan, executor=executor or Local(workers=1), progress=Silent(), threads=threads)
         run.execute()
         if plan.experiment is not None:
             build_experiment(run)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -142,3 +144,42 @@ def test_a_search_that_cannot_be_meant_is_refused_before_any_work(tmp_path, old,
 
     with pytest.raises(RecipeError, match=said):
         house.plan()
+
+
+def chain_of_words(seed: int) -> Callable[[random.Random], str]:
+    """Return what writes texts of a Markov chain over 300 made words, six of which may follow each."""
+    draw = random.Random(seed)
+    words = ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=draw.randint(3, 8))) for _ in range(300)]
+    following = {word: draw.sample(words, 6) for word in words}
+
+    def text(draw: random.Random) -> str:
+        found = [draw.choice(words)]
+        for _ in range(149):
+            found += draw.choices(following[found[-1]], (0.4, 0.25, 0.15, 0.1, 0.06, 0.04))
+        return " ".join(found)
+
+    return text
+
+
+@pytest.mark.slow
+def test_real_proxies_find_a_planted_blend_of_three_sources(tmp_path: Path):
+    """Held-out text is half of the first source, three tenths of the second, a fifth of the third."""
+    house, draw = House(tmp_path), random.Random(9)
+    chains, blend = [chain_of_words(seed) for seed in (1, 2, 3)], (0.5, 0.3, 0.2)
+    for name, chain in zip("abc", chains, strict=True):
+        house.lines(f"{name}.jsonl", [chain(draw) for _ in range(1500)])
+    house.lines(
+        "d.jsonl", [chain(draw) for chain, share in zip(chains, blend, strict=True) for _ in range(int(300 * share))]
+    )
+    house.write(
+        "name: planted\nseed: 5\nsources:\n"
+        + "".join(f"  {name}_pages: {{read: jsonl, path: DIR/{name}.jsonl}}\n" for name in "abcd")
+        + "datasets:\n"
+        + "".join(f"  {name}: {{from: {name}_pages, steps: [exact_dedup]}}\n" for name in "abcd")
+        + "mixtures: {even: {weights: {a: 1, b: 1, c: 1}, max_epochs: 8}}\n"
+        "proxy: {tokens: 200k, seeds: 3}\nsweep: {around: even, on: {d: 1}, proxies: 24, rounds: 3}\n"
+    )
+
+    found = house.run(threads=2).mixtures["proposed"].weights
+
+    assert sum(abs(found.get(name, 0) - share) for name, share in zip("abc", blend, strict=True)) < 0.1
