@@ -45,6 +45,7 @@ NEEDS: dict[str, tuple[list[str], str]] = {
     "substring_dedup": ([], "{min_tokens: 8}"),
     "terms": ([], "{terms: [DIR/terms.txt]}"),
     "toxicity": ([], "{terms: [DIR/terms.txt]}"),
+    "topics": ([], "{count: 4, keep: [1, 2]}"),
     "url": ([], "{domains: [DIR/domains.txt], urls: [DIR/urls.txt], words: [DIR/words.txt]}"),
     "verified_tasks": ([], "{documents: 60}"),
 }

@@ -141,12 +141,15 @@ def _on_demand(workers: int) -> Iterator[Callable[[], Executor]]:
 
 
 def warnings_of(plan: Plan) -> list[str]:
-    """Return what the cards of a finished plan's steps warn of, each with its dataset."""
+    """Return what the cards of a finished plan's steps warn of, each once, with the first dataset that it is of."""
+    first: dict[Path, str] = {}
+    for name, dataset in plan.datasets.items():
+        for step in dataset.steps:
+            first.setdefault(step.node.folder, name)
     return [
         f"{name}.{warning}"
-        for name, dataset in plan.datasets.items()
-        for step in dataset.steps
-        for warning in read_card(step.node.folder).details.get("warnings", ())
+        for folder, name in first.items()
+        for warning in read_card(folder).details.get("warnings", ())
     ]
 
 

@@ -22,7 +22,7 @@ from pipeline.recipe.python_recipe import document_of
 from pipeline.recipe.references import note_wrong_references
 from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection, SweepSection
 from pipeline.recipe.settings import apply_setting
-from pipeline.recipe.spec import DatasetSpec, Recipe, SourceSpec, StepSpec, step_inputs
+from pipeline.recipe.spec import DatasetSpec, Recipe, SourceSpec, StepSpec, input_names_of, step_inputs
 from pipeline.recipe.strict_yaml import MOST_DIGITS, Document, Place, dotted
 
 MOST_REPEATED_IDS = 0.01  # assumption, not measured; a recipe that means more writes `unique_ids` itself
@@ -236,15 +236,20 @@ class _Builder:
             self.wrong(place, f"{dotted(place)}: {error}")
             return None
         step = note_or_make(kind, body, where=dotted(place), note=self.below(place))
-        self.check_files(kind.Params, body, place)
+        self.check_files(kind.Params, body, place, taken={} if step is None else input_names_of(step.params))
         return None if step is None else StepSpec(label=name, step=step)
 
-    def check_files(self, params: type[Params], body: Any, place: Place) -> None:
-        """Note the names in a step's parameters that are neither a dataset or source of the recipe nor a file."""
+    def check_files(
+        self, params: type[Params], body: Any, place: Place, *, taken: Mapping[str, tuple[str, ...]]
+    ) -> None:
+        """Note the names in a step's parameters that are neither a dataset or source of the recipe nor a file.
+
+        `taken` is what a step made of them: where it takes a folder, its files.
+        """
         declared = {*(self.data.get("datasets") or ()), *(self.data.get("sources") or ())}
         given = body if isinstance(body, dict) and self.look_at_inputs else {}
         for key in (key for key in given if key in params.model_fields and params.role_of(key) == "input"):
-            for name in (given[key],) if isinstance(given[key], str) else given[key] or ():
+            for name in taken.get(key) or ((given[key],) if isinstance(given[key], str) else given[key] or ()):
                 if name not in declared and not Path(name).is_file():
                     hint = did_you_mean(name, declared)
                     self.wrong(

@@ -44,6 +44,7 @@ from pipeline.report.signals import Map, Signals, one_by_one
 from pipeline.report.steps import DatasetShown, dataset_shown
 from pipeline.report.tables import tables_of, write_tables
 from pipeline.report.teaching import made_in, notes_of, teachers_in
+from pipeline.report.topics import topics_in
 from pipeline.store.evidence import evidence_of
 
 MOST_BYTES = 1_900_000
@@ -202,6 +203,7 @@ def _dataset(plan: Plan, name: str, *, per_side: int, map: Map) -> dict[str, Any
         "contamination": contamination_in(shown, signals),
         "teachers": teachers_in(shown),
         "classifiers": classifiers_in(shown),
+        "topics": topics_in(shown),
         "notes": {step.label: notes_of(step.card.details) for step in shown.steps},
         "quarantine": quarantine_reasons(shown) if shown.num_quarantined else [],
         "inputs": planned.spec.inputs or ("made documents",),

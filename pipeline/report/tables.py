@@ -142,6 +142,10 @@ def _of_findings(name: str, item: Mapping[str, Any]) -> Iterator[ReportTable]:
             yield _table(f"{name}-{found.step}-audit", head, rows)
         sizes = [row for row in found.sizes if row[1]]
         yield _table(f"{name}-{found.step}-clusters", ("documents in the cluster", "clusters"), sizes)
+    for found in item["topics"]:
+        rows = [(each.number, each.name, each.documents, each.silhouette, each.more_words) for each in found.topics]
+        columns = ("topic", "name", "documents", "silhouette", "more words")
+        yield _table(f"{name}-{found.step}-topics", columns, rows)
     for found in item["contamination"]:
         kind = "met" if found.over is None else "met-reworded"
         rows = [(hit.item, hit.excerpt, hit.documents) for hit in found.hits]
