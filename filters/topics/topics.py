@@ -101,7 +101,8 @@ class Topics(GatheringStep):
         sizes = np.zeros(params.count + 1, np.int64)
         for part, columns in zip(work.parts, found, strict=True):
             sizes += np.bincount(columns.column("topic").to_numpy() + 1, minlength=params.count + 1)
-            work.write(part, {name: columns.column(name) for name in columns.column_names})
+            names = finder.names_of(columns.column("topic"))
+            work.write(part, {"topic_name": names} | {name: columns.column(name) for name in columns.column_names})
         for topic, size in zip(details["topics"], sizes[1:].tolist(), strict=True):
             topic["documents"] = size
         details |= {"documents": int(sizes.sum()), "documents_without_topic": int(sizes[0])}
@@ -150,16 +151,20 @@ class Finder:
     names: tuple[str, ...]
 
     def find(self, batch: Batch) -> pa.Table:
-        """Return the step's signals of a batch."""
+        """Return the step's signals of a batch but the names, 12 bytes a document, for all parts at once."""
         vectors = self.space.vectors(batch)
         found, unknown = nearest(vectors, self.centres), ~vectors.any(axis=1)
         topic = np.where(unknown, NO_TOPIC, found.cluster).astype(np.int32)
         return pa.table({
             "topic": pa.array(topic),
-            "topic_name": pa.array(self.names, pa.string()).take(pa.array(topic, mask=unknown)),
             "closeness": pa.array(found.closeness.astype(np.float32), mask=unknown),
             "margin": pa.array(found.margin.astype(np.float32), mask=unknown),
         })  # fmt: skip
+
+    def names_of(self, topic: pa.ChunkedArray) -> pa.Array:
+        """Return the name of each topic, null without one."""
+        numbers = topic.to_numpy()
+        return pa.array(self.names, pa.string()).take(pa.array(numbers, mask=numbers == NO_TOPIC))
 
 
 def draw_sample(work: Gathering, *, count: int, chars: int) -> pa.Table:
