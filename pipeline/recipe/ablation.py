@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.core.errors import RecipeError, did_you_mean
+from pipeline.recipe.spec import DatasetSpec, Recipe
 
 KEPT = ("decontaminate", "unique_ids")  # guards of the experiment and of the ids, not choices about text
 NAME = 64  # characters at most
@@ -82,6 +83,54 @@ def ablation_of(data: Mapping[str, Any], *, name: str, only: Sequence[str] = ())
         "gate": {**judged, "candidate": candidate, "baseline": arms[0].mixture, "verdict": False},
     }
     return Ablation(body, candidate, tuple(arms))
+
+
+def step_left_out(recipe: Recipe, *, candidate: str, mixture: str) -> str | None:
+    """Return the step (`clean.c4_quality`) that makes a mixture the candidate without it, whatever the two are called.
+
+    None where they differ in anything else. Of a preset, whose steps go together, all are named.
+    """
+    one, other = recipe.mixtures.get(candidate), recipe.mixtures.get(mixture)
+    if one is None or other is None or len(one.weights) != len(other.weights):
+        return None
+    if one.model_copy(update={"weights": {}}) != other.model_copy(update={"weights": {}}):
+        return None
+    if list(one.weights.values()) != list(other.weights.values()):
+        return None
+    stands: dict[str, str] = {}  # dataset of the candidate -> the one in its place, all the way up
+    if not all(_stands_for(recipe, *pair, stands) for pair in zip(one.weights, other.weights, strict=True)):
+        return None
+    missing = {
+        name: _missing(recipe.datasets[name], recipe.datasets[part]) for name, part in stands.items() if name != part
+    }
+    changed = {name: labels for name, labels in missing.items() if labels != []}
+    if len(changed) != 1:
+        return None
+    ((dataset, labels),) = changed.items()
+    return f"{dataset}.{' and '.join(labels)}" if labels is not None else None
+
+
+def _stands_for(recipe: Recipe, one: str, other: str, stands: dict[str, str]) -> bool:
+    """Note that a dataset stands for another one, and those before it; say whether nothing noted earlier differs."""
+    if stands.setdefault(one, other) != other:
+        return False
+    whole, part = recipe.datasets.get(one), recipe.datasets.get(other)
+    if whole is None or part is None:  # a source
+        return one == other
+    same_start = len(whole.inputs) == len(part.inputs) and (one == other or not (whole.make or part.make))
+    pairs = zip(whole.inputs, part.inputs, strict=False)
+    return same_start and all(_stands_for(recipe, *pair, stands) for pair in pairs)
+
+
+def _missing(whole: DatasetSpec, part: DatasetSpec) -> list[str] | None:
+    """Return the labels of neighbouring steps that one dataset has more than the other, None if they differ else."""
+    steps, kept = ([item for item in spec.steps if not item.implied] for spec in (whole, part))
+    plain, rest = ([(item.step.name, item.step.params) for item in listed] for listed in (steps, kept))
+    count = len(steps) - len(kept)
+    for at in range(len(rest) + 1) if count >= 0 else ():
+        if plain[:at] + plain[at + count :] == rest:
+            return [item.label for item in steps[at : at + count]]
+    return None
 
 
 def _steps(data: Mapping[str, Any], weights: Mapping[str, Any]) -> Iterator[tuple[str, int, str]]:

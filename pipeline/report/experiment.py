@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from pipeline.report.account import finished
 from pipeline.report.charts import Axis, Curve, Interval, interval, plot, ruler
 
 Point = tuple[float, float]  # tokens, bits per token
+HUES = 5  # mixtures beside candidate and baseline that have a colour of their own
 BURN_IN = 0.05  # share of the tokens left out when the height of a curve plot is chosen
 
 
@@ -35,8 +36,9 @@ class Row:
     picture: Markup
     gain: str
     range: str
-    guard: str
+    guard: str  # what stands under the name
     strong: bool
+    says: str = ""  # what stands under the range
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +180,22 @@ def curve_plots(plan: Plan) -> list[CurvePlot]:
         node = finished(plan.experiment.lanes[lane])
         if node is not None and (points := _known(json.loads((node.folder / CURVE).read_bytes())["points"])):
             curves[lane] = points
-    gate = plan.recipe.gate
-    kinds = {gate.candidate: "candidate", gate.baseline: "baseline"} if gate else {}
+    if not curves:
+        return []
+    kinds = _kinds(plan, {lane.mixture for lane in curves})
     rates = plan.recipe.proxy.learning_rates if plan.recipe.proxy is not None else ()
     found = {rate: {lane: points for lane, points in curves.items() if lane.learning_rate == rate} for rate in rates}
     return [_curve_plot(mine, rate=rate, kinds=kinds) for rate, mine in found.items() if mine]
+
+
+def _kinds(plan: Plan, mixtures: Set[str]) -> dict[str, str]:
+    """Return the class of every mixture that was trained, in the recipe's order; beyond a few, hues repeat none."""
+    gate = plan.recipe.gate
+    assert gate is not None  # without one no lane is trained
+    roles = {gate.candidate: "candidate"} | ({gate.baseline: "baseline"} if gate.verdict else {})
+    others = [name for name in plan.mixtures if name in mixtures and name not in roles]
+    hues = {name: f"other hue{number}" for number, name in enumerate(others[:HUES], start=1)}
+    return {name: roles.get(name) or hues.get(name, "other") for name in plan.mixtures if name in mixtures}
 
 
 def _known(points: Sequence[Mapping[str, Any]]) -> list[Point]:
@@ -197,9 +210,10 @@ def _curve_plot(curves: Mapping[LaneName, Sequence[Point]], *, rate: float, kind
     pad = 0.04 * (high - low) or 0.01
     x, y = Axis(0.0, end), Axis(low - pad, high + pad)
     thin, bold, finals = [], [], []
-    for name in dict.fromkeys(lane.mixture for lane in curves):
-        kind = kinds.get(name, "other")
+    for name, kind in kinds.items():
         mine = [points for lane, points in curves.items() if lane.mixture == name]
+        if not mine:
+            continue
         thin += [Curve(_inside(points, high + pad), f"lane {kind}") for points in mine]
         mean = _mean(mine)
         bold.append(Curve(_inside(mean, high + pad), f"mean {kind}"))

@@ -20,7 +20,8 @@ from pipeline.report import figures
 
 BOX_WIDTH, BOX_HEIGHT, GAP_Y, LANE = 142, 58, 16, 14
 PAGE_WIDTH, LEAST_GAP, MOST_GAP = 1010, 44, 130  # pixels: the picture fills the page where it can
-MOST_NAME = 17  # characters that fit into a box
+MOST_NAME = 14  # characters that fit into a box
+LEAST_START = 4  # of them, where a longer name is cut
 SEARCH = "search of weights"  # no dataset is called so
 THINNEST, WIDEST = 1.25, 9.0  # pixels of a link
 
@@ -86,6 +87,8 @@ def _boxes(plan: Plan, cards: Mapping[str, Card], *, outcome: str) -> Boxes:
         boxes[name] = _documents(name, "dataset", cards.get(planned.node.identity), parents)
     gate, sweep = plan.recipe.gate, plan.recipe.sweep
     mixtures = dict(plan.mixtures)
+    roles = {gate.candidate: "candidate"} if gate is not None else {}
+    roles |= {gate.baseline: "baseline"} if gate is not None and gate.verdict else {}
     if sweep is not None:
         boxes[SEARCH] = _search(plan, sweep, cards, boxes)
         mixtures.setdefault(sweep.as_, plan.recipe.mixtures[sweep.around])
@@ -93,7 +96,7 @@ def _boxes(plan: Plan, cards: Mapping[str, Card], *, outcome: str) -> Boxes:
         node = plan.experiment.mixtures.get(name) if plan.experiment is not None else None
         card = cards.get(node.identity) if node is not None else None
         tokens = f"{figures.count(card.details.get('num_tokens'))} tokens" if card is not None else "not built"
-        role = {gate.candidate: "candidate", gate.baseline: "baseline"}.get(name, name) if gate else name
+        role = roles.get(name, name)
         lines = (tokens, "mixture" if role == name else f"mixture, {role}")
         parents = [dataset for dataset in mixture.weights if dataset in boxes]
         parents += [SEARCH] if sweep is not None and name == sweep.as_ else []
@@ -101,12 +104,12 @@ def _boxes(plan: Plan, cards: Mapping[str, Card], *, outcome: str) -> Boxes:
         boxes[f"mixture {name}"] = Box(f"mixture {name}", name, "mixture", lines, before=parents, target=target)
     if gate is not None:
         held = [name for name in gate.on if name in boxes]
-        lines = (
-            outcome if outcome != "none" else "not judged yet",
-            f"on {figures.counted(len(gate.on), 'held-out set')}",
-        )
-        parents = [f"mixture {gate.baseline}", f"mixture {gate.candidate}", *held]
-        boxes["gate"] = Box("gate", "gate", f"gate {outcome}", lines, before=parents, target="verdict")
+        judged = [gate.baseline, gate.candidate] if gate.verdict else list(mixtures)
+        state = (outcome if outcome != "none" else "not judged yet") if gate.verdict else "no verdict asked"
+        lines = (state, f"on {figures.counted(len(gate.on), 'held-out set')}")
+        parents = [*(f"mixture {name}" for name in judged), *held]
+        name, target = ("gate", "verdict") if gate.verdict else ("comparison", "comparison")
+        boxes["gate"] = Box("gate", name, f"gate {outcome}", lines, before=parents, target=target)
     return boxes
 
 
@@ -238,7 +241,9 @@ def _link(parent: Box, box: Box, *, most: int) -> Markup:
 
 
 def _draw(box: Box) -> Markup:
-    name = box.name if len(box.name) <= MOST_NAME else box.name[: MOST_NAME - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    name = box.name
+    if len(name) > MOST_NAME:  # cut in the middle, as names that begin alike may differ at the end
+        name = f"{name[:LEAST_START]}\N{HORIZONTAL ELLIPSIS}{name[LEAST_START + 1 - MOST_NAME :]}"
     kinds = ("count", "lost" if box.lines[1].startswith(figures.MINUS) else "note")
     texts = [("name", name), *zip(kinds, box.lines, strict=True)]
     head = Markup('<rect class="box {}" x="{}" y="{}" width="{}" height="{}" rx="5"/>').format(
@@ -250,7 +255,8 @@ def _draw(box: Box) -> Markup:
         )
         for index, (kind, text) in enumerate(texts)
     )
-    return Markup('<a href="#{}">{}</a>').format(box.target, body) if box.target else body
+    body += Markup("<title>{}</title>").format(box.name) if name != box.name else ""
+    return Markup('<a href="#{}">{}</a>').format(box.target, body) if box.target else Markup("<g>{}</g>").format(body)
 
 
 def _spoken(boxes: Boxes) -> str:

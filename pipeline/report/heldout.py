@@ -1,4 +1,4 @@
-"""Bits of every held-out document under both mixtures -> where the candidate wins and loses, in the documents' words.
+"""Bits of every held-out document under two mixtures -> where the candidate wins and loses, in the documents' words.
 
 A mean over thousands of documents hides what a mixture forgot. Each document's gain is its bits saved, averaged over
 the seeds of the deciding learning rate; the ends of the list are quoted.
@@ -31,6 +31,7 @@ class HeldOut:
     """One held-out domain: how the gain is spread over its documents, and its ends."""
 
     domain: str
+    against: str  # the other mixture
     num_documents: int
     num_better: int
     bins: Bins | None
@@ -40,14 +41,19 @@ class HeldOut:
 
 
 def held_out(plan: Plan, *, per_side: int) -> list[HeldOut]:
-    """Return every held-out domain of a finished comparison, in the gate's order."""
+    """Return every held-out domain of a finished comparison, in the gate's order; without a verdict against each other
+    mixture."""
     experiment, gate, proxy = plan.experiment, plan.recipe.gate, plan.recipe.proxy
     node = finished(experiment.comparison) if experiment is not None else None
     if experiment is None or gate is None or proxy is None or node is None:
         return []
+    others = [gate.baseline]
+    if not gate.verdict:
+        judged = {lane.mixture for lane in experiment.judged}
+        others = [name for name in plan.mixtures if name in judged and name != gate.candidate]
     arms = {
         arm: [LaneName(arm, proxy.learning_rates[0], seed) for seed in range(proxy.seeds)]
-        for arm in (gate.candidate, gate.baseline)
+        for arm in (gate.candidate, *others)
     }
     lanes = [lane for arm in arms.values() for lane in arm]
     scores = [finished(experiment.scores[lane, domain]) for lane in lanes for domain in gate.on]
@@ -56,16 +62,19 @@ def held_out(plan: Plan, *, per_side: int) -> list[HeldOut]:
     table = read_table(node.folder / DOCUMENTS, columns=["domain", "id", "num_bytes"])
     order = sorted(gate.on)  # of the table
     mean = {arm: np.mean([bits_on(experiment, lane, order) for lane in lanes], axis=0) for arm, lanes in arms.items()}
-    saved = mean[gate.baseline] - mean[gate.candidate]
     domains = np.array(table.column("domain").to_pylist())
     return [
-        _domain(plan, domain, table.filter(pa.array(domains == domain)), saved[domains == domain], per_side=per_side)
+        _domain(
+            plan, domain, table.filter(pa.array(domains == domain)),
+            (mean[other] - mean[gate.candidate])[domains == domain], against=other, per_side=per_side,
+        )
+        for other in others
         for domain in gate.on
         if (domains == domain).any()
-    ]
+    ]  # fmt: skip
 
 
-def _domain(plan: Plan, domain: str, table: pa.Table, saved: np.ndarray, *, per_side: int) -> HeldOut:
+def _domain(plan: Plan, domain: str, table: pa.Table, saved: np.ndarray, *, against: str, per_side: int) -> HeldOut:
     rates = saved / table.column("num_bytes").to_numpy()
     known = np.flatnonzero(np.isfinite(saved))
     order = known[np.argsort(saved[known], kind="stable")]
@@ -82,6 +91,7 @@ def _domain(plan: Plan, domain: str, table: pa.Table, saved: np.ndarray, *, per_
 
     return HeldOut(
         domain=domain,
+        against=against,
         num_documents=len(saved),
         num_better=better,
         bins=bins,

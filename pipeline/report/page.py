@@ -25,6 +25,7 @@ from pipeline.report import figures
 from pipeline.report.account import cards_of, grouped, spent_on, total_seconds
 from pipeline.report.changes import changes_since
 from pipeline.report.classifier import classifiers_in
+from pipeline.report.comparison import comparison_in
 from pipeline.report.examples import Examples, quarantine_reasons
 from pipeline.report.experiment import (
     certificate_in,
@@ -142,6 +143,7 @@ def _content(plan: Plan, cards: Mapping[str, Card], *, per_side: int, map: Map) 
     outcome = verdict["outcome"] if verdict else "none"
     records = records_of(plan)
     run = run_of(plan, records)
+    num_bytes = {item["shown"].name: item["shown"].num_bytes for item in datasets}
     seconds, usd = total_seconds(spent), sum(row.cost_usd for row in spent)
     return {
         "mark": mark_of(plan, run),
@@ -165,6 +167,7 @@ def _content(plan: Plan, cards: Mapping[str, Card], *, per_side: int, map: Map) 
         "datasets": datasets,
         "results": [item for item in datasets if item["shown"].name in final],
         "made": made_in(plan, cards, per_side=per_side),
+        "comparison": comparison_in(plan, num_bytes=num_bytes),
         "by_domain": by_domain,
         "by_rate": by_rate,
         "seeds": seed_rows(certificate) if certificate else [],

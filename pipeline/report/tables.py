@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.files.durable import sweep, write_text
+from pipeline.report.comparison import ComparisonShown
 from pipeline.report.search import SearchState
 from pipeline.report.steps import DatasetShown
 
@@ -71,6 +72,7 @@ def tables_of(content: Mapping[str, Any]) -> list[ReportTable]:
         found.append(_table(f"{item.name}-families", ("family", "verified"), item.families))
         found.append(_table(f"{item.name}-rejected", ("family and reason", "tasks"), item.rejected))
     found += _of_search(content["search"])
+    found += _of_comparison(content["comparison"])
     found += _of_experiment(content)
     found.append(_evidence(content))
     return [table for table in found if table.rows]
@@ -191,6 +193,20 @@ def _of_search(state: SearchState | None) -> Iterator[ReportTable]:
     yield _table("search-trust", ("measure", "value"), [(each.name, each.value) for each in search.measures])
     rows = [(model.domain, model.name, model.say, model.error) for model in search.models]
     yield _table("search-models", ("held-out set", "model", "say", "error"), rows)
+
+
+def _of_comparison(shown: ComparisonShown | None) -> Iterator[ReportTable]:
+    if shown is None or shown.text is None:
+        return
+    kept, rows = shown.text, list[Sequence[Any]]()
+    for row in shown.rows:
+        effect = row.effect
+        texts = (row.text.documents, kept.documents, row.text.num_bytes, kept.num_bytes)
+        found = {"overall": (effect.gain, effect.low, effect.high)} | effect.by_domain
+        rows += [(effect.mixture, row.step, name, *value, effect.seeds, *texts) for name, value in found.items()]
+    of = f"of {shown.candidate}"
+    head = ("mixture", "without the step", "held-out set", "gain", "low", "high", "pairs of proxies")
+    yield _table("comparison", (*head, "documents", f"documents {of}", "bytes", f"bytes {of}"), rows)
 
 
 def _of_experiment(content: Mapping[str, Any]) -> Iterator[ReportTable]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.errors import RecipeError
-from pipeline.recipe.ablation import ablation_of
+from pipeline.recipe.ablation import ablation_of, step_left_out
 from pipeline.recipe.load import load_recipe
 
 DATA: dict[str, Any] = {
@@ -73,3 +73,38 @@ def test_an_ablation_is_a_valid_recipe_that_decides_nothing():
 def test_where_nothing_can_be_left_out_it_says_so(change, only, said):
     with pytest.raises(RecipeError, match=said):
         ablation_of({**DATA, **change}, name="demo", only=only)
+
+
+def test_the_step_left_out_is_told_from_the_datasets_and_not_from_names():
+    data = {**DATA, "datasets": dict(DATA["datasets"]), "mixtures": dict(DATA["mixtures"]), "promote": None}
+    steps = DATA["datasets"]["clean"]["steps"]
+    data["datasets"] |= {
+        "x": {"from": "pages", "steps": [*steps[:2], *steps[3:]]},
+        "y": {"from": "x", "steps": ["minhash_dedup"]},
+        "z": {"from": "x"},
+        "other": {"from": "pages", "steps": ["length"]},
+    }
+    data["mixtures"] |= {
+        "a": {"weights": {"y": 0.8, "x": 0.2}, "max_epochs": 8},
+        "more_epochs": {"weights": {"y": 0.8, "x": 0.2}, "max_epochs": 9},
+        "two_steps": {"weights": {"z": 0.8, "x": 0.2}, "max_epochs": 8},
+        "other_weights": {"weights": {"y": 0.7, "x": 0.3}, "max_epochs": 8},
+        "other_steps": {"weights": {"y": 0.8, "other": 0.2}, "max_epochs": 8},
+        "in_one_place": {"weights": {"good": 0.8, "x": 0.2}, "max_epochs": 8},
+        "without-clean-length": {"weights": {"good": 0.8, "clean": 0.2}, "max_epochs": 8},
+    }
+    del data["promote"]
+    recipe = load_recipe(data, look_at_inputs=False)
+
+    found = {name: step_left_out(recipe, candidate="best", mixture=name) for name in recipe.mixtures}
+
+    assert {name: step for name, step in found.items() if step} == {"a": "clean.pii"}
+
+
+def test_every_mixture_of_an_ablation_is_the_candidate_without_its_step():
+    found = ablation_of(DATA, name="demo")
+    recipe = load_recipe(found.data, look_at_inputs=False)
+
+    steps = [step_left_out(recipe, candidate=found.candidate, mixture=arm.mixture) for arm in found.arms]
+
+    assert steps == ["clean.length", "clean.pii", "clean.pii", "good.minhash_dedup"]  # the two of pii are the same

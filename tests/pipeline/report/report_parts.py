@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from pipeline.engine.executors import Local
 from pipeline.engine.progress import Silent
 from pipeline.engine.run import Run
 from pipeline.experiment.compare import DOCUMENTS
-from pipeline.experiment.lanes import CURVE
+from pipeline.experiment.lanes import CURVE, LaneFacts
 from pipeline.experiment.scores import BITS
 from pipeline.plan.graph import Plan
 from pipeline.plan.lanes import LaneName
@@ -121,7 +122,13 @@ def plan_of(recipe: str, *, folder: Path) -> Plan:
     return make_plan(load_recipe(path), Workspace(folder / "workspace"))
 
 
-def finish(recipe: str, *, folder: Path, gain: float | None = None, unsound: Mapping[str, str] | None = None) -> Plan:
+def finish(
+    recipe: str,
+    *,
+    folder: Path,
+    gain: float | Mapping[str, float] | None = None,
+    unsound: Mapping[str, str] | None = None,
+) -> Plan:
     """Build a recipe in `folder`, its experiment by hand where it has one, and return the plan of what is there."""
     plan = plan_of(recipe, folder=folder)
     run_documents(plan)
@@ -145,10 +152,10 @@ def write_lines(path: Path, documents: Sequence[Mapping[str, Any]]) -> None:
     path.write_text("".join(json.dumps(document) + "\n" for document in documents), encoding="utf-8")
 
 
-def write_experiment(plan: Plan, *, gain: float, unsound: Mapping[str, str]) -> None:
+def write_experiment(plan: Plan, *, gain: float | Mapping[str, float], unsound: Mapping[str, str]) -> None:
     """Write an experiment's files as `experiment/build.py` does, bits drawn so that the candidate gains `gain`.
 
-    `unsound` maps a lane to what is wrong with it.
+    Or each mixture that `gain` names what stands there; `unsound` maps a lane to what is wrong with it.
     """
     gate, experiment = plan.recipe.gate, plan.experiment
     assert gate is not None and experiment is not None
@@ -171,25 +178,27 @@ def write_experiment(plan: Plan, *, gain: float, unsound: Mapping[str, str]) -> 
             for d, w in mixture.weights.items()
         ]
         _close(experiment.mixtures[name], {}, {"num_tokens": 1_000_000, "shares": shares})
+    gains = gain if isinstance(gain, Mapping) else {gate.candidate: gain}
     draw = generator(7, "report", "bits")
     documents, bits = _documents(plan, draw), {}
     hard = draw.normal(1.9, 0.2, documents.num_rows)
     for lane in sorted(experiment.lanes, key=lambda lane: (lane.mixture == gate.candidate, lane.seed)):
-        better = gain * draw.normal(1.0, 0.15) if lane.mixture == gate.candidate else 0.0
+        better = gains.get(lane.mixture, 0.0) * draw.normal(1.0, 0.15)
         noise = draw.normal(0, 0.01, documents.num_rows)
         bits[lane] = documents["num_bytes"].to_numpy() * (hard - better + noise)
         points = [
             {"step": s, "tokens": 10_000 * s, "bits_per_token": 5.2 + 6 / s**0.6 + float(draw.normal(0, 0.03))}
             for s in range(1, 101)
         ]
-        _close(experiment.lanes[lane], {CURVE: {"points": points}}, {})
+        wrong = [unsound[str(lane)]] if str(lane) in unsound else []
+        _close(experiment.lanes[lane], {CURVE: {"points": points}}, asdict(facts(lane, wrong)))
     for (lane, domain), node in experiment.scores.items():
         mine = np.array(documents["domain"].to_pylist()) == domain
         node.folder.mkdir(parents=True, exist_ok=True)
         table = documents.filter(pa.array(mine)).select(["id", "num_bytes"])
         write_table(node.folder / BITS, table.append_column("bits", pa.array(bits[lane][mine])))
         _close(node, {}, {}, existing=(BITS,))
-    assert experiment.comparison is not None and experiment.certificate is not None
+    assert experiment.comparison is not None
     experiment.comparison.folder.mkdir(parents=True, exist_ok=True)
     write_table(experiment.comparison.folder / DOCUMENTS, documents)
     details = {
@@ -205,7 +214,17 @@ def write_experiment(plan: Plan, *, gain: float, unsound: Mapping[str, str]) -> 
         "tokens_per_second": 41_000,
     }
     _close(experiment.comparison, {}, details, existing=(DOCUMENTS,))
-    _close(experiment.certificate, {"certificate.json": _certificate(plan, documents, bits)}, {})
+    if experiment.certificate is not None:
+        _close(experiment.certificate, {"certificate.json": _certificate(plan, documents, bits)}, {})
+
+
+def facts(lane: LaneName, wrong: list[str]) -> LaneFacts:
+    """Return what a lane's card says of it; `wrong` is what it is ill of."""
+    return LaneFacts(
+        tier="t0", parameters=500_000, seed=lane.seed, learning_rate=lane.learning_rate, healthy=not wrong,
+        findings=wrong, largest_document_share=0.01, draw="d" * 64, num_tokens=1_000_000, device="cpu",
+        precision="bfloat16", machine=MACHINE, tokens_per_second=40_000,
+    )  # fmt: skip
 
 
 def _told(lane: LaneName, unsound: Mapping[str, str]) -> dict[str, Any]:

@@ -11,14 +11,13 @@ from pipeline.core.rng import generator
 from pipeline.engine.executors import Local
 from pipeline.engine.progress import Silent
 from pipeline.engine.run import Run
-from pipeline.experiment.lanes import LaneFacts
 from pipeline.experiment.search import build_search
 from pipeline.experiment.work import Work
 from pipeline.plan.experiment import plan_experiment
 from pipeline.plan.graph import Plan
 from pipeline.store.node import Node
 from pipeline.store.results import close
-from tests.pipeline.report.report_parts import MACHINE, plan_of, run_documents, write_lines
+from tests.pipeline.report.report_parts import facts, plan_of, run_documents, write_lines
 
 Score = Callable[[Mapping[str, float]], float]  # of the weights: bits per byte
 NOISE = 0.004
@@ -65,7 +64,7 @@ def searched(text: str, *, folder: Path, score: Score, rounds: int, broken: Mapp
             _mixed(experiment.mixtures[name], experiment.sections[name].weights)
         for lane, node in experiment.lanes.items():
             wrong = [broken[lane.mixture]] if broken and lane.mixture in broken else []
-            _close(node, asdict(_facts(lane.seed, wrong)))
+            _close(node, asdict(facts(lane, wrong)))
         for (lane, _), node in experiment.scores.items():
             weights = experiment.sections[lane.mixture].weights
             total = sum(weights.values())
@@ -86,14 +85,6 @@ def _mixed(node: Node, weights: Mapping[str, float]) -> None:
         for name, weight in weights.items()
     ]
     _close(node, {"num_tokens": 1_000_000, "shares": shares})
-
-
-def _facts(seed: int, wrong: list[str]) -> LaneFacts:
-    return LaneFacts(
-        tier="t0", parameters=500_000, seed=seed, learning_rate=1.0, healthy=not wrong, findings=wrong,
-        largest_document_share=0.01, draw="d" * 64, num_tokens=1_000_000, device="cpu", precision="bfloat16",
-        machine=MACHINE, tokens_per_second=40_000,
-    )  # fmt: skip
 
 
 def _close(node: Node, details: Mapping[str, object]) -> None:

@@ -12,6 +12,7 @@ from pipeline import catalog
 from pipeline.report.page import write_report
 from tests.conftest import ROOT
 from tests.pipeline.report import search_parts as hunt
+from tests.pipeline.report import test_comparison as steps
 from tests.pipeline.report.report_parts import STEPS, finish, write_lines
 from tests.pipeline.report.test_report import EXPERIMENT, RECIPE
 
@@ -172,6 +173,28 @@ def test_a_search_fits_its_window_and_can_be_read(browser: Any, search_report: P
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(CONTRAST) >= 4.5
     assert page.evaluate(OUTSIDE) == []
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def worth_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of an ablation whose steps are worth something on two held-out sets."""
+    folder = tmp_path_factory.mktemp("worth")
+    steps.inputs(folder)
+    write_report(finish(steps.ablation(folder), folder=folder, gain=steps.GAINS), path=folder / "report.html")
+    return folder / "report.html"
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (1280, "light")])
+def test_a_comparison_fits_its_window_and_can_be_read(
+    browser: Any, worth_report: Path, width: int, scheme: str
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.goto(worth_report.as_uri())
+
+    assert page.locator(".effects .row:not(.axis)").count() == 3
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(CONTRAST) >= 4.5
     page.close()
 
 
