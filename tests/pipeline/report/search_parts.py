@@ -11,13 +11,14 @@ from pipeline.core.rng import generator
 from pipeline.engine.executors import Local
 from pipeline.engine.progress import Silent
 from pipeline.engine.run import Run
+from pipeline.experiment.scores import ScoreFacts
 from pipeline.experiment.search import build_search
 from pipeline.experiment.work import Work
 from pipeline.plan.experiment import plan_experiment
 from pipeline.plan.graph import Plan
 from pipeline.store.node import Node
 from pipeline.store.results import close
-from tests.pipeline.report.report_parts import facts, plan_of, run_documents, write_lines
+from tests.pipeline.report.report_parts import MACHINE, facts, plan_of, run_documents, write_lines
 
 Score = Callable[[Mapping[str, float]], float]  # of the weights: bits per byte
 NOISE = 0.004
@@ -65,11 +66,13 @@ def searched(text: str, *, folder: Path, score: Score, rounds: int, broken: Mapp
         for lane, node in experiment.lanes.items():
             wrong = [broken[lane.mixture]] if broken and lane.mixture in broken else []
             _close(node, asdict(facts(lane, wrong)))
-        for (lane, _), node in experiment.scores.items():
+        for (lane, domain), node in experiment.scores.items():
             weights = experiment.sections[lane.mixture].weights
             total = sum(weights.values())
             value = score({name: weight / total for name, weight in weights.items()}) + float(draw.normal(0, NOISE))
-            _close(node, {"bits_per_byte": value})
+            of = asdict(facts(lane, []))
+            told = ScoreFacts(of, plan.documents_node(domain).identity, 300_000, value, MACHINE)
+            _close(node, asdict(told))
         node = experiment.rounds[number].node
         files, details, rows = build_search(work, str(number + 1), node)
         work.finish(node, files, details=details, seconds=0.1, rows=rows)

@@ -200,12 +200,13 @@ def test_a_plan_shows_a_rounds_mixtures_proxies_and_scores_in_a_line_each(tmp_pa
     assert "reuse lane round 1: 11 proxies - unchanged" in lines
     assert "reuse score round 1: 11 proxies on dev - unchanged" in lines
     assert "build mixture round 2: 8 mixtures - new" in lines and "best.2.1" not in now
-    assert lines[-2] == "The gate judges best after round 2, by 6 proxies of its own."
+    to_come = "The gate judges best after round 2, by 6 proxies of its own."
+    assert to_come in lines
     assert (
         "Round 2 follows from what round 1 shows: 10 more mixtures, one proxy each. Then the gate judges best, by 6 "
         "proxies of its own." in before
     )
-    assert plan_rows(plan)["to_come"] == lines[-2]
+    assert plan_rows(plan)["to_come"] == to_come
 
 
 @pytest.mark.parametrize(
