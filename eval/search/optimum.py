@@ -141,13 +141,16 @@ def propose(
     limits: Limits,
     prior_D: np.ndarray,
     weights_ND: np.ndarray,
+    tried_TD: np.ndarray,
     count: int,
     seed: int,
 ) -> np.ndarray:
-    """Return float64[count, D]: mixtures whose runs would tell most, the next batch of a search.
+    """Return float64[count, D]: mixtures whose runs would tell most, the next batch of a search, none of them tried.
 
-    By expected improvement over the best that is predicted of any run, each point then marking down its neighbours, so
-    that a batch does not measure one place over and over. The first is where the optimum is thought to be.
+    `tried_TD` are the weights of all runs, with those that broke, to which no model was fitted. By expected improvement
+    over the best that is predicted of any run, each point then marking down its neighbours, so that a batch does not
+    measure one place over and over. The first is where the optimum is thought to be, unless a run was there. Only where
+    the limits leave nothing new is something tried again.
     """
     from scipy.special import ndtr
 
@@ -156,19 +159,30 @@ def propose(
     rng = generator(seed, "neighbours")
     near_CD = limits.nearest(np.abs(best_D + rng.normal(0, 0.05, (CANDIDATES // 4, len(best_D)))))
     candidates_CD = np.concatenate([drawn_CD, near_CD])
+    tried_C = _is_near(candidates_CD, tried_TD)
+    candidates_CD = candidates_CD if tried_C.all() else candidates_CD[~tried_C]
     mean_C, sd_C = predict(models, goal, candidates_CD)
     if goal.pull > 0:
         mean_C = mean_C + goal.pull * divergence(candidates_CD, prior_D)
     best = float(predict(models, goal, best_D[None])[0][0])
     gap_C = (best - mean_C) / np.maximum(sd_C, 1e-12)
     gain_C = sd_C * (gap_C * ndtr(gap_C) + np.exp(-(gap_C**2) / 2) / math.sqrt(2 * math.pi))
-    chosen = [best_D]
+    is_new = not _is_near(best_D[None], tried_TD)[0]
+    chosen = [best_D if is_new or tried_C.all() else candidates_CD[int(np.argmax(gain_C))]]
     while len(chosen) < count:
         apart_C = np.sqrt(np.maximum(2 - 2 * np.sqrt(candidates_CD) @ np.sqrt(np.stack(chosen)).T, 0)).min(axis=1)
         chosen.append(candidates_CD[int(np.argmax(gain_C * (1 - np.exp(-((apart_C / NEAR) ** 2) / 2))))])
     return np.stack(chosen[:count])
 
 
+def _is_near(weights_CD: np.ndarray, tried_TD: np.ndarray) -> np.ndarray:
+    """Return bool[C]: whether a run was at these weights, to a rounding."""
+    apart_CT = np.abs(weights_CD[:, None] - tried_TD[None]).max(axis=2)
+    found: np.ndarray = (apart_CT < SAME).any(axis=1)
+    return found
+
+
+SAME = 0.005  # difference of a weight within which a run tells of the same mixture
 NEAR = 0.1  # distance between square roots of weights within which a second point of a batch tells little new
 
 

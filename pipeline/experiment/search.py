@@ -51,7 +51,7 @@ def build_search(work: Work, number: str, node: Node) -> tuple[list[str], dict[s
     if int(number) < sweep.rounds:
         chosen_ND = propose(
             found.models, goal, limits=limits, prior_D=prior_D, weights_ND=weights_ND,
-            count=sweep.sizes[int(number)], seed=seed,
+            tried_TD=np.array([run["weights"] for run in runs]), count=sweep.sizes[int(number)], seed=seed,
         )  # fmt: skip
         following = rounded(chosen_ND, limits=limits).tolist()
     anchors = [run["goal"] for run in sound if run["lane"]["mixture"] == sweep.around]

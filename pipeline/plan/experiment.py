@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pipeline.store.node import Node
 
 
-SEARCH_VERSION = 2  # bump when models or choice of mixtures would give other weights
+SEARCH_VERSION = 3  # bump when models or choice of mixtures would give other weights
 EVAL_VERSION = 4  # bump when tokenizer, mixture, proxy, or evaluation would give other bytes
 # No tokenizer here packs more than 8 bytes into a token on average, and four lanes find rows of their own: the luck of
 # a choice of documents that all lanes share would not show in the interval.

@@ -64,11 +64,37 @@ def test_a_goal_of_two_metrics_lies_between_them():
 def test_a_batch_is_spread_and_begins_where_the_best_is_thought_to_be():
     models, goal = {"loss": fit_ensemble(WEIGHTS, VALUES)}, Goal({"loss": 1.0})
 
-    batch = propose(models, goal, limits=LIMITS, prior_D=PRIOR, weights_ND=WEIGHTS, count=6, seed=3)
+    batch = propose(models, goal, limits=LIMITS, prior_D=PRIOR, weights_ND=WEIGHTS, tried_TD=WEIGHTS, count=6, seed=3)
 
     means, _ = predict(models, goal, batch)
     assert int(np.argmin(means)) == 0 and len(np.unique(batch.round(3), axis=0)) == 6
     assert LOSS(batch).mean() < np.quantile(VALUES, 0.25)
+
+
+def test_a_batch_holds_no_mixture_that_was_tried_and_broke():
+    models, goal = {"loss": fit_ensemble(WEIGHTS, VALUES)}, Goal({"loss": 1.0})
+
+    def batch(tried: np.ndarray) -> np.ndarray:
+        return propose(models, goal, limits=LIMITS, prior_D=PRIOR, weights_ND=WEIGHTS, tried_TD=tried, count=6, seed=3)
+
+    first = batch(WEIGHTS)
+    broken = np.concatenate([WEIGHTS, first])  # none of these runs can be fitted, so the models say the same again
+    second = batch(broken)
+
+    apart = np.abs(second[:, None] - broken[None]).max(axis=2)
+    assert apart.min() >= 0.005 and len(np.unique(second.round(3), axis=0)) == 6
+
+
+def test_where_limits_leave_nothing_that_was_not_tried_it_is_tried_again():
+    limits = Limits.of(["a", "b"], least={"a": 0.5, "b": 0.498})
+    tried = np.array([[0.5, 0.5], [0.501, 0.499]] * 4)
+    models = {"loss": fit_ensemble(tried, VALUES[:8])}
+
+    batch = propose(
+        models, Goal({"loss": 1.0}), limits=limits, prior_D=tried[0], weights_ND=tried, tried_TD=tried, count=2, seed=3
+    )
+
+    assert limits.hold_for(batch).all() and batch.shape == (2, 2)
 
 
 @pytest.mark.parametrize(
