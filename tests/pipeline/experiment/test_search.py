@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -183,3 +185,16 @@ def test_real_proxies_find_a_planted_blend_of_three_sources(tmp_path: Path):
     found = house.run(threads=2).mixtures["proposed"].weights
 
     assert sum(abs(found.get(name, 0) - share) for name, share in zip("abc", blend, strict=True)) < 0.1
+
+
+def test_the_verb_prints_what_was_found_and_refuses_a_recipe_without_a_search(done: House):
+    def sweep(recipe: Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pipeline", "sweep", str(recipe), "-w", str(done.workspace.root)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+    found = sweep(done.recipe)
+    without = sweep(done.workspace.root / "reports" / "search-proposed.yaml")
+
+    assert found.returncode == 3 and "nothing to do" in found.stdout  # its tiny proxies decide nothing
+    assert "Predicted from 10 proxies:" in found.stdout and "search-proposed.yaml" in found.stdout
+    assert without.returncode == 2 and "has no `sweep:`, so there is nothing to search" in without.stderr
