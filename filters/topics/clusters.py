@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from pipeline.core.process.kernels import njit
 from pipeline.core.rng import derive, generator
 
 ROUNDS = 100  # of moving centres, at most

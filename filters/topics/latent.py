@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from filters.topics.word_counts import Counts, Vocabulary
+from pipeline.core.process.kernels import njit
 from pipeline.core.rng import generator
 from pipeline.core.text.batch import Batch
 

@@ -13,11 +13,10 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from numba import njit
 
 from filters.words.shingles import words_of
 from pipeline.core.files.shards import windows
+from pipeline.core.process.kernels import njit
 from pipeline.core.text.batch import Batch
 
 MOST_WORDS = 30_000  # of a vocabulary
@@ -100,6 +99,8 @@ class Vocabulary:
 
 def excerpts(table: pa.Table, *, chars: int) -> pa.Table:
     """Cut the texts of a table with columns `id` and `text` after so many characters."""
+    import pyarrow.compute as pc
+
     text = pc.utf8_slice_codeunits(table.column("text"), 0, chars)
     return pa.table({"id": table.column("id").cast(pa.string()), "text": text})
 
