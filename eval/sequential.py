@@ -8,8 +8,10 @@ The variance is estimated, and it holds all the same: with the first look by the
 seeds 1.7 to 2.2 false promotions in 100 where the estimate is right, 3.1 to 3.7 where the true deviation is 25 % above
 it (`python -m tests.eval.looks`).
 
-Every candidate after the first that is judged against one baseline is a chance more; the error is divided among them
-(e-LOND, Xu and Ramdas 2024, which holds however comparisons depend on each other, as they do by one baseline).
+Every candidate after the first that is judged against one baseline is a chance more, as is a new experiment on the same
+candidate; the error of later looks is divided among all of them (e-LOND, Xu and Ramdas 2024, which holds however
+comparisons depend on each other, as they do by one baseline). The first look's error comes on top of that: by default
+2.5 in 100 for it, 5 in 100 for all later ones together.
 """
 
 from __future__ import annotations
@@ -29,9 +31,10 @@ GAINS = (0.25, 0.5, 1.0, 2.0, 3.0)  # beyond what is required, in deviations of 
 class Looks:
     """Where a look stands among all that were taken at what it judges by.
 
-    `number` counts looks at this candidate, `candidate_number` the candidates judged against this baseline in the order
-    of their first look, `promoted` those of them that were promoted before, `openings` the certificates that were made
-    with any of these held-out sets; each counts this one too but `promoted`.
+    `number` counts looks at one experiment with more and more seeds; `candidate_number` counts the candidates judged
+    against this baseline in the order of their first look, and a candidate's earlier experiments as further ones;
+    `promoted` those of them that were promoted before; `openings` the certificates that were made with any of these
+    held-out sets. Each counts this one too but `promoted`.
     """
 
     number: int = 1

@@ -8,6 +8,7 @@ runs determine the optimum, dataset by dataset.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -111,10 +112,9 @@ def _descend(
     costs_C = cost(starts_CD)
     best_D, least = starts_CD[int(np.argmin(costs_C))], float(costs_C.min())
     count = len(best_D)
-    moves_MD = np.stack(
-        [np.eye(count)[to] - np.eye(count)[off] for to in range(count) for off in range(count) if to != off]
-    )
-    for step in STEPS if count > 1 else ():
+    pairs = [(to, off) for to in range(count) for off in range(count) if to != off]
+    moves_MD = np.array([np.eye(count)[to] - np.eye(count)[off] for to, off in pairs]).reshape(-1, count)
+    for step in STEPS:
         while True:
             around_MD = best_D + step * moves_MD
             around_MD = np.maximum(around_MD[limits.hold_for(around_MD)], 0)
@@ -148,23 +148,23 @@ def propose(
     """Return float64[count, D]: mixtures whose runs would tell most, the next batch of a search, none of them tried.
 
     `tried_TD` are the weights of all runs, with those that broke, to which no model was fitted. By expected improvement
-    over the best that is predicted of any run, each point then marking down its neighbours, so that a batch does not
+    over the best that is predicted anywhere, each point then marking down its neighbours, so that a batch does not
     measure one place over and over. The first is where the optimum is thought to be, unless a run was there. Only where
     the limits leave nothing new is something tried again.
     """
     from scipy.special import ndtr
 
     drawn_CD = limits.draw(CANDIDATES, prior_D=prior_D, rng=generator(seed, "proposals"))
-    best_D = _descend(models, goal, limits=limits, prior_D=prior_D, starts_CD=np.concatenate([drawn_CD, weights_ND]))
+    starts_CD = np.concatenate([drawn_CD, weights_ND[limits.hold_for(weights_ND)]])
+    best_D = _descend(models, goal, limits=limits, prior_D=prior_D, starts_CD=starts_CD)
     rng = generator(seed, "neighbours")
     near_CD = limits.nearest(np.abs(best_D + rng.normal(0, 0.05, (CANDIDATES // 4, len(best_D)))))
     candidates_CD = np.concatenate([drawn_CD, near_CD])
     tried_C = _is_near(candidates_CD, tried_TD)
     candidates_CD = candidates_CD if tried_C.all() else candidates_CD[~tried_C]
     mean_C, sd_C = predict(models, goal, candidates_CD)
-    if goal.pull > 0:
-        mean_C = mean_C + goal.pull * divergence(candidates_CD, prior_D)
-    best = float(predict(models, goal, best_D[None])[0][0])
+    mean_C = mean_C + goal.pull * divergence(candidates_CD, prior_D)
+    best = float(predict(models, goal, best_D[None])[0][0] + goal.pull * divergence(best_D[None], prior_D)[0])
     gap_C = (best - mean_C) / np.maximum(sd_C, 1e-12)
     gain_C = sd_C * (gap_C * ndtr(gap_C) + np.exp(-(gap_C**2) / 2) / math.sqrt(2 * math.pi))
     is_new = not _is_near(best_D[None], tried_TD)[0]
@@ -193,24 +193,22 @@ def factors_of(expression: str, metrics: Sequence[str]) -> dict[str, float]:
     if expression.strip() == "mean":
         return dict.fromkeys(metrics, 1 / len(metrics))
     found: dict[str, float] = {}
-    for term in expression.replace("-", "+-").split("+"):
-        if not (term := term.strip()):
-            continue
-        negative, term = term.startswith("-"), term.removeprefix("-").strip()
-        factor, star, name = term.partition("*")
-        if not star:
-            factor, name = "1", term
-        name = name.strip()
-        if name not in metrics:
+    listed = "|".join(re.escape(name) for name in sorted(metrics, key=len, reverse=True))
+    rest = expression.strip()
+    while rest:
+        term = re.match(rf"([+-]?)\s*(?:([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*\*\s*)?({listed})\s*(?=[+-]|$)", rest)
+        if term is None:
+            wrong = re.split(r"[+\s*-]", rest.lstrip("+- 0123456789.*"))[0] or rest
             raise RecipeError(
-                f"target: `{name}` is not a metric; a target is `mean` or a sum such as `a + 0.5*b`. "
-                f"Use {nearest_names(name, list(metrics))}."
+                f"target: `{wrong}` is not a metric; a target is `mean` or a sum such as `a + 0.5*b`. "
+                f"Use {nearest_names(wrong, list(metrics))}."
             )
         try:
-            value = float(factor)
+            value = float(term[2] or 1)
         except ValueError:
-            raise RecipeError(f"target: `{factor.strip()}` is not a number; write a sum such as `a + 0.5*b`.") from None
-        found[name] = found.get(name, 0.0) + (-value if negative else value)
-    if not found:
+            raise RecipeError(f"target: `{term[2]}` is not a number; write a sum such as `a + 0.5*b`.") from None
+        found[term[3]] = found.get(term[3], 0.0) + (-value if term[1] == "-" else value)
+        rest = rest[term.end() :].strip()
+    if not any(found.values()):
         raise RecipeError("target is empty; it is `mean` or a sum such as `a + 0.5*b`. Name a metric.")
     return found

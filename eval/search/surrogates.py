@@ -162,12 +162,11 @@ class LogLinear:
     rates_D: np.ndarray
     scale: float
     center: float
-    left_over: float  # standard deviation of what it leaves unexplained, as a share of the exponential
+    left_over: float  # standard deviation of what it leaves unexplained
 
     def predict(self, weights_CD: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        powers_C = np.exp(np.minimum(weights_CD @ self.rates_D, 50))
-        mean_C = self.center + self.scale * (self.offset + self.sign * powers_C)
-        return mean_C, self.left_over * self.scale * powers_C
+        mean_C = self.offset + self.sign * np.exp(np.minimum(weights_CD @ self.rates_D, 50))
+        return self.center + self.scale * mean_C, np.full(len(weights_CD), self.left_over)
 
 
 def fit_log_linear(weights_ND: np.ndarray, values_N: np.ndarray, near: LogLinear | None = None) -> LogLinear:
@@ -206,9 +205,8 @@ def fit_log_linear(weights_ND: np.ndarray, values_N: np.ndarray, near: LogLinear
         found = least_squares(errors, start, jac=slopes, args=(sign,), loss="huber", f_scale=0.5, max_nfev=60)
         tries.append((found.cost, sign, found.x))
     _, sign, best = min(tries, key=lambda item: item[0])
-    powers_N = np.exp(np.minimum(weights_ND @ best[1:], 50))
-    share_N = np.abs(errors(best, sign)[:num_runs]) / powers_N
-    left_over = 1.4826 * float(np.median(share_N))  # of a normal distribution: its deviation by the median
+    # by the median, as a normal distribution has it: the few runs at the rim say nothing of the many near the best
+    left_over = 1.4826 * scale * float(np.median(np.abs(errors(best, sign)[:num_runs])))
     return LogLinear(float(best[0]), sign, best[1:], scale, center, left_over)
 
 

@@ -42,8 +42,9 @@ class Warp:
 def warps_for(values_N: np.ndarray) -> list[Warp]:
     """Return the floors and ceilings to try."""
     spread = float(values_N.std())
-    if spread == 0:  # a constant metric: everything fits it
-        spread = max(abs(float(values_N[0])), 1.0)
+    size = float(np.abs(values_N).max())
+    if np.ptp(values_N) <= 1e-9 * size:  # constant but for rounding: everything fits it
+        spread = max(size, 1.0)
     low, high = float(values_N.min()), float(values_N.max())
     return [
         *(Warp(1.0, low - gap * spread) for gap in GAPS),

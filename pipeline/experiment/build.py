@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from eval.tiers import TIERS
 from pipeline import __version__
+from pipeline.core.files.card import read_card
 from pipeline.core.files.durable import write_text
 from pipeline.core.files.shards import read_table
 from pipeline.core.identity import identity_of
@@ -191,7 +192,8 @@ def _build_certificate(work: Work, name: str, node: Node) -> Built:
         unhealthy=unhealthy.keys(),
         earlier=details["earlier"],
     )
-    look = enter(plan.workspace, _look(work, node))
+    look = _look(work, node)
+    standing = enter(plan.workspace, look)
     verdict = decide(
         comparisons,
         rule=rule,
@@ -200,9 +202,9 @@ def _build_certificate(work: Work, name: str, node: Node) -> Built:
         trained_on=sorted({f"{lane['device']}, {lane['precision']}" for lane in details["lanes"]}),
         candidate=gate.candidate,
         baseline=gate.baseline,
-        looks=Looks(**asdict(look)),
+        looks=Looks(**asdict(standing)),
     )
-    note_outcome(plan.workspace, node.identity, verdict.outcome)
+    note_outcome(plan.workspace, look, verdict.outcome)
     arms = {
         arm: {"name": arm, "identity": experiment.mixtures[arm].identity} for arm in (gate.candidate, gate.baseline)
     }
@@ -227,19 +229,30 @@ def _build_certificate(work: Work, name: str, node: Node) -> Built:
 
 def _look(work: Work, node: Node) -> Look:
     """Return what a certificate looks at."""
-    plan, gate = work.plan, work.gate
+    plan, gate, proxy, experiment = work.plan, work.gate, work.proxy, work.experiment
     arms = {}
     for arm in (gate.candidate, gate.baseline):
-        section = work.experiment.sections[arm]
+        section = experiment.sections[arm]
         total = math.fsum(section.weights.values())
-        arms[arm] = identity_of(
-            {
-                "weights": {
-                    plan.documents_node(name).identity: weight / total for name, weight in section.weights.items()
-                },
-                "max_epochs": section.max_epochs,
-                "max_document_share": section.max_document_share,
-            }
-        )
-    held_out = sorted(plan.documents_node(domain).identity for domain in gate.on)
-    return Look(node.identity, arms[gate.candidate], arms[gate.baseline], tuple(held_out))
+        weights = {_content(plan.documents_node(name)): weight / total for name, weight in section.weights.items()}
+        caps = {"max_epochs": section.max_epochs, "max_document_share": section.max_document_share}
+        arms[arm] = identity_of({"weights": weights, **caps})
+    lanes = [
+        experiment.lanes[LaneName(arm, rate, seed)].identity
+        for arm in (gate.candidate, gate.baseline)
+        for rate in proxy.learning_rates
+        for seed in range(proxy.seeds)
+    ]
+    return Look(
+        certificate=node.identity,
+        candidate=arms[gate.candidate],
+        baseline=arms[gate.baseline],
+        held_out=tuple(sorted(_content(plan.documents_node(domain)) for domain in gate.on)),
+        proxies=tuple(sorted(lanes)),
+    )
+
+
+def _content(documents: Node) -> str:
+    """Return what documents are, whatever made them: the hashes of their files."""
+    files = read_card(documents.folder).files
+    return identity_of(sorted(file.blake3 for file in files if file.file.startswith("part-")))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.core.errors import GateError
+from pipeline.core.errors import GateError, RecipeError
 from pipeline.core.files.durable import write_text
 from pipeline.core.rng import derive
 from pipeline.experiment.lanes import facts_of
@@ -135,4 +135,10 @@ def _feasible(work: Work, limits: Limits) -> Limits:
                 if share["epochs"] > 0:
                     supply = section.max_epochs * share["realised"] / share["epochs"]
                     highest_D[index] = max(limits.low_D[index], min(highest_D[index], supply))
+    if highest_D.sum() < 1:
+        told = ", ".join(f"{name} {most:.3f}" for name, most in zip(limits.names, highest_D.tolist(), strict=True))
+        raise RecipeError(
+            f"sweep.most: together with what the datasets can give within max_epochs it allows {told} at most, "
+            "which is less than 1. Raise most or max_epochs, add text, or lower proxy.tokens."
+        )
     return replace(limits, high_D=highest_D)

@@ -7,8 +7,9 @@ when it is trained. A drawn stream for each seed would store again what a seed a
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from eval.tiers import TIERS
 from pipeline.core.identity import identity_of
 from pipeline.plan.graph import ENGINE_VERSION, Experiment, Plan, SearchRound
 from pipeline.plan.lanes import LaneName, lanes_of
-from pipeline.plan.sweep import first_round, is_found, next_round, proposed
+from pipeline.plan.sweep import FIRST_SEED, first_round, is_found, next_round, proposed
 from pipeline.recipe.spec import held_out_by
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from pipeline.store.node import Node
 
 
-SEARCH_VERSION = 3  # bump when models or choice of mixtures would give other weights
+SEARCH_VERSION = 4  # bump when models or choice of mixtures would give other weights
 EVAL_VERSION = 4  # bump when tokenizer, mixture, proxy, or evaluation would give other bytes
 # No tokenizer here packs more than 8 bytes into a token on average, and four lanes find rows of their own: the luck of
 # a choice of documents that all lanes share would not show in the interval.
@@ -135,14 +136,16 @@ class _Draft:
         around, seed = sections[sweep.around], self.recipe.seed
         tried = first_round(sweep, around, proxy=self.proxy, seed=seed)
         scores: dict[tuple[LaneName, str], Node] = {}
+        seen: Counter[str] = Counter()
         for number in range(1, sweep.rounds + 1):
             sections |= tried.sections
             mixtures |= self.mixtures(tried.sections, tokens)
-            lanes = self.lanes(tried.lanes, mixtures)
+            seeded = _seeded(tried.lanes, mixtures, seen)
+            lanes = self.lanes(seeded, mixtures)
             new = self.scores(lanes, tokens, sorted(sweep.on))
             scores |= new
             node = self.search(sweep, number, mixtures, tokens, scores)
-            found.append(_Round(lanes, new, SearchRound(number, tried.lanes, node)))
+            found.append(_Round(lanes, new, SearchRound(number, seeded, node)))
             if not is_found(node):
                 return found, sweep.rounds - number
             if number < sweep.rounds:
@@ -170,7 +173,7 @@ class _Draft:
             "round": number,
             "scores": identity_of(sorted(node.identity for node in scores.values())),
             "around": around,
-            "held_out": {held_out[name]: factor for name, factor in sweep.on.items()},
+            "held_out": sorted([held_out[name], factor] for name, factor in sweep.on.items()),
             "rule": sweep.model_dump(mode="json", exclude={"around", "on", "as_"}),
             "numpy": version("numpy"),
             "scipy": version("scipy"),
@@ -259,6 +262,16 @@ class _Draft:
             "baseline": gate.baseline,
         }
         return self.add("certificate", self.recipe.name, payload, {"comparison": comparison.identity})
+
+
+def _seeded(lanes: Iterable[LaneName], mixtures: Mapping[str, Node], seen: Counter[str]) -> tuple[LaneName, ...]:
+    """Return the lanes, each with the next seed of its mixture: one that is tried again is trained again."""
+    found = []
+    for lane in lanes:
+        mixture = mixtures[lane.mixture].identity
+        found.append(replace(lane, seed=FIRST_SEED + seen[mixture]))
+        seen[mixture] += 1
+    return tuple(found)
 
 
 def _normalised(weights: Mapping[str, float]) -> dict[str, float]:

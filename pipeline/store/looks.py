@@ -1,9 +1,11 @@
 """Every look that a gate took in this workspace, in order: the record by which a later look is paid for.
 
-A look is entered before its certificate is computed, and by the certificate's identity, so a run that is killed and
-taken up again, or a certificate that is built anew, takes no second look. What was looked at is named by content: the
-weights and documents of both mixtures and the documents held out, whatever a recipe calls them, and whatever number of
-tokens or seeds its proxies have.
+A look is entered before its certificate is computed. What was looked at is named by content: the weights and documents
+of both mixtures and the documents held out, whatever a recipe calls them, and whatever seeds or number of tokens it
+has. The same proxies on the same documents are the same look, so a run that is killed and taken up again, or an edit
+that changes none of them, takes no second one. More seeds beside those that were looked at are a further look at one
+experiment; proxies without all of the earlier ones are an experiment of their own, and count as a candidate more: odds
+add up over the looks of one experiment, and not over experiments.
 """
 
 from __future__ import annotations
@@ -25,8 +27,14 @@ class Look:
     certificate: str
     candidate: str
     baseline: str
-    held_out: tuple[str, ...]
+    held_out: tuple[str, ...]  # contents
+    proxies: tuple[str, ...]  # identities of both mixtures' proxies
     outcome: str = ""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes two looks the same."""
+        return self.candidate, self.baseline, self.held_out, self.proxies
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +50,30 @@ class Standing:
 def enter(workspace: Workspace, look: Look) -> Standing:
     """Record a look, unless it is there, and return where it stands."""
     looks = looks_in(workspace)
-    if all(other.certificate != look.certificate for other in looks):
+    if all(other.key != look.key for other in looks):
         looks = [*looks, look]
         _write(workspace, looks)
-    before = looks[: [other.certificate for other in looks].index(look.certificate)]
+    before = looks[: [other.key for other in looks].index(look.key)]
     alike = [other for other in before if other.baseline == look.baseline]
+    mine = [other for other in alike if other.candidate == look.candidate]
+    extended = [other for other in mine if set(other.proxies) <= set(look.proxies)]
     candidates = list(dict.fromkeys(other.candidate for other in alike))
     if look.candidate not in candidates:
         candidates.append(look.candidate)
     promoted = {other.candidate for other in alike if other.outcome == "promote"} - {look.candidate}
     held_out = set(look.held_out)
     return Standing(
-        number=1 + sum(other.candidate == look.candidate for other in alike),
-        candidate_number=1 + candidates.index(look.candidate),
+        number=1 + len(extended),
+        candidate_number=1 + candidates.index(look.candidate) + len(mine) - len(extended),
         promoted=len(promoted),
         openings=1 + sum(not held_out.isdisjoint(other.held_out) for other in before),
     )
 
 
-def note_outcome(workspace: Workspace, certificate: str, outcome: str) -> None:
-    """Record what a certificate said; later candidates against the same baseline are judged by how many were good."""
+def note_outcome(workspace: Workspace, look: Look, outcome: str) -> None:
+    """Record what was said of a look; later candidates against the same baseline are judged by how many were good."""
     looks = looks_in(workspace)
-    told = [replace(look, outcome=outcome) if look.certificate == certificate else look for look in looks]
+    told = [replace(other, outcome=outcome) if other.key == look.key else other for other in looks]
     if told != looks:
         _write(workspace, told)
 
@@ -80,7 +90,8 @@ def looks_in(workspace: Workspace) -> list[Look]:
             f"{path}: cannot be read ({error}); it says what a gate looked at before. Take it from a backup; "
             "without it every look counts as the first."
         ) from error
-    return [Look(**{**entry, "held_out": tuple(entry["held_out"])}) for entry in content["looks"]]
+    tuples = ("held_out", "proxies")
+    return [Look(**entry | {key: tuple(entry[key]) for key in tuples}) for entry in content["looks"]]
 
 
 def _write(workspace: Workspace, looks: Sequence[Look]) -> None:

@@ -104,6 +104,7 @@ def test_where_limits_leave_nothing_that_was_not_tried_it_is_tried_again():
         ("news", {"news": 1.0}),
         ("news + 0.5*code", {"news": 1.0, "code": 0.5}),
         ("2 * news - code", {"news": 2.0, "code": -1.0}),
+        ("1e-3*news", {"news": 0.001}),
     ],
 )
 def test_a_target_is_a_sum_of_metrics(text, factors):
@@ -112,8 +113,41 @@ def test_a_target_is_a_sum_of_metrics(text, factors):
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("nws", "`nws` is not a metric.*Use news"), ("two*news", "`two` is not a number"), ("", "target is empty")],
+    [
+        ("nws", "`nws` is not a metric.*Use news"),
+        ("two*news", "`two` is not a metric"),
+        ("1.2.3*news", "`1.2.3` is not a number"),
+        ("", "target is empty"),
+    ],
 )
 def test_a_target_that_means_nothing_is_refused(text, said):
     with pytest.raises(RecipeError, match=said):
         factors_of(text, ["news", "code"])
+
+
+def test_names_of_metrics_may_hold_signs():
+    assert factors_of("arc-easy + 0.5*arc", ["arc", "arc-easy"]) == {"arc-easy": 1.0, "arc": 0.5}
+
+
+def test_a_batch_keeps_limits_that_earlier_runs_broke():
+    limits = Limits.of(NAMES, most={"a": 0.1})
+    models, goal = {"loss": fit_ensemble(WEIGHTS, VALUES)}, Goal({"loss": 1.0})
+
+    batch = propose(models, goal, limits=limits, prior_D=PRIOR, weights_ND=WEIGHTS, tried_TD=WEIGHTS, count=5, seed=3)
+
+    assert limits.hold_for(batch).all()
+
+
+def test_a_batch_does_not_go_where_everything_is_surely_bad():
+    """Where most runs lie on a flat part, log-linear must not call the steep part unknown."""
+    draw = np.random.default_rng(4)
+    weights = draw.dirichlet(np.ones(2), 24)
+    values = 2 + np.exp(-12 * weights[:, 0]) + draw.normal(0, 0.009, 24)
+    models, goal = {"loss": fit_ensemble(weights, values)}, Goal({"loss": 1.0})
+
+    batch = propose(
+        models, goal, limits=Limits.of(["a", "b"]), prior_D=np.full(2, 0.5), weights_ND=weights, tried_TD=weights,
+        count=6, seed=3,
+    )  # fmt: skip
+
+    assert (np.exp(-12 * batch[:, 0]) < 0.2).all()

@@ -227,3 +227,20 @@ def test_no_held_out_set_may_be_called_what_their_mean_is_called(house: House):
 
     with pytest.raises(RecipeError, match="no set may be called `overall`"):
         house.plan()
+
+
+def test_another_seed_of_the_recipe_is_no_first_look(built: House):
+    """Other proxies on the same documents: a chance more to be promoted, which is paid for."""
+    built.write((RECIPE + ONE_ORDER).replace("name: order", "name: order\nseed: 4"))
+
+    looks = certificate_of(built.run())["verdict"]["looks"]
+
+    assert (looks["number"], looks["candidate_number"], looks["openings"]) == (1, 2, 2)
+
+
+def test_a_name_changes_no_look(built: House):
+    built.write((RECIPE + ONE_ORDER).replace("both", "better"))
+
+    looks = certificate_of(built.run())["verdict"]["looks"]
+
+    assert (looks["number"], looks["candidate_number"], looks["openings"]) == (1, 1, 1)

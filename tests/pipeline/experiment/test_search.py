@@ -148,6 +148,26 @@ def test_a_search_that_cannot_be_meant_is_refused_before_any_work(tmp_path, old,
         house.plan()
 
 
+def test_a_mixture_that_is_tried_again_is_trained_again(tmp_path: Path):
+    """Narrow limits leave one mixture: every proxy of it has a seed of its own, or one would count as many."""
+    house = furnished(tmp_path)
+    house.write(RECIPE.replace("anchors: 2", "anchors: 2, least: {raw: 0.5, good: 0.5}"))
+
+    experiment = house.plan().experiment
+
+    lanes = experiment.rounds[0].lanes
+    assert len({experiment.lanes[lane].identity for lane in lanes}) == len(lanes) == 6
+
+
+def test_limits_that_the_supply_of_text_leaves_no_weights_are_told(tmp_path: Path):
+    house = furnished(tmp_path)
+    scarce = RECIPE.replace("max_epochs: 8", "max_epochs: 0.3")
+    house.write(scarce.replace("anchors: 2", "anchors: 2, most: {raw: 0.3}"))
+
+    with pytest.raises(RecipeError, match=r"sweep.most: together with what the datasets can give .* raw 0.300 at most"):
+        house.run()
+
+
 def chain_of_words(seed: int) -> Callable[[random.Random], str]:
     """Return what writes texts of a Markov chain over 300 made words, six of which may follow each."""
     draw = random.Random(seed)

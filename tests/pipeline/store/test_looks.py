@@ -5,12 +5,13 @@ import json
 import pytest
 
 from pipeline.core.errors import DataError
-from pipeline.store.looks import FILE, Look, Standing, enter, note_outcome
+from pipeline.store.looks import FILE, Look, Standing, enter, looks_in, note_outcome
 from pipeline.store.workspace import Workspace
 
 
-def look(certificate: str, candidate: str, *, baseline: str = "base", held_out: str = "news") -> Look:
-    return Look(certificate, candidate, baseline, (held_out,))
+def look(candidate: str, proxies: str, *, baseline: str = "base", held_out: str = "news", name: str = "") -> Look:
+    """A look at proxies named by letters."""
+    return Look(name or candidate + proxies, candidate, baseline, (held_out,), tuple(proxies))
 
 
 @pytest.fixture
@@ -18,45 +19,57 @@ def workspace(tmp_path) -> Workspace:
     return Workspace(tmp_path)
 
 
-def test_looks_are_counted_by_candidate_and_candidates_by_baseline(workspace):
+def test_more_seeds_are_a_further_look_and_other_proxies_a_further_candidate(workspace):
     standings = [
-        enter(workspace, look("a", "first")),
-        enter(workspace, look("b", "first")),
-        enter(workspace, look("c", "second")),
-        enter(workspace, look("d", "first", baseline="other")),
-        enter(workspace, look("e", "first", held_out="code")),
+        enter(workspace, look("first", "abc")),
+        enter(workspace, look("first", "abcde")),
+        enter(workspace, look("second", "xyz")),
+        enter(workspace, look("first", "fgh")),
+        enter(workspace, look("first", "abcdefgh")),
     ]
 
     assert standings == [
         Standing(number=1, candidate_number=1, promoted=0, openings=1),
         Standing(number=2, candidate_number=1, promoted=0, openings=2),
         Standing(number=1, candidate_number=2, promoted=0, openings=3),
-        Standing(number=1, candidate_number=1, promoted=0, openings=4),
-        Standing(number=3, candidate_number=1, promoted=0, openings=1),
+        Standing(number=1, candidate_number=3, promoted=0, openings=4),
+        Standing(number=4, candidate_number=1, promoted=0, openings=5),
     ]
 
 
-def test_a_certificate_that_is_built_anew_takes_no_second_look(workspace):
-    first = enter(workspace, look("a", "first"))
-    enter(workspace, look("b", "second"))
+def test_another_baseline_or_held_out_set_is_counted_by_itself(workspace):
+    enter(workspace, look("first", "abc"))
 
-    assert enter(workspace, look("a", "first")) == first
+    other = enter(workspace, look("first", "abc", baseline="other"))
+    elsewhere = enter(workspace, look("first", "abc", held_out="code"))
+
+    assert other == Standing(number=1, candidate_number=1, promoted=0, openings=2)
+    assert (elsewhere.number, elsewhere.openings) == (2, 1)
+
+
+def test_the_same_proxies_are_the_same_look_whatever_their_certificate_is_called(workspace):
+    first = enter(workspace, look("first", "abc"))
+    enter(workspace, look("second", "xyz"))
+
+    assert enter(workspace, look("first", "abc", name="other")) == first
+    assert len(looks_in(workspace)) == 2
 
 
 def test_what_was_promoted_before_is_counted_for_others(workspace):
-    enter(workspace, look("a", "first"))
-    note_outcome(workspace, "a", "promote")
+    taken = look("first", "abc")
+    enter(workspace, taken)
+    note_outcome(workspace, taken, "promote")
 
-    assert enter(workspace, look("b", "second")).promoted == 1
-    assert enter(workspace, look("c", "first")).promoted == 0
+    assert enter(workspace, look("second", "xyz")).promoted == 1
+    assert enter(workspace, look("first", "abcd")).promoted == 0
 
 
 def test_a_record_that_was_edited_is_refused(workspace):
-    enter(workspace, look("a", "first"))
+    enter(workspace, look("first", "abc"))
     path = workspace.root / FILE
     content = json.loads(path.read_text())
     content["looks"] = []
     path.write_text(json.dumps(content))
 
     with pytest.raises(DataError, match=r"looks\.json: cannot be read .*Take it from a backup"):
-        enter(workspace, look("b", "first"))
+        enter(workspace, look("second", "xyz"))
