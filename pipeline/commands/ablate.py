@@ -59,6 +59,7 @@ def ablate(
         "candidate": ablation.candidate,
         "confidence": plan.recipe.gate.confidence if plan.recipe.gate is not None else 0.95,
         "steps": sorted(rows, key=lambda row: -row["effect"]),
+        "needed": list(ablation.needed),
         "report": outcome.report,
     }
     return VerbAnswer(data, ablation_text(data))
@@ -88,6 +89,7 @@ def ablation_text(data: dict[str, Any]) -> str:
             table(rows, head=head),
             f"{many} interval{'s' if many > 1 else ''}: one in {1 / (1 - data['confidence']):.0f} misses by chance. "
             "A step that seems worth nothing may serve another text.",
+            *([f"Not left out, as other steps need them: {', '.join(data['needed'])}."] if data["needed"] else ()),
             f"report: {data['report']}",
         ]
     )

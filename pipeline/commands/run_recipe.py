@@ -19,7 +19,7 @@ from pipeline.engine.settled import settle
 from pipeline.plan.graph import Plan
 from pipeline.plan.make import make_plan
 from pipeline.recipe.load import load_recipe
-from pipeline.recipe.spec import final_datasets
+from pipeline.recipe.spec import Recipe, final_datasets
 from pipeline.store.stored_dataset import StoredDataset
 from pipeline.store.workspace import Workspace
 
@@ -40,7 +40,7 @@ class FinalDataset:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one run did. `verdict` is promote, reject, undecided or None when the recipe has no gate."""
+    """What one run did. `verdict` is promote, reject, undecided or None when nothing was judged."""
 
     recipe: str
     built: tuple[str, ...]
@@ -116,7 +116,7 @@ def run_recipe(
         seconds=time.monotonic() - started,
         cost_usd=cost,
         verdict=verdict["outcome"] if verdict else None,
-        sentence=verdict["sentence"] if verdict else "The recipe has no gate, so nothing was judged.",
+        sentence=verdict["sentence"] if verdict else _unjudged(recipe),
         next_step=verdict["next_step"] if verdict else "",
         report=str(report),
         promoted=promoted,
@@ -124,6 +124,11 @@ def run_recipe(
         warnings=tuple(warnings_of(plan)),
         found=found,
     )
+
+
+def _unjudged(recipe: Recipe) -> str:
+    what = "recipe has no gate" if recipe.gate is None else "gate asks for no verdict"
+    return f"The {what}, so nothing was judged."
 
 
 @contextmanager

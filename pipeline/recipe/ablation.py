@@ -2,16 +2,19 @@
 
 A step left out changes its dataset and all that is made from it on the way to the mixture; everything else is shared,
 and what was measured is measured already. Steps that keep held-out text out of the training data stay: without them a
-mixture is better because it has seen the test. Nothing is decided, so no look of a gate is used up.
+mixture is better because it has seen the test. So do steps that a later one needs, as `quality` needs `label`: those
+are told. Nothing is decided, so no look of a gate is used up.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.core.errors import RecipeError, did_you_mean
+from pipeline.recipe.load import load_recipe
 from pipeline.recipe.spec import DatasetSpec, Recipe
 
 KEPT = ("decontaminate", "unique_ids")  # guards of the experiment and of the ids, not choices about text
@@ -35,6 +38,7 @@ class Ablation:
     data: dict[str, Any]
     candidate: str
     arms: tuple[Arm, ...]
+    needed: tuple[str, ...]  # steps that stay, as the recipe is refused without them
 
 
 def ablation_of(data: Mapping[str, Any], *, name: str, only: Sequence[str] = ()) -> Ablation:
@@ -55,34 +59,66 @@ def ablation_of(data: Mapping[str, Any], *, name: str, only: Sequence[str] = ())
     weights = data["mixtures"][candidate]["weights"]
     found = list(_steps(data, weights))
     wanted = _wanted(found, only, name=name)
-    datasets, arms = dict(data["datasets"]), []
-    mixtures = {candidate: data["mixtures"][candidate]}
-    for dataset, index, step in wanted:
-        tag = f"without-{dataset}-{step}".replace("@", "-").replace(".", "-")
-        places = _places(data, dataset, weights)
-        renamed = {each: _named(f"{each}-{tag}" if each != dataset else f"{dataset}-without-{step}") for each in places}
-        for each in places:
-            body = dict(data["datasets"][each])
-            if each == dataset:
-                body["steps"] = [entry for number, entry in enumerate(body["steps"]) if number != index]
-            body["from"] = _renamed(body["from"], renamed) if "from" in body else None
-            datasets[renamed[each]] = {key: value for key, value in body.items() if value is not None}
-        final = {each: renamed[each] for each in weights if each in renamed}
-        section = dict(data["mixtures"][candidate])
-        section["weights"] = {final.get(each, each): weight for each, weight in weights.items()}
-        mixture = _named(tag)
-        mixtures[mixture] = section
-        arms.append(Arm(dataset, step, mixture, final))
     kept = {key: value for key, value in data.items() if key not in ("promote", "sweep")}
     judged = {key: value for key, value in gate.items() if key in ("on", "confidence", "group_by")}
     body = {
         **kept,
-        "name": _named(f"{name}-ablation"),
-        "datasets": datasets,
-        "mixtures": mixtures,
-        "gate": {**judged, "candidate": candidate, "baseline": arms[0].mixture, "verdict": False},
+        "name": named(f"{name}-ablation"),
+        "datasets": dict(data["datasets"]),
+        "mixtures": {candidate: data["mixtures"][candidate]},
+        "gate": {**judged, "candidate": candidate, "verdict": False},
     }
-    return Ablation(body, candidate, tuple(arms))
+    arms, needed = [], []
+    for dataset, index, step in wanted:
+        tag = f"without-{dataset}-{step}"
+        datasets = {}
+        places = _places(data, dataset, weights)
+        renamed = {each: named(f"{each}-{tag}" if each != dataset else f"{dataset}-without-{step}") for each in places}
+        for each in places:
+            changed = dict(data["datasets"][each])
+            if each == dataset:
+                changed["steps"] = [entry for number, entry in enumerate(changed["steps"]) if number != index]
+            changed["from"] = _renamed(changed["from"], renamed) if "from" in changed else None
+            datasets[renamed[each]] = {key: value for key, value in changed.items() if value is not None}
+        final = {each: renamed[each] for each in weights if each in renamed}
+        section = dict(data["mixtures"][candidate])
+        section["weights"] = {final.get(each, each): weight for each, weight in weights.items()}
+        mixture = named(tag)
+        longer = _with(body, datasets=datasets, mixture=mixture, section=section)
+        if _is_refused(longer):
+            needed.append(f"{dataset}.{step}")
+        else:
+            body = longer
+            arms.append(Arm(dataset, step, mixture, final))
+    if not arms:
+        raise _nothing_left(name)
+    return Ablation(body, candidate, tuple(arms), tuple(needed))
+
+
+def _with(
+    body: Mapping[str, Any], *, datasets: Mapping[str, Any], mixture: str, section: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the recipe with the datasets and the mixture of one arm more; the first mixture is the baseline."""
+    return {
+        **body,
+        "datasets": {**body["datasets"], **datasets},
+        "mixtures": {**body["mixtures"], mixture: section},
+        "gate": {"baseline": mixture, **body["gate"]},
+    }
+
+
+def _is_refused(body: Mapping[str, Any]) -> bool:
+    try:
+        load_recipe(body, look_at_inputs=False)
+    except RecipeError:
+        return True
+    return False
+
+
+def _nothing_left(name: str) -> RecipeError:
+    return RecipeError(
+        f"{name}: the candidate's datasets have no step to leave out but those that guard the test or that others need."
+    )
 
 
 def step_left_out(recipe: Recipe, *, candidate: str, mixture: str) -> str | None:
@@ -167,7 +203,7 @@ def _wanted(found: Sequence[tuple[str, int, str]], only: Sequence[str], *, name:
             raise RecipeError(f"--step {each}: is not a step of the candidate in {name}.{did_you_mean(each, known)}")
     wanted = [known[each] for each in dict.fromkeys(only)] if only else list(known.values())
     if not wanted:
-        raise RecipeError(f"{name}: the candidate's datasets have no step to leave out but those that guard the test.")
+        raise _nothing_left(name)
     return wanted
 
 
@@ -180,6 +216,7 @@ def _renamed(given: Any, renamed: Mapping[str, str]) -> Any:
     return names if isinstance(given, list) else names[0]
 
 
-def _named(text: str) -> str:
-    """Return a name of the length that recipes allow; the beginning goes first, as the step stands at the end."""
+def named(text: str) -> str:
+    """Return a name that recipes allow; where it is too long the beginning goes, as the step stands at the end."""
+    text = re.sub(r"[^A-Za-z0-9_-]", "-", text)
     return text[-NAME:].lstrip("-_") if len(text) > NAME else text

@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.commands.ablate import ablation_text
+from pipeline.commands.run_recipe import run_recipe
+from pipeline.engine.progress import Silent
+from pipeline.recipe.ablation import ablation_of
+from pipeline.recipe.strict_yaml import parse
 from tests.pipeline.experiment.test_build import pages
 from tests.pipeline.house import House
 
@@ -46,6 +51,24 @@ def test_every_step_is_told_with_its_worth_and_what_it_drops(house: House):
     assert all(row["low"] <= row["effect"] <= row["high"] for row in found["steps"])
     assert Path(found["report"]).is_file()
     assert not (house.workspace.root / "looks.json").exists()  # nothing was judged
+
+
+def test_steps_that_stay_are_told_in_a_line(house: House):
+    found = json.loads(ablate(house, "--json"))
+
+    assert found["needed"] == [] and "Not left out" not in ablation_text(found)
+    text = ablation_text({**found, "needed": ["clean.label"]})
+    assert "Not left out, as other steps need them: clean.label." in text.splitlines()
+
+
+def test_a_run_without_a_verdict_says_that_none_was_asked_for(house: House):
+    ablate(house)
+    ablation = ablation_of(parse(house.recipe.read_text(), path=house.recipe).data, name="worth")
+
+    outcome = run_recipe({**ablation.data, "seed": 0}, workspace=house.workspace, workers=1, progress=Silent())
+
+    assert not outcome.built  # all of it is there
+    assert outcome.sentence == "The gate asks for no verdict, so nothing was judged."
 
 
 def test_again_it_trains_nothing_and_says_the_same_in_a_table(house: House):

@@ -57,6 +57,31 @@ def test_an_ablation_is_a_valid_recipe_that_decides_nothing():
     assert recipe.gate.verdict is False and set(recipe.mixtures) == {"best", *(arm.mixture for arm in found.arms)}
 
 
+def with_steps(*steps: Any) -> dict[str, Any]:
+    return {**DATA, "datasets": {**DATA["datasets"], "clean": {"from": "pages", "steps": list(steps)}}}
+
+
+def test_a_preset_is_left_out_whole_under_a_name_that_recipes_allow():
+    found = ablation_of(with_steps("gopher_quality@datatrove-0.10"), name="demo", only=[])
+
+    assert found.arms[0].step == "gopher_quality@datatrove-0.10"
+    assert found.arms[0].final["clean"] == "clean-without-gopher_quality-datatrove-0-10"
+    assert found.arms[0].mixture in load_recipe(found.data, look_at_inputs=False).mixtures
+
+
+LABELLED = ({"label": {"rubric": "educational", "teacher": "claude", "documents": 2000, "max_usd": 3}}, "quality")
+
+
+def test_a_step_that_another_needs_stays_and_is_told():
+    found = ablation_of(with_steps(*LABELLED), name="demo")
+
+    assert [(arm.dataset, arm.step) for arm in found.arms] == [("clean", "quality"), ("good", "minhash_dedup")]
+    assert found.needed == ("clean.label",)
+    assert load_recipe(found.data, look_at_inputs=False).gate.baseline == "without-clean-quality"
+    with pytest.raises(RecipeError, match="no step to leave out but those that guard the test or that others need"):
+        ablation_of(with_steps(*LABELLED), name="demo", only=["clean.label"])
+
+
 @pytest.mark.parametrize(
     ("change", "only", "said"),
     [
