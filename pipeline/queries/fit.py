@@ -6,6 +6,7 @@ those of a recipe's search, so a table from elsewhere and a search of ours are j
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -44,20 +45,28 @@ def read_runs(path: Path, *, weights: str, metrics: str) -> Runs:
     from polars.exceptions import PolarsError
 
     try:
+        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+            header = next(csv.reader(file), [])
         table = pl.read_csv(path, infer_schema=False)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}). Name a CSV file.") from error
-    except PolarsError as error:
+    except (PolarsError, csv.Error) as error:
         raise DataError(f"{path}: is not a CSV table ({str(error).splitlines()[0]}). Write one row per run.") from error
+    for name in filter(None, header):
+        if header.count(name) > 1:
+            raise DataError(
+                f"{path}:1: column `{name}` stands there more than once. Give each column a name of its own."
+            )
     found = {}
     for key, prefix in (("--weights", weights), ("--metrics", metrics)):
         names = [name for name in table.columns if name.startswith(prefix)]
         if key == "--metrics":
             names = [name for name in names if not name.startswith(weights)] if weights.startswith(prefix) else names
         if not names:
+            asked = " Is it separated by semicolons?" if len(header) == 1 and ";" in header[0] else ""
             raise DataError(
                 f"{path}: no column begins with `{prefix}`; it has {listed_names(table.columns)}. Name what they begin "
-                f"with by {key}."
+                f"with by {key}.{asked}"
             )
         found[key] = names
     weight_columns, metric_columns = found["--weights"], found["--metrics"]

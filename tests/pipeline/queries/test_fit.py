@@ -73,6 +73,8 @@ def test_limits_bind(table):
         (lambda text: text.replace("m_", "y_"), "no column begins with `m_`.*--metrics"),
         (lambda text: text.replace("\n3,0.", "\n3,1."), r":5: the weights sum to 2, .*Divide each row by its sum"),
         (lambda text: text.replace("\n4,0.", "\n4,many"), r":6: w_web is `many\d+`; it must be a number"),
+        (lambda text: text.replace("w_code", "w_web"), r":1: column `w_web` stands there more than once"),
+        (lambda text: text.replace(",", ";"), r"no column begins with `w_`.*Is it separated by semicolons\?"),
         (lambda text: re.sub(r",[0-9.]+\n$", ",\n", text), r":31: m_forum is empty; it must be a number"),
     ],
 )  # fmt: skip
