@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.core.files.durable import write_text
 from pipeline.plan.graph import Plan
 from pipeline.plan.sweep import found_in, is_found
+from pipeline.recipe.ablation import named
 from pipeline.recipe.python_recipe import yaml_of
 from pipeline.recipe.strict_yaml import parse
 from pipeline.store.workspace import Workspace
@@ -64,6 +65,6 @@ def _recipe_with(plan: Plan, weights: Mapping[str, float]) -> str:
     del data["sweep"]
     like = {key: value for key, value in data["mixtures"][sweep.around].items() if key != "weights"}
     mixture = {"weights": {name: weight for name, weight in weights.items() if weight > 0}, **like}
-    data["name"] = f"{plan.recipe.name}-{sweep.as_}"
+    data["name"] = named(f"{plan.recipe.name}-{sweep.as_}")
     data["mixtures"] = {**data["mixtures"], sweep.as_: mixture}
     return f"# What the search of recipe {plan.recipe.name} found: mixture {sweep.as_}.\n{yaml_of(data)}"

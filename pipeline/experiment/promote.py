@@ -19,7 +19,9 @@ def promote_mixture(plan: Plan, certificate: Mapping[str, Any] | None, *, overri
     if gate is None or section is None:
         raise RecipeError(f"{plan.recipe.name}: has no `gate:` or no `promote:`; a promotion needs both. Add them.")
     assert plan.experiment is not None
-    node = plan.experiment.mixtures[gate.candidate]
+    node = plan.experiment.mixtures.get(gate.candidate)
+    if node is None:
+        raise RecipeError(f"{plan.recipe.name}: the search has not found `{gate.candidate}` yet; run the recipe first.")
     return promote(
         plan.workspace,
         section.as_,

@@ -16,7 +16,7 @@ import xxhash
 
 from pipeline.core.errors import DataError
 from pipeline.core.files.shards import iterate_batches, row_groups_of
-from pipeline.recipe.spec import DatasetSpec, step_inputs
+from pipeline.recipe.spec import DatasetSpec, held_out_by, step_inputs
 from pipeline.store.results import document_paths
 
 if TYPE_CHECKING:
@@ -28,9 +28,10 @@ MOST_SHARED = 0.01  # of the held-out documents, word for word; assumption: a li
 def refuse_shared_texts(plan: Plan) -> None:
     """Raise DataError if more than MOST_SHARED of a held-out set's texts stand in a dataset that is trained on."""
     recipe = plan.recipe
-    gate = recipe.gate
     trained_on = sorted({name for mixture in recipe.mixtures.values() for name in mixture.weights})
-    for held_out in gate.on if gate is not None else ():
+    judged = recipe.gate.on if recipe.gate is not None else ()
+    for held_out in held_out_by(recipe):
+        section = "gate" if held_out in judged else "sweep"
         suspects = [name for name in trained_on if _is_open(recipe.datasets, name, held_out)]
         wanted = {digest: doc_id for doc_id, digest in _texts(plan, held_out)} if suspects else {}
         for name in suspects:
@@ -38,7 +39,7 @@ def refuse_shared_texts(plan: Plan) -> None:
             if len(found) > MOST_SHARED * len(wanted):
                 first = min(wanted[digest] for digest in found)
                 raise DataError(
-                    f"gate.on: {len(found):,} of {len(wanted):,} texts of `{held_out}` stand in `{name}` word for "
+                    f"{section}.on: {len(found):,} of {len(wanted):,} texts of `{held_out}` stand in `{name}` word for "
                     f"word, such as {first}; at most {MOST_SHARED:.0%} may. Hold out other text, or "
                     f"`decontaminate: {{against: [{held_out}]}}` in `{name}`."
                 )

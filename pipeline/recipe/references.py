@@ -56,6 +56,8 @@ def _note_sweep(
     datasets: Mapping[str, DatasetSpec],
     sources: Mapping[str, SourceSpec | None],
 ) -> None:
+    from pipeline.recipe.leaks import leaks
+
     sweep = _mapping(document.data, "sweep")
     if "around" in sweep:
         _known(document, sweep["around"], set(weights), ("sweep", "around"), "mixture")
@@ -73,7 +75,23 @@ def _note_sweep(
                 f"sweep.on: `{dataset}` also stands in gate.on; what a search looked at cannot judge what it found. "
                 "Split it, or hold out another set for one of the two.",
             )
+        elif shared := [
+            str(other)
+            for other in (judged if isinstance(judged, list) else ())
+            if leaks(datasets, sources, str(other), dataset) and leaks(datasets, sources, dataset, str(other))
+        ]:
+            document.mistake(
+                ("sweep", "on", dataset),
+                f"sweep.on: `{dataset}` and `{shared[0]}` of gate.on have documents of one source or file; what a "
+                "search looked at cannot judge what it found. Hold out another source, or "
+                f"`decontaminate: {{against: [{dataset}]}}` in `{shared[0]}`.",
+            )
     searched = weights.get(str(sweep.get("around")), [])
+    if len(searched) == 1:
+        document.mistake(
+            ("sweep", "around"),
+            f"sweep.around: `{sweep['around']}` has one dataset; a search needs two or more. Name another mixture.",
+        )
     for key in ("least", "most"):
         for dataset in _mapping(sweep, key) if searched else ():
             _known(document, dataset, set(searched), ("sweep", key, dataset), "dataset of the mixture")

@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.core.errors import RecipeError
 from pipeline.experiment.found import found_by
+from pipeline.experiment.promote import promote_mixture
 from pipeline.plan.graph import Plan
 from pipeline.plan.sweep import FOUND
 from pipeline.recipe.load import load_recipe
@@ -133,6 +134,13 @@ def test_the_recipe_with_the_found_mixture_builds_on_all_that_is_there(done):
         ("on: {dev: 1}", "on: {test: 1}", "sweep.on: `test` also stands in gate.on; what a search looked at cannot"),
         ("on: {dev: 1}", "on: {raw: 1}", "sweep.on: `raw` is also trained on, by mixture `even`"),
         ("on: {dev: 1}", "on: {dv: 1}", "sweep.on.dv: unknown dataset `dv`. Did you mean dev"),
+        (
+            "dev: {from: three, steps: [exact_dedup]}",
+            "dev: {from: test}",
+            "sweep.on: `dev` and `test` of gate.on have documents of one source or file; what a search looked at",
+        ),
+        ("path: DIR/three.jsonl", "path: DIR/four.jsonl", "sweep.on: `dev` and `test` of gate.on have documents"),
+        ("{raw: 1, good: 1}", "{good: 1}", "sweep.around: `even` has one dataset; a search needs two or more"),
         ("rounds: 2", "rounds: 3", "8 proxies in 3 rounds are fewer than four to a round"),
         ("anchors: 2", "anchors: 2, as: even", "sweep.as: `even` is a mixture already"),
         ("anchors: 2", "anchors: 2, least: {god: 0.1}", "sweep.least.god: unknown dataset of the mixture `god`"),
@@ -166,6 +174,35 @@ def test_limits_that_the_supply_of_text_leaves_no_weights_are_told(tmp_path: Pat
 
     with pytest.raises(RecipeError, match=r"sweep.most: together with what the datasets can give .* raw 0.300 at most"):
         house.run()
+
+
+def test_what_the_gate_judges_by_may_have_dropped_what_the_search_looks_at(tmp_path):
+    house = furnished(tmp_path)
+    guarded = "steps: [exact_dedup, decontaminate: {against: [dev]}]"
+    house.write(
+        RECIPE.replace("path: DIR/three.jsonl", "path: DIR/four.jsonl").replace(
+            "test: {from: four, steps: [exact_dedup]}", f"test: {{from: four, {guarded}}}"
+        )
+    )
+
+    assert house.plan().recipe.sweep is not None
+
+
+def test_nothing_is_promoted_before_the_search_has_found_it(tmp_path):
+    house = furnished(tmp_path)
+    house.write(RECIPE + "promote: {as: docs}\n")
+
+    with pytest.raises(RecipeError, match="the search has not found `proposed` yet; run the recipe first"):
+        promote_mixture(house.plan(), None, override="because")
+
+
+def test_the_recipe_with_the_found_mixture_has_a_name_of_the_length_that_recipes_allow(done):
+    long = "p" * 60
+    done.write(RECIPE.replace("on: {dev: 1},", f"on: {{dev: 1}}, as: {long},").replace("proposed", long))
+
+    found = found_by(done.plan())
+
+    assert found is not None and load_recipe(found.recipe).name == f"rch-{long}"
 
 
 def chain_of_words(seed: int) -> Callable[[random.Random], str]:

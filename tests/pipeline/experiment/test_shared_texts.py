@@ -42,6 +42,24 @@ def test_one_text_in_two_files_is_met_whatever_its_id(house: House):
         refuse_shared_texts(planned(house))
 
 
+def test_what_a_search_looks_at_is_compared_too(house: House):
+    house.lines("one.jsonl", texts(40))
+    house.lines("two.jsonl", texts(40, start=38))
+    house.lines("three.jsonl", texts(40, start=100))
+    with_third = "three: {read: jsonl, path: DIR/three.jsonl}, two: {read"
+    recipe = (RECIPE.replace("two: {read", with_third).replace("RAW", "[]").replace("GOOD", "exact_dedup")) + (
+        "  judged: {from: three, steps: [exact_dedup]}\n"
+    )
+    house.write(recipe)
+    house.run()
+    search = "sweep: {around: even, on: {held: 1}, proxies: 8, rounds: 2}\n"
+    mixtures = "mixtures: {even: {weights: {raw: 1, good: 1}}}\nproxy: {tokens: 4k}\n"
+    house.write(recipe + mixtures + search + "gate: {candidate: proposed, baseline: even, on: [judged]}\n")
+
+    with pytest.raises(DataError, match=r"sweep\.on: 2 of 40 texts of `held` stand in `good` word for word"):
+        refuse_shared_texts(house.plan())
+
+
 def test_a_text_in_a_hundred_may_be_everywhere(house: House):
     house.lines("one.jsonl", texts(100))
     house.lines("two.jsonl", texts(40, start=99))
