@@ -214,11 +214,11 @@ def fit_log_linear(weights_ND: np.ndarray, values_N: np.ndarray, near: LogLinear
 class Trees:
     """Gradient-boosted trees (LightGBM), as RegMix has them."""
 
-    model: object
+    model: Any  # LightGBM has no types
     left_over: float
 
     def predict(self, weights_CD: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        mean_C = np.asarray(self.model.predict(weights_CD))  # type: ignore[attr-defined]  # LightGBM has no types
+        mean_C = np.asarray(self.model.predict(weights_CD))
         return mean_C, np.full(len(weights_CD), self.left_over)
 
 

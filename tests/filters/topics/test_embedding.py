@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -106,9 +107,7 @@ def test_a_damaged_model_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_another_kind_of_model_says_which_extra_loads_it(tmp_path: Path) -> None:
-    try:
-        import sentence_transformers  # noqa: F401 - only whether it is there
-    except ImportError:
+    if find_spec("sentence_transformers") is None:
         with pytest.raises(RecipeError, match=r"needs the package sentence_transformers.*\[topics\]"):
             open_model(tmp_path)
     else:
