@@ -20,7 +20,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 
-from eval.tiers import TIERS
+from eval.proxies.tiers import TIERS
 from pipeline.catalog import READERS, STEPS
 from pipeline.core.step import GatheringStep, MakingStep, MeasuringStep, Params, Rule, Step
 from pipeline.recipe.load import KEYS

@@ -139,6 +139,8 @@ def test_only_the_pass_may_catch_anything_since_a_document_pays_for_a_broken_ste
 ORDER = "The pipeline's rooms stand on each other in one order"
 FAMILIES = "Filters meet in words; classifier and conformance stand on the others"
 CORE = "The core imports nothing else of ours"
+SCORES = "Scores are taken of proxies; a verdict and a search know neither"
+PAGE = "The report's page stands on its sections, and they on its drawings"
 
 
 @pytest.mark.parametrize(
@@ -153,7 +155,10 @@ CORE = "The core imports nothing else of ours"
         ("pipeline/cellar.py", "", {ORDER}),
         ("filters/lists/bad.py", "import filters.dedup", {FAMILIES}),
         ("filters/lists/bad.py", "import synth", {"Rooms do not know each other"}),
-        ("eval/bad.py", "import filters.words", {"Rooms do not know each other"}),
+        ("eval/search/bad.py", "import filters.words", {"Rooms do not know each other"}),
+        ("eval/proxies/bad.py", "import eval.scores", {SCORES}),
+        ("eval/cellar.py", "", {SCORES}),
+        ("pipeline/report/draw/bad.py", "import pipeline.report.run", {PAGE}),
         ("synth/bad.py", "def f():\n    from pipeline import plan", {"Of the pipeline, rooms know only the core"}),
         ("filters/lists/bad.py", "from pipeline.core import files", set()),
         ("pipeline/cli.py", "import eval", set()),

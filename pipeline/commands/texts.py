@@ -54,7 +54,7 @@ def plan_text(plan: Plan) -> str:
     """Return a plan as a table and one closing line."""
     from pipeline.experiment.power import power_of, power_text
     from pipeline.plan.groups import groups_of, reason_of
-    from pipeline.report import figures
+    from pipeline.report.draw import figures
 
     data = plan_rows(plan)
     by_folder = {node.folder: row for node, row in zip(plan.nodes, data["nodes"], strict=True)}
@@ -83,7 +83,7 @@ def _at_home(node: dict[str, Any]) -> str:
 
 def outcome_text(outcome: Outcome) -> str:
     """Return the end of a run in a few lines, what was made at last."""
-    from pipeline.report import figures
+    from pipeline.report.draw import figures
 
     did = (
         f"built {len(outcome.built)}, reused {outcome.reused}"
@@ -122,7 +122,7 @@ def _counted(number: int, noun: str) -> str:
 
 def status_text(data: dict[str, Any]) -> str:
     """Return the state of a workspace: what is there, what is unfinished, what was judged."""
-    from pipeline.report import figures
+    from pipeline.report.draw import figures
 
     sets = [r for r in data["results"] if r["kind"] in ("source", "made", "dataset")]
     if not data["results"] and not data["unfinished"] and not data["stores"]:

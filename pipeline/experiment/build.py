@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from eval.tiers import TIERS
+from eval.proxies.tiers import TIERS
 from pipeline import __version__
 from pipeline.core.files.card import read_card
 from pipeline.core.files.durable import write_text
@@ -84,7 +84,7 @@ def _build(work: Work, nodes: Mapping[str, Node], build: Callable[[Work, str, No
 
 
 def _build_tokenizer(work: Work, name: str, node: Node) -> Built:
-    from eval.tokenizer import train_tokenizer
+    from eval.proxies.tokenizer import train_tokenizer
 
     run, plan = work.run, work.plan
     run.progress.begin("train the tokenizer", total=0, unit="bytes")
@@ -132,8 +132,8 @@ def _build_tokens(work: Work, name: str, node: Node) -> Built:
 
 
 def _build_mixture(work: Work, name: str, node: Node) -> Built:
-    from eval.packing import Tokens
-    from eval.tokenizer import Tokenizer
+    from eval.proxies.packing import Tokens
+    from eval.proxies.tokenizer import Tokenizer
     from pipeline.experiment.pool import build_pool, save_pool, shares_of
 
     run, plan, proxy = work.run, work.plan, work.proxy
@@ -164,9 +164,9 @@ def _build_mixture(work: Work, name: str, node: Node) -> Built:
 
 
 def _build_certificate(work: Work, name: str, node: Node) -> Built:
-    from eval.certificate import certificate
-    from eval.gate import GateRule, decide
-    from eval.sequential import Looks
+    from eval.verdict.certificate import certificate
+    from eval.verdict.gate import GateRule, decide
+    from eval.verdict.sequential import Looks
 
     plan, gate, proxy, experiment = work.plan, work.gate, work.proxy, work.experiment
     assert experiment.comparison is not None

@@ -149,8 +149,8 @@ def comparisons_of(
 
     `documents` is the comparison's table and `earlier` what its card says of earlier lanes.
     """
-    from eval.deviation import Deviation
-    from eval.paired import compare
+    from eval.verdict.deviation import Deviation
+    from eval.verdict.paired import compare
 
     known = {
         item["learning_rate"]: {name: Deviation(**found) for name, found in item["deviations"].items()}

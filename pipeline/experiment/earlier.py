@@ -81,7 +81,7 @@ def _arms(
 def _summary(rate: float, arms: Sequence[Mapping[str, Rates]]) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from eval.deviation import of_arms
+    from eval.verdict.deviation import of_arms
 
     lanes = [list(arm.values()) for arm in arms]
     values = {name: [np.array([rates[name] for rates in arm]) for arm in lanes] for name in sorted(lanes[0][0])}

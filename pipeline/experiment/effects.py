@@ -18,7 +18,7 @@ from pipeline.plan.graph import Plan
 from pipeline.plan.lanes import LaneName
 
 if TYPE_CHECKING:
-    from eval.paired import Gain
+    from eval.verdict.paired import Gain
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def effects_on(plan: Plan, *, base: str, mixtures: Sequence[str]) -> list[Effect
 
     A pair of lanes of which one did not train soundly is left out; GateError where fewer than two are left.
     """
-    from eval.paired import compare
+    from eval.verdict.paired import compare
 
     experiment, gate, proxy = plan.experiment, plan.recipe.gate, plan.recipe.proxy
     assert experiment is not None and experiment.comparison is not None and gate is not None and proxy is not None

@@ -147,7 +147,7 @@ def encode_rows(task: EncodeTask) -> tuple[np.ndarray, np.ndarray, np.ndarray, l
 
 @lru_cache(maxsize=4)
 def _tokenizer(path: Path) -> Any:
-    from eval.tokenizer import Tokenizer
+    from eval.proxies.tokenizer import Tokenizer
 
     return Tokenizer.load(path)
 

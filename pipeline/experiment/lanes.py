@@ -2,9 +2,9 @@
 
 weights.safetensors holds a proxy's float32 parameters, curve.json its training loss; the card says whether it trained
 soundly, and on what. All lanes of a recipe have one shape, so those that are missing train in one run, whatever else
-is there already: on a CPU no bit of a lane depends on the others (`eval/trainer.py`), and as many lanes train at once
-as there are threads, pair by pair, so a killed run keeps the pairs that it finished. On a GPU they are one stack and
-finish together.
+is there already: on a CPU no bit of a lane depends on the others (`eval/proxies/trainer.py`), and as many lanes train
+at once as there are threads, pair by pair, so a killed run keeps the pairs that it finished. On a GPU all are one
+stack and finish together.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pipeline.plan.lanes import LaneName
 from pipeline.store.node import Node
 
 if TYPE_CHECKING:
-    from eval.trainer import Trained
+    from eval.proxies.trainer import Trained
 
 WEIGHTS, CURVE = "weights.safetensors", "curve.json"
 
@@ -70,8 +70,8 @@ class _Stream:
 
 def train_lanes(work: Work) -> None:
     """Train and store every lane that is missing."""
-    from eval.tiers import TIERS
-    from eval.trainer import Lane, train
+    from eval.proxies.tiers import TIERS
+    from eval.proxies.trainer import Lane, train
 
     missing = work.missing(work.experiment.lanes)
     if not missing:
@@ -113,9 +113,9 @@ def _stream(work: Work, mixture: str) -> _Stream:
 def _store(work: Work, node: Node, lane: LaneName, trained: Trained, stream: _Stream, rows: np.ndarray) -> None:
     from safetensors.torch import save
 
-    from eval.health import findings
-    from eval.machine import described
-    from eval.tiers import TIERS
+    from eval.proxies.health import findings
+    from eval.proxies.machine import described
+    from eval.proxies.tiers import TIERS
 
     tier = TIERS[work.proxy.tier]
     wrong = findings(trained.nats_S, vocab_size=tier.vocab_size)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.packing import Tokens
+from eval.proxies.packing import Tokens
 from pipeline.core.errors import DataError, RecipeError, nearest_names
 
 MOST_TOKENS = 2**31 - 1  # of one stream: 4 GB of uint16, held in memory

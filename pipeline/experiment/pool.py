@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.packing import Tokens
+from eval.proxies.packing import Tokens
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.card import read_card
 from pipeline.core.files.durable import write_atomically, write_text

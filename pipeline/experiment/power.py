@@ -42,7 +42,7 @@ class Power:
 
 def power_of(plan: Plan) -> Power | None:
     """Return what the gate of a plan can see; None where there is no gate or nothing is known of its proxies."""
-    from eval.interval import Chance, detectable
+    from eval.verdict.interval import Chance, detectable
 
     gate, proxy, experiment = plan.recipe.gate, plan.recipe.proxy, plan.experiment
     if gate is None or proxy is None or experiment is None or not gate.verdict:
@@ -71,8 +71,8 @@ def power_of(plan: Plan) -> Power | None:
 
 def _found(plan: Plan) -> tuple[float, float, int, float] | None:
     """Return variance of one proxy, degrees of freedom lent, number of proxies, and tokens per second of each."""
-    from eval.deviation import MOST_EARLIER_FREEDOM, Deviation, pooled
-    from eval.tiers import TIERS
+    from eval.proxies.tiers import TIERS
+    from eval.verdict.deviation import MOST_EARLIER_FREEDOM, Deviation, pooled
 
     proxy = plan.recipe.proxy
     assert proxy is not None

@@ -53,10 +53,10 @@ def bits_on(experiment: Experiment, lane: LaneName, domains: Sequence[str]) -> n
 
 
 def _score(work: Work, domain: str, missing: dict[LaneName, Node]) -> None:
-    from eval.bits_per_byte import document_bits
-    from eval.packing import Tokens
-    from eval.tiers import TIERS
-    from eval.tokenizer import Tokenizer
+    from eval.proxies.packing import Tokens
+    from eval.proxies.tiers import TIERS
+    from eval.proxies.tokenizer import Tokenizer
+    from eval.scores.bits_per_byte import document_bits
 
     held_out = load_encoded(work.folder(work.experiment.tokens[domain]))
     if not held_out.ids:
@@ -84,7 +84,7 @@ def _weights(work: Work, lanes: Sequence[LaneName]) -> dict[str, Any]:
     """Return the stored parameters of some lanes as one stack."""
     from safetensors.torch import load_file
 
-    from eval.proxy import stack
+    from eval.proxies.proxy import stack
 
     return stack([load_file(work.folder(work.experiment.lanes[lane]) / WEIGHTS) for lane in lanes])
 
@@ -92,7 +92,7 @@ def _weights(work: Work, lanes: Sequence[LaneName]) -> dict[str, Any]:
 def _store(
     work: Work, node: Node, lane: LaneName, domain: str, held_out: Encoded, bits_D: np.ndarray, *, seconds: float
 ) -> None:
-    from eval.machine import described
+    from eval.proxies.machine import described
 
     node.folder.mkdir(parents=True, exist_ok=True)
     columns = {"id": held_out.ids, "num_bytes": held_out.num_bytes, "bits": bits_D}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from eval.tiers import TIERS
+from eval.proxies.tiers import TIERS
 from pipeline.core.identity import identity_of
 from pipeline.plan.graph import ENGINE_VERSION, Experiment, Plan, SearchRound
 from pipeline.plan.lanes import LaneName, lanes_of

@@ -1,7 +1,7 @@
 """Finished proxies and tasks -> how well each proxy does on each task, without training and without storing anything.
 
-A task is a name of `eval/small_tasks.py`, or a file of JSON lines with a question and its choices in each
-(`eval/multiple_choice.py`). Proxies of one tier and one tokenizer are scored as one stack.
+A task is a name of `eval/scores/small_tasks.py`, or a file of JSON lines with a question and its choices in each
+(`eval/scores/multiple_choice.py`). Proxies of one tier and one tokenizer are scored as one stack.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipeline.queries.lanes import StoredLane, find_lanes, tokenizer_of_lane
 from pipeline.store.workspace import Workspace
 
 if TYPE_CHECKING:
-    from eval.multiple_choice import Item
+    from eval.scores.multiple_choice import Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def score_proxies(
     threads: int, progress: Progress,
 ) -> list[TaskScore]:  # fmt: skip
     """Return every proxy that `wanted` names on every task; `count` items of a made task, drawn with `seed`."""
-    from eval.tokenizer import Tokenizer
+    from eval.proxies.tokenizer import Tokenizer
 
     items = {task: found for name in tasks for task, found in _tasks(name, count=count, seed=seed)}
     lanes = {lane.folder: lane for name in wanted for lane in find_lanes(workspace, name)}
@@ -72,8 +72,8 @@ def score_proxies(
 
 def _tasks(name: str, *, count: int, seed: int) -> Iterator[tuple[str, list[Item]]]:
     """Yield the tasks that one `--tasks` names: a file, or made ones with commas between."""
-    from eval.multiple_choice import item_of
-    from eval.small_tasks import TASKS, items_of
+    from eval.scores.multiple_choice import item_of
+    from eval.scores.small_tasks import TASKS, items_of
 
     if Path(name).is_file():
         yield name, [item_of(row, place=f"{name}:{number}") for number, row in read_objects(Path(name))]
@@ -92,9 +92,9 @@ def _score(
 ) -> Iterator[TaskScore]:
     from safetensors.torch import load_file
 
-    from eval.multiple_choice import score_items, summaries
-    from eval.proxy import stack
-    from eval.tiers import TIERS
+    from eval.proxies.proxy import stack
+    from eval.proxies.tiers import TIERS
+    from eval.scores.multiple_choice import score_items, summaries
 
     params = stack([load_file(lane.folder / WEIGHTS) for lane in lanes])
     try:

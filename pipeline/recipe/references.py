@@ -34,7 +34,7 @@ def note_wrong_references(
         message = "mixtures need a `proxy:` section, which says how large they are and how they are judged."
         document.mistake(("mixtures",), message)
     if "tier" in _mapping(data, "proxy"):
-        from eval.tiers import TIERS
+        from eval.proxies.tiers import TIERS
 
         _known(document, data["proxy"]["tier"], set(TIERS), ("proxy", "tier"), "tier")
     if data.get("sweep") is not None:

@@ -71,7 +71,7 @@ class MixtureSection(Section):
 class ProxySection(Section):
     """How large the small models are that judge a mixture, and how many."""
 
-    tier: str = Field(default="t0", description="Size of the proxy, a row of the table in eval/tiers.py.")
+    tier: str = Field(default="t0", description="Size of the proxy, a row of the table in eval/proxies/tiers.py.")
     tokens: Count = Field(default=1_000_000, description="Training tokens of each proxy.")
     seeds: int = Field(
         default=3, ge=3, le=64, description="Paired seeds of initialisation and data order; the gate needs 3."

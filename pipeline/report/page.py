@@ -21,13 +21,17 @@ from pipeline.core.shown import shown as visible
 from pipeline.engine.run_record import mark_of, records_of, run_of
 from pipeline.plan.graph import Plan
 from pipeline.recipe.spec import final_datasets
-from pipeline.report import figures
-from pipeline.report.account import cards_of, grouped, spent_on, total_seconds
-from pipeline.report.changes import changes_since
-from pipeline.report.classifier import classifiers_in
-from pipeline.report.comparison import comparison_in
-from pipeline.report.examples import Examples, quarantine_reasons
-from pipeline.report.experiment import (
+from pipeline.report.dataset.classifier import classifiers_in
+from pipeline.report.dataset.examples import Examples, quarantine_reasons
+from pipeline.report.dataset.findings import clusters_in, contamination_in, duplicates_in
+from pipeline.report.dataset.groups import groups_of, lengths_picture, mean_size, strips_of, together_of
+from pipeline.report.dataset.signals import Map, Signals, one_by_one
+from pipeline.report.dataset.steps import DatasetShown, dataset_shown
+from pipeline.report.dataset.teaching import made_in, notes_of, teachers_in
+from pipeline.report.dataset.topics import topics_in
+from pipeline.report.draw import figures
+from pipeline.report.mixture.comparison import comparison_in
+from pipeline.report.mixture.experiment import (
     certificate_in,
     curve_plots,
     experiment_facts,
@@ -35,17 +39,13 @@ from pipeline.report.experiment import (
     mixture_rows,
     seed_rows,
 )
-from pipeline.report.findings import clusters_in, contamination_in, duplicates_in
-from pipeline.report.flow import flow_picture
-from pipeline.report.groups import groups_of, lengths_picture, mean_size, strips_of, together_of
-from pipeline.report.head import facts_of, rows_of
-from pipeline.report.heldout import held_out
-from pipeline.report.search import percent, search_in
-from pipeline.report.signals import Map, Signals, one_by_one
-from pipeline.report.steps import DatasetShown, dataset_shown
+from pipeline.report.mixture.heldout import held_out
+from pipeline.report.mixture.search import percent, search_in
+from pipeline.report.run.account import cards_of, grouped, spent_on, total_seconds
+from pipeline.report.run.changes import changes_since
+from pipeline.report.run.flow import flow_picture
+from pipeline.report.run.head import facts_of, rows_of
 from pipeline.report.tables import tables_of, write_tables
-from pipeline.report.teaching import made_in, notes_of, teachers_in
-from pipeline.report.topics import topics_in
 from pipeline.store.evidence import evidence_of
 
 MOST_BYTES = 1_900_000
@@ -124,7 +124,7 @@ def _anchor(*names: str) -> str:
 
 
 def _chart_functions() -> dict[str, Any]:
-    from pipeline.report import charts
+    from pipeline.report.draw import charts
 
     return {"share_bar": charts.share_bar, "histogram": charts.histogram, "columns": charts.columns}
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.files.durable import sweep, write_text
-from pipeline.report.comparison import ComparisonShown
-from pipeline.report.search import SearchState
-from pipeline.report.steps import DatasetShown
+from pipeline.report.dataset.steps import DatasetShown
+from pipeline.report.mixture.comparison import ComparisonShown
+from pipeline.report.mixture.search import SearchState
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell of words that begins so is run by spreadsheets
 

@@ -39,7 +39,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a look stands among all others; see eval.sequential.Looks."""
+    """Where a look stands among all others; see eval.verdict.sequential.Looks."""
 
     number: int
     candidate_number: int

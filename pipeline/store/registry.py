@@ -143,7 +143,7 @@ def _admit(
                 f"admits it. {way_out}"
             )
         return ""
-    from eval.certificate import check_certificate  # needs scipy, which a reader of the registry does not
+    from eval.verdict.certificate import check_certificate  # needs scipy, which a reader of the registry does not
 
     found = check_certificate(certificate)
     about = certificate["candidate"]

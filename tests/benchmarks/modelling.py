@@ -28,8 +28,8 @@ def tokenizing(text: Text, place: Place) -> Work:
 
 def packing(text: Text, place: Place) -> Work:
     """Lay tokenised documents into rows."""
-    from eval.packing import pack
-    from eval.tiers import TIERS
+    from eval.proxies.packing import pack
+    from eval.proxies.tiers import TIERS
 
     tokenizer = _tokenizer(text, place)
     tokens = tokenizer.encode(text.strings())
@@ -41,8 +41,8 @@ def packing(text: Text, place: Place) -> Work:
 
 def training(text: Text, place: Place) -> Work:
     """Train one lane for a few steps."""
-    from eval.tiers import TIERS
-    from eval.trainer import train
+    from eval.proxies.tiers import TIERS
+    from eval.proxies.trainer import train
 
     tier, lane = TIERS[TIER], _lane(text, place)
     num_tokens = TRAIN_STEPS * tier.batch_rows * tier.context
@@ -54,9 +54,9 @@ def training(text: Text, place: Place) -> Work:
 
 def scoring(text: Text, place: Place) -> Work:
     """Score whole documents under one lane."""
-    from eval.bits_per_byte import document_bits
-    from eval.tiers import TIERS
-    from eval.trainer import train
+    from eval.proxies.tiers import TIERS
+    from eval.proxies.trainer import train
+    from eval.scores.bits_per_byte import document_bits
 
     tier, tokenizer = TIERS[TIER], _tokenizer(text, place)
     (trained,) = train([_lane(text, place)], tier=tier, num_tokens=tier.batch_rows * tier.context)
@@ -70,9 +70,9 @@ def scoring(text: Text, place: Place) -> Work:
 
 
 def _lane(text: Text, place: Place) -> Any:
-    from eval.packing import pack
-    from eval.tiers import TIERS
-    from eval.trainer import Lane
+    from eval.proxies.packing import pack
+    from eval.proxies.tiers import TIERS
+    from eval.proxies.trainer import Lane
 
     tier, tokenizer = TIERS[TIER], _tokenizer(text, place)
     tokens = tokenizer.encode(text.strings()[:2000])
@@ -87,7 +87,7 @@ def _tokenizer(text: Text, place: Place) -> Any:
 
 @cache
 def _trained_tokenizer(text: Text, path: Path) -> Any:
-    from eval.tiers import TIERS
-    from eval.tokenizer import train_tokenizer
+    from eval.proxies.tiers import TIERS
+    from eval.proxies.tokenizer import train_tokenizer
 
     return train_tokenizer(text.strings(), path=path, vocab_size=TIERS[TIER].vocab_size, seed=SEED)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from eval.packing import Tokens
-from eval.proxy import stack
-from eval.tiers import Tier
-from eval.tokenizer import Tokenizer
-from eval.trainer import Lane, train
+from eval.proxies.packing import Tokens
+from eval.proxies.proxy import stack
+from eval.proxies.tiers import Tier
+from eval.proxies.tokenizer import Tokenizer
+from eval.proxies.trainer import Lane, train
 from tests.eval.streams import pack
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from eval.packing import Tokens
-from eval.tiers import Tier
+from eval.proxies.packing import Tokens
+from eval.proxies.tiers import Tier
 
 BOS = 1
 

@@ -1,14 +1,14 @@
 """How often the interval of a gain covers the truth, by simulation: `python -m tests.eval.coverage` prints the table.
 
-The parts are the product's own (`eval.deviation`, `eval.interval`); only the lanes and documents are drawn here.
+The parts are the product's own (`eval/verdict`); only the lanes and documents are drawn here.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from eval.deviation import MOST_EARLIER_FREEDOM, NOISIER
-from eval.interval import Chance, half_width
+from eval.verdict.deviation import MOST_EARLIER_FREEDOM, NOISIER
+from eval.verdict.interval import Chance, half_width
 from pipeline.core.rng import generator
 
 

@@ -1,6 +1,6 @@
 """How often a gate promotes what gains nothing when its own advice on seeds is followed: `python -m tests.eval.looks`.
 
-The parts are the product's own (`eval.interval`, `eval.deviation`, `eval.sequential`); only lanes are drawn here.
+The parts are the product's own (`eval/verdict`); only lanes are drawn here.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from typing import Literal
 import numpy as np
 from scipy.special import fdtrc
 
-from eval.deviation import MOST_EARLIER_FREEDOM, NOISIER
-from eval.interval import Chance, half_width
-from eval.paired import MOST_SEEDS
-from eval.sequential import Looks, wealth
+from eval.verdict.deviation import MOST_EARLIER_FREEDOM, NOISIER
+from eval.verdict.interval import Chance, half_width
+from eval.verdict.paired import MOST_SEEDS
+from eval.verdict.sequential import Looks, wealth
 from pipeline.core.rng import generator
 
 Policy = Literal["forgets", "pays"]

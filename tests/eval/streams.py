@@ -1,10 +1,10 @@
-"""Documents as one stream: the plain reading of what `eval/packing.py` says, for tests that need a stream."""
+"""Documents as one stream: the plain reading of what `eval/proxies/packing.py` says, for tests that need a stream."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from eval.packing import IGNORE, Stream, Tokens
+from eval.proxies.packing import IGNORE, Stream, Tokens
 
 
 def pack(tokens: Tokens, *, bos: int, context: int) -> Stream:

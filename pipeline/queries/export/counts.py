@@ -106,7 +106,7 @@ def count_part(task: CountTask) -> int:
 @lru_cache(maxsize=1)
 def tokenizer_at(path: Path) -> Any:
     """Return a tokenizer, read once per process."""
-    from eval.tokenizer import Tokenizer
+    from eval.proxies.tokenizer import Tokenizer
 
     return Tokenizer.load(path)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.packing import Tokens
+from eval.proxies.packing import Tokens
 from pipeline.core.errors import DataError, ServiceError, write_advice
 from pipeline.core.rng import generator
 from pipeline.experiment.mixture import MixturePlan, plan_mixture

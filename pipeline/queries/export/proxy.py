@@ -89,9 +89,9 @@ def _write(
     """Write every file into the folder to be, the marker last."""
     from safetensors.torch import load_file, save
 
-    from eval.plain_proxy import LOADER, config_of, plain_state
-    from eval.tiers import TIERS
-    from eval.tokenizer import Tokenizer
+    from eval.proxies.plain_proxy import LOADER, config_of, plain_state
+    from eval.proxies.tiers import TIERS
+    from eval.proxies.tokenizer import Tokenizer
 
     state = plain_state(load_file(lane.folder / WEIGHTS))
     config = config_of(TIERS[lane.facts.tier], bos=Tokenizer.load(tokenizer).bos, tensors=state)

@@ -187,7 +187,7 @@ def certificate_of(workspace: Workspace, target: Target) -> tuple[Mapping[str, A
     for arm in ("candidate", "baseline"):
         for found in _certificates(workspace):
             if found[arm]["identity"] == target.card.identity:
-                from eval.certificate import check_certificate  # needs scipy
+                from eval.verdict.certificate import check_certificate  # needs scipy
 
                 check_certificate(found)
                 return found, arm

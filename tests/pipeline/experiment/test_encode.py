@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.tokenizer import Tokenizer, train_tokenizer
+from eval.proxies.tokenizer import Tokenizer, train_tokenizer
 from pipeline.engine.executors import Local
 from pipeline.experiment.encode import Encoded, choose, encode_dataset, load_encoded, sample_texts, save_encoded
 from tests.pipeline.house import House, texts

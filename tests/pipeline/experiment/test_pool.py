@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.packing import Tokens
+from eval.proxies.packing import Tokens
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.rng import generator
 from pipeline.experiment.pool import Pool, build_pool, draw_rows, largest_share, load_pool, save_pool, shares_of

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from eval.multiple_choice import score_items, summaries
-from eval.small_tasks import items_of
-from eval.tiers import TIERS
-from eval.tokenizer import Tokenizer
+from eval.proxies.tiers import TIERS
+from eval.proxies.tokenizer import Tokenizer
+from eval.scores.multiple_choice import score_items, summaries
+from eval.scores.small_tasks import items_of
 from pipeline.cli import main
 from pipeline.commands.proxies import scores_text
 from pipeline.core.errors import DataError, RecipeError

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from eval.certificate import certificate
-from eval.gate import GateRule, decide
-from eval.paired import compare
+from eval.verdict.certificate import certificate
+from eval.verdict.gate import GateRule, decide
+from eval.verdict.paired import compare
 from pipeline.core.files.shards import read_table, write_table
 from pipeline.core.rng import generator
 from pipeline.core.step import (

@@ -12,7 +12,7 @@ from pipeline import catalog
 from pipeline.report.page import write_report
 from tests.conftest import ROOT
 from tests.pipeline.report import search_parts as hunt
-from tests.pipeline.report import test_comparison as steps
+from tests.pipeline.report.mixture import test_comparison as steps
 from tests.pipeline.report.report_parts import STEPS, finish, write_lines
 from tests.pipeline.report.test_report import EXPERIMENT, RECIPE
 

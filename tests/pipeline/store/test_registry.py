@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eval.certificate import certificate
-from eval.gate import GateRule, decide
-from eval.paired import compare
+from eval.verdict.certificate import certificate
+from eval.verdict.gate import GateRule, decide
+from eval.verdict.paired import compare
 from pipeline.core.errors import DataError, GateError, RecipeError
 from pipeline.store.registry import Promotion, current, promote, rollback, versions
 from pipeline.store.versions import Versions

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from eval.tokenizer import Tokenizer
+from eval.proxies.tokenizer import Tokenizer
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.card import read_card
 from pipeline.core.rng import derive, generator

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from eval.bits_per_byte import document_bits
-from eval.tiers import TIERS
-from eval.tokenizer import Tokenizer
+from eval.proxies.tiers import TIERS
+from eval.proxies.tokenizer import Tokenizer
+from eval.scores.bits_per_byte import document_bits
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.queries.export.proxy import USE, export_proxy
 from pipeline.queries.lanes import find_lane, scores_of_lane, tokenizer_of_lane

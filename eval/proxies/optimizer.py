@@ -1,0 +1,97 @@
+"""Muon for the block matrices, AdamW for embedding and head, each on stacks of lanes with a learning rate per lane.
+
+Muon replaces a matrix gradient by (nearly) the closest orthogonal matrix, found by five Newton-Schulz steps on all
+matrices of one shape at once; the scheme and its constants are Keller Jordan's, the schedule is nanochat's: a short
+warm-up, then constant, then linear decay over the last 65 % of the run. Every norm is taken per matrix, so lanes never
+meet. A lane that is not alive keeps its weights as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from eval.proxies.tiers import Tier
+
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+NEWTON_SCHULZ_STEPS = 5
+MUON_MOMENTUM = (0.85, 0.95)
+MUON_MOMENTUM_STEPS = 300
+ADAM_BETAS = (0.8, 0.95)
+ADAM_EPSILON = 1e-10
+WARMUP_STEPS, WARMUP_FRACTION = 40, 0.05
+DECAY_FRACTION, FLOOR = 0.65, 0.05
+
+
+def schedule(step: int, *, num_steps: int) -> float:
+    """Return the learning rate's factor at `step`, counted from 0."""
+    warmup = max(1, min(WARMUP_STEPS, round(WARMUP_FRACTION * num_steps)))
+    left = (num_steps - step) / (DECAY_FRACTION * num_steps)
+    return min(1.0, (step + 1) / warmup, FLOOR + (1 - FLOOR) * left)
+
+
+def orthogonalize(matrices: Tensor, *, dtype: torch.dtype) -> Tensor:
+    """Push the singular values of (M, rows, columns) matrices towards 1; a zero matrix stays zero."""
+    a, b, c = NEWTON_SCHULZ
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.transpose(-2, -1) if tall else matrices
+    x = (x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)).to(dtype)
+    for _ in range(NEWTON_SCHULZ_STEPS):
+        gram = torch.bmm(x, x.transpose(1, 2))
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return (x.transpose(-2, -1) if tall else x).to(matrices.dtype)
+
+
+class LaneOptimizer:
+    """State and update rule of one stack of lanes."""
+
+    def __init__(self, params: Mapping[str, Tensor], *, tier: Tier, lr_scale_K: Tensor, num_steps: int) -> None:
+        self._tier = tier
+        self._lr_scale_K = lr_scale_K
+        self._num_steps = num_steps
+        self.state: dict[str, Tensor] = {}
+        for name, param in params.items():
+            kinds = ("mean", "square") if param.ndim == 3 else ("momentum",)
+            self.state.update({f"{name}.{kind}": torch.zeros_like(param) for kind in kinds})
+
+    @torch.no_grad()
+    def update(
+        self,
+        params: Mapping[str, Tensor],
+        grads: Mapping[str, Tensor],
+        *,
+        step: int,
+        alive_K: Tensor,
+        dtype: torch.dtype,
+    ) -> None:
+        """Change `params` in place; a lane outside `alive_K` keeps its weights and its state."""
+        lr_K = self._lr_scale_K * schedule(step, num_steps=self._num_steps)
+        lr_K = torch.where(alive_K, lr_K, 0.0)
+        for name, param in params.items():
+            alive = alive_K.view(-1, *[1] * (param.ndim - 1))
+            grad = torch.where(alive, grads[name], 0.0)
+            lr = lr_K.view(alive.shape)
+            if param.ndim == 3:
+                rate = self._tier.embed_lr if name.startswith("embed") else self._tier.head_lr
+                param.sub_(self._adam(name, grad, step=step).mul_(lr * rate))
+            else:
+                param.sub_(self._muon(name, grad, step=step, dtype=dtype).mul_(lr * self._tier.muon_lr))
+
+    def _adam(self, name: str, grad: Tensor, *, step: int) -> Tensor:
+        beta1, beta2 = ADAM_BETAS
+        mean, square = self.state[f"{name}.mean"], self.state[f"{name}.square"]
+        mean.lerp_(grad, 1 - beta1)
+        square.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
+        root = (square / (1 - beta2 ** (step + 1))).sqrt_().add_(ADAM_EPSILON)
+        return root.reciprocal_().mul_(mean).div_(1 - beta1 ** (step + 1))
+
+    def _muon(self, name: str, grad: Tensor, *, step: int, dtype: torch.dtype) -> Tensor:
+        first, last = MUON_MOMENTUM
+        momentum = first + (last - first) * min(1.0, step / MUON_MOMENTUM_STEPS)
+        mean = self.state[f"{name}.momentum"]
+        mean.lerp_(grad, 1 - momentum)
+        rows, columns = grad.shape[-2:]
+        direction = orthogonalize(grad.lerp(mean, momentum).view(-1, rows, columns), dtype=dtype)
+        return direction.view(grad.shape) * max(1.0, rows / columns) ** 0.5

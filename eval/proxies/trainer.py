@@ -1,0 +1,296 @@
+"""Streams and seeds into trained proxies, one after the other as they finish, token for token, resumable to the bit.
+
+Every lane takes the same number of steps over rows of its own stream; a lane whose loss or gradient stops being finite
+is frozen and named in its result, and never touches another. One persistent process with stacked lanes replaces a
+process per proxy, whose start and compilation cost more than the training itself at 1-10 M parameters (survey: 40-90 s
+against 2-15 s). On a CPU every lane is a stack of its own, so its bits depend on no other, and the lanes that run at
+once are as many as there are threads: a killed run keeps what was finished. Each lane has its own checkpoint too.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from eval.proxies.checkpoint import fingerprint, hash_of, load_checkpoint, save_checkpoint
+from eval.proxies.machine import Precision, compute_dtype, lane_groups, spread
+from eval.proxies.optimizer import LaneOptimizer
+from eval.proxies.packing import IGNORE, Stream, num_rows, read_rows
+from eval.proxies.proxy import init_lane, stack, total_nats
+from eval.proxies.tiers import Tier
+from pipeline.core.errors import DataError
+
+TOKENS_IN_FLIGHT = {"cpu": 8_192, "cuda": 1 << 18}  # of one stack, between a forward and its backward
+CURVE_POINTS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One proxy to train, on these `rows` of its stream, int64[num_rows], in their order; None: as they come.
+
+    Where `checkpoint` is set, a training that was cut off goes on where that file stands.
+    """
+
+    name: str
+    stream: Stream
+    init_seed: int
+    rows: npt.NDArray[np.int64] | None = None
+    lr_scale: float = 1.0
+    checkpoint: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """Weights, curve and account of one finished lane."""
+
+    name: str
+    params: dict[str, Tensor]  # each with a lane axis of 1
+    nats_S: npt.NDArray[np.float64]  # mean training loss of every step
+    points: list[dict[str, Any]]  # the same as a curve of at most CURVE_POINTS
+    broken_at: int | None  # the step that broke it
+    num_steps: int
+    num_tokens: int
+    precision: str
+    device: str
+    seconds: float  # its share of the time that the run took
+
+
+class _Stack:
+    """Lanes that run as one: weights, optimiser, and the rows still to read."""
+
+    def __init__(self, lanes: Sequence[Lane], *, tier: Tier, num_steps: int, device: str, dtype: torch.dtype) -> None:
+        self.lanes, self.tier, self.num_steps, self.device, self.dtype = lanes, tier, num_steps, device, dtype
+        self.orders = [_row_order(lane, tier=tier, num_steps=num_steps) for lane in lanes]
+        start = stack([init_lane(tier, seed=lane.init_seed) for lane in lanes])
+        self.params = {name: param.to(device).requires_grad_() for name, param in start.items()}
+        lr_scale_K = torch.tensor([lane.lr_scale for lane in lanes], device=device)
+        self.optimizer = LaneOptimizer(self.params, tier=tier, lr_scale_K=lr_scale_K, num_steps=num_steps)
+        self.alive_K = torch.ones(len(lanes), dtype=torch.bool, device=device)
+        self.nats_KS = np.full((len(lanes), num_steps), math.nan)
+        self.step, self.seconds = 0, 0.0
+
+    def advance(self) -> None:
+        """Take one step; a lane whose loss or gradient is not finite is broken from here on, its loss nan."""
+        rows = slice(self.step * self.tier.batch_rows, (self.step + 1) * self.tier.batch_rows)
+        ids = np.stack(
+            [
+                read_rows(lane.stream, order[rows], context=self.tier.context)
+                for lane, order in zip(self.lanes, self.orders, strict=True)
+            ]
+        )
+        ids_KBS = torch.from_numpy(ids).to(self.device, non_blocking=True)
+        num_targets_K = (ids_KBS[..., 1:] >= 0).sum((1, 2)).clamp(min=1)
+        total_K = torch.zeros(len(self.lanes), device=self.device)
+        size = max(1, TOKENS_IN_FLIGHT[torch.device(self.device).type] // (len(self.lanes) * self.tier.context))
+        for part_KbS in ids_KBS.split(size, dim=1):
+            inputs, targets = part_KbS[..., :-1].clamp(min=0), part_KbS[..., 1:].contiguous()
+            nats_K = total_nats(self.params, inputs, targets, tier=self.tier, dtype=self.dtype)
+            (nats_K / num_targets_K).sum().backward()
+            total_K += nats_K.detach()
+        grads = {name: param.grad for name, param in self.params.items() if param.grad is not None}
+        mean_K = total_K / num_targets_K
+        self.alive_K &= mean_K.isfinite()
+        for grad in grads.values():
+            self.alive_K &= grad.flatten(1).sum(1).isfinite()
+        self.optimizer.update(self.params, grads, step=self.step, alive_K=self.alive_K, dtype=self.dtype)
+        for param in self.params.values():
+            param.grad = None
+        self.nats_KS[:, self.step] = torch.where(self.alive_K, mean_K, math.nan).cpu().numpy()
+        self.step += 1
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return everything that changes from step to step, each with the lane axis first."""
+        weights = {f"param.{name}": param.detach() for name, param in self.params.items()}
+        return {**weights, **self.optimizer.state, "alive_K": self.alive_K}
+
+    def save(self, names: dict[str, str]) -> None:
+        """Write the checkpoint of every lane that has one."""
+        stacked = {name: tensor.cpu().numpy() for name, tensor in self.tensors().items()}
+        for k, lane in enumerate(self.lanes):
+            if lane.checkpoint is not None:
+                mine = {name: array[k : k + 1] for name, array in stacked.items()}
+                account = {"step": np.array(self.step), "seconds": np.array(self.seconds), "nats_S": self.nats_KS[k]}
+                save_checkpoint(lane.checkpoint, mine | account, run=names[lane.name])
+
+    @torch.no_grad()
+    def restore(self, names: dict[str, str]) -> None:
+        """Go on from the checkpoints; all lanes stand at one step."""
+        found = [load_checkpoint(lane.checkpoint, run=names[lane.name]) for lane in self.lanes]
+        loaded = [arrays for arrays in found if arrays is not None]
+        if len(loaded) < len(found):
+            return
+        for k, arrays in enumerate(loaded):
+            self.step, self.seconds = int(arrays["step"]), float(arrays["seconds"])
+            self.nats_KS[k] = arrays["nats_S"]
+            for name, tensor in self.tensors().items():
+                tensor[k : k + 1].copy_(torch.from_numpy(arrays[name]))
+
+    def results(self, *, at_once: int) -> list[Trained]:
+        """Return every lane, now that all steps are taken; `at_once` stacks shared the machine."""
+        step_tokens = self.tier.batch_rows * self.tier.context
+        broken = ~np.isfinite(self.nats_KS)
+        return [
+            Trained(
+                name=lane.name,
+                params={name: param.detach()[k : k + 1].cpu() for name, param in self.params.items()},
+                nats_S=self.nats_KS[k],
+                points=_curve(self.nats_KS[k], step_tokens=step_tokens),
+                broken_at=int(broken[k].argmax()) if broken[k].any() else None,
+                num_steps=self.num_steps,
+                num_tokens=self.num_steps * step_tokens,
+                precision=str(self.dtype).removeprefix("torch."),
+                device=self.device,
+                seconds=self.seconds / (len(self.lanes) * at_once),
+            )
+            for k, lane in enumerate(self.lanes)
+        ]
+
+
+def train(
+    lanes: Sequence[Lane],
+    *,
+    tier: Tier,
+    num_tokens: int | None = None,
+    device: str = "cpu",
+    precision: Precision = "auto",
+    threads: int = 1,
+    lanes_at_once: int | None = None,
+    checkpoint_seconds: float = 60.0,
+    say: Callable[[int], None] = lambda num_tokens: None,
+) -> Generator[Trained, None, None]:
+    """Train every lane on the first `num_tokens` (default: the tier's) of its rows; yield each that is finished.
+
+    In whole steps. On a CPU a result depends neither on `threads`, nor on interruptions, nor on the other lanes; on any
+    device it may depend on `lanes_at_once` in the last bits. `say` hears, one call at a time, of tokens that were
+    trained. Raises DataError before the first step if a stream is too short, at the first if a checkpoint belongs to
+    another training.
+    """
+    dtype = compute_dtype(precision, device=device)
+    wanted = tier.num_tokens if num_tokens is None else num_tokens
+    num_steps = max(1, wanted // (tier.batch_rows * tier.context))
+    _check_lanes(lanes, tier=tier, num_steps=num_steps)
+    names = _names_of_runs(lanes, tier=tier, num_steps=num_steps, device=device, dtype=dtype)
+    stacks = _stacks(lanes, names=names, device=device, lanes_at_once=lanes_at_once)
+    at_once = min(threads, len(stacks))
+    stop, told = threading.Event(), threading.Lock()
+
+    def run(part: Sequence[Lane]) -> list[Trained]:
+        group = _Stack(part, tier=tier, num_steps=num_steps, device=device, dtype=dtype)
+        group.restore(names)
+        step_tokens = len(part) * tier.batch_rows * tier.context
+        with told:
+            say(group.step * step_tokens)
+        started = saved = time.monotonic()
+        before = group.seconds
+        while group.step < num_steps and not stop.is_set():
+            group.advance()
+            now = time.monotonic()
+            group.seconds = before + now - started
+            with told:
+                say(step_tokens)
+            if now - saved >= checkpoint_seconds:
+                group.save(names)
+                saved = now
+        return group.results(at_once=at_once) if group.step == num_steps else []
+
+    with spread(at_once) as pool:
+        try:
+            left = {pool.submit(run, part) for part in stacks}
+            while left:
+                done, left = wait(left, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield from future.result()
+        finally:
+            stop.set()  # whoever left early, or was cut off, waits for one step and not for all
+
+
+def _stacks(
+    lanes: Sequence[Lane], *, names: dict[str, str], device: str, lanes_at_once: int | None
+) -> list[Sequence[Lane]]:
+    """Return the lanes that run as one: those that stand at the same step, the most advanced first."""
+    by_step: dict[int, list[Lane]] = {}
+    for lane in lanes:
+        arrays = load_checkpoint(lane.checkpoint, run=names[lane.name], only=("step",))
+        by_step.setdefault(int(arrays["step"]) if arrays is not None else 0, []).append(lane)
+    return [
+        mine[part]
+        for _, mine in sorted(by_step.items(), reverse=True)
+        for part in lane_groups(len(mine), device=device, lanes_at_once=lanes_at_once)
+    ]
+
+
+def _row_order(lane: Lane, *, tier: Tier, num_steps: int) -> npt.NDArray[np.int64]:
+    rows = np.arange(num_rows(lane.stream, context=tier.context)) if lane.rows is None else lane.rows
+    return rows[: num_steps * tier.batch_rows]
+
+
+def _check_lanes(lanes: Sequence[Lane], *, tier: Tier, num_steps: int) -> None:
+    needed = num_steps * tier.batch_rows
+    if not lanes or len({lane.name for lane in lanes}) < len(lanes):
+        raise DataError(
+            f"lanes: {[lane.name for lane in lanes]}; there must be one or more, with different names. Rename them."
+        )
+    largest = {id(lane.stream): int(np.where(lane.stream == IGNORE, 0, lane.stream).max()) for lane in _readers(lanes)}
+    for lane in lanes:
+        available = num_rows(lane.stream, context=tier.context)
+        given = available if lane.rows is None else len(lane.rows)
+        if given < needed:
+            raise DataError(
+                f"lane {lane.name}: its stream holds {given} rows of {tier.context} tokens; the run reads "
+                f"{needed}. "
+                "Draw more rows (repeat some, within the epoch cap) or train on fewer tokens."
+            )
+        if lane.rows is not None and not 0 <= lane.rows.min() <= lane.rows.max() < available:
+            raise DataError(
+                f"lane {lane.name}: reads row {lane.rows.max()}; its stream ends with row {available - 1}. Draw again."
+            )
+        if largest[id(lane.stream)] >= tier.vocab_size:
+            raise DataError(
+                f"lane {lane.name}: its stream holds token {largest[id(lane.stream)]}; tier {tier.name} has "
+                f"{tier.vocab_size} tokens. Train the tokenizer for this tier and encode again."
+            )
+
+
+def _readers(lanes: Sequence[Lane]) -> list[Lane]:
+    """Return one lane of each stream."""
+    return list({id(lane.stream): lane for lane in lanes}.values())
+
+
+def _names_of_runs(
+    lanes: Sequence[Lane], *, tier: Tier, num_steps: int, device: str, dtype: torch.dtype
+) -> dict[str, str]:
+    """Return lane -> hash of all that decides its result, under which its checkpoint is found again."""
+    if not any(lane.checkpoint for lane in lanes):
+        return dict.fromkeys((lane.name for lane in lanes), "")
+    what = {"version": 3, "tier": asdict(tier), "steps": num_steps, "device": torch.device(device).type}
+    streams = {id(lane.stream): hash_of(lane.stream) for lane in _readers(lanes)}
+    return {
+        lane.name: fingerprint(
+            what | {"dtype": str(dtype), "init_seed": lane.init_seed, "lr_scale": lane.lr_scale},
+            streams=[streams[id(lane.stream)], hash_of(_row_order(lane, tier=tier, num_steps=num_steps))],
+        )
+        for lane in lanes
+    }
+
+
+def _curve(nats_S: npt.NDArray[np.float64], *, step_tokens: int) -> list[dict[str, Any]]:
+    """Return a lane's points: the mean over a window of steps in bits per token, None once the lane is broken."""
+    edges = np.unique(np.linspace(0, len(nats_S), min(len(nats_S), CURVE_POINTS) + 1).astype(int)).tolist()
+    windows = list(itertools.pairwise(edges))
+    means = [float(nats_S[first:last].mean()) / math.log(2) for first, last in windows]
+    return [
+        {"step": last, "tokens": last * step_tokens, "bits_per_token": bits if math.isfinite(bits) else None}
+        for (_, last), bits in zip(windows, means, strict=True)
+    ]

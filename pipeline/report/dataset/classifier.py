@@ -1,0 +1,145 @@
+"""The card of a quality classifier -> its agreement with the teacher, baselines, operating point and calibration.
+
+Expected in `details`: agreement (spearman, spearman_low, spearman_high, rmse), baselines (name -> spearman, rmse),
+operating_points (threshold, precision, recall, f1, and keep_fraction or min_score), held_out_scores (score and grade of
+each document held out), calibration (documents, mean_score, mean_grade by bin of the score), the sizes of the split and
+warnings.
+All are measured on documents held out. The rule in force is measured at its very threshold; for a card of before
+held_out_scores, the nearest operating point is shown and named as that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from filters.classifier.agreement import at_threshold
+from pipeline.report.dataset.steps import DatasetShown, StepShown
+from pipeline.report.draw import figures
+from pipeline.report.draw.charts import Axis, Curve, plot
+
+HIGHEST_GRADE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How well one way to grade agrees with the teacher; empty text where it was not measured."""
+
+    name: str
+    spearman: str
+    interval: str
+    rmse: str
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What a threshold would keep of the held-out documents; `chosen` names the rule in force, or the nearest to it."""
+
+    keeps: str
+    threshold: str
+    precision: str
+    recall: str
+    f1: str
+    chosen: str
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """A classifier as the report shows it."""
+
+    step: str
+    teacher: str
+    sizes: tuple[tuple[str, str], ...]
+    positive_grade: str
+    agreements: tuple[Agreement, ...]
+    points: tuple[Point, ...]
+    calibration: Markup | None
+    bins: tuple[tuple[str, str, str], ...]  # mean score, mean grade, documents
+    warnings: tuple[str, ...]
+
+
+def classifiers_in(shown: DatasetShown) -> list[Classifier]:
+    """Return every classifier of a dataset."""
+    return [_classifier(step) for step in shown.steps if {"agreement", "calibration"} <= set(step.card.details)]
+
+
+def _classifier(step: StepShown) -> Classifier:
+    details = step.card.details
+    sizes = [(name, f"{name}_documents") for name in ("graded", "train", "held_out")]
+    rows = [("the classifier", details["agreement"]), *dict(details.get("baselines", {})).items()]
+    bins = list(details["calibration"])
+    return Classifier(
+        step=step.label,
+        teacher=str(details.get("teacher", "")),
+        sizes=tuple((name.replace("_", " "), figures.count(details[key])) for name, key in sizes if key in details),
+        positive_grade=figures.number(details.get("positive_grade")),
+        agreements=tuple(_agreement(str(name), found) for name, found in rows),
+        points=_points(step, details.get("operating_points", ())),
+        calibration=_calibration(bins) if bins else None,
+        bins=tuple((_two(row["mean_score"]), _two(row["mean_grade"]), figures.count(row["documents"])) for row in bins),
+        warnings=tuple(map(str, details.get("warnings", ()))),
+    )
+
+
+def _two(value: float | None) -> str:
+    return figures.NONE if value is None else f"{value:.2f}".replace("-", figures.MINUS)
+
+
+def _agreement(name: str, found: Mapping[str, Any]) -> Agreement:
+    low, high = found.get("spearman_low"), found.get("spearman_high")
+    return Agreement(
+        name=name.replace("_", " "),
+        spearman=_two(found.get("spearman")),
+        interval=f"{_two(low)} to {_two(high)}" if low is not None and high is not None else "",
+        rmse=_two(found.get("rmse")),
+    )
+
+
+def _points(step: StepShown, measured: Sequence[Mapping[str, Any]]) -> tuple[Point, ...]:
+    rows = [dict(row) for row in measured]
+    rule = step.rules[0] if step.rules else None
+    chosen, called = None, "in force"
+    if rule is not None and rows:
+        exact = _measured_at(rule.threshold, step.card.details)
+        if exact is not None and all(row["threshold"] != rule.threshold for row in rows):
+            rows.insert(0, exact)
+        distances = [abs(row["threshold"] - rule.threshold) for row in rows]
+        chosen = distances.index(min(distances))
+        called = called if exact is not None else "nearest to the rule in force"
+    return tuple(_point(row, chosen=called if index == chosen else "") for index, row in enumerate(rows))
+
+
+def _measured_at(threshold: float, details: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return precision, recall and F1 of the rule in force; None if the card holds no scores to measure them on."""
+    if not details.get("held_out_scores"):
+        return None
+    scores, grades = np.array(details["held_out_scores"], np.float64).T
+    return at_threshold(scores, grades, threshold=threshold, positive_grade=float(details["positive_grade"]))
+
+
+def _point(row: Mapping[str, Any], *, chosen: str) -> Point:
+    share, score = row.get("keep_fraction"), row.get("min_score")
+    named = f"best {figures.share(share, 1)}" if share is not None else f"score {figures.number(score)} or more"
+    return Point(
+        keeps=named if share is not None or score is not None else "what is kept",
+        threshold=_two(row["threshold"]),
+        precision=_two(row.get("precision")),
+        recall=_two(row.get("recall")),
+        f1=_two(row.get("f1")),
+        chosen=chosen,
+    )
+
+
+def _calibration(bins: Sequence[Mapping[str, Any]]) -> Markup:
+    """Draw the teacher's mean grade over the classifier's mean score, with the line on which both agree."""
+    points = [(float(row["mean_score"]), float(row["mean_grade"])) for row in bins]
+    top = min(HIGHEST_GRADE, max(1.0, *(value for point in points for value in point)) + 0.3)
+    axis = Axis(0.0, top)
+    spoken = "; ".join(f"score {x:.2f}, grade {y:.2f}" for x, y in points)
+    curves = [Curve([(0.0, 0.0), (top, top)], "ideal"), Curve(points, "found")]
+    title = f"Calibration on held-out documents, mean score and the teacher's mean grade: {spoken}"
+    return plot(curves, x=axis, y=axis, title=title, x_text="mean score", y_text="mean grade", height=270, dots=True)
