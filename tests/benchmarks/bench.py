@@ -74,7 +74,6 @@ def comparisons() -> list[Comparison]:
         *(Comparison(row.name, row.ours, row.rival, differences=row.differences) for row in presets()),
         Comparison("quality_scoring", c.classifying),
         Comparison("tokenizer", m.tokenizing),
-        Comparison("packing", m.packing),
         Comparison("proxy_training", m.training),
         Comparison("proxy_scoring", m.scoring),
     ]
@@ -99,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "machine": machine(),
             "quick": options.quick,
         }
-        results |= _speed(Path(folder), options)
+        _speed(Path(folder), options, results)
         _write(results, options)
         if _wanted("minhash_check", options):
             results["minhash_check"] = _checking(Path(folder), options)
@@ -118,12 +117,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _speed(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+def _speed(folder: Path, options: argparse.Namespace, results: dict[str, Any]) -> None:
+    """Add the rows on speed to the results, written after each, so that a fault in a late one costs no other."""
+    works = results["works"] = {}
     chosen = [comparison for comparison in comparisons() if _wanted(comparison.name, options)]
     if missing(DATATROVE):  # a preset needs what its rival needs
         chosen = [comparison for comparison in chosen if comparison.differences is None]
     if not chosen:
-        return {"works": {}}
+        return
     from tests.benchmarks.corpus import held_out_file, quickstart_text, sample
     from tests.benchmarks.curation import Place
 
@@ -132,13 +133,14 @@ def _speed(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     _say("reading the text")
     text = quickstart_text(folder / "text", max_bytes=QUICK_BYTES if options.quick else None)
     place = Place(folder=folder, held_out=held_out_file(folder / "held_out.parquet"))
-    works = {}
+    results["repeats"] = repeats
+    results["text"] = {"documents": text.num_documents, "size_bytes": text.size_bytes}
     for comparison in chosen:
         wanted = comparison.sample_documents // (10 if options.quick else 1)
         few = sample(text, folder / f"sample-{wanted}", num_documents=wanted)
         works[comparison.name] = measured(comparison, text=text, few=few, place=place, repeats=repeats)
-    size = {"documents": text.num_documents, "size_bytes": text.size_bytes}
-    return {"load_at_end": load(), "repeats": repeats, "text": size, "works": works}
+        _write(results, options)
+    results["load_at_end"] = load()
 
 
 def _checking(folder: Path, options: argparse.Namespace) -> dict[str, Any]:

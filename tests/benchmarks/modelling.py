@@ -1,4 +1,4 @@
-"""What is measured of judging: tokenizer, packing, one proxy lane of tier t0 in training and in scoring."""
+"""What is measured of judging: tokenizer, one proxy lane of tier t0 in training and in scoring."""
 
 from __future__ import annotations
 
@@ -23,19 +23,6 @@ def tokenizing(text: Text, place: Place) -> Work:
     return Work(
         name="tokenizer", run=lambda: tokenizer.encode(strings), num_documents=text.num_documents,
         size_bytes=text.size_bytes, num_tokens=len(tokens.flat),
-    )  # fmt: skip
-
-
-def packing(text: Text, place: Place) -> Work:
-    """Lay tokenised documents into rows."""
-    from eval.proxies.packing import pack
-    from eval.proxies.tiers import TIERS
-
-    tokenizer = _tokenizer(text, place)
-    tokens = tokenizer.encode(text.strings())
-    return Work(
-        name="packing", run=lambda: pack(tokens, bos=tokenizer.bos, context=TIERS[TIER].context),
-        num_documents=text.num_documents, size_bytes=0, num_tokens=len(tokens.flat),
     )  # fmt: skip
 
 
@@ -70,9 +57,9 @@ def scoring(text: Text, place: Place) -> Work:
 
 
 def _lane(text: Text, place: Place) -> Any:
-    from eval.proxies.packing import pack
     from eval.proxies.tiers import TIERS
     from eval.proxies.trainer import Lane
+    from tests.eval.streams import pack
 
     tier, tokenizer = TIERS[TIER], _tokenizer(text, place)
     tokens = tokenizer.encode(text.strings()[:2000])

@@ -57,7 +57,6 @@ TITLES = {
     "conforming_minhash": "MinHash signatures of `minhash_dedup@datatrove-0.10`",
     "quality_scoring": "`quality`: scoring by the classifier",
     "tokenizer": "tokenizer",
-    "packing": "packing",
     "proxy_training": "proxy t0, training",
     "proxy_scoring": "proxy t0, scoring",
 }
