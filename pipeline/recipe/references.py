@@ -6,7 +6,7 @@ name: `seeds: 2` is told together with `tier: t999`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import did_you_mean
@@ -24,138 +24,130 @@ def note_wrong_references(
     document: Document, datasets: Mapping[str, DatasetSpec], sources: Mapping[str, SourceSpec | None]
 ) -> None:
     """Note names that nothing has, sections that lack another, and held-out sets that are trained on."""
-    data = document.data
-    declared = set(_mapping(data, "datasets"))
-    weights = {name: list(_mapping(body, "weights")) for name, body in _mapping(data, "mixtures").items()}
-    for name, listed in weights.items():
-        for dataset in listed:
-            _known(document, dataset, declared, ("mixtures", name, "weights", dataset), "dataset")
-    if weights and data.get("proxy") is None:
-        message = "mixtures need a `proxy:` section, which says how large they are and how they are judged."
-        document.mistake(("mixtures",), message)
-    if "tier" in _mapping(data, "proxy"):
-        from eval.proxies.tiers import TIERS
-
-        _known(document, data["proxy"]["tier"], set(TIERS), ("proxy", "tier"), "tier")
-    if data.get("sweep") is not None:
-        _note_sweep(document, declared, weights, datasets, sources)
-    if data.get("gate") is not None:
-        _note_gate(document, declared, weights, datasets, sources)
-    if data.get("promote") is not None and _mapping(data, "gate").get("verdict") is False:
-        message = "`promote:` needs a verdict, and gate.verdict is false; take one of the two out."
-        document.mistake(("promote",), message)
-    elif data.get("promote") is not None and data.get("gate") is None:
-        message = "`promote:` needs a `gate:` section; nothing is promoted without evidence."
-        document.mistake(("promote",), message)
+    names = _Names(document, datasets, sources)
+    names.note_mixtures()
+    if document.data.get("sweep") is not None:
+        names.note_sweep()
+    if document.data.get("gate") is not None:
+        names.note_gate()
+    names.note_promote()
 
 
-def _note_sweep(
-    document: Document,
-    declared: Set[str],
-    weights: Mapping[str, list[str]],
-    datasets: Mapping[str, DatasetSpec],
-    sources: Mapping[str, SourceSpec | None],
-) -> None:
-    from pipeline.recipe.leaks import leaks
+class _Names:
+    """The names of one recipe, and notes on those that are wrong."""
 
-    sweep = _mapping(document.data, "sweep")
-    if "around" in sweep:
-        _known(document, sweep["around"], set(weights), ("sweep", "around"), "mixture")
-    name = sweep.get("as", PROPOSED)
-    if name in weights:
-        document.mistake(
-            ("sweep", "as"), f"sweep.as: `{name}` is a mixture already; what is found needs a name of its own."
-        )
-    _note_held_out(document, declared, weights, datasets, sources, on=list(_mapping(sweep, "on")), section="sweep")
-    judged = _mapping(document.data, "gate").get("on")
-    for dataset in _mapping(sweep, "on"):
-        if isinstance(judged, list) and dataset in judged:
-            document.mistake(
-                ("sweep", "on", dataset),
-                f"sweep.on: `{dataset}` also stands in gate.on; what a search looked at cannot judge what it found. "
-                "Split it, or hold out another set for one of the two.",
+    def __init__(
+        self, document: Document, datasets: Mapping[str, DatasetSpec], sources: Mapping[str, SourceSpec | None]
+    ) -> None:
+        self.document, self.data = document, document.data
+        self.datasets, self.sources = datasets, sources
+        mixtures = _mapping(self.data, "mixtures")
+        self.weights = {name: list(_mapping(body, "weights")) for name, body in mixtures.items()}
+
+    def note_mixtures(self) -> None:
+        """Note datasets that are not there, a tier of no table, and mixtures that nothing trains."""
+        for name, listed in self.weights.items():
+            for dataset in listed:
+                self._known(dataset, _mapping(self.data, "datasets"), ("mixtures", name, "weights", dataset), "dataset")
+        if self.weights and self.data.get("proxy") is None:
+            message = "mixtures need a `proxy:` section, which says how large they are and how they are judged."
+            self.document.mistake(("mixtures",), message)
+        if "tier" in _mapping(self.data, "proxy"):
+            from eval.proxies.tiers import TIERS
+
+            self._known(self.data["proxy"]["tier"], TIERS, ("proxy", "tier"), "tier")
+
+    def note_sweep(self) -> None:
+        """Note a search around nothing, on what it may not see, or under limits of what is not in its mixture."""
+        sweep, mistake = _mapping(self.data, "sweep"), self.document.mistake
+        if "around" in sweep:
+            self._known(sweep["around"], self.weights, ("sweep", "around"), "mixture")
+        name = sweep.get("as", PROPOSED)
+        if name in self.weights:
+            mistake(("sweep", "as"), f"sweep.as: `{name}` is a mixture already; what is found needs a name of its own.")
+        self._note_held_out(list(_mapping(sweep, "on")), section="sweep")
+        self._note_judged_by_the_searched(list(_mapping(sweep, "on")))
+        searched = self.weights.get(str(sweep.get("around")), [])
+        if len(searched) == 1:
+            mistake(
+                ("sweep", "around"),
+                f"sweep.around: `{sweep['around']}` has one dataset; a search needs two or more. Name another mixture.",
             )
-        elif shared := [
-            str(other)
-            for other in (judged if isinstance(judged, list) else ())
-            if leaks(datasets, sources, str(other), dataset) and leaks(datasets, sources, dataset, str(other))
-        ]:
-            document.mistake(
-                ("sweep", "on", dataset),
-                f"sweep.on: `{dataset}` and `{shared[0]}` of gate.on have documents of one source or file; what a "
-                "search looked at cannot judge what it found. Hold out another source, or "
-                f"`decontaminate: {{against: [{dataset}]}}` in `{shared[0]}`.",
-            )
-    searched = weights.get(str(sweep.get("around")), [])
-    if len(searched) == 1:
-        document.mistake(
-            ("sweep", "around"),
-            f"sweep.around: `{sweep['around']}` has one dataset; a search needs two or more. Name another mixture.",
-        )
-    for key in ("least", "most"):
-        for dataset in _mapping(sweep, key) if searched else ():
-            _known(document, dataset, set(searched), ("sweep", key, dataset), "dataset of the mixture")
+        for key in ("least", "most"):
+            for dataset in _mapping(sweep, key) if searched else ():
+                self._known(dataset, searched, ("sweep", key, dataset), "dataset of the mixture")
 
-
-def _note_gate(
-    document: Document,
-    declared: Set[str],
-    weights: Mapping[str, list[str]],
-    datasets: Mapping[str, DatasetSpec],
-    sources: Mapping[str, SourceSpec | None],
-) -> None:
-    gate = _mapping(document.data, "gate")
-    for role in ("candidate", "baseline"):
-        if role in gate:
-            _known(document, gate[role], {*weights, *_proposed(document.data)}, ("gate", role), "mixture")
-    on = gate["on"] if isinstance(gate.get("on"), list) else []
-    _note_held_out(document, declared, weights, datasets, sources, on=on, section="gate")
-    for domain in _mapping(gate, "guards"):
-        _known(document, domain, {str(name) for name in on}, ("gate", "guards", domain), "held-out set")
-
-
-def _proposed(data: Mapping[str, Any]) -> set[str]:
-    """Return what a search calls the mixture that it finds."""
-    return {str(_mapping(data, "sweep").get("as", PROPOSED))} if data.get("sweep") is not None else set()
-
-
-def _note_held_out(
-    document: Document,
-    declared: Set[str],
-    weights: Mapping[str, list[str]],
-    datasets: Mapping[str, DatasetSpec],
-    sources: Mapping[str, SourceSpec | None],
-    *,
-    on: list[Any],
-    section: str,
-) -> None:
-    from pipeline.recipe.leaks import leaks
-
-    for index, dataset in enumerate(on):
-        place = (section, "on", index if section == "gate" else str(dataset))
-        _known(document, dataset, declared, place, "dataset")
-        for name, listed in weights.items():
-            if dataset in listed:
-                document.mistake(
-                    place,
-                    f"{section}.on: `{dataset}` is also trained on, by mixture `{name}`; a held-out set must be held "
-                    "out.",
+    def _note_judged_by_the_searched(self, on: list[Any]) -> None:
+        gate = _mapping(self.data, "gate").get("on")
+        judged = [str(dataset) for dataset in gate] if isinstance(gate, list) else []
+        for dataset in on:
+            if dataset in judged:
+                self.document.mistake(
+                    ("sweep", "on", dataset),
+                    f"sweep.on: `{dataset}` also stands in gate.on; what a search looked at cannot judge what it "
+                    "found. Split it, or hold out another set for one of the two.",
                 )
-            elif shared := [each for each in listed if leaks(datasets, sources, each, str(dataset))]:
-                document.mistake(
-                    place,
-                    f"{section}.on: `{dataset}` and `{shared[0]}` of mixture `{name}` have documents of one "
-                    "source or file. Hold out another source, "
-                    f"or `decontaminate: {{against: [{dataset}]}}` in `{shared[0]}`.",
+            elif shared := [other for other in judged if self._leaks(other, dataset) and self._leaks(dataset, other)]:
+                self.document.mistake(
+                    ("sweep", "on", dataset),
+                    f"sweep.on: `{dataset}` and `{shared[0]}` of gate.on have documents of one source or file; what a "
+                    "search looked at cannot judge what it found. Hold out another source, or "
+                    f"`decontaminate: {{against: [{dataset}]}}` in `{shared[0]}`.",
                 )
+
+    def note_gate(self) -> None:
+        """Note mixtures, held-out sets and guards of the gate that are not there."""
+        gate = _mapping(self.data, "gate")
+        found = [str(_mapping(self.data, "sweep").get("as", PROPOSED))] if self.data.get("sweep") is not None else []
+        for role in ("candidate", "baseline"):
+            if role in gate:
+                self._known(gate[role], [*self.weights, *found], ("gate", role), "mixture")
+        on = gate["on"] if isinstance(gate.get("on"), list) else []
+        self._note_held_out(on, section="gate")
+        for domain in _mapping(gate, "guards"):
+            self._known(domain, [str(name) for name in on], ("gate", "guards", domain), "held-out set")
+
+    def note_promote(self) -> None:
+        """Note a promotion without the verdict that it needs."""
+        if self.data.get("promote") is None:
+            return
+        if _mapping(self.data, "gate").get("verdict") is False:
+            message = "`promote:` needs a verdict, and gate.verdict is false; take one of the two out."
+            self.document.mistake(("promote",), message)
+        elif self.data.get("gate") is None:
+            message = "`promote:` needs a `gate:` section; nothing is promoted without evidence."
+            self.document.mistake(("promote",), message)
+
+    def _note_held_out(self, on: list[Any], *, section: str) -> None:
+        for index, dataset in enumerate(on):
+            place = (section, "on", index if section == "gate" else str(dataset))
+            self._known(dataset, _mapping(self.data, "datasets"), place, "dataset")
+            for name, listed in self.weights.items():
+                if dataset in listed:
+                    self.document.mistake(
+                        place,
+                        f"{section}.on: `{dataset}` is also trained on, by mixture `{name}`; a held-out set must be "
+                        "held out.",
+                    )
+                elif shared := [each for each in listed if self._leaks(each, str(dataset))]:
+                    self.document.mistake(
+                        place,
+                        f"{section}.on: `{dataset}` and `{shared[0]}` of mixture `{name}` have documents of one "
+                        "source or file. Hold out another source, "
+                        f"or `decontaminate: {{against: [{dataset}]}}` in `{shared[0]}`.",
+                    )
+
+    def _leaks(self, trained: str, held_out: str) -> bool:
+        from pipeline.recipe.leaks import leaks
+
+        return leaks(self.datasets, self.sources, trained, held_out)
+
+    def _known(self, name: Any, names: Collection[str], place: Place, kind: str) -> None:
+        if isinstance(name, str) and name not in names:
+            self.document.mistake(place, f"{dotted(place)}: unknown {kind} `{name}`.{did_you_mean(name, names)}")
 
 
 def _mapping(body: Any, key: str) -> dict[str, Any]:
     """Return the mapping under a key; an empty one where something else stands, which is told by whoever reads it."""
     found = body.get(key) if isinstance(body, dict) else None
     return found if isinstance(found, dict) else {}
-
-
-def _known(document: Document, name: Any, names: Set[str], place: Place, kind: str) -> None:
-    if isinstance(name, str) and name not in names:
-        document.mistake(place, f"{dotted(place)}: unknown {kind} `{name}`.{did_you_mean(name, names)}")

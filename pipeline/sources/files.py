@@ -12,22 +12,26 @@ import glob
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pipeline.core.errors import DataError, RecipeError
-from pipeline.core.identity import HashFile
+from pipeline.core.identity import HashFile, hash_file
 from pipeline.core.step import input_names
-from pipeline.sources.reader import ColumnParams
+from pipeline.sources.reader import ColumnParams, Reader, ReaderParams
 
 JSONL_SUFFIXES = (".jsonl", ".json", ".ndjson", ".gz", ".zst")
 
 
-class FileParams(ColumnParams):
-    """Which files, and which of their columns."""
+class PathParams(ReaderParams):
+    """Which files."""
 
     path: str | tuple[str, ...] = input_names(
         description="Files to read: a path or glob, or a list of them, from the current directory.", min_length=1
     )
+
+
+class FileParams(ColumnParams, PathParams):
+    """Which files, and which of their columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,31 @@ class InputFile:
 
     path: Path
     label: str
+
+
+class FileReader(Reader):
+    """What all readers of local files do alike: their files are found by path and named by content."""
+
+    Params: ClassVar[type[ReaderParams]] = PathParams
+    params: PathParams
+
+    def __init__(self, *, params: PathParams, source: str, base: Path) -> None:
+        super().__init__(params=params, source=source, base=base)
+        self.params = params
+
+    def files(self) -> list[InputFile]:
+        """Return the files, in label order; RecipeError for a path that names none."""
+        return find_files(self.params.path, source=self.source, base=self.base)
+
+    def check(self) -> None:
+        """Raise RecipeError unless the paths name files."""
+        self.files()
+
+    def reads(self) -> set[str]:
+        return {str(file.path.resolve()) for file in self.files()}
+
+    def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
+        return {"files": name_content(self.files(), hash_file)}
 
 
 def find_files(patterns: str | tuple[str, ...], *, source: str, base: Path) -> list[InputFile]:

@@ -13,42 +13,25 @@ from typing import Any, ClassVar
 
 from pipeline.core.files.json_lines import parse_object
 from pipeline.core.files.lines import BOM, Line, codec_of, cut_lines, iterate_blocks, iterate_lines
-from pipeline.core.identity import HashFile, hash_file
-from pipeline.sources.files import FileParams, InputFile, find_files, name_content
-from pipeline.sources.reader import SLICE_BYTES, Chunk, Reader, Reason, Slice
+from pipeline.sources.files import FileParams, FileReader
+from pipeline.sources.reader import SLICE_BYTES, Chunk, Reason, Slice
 from pipeline.sources.rows import ChunkBuilder, printable
 
 # A JSON string may be longer than its text: a Cyrillic letter takes 2 bytes, its escape 6.
 LINE_FACTOR = 3
 
 
-class JsonlReader(Reader):
+class JsonlReader(FileReader):
     """Reads one document per line of JSON."""
 
     name: ClassVar[str] = "jsonl"
     version: ClassVar[int] = 2
     Params = FileParams
-
-    def __init__(self, *, params: FileParams, source: str, base: Path) -> None:
-        super().__init__(params=params, source=source, base=base)
-        self.params = params
-
-    def _files(self) -> list[InputFile]:
-        return find_files(self.params.path, source=self.source, base=self.base)
-
-    def check(self) -> None:
-        """Raise RecipeError unless the paths name files."""
-        self._files()
-
-    def reads(self) -> set[str]:
-        return {str(file.path.resolve()) for file in self._files()}
-
-    def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
-        return {"files": name_content(self._files(), hash_file)}
+    params: FileParams
 
     def slices(self) -> list[Slice]:
         slices: list[Slice] = []
-        for file in self._files():
+        for file in self.files():
             if codec_of(file.path) is not None or self.params.limit is not None:  # cutting a file reads all of it
                 slices.append(Slice(len(slices), str(file.path), (file.label, 0, -1, 0), file.path.name))
                 continue
@@ -73,13 +56,13 @@ class JsonlReader(Reader):
             yield rows.take()
 
     def names(self) -> list[str]:
-        path = self._files()[0].path
+        path = self.files()[0].path
         first = next(iterate_lines(path, start=0, end=-1, first_number=0, cap=SLICE_BYTES), None)
         parsed = None if first is None else parse_object(first.data)
         return [printable(name) for name in parsed] if isinstance(parsed, dict) else []
 
     def other_way(self) -> str:
-        path = self._files()[0].path
+        path = self.files()[0].path
         return _other_way(path, next(iterate_blocks(path, start=0, end=-1), b"").removeprefix(BOM).lstrip())
 
     def _add(self, rows: ChunkBuilder, line: Line, label: str) -> None:

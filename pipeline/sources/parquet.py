@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,9 +21,8 @@ from pipeline.core.files.lines import FREE_BYTES, MAX_EXPANSION
 from pipeline.core.files.opened import RowGroup, reading
 from pipeline.core.files.parquet_bounds import BATCH_ROWS, ROW_BYTES
 from pipeline.core.files.shards import Stretch, is_text_elsewhere, iterate_batches, row_groups_of, schema_of, stretches
-from pipeline.core.identity import HashFile, hash_file
-from pipeline.sources.files import FileParams, InputFile, find_files, name_content
-from pipeline.sources.reader import SLICE_BYTES, Chunk, Reader, Slice
+from pipeline.sources.files import FileParams, FileReader
+from pipeline.sources.reader import SLICE_BYTES, Chunk, Slice
 from pipeline.sources.rows import printable
 from pipeline.sources.tables import TableChunker, first_of
 
@@ -40,26 +39,22 @@ class ParquetParams(FileParams):
     )
 
 
-class ParquetReader(Reader):
+class ParquetReader(FileReader):
     """Reads a text column, an id column and metadata columns of parquet files."""
 
     name: ClassVar[str] = "parquet"
     version: ClassVar[int] = 4
     Params = ParquetParams
+    params: ParquetParams
 
     def __init__(self, *, params: ParquetParams, source: str, base: Path) -> None:
         super().__init__(params=params, source=source, base=base)
-        self.params = params
-        self.path = params.path
         self.chunker = TableChunker(params=params, source=source)
         self._looked: tuple[Slice, list[Stretch]] | None = None  # at the slice that is read next
 
-    def _files(self) -> list[InputFile]:
-        return find_files(self.path, source=self.source, base=self.base)
-
     def check(self) -> None:
         """Raise RecipeError unless the paths name files and the first of them has the columns."""
-        first = self._files()[0]
+        first = self.files()[0]
         try:
             with reading(first.path):
                 problem = self.chunker.problem(schema_of(first.path))
@@ -68,22 +63,16 @@ class ParquetReader(Reader):
         if problem:
             raise RecipeError(f"sources.{self.source}: {first.path} {problem}")
 
-    def reads(self) -> set[str]:
-        return {str(file.path.resolve()) for file in self._files()}
-
-    def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
-        return {"files": name_content(self._files(), hash_file)}
-
     def names(self) -> list[str]:
-        return [printable(name) for name in schema_of(self._files()[0].path).names]
+        return [printable(name) for name in schema_of(self.files()[0].path).names]
 
     def locations(self) -> dict[str, Path]:
         stays = self.params.in_place and self.params.limit is None
-        return {file.label: file.path for file in self._files()} if stays else {}
+        return {file.label: file.path for file in self.files()} if stays else {}
 
     def slices(self) -> list[Slice]:
         slices: list[Slice] = []
-        for file in self._files():
+        for file in self.files():
             row = 0
             for start, stop, rows in _packed(_row_groups(file.path)):
                 label = f"{file.path.name} rows {row}-{max(row + rows - 1, row)}"

@@ -9,56 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pipeline.core.files.lines import BOM, iterate_blocks
-from pipeline.core.identity import HashFile, hash_file
-from pipeline.core.step import input_names
-from pipeline.sources.files import InputFile, find_files, name_content
-from pipeline.sources.reader import Chunk, Reader, ReaderParams, Slice
+from pipeline.sources.files import FileReader
+from pipeline.sources.reader import Chunk, Slice
 from pipeline.sources.rows import ChunkBuilder
 
 PIECE_BYTES = 16 << 20  # of files, as stored, in a slice
 PIECE_FILES = 10_000
 
 
-class TextParams(ReaderParams):
-    """Which files."""
-
-    path: str | tuple[str, ...] = input_names(
-        description="Files to read: a path or glob, or a list of them, from the current directory.", min_length=1
-    )
-
-
-class TextReader(Reader):
+class TextReader(FileReader):
     """Reads one document per file."""
 
     name: ClassVar[str] = "text"
     version: ClassVar[int] = 1
-    Params = TextParams
-
-    def __init__(self, *, params: TextParams, source: str, base: Path) -> None:
-        super().__init__(params=params, source=source, base=base)
-        self.params = params
-
-    def _files(self) -> list[InputFile]:
-        return find_files(self.params.path, source=self.source, base=self.base)
-
-    def check(self) -> None:
-        """Raise RecipeError unless the paths name files."""
-        self._files()
-
-    def reads(self) -> set[str]:
-        return {str(file.path.resolve()) for file in self._files()}
-
-    def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
-        return {"files": name_content(self._files(), hash_file)}
 
     def slices(self) -> list[Slice]:
         slices: list[Slice] = []
         held: list[tuple[str, str]] = []
         size = 0
-        for file in self._files():
+        for file in self.files():
             held.append((file.label, str(file.path)))
             size += file.path.stat().st_size
             if size >= PIECE_BYTES or len(held) == PIECE_FILES:

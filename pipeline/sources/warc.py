@@ -21,11 +21,10 @@ from pydantic import Field
 
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.identity import HashFile, hash_file
-from pipeline.core.step import input_names
-from pipeline.sources.files import InputFile, find_files, name_content
+from pipeline.sources.files import FileReader, PathParams
 from pipeline.sources.gzip_members import GzipMembers
 from pipeline.sources.pages import Extractor, PageExtractor, lacking
-from pipeline.sources.reader import Chunk, Reader, ReaderParams, Slice
+from pipeline.sources.reader import Chunk, Slice
 from pipeline.sources.rows import ChunkBuilder
 
 Decoding = Literal["all", "none"]
@@ -35,12 +34,9 @@ DECODINGS: tuple[Decoding, ...] = ("all", "none")  # a body that is not coded as
 HEAD_BYTES = 65536  # of a response's block, for HTTP's own headers
 
 
-class WarcParams(ReaderParams):
+class WarcParams(PathParams):
     """Which archives, and how their pages become text."""
 
-    path: str | tuple[str, ...] = input_names(
-        description="Files to read: a path or glob, or a list of them, from the current directory.", min_length=1
-    )
     extractor: Extractor = Field(default="resiliparse", description="What turns a page into text; extra [web].")
     id: Literal["record", "url"] = Field(
         default="record", description="A document's id: the record's (WARC-Record-ID) or the page's address."
@@ -58,19 +54,13 @@ class WarcParams(ReaderParams):
     )  # fmt: skip
 
 
-class WarcReader(Reader):
+class WarcReader(FileReader):
     """Reads one document per HTML page."""
 
     name: ClassVar[str] = "warc"
     version: ClassVar[int] = 1
     Params = WarcParams
-
-    def __init__(self, *, params: WarcParams, source: str, base: Path) -> None:
-        super().__init__(params=params, source=source, base=base)
-        self.params = params
-
-    def _files(self) -> list[InputFile]:
-        return find_files(self.params.path, source=self.source, base=self.base)
+    params: WarcParams
 
     def check(self) -> None:
         """Raise RecipeError unless the paths name files and the extractor is installed."""
@@ -79,18 +69,15 @@ class WarcReader(Reader):
                 f"sources.{self.source}: reading web archives needs {' and '.join(missing)} of the extra [web], not "
                 "installed here. Run: pip install -e '.[web]'"
             )
-        self._files()
-
-    def reads(self) -> set[str]:
-        return {str(file.path.resolve()) for file in self._files()}
+        super().check()
 
     def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
         """Name the files by content, and the extractor by its version, since it decides what a page says."""
         extractor = f"{self.params.extractor} {metadata.version(self.params.extractor)}"
-        return {"files": name_content(self._files(), hash_file), "extractor": extractor}
+        return {**super().inputs(hash_file), "extractor": extractor}
 
     def slices(self) -> list[Slice]:
-        return [Slice(index, str(file.path), (file.label,), file.path.name) for index, file in enumerate(self._files())]
+        return [Slice(index, str(file.path), (file.label,), file.path.name) for index, file in enumerate(self.files())]
 
     def read(self, piece: Slice, *, most: int | None = None) -> Iterator[Chunk]:
         rows = ChunkBuilder(

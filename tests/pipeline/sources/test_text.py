@@ -8,13 +8,14 @@ from pathlib import Path
 
 import zstandard
 
-from pipeline.sources.text import TextParams, TextReader
+from pipeline.sources.files import PathParams
+from pipeline.sources.text import TextReader
 from tests.pipeline.house import House, contents
 
 
 def reader(folder: Path, pattern: str = "**/*", **params: int) -> TextReader:
     settings = {"path": str(folder / pattern), **params}
-    return TextReader(params=TextParams.parse(settings), source="books", base=folder)
+    return TextReader(params=PathParams.parse(settings), source="books", base=folder)
 
 
 def test_each_file_is_one_document(house: House) -> None:
