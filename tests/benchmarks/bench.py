@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.bench                 # everything, about a quarter of an hour; writes results.json
     python -m tests.benchmarks.bench --quick         # 4 MB of text, two repeats: does it run, what is far off
-    python -m tests.benchmarks.bench --only minhash  # works whose name holds the word; also `what_if`, `growth`
+    python -m tests.benchmarks.bench --only minhash  # works whose name holds the word; also `lanes`, `growth`
 
 The full run writes tests/benchmarks/results.json; a part of it writes only where `--out` says.
 """
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, write the figures."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    names = [*TITLES, "minhash_check", "what_if", "growth"]
+    names = [*TITLES, "minhash_check", "lanes", "what_if", "growth"]
     if unknown := [word for word in options.only if not any(word in name for name in names)]:
         parser.error(f"--only {unknown[0]}: no work's name holds it; they are {', '.join(names)}")
     os.environ["TQDM_DISABLE"] = "1"
@@ -102,6 +102,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _write(results, options)
         if _wanted("minhash_check", options):
             results["minhash_check"] = _checking(Path(folder), options)
+            _write(results, options)
+        if _wanted("lanes", options):
+            from tests.benchmarks.lanes import measure_lanes
+
+            results["lanes"] = measure_lanes(cores, repeats=2 if options.quick else 5)
             _write(results, options)
         if _wanted("what_if", options) and not options.quick:
             from tests.benchmarks.deciding import measure_what_if

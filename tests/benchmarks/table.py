@@ -27,6 +27,12 @@ COPY_MARK = 4  # times a plain copy, at most
 WORKERS_MARK = 1.8  # times as fast with two workers, at least
 START_MARKS = {"three_documents": 0.7, "nothing_to_do": 0.4}  # seconds, less than
 STARTS = {"three_documents": "`tamis run` of three documents", "nothing_to_do": "the same again, with nothing to do"}
+LANES_MARK = 1.5  # times as fast in one run as one after the other, at least
+LANE_ROWS = {  # of each other way: what the row is called, and what stands beside ours
+    "one_by_one": ("eight proxies t0 in one run, on two cores", "one after the other, kernels on both cores"),
+    "plain": ("the same, beside a plain loop", "modules and AdamW as in nanoGPT, in the same precision"),
+    "plain_float32": ("the same, beside that loop in float32", "modules and AdamW as in nanoGPT, float32"),
+}
 LINEAR_MARK = 1.1  # times as long per byte as the smallest text takes, at most
 TITLES = {
     "read": "read ids and texts",
@@ -98,6 +104,7 @@ def _elsewhere(number: int, other: dict[str, Any]) -> str:
 def _rows(results: dict[str, Any]) -> list[list[str]]:
     rows = [_row(name, results["works"][name]) for name in TITLES if name in results.get("works", {})]
     rows += _checking_rows(results.get("minhash_check"))
+    rows += _lanes_rows(results.get("lanes"))
     rows += _what_if_rows(results.get("what_if"))
     return rows + _growth_rows(results.get("growth"))
 
@@ -137,6 +144,18 @@ def _checking_rows(found: dict[str, Any] | None) -> list[list[str]]:
     title = "`minhash_dedup` beside itself without the check of candidates (`min_jaccard: 0`)"
     precise = f"{shares['with']:.2f} of dropped pairs 0.7 alike, {shares['without']:.2f} without"
     return [[title, precise, "", "", f"{ratio['median']:.3g}x ({ratio['min']:.3g} to {ratio['max']:.3g}) the time"]]
+
+
+def _lanes_rows(found: dict[str, Any] | None) -> list[list[str]]:
+    if found is None or "absent" in found:
+        return []
+    rows = []
+    for name, (title, rival) in LANE_ROWS.items():
+        ratio = found["ratios"][name]
+        shown = f"{_short(ratio['median'])}x ({_short(ratio['min'])} to {_short(ratio['max'])})"
+        mark = f">= {LANES_MARK:g}x" if name == "one_by_one" else ""
+        rows.append([title, _rate(found["ways"]["one_run"]), mark, f"{rival}: {_rate(found['ways'][name])}", shown])
+    return rows
 
 
 def _what_if_rows(found: dict[str, Any] | None) -> list[list[str]]:

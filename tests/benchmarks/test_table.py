@@ -15,6 +15,7 @@ from tests.benchmarks.bench import comparisons, main
 from tests.benchmarks.clock import MIN_SECONDS, Work, interleaved
 from tests.benchmarks.table import (
     COPY_MARK,
+    LANES_MARK,
     LINEAR_MARK,
     MARKER,
     MARKS,
@@ -30,6 +31,8 @@ from tests.benchmarks.table import (
     table,
 )
 from tests.conftest import HOUSE
+
+LANE_RATES = {"one_by_one": 40_000, "plain": 20_000, "plain_float32": 10_000}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +61,7 @@ def test_growth_was_measured_up_to_one_gigabyte_of_text(results: dict[str, Any])
 def test_the_marks_are_those_that_were_set() -> None:
     assert MARKS == {"fused_heuristics": 100, "minhash_signatures": 200, "quality_scoring": 16}
     assert RATIO_MARKS == {"fused_heuristics": 100, "minhash_dedup": 50, "minhash_rensa": 4, "minhash_rensa_ready": 4}
-    assert (COPY_MARK, WORKERS_MARK, LINEAR_MARK, WHAT_IF_MARK) == (4, 1.8, 1.1, 2)
+    assert (COPY_MARK, WORKERS_MARK, LINEAR_MARK, WHAT_IF_MARK, LANES_MARK) == (4, 1.8, 1.1, 2, 1.5)
     assert MEMORY_MARKS_GB == {1: 0.7, 2: 1.2} and START_MARKS == {"three_documents": 0.7, "nothing_to_do": 0.4}
 
 
@@ -95,6 +98,17 @@ def test_figures_of_another_machine_stand_in_a_column_of_their_own(results: dict
     filled = [row for row in rows[2:] if row[5].strip("| ")]
     assert [row[0] for row in filled] == [f"| {TITLES[name]}" for name in some] and "x (" in filled[1][5]
     assert "Another" in lines[-1]
+
+
+def test_proxies_in_one_run_stand_beside_the_same_one_after_the_other(results: dict[str, Any]) -> None:
+    ways = {name: {"tokens_per_second": {"median": rate}} for name, rate in (("one_run", 80_000), *LANE_RATES.items())}
+    ratios = {name: {"median": 80_000 / rate, "min": 1.4, "max": 9} for name, rate in LANE_RATES.items()}
+
+    lines = table({**results, "lanes": {"ratios": ratios, "ways": ways}}).splitlines()
+
+    (row,) = [line for line in lines if "in one run" in line]
+    assert "| 80,000 tokens/s | >= 1.5x | one after the other" in row and "40,000 tokens/s | 2x (1.4 to 9)" in row
+    assert sum("nanoGPT" in line for line in lines) == 2
 
 
 def _recorded(name: str, order: list[str]) -> Work:
