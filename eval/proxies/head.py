@@ -38,7 +38,7 @@ def nats_per_target(hidden_KND: Tensor, head_KVD: Tensor, targets_KN: Tensor) ->
 
 def _blocks(hidden_KND: Tensor, head_KVD: Tensor) -> list[slice]:
     K, N, _ = hidden_KND.shape
-    size = max(1, BLOCK_LOGITS[hidden_KND.device.type] // (K * head_KVD.shape[1]))
+    size = max(1, BLOCK_LOGITS["cpu" if hidden_KND.device.type == "cpu" else "cuda"] // (K * head_KVD.shape[1]))
     return [slice(start, min(start + size, N)) for start in range(0, N, size)]
 
 

@@ -1,18 +1,23 @@
-"""A lane's training loss in, what is wrong with it out: a verdict on two mixtures needs proxies that trained soundly.
+"""A lane's loss and account in, what is wrong with it out: a verdict on two mixtures needs sound proxies.
 
-All limits are in bits per token, of the loss of single steps. They lie between lanes known to be sound and lanes known
-to be damaged (`eval/LOG.md`): sound ones scatter by 0.2 to 0.4 bits from step to step; lanes that read a long word list
-in one piece jumped by 4 to 11 bits.
+Limits of the loss are in bits per token, of single steps. All limits lie between lanes known to be sound and lanes
+known to be damaged (`eval/LOG.md`): sound ones scatter by 0.2 to 0.4 bits from step to step; lanes that read a long
+word list in one piece jumped by 4 to 11 bits.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from statistics import median
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from eval.proxies.account import Account
 
 START_BITS = 0.5  # a fresh lane predicts every token alike: log2 of the vocabulary
 SPIKE_BITS, SPIKE_SIGMAS = 1.0, 8.0
@@ -20,8 +25,16 @@ END_BITS, END_SIGMAS = 0.1, 4.0
 PLATEAU_BITS = 0.02
 LEAST_STEPS = 40  # fewer say nothing about a curve's shape
 BURN_IN = 0.1  # share of the steps in which the loss falls too fast for a spike to show
+NORM_BURN_IN = 0.25  # share of the points in which output projections are still near zero
+GRADIENT_TIMES = 30.0  # its median over the lane
+UPDATE_MOST = 0.5  # of the weights, in one step
+UNMOVED_SHARE = 0.01  # of a group
+TARGETS_SHARE = 0.98  # of the tokens that were to be trained
+SHARE_OFF = 0.01  # of a dataset's share
 
-Kind = Literal["diverged", "start", "spike", "jump at the end", "plateau"]
+Kind = Literal[
+    "diverged", "start", "spike", "jump at the end", "plateau", "gradient", "update", "unmoved", "tokens", "shares"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +44,21 @@ class Finding:
     kind: Kind
     step: int
     sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a lane was to train on: so many tokens, and this share of them from each dataset."""
+
+    num_tokens: int
+    shares: Mapping[str, float]
+
+
+def account_findings(account: Account, *, plan: Plan, shares: Mapping[str, float]) -> tuple[Finding, ...]:
+    """Return what is wrong with a lane's norms, and with what it read: `shares` by dataset, counted from its rows."""
+    read = tuple(_read(account, plan=plan, shares=shares))
+    begun = bool(account.norms) and account.norms[-1]["step"] >= LEAST_STEPS
+    return (*_norms(account), *_unmoved(account), *read) if begun else read
 
 
 def findings(nats_S: npt.NDArray[np.float64], *, vocab_size: int) -> tuple[Finding, ...]:
@@ -94,3 +122,38 @@ def _plateau(bits_S: npt.NDArray[np.float64]) -> Finding | None:
         middle,
         f"learnt nothing in its second half: {gain:+.3f} bits per token, at least {PLATEAU_BITS:g} due",
     )
+
+
+def _norms(account: Account) -> Iterator[Finding]:
+    """Compare gradients of each group with their median, and updates with the weights, once the lane has begun."""
+    points = account.norms[math.ceil(NORM_BURN_IN * len(account.norms)) :]
+    for group in points[0]["gradient"]:
+        gradients = [(point["step"], point["gradient"][group]) for point in points]
+        if missing := [step for step, norm in gradients if not norm]:
+            yield Finding("gradient", missing[0], f"{group}: no finite gradient reached it at step {missing[0]:,}")
+            continue
+        usual = median(norm for _, norm in gradients)
+        step, largest = max(gradients, key=lambda pair: float(pair[1]))
+        if largest > GRADIENT_TIMES * usual:
+            times = largest / usual
+            yield Finding("gradient", step, f"{group}: its gradient was {times:.0f} times the usual at step {step:,}")
+        step, update = max(
+            ((point["step"], point["update"][group] or 0.0) for point in points), key=lambda pair: float(pair[1])
+        )
+        if update > UPDATE_MOST:
+            yield Finding("update", step, f"{group}: step {step:,} changed it by {update:.2f} of its size")
+
+
+def _unmoved(account: Account) -> Iterator[Finding]:
+    for group, share in account.unmoved.items():
+        if share > UNMOVED_SHARE:
+            yield Finding("unmoved", 0, f"{group}: {share:.1%} of its parameters never moved")
+
+
+def _read(account: Account, *, plan: Plan, shares: Mapping[str, float]) -> Iterator[Finding]:
+    if account.num_targets < TARGETS_SHARE * plan.num_tokens:
+        yield Finding("tokens", 0, f"trained on {account.num_targets:,} tokens; {plan.num_tokens:,} were planned")
+    for name, planned in plan.shares.items():
+        if abs(shares.get(name, 0.0) - planned) > SHARE_OFF:
+            read = shares.get(name, 0.0)
+            yield Finding("shares", 0, f"read {read:.1%} of its tokens from {name}; {planned:.1%} were planned")

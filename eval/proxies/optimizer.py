@@ -9,6 +9,7 @@ meet. A lane that is not alive keeps its weights as they are.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -32,6 +33,28 @@ def schedule(step: int, *, num_steps: int) -> float:
     return min(1.0, (step + 1) / warmup, FLOOR + (1 - FLOOR) * left)
 
 
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What changes from one update to the next: numbers, or tensors without an axis, which a graph reads anew."""
+
+    schedule: float | Tensor
+    momentum: float | Tensor
+    mean_bias: float | Tensor  # what Adam's running means lack of being means
+    square_bias: float | Tensor
+
+
+def rates_at(step: int, *, num_steps: int) -> Rates:
+    """Return the rates of one step of so many."""
+    first, last = MUON_MOMENTUM
+    beta1, beta2 = ADAM_BETAS
+    return Rates(
+        schedule=schedule(step, num_steps=num_steps),
+        momentum=first + (last - first) * min(1.0, step / MUON_MOMENTUM_STEPS),
+        mean_bias=1 - beta1 ** (step + 1),
+        square_bias=1 - beta2 ** (step + 1),
+    )
+
+
 def orthogonalize(matrices: Tensor, *, dtype: torch.dtype) -> Tensor:
     """Push the singular values of (M, rows, columns) matrices towards 1; a zero matrix stays zero."""
     a, b, c = NEWTON_SCHULZ
@@ -47,10 +70,9 @@ def orthogonalize(matrices: Tensor, *, dtype: torch.dtype) -> Tensor:
 class LaneOptimizer:
     """State and update rule of one stack of lanes."""
 
-    def __init__(self, params: Mapping[str, Tensor], *, tier: Tier, lr_scale_K: Tensor, num_steps: int) -> None:
+    def __init__(self, params: Mapping[str, Tensor], *, tier: Tier, lr_scale_K: Tensor) -> None:
         self._tier = tier
         self._lr_scale_K = lr_scale_K
-        self._num_steps = num_steps
         self.state: dict[str, Tensor] = {}
         for name, param in params.items():
             kinds = ("mean", "square") if param.ndim == 3 else ("momentum",)
@@ -62,12 +84,12 @@ class LaneOptimizer:
         params: Mapping[str, Tensor],
         grads: Mapping[str, Tensor],
         *,
-        step: int,
+        rates: Rates,
         alive_K: Tensor,
         dtype: torch.dtype,
     ) -> None:
         """Change `params` in place; a lane outside `alive_K` keeps its weights and its state."""
-        lr_K = self._lr_scale_K * schedule(step, num_steps=self._num_steps)
+        lr_K = self._lr_scale_K * rates.schedule
         lr_K = torch.where(alive_K, lr_K, 0.0)
         for name, param in params.items():
             alive = alive_K.view(-1, *[1] * (param.ndim - 1))
@@ -75,23 +97,21 @@ class LaneOptimizer:
             lr = lr_K.view(alive.shape)
             if param.ndim == 3:
                 rate = self._tier.embed_lr if name.startswith("embed") else self._tier.head_lr
-                param.sub_(self._adam(name, grad, step=step).mul_(lr * rate))
+                param.sub_(self._adam(name, grad, rates=rates).mul_(lr * rate))
             else:
-                param.sub_(self._muon(name, grad, step=step, dtype=dtype).mul_(lr * self._tier.muon_lr))
+                param.sub_(self._muon(name, grad, rates=rates, dtype=dtype).mul_(lr * self._tier.muon_lr))
 
-    def _adam(self, name: str, grad: Tensor, *, step: int) -> Tensor:
+    def _adam(self, name: str, grad: Tensor, *, rates: Rates) -> Tensor:
         beta1, beta2 = ADAM_BETAS
         mean, square = self.state[f"{name}.mean"], self.state[f"{name}.square"]
         mean.lerp_(grad, 1 - beta1)
         square.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-        root = (square / (1 - beta2 ** (step + 1))).sqrt_().add_(ADAM_EPSILON)
-        return root.reciprocal_().mul_(mean).div_(1 - beta1 ** (step + 1))
+        root = (square / rates.square_bias).sqrt_().add_(ADAM_EPSILON)
+        return root.reciprocal_().mul_(mean).div_(rates.mean_bias)
 
-    def _muon(self, name: str, grad: Tensor, *, step: int, dtype: torch.dtype) -> Tensor:
-        first, last = MUON_MOMENTUM
-        momentum = first + (last - first) * min(1.0, step / MUON_MOMENTUM_STEPS)
+    def _muon(self, name: str, grad: Tensor, *, rates: Rates, dtype: torch.dtype) -> Tensor:
         mean = self.state[f"{name}.momentum"]
-        mean.lerp_(grad, 1 - momentum)
+        mean.lerp_(grad, 1 - rates.momentum)
         rows, columns = grad.shape[-2:]
-        direction = orthogonalize(grad.lerp(mean, momentum).view(-1, rows, columns), dtype=dtype)
+        direction = orthogonalize(grad.lerp(mean, rates.momentum).view(-1, rows, columns), dtype=dtype)
         return direction.view(grad.shape) * max(1.0, rows / columns) ** 0.5

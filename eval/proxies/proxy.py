@@ -107,9 +107,9 @@ def causal_attention(q_BHTE: Tensor, k_BHTE: Tensor, v_BHTE: Tensor) -> Tensor:
 
 def _rotation(context: int, head_width: int, *, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return cos and signed sin, each (T, E): the rotation is x * cos + swap(x) * sin, swap exchanging the halves."""
-    frequency = ROPE_BASE ** (-torch.arange(0, head_width, 2, dtype=torch.float32) / head_width)
-    angle = torch.outer(torch.arange(context, dtype=torch.float32), frequency)
-    cos, sin = angle.cos().to(device), angle.sin().to(device)
+    frequency = ROPE_BASE ** (-torch.arange(0, head_width, 2, dtype=torch.float32, device=device) / head_width)
+    angle = torch.outer(torch.arange(context, dtype=torch.float32, device=device), frequency)
+    cos, sin = angle.cos(), angle.sin()
     return torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)
 
 

@@ -24,15 +24,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from eval.proxies.account import Account, Norms, tally, unmoved
 from eval.proxies.checkpoint import fingerprint, hash_of, load_checkpoint, save_checkpoint
 from eval.proxies.machine import Precision, compute_dtype, lane_groups, spread
-from eval.proxies.optimizer import LaneOptimizer
+from eval.proxies.on_device import DeviceSteps, Stepping, stepping_on
+from eval.proxies.optimizer import LaneOptimizer, rates_at
 from eval.proxies.packing import IGNORE, Stream, num_rows, read_rows
-from eval.proxies.proxy import init_lane, stack, total_nats
+from eval.proxies.proxy import init_lane, stack
+from eval.proxies.step import take_step
 from eval.proxies.tiers import Tier
 from pipeline.core.errors import DataError
 
-TOKENS_IN_FLIGHT = {"cpu": 8_192, "cuda": 1 << 18}  # of one stack, between a forward and its backward
 CURVE_POINTS = 100
 
 
@@ -59,6 +61,7 @@ class Trained:
     params: dict[str, Tensor]  # each with a lane axis of 1
     nats_S: npt.NDArray[np.float64]  # mean training loss of every step
     points: list[dict[str, Any]]  # the same as a curve of at most CURVE_POINTS
+    account: Account  # what else it says of its health
     broken_at: int | None  # the step that broke it
     num_steps: int
     num_tokens: int
@@ -70,45 +73,54 @@ class Trained:
 class _Stack:
     """Lanes that run as one: weights, optimiser, and the rows still to read."""
 
-    def __init__(self, lanes: Sequence[Lane], *, tier: Tier, num_steps: int, device: str, dtype: torch.dtype) -> None:
+    def __init__(
+        self, lanes: Sequence[Lane], *, tier: Tier, num_steps: int, device: str, dtype: torch.dtype, stepping: Stepping
+    ) -> None:
         self.lanes, self.tier, self.num_steps, self.device, self.dtype = lanes, tier, num_steps, device, dtype
         self.orders = [_row_order(lane, tier=tier, num_steps=num_steps) for lane in lanes]
         start = stack([init_lane(tier, seed=lane.init_seed) for lane in lanes])
         self.params = {name: param.to(device).requires_grad_() for name, param in start.items()}
         lr_scale_K = torch.tensor([lane.lr_scale for lane in lanes], device=device)
-        self.optimizer = LaneOptimizer(self.params, tier=tier, lr_scale_K=lr_scale_K, num_steps=num_steps)
+        self.optimizer = LaneOptimizer(self.params, tier=tier, lr_scale_K=lr_scale_K)
         self.alive_K = torch.ones(len(lanes), dtype=torch.bool, device=device)
         self.nats_KS = np.full((len(lanes), num_steps), math.nan)
+        self.norms = Norms(self.params, num_lanes=len(lanes), num_steps=num_steps)
         self.step, self.seconds = 0, 0.0
+        self.on_device = None
+        if stepping != "host":
+            self.on_device = DeviceSteps(
+                self.params, self.optimizer, self.alive_K, streams=[lane.stream for lane in lanes], orders=self.orders,
+                tier=tier, num_steps=num_steps, dtype=dtype, stepping=stepping,
+            )  # fmt: skip
 
     def advance(self) -> None:
         """Take one step; a lane whose loss or gradient is not finite is broken from here on, its loss nan."""
-        rows = slice(self.step * self.tier.batch_rows, (self.step + 1) * self.tier.batch_rows)
-        ids = np.stack(
-            [
-                read_rows(lane.stream, order[rows], context=self.tier.context)
-                for lane, order in zip(self.lanes, self.orders, strict=True)
-            ]
-        )
-        ids_KBS = torch.from_numpy(ids).to(self.device, non_blocking=True)
-        num_targets_K = (ids_KBS[..., 1:] >= 0).sum((1, 2)).clamp(min=1)
-        total_K = torch.zeros(len(self.lanes), device=self.device)
-        size = max(1, TOKENS_IN_FLIGHT[torch.device(self.device).type] // (len(self.lanes) * self.tier.context))
-        for part_KbS in ids_KBS.split(size, dim=1):
-            inputs, targets = part_KbS[..., :-1].clamp(min=0), part_KbS[..., 1:].contiguous()
-            nats_K = total_nats(self.params, inputs, targets, tier=self.tier, dtype=self.dtype)
-            (nats_K / num_targets_K).sum().backward()
-            total_K += nats_K.detach()
-        grads = {name: param.grad for name, param in self.params.items() if param.grad is not None}
-        mean_K = total_K / num_targets_K
-        self.alive_K &= mean_K.isfinite()
-        for grad in grads.values():
-            self.alive_K &= grad.flatten(1).sum(1).isfinite()
-        self.optimizer.update(self.params, grads, step=self.step, alive_K=self.alive_K, dtype=self.dtype)
-        for param in self.params.values():
-            param.grad = None
-        self.nats_KS[:, self.step] = torch.where(self.alive_K, mean_K, math.nan).cpu().numpy()
+        with self.norms.watching(self.params, step=self.step) as watched:
+            if self.on_device is not None:
+                self.on_device.advance()
+                watched.gradient_KG = self.on_device.gradient_KG
+            else:
+                taken = take_step(
+                    self.params, self._read(), update=self.optimizer.update, alive_K=self.alive_K,
+                    rates=rates_at(self.step, num_steps=self.num_steps), tier=self.tier, dtype=self.dtype,
+                    norms=watched.wanted,
+                )  # fmt: skip
+                watched.gradient_KG = taken.gradient_KG
+                self.nats_KS[:, self.step] = taken.nats_K.cpu().numpy()
         self.step += 1
+
+    def _read(self) -> Tensor:
+        rows = slice(self.step * self.tier.batch_rows, (self.step + 1) * self.tier.batch_rows)
+        ids = [
+            read_rows(lane.stream, order[rows], context=self.tier.context)
+            for lane, order in zip(self.lanes, self.orders, strict=True)
+        ]
+        return torch.from_numpy(np.stack(ids)).to(self.device)
+
+    def fetch(self) -> None:
+        """Bring the losses here, where the device kept them."""
+        if self.on_device is not None:
+            self.nats_KS[:] = self.on_device.nats_KS.cpu().numpy()
 
     def tensors(self) -> dict[str, Tensor]:
         """Return everything that changes from step to step, each with the lane axis first."""
@@ -117,12 +129,13 @@ class _Stack:
 
     def save(self, names: dict[str, str]) -> None:
         """Write the checkpoint of every lane that has one."""
+        self.fetch()
         stacked = {name: tensor.cpu().numpy() for name, tensor in self.tensors().items()}
         for k, lane in enumerate(self.lanes):
             if lane.checkpoint is not None:
                 mine = {name: array[k : k + 1] for name, array in stacked.items()}
-                account = {"step": np.array(self.step), "seconds": np.array(self.seconds), "nats_S": self.nats_KS[k]}
-                save_checkpoint(lane.checkpoint, mine | account, run=names[lane.name])
+                stand = {"step": np.array(self.step), "seconds": np.array(self.seconds), "nats_S": self.nats_KS[k]}
+                save_checkpoint(lane.checkpoint, mine | stand | self.norms.of_lane(k), run=names[lane.name])
 
     @torch.no_grad()
     def restore(self, names: dict[str, str]) -> None:
@@ -134,11 +147,15 @@ class _Stack:
         for k, arrays in enumerate(loaded):
             self.step, self.seconds = int(arrays["step"]), float(arrays["seconds"])
             self.nats_KS[k] = arrays["nats_S"]
+            self.norms.restore(k, arrays)
             for name, tensor in self.tensors().items():
                 tensor[k : k + 1].copy_(torch.from_numpy(arrays[name]))
+        if self.on_device is not None:
+            self.on_device.stand_at(self.step, self.nats_KS)
 
     def results(self, *, at_once: int) -> list[Trained]:
         """Return every lane, now that all steps are taken; `at_once` stacks shared the machine."""
+        self.fetch()
         step_tokens = self.tier.batch_rows * self.tier.context
         broken = ~np.isfinite(self.nats_KS)
         return [
@@ -147,6 +164,7 @@ class _Stack:
                 params={name: param.detach()[k : k + 1].cpu() for name, param in self.params.items()},
                 nats_S=self.nats_KS[k],
                 points=_curve(self.nats_KS[k], step_tokens=step_tokens),
+                account=self._account(k),
                 broken_at=int(broken[k].argmax()) if broken[k].any() else None,
                 num_steps=self.num_steps,
                 num_tokens=self.num_steps * step_tokens,
@@ -156,6 +174,17 @@ class _Stack:
             )
             for k, lane in enumerate(self.lanes)
         ]
+
+    def _account(self, k: int) -> Account:
+        lane, params = self.lanes[k], {name: param.detach()[k : k + 1].cpu() for name, param in self.params.items()}
+        rows = self.orders[k][: self.step * self.tier.batch_rows]
+        read = tally(lane.stream, rows, context=self.tier.context, vocab_size=self.tier.vocab_size)
+        return Account(
+            norms=self.norms.points(k, step_tokens=self.tier.batch_rows * self.tier.context),
+            unmoved=unmoved(init_lane(self.tier, seed=lane.init_seed), params, seen_V=read.inputs_V > 0),
+            num_targets=read.num_targets,
+            schedule_done=self.step / self.num_steps,
+        )
 
 
 def train(
@@ -167,6 +196,7 @@ def train(
     precision: Precision = "auto",
     threads: int = 1,
     lanes_at_once: int | None = None,
+    stepping: Stepping = "auto",
     checkpoint_seconds: float = 60.0,
     say: Callable[[int], None] = lambda num_tokens: None,
 ) -> Generator[Trained, None, None]:
@@ -183,11 +213,12 @@ def train(
     _check_lanes(lanes, tier=tier, num_steps=num_steps)
     names = _names_of_runs(lanes, tier=tier, num_steps=num_steps, device=device, dtype=dtype)
     stacks = _stacks(lanes, names=names, device=device, lanes_at_once=lanes_at_once)
-    at_once = min(threads, len(stacks))
+    at_once = min(threads, len(stacks)) if torch.device(device).type == "cpu" else 1  # a card has one queue
+    how = stepping_on(device, stepping)
     stop, told = threading.Event(), threading.Lock()
 
     def run(part: Sequence[Lane]) -> list[Trained]:
-        group = _Stack(part, tier=tier, num_steps=num_steps, device=device, dtype=dtype)
+        group = _Stack(part, tier=tier, num_steps=num_steps, device=device, dtype=dtype, stepping=how)
         group.restore(names)
         step_tokens = len(part) * tier.batch_rows * tier.context
         with told:

@@ -1,10 +1,10 @@
 """Missing lanes of an experiment -> trained proxies: one stack of lanes, each a result of its own.
 
-weights.safetensors holds a proxy's float32 parameters, curve.json its training loss; the card says whether it trained
-soundly, and on what. All lanes of a recipe have one shape, so those that are missing train in one run, whatever else
-is there already: on a CPU no bit of a lane depends on the others (`eval/proxies/trainer.py`), and as many lanes train
-at once as there are threads, pair by pair, so a killed run keeps the pairs that it finished. On a GPU all are one
-stack and finish together.
+weights.safetensors holds a proxy's float32 parameters, curve.json its training loss, the norms of its gradients and
+updates by group, and what it read; the card says whether it trained soundly, and on what. All lanes of a recipe have
+one shape, so those that are missing train in one run, whatever else is there already: on a CPU no bit of a lane depends
+on the others (`eval/proxies/trainer.py`), and as many lanes train at once as there are threads, pair by pair, so a
+killed run keeps the pairs that it finished. On a GPU all are one stack and finish together.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from pipeline.core.files.card import read_card
 from pipeline.core.files.durable import write_atomically, write_text
 from pipeline.core.rng import derive
-from pipeline.experiment.pool import Pool, draw_identity, draw_rows, largest_share, load_pool
+from pipeline.experiment.pool import Pool, draw_identity, draw_rows, largest_share, load_pool, shares_read
 from pipeline.experiment.work import Work
 from pipeline.plan.lanes import LaneName
 from pipeline.store.node import Node
@@ -113,15 +113,23 @@ def _stream(work: Work, mixture: str) -> _Stream:
 def _store(work: Work, node: Node, lane: LaneName, trained: Trained, stream: _Stream, rows: np.ndarray) -> None:
     from safetensors.torch import save
 
-    from eval.proxies.health import findings
+    from eval.proxies.health import Plan, account_findings, findings
     from eval.proxies.machine import described
     from eval.proxies.tiers import TIERS
 
     tier = TIERS[work.proxy.tier]
+    read = rows[: trained.num_steps * tier.batch_rows]
+    shares, planned = shares_read(stream.pool.parts, read), _planned(stream.pool)
     wrong = findings(trained.nats_S, vocab_size=tier.vocab_size)
+    if trained.broken_at is None:
+        plan = Plan(num_tokens=trained.num_tokens, shares=planned)
+        wrong += account_findings(trained.account, plan=plan, shares=shares)
     node.folder.mkdir(parents=True, exist_ok=True)
     write_atomically(node.folder / WEIGHTS, lambda file: file.write(save(_whole(trained.params))))
-    write_text(node.folder / CURVE, json.dumps({"points": trained.points}) + "\n")
+    account = asdict(trained.account) | {
+        "planned_tokens": work.proxy.tokens, "shares": shares, "planned_shares": planned
+    }  # fmt: skip
+    write_text(node.folder / CURVE, json.dumps({"points": trained.points, "account": account}) + "\n")
     facts = LaneFacts(
         tier=tier.name,
         parameters=tier.num_parameters,
@@ -138,6 +146,12 @@ def _store(work: Work, node: Node, lane: LaneName, trained: Trained, stream: _St
         tokens_per_second=round(trained.num_tokens / max(trained.seconds, 1e-9)),
     )
     work.finish(node, [WEIGHTS, CURVE], details=asdict(facts), seconds=trained.seconds)
+
+
+def _planned(pool: Pool) -> dict[str, float]:
+    """Return the share of each dataset that a lane of a mixture draws: its weight, as far as caps allow."""
+    total = sum(part.drawn_rows for part in pool.parts)
+    return {part.name: part.drawn_rows / total for part in pool.parts}
 
 
 def _whole(params: dict[str, Any]) -> dict[str, Any]:

@@ -140,6 +140,13 @@ def draw_rows(parts: Sequence[PoolPart], *, seed: int) -> np.ndarray:
     return rows
 
 
+def shares_read(parts: Sequence[PoolPart], rows: np.ndarray) -> dict[str, float]:
+    """Return the share of some rows that each dataset gave, counted from the rows themselves."""
+    bounds = [part.first_row for part in parts]
+    count = np.bincount(np.searchsorted(bounds, rows, side="right") - 1, minlength=len(parts))
+    return {part.name: float(share) for part, share in zip(parts, count / max(1, len(rows)), strict=True)}
+
+
 def largest_share(pool: Pool, rows: np.ndarray) -> float:
     """Return the share of a lane's tokens that the document which gives most of them gives."""
     count_R = np.bincount(rows, minlength=len(pool.tokens) // pool.context)

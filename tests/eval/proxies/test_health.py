@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
-from eval.proxies.health import findings
+from eval.proxies.account import GROUPS, Account
+from eval.proxies.health import Plan, account_findings, findings
 from pipeline.core.rng import generator
 
 VOCABULARY = 2048
@@ -70,3 +72,78 @@ def test_a_lane_that_diverged_is_only_that() -> None:
     (found,) = findings(bits, vocab_size=VOCABULARY)
 
     assert (found.kind, found.step) == ("diverged", 50)
+
+
+PLAN = Plan(num_tokens=1_000_000, shares={"web": 0.7, "code": 0.3})
+
+
+def account(*, points: int = 20, last: int = 244, **changed: Any) -> Account:
+    """What a sound lane says: gradients that shrink by half, updates of a hundredth, everything moved."""
+    steps = np.linspace(1, last, points).astype(int).tolist()
+    norms = [
+        {
+            "step": step,
+            "tokens": step * 4096,
+            "gradient": dict.fromkeys(GROUPS.values(), 0.2 - 0.1 * step / last),
+            "update": dict.fromkeys(GROUPS.values(), 0.01),
+        }
+        for step in steps
+    ]
+    sound = {"norms": norms, "unmoved": dict.fromkeys(GROUPS.values(), 0.0), "num_targets": 999_424}
+    return Account(**{**sound, "schedule_done": 1.0, **changed})
+
+
+def said(lane: Account, *, shares: dict[str, float] | None = None) -> list[tuple[str, str]]:
+    found = account_findings(lane, plan=PLAN, shares=shares or {"web": 0.7, "code": 0.3})
+    return [(item.kind, item.sentence) for item in found]
+
+
+def test_a_sound_account_is_not_accused() -> None:
+    assert said(account()) == []
+
+
+def test_a_group_that_no_gradient_reached_is_named_with_the_step() -> None:
+    lane = account()
+    lane.norms[12]["gradient"]["head"] = 0.0
+    lane.norms[13]["gradient"]["mlp up"] = None
+
+    steps = [lane.norms[point]["step"] for point in (12, 13)]
+    assert said(lane) == [
+        ("gradient", f"head: no finite gradient reached it at step {steps[0]}"),
+        ("gradient", f"mlp up: no finite gradient reached it at step {steps[1]}"),
+    ]
+
+
+def test_a_gradient_far_above_the_usual_and_an_update_that_replaces_weights_are_found() -> None:
+    lane = account()
+    lane.norms[15]["gradient"]["embedding"] = 9.0
+    lane.norms[16]["update"]["mlp down"] = 0.8
+
+    assert [kind for kind, _ in said(lane)] == ["gradient", "update"]
+    assert "of its size" in said(lane)[1][1]
+
+
+def test_output_projections_may_begin_at_zero() -> None:
+    """Their first updates are as large as they are, and behind them no gradient comes."""
+    lane = account()
+    for point in lane.norms[:3]:
+        point["update"]["attention out"], point["gradient"]["mlp up"] = 1.0, 0.0
+
+    assert said(lane) == []
+
+
+def test_parameters_that_never_moved_are_found_once_there_were_steps_enough() -> None:
+    frozen = dict.fromkeys(GROUPS.values(), 0.0) | {"mlp up": 0.4}
+
+    assert said(account(unmoved=frozen)) == [("unmoved", "mlp up: 40.0% of its parameters never moved")]
+    assert said(account(unmoved=frozen, last=20)) == []
+
+
+def test_fewer_tokens_than_planned_and_shares_that_were_not_asked_for_are_found() -> None:
+    lane = account(num_targets=900_000)
+
+    assert said(lane, shares={"web": 0.75, "code": 0.25}) == [
+        ("tokens", "trained on 900,000 tokens; 1,000,000 were planned"),
+        ("shares", "read 75.0% of its tokens from web; 70.0% were planned"),
+        ("shares", "read 25.0% of its tokens from code; 30.0% were planned"),
+    ]

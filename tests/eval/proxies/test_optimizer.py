@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from eval.proxies.optimizer import ADAM_BETAS, ADAM_EPSILON, LaneOptimizer, orthogonalize, schedule
+from eval.proxies.optimizer import ADAM_BETAS, ADAM_EPSILON, LaneOptimizer, orthogonalize, rates_at, schedule
 from eval.proxies.proxy import init_lane, stack
 from eval.proxies.tiers import Tier
 
@@ -22,10 +22,11 @@ def updated(
     tier: Tier, params: dict[str, Tensor], *, lr_scale: list[float], alive: list[bool] | None = None
 ) -> dict[str, Tensor]:
     params = {name: param.clone() for name, param in params.items()}
-    optimizer = LaneOptimizer(params, tier=tier, lr_scale_K=torch.tensor(lr_scale), num_steps=NUM_STEPS)
+    optimizer = LaneOptimizer(params, tier=tier, lr_scale_K=torch.tensor(lr_scale))
     alive_K = torch.tensor(alive if alive is not None else [True] * len(lr_scale))
     for step in range(NUM_STEPS):
-        optimizer.update(params, gradients(params, seed=step), step=step, alive_K=alive_K, dtype=torch.float32)
+        rates = rates_at(step, num_steps=NUM_STEPS)
+        optimizer.update(params, gradients(params, seed=step), rates=rates, alive_K=alive_K, dtype=torch.float32)
     return params
 
 

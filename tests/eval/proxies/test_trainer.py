@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from eval.proxies.packing import Stream, Tokens, num_rows
+from eval.proxies.step import TOKENS_IN_FLIGHT
 from eval.proxies.tiers import Tier
-from eval.proxies.trainer import TOKENS_IN_FLIGHT, Lane, Trained, train
+from eval.proxies.trainer import Lane, Trained, train
 from pipeline.core.errors import DataError
 from pipeline.core.rng import generator
 from tests.eval.streams import pack
@@ -55,7 +56,7 @@ class CutOffError(Exception):
     """Stands for a kill between two steps."""
 
 
-def train_until(call: int, lanes: list[Lane], *, tier: Tier, lanes_at_once: int = 1) -> None:
+def train_until(call: int, lanes: list[Lane], *, tier: Tier, lanes_at_once: int = 1, **settings: Any) -> None:
     """Cut a training off when its lanes have told `call` times, in all, that they stand somewhere."""
     calls = 0
 
@@ -66,7 +67,7 @@ def train_until(call: int, lanes: list[Lane], *, tier: Tier, lanes_at_once: int 
             raise CutOffError
 
     with pytest.raises(CutOffError):
-        list(train(lanes, tier=tier, checkpoint_seconds=0, lanes_at_once=lanes_at_once, say=cut))
+        list(train(lanes, tier=tier, checkpoint_seconds=0, lanes_at_once=lanes_at_once, say=cut, **settings))
 
 
 def kept(lanes: list[Lane], folder: Path) -> list[Lane]:
@@ -253,7 +254,7 @@ def test_the_training_path_needs_only_torch_numpy_and_pyarrow() -> None:
 import sys
 import numpy, pyarrow, torch
 class Bare:
-    allowed = {"torch", "numpy", "pyarrow", "eval", "pipeline", *sys.stdlib_module_names}
+    allowed = {"torch", "numpy", "pyarrow", "eval", "pipeline", "tests", *sys.stdlib_module_names}
     files = ("durable", "in_place", "opened", "parquet_bounds", "parquet_pages", "scratch", "shards", "sums")
     floor = {"pipeline.core", "pipeline.core.document", "pipeline.core.errors", "pipeline.core.files"}
     floor |= {f"pipeline.core.files.{name}" for name in files}
@@ -264,7 +265,8 @@ class Bare:
             raise ImportError(f"{name} is not on the training path")
 sys.meta_path.insert(0, Bare())
 from eval.scores import bits_per_byte
-from eval.proxies import checkpoint, head, machine, optimizer, packing, proxy, tiers, trainer
+from eval.proxies import account, checkpoint, head, machine, on_device, optimizer, packing, proxy, step, tiers, trainer
+from tests.benchmarks import gpu
 unwanted = {"pydantic", "blake3", "sentencepiece", "safetensors", "scipy"} & set(sys.modules)
 assert not unwanted, unwanted
 """

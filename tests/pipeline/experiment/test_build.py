@@ -191,6 +191,34 @@ def test_a_run_that_dies_while_it_trains_keeps_the_proxies_that_it_finished(hous
     assert certificate_of(house.run())["verdict"]["outcome"] == "undecided"
 
 
+def test_every_lane_keeps_what_it_read_and_how_it_moved(first_run: tuple[House, Plan]):
+    experiment = first_run[1].experiment
+    node = next(node for lane, node in experiment.lanes.items() if lane.mixture == "both")
+
+    kept = json.loads((node.folder / "curve.json").read_bytes())
+
+    account = kept["account"]
+    assert account["shares"] == account["planned_shares"] == pytest.approx({"good": 0.75, "raw": 0.25}, abs=0.05)
+    assert (account["planned_tokens"], account["num_targets"], account["schedule_done"]) == (4_000, 4_096, 1.0)
+    assert account["norms"][0]["gradient"]["head"] > 0
+    assert read_card(node.folder).details["findings"] == []
+
+
+def test_the_pair_of_a_lane_that_is_not_sound_is_left_out_and_the_lane_named(built: House):
+    lane, node = next((lane, node) for lane, node in built.plan().experiment.lanes.items() if lane.mixture == "both")
+    card = read_card(node.folder)
+    wrong = "mlp up: 40.0% of its parameters never moved"
+    write_card(node.folder, replace(card, details={**card.details, "healthy": False, "findings": [wrong]}))
+    for name in ("comparison", "certificate"):
+        shutil.rmtree(built.workspace.root / name)
+
+    found = certificate_of(built.run())
+
+    (other,) = {0, 1, 2} - set(found["comparisons"][0]["seeds"])
+    assert other == lane.seed and found["verdict"]["outcome"] == "undecided"
+    assert any(str(lane) in reason and wrong in reason for reason in found["verdict"]["reasons"])
+
+
 def test_proxies_of_so_few_tokens_decide_nothing(first_run: tuple[House, Plan]):
     verdict = certificate_of(first_run[1])["verdict"]
 

@@ -10,7 +10,16 @@ import pytest
 from eval.proxies.packing import Tokens
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.rng import generator
-from pipeline.experiment.pool import Pool, build_pool, draw_rows, largest_share, load_pool, save_pool, shares_of
+from pipeline.experiment.pool import (
+    Pool,
+    build_pool,
+    draw_rows,
+    largest_share,
+    load_pool,
+    save_pool,
+    shares_of,
+    shares_read,
+)
 
 BOS, CONTEXT = 1, 8
 
@@ -67,6 +76,14 @@ def test_shares_are_true_at_every_point_of_the_training() -> None:
     for index, weight in enumerate((0.6, 0.3, 0.1)):
         ahead = np.cumsum(part == index) - weight * np.arange(1, 501)
         assert np.abs(ahead).max() <= 1
+
+
+def test_shares_are_counted_from_the_rows_that_were_read() -> None:
+    pool = pool_of({"a": many(300), "b": many(300, draw=1)}, weights={"a": 0.6, "b": 0.4}, num_rows=500)
+    rows = draw_rows(pool.parts, seed=3)
+
+    assert shares_read(pool.parts, rows) == {"a": 0.6, "b": 0.4}
+    assert shares_read(pool.parts, rows[rows < pool.parts[1].first_row]) == {"a": 1.0, "b": 0.0}
 
 
 def test_two_mixtures_read_the_rows_of_a_shared_dataset_in_the_same_order() -> None:
