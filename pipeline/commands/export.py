@@ -18,16 +18,30 @@ from pipeline.commands.questions import VerbAnswer
 )  # fmt: skip
 @click.option("--to", type=FILE, required=True, help="New folder to write.")
 @click.option("--tokens", metavar="COUNT", help="Of a mixture, such as 20M; all that keep its shares, if left out.")
-@click.option("--format", default="parquet", help="parquet, or jsonl.zst: JSON lines, compressed.")
+@click.option(
+    "--tokenizer",
+    type=FILE,
+    help="Write tokens of this sentencepiece model or Hugging Face tokenizer.json; --tokens counts them.",
+)
+@click.option("--eos", metavar="TOKEN", help="Ends every document; the tokenizer's own, if left out.")
+@click.option("--bos", metavar="TOKEN", help="Begins every document; nothing does, if left out.")
+@click.option(
+    "--format",
+    metavar="FORMAT",
+    help="parquet, or jsonl.zst: JSON lines, compressed. With a tokenizer: numpy, megatron or mds. The first, if left "
+    "out.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export in that folder.")
 @WORKSPACE
 @WORKERS
 @AS_JSON
 def export(
-    *, name: str, to: Path, tokens: str | None, format: str, overwrite: bool, workspace: Path, workers: int,
-    as_json: bool,
+    *, name: str, to: Path, tokens: str | None, tokenizer: Path | None, eos: str | None, bos: str | None,
+    format: str | None, overwrite: bool, workspace: Path, workers: int, as_json: bool,
 ) -> VerbAnswer:  # fmt: skip
     """Write a dataset, or a mixture as documents, with its evidence; `datasets.load_dataset(DIR)` reads it.
+
+    With a tokenizer, write its tokens for a training run: numpy memory maps, Megatron's .bin and .idx, or MDS.
 
     A mixture's documents come whole and in its order: weights, epochs and caps applied, shares true at every point.
     Run the same command again to go on after a kill; an export that is there already is left alone.
@@ -41,6 +55,6 @@ def export(
     with Terminal(notice=notice) as progress:
         done = export_named(
             Workspace(workspace), name, to=to, tokens=parse_count(tokens, flag="--tokens"), format=format,
-            overwrite=overwrite, workers=workers, progress=progress,
+            tokenizer=tokenizer, eos=eos, bos=bos, overwrite=overwrite, workers=workers, progress=progress,
         )  # fmt: skip
     return VerbAnswer(asdict(done), exported_text(done, to=str(to)))

@@ -75,6 +75,24 @@ def fill_schedule(sizes, bounds, targets, picks):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True)
+def picks_until(picks, sizes, bounds, wanted, given):  # type: ignore[no-untyped-def]
+    """Return how many picks, from the first, hold `wanted` tokens by other sizes of the documents; all, if none do.
+
+    `sizes` is laid out as in `fill_schedule`. What each dataset gives is written to `given`.
+    """
+    cursor = bounds[:-1].copy()
+    held = np.int64(0)
+    for place in range(len(picks)):
+        if held >= wanted:
+            return place
+        j = picks[place]
+        held += sizes[cursor[j]]
+        given[j] += sizes[cursor[j]]
+        cursor[j] += 1
+    return len(picks)
+
+
+@njit(cache=True, nogil=True)
 def copy_documents(tokens, offsets, documents, starts, lengths, stream, bos):  # type: ignore[no-untyped-def]
     """Write each document, BOS first, to `stream[start:start + length]`; a length below the document's cuts it."""
     for d in range(len(documents)):

@@ -36,6 +36,16 @@ class Given:
     capped: bool  # all that its epochs allow, so that the others give more than their weights
     cut_documents: int  # of the dataset, longer than one may be
     longest: int  # tokens that one may give
+    written_tokens: int = 0  # by the tokenizer of a training run, with what separates documents
+
+
+@dataclass(frozen=True, slots=True)
+class TokensTold:
+    """What the card tells of tokens in the files."""
+
+    format: str
+    dtype: str
+    described: Mapping[str, Any]  # the vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,26 +85,29 @@ class Exported:
     shares: list[dict[str, Any]] = field(default_factory=list)
     promoted: str = ""
     gate: str = ""
+    written_tokens: int = 0  # by the tokenizer of a training run, where tokens were written
     was_there: bool = False  # nothing was written
 
 
 def dataset_card(
-    info: DatasetInfo, done: Exported, *, schema: pa.Schema, columns: Sequence[Column] | None, suffix: str,
-    beside: Mapping[str, str],
+    info: DatasetInfo, done: Exported, *, schema: pa.Schema, columns: Sequence[Column] | None, files: str,
+    beside: Mapping[str, str], tokens: TokensTold | None = None,
 ) -> str:  # fmt: skip
     """Return README.md."""
     facts = {
         "Identity": info.identity, "Registry": info.promoted, "Gate": info.gate,
         "Decontamination": info.decontamination, "Teacher": info.teacher, "Made by": f"Tamis {__version__}",
     }  # fmt: skip
-    tokens = f", {done.num_tokens:,} tokens (one BOS a document included)" if info.is_mixture else ""
+    size = f", {done.num_tokens:,} tokens (one BOS a document included)" if info.is_mixture else ""
+    by = " by the tokenizer of the mixture" if info.is_mixture and tokens is not None else ""
     sections = [
-        _head(info, done, schema=schema, suffix=suffix),
+        _head(info, done, schema=schema, files=files),
         f"# {plain(info.name)}\n",
-        f"{done.rows:,} documents{tokens}, {done.text_bytes:,} bytes of text.\n",
+        f"{done.rows:,} documents{size}{by}, {done.text_bytes:,} bytes of text.\n",
         "\n".join(f"- {key}: {plain(value)}" for key, value in facts.items() if value)
         + f"\n- Paid requests: {info.cost_usd:.2f} USD\n",
-        _shares(info.shares),
+        _shares(info.shares, written=tokens is not None),
+        "" if tokens is None else _tokens(tokens, done),
         _counts("Documents by source", "source", done.by_source),
         _counts("Documents by origin", "origin", done.by_origin),
         _counts(_dropped_title(info), "step.rule", info.drops, largest_first=False),
@@ -110,12 +123,12 @@ def dataset_card(
     return "\n".join(section for section in sections if section)
 
 
-def _head(info: DatasetInfo, done: Exported, *, schema: pa.Schema, suffix: str) -> str:
+def _head(info: DatasetInfo, done: Exported, *, schema: pa.Schema, files: str) -> str:
     features = "".join(f"  - name: {json.dumps(each.name)}\n    {_feature(each.type)}\n" for each in schema)
     return (
         f"---\npretty_name: {json.dumps(info.name)}\nlicense: unknown\nsize_categories:\n"
         f"- {_size_category(done.rows)}\ntask_categories:\n- text-generation\ntags:\n- tamis\n"
-        f"configs:\n- config_name: default\n  data_files:\n  - split: train\n    path: data/train-*.{suffix}\n"
+        f"configs:\n- config_name: default\n  data_files:\n  - split: train\n    path: {files}\n"
         f"dataset_info:\n  features:\n{features}  splits:\n  - name: train\n    num_bytes: {done.text_bytes}\n"
         f"    num_examples: {done.rows}\n  download_size: {done.size_bytes}\n  dataset_size: {done.text_bytes}\n---\n"
     )
@@ -147,17 +160,26 @@ def _size_category(rows: int) -> str:
     return "n>1B"
 
 
-def _shares(shares: Sequence[Given]) -> str:
+def _shares(shares: Sequence[Given], *, written: bool) -> str:
     if not shares:
         return ""
-    header = (
-        "| dataset | asked | realised | tokens | documents | epochs | at most |\n|---|---:|---:|---:|---:|---:|---:|\n"
-    )
-    rows = [
-        f"| {plain(given.dataset)} | {given.asked:.4f} | {given.realised:.4f} | {given.num_tokens:,} "
-        f"| {given.documents:,} | {given.epochs:.3f} | {given.max_epochs:g} |\n"
+    names = ["dataset", "asked", "realised", "tokens", "documents", "epochs", "at most"]
+    cells = [
+        [
+            plain(given.dataset), f"{given.asked:.4f}", f"{given.realised:.4f}", f"{given.num_tokens:,}",
+            f"{given.documents:,}", f"{given.epochs:.3f}", f"{given.max_epochs:g}",
+        ]
         for given in shares
-    ]
+    ]  # fmt: skip
+    if written:
+        total = max(sum(given.written_tokens for given in shares), 1)
+        names += ["written tokens", "of all"]
+        cells = [
+            [*row, f"{given.written_tokens:,}", f"{given.written_tokens / total:.4f}"]
+            for row, given in zip(cells, shares, strict=True)
+        ]
+    header = f"| {' | '.join(names)} |\n|---|{'---:|' * (len(names) - 1)}\n"
+    rows = [f"| {' | '.join(row)} |\n" for row in cells]
     capped = [given.dataset for given in shares if given.capped]
     note = (
         f"\n{plain(', '.join(capped))} gave all that the most epochs allow; the others give what was left.\n"
@@ -173,7 +195,39 @@ def _shares(shares: Sequence[Given]) -> str:
     return f"## Shares of the mixture, in tokens\n\n{header}{''.join(rows)}{note}{cuts}"
 
 
+def _tokens(told: TokensTold, done: Exported) -> str:
+    """Return how many tokens there are, by which tokenizer, and how they are read."""
+    said = told.described
+    begins = "" if said["bos"] is None else f", begins with {plain(said['bos'][0])} ({said['bos'][1]})"
+    facts = [
+        f"{done.written_tokens:,} tokens in {done.rows:,} documents, {told.dtype}",
+        f"Tokenizer: {said['library']}, vocabulary of {said['vocabulary']:,}, BLAKE3 {said['blake3']}",
+        f"Every document ends with {plain(said['eos'][0])} ({said['eos'][1]}){begins}",
+        "What looks like a special token in a text is ordinary text",
+    ]
+    read = _READ[told.format].replace("DTYPE", told.dtype)
+    return "## Tokens\n\n" + "".join(f"- {fact}\n" for fact in facts) + f"\n```python\n{read}```\n"
+
+
+_READ = {
+    "numpy": """\
+tokens = np.memmap("data/NAME.bin", dtype=np.DTYPE, mode="r")
+offsets = np.load("data/NAME.offsets.npy")
+document = tokens[offsets[0] : offsets[1]]
+""",
+    "megatron": """\
+from megatron.core.datasets.indexed_dataset import IndexedDataset
+
+document = IndexedDataset("data/NAME")[0]
+""",
+    "mds": """\
+from streaming import StreamingDataset
+
+document = StreamingDataset(local="data", shuffle=False, batch_size=1)[0]["tokens"]
+""",
+}
 _ABOUT = {
+    "tokens": "of the document in its shard, with what separates it from the next",
     "id": "of the document; unique only together with `dataset` and `epoch`",
     "text": "the document",
     "source": "where it was read from",
@@ -234,15 +288,20 @@ def summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 def exported_text(done: Exported, *, to: str) -> str:
     """Return what the command line says of an export."""
-    tokens = f", tokens {done.num_tokens:,}" if done.shares else ""
+    tokens = f", tokens {done.written_tokens or done.num_tokens:,}" if done.shares or done.written_tokens else ""
     lines = [f"{to}: documents {done.rows:,}{tokens}, files {done.shards}"]
     if done.was_there:
         lines[0] += "; it was there already, byte for byte"
     for share in done.shares:
         capped = ", all that its epochs allow" if share["capped"] else ""
+        written = ""
+        if done.written_tokens:
+            part = share["written_tokens"] / done.written_tokens
+            written = f", {share['written_tokens']:,} of those written ({part:.1%})"
         lines.append(
             f"    {share['dataset']}: asked {share['asked']:.1%}, realised {share['realised']:.1%}, "
-            f"{share['num_tokens']:,} tokens in {share['documents']:,} documents, {share['epochs']:.2f} epochs{capped}"
+            f"{share['num_tokens']:,} tokens in {share['documents']:,} documents, {share['epochs']:.2f} epochs"
+            f"{written}{capped}"
         )
     if done.shares:
         lines.append(f"{done.name}: {done.promoted}. {done.gate}".strip())

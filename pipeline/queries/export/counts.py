@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.core.document import SCHEMA
 from pipeline.core.files.card import Card, is_complete, read_card
 from pipeline.core.files.durable import write_text
 from pipeline.core.files.shards import iterate_tables, read_table, write_table
@@ -109,6 +110,19 @@ def tokenizer_at(path: Path) -> Any:
     from eval.proxies.tokenizer import Tokenizer
 
     return Tokenizer.load(path)
+
+
+def cut_texts(table: pa.Table, rows: np.ndarray, *, longest: int, tokenizer: Path) -> pa.Table:
+    """Return a table in which some texts end with the last token that a document may give, its BOS counted."""
+    if not len(rows):
+        return table
+    by = tokenizer_at(tokenizer)
+    texts = table.column("text").to_pylist()
+    for row in rows.tolist():
+        tokens = by.encode([texts[row]]).flat[: longest - 1]
+        size = int(by.num_bytes[tokens].sum())
+        texts[row] = texts[row].encode()[:size].decode(errors="ignore")  # a token may end within a character
+    return table.set_column(table.column_names.index("text"), SCHEMA.field("text"), pa.array(texts, pa.large_string()))
 
 
 def counts_name(index: int) -> str:

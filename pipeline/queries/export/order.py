@@ -10,7 +10,7 @@ does not grow with the corpus; a hundred million documents take some GB of disk 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from pipeline.core.errors import DataError, ServiceError, write_advice
 from pipeline.core.rng import generator
 from pipeline.experiment.mixture import MixturePlan, plan_mixture
 from pipeline.queries.export.counts import Counted
+from pipeline.queries.export.written_counts import Written
 
 CHUNK = 1 << 20  # documents handled at a time, where numpy would otherwise take memory for all of them
 
@@ -41,11 +42,20 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """Tokens of another tokenizer at which the order ends, and what each dataset's documents are in them."""
+
+    written: Mapping[str, Written]
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """What a mixture takes of one dataset."""
 
     documents: int  # repeated ones counted each time
     num_tokens: int
+    written_tokens: int = 0  # where there is a budget of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +90,15 @@ def _as_one_document(num_tokens: int) -> np.ndarray:
     return np.array([0, max(num_tokens - 1, 0)], np.int64)
 
 
-def arrange(datasets: Sequence[Counted], *, plan: MixturePlan, seed: int, scratch: Path, shard_bytes: int) -> Arranged:
-    """Put the documents of a plan's datasets, in the order of its shares, into the mixture's order."""
-    from pipeline.experiment.interleave import fill_schedule, place_documents
+def arrange(
+    datasets: Sequence[Counted], *, plan: MixturePlan, seed: int, scratch: Path, shard_bytes: int,
+    budget: Budget | None = None,
+) -> Arranged:  # fmt: skip
+    """Put the documents of a plan's datasets, in the order of its shares, into the mixture's order.
+
+    A budget ends it with the document that reaches it.
+    """
+    from pipeline.experiment.interleave import fill_schedule, picks_until, place_documents
 
     by_name = {found.name: found for found in datasets}
     chosen = [by_name[share.name] for share in plan.shares]
@@ -110,6 +126,10 @@ def arrange(datasets: Sequence[Counted], *, plan: MixturePlan, seed: int, scratc
     picks = _mapped(scratch / "picks", bounds[-1], np.int32)
     targets = np.array([share.num_tokens for share in plan.shares], np.int64)
     picks = picks[: fill_schedule(ordered, bounds, targets, picks)]
+    written = np.zeros(len(chosen), np.int64)
+    if budget is not None:
+        others = _others(scratch, chosen, budget, first=first, orders=orders, bounds=bounds)
+        picks = picks[: picks_until(picks, others, bounds, budget.tokens, written)]
     documents = np.diff(first)
     base = np.cumsum([0, *(documents * epochs)]).astype(np.int64)
     places = _mapped(scratch / "places", base[-1], np.int64)
@@ -122,8 +142,8 @@ def arrange(datasets: Sequence[Counted], *, plan: MixturePlan, seed: int, scratc
     for at in range(0, len(picks), CHUNK):
         numbers += np.bincount(picks[at : at + CHUNK], minlength=len(chosen))
     taken = [
-        Taken(documents=int(number), num_tokens=int(ordered[start : start + number].sum()))
-        for number, start in zip(numbers, bounds[:-1], strict=True)
+        Taken(int(number), num_tokens=int(ordered[start : start + number].sum()), written_tokens=int(other))
+        for number, start, other in zip(numbers, bounds[:-1], written, strict=True)
     ]
     return Arranged(
         places=tuple(
@@ -133,6 +153,20 @@ def arrange(datasets: Sequence[Counted], *, plan: MixturePlan, seed: int, scratc
         taken=tuple(taken),
         shards=shards[: count + 1],
     )
+
+
+def _others(
+    scratch: Path, chosen: Sequence[Counted], budget: Budget, *, first: np.ndarray, orders: np.ndarray,
+    bounds: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Return the written tokens of every document in the order of its dataset, laid out as `orders` is."""
+    columns = [column for found in chosen for column in budget.written[found.name].columns()]
+    written = _gathered(scratch / "written", columns, first[-1])
+    found = _mapped(scratch / "others", bounds[-1], np.int64)
+    for j in range(len(chosen)):
+        here = slice(int(bounds[j]), int(bounds[j + 1]))
+        np.take(written[first[j] : first[j + 1]], orders[here], out=found[here], mode="clip")
+    return found
 
 
 def _documents_with_tokens(path: Path, tokens: np.ndarray, count: int) -> np.ndarray:

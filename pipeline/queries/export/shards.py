@@ -24,19 +24,22 @@ import pyarrow.compute as pc
 import zstandard
 
 from pipeline.core.document import SCHEMA
+from pipeline.core.files.card import StoredFile
 from pipeline.core.files.durable import write_atomically, write_text
 from pipeline.core.files.shards import read_rows, write_table, write_tables
 from pipeline.core.files.sums import is_whole
 from pipeline.core.identity import hash_file
 from pipeline.queries.export.columns import Column, with_columns
-from pipeline.queries.export.counts import tokenizer_at
+from pipeline.queries.export.counts import cut_texts
 from pipeline.queries.export.order import Places
+from pipeline.queries.export.token_files import SUFFIXES, write_tokens
+from pipeline.queries.export.vocabulary import Vocabulary
 
 PARQUET, JSONL = "parquet", "jsonl.zst"
 FORMATS = (PARQUET, JSONL)
 ZSTD_LEVEL = 3  # zstandard's own default
 JSON_ROWS = 1000  # turned into Python values at a time
-PLACE = "place"
+PLACE, TOKENS = "place", "tokens"
 RUN = pa.schema(
     [
         *SCHEMA,
@@ -46,6 +49,7 @@ RUN = pa.schema(
         pa.field(PLACE, pa.int64(), nullable=False),
     ]
 )
+ABOUT_TOKENS = pa.schema([RUN.field(name) for name in ("id", "source", "origin", "dataset", "epoch")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,8 @@ def _tables(
     taken = np.unique(documents)
     table = read_rows(task.documents.path, taken + task.documents.start, columns=SCHEMA.names).combine_chunks()
     tokens = read_rows(task.counts, taken + task.documents.start, columns=["num_tokens"]).column(0).to_numpy()
-    table = _cut(table, np.flatnonzero(tokens > task.longest), task)
+    long = np.flatnonzero(tokens > task.longest)
+    table = cut_texts(table, long, longest=task.longest, tokenizer=task.tokenizer)
     tokens = np.minimum(tokens, task.longest)
     row_of = np.searchsorted(taken, documents)
     for start, stop in pairwise(bounds):
@@ -112,30 +117,26 @@ def _tables(
         yield pa.Table.from_arrays(columns, schema=RUN)
 
 
-def _cut(table: pa.Table, rows: np.ndarray, task: RunTask) -> pa.Table:
-    """Return a table in which some texts end with the last token that a document may give, its BOS counted."""
-    if not len(rows):
-        return table
-    tokenizer = tokenizer_at(task.tokenizer)
-    texts = table.column("text").to_pylist()
-    for row in rows.tolist():
-        tokens = tokenizer.encode([texts[row]]).flat[: task.longest - 1]
-        size = int(tokenizer.num_bytes[tokens].sum())
-        texts[row] = texts[row].encode()[:size].decode(errors="ignore")  # a token may end within a character
-    return table.set_column(table.column_names.index("text"), SCHEMA.field("text"), pa.array(texts, pa.large_string()))
-
-
 @dataclass(frozen=True, slots=True)
 class ShardTask:
     """Gather the rows of one shard, by place where they have one, and write it."""
 
     label: str
-    path: Path
+    out: Path  # the folder to be
+    stem: str
     facts: Path
     pieces: tuple[RowRange, ...]
     columns: tuple[Column, ...] | None  # of the metadata
     format: str
     by_place: bool
+    dataset: str  # which all rows are of, where they do not say it
+    vocabulary: Vocabulary | None  # of tokens
+
+    def files(self) -> list[str]:
+        """Return the files of the shard, within the folder."""
+        if self.vocabulary is None:
+            return [f"data/{self.stem}.{self.format}"]
+        return [*(f"data/{self.stem}.{suffix}" for suffix in SUFFIXES[self.format]), f"documents/{self.stem}.{PARQUET}"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +144,11 @@ class Shard:
     """What a shard holds."""
 
     rows: int
-    size_bytes: int
-    blake3: str
+    files: tuple[StoredFile, ...]  # in the order of `ShardTask.files`
     text_bytes: int
     by_source: dict[str, int]
     by_origin: dict[str, int]
+    written_tokens: dict[str, int]  # by dataset
 
 
 def write_shard(task: ShardTask) -> Shard:
@@ -166,23 +167,48 @@ def write_shard(task: ShardTask) -> Shard:
         "text_bytes": pc.sum(pc.binary_length(table["text"])).as_py() or 0,
         "by_source": _counts(table["source"]),
         "by_origin": _counts(table["origin"]),
+        "written_tokens": {},
     }
-    table = with_columns(table, task.columns).combine_chunks()
-    if task.format == PARQUET:
-        write_table(task.path, table)
+    if task.vocabulary is not None:
+        facts["written_tokens"] = _write_tokens(task, table, task.vocabulary)
     else:
-        write_atomically(task.path, lambda file: _write_lines(file, table))
-    shard = Shard(size_bytes=task.path.stat().st_size, blake3=hash_file(task.path), **facts)
+        _write_documents(task, with_columns(table, task.columns).combine_chunks())
+    rows = facts["rows"]
+    files = tuple(
+        StoredFile(file, rows, size_bytes=(task.out / file).stat().st_size, blake3=hash_file(task.out / file))
+        for file in task.files()
+    )
+    shard = Shard(files=files, **facts)
     write_text(task.facts, json.dumps(asdict(shard)) + "\n", unfinished=True)
     return shard
 
 
+def _write_documents(task: ShardTask, table: pa.Table) -> None:
+    path = task.out / task.files()[0]
+    if task.format == PARQUET:
+        write_table(path, table)
+    else:
+        write_atomically(path, lambda file: _write_lines(file, table))
+
+
+def _write_tokens(task: ShardTask, table: pa.Table, vocabulary: Vocabulary) -> dict[str, int]:
+    """Write tokens, and which documents they are; return how many there are by dataset."""
+    lengths = write_tokens(table["text"], vocabulary, stem=task.out / "data" / task.stem, format=task.format)
+    about = table.select([name for name in ABOUT_TOKENS.names if name in table.column_names])
+    write_table(task.out / task.files()[-1], about.append_column(TOKENS, pa.array(lengths)))
+    if not task.by_place:
+        return {task.dataset: int(lengths.sum())}
+    sums = pa.table([table["dataset"], lengths], ["dataset", "sum"]).group_by("dataset").aggregate([("sum", "sum")])
+    return {row["dataset"]: row["sum_sum"] for row in sums.to_pylist()}
+
+
 def written(task: ShardTask) -> Shard | None:
-    """Return the facts of a shard that an earlier, killed export wrote, if both are as they were written."""
-    if not is_whole(task.facts) or not task.path.exists():
+    """Return the facts of a shard that an earlier, killed export wrote, if all is as it was written."""
+    if not is_whole(task.facts) or not all((task.out / file).exists() for file in task.files()):
         return None
-    found = Shard(**json.loads(task.facts.read_bytes()))
-    return found if hash_file(task.path) == found.blake3 else None
+    said = json.loads(task.facts.read_bytes())
+    found = Shard(**said | {"files": tuple(StoredFile(**file) for file in said["files"])})
+    return found if all(hash_file(task.out / file.file) == file.blake3 for file in found.files) else None
 
 
 def _counts(column: pa.ChunkedArray) -> dict[str, int]:

@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.files.card import CARD, Card, read_card
 from pipeline.queries.export.card import DatasetInfo, summed
 from pipeline.queries.export.target import Mixture, Target, certificate_of, history_of, mixture_of, promotions_of
+from pipeline.queries.export.vocabulary import FILES, GivenTokenizer
 from pipeline.store.registry import Version
 from pipeline.store.stored_dataset import StoredDataset, StoredStep
 from pipeline.store.workspace import Workspace
 
 CERTIFICATE, VERSION, TOKENIZER = "certificate.json", "version.json", "tokenizer.model"
+TOKENS_FILE = "tokens.json"  # what is known when all tokens are written
 _ABOUT = {
     CERTIFICATE: "what the gate measured and decided",
     VERSION: "under which name and number the mixture was promoted, and why",
-    TOKENIZER: "the sentencepiece model that counts the tokens",
+    TOKENIZER: "the sentencepiece model that counts the tokens of the mixture",
+    **dict.fromkeys(FILES.values(), "the tokenizer that made the tokens, as it was given"),
 }
 
 
@@ -39,12 +42,18 @@ class Story:
     def about(self) -> dict[str, str]:
         """Return what each file or folder beside the documents is."""
         found = {name: about for name, about in _ABOUT.items() if name in self.beside}
+        if any(name in self.beside for name in FILES.values()):
+            found |= {TOKENS_FILE: "format, kind of number, vocabulary, separators, and what each shard holds"}
+            found |= {"documents/": "which document each of the shards' documents is, and how many tokens it has"}
         return found | {"cards/": "the card of every result that the documents come from"}
 
 
-def story_of(workspace: Workspace, target: Target) -> Story:
-    """Return what the card of an export tells."""
-    return _of_mixture(workspace, target) if target.is_mixture else _of_dataset(workspace, target)
+def story_of(workspace: Workspace, target: Target, *, given: GivenTokenizer | None = None) -> Story:
+    """Return what the card of an export tells; a training run's tokenizer lies beside its tokens."""
+    story = _of_mixture(workspace, target) if target.is_mixture else _of_dataset(workspace, target)
+    if given is None:
+        return story
+    return replace(story, beside={**story.beside, FILES[given.library]: given.content})
 
 
 def _of_dataset(workspace: Workspace, target: Target) -> Story:

@@ -96,7 +96,9 @@ def test_the_card_counts_and_escapes() -> None:
     )  # fmt: skip
     done = Exported(rows=20, by_source={"crawl": 20})
 
-    card = dataset_card(info, done, schema=pa.schema([("id", pa.string())]), columns=(), suffix="parquet", beside={})
+    card = dataset_card(
+        info, done, schema=pa.schema([("id", pa.string())]), columns=(), files="data/train-*.parquet", beside={}
+    )
 
     head, body = card.split("---\n")[1], card.split("---\n", 2)[2]
     from ruamel.yaml import YAML

@@ -27,6 +27,7 @@ from pipeline.queries.export.export import export_named
 from pipeline.queries.export.folder import held, site_of
 from tests.pipeline.house import House
 from tests.pipeline.queries.export.exporting import bytes_of, furnish
+from tests.pipeline.queries.export.tokenizing import sentencepiece_model
 
 CALLS = ("fsync", "replace", "rename", "mkdir", "unlink", "rmdir")
 OLD, NEW = 800, 3000
@@ -47,8 +48,8 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> House:
     return furnish(House(tmp_path_factory.mktemp("faults")), pages=60, notes=30)
 
 
-def export(house: House, to: Path, tokens: int) -> None:
-    export_named(house.workspace, "both", to=to, tokens=tokens, overwrite=True, shard_bytes=8_000)
+def export(house: House, to: Path, tokens: int, **more: Any) -> None:
+    export_named(house.workspace, "both", to=to, tokens=tokens, overwrite=True, shard_bytes=8_000, **more)
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +135,52 @@ def test_a_kill_anywhere_leaves_the_old_folder_or_the_new_one_and_the_next_start
     points, wrong = sweep(mixed, whole, to=mixed.folder / f"killed-{old}", fault=die, old=old)
 
     assert wrong == [] and points > 15
+
+
+@pytest.mark.parametrize("format", ["megatron", "mds"])
+def test_a_kill_anywhere_in_an_export_of_tokens_leaves_no_folder_and_the_next_start_gives_the_same_bytes(
+    mixed: House, tmp_path: Path, format: str
+) -> None:
+    tokenizer = sentencepiece_model(tmp_path / "own.model")
+
+    def work(to: Path = tmp_path / "killed") -> None:
+        export(mixed, to, NEW, tokenizer=tokenizer, format=format)
+
+    work(tmp_path / "whole")
+    expected, wrong = bytes_of(tmp_path / "whole"), list[str]()
+    shutil.rmtree(mixed.workspace.root / "counted")
+    total = calls_of(work, tmp_path)
+    points = sorted({*range(0, total, 3 * EVERY), *range(total - LAST, total, 3)})
+    for at in points:
+        shutil.rmtree(tmp_path / "killed", ignore_errors=True)
+        shutil.rmtree(mixed.workspace.root / "counted")
+        code = disturbed(work, lambda number, *_, at=at: die() if number == at else None)
+        if (tmp_path / "killed").exists() and bytes_of(tmp_path / "killed") != expected:
+            wrong.append(f"call {at}: a folder that is not whole (ended with {code})")
+        work()
+        if bytes_of(tmp_path / "killed") != expected:
+            wrong.append(f"call {at}: the next start gave other bytes")
+
+    assert wrong == [] and len(points) > 5
+
+
+def test_a_killed_export_of_tokens_goes_on_from_the_last_whole_shard(mixed: House, tmp_path: Path) -> None:
+    tokenizer, to = sentencepiece_model(tmp_path / "own.model"), tmp_path / "to"
+    site = site_of(to)
+
+    def work() -> None:
+        export(mixed, to, 4 * NEW, tokenizer=tokenizer)
+
+    def strike(number: int, name: str, given: tuple[Any, ...]) -> None:
+        if name == "replace" and Path(given[1]).name.startswith("train-00001") and Path(given[1]).suffix == ".parquet":
+            die()
+
+    assert disturbed(work, strike) == -signal.SIGKILL
+    before = {path.name: path.stat().st_mtime_ns for path in (site.out / "data").glob("train-00000*")}
+    work()
+
+    assert len(before) == 2
+    assert before == {path.name: path.stat().st_mtime_ns for path in (to / "data").glob("train-00000*")}
 
 
 @pytest.mark.parametrize("place", [0.0, 0.5, 1.0])
