@@ -32,12 +32,14 @@ def certificate(
     lanes: Sequence[Mapping[str, Any]],
     machine: Mapping[str, str],
     earlier: Sequence[Mapping[str, Any]] = (),
+    sealed: float = 0.0,
 ) -> dict[str, Any]:
     """Return the evidence as plain JSON that carries its own hash.
 
-    `candidate` and `baseline` need the keys `name` and `identity`; `held_out` maps domain to content identity; `lanes`
-    describes each trained proxy (arm, seed, learning rate, health, identity); `machine` names the processors and
-    versions that they were trained and scored with, `earlier` the lanes that told how much proxies differ by chance.
+    `candidate` and `baseline` need the keys `name` and `identity`; `held_out` maps domain to content identity, and
+    `sealed` is the share of each that was judged by, 0 for all; `lanes` describes each trained proxy (arm, seed,
+    learning rate, health, identity); `machine` names the processors and versions that they were trained and scored
+    with, `earlier` the lanes that told how much proxies differ by chance.
     """
     content = {
         "kind": "certificate",
@@ -51,6 +53,7 @@ def certificate(
         "baseline": dict(baseline),
         "tokenizer": tokenizer,
         "held_out": dict(held_out),
+        **({"sealed": sealed} if sealed else {}),
         "code_version": code_version,
         "proxy": dict(proxy),
         "seeds": sorted({seed for comparison in comparisons for seed in comparison.seeds}),

@@ -20,8 +20,18 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from eval.verdict.interval import detectable
 from eval.verdict.paired import Comparison, Gain, check_rates, lower_bound, seeds_to_resolve, upper_bound
-from eval.verdict.sequential import FIRST_LOOK, Looks, odds_of, seeds_for_odds
+from eval.verdict.sequential import (
+    FIRST_LOOK,
+    Looks,
+    about_looks,
+    about_openings,
+    gain_for_odds,
+    odds_of,
+    odds_said,
+    seeds_for_odds,
+)
 from pipeline.core.errors import GateError, RecipeError, nearest_names
 
 Outcome = Literal["promote", "reject", "undecided"]
@@ -117,26 +127,32 @@ def decide(
     candidate: str = "candidate",
     baseline: str = "baseline",
     looks: Looks = FIRST_LOOK,
+    sealed: float = 0.0,
+    remarks: Sequence[str] = (),
 ) -> Verdict:
     """Apply the rule. The first comparison decides; those at other learning rates can only block.
 
     `num_tokens` is what each proxy was trained on; `unhealthy_lanes` maps a lane to what is wrong with it;
     `trained_on` names the kinds of machine, of which more than one is told among the reasons; `looks` says what was
-    looked at before.
+    looked at before, and `sealed` how much of the held-out sets nobody but a gate looks at; `remarks` are
+    told after the other reasons.
     """
     if not comparisons:
         raise GateError("gate: no comparison was made, so nothing can be decided. Run the proxies first.")
     case = _case(comparisons, rule=rule, num_tokens=num_tokens, unhealthy_lanes=unhealthy_lanes or {}, looks=looks)
     outcome = _outcome(case)
     rates = check_rates(comparisons)
+    told = sealed or looks.openings > 1
     reasons = (
         *case.weak,
         _about_gain(case),
         _about_lanes(case),
         *(_about_guard(guard, rule=rule) for guard in case.guards),
         rates.sentence,
-        *([] if looks.is_first else [_about_looks(case)]),
+        *([] if looks.is_first else [about_looks(looks, confidence=rule.confidence, odds=case.odds)]),
+        *([about_openings(looks, case.gain, confidence=rule.confidence, sealed=sealed)] if told else []),
         *([MIXED.format(" and ".join(trained_on))] if len(trained_on) > 1 else []),
+        *remarks,
     )
     return Verdict(
         outcome=outcome,
@@ -272,7 +288,7 @@ def _sentence(case: _Case, *, outcome: Outcome, candidate: str, baseline: str) -
     if case.low >= case.rule.min_gain and case.low > 0 and not case.has_odds:
         return (
             f"Undecided: {fact}, above the required {needed}, but this was looked at before: it needs odds of "
-            f"{case.odds_needed:,.0f} to 1 and has {_odds(case.odds)}."
+            f"{case.odds_needed:,.0f} to 1 and has {odds_said(case.odds)}."
         )
     if case.low >= case.rule.min_gain and case.low > 0:
         still = ", ".join(guard.domain for guard in case.guards if guard.status == "open")
@@ -284,26 +300,18 @@ def _about_gain(case: _Case) -> str:
     """State the deciding numbers and what the experiment could have seen."""
     show = _Digits(case.low, case.high, case.rule.min_gain)
     needed = case.rule.min_gain
+    visible = case.gain.detectable
+    if not case.looks.is_first:
+        chance, level = case.gain.chance, (1 + case.rule.confidence) / 2
+        variance = float(chance.lanes + chance.documents)
+        least = gain_for_odds(case.gain.lane_variance, variance, needed=case.odds_needed)
+        visible = detectable(chance, level=level, least=least)
     side = "lies above" if case.low >= needed else "lies below" if case.high < needed else "includes"
     return (
         f"The interval {show(case.low)} to {show(case.high)} {side} the required {needed:g}; with "
         f"{case.gain.num_seeds} seeds and {case.gain.num_documents:,} documents a true gain of "
-        f"{show(needed + case.gain.detectable)} would be promoted in 80 of 100 runs."
+        f"{show(needed + visible)} would be promoted in 80 of 100 runs."
     )
-
-
-def _about_looks(case: _Case) -> str:
-    """State what was looked at before, and what that costs."""
-    looks = case.looks
-    return (
-        f"This is look {looks.number} at this candidate, which is candidate {looks.candidate_number} against this "
-        f"baseline; certificates that used these held-out sets: {looks.openings}. So a promotion needs odds of "
-        f"{case.odds_needed:,.0f} to 1 beside the interval, and has {_odds(case.odds)}."
-    )
-
-
-def _odds(odds: float) -> str:
-    return f"{odds:,.0f} to 1" if 10 <= odds < 1e6 else f"{odds:.2g} to 1" if odds < 10 else "more than 1,000,000 to 1"
 
 
 def _about_lanes(case: _Case) -> str:

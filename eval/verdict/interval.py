@@ -53,11 +53,15 @@ def probability_better(gain: float, chance: Chance) -> float:
     return below if gain >= 0 else 1 - below
 
 
-def detectable(chance: Chance, *, level: float) -> float:
-    """Return by how much a true gain must exceed what is required to be found with probability POWER (noncentral t)."""
+def detectable(chance: Chance, *, level: float, least: float = 0.0) -> float:
+    """Return by how much a true gain must exceed what is required to be found with probability POWER (noncentral t).
+
+    It is found where its lower bound, or the estimate less `least` if that is lower, still exceeds what is required.
+    """
     error = float(chance.standard_error)
     if error == 0:
         return 0.0
     spread = chance.lanes**2 / chance.lane_freedom + chance.documents**2 / chance.document_freedom
     freedom = min(error**4 / spread, 1000.0)
-    return float(nctdtrinc(freedom, 1 - POWER, float(half_width(chance, level=level)) / error)) * error
+    beyond = max(float(half_width(chance, level=level)), least)
+    return float(nctdtrinc(freedom, 1 - POWER, beyond / error)) * error

@@ -17,10 +17,11 @@ comparisons depend on each other, as they do by one baseline). The first look's 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
 
 from eval.verdict.paired import MOST_SEEDS, Gain
 
@@ -52,6 +53,13 @@ class Looks:
         part = 1 / (self.candidate_number * (self.candidate_number + 1))  # of all: they sum to one
         return 1 / ((1 - confidence) * part * (self.promoted + 1))
 
+    def luck_of_documents(self, variance: float) -> float:
+        """Return how much better the luckiest of all openings looks by the choice of documents, on average.
+
+        `variance` is that of a gain through this choice; the expected maximum is Blom's approximation.
+        """
+        return float(ndtri((self.openings - 0.375) / (self.openings + 0.25))) * math.sqrt(variance)
+
 
 FIRST_LOOK = Looks()
 
@@ -64,6 +72,20 @@ def wealth(gain: Any, lane_variance: Any, variance: Any) -> Any:
     unit = np.sqrt(lane_variance)
     ratios = [np.exp(np.minimum(size * unit * (gain - size * unit / 2) / variance, 700.0)) for size in GAINS]
     return np.mean(ratios, axis=0)
+
+
+def gain_for_odds(lane_variance: float, variance: float, *, needed: float) -> float:
+    """Return by how much a gain must exceed what is required to reach these odds, by bisection; 0 without chance."""
+    if lane_variance <= 0 or variance <= 0:
+        return 0.0
+    below, above = 0.0, max(GAINS) * math.sqrt(lane_variance) + math.log(needed * len(GAINS)) * math.sqrt(variance)
+    while float(wealth(above, lane_variance, variance)) < needed:
+        above *= 2
+    for _ in range(50):
+        middle = (below + above) / 2
+        enough = float(wealth(middle, lane_variance, variance)) >= needed
+        below, above = (below, middle) if enough else (middle, above)
+    return above
 
 
 def odds_of(gain: Gain, *, threshold: float, num_seeds: int | None = None) -> float:
@@ -83,3 +105,38 @@ def seeds_for_odds(gain: Gain, *, threshold: float, needed: float) -> int | None
         if odds_of(gain, threshold=threshold, num_seeds=num_seeds) >= needed:
             return num_seeds - gain.num_seeds
     return None
+
+
+def about_looks(looks: Looks, *, confidence: float, odds: float) -> str:
+    """State what was looked at before, and what that costs."""
+    needed = looks.odds_needed(confidence=confidence)
+    return (
+        f"This is look {looks.number} at this candidate, which is candidate {looks.candidate_number} against this "
+        f"baseline. So a promotion needs odds of {needed:,.0f} to 1 beside the interval, and has {odds_said(odds)}."
+    )
+
+
+def about_openings(looks: Looks, gain: Gain, *, confidence: float, sealed: float) -> str:
+    """State how often what is judged by was opened, and what that cost or the next time will."""
+    what = f"the sealed {sealed * 100:g} % of the held-out sets" if sealed else "these held-out sets"
+    if looks.openings == 1:
+        again = replace(looks, number=looks.number + 1).odds_needed(confidence=confidence)
+        other = replace(looks, candidate_number=looks.candidate_number + 1).odds_needed(confidence=confidence)
+        if not looks.is_first:
+            return f"This verdict was the first to open {what}."
+        return (
+            f"This verdict was the first to open {what}, so the interval alone decides. The next will need odds beside "
+            f"it: {again:,.0f} to 1 for more seeds of this candidate, {other:,.0f} to 1 for another candidate against "
+            "this baseline."
+        )
+    luck = looks.luck_of_documents(gain.document_variance)
+    return (
+        f"This verdict was opening {looks.openings} of {what}, by any gate of this workspace. The luckiest of "
+        f"{looks.openings} candidates that gain nothing would look {luck:.4f} better by the choice of documents alone, "
+        "which more seeds do not take away: hold out fresh documents before that matters."
+    )
+
+
+def odds_said(odds: float) -> str:
+    """Return odds in words."""
+    return f"{odds:,.0f} to 1" if 10 <= odds < 1e6 else f"{odds:.2g} to 1" if odds < 10 else "more than 1,000,000 to 1"

@@ -11,30 +11,29 @@ held-out set leave every proxy that is there as it is.
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from eval.proxies.tiers import TIERS
 from pipeline import __version__
-from pipeline.core.files.card import read_card
 from pipeline.core.files.durable import write_text
 from pipeline.core.files.shards import read_table
-from pipeline.core.identity import identity_of
 from pipeline.core.rng import derive
 from pipeline.engine.settled import remember_names
 from pipeline.experiment.compare import DOCUMENTS, build_comparison, comparisons_of
 from pipeline.experiment.encode import encode_dataset, load_encoded, sample_texts, save_encoded, size_of
 from pipeline.experiment.lanes import train_lanes
+from pipeline.experiment.looking import take
+from pipeline.experiment.noise import feed
 from pipeline.experiment.scores import score_lanes
 from pipeline.experiment.search import build_search
 from pipeline.experiment.shared_texts import refuse_shared_texts
 from pipeline.experiment.work import Work
 from pipeline.plan.experiment import plan_experiment
 from pipeline.plan.lanes import LaneName
-from pipeline.store.looks import Look, enter, note_outcome
+from pipeline.plan.parts import parts_of
+from pipeline.store.looks import note_outcome
 from pipeline.store.node import Node
 
 if TYPE_CHECKING:
@@ -69,6 +68,7 @@ def build_experiment(run: Run) -> None:
         _build(work, {"": experiment.comparison}, lambda work, name, node: (*build_comparison(work, node), 0))
     if experiment.certificate is not None:
         _build(work, {"": experiment.certificate}, _build_certificate)
+    feed(run.plan.workspace)
 
 
 Built = tuple[list[str], dict[str, Any], int]  # files, details of the card, rows
@@ -110,14 +110,16 @@ def _build_tokenizer(work: Work, name: str, node: Node) -> Built:
 def _build_tokens(work: Work, name: str, node: Node) -> Built:
     run, plan = work.run, work.plan
     run.progress.begin(f"tokenize {name}", total=0, unit="documents")
+    part = parts_of(plan.recipe).get(name)
     encoded = encode_dataset(
-        plan.documents_node(name).folder,
+        plan.documents_node(part.dataset if part is not None else name).folder,
         tokenizer=work.tokenizer,
         limit_bytes=int(node.payload["limit_bytes"]),
         seed=plan.recipe.seed,
         executor=run.executor,
         done=run.progress.advance,
         head_tokens=node.payload["head_tokens"],
+        part=part,
     )
     run.progress.end()
     files = save_encoded(node.folder, encoded)
@@ -166,7 +168,6 @@ def _build_mixture(work: Work, name: str, node: Node) -> Built:
 def _build_certificate(work: Work, name: str, node: Node) -> Built:
     from eval.verdict.certificate import certificate
     from eval.verdict.gate import GateRule, decide
-    from eval.verdict.sequential import Looks
 
     plan, gate, proxy, experiment = work.plan, work.gate, work.proxy, work.experiment
     assert experiment.comparison is not None
@@ -192,8 +193,7 @@ def _build_certificate(work: Work, name: str, node: Node) -> Built:
         unhealthy=unhealthy.keys(),
         earlier=details["earlier"],
     )
-    look = _look(work, node)
-    standing = enter(plan.workspace, look)
+    taken = take(work)
     verdict = decide(
         comparisons,
         rule=rule,
@@ -202,9 +202,11 @@ def _build_certificate(work: Work, name: str, node: Node) -> Built:
         trained_on=sorted({f"{lane['device']}, {lane['precision']}" for lane in details["lanes"]}),
         candidate=gate.candidate,
         baseline=gate.baseline,
-        looks=Looks(**asdict(standing)),
+        looks=taken.looks,
+        sealed=gate.sealed,
+        remarks=[taken.remark] if taken.remark else [],
     )
-    note_outcome(plan.workspace, look, verdict.outcome)
+    note_outcome(plan.workspace, taken.look, verdict.outcome)
     arms = {
         arm: {"name": arm, "identity": experiment.mixtures[arm].identity} for arm in (gate.candidate, gate.baseline)
     }
@@ -221,38 +223,8 @@ def _build_certificate(work: Work, name: str, node: Node) -> Built:
         lanes=details["lanes"],
         machine=details["machine"],
         earlier=details["earlier"],
+        sealed=gate.sealed,
     )
     write_text(node.folder / "certificate.json", json.dumps(found, indent=1, sort_keys=True) + "\n")
     told = {"outcome": verdict.outcome, "sentence": verdict.sentence, "next_step": verdict.next_step}
     return ["certificate.json"], told, 0
-
-
-def _look(work: Work, node: Node) -> Look:
-    """Return what a certificate looks at."""
-    plan, gate, proxy, experiment = work.plan, work.gate, work.proxy, work.experiment
-    arms = {}
-    for arm in (gate.candidate, gate.baseline):
-        section = experiment.sections[arm]
-        total = math.fsum(section.weights.values())
-        weights = {_content(plan.documents_node(name)): weight / total for name, weight in section.weights.items()}
-        caps = {"max_epochs": section.max_epochs, "max_document_share": section.max_document_share}
-        arms[arm] = identity_of({"weights": weights, **caps})
-    lanes = [
-        experiment.lanes[LaneName(arm, rate, seed)].identity
-        for arm in (gate.candidate, gate.baseline)
-        for rate in proxy.learning_rates
-        for seed in range(proxy.seeds)
-    ]
-    return Look(
-        certificate=node.identity,
-        candidate=arms[gate.candidate],
-        baseline=arms[gate.baseline],
-        held_out=tuple(sorted(_content(plan.documents_node(domain)) for domain in gate.on)),
-        proxies=tuple(sorted(lanes)),
-    )
-
-
-def _content(documents: Node) -> str:
-    """Return what documents are, whatever made them: the hashes of their files."""
-    files = read_card(documents.folder).files
-    return identity_of(sorted(file.blake3 for file in files if file.file.startswith("part-")))

@@ -7,22 +7,22 @@ The bits stay where they are: with the scores.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.core.errors import DataError, GateError
+from pipeline.core.errors import GateError
 from pipeline.core.files.shards import read_table, write_table
-from pipeline.core.text.batch import Batch
 from pipeline.experiment.earlier import VERSIONS, earlier_lanes
+from pipeline.experiment.groups import group_documents
 from pipeline.experiment.lanes import LaneFacts, facts_of
-from pipeline.experiment.scores import BITS, bits_on
+from pipeline.experiment.scores import BITS, bits_on, identity_on
 from pipeline.experiment.work import Work
 from pipeline.plan.graph import Experiment, Plan
 from pipeline.plan.lanes import LaneName
+from pipeline.plan.parts import judged_by, judged_part
 from pipeline.recipe.sections import GateSection, ProxySection
 from pipeline.store.node import Node
 from pipeline.store.results import document_paths
@@ -33,13 +33,14 @@ DOCUMENTS = "documents.parquet"
 def build_comparison(work: Work, node: Node) -> tuple[list[str], dict[str, Any]]:
     """Write the comparison's documents; return its files and the details of its card."""
     plan, experiment, gate = work.plan, work.experiment, work.gate
-    scores = [experiment.scores[lane, domain] for lane in experiment.judged for domain in gate.on]
+    judged = judged_by(gate)  # in the order of names, as the identity: the recipe's must not show
+    scores = [experiment.scores[lane, part] for lane in experiment.judged for part in judged.values()]
     for score in scores:
         work.folder(score)
     columns: dict[str, list[Any]] = {"domain": [], "id": [], "num_bytes": []}
     lanes = sorted(experiment.judged, key=lambda lane: (lane.mixture, lane.seed))
-    for domain in sorted(gate.on):  # as the identity names them: the recipe's order must not show
-        table = read_table(experiment.scores[lanes[0], domain].folder / BITS, columns=["id", "num_bytes"])
+    for domain, part in judged.items():
+        table = read_table(experiment.scores[lanes[0], part].folder / BITS, columns=["id", "num_bytes"])
         columns["domain"] += [domain] * table.num_rows
         for name in ("id", "num_bytes"):
             columns[name] += table.column(name).to_pylist()
@@ -63,7 +64,7 @@ def build_comparison(work: Work, node: Node) -> tuple[list[str], dict[str, Any]]
         "earlier": earlier_lanes(
             plan.workspace,
             list(facts.values()),
-            documents={domain: plan.documents_node(domain).identity for domain in sorted(gate.on)},
+            documents={domain: identity_on(plan, part) for domain, part in judged.items()},
             held_out_bytes=work.proxy.held_out_bytes,
             versions={key: node.payload[key] for key in VERSIONS},
         ),
@@ -99,8 +100,6 @@ def _listed(values: Any) -> str:
 
 def _clusters(plan: Plan, columns: dict[str, list[Any]], *, group_by: str | None) -> np.ndarray:
     """Return the group of every held-out document, over all domains together: near-duplicates, and equal metadata."""
-    from filters.dedup.minhash import cluster_documents
-
     keys = list(zip(columns["domain"], columns["id"], strict=True))
     wanted = set(keys)
     texts: dict[tuple[str, str], tuple[str, str]] = {}
@@ -110,30 +109,12 @@ def _clusters(plan: Plan, columns: dict[str, list[Any]], *, group_by: str | None
             for name, *rest in zip(*(table.column(c).to_pylist() for c in ("id", "text", "metadata")), strict=True):
                 if (domain, name) in wanted:
                     texts[domain, name] = (rest[0], rest[1])
-    near = cluster_documents(Batch.from_texts([texts[key][0] for key in keys]))
-    if group_by is None:
-        return near
-    values = [json.loads(texts[key][1] or "{}").get(group_by) for key in keys]
-    if all(value is None for value in values):
-        raise DataError(
-            f"gate.group_by is {group_by}; no held-out document has it in its metadata. Name a key that they have, or "
-            "remove the line."
-        )
-    named = [f"{key[0]}\n{value}" if value is not None else str(key) for key, value in zip(keys, values, strict=True)]
-    return _united(near, np.unique(named, return_inverse=True)[1])
-
-
-def _united(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return the groups of what is linked by either grouping, named by the smallest number in `first`."""
-    label = first.astype(np.int64)
-    while True:
-        before = label.copy()
-        for group in (first, second):
-            least = np.full(int(group.max()) + 1, np.iinfo(np.int64).max)
-            np.minimum.at(least, group, label)
-            label = least[group]
-        if (label == before).all():
-            return label
+    return group_documents(
+        [texts[key][0] for key in keys],
+        [texts[key][1] for key in keys],
+        names=columns["domain"],
+        group_by=group_by,
+    )
 
 
 def comparisons_of(
@@ -157,10 +138,10 @@ def comparisons_of(
         for item in earlier
     }
     domain = documents.column("domain").to_pylist()
-    domains = list(dict.fromkeys(domain))
+    parts = [judged_part(gate, name) for name in dict.fromkeys(domain)]
     found = []
     for rate in proxy.learning_rates:
-        pairs = [tuple(LaneName(arm, rate, k) for arm in (gate.candidate, gate.baseline)) for k in range(proxy.seeds)]
+        pairs = [tuple(LaneName(arm, rate, k) for arm in (gate.candidate, gate.baseline)) for k in proxy.seed_numbers]
         sound = [pair for pair in pairs if not set(pair) & unhealthy]
         if len(sound) < 2:
             raise GateError(
@@ -168,7 +149,7 @@ def comparisons_of(
                 f"({', '.join(map(str, sorted(unhealthy)))} did not); two are needed. Lower proxy.learning_rates and "
                 "run again."
             )
-        arms = [np.stack([bits_on(experiment, pair[arm], domains) for pair in sound]) for arm in (0, 1)]
+        arms = [np.stack([bits_on(experiment, pair[arm], parts) for pair in sound]) for arm in (0, 1)]
         found.append(
             compare(
                 bits_candidate=arms[0],

@@ -47,7 +47,7 @@ def effects_on(plan: Plan, *, base: str, mixtures: Sequence[str]) -> list[Effect
     domains, rate = list(dict.fromkeys(domain)), proxy.learning_rates[0]
     found = []
     for mixture in mixtures:
-        pairs = [(LaneName(base, rate, seed), LaneName(mixture, rate, seed)) for seed in range(proxy.seeds)]
+        pairs = [(LaneName(base, rate, seed), LaneName(mixture, rate, seed)) for seed in proxy.seed_numbers]
         sound = [pair for pair in pairs if all(facts_of(experiment.lanes[lane]).healthy for lane in pair)]
         if len(sound) < 2:
             raise GateError(

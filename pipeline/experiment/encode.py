@@ -7,7 +7,7 @@ documents.parquet (id, num_bytes).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,8 +21,12 @@ import xxhash
 from pipeline.core.files.durable import write_atomically
 from pipeline.core.files.shards import iterate_batches, read_table, row_groups_of, write_table
 from pipeline.engine.executors import Executor
+from pipeline.experiment.groups import group_documents
+from pipeline.plan.parts import Part
 from pipeline.store.results import document_paths
 
+SPLIT_SEED = 20_261_130  # of what is sealed: another one would unseal what was looked at
+MOST_SPLIT_BYTES = 64_000_000  # text of a held-out set that is divided; a verdict reads less than a hundredth of it
 HEAD_BYTES_PER_TOKEN = 4  # assumption: what a token of a held-out document's head holds, where a choice is counted
 
 
@@ -69,9 +73,9 @@ def load_encoded(folder: Path) -> Encoded:
 
 
 def choose(
-    folder: Path, *, limit_bytes: int, seed: int, head_bytes: int | None = None
+    folder: Path, *, limit_bytes: int, seed: int, head_bytes: int | None = None, part: Part | None = None
 ) -> tuple[list[tuple[Path, np.ndarray]], int, int]:
-    """Return (file, chosen rows) in dataset order, and the documents and bytes of the whole dataset.
+    """Return (file, chosen rows) in dataset order, and the documents and bytes of the whole dataset, or of its part.
 
     Of each document only the first `head_bytes` count towards the limit.
     """
@@ -87,12 +91,46 @@ def choose(
     size = np.concatenate(sizes)
     order = np.argsort(np.concatenate(keys), kind="stable")
     counted = size if head_bytes is None else np.minimum(size, head_bytes)
+    if part is not None and part.share:
+        belongs = _belongs(paths, size, part)
+        order, size = order[belongs[order]], np.where(belongs, size, 0)
     wanted = order[: int(np.searchsorted(np.cumsum(counted[order]), limit_bytes, side="left")) + 1]
     chosen = np.zeros(len(size), bool)
     chosen[wanted] = True
     starts = np.concatenate([[0], np.cumsum(counts)])
     rows = [(path, np.flatnonzero(chosen[a:b])) for path, a, b in zip(paths, starts[:-1], starts[1:], strict=True)]
-    return [(path, found) for path, found in rows if len(found)], len(size), int(size.sum())
+    return [(path, found) for path, found in rows if len(found)], len(order), int(size.sum())
+
+
+def _belongs(paths: Sequence[Path], size: np.ndarray, part: Part) -> np.ndarray:
+    """Return bool[num_docs]: what belongs to a part of a set.
+
+    Documents that say much the same stay together, and the least hash among their texts decides, so neither ids nor
+    order nor a recipe's seed show. Of a very large set no more is divided than MOST_SPLIT_BYTES; the rest is in neither
+    part.
+    """
+    columns = [read_table(path, columns=["text", "metadata"]) for path in paths]
+    hashes = np.concatenate([_text_hashes(table) for table in columns])
+    by_hash = np.argsort(hashes, kind="stable")
+    divided = np.sort(by_hash[: int(np.searchsorted(np.cumsum(size[by_hash]), MOST_SPLIT_BYTES, side="left")) + 1])
+    whole = pa.concat_tables(columns).take(pa.array(divided))
+    group = group_documents(
+        whole.column("text").to_pylist(),
+        whole.column("metadata").to_pylist(),
+        names=[part.dataset] * len(divided),
+        group_by=part.group_by,
+    )
+    least = np.full(len(divided), np.iinfo(np.uint64).max, np.uint64)
+    np.minimum.at(least, group, hashes[divided])
+    sealed = least[group] < np.uint64(part.share * 2**64)
+    found = np.zeros(len(size), bool)
+    found[divided[sealed == part.is_sealed]] = True
+    return found
+
+
+def _text_hashes(table: pa.Table) -> np.ndarray:
+    texts = table.column("text").to_pylist()
+    return np.array([xxhash.xxh64_intdigest(text.encode(), seed=SPLIT_SEED) for text in texts], np.uint64)
 
 
 def size_of(folder: Path) -> int:
@@ -161,10 +199,11 @@ def encode_dataset(
     executor: Executor,
     done: Callable[[int], None],
     head_tokens: int | None = None,
+    part: Part | None = None,
 ) -> Encoded:
-    """Encode the chosen documents of a complete dataset folder, or the first `head_tokens` of each."""
+    """Encode the chosen documents of a complete dataset folder or of a part, or the first `head_tokens` of each."""
     head_bytes = None if head_tokens is None else head_tokens * HEAD_BYTES_PER_TOKEN
-    chosen, documents, size = choose(folder, limit_bytes=limit_bytes, seed=seed, head_bytes=head_bytes)
+    chosen, documents, size = choose(folder, limit_bytes=limit_bytes, seed=seed, head_bytes=head_bytes, part=part)
     tasks = [
         EncodeTask(label=path.name, tokenizer=tokenizer, path=path, rows=rows, head_tokens=head_tokens)
         for path, rows in chosen

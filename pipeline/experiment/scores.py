@@ -21,8 +21,9 @@ from pipeline.core.files.shards import read_table, write_table
 from pipeline.experiment.encode import Encoded, load_encoded
 from pipeline.experiment.lanes import WEIGHTS, device_of, facts_of
 from pipeline.experiment.work import Work
-from pipeline.plan.graph import Experiment
+from pipeline.plan.graph import Experiment, Plan
 from pipeline.plan.lanes import LaneName
+from pipeline.plan.parts import parts_of
 from pipeline.store.node import Node
 
 BITS = "bits.parquet"
@@ -33,7 +34,7 @@ class ScoreFacts:
     """What the card of a score says: the lane's facts, what was scored, and how well, if every number is finite."""
 
     lane: Mapping[str, Any]  # of LaneFacts
-    documents: str  # identity of the held-out set
+    documents: str  # identity of the held-out set, or of the part of it
     held_out_bytes: int  # most that was read of it
     bits_per_byte: float | None
     machine: Mapping[str, str]
@@ -50,6 +51,12 @@ def bits_on(experiment: Experiment, lane: LaneName, domains: Sequence[str]) -> n
     """Return float64[D]: a lane's bits of every document of some held-out sets, one set after the other."""
     tables = [read_table(experiment.scores[lane, domain].folder / BITS, columns=["bits"]) for domain in domains]
     return np.concatenate([table.column("bits").to_numpy() for table in tables])
+
+
+def identity_on(plan: Plan, name: str) -> str:
+    """Return the identity of what is scored by a name."""
+    part = parts_of(plan.recipe)[name]
+    return part.identity(plan.documents_node(part.dataset).identity)
 
 
 def _score(work: Work, domain: str, missing: dict[LaneName, Node]) -> None:
@@ -100,7 +107,7 @@ def _store(
     rate = float(bits_D.sum() / held_out.num_bytes.sum())
     facts = ScoreFacts(
         lane=asdict(facts_of(work.experiment.lanes[lane])),
-        documents=work.plan.documents_node(domain).identity,
+        documents=identity_on(work.plan, domain),
         held_out_bytes=work.proxy.held_out_bytes,
         bits_per_byte=rate if math.isfinite(rate) else None,
         machine=described(device_of(work.run.device)),

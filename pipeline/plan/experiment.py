@@ -17,8 +17,8 @@ from eval.proxies.tiers import TIERS
 from pipeline.core.identity import identity_of
 from pipeline.plan.graph import ENGINE_VERSION, Experiment, Plan, SearchRound
 from pipeline.plan.lanes import LaneName, lanes_of
+from pipeline.plan.parts import judged_by, parts_of
 from pipeline.plan.sweep import FIRST_SEED, first_round, is_found, next_round, proposed
-from pipeline.recipe.spec import held_out_by
 
 if TYPE_CHECKING:
     from pipeline.recipe.sections import GateSection, MixtureSection, SweepSection
@@ -46,8 +46,9 @@ def plan_experiment(plan: Plan) -> None:
     if gate is not None and {gate.candidate, gate.baseline} <= mixtures.keys():  # a search may have to find one first
         judged = lanes_of(plan.recipe, sections)
         lanes |= draft.lanes(judged, mixtures)
-        of_gate = draft.scores({lane: lanes[lane] for lane in judged}, tokens, sorted(gate.on))
+        of_gate = draft.scores({lane: lanes[lane] for lane in judged}, tokens, judged_by(gate).values())
         scores |= of_gate
+        scores |= draft.scores({lane: lanes[lane] for lane in judged}, tokens, judged_by(gate))  # for readers
         comparison = draft.comparison(mixtures, tokens, of_gate, gate)
         certificate = draft.certificate(comparison, gate) if gate.verdict else None
     plan.experiment = Experiment(
@@ -72,9 +73,10 @@ class _Draft:
     def __init__(self, plan: Plan) -> None:
         assert plan.recipe.proxy is not None
         self.add, self.recipe, self.proxy = plan.add, plan.recipe, plan.recipe.proxy
-        self.held_out = held_out_by(plan.recipe)
+        self.held_out = parts_of(plan.recipe)
         self.trained_on = sorted({name for mixture in self.recipe.mixtures.values() for name in mixture.weights})
-        self.documents = {name: plan.documents_node(name).identity for name in (*self.trained_on, *self.held_out)}
+        self.documents = {name: plan.documents_node(name).identity for name in self.trained_on}
+        self.documents |= {name: plan.documents_node(part.dataset).identity for name, part in self.held_out.items()}
         self.common = {"engine": ENGINE_VERSION, "eval": EVAL_VERSION, "seed": self.recipe.seed}
         self.torch = version("torch").partition("+")[0]  # CPU and CUDA builds of one version count as one
 
@@ -91,7 +93,7 @@ class _Draft:
 
     def tokens(self, tokenizer: Node) -> dict[str, Node]:
         limits = dict.fromkeys(self.trained_on, self.proxy.tokens * BYTES_PER_TOKEN)
-        limits |= dict.fromkeys(self.held_out, self.proxy.held_out_bytes)
+        limits |= {name: part.limit_of(self.proxy.held_out_bytes) for name, part in self.held_out.items()}
         context = TIERS[self.proxy.tier].context
         found = {}
         for name, limit in limits.items():
@@ -103,6 +105,7 @@ class _Draft:
                 "dataset": dataset,
                 "limit_bytes": limit,
                 "head_tokens": context if name in self.held_out else None,
+                **(self.held_out[name].payload if name in self.held_out else {}),
             }
             parents = {name: dataset, "tokenizer": tokenizer.identity}
             found[name] = self.add("tokens", name, payload, parents)
@@ -228,7 +231,7 @@ class _Draft:
     ) -> Node:
         """Add what gathers the scores. Their hash decides; what it is of is spelled out, for a plan's reasons."""
         arms = {name: mixtures[name].identity for name in {lane.mixture: lane for lane, _ in scores}}
-        held_out = {name: tokens[name].identity for name in gate.on}
+        held_out = {name: tokens[part].identity for name, part in judged_by(gate).items()}
         by_name = {f"{lane} on {domain}": node.identity for (lane, domain), node in scores.items()}
         payload = {
             "kind": "comparison",
@@ -236,6 +239,7 @@ class _Draft:
             "tier": self.proxy.tier,
             "tokens": self.proxy.tokens,
             "seeds": self.proxy.seeds,
+            **({"first_seed": self.proxy.first_seed} if self.proxy.first_seed else {}),
             "learning_rates": list(self.proxy.learning_rates),
             "mixtures": arms,
             "held_out": held_out,

@@ -42,7 +42,7 @@ def lanes_of(recipe: Recipe, mixtures: Iterable[str]) -> list[LaneName]:
     return [
         LaneName(mixture=mixture, learning_rate=rate, seed=seed)
         for rate in recipe.proxy.learning_rates
-        for seed in range(recipe.proxy.seeds)
+        for seed in recipe.proxy.seed_numbers
         for mixture in judged
     ]
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FOUND = "search.json"
 NEARLY_NONE = 1e-6  # of a dataset with no weight: no row, unless another has too little text for its own weight
-FIRST_SEED = 1000  # of the search's proxies: a gate's have 0 to 63, and judge with luck of their own
+FIRST_SEED = 1000  # of the search's proxies: a gate's are below 964, and judge with luck of their own
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from pipeline.core.identity import folder_name
 from pipeline.experiment.lanes import LaneFacts
 from pipeline.experiment.scores import ScoreFacts
 from pipeline.plan.lanes import LaneName
+from pipeline.plan.parts import is_sealed
 from pipeline.store.workspace import Workspace
 
 PARTS = re.compile(r"(?P<mixture>.+?)(/seed(?P<seed>[0-9]+))?(/lr(?P<rate>[0-9.e+-]+))?")
@@ -98,7 +99,8 @@ def scores_of_lane(workspace: Workspace, lane: StoredLane) -> list[StoredScore]:
         card = _card(folder)
         if card is not None and card.payload["lane"] == lane.card.identity:
             (name,) = card.parents.keys() - {"lane"}
-            found.append(StoredScore(name, card.rows_out, ScoreFacts(**card.details).bits_per_byte))
+            if not is_sealed(name):
+                found.append(StoredScore(name, card.rows_out, ScoreFacts(**card.details).bits_per_byte))
     return sorted(found, key=lambda score: score.held_out)
 
 

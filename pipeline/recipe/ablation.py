@@ -60,7 +60,7 @@ def ablation_of(data: Mapping[str, Any], *, name: str, only: Sequence[str] = ())
     found = list(_steps(data, weights))
     wanted = _wanted(found, only, name=name)
     kept = {key: value for key, value in data.items() if key not in ("promote", "sweep")}
-    judged = {key: value for key, value in gate.items() if key in ("on", "confidence", "group_by")}
+    judged = {key: value for key, value in gate.items() if key in ("on", "sealed", "confidence", "group_by")}
     body = {
         **kept,
         "name": named(f"{name}-ablation"),

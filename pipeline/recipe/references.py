@@ -78,16 +78,17 @@ class _Names:
                 self._known(dataset, searched, ("sweep", key, dataset), "dataset of the mixture")
 
     def _note_judged_by_the_searched(self, on: list[Any]) -> None:
-        gate = _mapping(self.data, "gate").get("on")
+        gate, sealed = _mapping(self.data, "gate").get("on"), _mapping(self.data, "gate").get("sealed")
         judged = [str(dataset) for dataset in gate] if isinstance(gate, list) else []
         for dataset in on:
-            if dataset in judged:
+            others = [other for other in judged if other != dataset]
+            if dataset in judged and not sealed:
                 self.document.mistake(
                     ("sweep", "on", dataset),
                     f"sweep.on: `{dataset}` also stands in gate.on; what a search looked at cannot judge what it "
-                    "found. Split it, or hold out another set for one of the two.",
+                    "found. Seal a part of it for the gate (`gate.sealed: 0.5`), or hold out another set for one.",
                 )
-            elif shared := [other for other in judged if self._leaks(other, dataset) and self._leaks(dataset, other)]:
+            elif shared := [other for other in others if self._leaks(other, dataset) and self._leaks(dataset, other)]:
                 self.document.mistake(
                     ("sweep", "on", dataset),
                     f"sweep.on: `{dataset}` and `{shared[0]}` of gate.on have documents of one source or file; what a "

@@ -76,6 +76,9 @@ class ProxySection(Section):
     seeds: int = Field(
         default=3, ge=3, le=64, description="Paired seeds of initialisation and data order; the gate needs 3."
     )
+    first_seed: int = Field(
+        default=0, ge=0, le=900, description="First of these seeds; another one judges both mixtures by fresh proxies."
+    )
     learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         default=(1.0,),
         min_length=1,
@@ -85,6 +88,11 @@ class ProxySection(Section):
         default=300_000,
         description="Text scored of each held-out set, bytes: the first context of each document.",
     )
+
+    @property
+    def seed_numbers(self) -> range:
+        """The seeds of a gate's proxies."""
+        return range(self.first_seed, self.first_seed + self.seeds)
 
     @field_validator("learning_rates")
     @classmethod
@@ -154,6 +162,12 @@ class GateSection(Section):
         default="bits_per_byte", description="What is compared, on raw text: fewer bits per byte are better."
     )
     on: tuple[str, ...] = Field(min_length=1, description="Held-out datasets, one domain each; never trained on.")
+    sealed: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.9,
+        description="Share of each held-out set that only a verdict looks at; searches and ablations see the rest.",
+    )
     min_gain: float = Field(default=0.004, ge=0, description="Smallest gain worth promoting, bits per byte.")
     guards: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default={}, description="Largest loss allowed by domain, bits per byte."

@@ -18,6 +18,9 @@ from pipeline.core.files.record import read_record, write_record
 from pipeline.store.workspace import Workspace
 
 FILE = "looks.json"
+UNKNOWN = (
+    ""  # baseline of a look at what is gone; it counts against every baseline, so that none seems fresher than it is
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +50,29 @@ class Standing:
     openings: int
 
 
-def enter(workspace: Workspace, look: Look) -> Standing:
-    """Record a look, unless it is there, and return where it stands."""
-    looks = looks_in(workspace)
-    if all(other.key != look.key for other in looks):
-        looks = [*looks, look]
-        _write(workspace, looks)
-    before = looks[: [other.key for other in looks].index(look.key)]
-    alike = [other for other in before if other.baseline == look.baseline]
+def has_record(workspace: Workspace) -> bool:
+    """Say whether looks were recorded here; without a record they are read out of certificates."""
+    return (workspace.root / FILE).exists()
+
+
+def enter(workspace: Workspace, look: Look, *, known: Sequence[Look] | None = None) -> Standing:
+    """Record a look, unless it is there, and return where it stands; `known` are all others where none is recorded."""
+    looks = looks_in(workspace) if known is None else list(known)
+    if known is not None or all(other.key != look.key for other in looks):
+        _write(workspace, looks if any(other.key == look.key for other in looks) else [*looks, look])
+    return standing_of(look, looks)
+
+
+def looks_before(look: Look, looks: Sequence[Look]) -> Sequence[Look]:
+    """Return what was looked at before a look, whether or not it was taken yet."""
+    keys = [other.key for other in looks]
+    return looks[: keys.index(look.key)] if look.key in keys else looks
+
+
+def standing_of(look: Look, looks: Sequence[Look]) -> Standing:
+    """Return where a look stands, or would stand, among all others."""
+    before = looks_before(look, looks)
+    alike = [other for other in before if other.baseline in (look.baseline, UNKNOWN)]
     mine = [other for other in alike if other.candidate == look.candidate]
     extended = [other for other in mine if set(other.proxies) <= set(look.proxies)]
     candidates = list(dict.fromkeys(other.candidate for other in alike))
@@ -66,7 +84,7 @@ def enter(workspace: Workspace, look: Look) -> Standing:
         number=1 + len(extended),
         candidate_number=1 + candidates.index(look.candidate) + len(mine) - len(extended),
         promoted=len(promoted),
-        openings=1 + sum(not held_out.isdisjoint(other.held_out) for other in before),
+        openings=1 + sum(not other.held_out or not held_out.isdisjoint(other.held_out) for other in before),
     )
 
 
@@ -88,7 +106,7 @@ def looks_in(workspace: Workspace) -> list[Look]:
     except (OSError, ValueError) as error:
         raise DataError(
             f"{path}: cannot be read ({error}); it says what a gate looked at before. Take it from a backup; "
-            "without it every look counts as the first."
+            "without it looks are read out of the certificates that are still there."
         ) from error
     tuples = ("held_out", "proxies")
     return [Look(**entry | {key: tuple(entry[key]) for key in tuples}) for entry in content["looks"]]

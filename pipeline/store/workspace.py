@@ -20,7 +20,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipeline.core.errors import BusyError, DataError, RecipeError, listed_names, nearest_names
-from pipeline.core.files.card import CARD, Card, read_card
+from pipeline.core.files.card import CARD, Card, is_complete, read_card
 from pipeline.core.files.durable import write_text
 from pipeline.core.files.record import read_record, write_record
 from pipeline.core.identity import folder_name
@@ -37,6 +37,11 @@ class Workspace:
     def folder(self, kind: str, name: str, identity: str) -> Path:
         """Return the folder of one result, whether or not it exists."""
         return self.root / kind / folder_name(name, identity)
+
+    def by_identity(self, kind: str, identity: str) -> Path | None:
+        """Return the folder of a complete result, whatever it is called; None where it is gone."""
+        found = sorted((self.root / kind).glob(folder_name("*", identity)))
+        return next((folder for folder in found if is_complete(folder, identity)), None)
 
     @property
     def ledger(self) -> Path:

@@ -1,7 +1,8 @@
 """Bits of every held-out document under two mixtures -> where the candidate wins and loses, in the documents' words.
 
 A mean over thousands of documents hides what a mixture forgot. Each document's gain is its bits saved, averaged over
-the seeds of the deciding learning rate; the ends of the list are quoted.
+the seeds of the deciding learning rate; the ends of the list are quoted. Of a set of which a part is sealed only the
+rest is shown.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.core.files.shards import read_table
-from pipeline.experiment.compare import DOCUMENTS
-from pipeline.experiment.scores import bits_on
+from pipeline.experiment.scores import BITS, bits_on
 from pipeline.plan.graph import Plan
 from pipeline.plan.lanes import LaneName
 from pipeline.report.dataset.examples import EXCERPT, EXCERPT_LINES, Example
@@ -52,26 +52,30 @@ def held_out(plan: Plan, *, per_side: int) -> list[HeldOut]:
         judged = {lane.mixture for lane in experiment.judged}
         others = [name for name in plan.mixtures if name in judged and name != gate.candidate]
     arms = {
-        arm: [LaneName(arm, proxy.learning_rates[0], seed) for seed in range(proxy.seeds)]
+        arm: [LaneName(arm, proxy.learning_rates[0], seed) for seed in proxy.seed_numbers]
         for arm in (gate.candidate, *others)
     }
     lanes = [lane for arm in arms.values() for lane in arm]
     scores = [finished(experiment.scores[lane, domain]) for lane in lanes for domain in gate.on]
     if not all(scores):
         return []
-    table = read_table(node.folder / DOCUMENTS, columns=["domain", "id", "num_bytes"])
-    order = sorted(gate.on)  # of the table
-    mean = {arm: np.mean([bits_on(experiment, lane, order) for lane in lanes], axis=0) for arm, lanes in arms.items()}
-    domains = np.array(table.column("domain").to_pylist())
+
+    def mean(arm: str, domain: str) -> np.ndarray:
+        bits: np.ndarray = np.mean([bits_on(experiment, lane, [domain]) for lane in arms[arm]], axis=0)
+        return bits
+
+    tables = {
+        domain: read_table(experiment.scores[lanes[0], domain].folder / BITS, columns=["id", "num_bytes"])
+        for domain in gate.on
+    }
     return [
         _domain(
-            plan, domain, table.filter(pa.array(domains == domain)),
-            (mean[other] - mean[gate.candidate])[domains == domain], against=other, per_side=per_side,
+            plan, domain, table, mean(other, domain) - mean(gate.candidate, domain), against=other, per_side=per_side
         )
         for other in others
-        for domain in gate.on
-        if (domains == domain).any()
-    ]  # fmt: skip
+        for domain, table in tables.items()
+        if table.num_rows
+    ]
 
 
 def _domain(plan: Plan, domain: str, table: pa.Table, saved: np.ndarray, *, against: str, per_side: int) -> HeldOut:

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from eval.verdict.gate import GateRule, decide
-from eval.verdict.sequential import Looks, odds_of, seeds_for_odds
-from tests.eval.looks import promoted
+from eval.verdict.sequential import Looks, gain_for_odds, odds_of, seeds_for_odds
+from pipeline.core.rng import generator
+from tests.eval.looks import found_of, promoted
 from tests.eval.verdict.test_gate import experiment
 
 RULE = GateRule(min_gain=0.004)
@@ -31,7 +32,7 @@ def test_what_lacks_odds_says_what_it_has_and_how_many_seeds_would_give_them():
     assert verdict.outcome == "undecided"
     assert "but this was looked at before: it needs odds of 240 to 1" in verdict.sentence
     assert any("look 2 at this candidate, which is candidate 3" in reason for reason in verdict.reasons)
-    assert "certificates that used these held-out sets: 7" in " ".join(verdict.reasons)
+    assert "This verdict was opening 7 of these held-out sets, by any gate" in " ".join(verdict.reasons)
     more = int(verdict.next_step.split()[1])
     gain = comparison.overall
     assert odds_of(gain, threshold=0.004, num_seeds=gain.num_seeds + more) >= 240
@@ -61,6 +62,55 @@ def test_without_any_chance_a_gain_is_certain():
     gain = replace(experiment().overall, lane_variance=0.0, document_variance=0.0)
 
     assert odds_of(gain, threshold=0.004) == math.inf and odds_of(gain, threshold=1.0) == 0
+
+
+@pytest.mark.parametrize("needed", [40.0, 240.0])
+def test_the_gain_that_reaches_some_odds_reaches_no_more(needed):
+    gain = experiment(web=0.02, code=0.02, seed_sd=0.02, seeds=5).overall
+    variance = float(gain.chance.lanes + gain.chance.documents)
+    least = gain_for_odds(gain.lane_variance, variance, needed=needed)
+
+    assert odds_of(replace(gain, gain=0.004 + least), threshold=0.004) == pytest.approx(needed, rel=1e-6)
+    assert gain_for_odds(0.0, 0.0, needed=needed) == 0
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+@pytest.mark.parametrize("number", [2, 10])
+def test_a_later_candidate_is_told_a_gain_that_it_would_be_promoted_for_in_80_of_100_experiments(seeds, number):
+    looks = Looks(candidate_number=number)
+
+    assert 0.7 < found_of(seeds=seeds, looks=looks, runs=8_000) < 0.9
+
+
+def test_a_later_look_is_told_a_larger_gain_than_a_first_one():
+    comparison = experiment(web=0.02, code=0.02, seed_sd=0.02, seeds=5)
+    first, later = (decide([comparison], rule=RULE, looks=looks) for looks in (Looks(), Looks(candidate_number=9)))
+
+    def told(verdict):
+        return float(verdict.reasons[0].partition("a true gain of ")[2].split()[0])
+
+    assert told(first) == pytest.approx(0.004 + comparison.overall.detectable, abs=1e-3)
+    assert told(later) > 1.2 * told(first)
+
+
+def test_openings_are_told_with_what_they_cost():
+    comparison = experiment(web=0.02, code=0.02, seed_sd=0.013, seeds=5)
+    first = decide([comparison], rule=RULE, sealed=0.5).reasons[-1]
+    later = decide([comparison], rule=RULE, sealed=0.5, looks=Looks(candidate_number=5, openings=12)).reasons[-1]
+    fresh = decide([comparison], rule=RULE).reasons
+
+    assert "the first to open the sealed 50 % of the held-out sets, so the interval alone decides" in first
+    assert "40 to 1 for more seeds of this candidate, 120 to 1 for another candidate" in first
+    luck = Looks(openings=12).luck_of_documents(comparison.overall.document_variance)
+    assert "opening 12 of the sealed 50 % of the held-out sets" in later and f"look {luck:.4f} better" in later
+    assert not any("open" in reason for reason in fresh)
+
+
+def test_the_luckiest_of_some_openings_is_as_lucky_as_the_largest_of_so_many_draws():
+    draws = generator(1, "luck").normal(size=(20_000, 12)).max(axis=1).mean()
+
+    assert Looks(openings=12).luck_of_documents(4.0) == pytest.approx(2 * draws, rel=0.02)
+    assert Looks(openings=1).luck_of_documents(4.0) == 0
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pipeline.core.errors import DataError
-from pipeline.store.looks import FILE, Look, Standing, enter, looks_in, note_outcome
+from pipeline.store.looks import FILE, UNKNOWN, Look, Standing, enter, looks_in, note_outcome, standing_of
 from pipeline.store.workspace import Workspace
 
 
@@ -53,6 +53,24 @@ def test_the_same_proxies_are_the_same_look_whatever_their_certificate_is_called
 
     assert enter(workspace, look("first", "abc", name="other")) == first
     assert len(looks_in(workspace)) == 2
+
+
+def test_a_look_at_what_is_gone_counts_against_every_baseline_and_every_held_out_set(workspace):
+    gone = Look("old", "gone: x", UNKNOWN, (), ("a",), "reject")
+
+    standing = enter(workspace, look("first", "abc"), known=[gone])
+
+    assert standing == Standing(number=1, candidate_number=2, promoted=0, openings=2)
+    assert looks_in(workspace) == [gone, look("first", "abc")]
+
+
+def test_where_a_look_will_stand_is_told_without_taking_it(workspace):
+    enter(workspace, look("first", "abc"))
+
+    ahead = standing_of(look("second", "xyz"), looks_in(workspace))
+
+    assert (ahead.candidate_number, len(looks_in(workspace))) == (2, 1)
+    assert enter(workspace, look("second", "xyz")) == ahead
 
 
 def test_what_was_promoted_before_is_counted_for_others(workspace):

@@ -1,0 +1,200 @@
+"""A part of each held-out set that only a verdict opens."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.core.errors import RecipeError
+from pipeline.core.files.shards import read_table
+from pipeline.experiment.compare import DOCUMENTS
+from pipeline.plan.graph import Plan
+from pipeline.queries.lanes import find_lanes, scores_of_lane
+from pipeline.recipe.ablation import ablation_of
+from pipeline.recipe.load import load_recipe
+from pipeline.recipe.strict_yaml import parse
+from pipeline.report.mixture.heldout import held_out
+from tests.pipeline.experiment.test_build import certificate_of, pages
+from tests.pipeline.house import House, contents
+
+RECIPE = """
+name: sealed
+sources:
+  one: {read: jsonl, path: DIR/one.jsonl}
+  two: {read: jsonl, path: DIR/two.jsonl}
+  three: {read: jsonl, path: DIR/three.jsonl}
+datasets:
+  held: {from: one, steps: [exact_dedup]}
+  raw: {from: two, steps: [exact_dedup]}
+  good: {from: three, steps: [exact_dedup]}
+mixtures: {raw: {weights: {raw: 1}}, both: {weights: {raw: 1, good: 3}}}
+proxy: {tokens: 4k, seeds: 3, held_out_bytes: 1M}
+gate: {candidate: both, baseline: raw, on: [held], sealed: 0.5, guards: {held: 0.1}}
+"""
+NEARLY = 20  # of the held-out pages stand twice, the second time with another last word
+
+
+def furnished(folder: Path) -> House:
+    house = House(folder)
+    whole = pages(1)
+    house.lines("one.jsonl", [*whole, *(page.rpartition(" ")[0] + " ends" for page in whole[:NEARLY])])
+    house.lines("two.jsonl", pages(2))
+    house.lines("three.jsonl", pages(3))
+    house.write(RECIPE)
+    return house
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, Plan]:
+    house = furnished(tmp_path_factory.mktemp("sealed"))
+    return house, house.run()
+
+
+@pytest.fixture
+def built(first_run: tuple[House, Plan], tmp_path: Path) -> House:
+    house = furnished(tmp_path)
+    shutil.copytree(first_run[0].workspace.root, house.workspace.root)
+    return house
+
+
+def ids_of(plan: Plan, part: str) -> set[str]:
+    assert plan.experiment is not None
+    return set(read_table(plan.experiment.tokens[part].folder / "documents.parquet").column("id").to_pylist())
+
+
+def first_plan(house: House) -> Plan:
+    """Return the plan of the recipe as it was first."""
+    house.write(RECIPE)
+    return house.plan()
+
+
+def texts_of(plan: Plan, part: str) -> set[str]:
+    (path,) = plan.documents_node("held").folder.glob("part-*")
+    table = read_table(path, columns=["id", "text"]).to_pylist()
+    wanted = ids_of(plan, part)
+    return {row["text"] for row in table if row["id"] in wanted}
+
+
+def looks_told(plan: Plan) -> dict[str, Any]:
+    found: dict[str, Any] = certificate_of(plan)["verdict"]["looks"]
+    return found
+
+
+def test_every_document_is_in_one_part_and_near_duplicates_are_in_the_same(first_run: tuple[House, Plan]):
+    one, other = (texts_of(first_run[1], part) for part in ("held", "held.sealed"))
+
+    assert len(one) + len(other) == 60 + NEARLY and not one & other
+    assert min(len(one), len(other)) > 20
+    for part in (one, other):
+        ends = {text.removesuffix(" ends") for text in part if text.endswith(" ends")}
+        assert ends <= {text.rpartition(" ")[0] for text in part if not text.endswith(" ends")}
+
+
+def test_the_division_follows_the_text_and_neither_seed_nor_names_nor_order(first_run, tmp_path: Path):
+    house = furnished(tmp_path)
+    lines = (house.folder / "one.jsonl").read_text().splitlines()
+    (house.folder / "one.jsonl").write_text("\n".join(reversed(lines)) + "\n")
+    house.write(RECIPE.replace("name: sealed", "name: other\nseed: 9"))
+    house.run()
+
+    assert texts_of(house.plan(), "held.sealed") == texts_of(first_run[1], "held.sealed")
+
+
+def test_the_verdict_rests_on_the_sealed_part_and_its_guards_go_by_the_sets_own_name(first_run: tuple[House, Plan]):
+    plan = first_run[1]
+    told = certificate_of(plan)
+
+    assert plan.experiment.comparison is not None
+    judged = read_table(plan.experiment.comparison.folder / DOCUMENTS).to_pylist()
+    assert {row["id"] for row in judged} == ids_of(plan, "held.sealed")
+    assert {row["domain"] for row in judged} == {"held"}
+    assert told["sealed"] == 0.5 and [guard["domain"] for guard in told["verdict"]["guards"]] == ["held"]
+
+
+def test_a_reader_sees_the_open_part_alone(first_run: tuple[House, Plan]):
+    house, plan = first_run
+    opened = {text[:60] for text in texts_of(plan, "held")}
+
+    (domain,) = held_out(plan, per_side=50)
+    shown = [example.text for example in (*domain.gained, *domain.lost)]
+    (lane, *_) = find_lanes(house.workspace, "both")
+
+    assert domain.num_documents == len(ids_of(plan, "held"))
+    assert shown and all(text[:60] in opened for text in shown)
+    assert [score.held_out for score in scores_of_lane(house.workspace, lane)] == ["held"]
+
+
+def test_an_ablation_judges_on_the_open_part_and_opens_nothing(built: House):
+    before = (built.workspace.root / "looks.json").read_bytes()
+    ablation = ablation_of(parse(built.recipe.read_text(), path=built.recipe).data, name="sealed")
+    built.recipe.write_text(json.dumps(ablation.data))
+
+    plan = built.run()
+
+    assert {name for _, name in plan.experiment.scores} == {"held"} and "held.sealed" not in plan.experiment.tokens
+    judged = read_table(plan.experiment.comparison.folder / DOCUMENTS).column("id").to_pylist()
+    assert set(judged) == ids_of(plan, "held")
+    assert set(judged).isdisjoint(ids_of(first_plan(built), "held.sealed"))
+    assert (built.workspace.root / "looks.json").read_bytes() == before
+
+
+def test_a_search_may_look_at_the_open_part_of_what_its_gate_judges_by(tmp_path: Path):
+    house = furnished(tmp_path)
+    sweep = "sweep: {around: raw2, on: {held: 1}, proxies: 8, rounds: 2, anchors: 2}\n"
+    mixed = RECIPE.replace("mixtures: {", "mixtures: {raw2: {weights: {raw: 1, good: 1}, max_epochs: 8}, ")
+    house.write(mixed.replace("candidate: both", "candidate: proposed") + sweep)
+
+    plan = house.run()
+
+    (first, *_) = plan.experiment.rounds
+    tried = {name for lane, name in plan.experiment.scores if lane in first.lanes}
+    assert tried == {"held"}
+    judged = read_table(plan.experiment.comparison.folder / DOCUMENTS).column("id").to_pylist()
+    assert set(judged) == ids_of(plan, "held.sealed")
+
+    house.write(house.recipe.read_text().replace("sealed: 0.5, ", ""))
+    with pytest.raises(RecipeError, match=r"Seal a part of it for the gate \(`gate.sealed: 0.5`\)"):
+        load_recipe(house.recipe)
+
+
+def test_openings_are_counted_by_content_over_recipes_and_not_again_when_a_run_is_taken_up(built: House):
+    first = looks_told(built.plan())
+    shutil.rmtree(built.plan().experiment.certificate.folder)
+    again = looks_told(built.run())
+    built.write(RECIPE.replace("name: sealed", "name: other").replace("good: 3", "good: 1"))
+    other = built.run()
+    reasons = certificate_of(other)["verdict"]["reasons"]
+
+    assert (first["openings"], again["openings"], looks_told(other)["openings"]) == (1, 1, 2)
+    assert any("This verdict was opening 2 of the sealed 50 % of the held-out sets" in reason for reason in reasons)
+    assert any(
+        "so the interval alone decides. The next will need odds beside it: 40 to 1" in reason
+        for reason in certificate_of(first_plan(built))["verdict"]["reasons"]
+    )
+
+
+def test_whoever_judged_on_the_whole_set_has_opened_its_sealed_part(built: House):
+    built.write(RECIPE.replace("sealed: 0.5, ", "").replace("good: 3", "good: 2"))
+    built.run()
+    built.write(RECIPE.replace("good: 3", "good: 1"))
+
+    assert looks_told(built.run())["openings"] == 3
+
+
+def test_without_a_sealed_part_no_result_has_another_identity(built: House):
+    built.write(RECIPE.replace("sealed: 0.5, ", "").replace("guards: {held: 0.1}", "guards: {}"))
+    payloads = [node.payload for node in built.plan().nodes if node.kind == "tokens"]
+
+    assert payloads and all("share" not in payload and "part" not in payload for payload in payloads)
+
+
+def test_a_second_run_changes_nothing(built: House):
+    before = contents(built.workspace.root)
+
+    assert not built.plan().to_build
+    built.run()
+    assert contents(built.workspace.root) == before
