@@ -126,15 +126,20 @@ def _tokenizers(content: bytes) -> Loaded:
 _LOADERS: dict[str, Callable[[bytes], Loaded]] = {SENTENCEPIECE: _sentencepiece, TOKENIZERS: _tokenizers}
 
 
-@lru_cache(maxsize=1)
-def encoder_at(path: Path, library: str) -> Encoder:
+def encoder_of(vocabulary: Vocabulary) -> Encoder:
     """Return a tokenizer, read once per process."""
+    return _encoder_at(vocabulary.path, vocabulary.library, vocabulary.blake3)
+
+
+@lru_cache(maxsize=1)
+def _encoder_at(path: Path, library: str, blake3: str) -> Encoder:
+    """Return what lies at a path while it has that hash: the next export may put another there."""
     return Encoder(path.read_bytes(), library=library)
 
 
 def tokens_of(texts: list[str], vocabulary: Vocabulary) -> Encoded:
     """Return the tokens of some documents, with what separates them."""
-    plain = encoder_at(vocabulary.path, vocabulary.library).encode(texts)
+    plain = encoder_of(vocabulary).encode(texts)
     lengths = plain.lengths + vocabulary.separators
     ends = np.cumsum(lengths)
     flat = np.empty(int(ends[-1]) if len(ends) else 0, np.uint32)

@@ -22,7 +22,7 @@ from pipeline.core.identity import identity_of
 from pipeline.engine.executors import Executor
 from pipeline.engine.progress import Progress
 from pipeline.queries.export.counts import NUM_TOKENS, Counted, counts_name, cut_texts
-from pipeline.queries.export.vocabulary import Vocabulary, encoder_at
+from pipeline.queries.export.vocabulary import Vocabulary, encoder_of
 from pipeline.store.node import Node
 from pipeline.store.results import close
 from pipeline.store.workspace import Workspace
@@ -77,7 +77,7 @@ def count_written_part(task: WrittenTask) -> int:
     """Write `counts-NNNNN.parquet` unless it is there; return how many documents."""
     if not is_whole(task.out):
         long = read_table(task.counts, columns=[NUM_TOKENS]).column(0).to_numpy() > task.cut.longest
-        encoder, start, lengths = encoder_at(task.vocabulary.path, task.vocabulary.library), 0, [np.zeros(0, np.int64)]
+        encoder, start, lengths = encoder_of(task.vocabulary), 0, [np.zeros(0, np.int64)]
         for table in iterate_tables(task.path, columns=["text"]):
             rows = np.flatnonzero(long[start : start + table.num_rows])
             table = cut_texts(table, rows, longest=task.cut.longest, tokenizer=task.cut.tokenizer)

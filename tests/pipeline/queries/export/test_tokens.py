@@ -161,6 +161,25 @@ def test_a_document_that_the_mixture_cuts_is_cut_before_it_is_tokenised(mixed: H
     assert sizes["list"] == len(plain_tokens("tokenizers", files["tokenizers"], [cut])[0])
 
 
+def test_another_tokenizer_to_the_same_place_gives_its_own_tokens(mixed: House, files: dict[str, Path]) -> None:
+    """Workers read a copy that lies where the first one's lay."""
+    other = files["tokenizers"].with_name("other.json")
+    hugging_face_file(other, special=(STRAY, END, "<|more|>"))
+    export(mixed, "replaced", files["tokenizers"], tokens=2000)
+
+    folder = export(mixed, "replaced", other, tokens=2000, overwrite=True)
+
+    assert told(folder)["eos"] == [END, 1]
+    expected = numpy_documents(export(mixed, "fresh", other, tokens=2000))
+    assert numpy_documents(folder) == expected
+    assert READERS["numpy"](folder)[0][0] == plain_tokens("tokenizers", other, [first_text(mixed, folder)])[0][0]
+
+
+def first_text(house: House, folder: Path) -> str:
+    row = about(folder)[0]
+    return next(str(each["text"]) for each in house.documents(row["dataset"]) if each["id"] == row["id"])
+
+
 def test_bos_begins_every_document_if_it_is_asked_for(mixed: House, files: dict[str, Path]) -> None:
     with_bos = export(mixed, "bos", files["sentencepiece"], tokens=4000, bos="<s>", eos="</s>")
 
