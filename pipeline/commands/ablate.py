@@ -11,6 +11,11 @@ import click
 from pipeline.commands.flags import load_plugins, parse_memory, running
 from pipeline.commands.questions import VerbAnswer
 
+UNSEALED = (
+    "It read the documents that the gate judges by, and no look was counted: a recipe with `gate.sealed: 0.5` keeps "
+    "half of them for the gate."
+)
+
 
 @click.option("--step", "steps", metavar="DATASET.STEP", multiple=True, help="Only this step; repeatable.")
 @running
@@ -60,6 +65,7 @@ def ablate(
         "confidence": plan.recipe.gate.confidence if plan.recipe.gate is not None else 0.95,
         "steps": sorted(rows, key=lambda row: -row["effect"]),
         "needed": list(ablation.needed),
+        "sealed": plan.recipe.gate.sealed if plan.recipe.gate is not None else 0.0,
         "report": outcome.report,
     }
     return VerbAnswer(data, ablation_text(data))
@@ -90,6 +96,7 @@ def ablation_text(data: dict[str, Any]) -> str:
             f"{many} interval{'s' if many > 1 else ''}: one in {1 / (1 - data['confidence']):.0f} misses by chance. "
             "A step that seems worth nothing may serve another text.",
             *([f"Not left out, as other steps need them: {', '.join(data['needed'])}."] if data["needed"] else ()),
+            *([] if data["sealed"] else [UNSEALED]),
             f"report: {data['report']}",
         ]
     )
