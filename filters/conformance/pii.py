@@ -58,10 +58,13 @@ class Pii(EditingStep):
             address = batch.data[spans[row, 1] : spans[row, 2]].tobytes()
             replaced[row] = is_replaced(address, public_only=p.only_remove_public_ips)
         spans, doc_spans, counts = take_turns(spans, doc_spans, replaced, len(EMAILS), len(ADDRESSES))
-        data, offsets = replace_spans(batch.data, batch.offsets, spans, doc_spans, REPLACEMENTS, REPLACEMENT_STARTS)
+        changed = np.diff(doc_spans) > 0
+        data, offsets = replace_spans(
+            batch.data, batch.offsets, spans, doc_spans, changed, REPLACEMENTS, REPLACEMENT_STARTS
+        )
         return Measured(
             signals={"num_emails": counts[0], "num_ips": counts[1]},
-            text=text_array(data, offsets, present=np.diff(doc_spans) > 0),
+            text=text_array(data, offsets, present=changed),
         )
 
 

@@ -5,8 +5,10 @@ codes where a shape has them, nothing that is reserved for examples or private n
 2.8.1.1 are a version unless they stand where an address does (`host=`, `[...]`, a port); one address in 500 has such
 numbers. Instances of systemd units and SSH's algorithms (hmac-sha1-etm@openssh.com) are not mailboxes. Each kind has
 one fixed replacement, itself an example reserved for documents (RFC 2606, 5737, 3849; the North American 555-01XX) or
-a label, so a text's result depends on that text alone and cleaning twice changes nothing. Names, street addresses and
-national phone numbers without a country code are not found: no shape tells them from other words and numbers.
+a label, so a text's result depends on that text alone and cleaning twice changes nothing. To that end a text that
+changed is searched again: jane@firm.io.GB82WEST12345698765432@ is no address until the account number is a label.
+Names, street addresses and national phone numbers without a country code are not found: no shape tells them from other
+words and numbers.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ class Pii(EditingStep):
     """Replace personal data and secrets that have a shape, and count them."""
 
     name = "pii"
-    version = 2
+    version = 3
     signals = tuple(Signal(signal, pa.int64(), "matches", meaning) for _, signal, _, meaning in KINDS)
 
     class Params(BaseParams):
@@ -65,15 +67,22 @@ class Pii(EditingStep):
         from filters.privacy.pii_kernels import count_kinds, find_spans, replace_spans
 
         wanted = sum(1 << row for row, (kind, *_) in enumerate(KINDS) if kind in self.params.kinds)
+        fillers = [replacement.encode() for _, _, replacement, _ in KINDS]
+        joined, starts = np.frombuffer(b"".join(fillers), np.uint8), np.cumsum([0, *map(len, fillers)])
         spans, doc_spans = find_spans(batch.data, batch.offsets, wanted)
         counts = count_kinds(spans, doc_spans)
-        fillers = [replacement.encode() for _, _, replacement, _ in KINDS]
-        data, offsets = replace_spans(
-            batch.data, batch.offsets, spans, doc_spans,
-            np.frombuffer(b"".join(fillers), np.uint8), np.cumsum([0, *map(len, fillers)]),
-        )  # fmt: skip
+        changed = np.diff(doc_spans) > 0
+        data, offsets = replace_spans(batch.data, batch.offsets, spans, doc_spans, changed, joined, starts)
+        # What is gone may have hidden what stood before it. This ends: no filler is a match, so each takes bytes away
+        # that were there from the start.
+        while True:
+            spans, doc_spans = find_spans(data, offsets, wanted)
+            if not len(spans):
+                break
+            counts += count_kinds(spans, doc_spans)
+            data, offsets = replace_spans(data, offsets, spans, doc_spans, changed, joined, starts)
         signals = {
             signal: counts[row] if wanted >> row & 1 else pa.nulls(len(batch), pa.int64())
             for row, (_, signal, *_) in enumerate(KINDS)
         }
-        return Measured(signals=signals, text=text_array(data, offsets, present=np.diff(doc_spans) > 0))
+        return Measured(signals=signals, text=text_array(data, offsets, present=changed))

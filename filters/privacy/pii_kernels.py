@@ -148,12 +148,17 @@ def count_kinds(spans: Any, doc_spans: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def replace_spans(data: Any, offsets: Any, spans: Any, doc_spans: Any, fillers: Any, filler_starts: Any) -> Any:
-    """Return (bytes, offsets) of the documents with spans, each span replaced by its kind's filler; none of others."""
+def replace_spans(
+    data: Any, offsets: Any, spans: Any, doc_spans: Any, wanted: Any, fillers: Any, filler_starts: Any
+) -> Any:
+    """Return (bytes, offsets) of the wanted documents, each span replaced by its kind's filler; none of others.
+
+    `wanted`: bool[num_docs], true wherever there is a span.
+    """
     num_docs = len(offsets) - 1
     size = 0
     for doc in range(num_docs):
-        if doc_spans[doc] < doc_spans[doc + 1]:
+        if wanted[doc]:
             size += offsets[doc + 1] - offsets[doc]
         for span in range(doc_spans[doc], doc_spans[doc + 1]):
             kind = spans[span, 0]
@@ -171,7 +176,7 @@ def replace_spans(data: Any, offsets: Any, spans: Any, doc_spans: Any, fillers: 
             out[cursor : cursor + len(filler)] = filler
             cursor += len(filler)
             at = past
-        if doc_spans[doc] < doc_spans[doc + 1]:
+        if wanted[doc]:
             out[cursor : cursor + offsets[doc + 1] - at] = data[at : offsets[doc + 1]]
             cursor += offsets[doc + 1] - at
         out_offsets[doc + 1] = cursor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from filters.privacy.pii import KINDS, Pii
@@ -59,6 +59,9 @@ def test_batches_and_order_do_not_show() -> None:
 
 
 @given(st.lists(PIECES, max_size=12).map("".join))
+@example("jane@firm.io.GB82WEST12345698765432@")  # no address until the account number behind it is gone
+@example("9.9.9.9.GB82WEST12345698765432 9.9.9.9.AKIAIOSFODNN7EXAMPLE")
+@example("9.9.9.9.jane@firm.io.GB82WEST12345698765432@")
 @settings(max_examples=300, deadline=None)
 def test_cleaning_twice_leaves_what_cleaning_once_left(text: str) -> None:
     (row,) = measured_rows(STEP, [text])
@@ -67,6 +70,19 @@ def test_cleaning_twice_leaves_what_cleaning_once_left(text: str) -> None:
     (again,) = measured_rows(STEP, [once])
 
     assert again["text"] in (None, once)
+
+
+def test_what_another_match_had_hidden_is_counted_and_leaves_other_texts_alone() -> None:
+    texts = ["nothing", "at jane@firm.io.GB82WEST12345698765432@", "+49 30 901820"]
+
+    rows = measured_rows(STEP, texts)
+
+    assert [row["text"] for row in rows] == [None, "at email@example.com.[IBAN]@", "+1 202-555-0100"]
+    assert [(row["num_emails"], row["num_ibans"], row["num_phones"]) for row in rows] == [
+        (0, 0, 0),
+        (1, 1, 0),
+        (0, 0, 1),
+    ]
 
 
 @given(st.ip_addresses(v=4))
