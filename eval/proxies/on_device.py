@@ -88,19 +88,24 @@ class DeviceSteps:
 
     def advance(self) -> None:
         """Take one step, the first few as they are, then by replay."""
-        if not self._captures:
-            self.take()
-        elif self._taken < FIRST_STEPS:
-            self._warm()
+        if self._captures:
+            with torch.cuda.device(self._alive_K.device):
+                self._replay()
         else:
-            if self._graph is None:
-                self._graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(self._graph):
-                    self.take()
-            self._graph.replay()
+            self.take()
         self._taken += 1
         if self._taken % STEPS_IN_FLIGHT == 0:
             self._step_1.item()
+
+    def _replay(self) -> None:
+        if self._taken < FIRST_STEPS:
+            self._warm()
+            return
+        if self._graph is None:
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph):
+                self.take()
+        self._graph.replay()
 
     def take(self) -> None:
         """Take the step that the device stands at; reads and writes what lies there alone."""

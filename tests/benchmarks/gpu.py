@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 _with_shares(line, found["machine"]) for line in _lines(job, options, seconds=seconds)
             ]
         _write(options.out, found)
-        print(f"{job}: {json.dumps(found.get(job) or found['tiers'][job])}", file=sys.stderr, flush=True)
+        print(f"{job}: {json.dumps(found['tiers'].get(job, found.get(job)))}", file=sys.stderr, flush=True)
     return 0
 
 

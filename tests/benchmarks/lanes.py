@@ -29,7 +29,7 @@ from tests.benchmarks.machine import surroundings
 
 TIER = TIERS["t0"]
 LANES, THREADS = 8, 2
-STEPS = 8
+STEPS = 4
 ZIPF = 1.2  # how often a token appears, by its rank
 
 
