@@ -100,7 +100,7 @@ def device_steps(tier: Tier, *, lanes: int, device: str, num_steps: int = 2) -> 
     )
 
 
-@pytest.mark.parametrize(("tier", "lanes"), [("t0", 8), ("t1", 64), ("t10", 8), ("t85", 1)])
+@pytest.mark.parametrize(("tier", "lanes"), [("t0", 8), ("t1", 64), ("t85", 1)])
 def test_no_step_asks_the_device_for_a_value_or_the_host_for_a_tensor(
     tier: str, lanes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
