@@ -1,0 +1,143 @@
+"""What must not be promoted, judged by real proxies of the smallest tier on text that every machine has.
+
+A known-bad mixture is a control: a gate that promotes it measures nothing. Three mixtures of the same documents: as
+they are, with a fifth of the words shuffled, and with a fifth of the text repeated ten times.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eval.verdict.gate import GateRule, decide
+from eval.verdict.paired import compare
+from pipeline.core.files.shards import read_table
+from pipeline.experiment.compare import DOCUMENTS
+from pipeline.experiment.scores import bits_on
+from pipeline.plan.lanes import LaneName
+from tests.pipeline.experiment.test_build import certificate_of
+from tests.pipeline.house import House
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a minute on two cores that do nothing else
+
+SOURCES = """
+name: controls
+seed: 5
+sources:
+  docs: {read: installed_docs, packages: [numpy, pyarrow]}
+  other: {read: installed_docs, packages: [networkx]}
+datasets:
+  all: {from: docs, steps: [exact_dedup]}
+  held: {from: other, steps: [exact_dedup]}
+"""
+RECIPE = """
+name: controls
+seed: 5
+sources:
+  CLEAN: {read: jsonl, path: DIR/clean.jsonl}
+  other: {read: jsonl, path: DIR/held.jsonl}
+  WORSE: {read: jsonl, path: DIR/worse.jsonl}
+datasets:
+  held: {from: other}
+  clean: {from: CLEAN}
+  worse: {from: WORSE}
+mixtures: {clean: {weights: {clean: 1}, max_epochs: 16}, worse: {weights: {worse: 1}, max_epochs: 16}}
+proxy: {tier: t0, tokens: 250k, seeds: 4}
+gate: {candidate: worse, baseline: clean, on: [held]}
+"""
+BYTES = 1_000_000  # about what a proxy reads: a pool far larger hides what is repeated
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[str]]:
+    """Return about a million bytes of training text and as much held-out text, of other packages."""
+    house = House(tmp_path_factory.mktemp("corpus"))
+    house.write(SOURCES)
+    house.run()
+    draw, found = random.Random(5), []
+    for name in ("all", "held"):
+        texts = [row["text"] for row in house.documents(name)]
+        draw.shuffle(texts)
+        ends = np.cumsum([len(text.encode()) for text in texts])
+        found.append(texts[: int(np.searchsorted(ends, BYTES))])
+    return found[0], found[1]
+
+
+def shuffled(text: str, draw: random.Random) -> str:
+    """Return the text with a fifth of its words dealt out anew among their places."""
+    words = text.split(" ")
+    places = draw.sample(range(len(words)), len(words) // 5)
+    for place, word in zip(places, [words[place] for place in draw.sample(places, len(places))], strict=True):
+        words[place] = word
+    return " ".join(words)
+
+
+def judged(folder: Path, clean: list[str], worse: list[str], held: list[str]) -> dict[str, Any]:
+    """Return the certificate of a worse mixture against the clean one."""
+    house = House(folder)
+    house.lines("clean.jsonl", clean)
+    house.lines("worse.jsonl", worse)
+    house.lines("held.jsonl", held)
+    house.write(RECIPE)
+    return certificate_of(house.run(threads=2))
+
+
+def told(certificate: dict[str, Any]) -> str:
+    gain = certificate["comparisons"][0]["overall"]
+    return f"gain {gain['gain']:.4f} ({gain['low']:.4f} to {gain['high']:.4f}), deviation {gain['lane_sd']:.4f}"
+
+
+def test_a_fifth_of_the_words_shuffled_is_rejected(corpus: tuple[list[str], list[str]], tmp_path: Path):
+    clean, held = corpus
+    draw = random.Random(7)
+
+    found = judged(tmp_path, clean, [shuffled(text, draw) for text in clean], held)
+
+    assert found["verdict"]["outcome"] == "reject", told(found)
+
+
+def test_a_fifth_of_the_text_repeated_ten_times_is_rejected(corpus: tuple[list[str], list[str]], tmp_path: Path):
+    """Of a pool that a proxy reads about once; seven tenths of what it reads are repeats then."""
+    clean, held = corpus
+    fifth = len(clean) // 5
+
+    found = judged(tmp_path, clean, [*clean[:fifth] * 10, *clean[fifth:]], held)
+
+    assert found["verdict"]["outcome"] == "reject", told(found)
+
+
+def test_of_proxies_of_one_mixture_no_half_is_promoted_over_the_other(
+    corpus: tuple[list[str], list[str]], tmp_path: Path
+):
+    """A/A: every way to deal six proxies to two arms."""
+    clean, held = corpus
+    house = House(tmp_path)
+    for name, texts in (("clean", clean), ("worse", clean), ("held", held)):
+        house.lines(f"{name}.jsonl", texts)
+    house.write(
+        RECIPE.replace("worse: {weights: {worse: 1}", "worse: {weights: {clean: 2}").replace("seeds: 4", "seeds: 6")
+    )
+    experiment = house.run(threads=2).experiment
+    assert experiment is not None and experiment.comparison is not None
+    documents = read_table(experiment.comparison.folder / DOCUMENTS)
+    bits = np.stack([bits_on(experiment, LaneName("clean", 1.0, seed), ["held"]) for seed in range(6)])
+
+    outcomes = []
+    for half in itertools.combinations(range(6), 3):
+        rest = [seed for seed in range(6) if seed not in half]
+        comparison = compare(
+            bits_candidate=bits[[*half]],
+            bits_baseline=bits[rest],
+            num_bytes=documents.column("num_bytes").to_numpy(),
+            domain=documents.column("domain").to_pylist(),
+            cluster=documents.column("cluster").to_numpy(),
+            replicates=0,
+        )
+        outcomes.append(decide([comparison], rule=GateRule(min_gain=0.0)).outcome)
+
+    assert len(outcomes) == 20 and outcomes.count("promote") <= 1  # of the twenty one may by chance
