@@ -181,7 +181,7 @@ def _case(
     first = comparisons[0]
     level = (1 + rule.confidence) / 2
     weak = [f"Lane {lane} is not sound, so its pair cannot be used: {why}." for lane, why in unhealthy_lanes.items()]
-    weak += _too_little(comparisons, rule=rule, num_tokens=num_tokens)
+    weak += too_little(comparisons, rule=rule, num_tokens=num_tokens)
     rates = check_rates(comparisons)
     return _Case(
         rule=rule,
@@ -198,8 +198,8 @@ def _case(
     )
 
 
-def _too_little(comparisons: Sequence[Comparison], *, rule: GateRule, num_tokens: int | None) -> list[str]:
-    """Return a sentence for everything that there is too little of."""
+def too_little(comparisons: Sequence[Comparison], *, rule: GateRule, num_tokens: int | None) -> list[str]:
+    """Return a sentence for everything that there is too little of for a verdict."""
     found = [
         f"Only {item.overall.num_seeds} seeds were run at learning rate {item.learning_rate:g}; the rule asks for "
         f"{rule.min_seeds}."

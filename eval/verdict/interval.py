@@ -39,6 +39,14 @@ def half_width(chance: Chance, *, level: float) -> Any:
     return weighted / np.sqrt(np.where(total > 0, total, 1.0))
 
 
+def confidence_of_each(confidence: float, *, number: int) -> float:
+    """Return the confidence of each of some intervals that hold at once with `confidence`, whatever binds them.
+
+    Bonferroni: `python -m tests.eval.several` prints how often all hold, and what knowing the bonds would save.
+    """
+    return 1 - (1 - confidence) / number
+
+
 def probability_better(gain: float, chance: Chance) -> float:
     """Return the level whose lower bound is zero, by bisection."""
     error = float(chance.standard_error)

@@ -8,6 +8,7 @@ The bits stay where they are: with the scores.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from pipeline.experiment.groups import group_documents
 from pipeline.experiment.lanes import LaneFacts, facts_of
 from pipeline.experiment.scores import BITS, bits_on, identity_on
 from pipeline.experiment.work import Work
-from pipeline.plan.graph import Experiment, Plan
+from pipeline.plan.graph import Experiment
 from pipeline.plan.lanes import LaneName
 from pipeline.plan.parts import judged_by, judged_part
 from pipeline.recipe.sections import GateSection, ProxySection
@@ -44,7 +45,8 @@ def build_comparison(work: Work, node: Node) -> tuple[list[str], dict[str, Any]]
         columns["domain"] += [domain] * table.num_rows
         for name in ("id", "num_bytes"):
             columns[name] += table.column(name).to_pylist()
-    columns["cluster"] = _clusters(plan, columns, group_by=gate.group_by).tolist()
+    held_out = {domain: plan.documents_node(domain).folder for domain in gate.on}
+    columns["cluster"] = clusters_of(columns, held_out, group_by=gate.group_by).tolist()
     node.folder.mkdir(parents=True, exist_ok=True)
     write_table(node.folder / DOCUMENTS, pa.table(columns))
     facts = {lane: facts_of(experiment.lanes[lane]) for lane in lanes}
@@ -98,13 +100,18 @@ def _listed(values: Any) -> str:
     return " and ".join(sorted(set(values)))
 
 
-def _clusters(plan: Plan, columns: dict[str, list[Any]], *, group_by: str | None) -> np.ndarray:
-    """Return the group of every held-out document, over all domains together: near-duplicates, and equal metadata."""
+def clusters_of(
+    columns: Mapping[str, Sequence[Any]], folders: Mapping[str, Path], *, group_by: str | None
+) -> np.ndarray:
+    """Return the group of every held-out document, over all domains together: near-duplicates, and equal metadata.
+
+    `columns` names documents by `domain` and `id`; in `folders` lie those of each domain.
+    """
     keys = list(zip(columns["domain"], columns["id"], strict=True))
     wanted = set(keys)
     texts: dict[tuple[str, str], tuple[str, str]] = {}
     for domain in dict.fromkeys(columns["domain"]):
-        for path in document_paths(plan.documents_node(domain).folder):
+        for path in document_paths(folders[domain]):
             table = read_table(path, columns=["id", "text", "metadata"])
             for name, *rest in zip(*(table.column(c).to_pylist() for c in ("id", "text", "metadata")), strict=True):
                 if (domain, name) in wanted:

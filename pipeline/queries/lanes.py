@@ -49,7 +49,7 @@ def find_lanes(workspace: Workspace, wanted: str) -> list[StoredLane]:
     folder = _folder(workspace, wanted)
     if folder is not None:
         return [_stored(folder, read_card(folder))]
-    every = list(_finished(workspace))
+    every = list(finished_lanes(workspace))
     if not every:
         raise DataError(f"{workspace.root}: holds no finished proxies. Run a recipe that has a gate first.")
     parts = PARTS.fullmatch(wanted)
@@ -80,28 +80,50 @@ def find_lane(workspace: Workspace, wanted: str) -> StoredLane:
 
 def mixture_of_lane(workspace: Workspace, lane: StoredLane) -> Card:
     """Return the card of the mixture that a proxy was trained on."""
-    return read_card(_by_identity(workspace, "mixture", lane.card.payload["mixture"], of=lane))
+    return read_card(folder_of(workspace, "mixture", lane.card.payload["mixture"], of=lane.name))
 
 
 def tokenizer_of_lane(workspace: Workspace, lane: StoredLane) -> Path:
     """Return the file of the tokenizer that a proxy reads, checked against its card."""
     (tokens, _), *_ = mixture_of_lane(workspace, lane).payload["weights"].values()
-    encoded = read_card(_by_identity(workspace, "tokens", tokens, of=lane))
-    folder = _by_identity(workspace, "tokenizer", encoded.payload["tokenizer"], of=lane)
+    encoded = read_card(folder_of(workspace, "tokens", tokens, of=lane.name))
+    folder = folder_of(workspace, "tokenizer", encoded.payload["tokenizer"], of=lane.name)
     verify_files(folder, read_card(folder))
     return folder / "tokenizer.model"
 
 
 def scores_of_lane(workspace: Workspace, lane: StoredLane) -> list[StoredScore]:
     """Return a proxy's stored scores by the name of the held-out set."""
-    found = []
+    found = [
+        StoredScore(name_of_held_out(card), card.rows_out, ScoreFacts(**card.details).bits_per_byte)
+        for _, card in finished_scores(workspace)
+        if card.payload["lane"] == lane.card.identity
+    ]
+    return sorted(found, key=lambda score: score.held_out)
+
+
+def finished_scores(workspace: Workspace) -> Iterator[tuple[Path, Card]]:
+    """Yield every finished score of a proxy on a held-out set, but for what is sealed: only a verdict looks there."""
     for folder in _folders(workspace, "score"):
         card = _card(folder)
-        if card is not None and card.payload["lane"] == lane.card.identity:
-            (name,) = card.parents.keys() - {"lane"}
-            if not is_sealed(name):
-                found.append(StoredScore(name, card.rows_out, ScoreFacts(**card.details).bits_per_byte))
-    return sorted(found, key=lambda score: score.held_out)
+        if card is not None and not is_sealed(name_of_held_out(card)):
+            yield folder, card
+
+
+def name_of_held_out(score: Card) -> str:
+    """Return what the held-out set of a score was called when it was scored."""
+    (name,) = score.parents.keys() - {"lane"}
+    return name
+
+
+def folder_of(workspace: Workspace, kind: str, identity: str, *, of: str) -> Path:
+    """Return the finished result that `of` rests on, whatever it is called; DataError if it is gone."""
+    for folder in sorted((workspace.root / kind).glob(folder_name("*", identity))):
+        if is_complete(folder, identity):
+            return folder
+    raise DataError(
+        f"{workspace.root / kind}: {kind} {identity[:12]}, which {of} rests on, is gone. Run its recipe again."
+    )
 
 
 def _folder(workspace: Workspace, wanted: str) -> Path | None:
@@ -130,7 +152,8 @@ def _card(folder: Path) -> Card | None:
         return None
 
 
-def _finished(workspace: Workspace) -> Iterator[StoredLane]:
+def finished_lanes(workspace: Workspace) -> Iterator[StoredLane]:
+    """Yield every finished proxy, under the name that its mixture had when it was trained."""
     for folder in _folders(workspace, "lane"):
         card = _card(folder)
         if card is not None:
@@ -144,15 +167,6 @@ def _stored(folder: Path, card: Card) -> StoredLane:
 
 def _name(lane: StoredLane, mixture: str) -> str:
     return str(LaneName(mixture=mixture, learning_rate=lane.facts.learning_rate, seed=lane.facts.seed))
-
-
-def _by_identity(workspace: Workspace, kind: str, identity: str, *, of: StoredLane) -> Path:
-    for folder in sorted((workspace.root / kind).glob(folder_name("*", identity))):
-        if is_complete(folder, identity):
-            return folder
-    raise DataError(
-        f"{workspace.root / kind}: {kind} {identity[:12]}, which {of.name} rests on, is gone. Run its recipe again."
-    )
 
 
 def _unknown(workspace: Workspace, wanted: str, every: Sequence[StoredLane]) -> RecipeError:

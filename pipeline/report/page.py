@@ -73,8 +73,8 @@ def write_report(plan: Plan, *, path: Path, map: Map = one_by_one) -> None:
     write_text(path, page)
 
 
-def render(content: Mapping[str, Any]) -> str:
-    """Return the page."""
+def render(content: Mapping[str, Any], *, template: str = "report.html") -> str:
+    """Return a page."""
     from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -105,7 +105,7 @@ def render(content: Mapping[str, Any]) -> str:
         "percent": percent,
     }
     environment.globals |= {"share": figures.share, **_chart_functions()}
-    page: str = environment.get_template("report.html").render(
+    page: str = environment.get_template(template).render(
         css=Markup((TEMPLATES / "report.css").read_text(encoding="ascii")), **content
     )
     return page

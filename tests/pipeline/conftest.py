@@ -1,4 +1,4 @@
-"""A house to run recipes in, with the test-only steps in its catalog."""
+"""A house to run recipes in, with the test-only steps in its catalog; and one with proxies, as it takes seconds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from pipeline import catalog
 from pipeline.engine.measure import prepared
 from tests.pipeline.house import House
+from tests.pipeline.queries.several import several
 from tests.pipeline.steps import STEPS
 
 
@@ -18,3 +19,9 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
         monkeypatch.setitem(catalog.STEPS, step.name, f"tests.pipeline.steps:{step.__name__}")
     prepared.cache_clear()
     return House(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def several_house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """Four mixtures with finished proxies; not to be written to."""
+    return several(tmp_path_factory.mktemp("several"))

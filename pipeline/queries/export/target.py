@@ -8,7 +8,7 @@ A mixture is what its card says: datasets and weights, epochs, seed, tokenizer; 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,36 +58,41 @@ class Mixture:
     model: Path  # of the tokenizer
 
 
-def find_target(workspace: Workspace, wanted: str) -> Target:
-    """Return what a name means; RecipeError if it means nothing or more than one thing."""
+def find_target(workspace: Workspace, wanted: str, *, kinds: Sequence[str] = KINDS) -> Target:
+    """Return what a name means, of some kinds; RecipeError if it means nothing or more than one thing."""
     kind, slash, name = wanted.partition("/")
-    if slash and kind in KINDS:
-        return _FINDERS[kind](workspace, name) or _refuse_unknown(workspace, name)
+    if slash and kind in kinds:
+        return _FINDERS[kind](workspace, name) or _refuse_unknown(workspace, name, kinds)
     if "@" in wanted:
-        return _version(workspace, wanted) or _refuse_unknown(workspace, wanted)
-    found = {kind: target for kind in KINDS if (target := _FINDERS[kind](workspace, wanted)) is not None}
+        return _version(workspace, wanted) or _refuse_unknown(workspace, wanted, kinds)
+    found = {kind: target for kind in kinds if (target := _FINDERS[kind](workspace, wanted)) is not None}
     if len(found) > 1:
         listed = " and a ".join(_WORDS[kind] for kind in found)
         ways = " or ".join(f"{kind}/{wanted}" for kind in found)
-        raise RecipeError(f"`{wanted}` is a {listed} in {workspace.root}; an export is of one. Say {ways}.")
-    return next(iter(found.values()), None) or _refuse_unknown(workspace, wanted)
+        raise RecipeError(f"`{wanted}` is a {listed} in {workspace.root}; it must be one. Say {ways}.")
+    return next(iter(found.values()), None) or _refuse_unknown(workspace, wanted, kinds)
 
 
-def _refuse_unknown(workspace: Workspace, wanted: str) -> Target:
-    for find, name in ((workspace.dataset, wanted), (workspace.mixture, f"mixture/{wanted}")):
-        if workspace.unfinished(name) is not None:
+def _refuse_unknown(workspace: Workspace, wanted: str, kinds: Sequence[str]) -> Target:
+    for kind, find, name in (
+        ("dataset", workspace.dataset, wanted),
+        ("mixture", workspace.mixture, f"mixture/{wanted}"),
+    ):
+        if kind in kinds and workspace.unfinished(name) is not None:
             find(wanted)  # says what the last run did not finish
+    folders = [folder for kind in kinds for folder in {"dataset": ("dataset", "made")}.get(kind, (kind,))]
     names = {
         path.parent.name.rpartition("-")[0]
-        for kind in ("dataset", "made", "mixture")
-        for path in (workspace.root / kind).glob(f"*/{CARD}")
+        for folder in folders
+        for path in (workspace.root / folder).glob(f"*/{CARD}")
     } | {path.parent.name for path in workspace.registry.glob("*/v*.json")}
     if not names:
         raise DataError(
-            f"{workspace.root}: holds no datasets yet. Run a recipe first: tamis run recipes/quickstart.yaml"
+            f"{workspace.root}: holds no {kinds[0]}s yet. Run a recipe first: tamis run recipes/quickstart.yaml"
         )
+    *words, last = (_WORDS[kind] for kind in kinds)
     raise RecipeError(
-        f"`{wanted}` is not a dataset, mixture or promoted name in {workspace.root}. "
+        f"`{wanted}` is not a {', '.join(words)} or {last} in {workspace.root}. "
         f"Did you mean {nearest_names(wanted, names)}?"
     )
 

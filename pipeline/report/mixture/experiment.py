@@ -178,14 +178,14 @@ def curve_plots(plan: Plan) -> list[CurvePlot]:
     curves: dict[LaneName, list[Point]] = {}
     for lane in sorted(plan.experiment.judged):
         node = finished(plan.experiment.lanes[lane])
-        if node is not None and (points := _known(json.loads((node.folder / CURVE).read_bytes())["points"])):
+        if node is not None and (points := known_points(json.loads((node.folder / CURVE).read_bytes())["points"])):
             curves[lane] = points
     if not curves:
         return []
     kinds = _kinds(plan, {lane.mixture for lane in curves})
     rates = plan.recipe.proxy.learning_rates if plan.recipe.proxy is not None else ()
     found = {rate: {lane: points for lane, points in curves.items() if lane.learning_rate == rate} for rate in rates}
-    return [_curve_plot(mine, rate=rate, kinds=kinds) for rate, mine in found.items() if mine]
+    return [curve_plot(mine, rate=rate, kinds=kinds) for rate, mine in found.items() if mine]
 
 
 def _kinds(plan: Plan, mixtures: Set[str]) -> dict[str, str]:
@@ -198,12 +198,14 @@ def _kinds(plan: Plan, mixtures: Set[str]) -> dict[str, str]:
     return {name: roles.get(name) or hues.get(name, "other") for name in plan.mixtures if name in mixtures}
 
 
-def _known(points: Sequence[Mapping[str, Any]]) -> list[Point]:
+def known_points(points: Sequence[Mapping[str, Any]]) -> list[Point]:
+    """Return the points of a stored curve that are numbers."""
     pairs = [(point["tokens"], point["bits_per_token"]) for point in points]
     return [(float(x), float(y)) for x, y in pairs if y is not None and math.isfinite(y)]
 
 
-def _curve_plot(curves: Mapping[LaneName, Sequence[Point]], *, rate: float, kinds: Mapping[str, str]) -> CurvePlot:
+def curve_plot(curves: Mapping[LaneName, Sequence[Point]], *, rate: float, kinds: Mapping[str, str]) -> CurvePlot:
+    """Draw every lane thin and the mean of each mixture bold, in the class of its kind."""
     end = max(points[-1][0] for points in curves.values())
     settled = [y for points in curves.values() for x, y in points if x >= BURN_IN * end]
     high, low = max(settled), min(settled)

@@ -1,20 +1,17 @@
 """Bits of every held-out document under two mixtures -> where the candidate wins and loses, in the documents' words.
 
-A mean over thousands of documents hides what a mixture forgot. Each document's gain is its bits saved, averaged over
-the seeds of the deciding learning rate; the ends of the list are quoted. Of a set of which a part is sealed only the
-rest is shown.
+Each document's gain is averaged over the seeds of the deciding learning rate; the ends of the list are quoted. Of a set
+of which a part is sealed only the rest is shown.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.core.files.shards import read_table
+from pipeline.experiment.changed import Changed, ChangedOn, changed_on
 from pipeline.experiment.scores import BITS, bits_on
 from pipeline.plan.graph import Plan
 from pipeline.plan.lanes import LaneName
@@ -23,7 +20,6 @@ from pipeline.report.draw import figures
 from pipeline.report.draw.bins import bin_values
 from pipeline.report.draw.charts import Bins
 from pipeline.report.run.account import finished
-from pipeline.store.results import document_paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,48 +64,36 @@ def held_out(plan: Plan, *, per_side: int) -> list[HeldOut]:
         domain: read_table(experiment.scores[lanes[0], domain].folder / BITS, columns=["id", "num_bytes"])
         for domain in gate.on
     }
-    return [
-        _domain(
-            plan, domain, table, mean(other, domain) - mean(gate.candidate, domain), against=other, per_side=per_side
-        )
-        for other in others
-        for domain, table in tables.items()
-        if table.num_rows
-    ]
+    found = []
+    for other in others:
+        for domain, table in tables.items():
+            if table.num_rows:
+                changed = changed_on(
+                    domain, folder=plan.documents_node(domain).folder, ids=table.column("id").to_pylist(),
+                    num_bytes=table.column("num_bytes").to_numpy(),
+                    saved=mean(other, domain) - mean(gate.candidate, domain), per_side=per_side,
+                )  # fmt: skip
+                found.append(held_out_shown(changed, against=other))
+    return found
 
 
-def _domain(plan: Plan, domain: str, table: pa.Table, saved: np.ndarray, *, against: str, per_side: int) -> HeldOut:
-    rates = saved / table.column("num_bytes").to_numpy()
-    known = np.flatnonzero(np.isfinite(saved))
-    order = known[np.argsort(saved[known], kind="stable")]
-    lost = [int(row) for row in order[:per_side] if saved[row] < 0]
-    gained = [int(row) for row in order[::-1][:per_side] if saved[row] > 0]
-    ids = table.column("id").to_pylist()
-    texts = _texts(plan, domain, [ids[row] for row in (*lost, *gained)])
-    better = int((saved > 0).sum())
-    bins = bin_values(rates, saved < 0, [0.0])
-
-    def quote(row: int) -> Example:
-        note = f"{figures.signed(float(saved[row]), 0)} bits, {figures.signed(float(rates[row]), 3)} per byte"
-        return Example(doc_id=figures.excerpt(ids[row], 160), source=domain, text=texts.get(ids[row], ""), note=note)
-
+def held_out_shown(changed: ChangedOn, *, against: str) -> HeldOut:
+    """Return one held-out domain as a page shows it."""
+    rates = changed.saved / changed.num_bytes
+    number, better = figures.counted(changed.num_documents, "document"), changed.num_better
     return HeldOut(
-        domain=domain,
+        domain=changed.domain,
         against=against,
-        num_documents=len(saved),
+        num_documents=changed.num_documents,
         num_better=better,
-        bins=bins,
-        spoken=f"Gain in bits per byte of {figures.counted(len(saved), 'document')} of {domain}; better: {better}.",
-        gained=tuple(quote(row) for row in gained),
-        lost=tuple(quote(row) for row in lost),
+        bins=bin_values(rates, changed.saved < 0, [0.0]),
+        spoken=f"Gain in bits per byte of {number} of {changed.domain}; better: {better}.",
+        gained=tuple(_quoted(document, changed.domain) for document in changed.gained),
+        lost=tuple(_quoted(document, changed.domain) for document in changed.lost),
     )
 
 
-def _texts(plan: Plan, domain: str, ids: list[str]) -> dict[str, str]:
-    wanted = pa.array(ids, pa.string())
-    found: dict[str, Any] = {}
-    for path in document_paths(plan.documents_node(domain).folder):
-        table = read_table(path, columns=["id", "text"])
-        table = table.filter(pc.is_in(table.column("id"), value_set=wanted))
-        found |= dict(zip(table.column("id").to_pylist(), table.column("text").to_pylist(), strict=True))
-    return {name: figures.excerpt(text, EXCERPT, lines=EXCERPT_LINES) for name, text in found.items()}
+def _quoted(document: Changed, domain: str) -> Example:
+    note = f"{figures.signed(document.saved, 0)} bits, {figures.signed(document.rate, 3)} per byte"
+    text = figures.excerpt(document.text, EXCERPT, lines=EXCERPT_LINES)
+    return Example(doc_id=figures.excerpt(document.doc_id, 160), source=domain, text=text, note=note)

@@ -6,6 +6,7 @@ import pytest
 
 from eval.verdict.interval import Chance, detectable, half_width, probability_better
 from tests.eval.coverage import covered
+from tests.eval.several import held_at_once
 
 RUNS = 40_000
 
@@ -24,6 +25,19 @@ def test_they_do_with_earlier_lanes_too_even_if_deviations_scatter(
     seeds: int, earlier_arms: int, scatter: float
 ) -> None:
     assert 0.93 <= covered(seeds=seeds, earlier_arms=earlier_arms, scatter=scatter, runs=RUNS) <= 0.97
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("documents", [0.0, 1.0])
+@pytest.mark.parametrize("others", [2, 4, 8])
+def test_intervals_of_several_mixtures_hold_at_once_and_would_not_unwidened(
+    others: int, seeds: int, documents: float
+) -> None:
+    found = held_at_once(others=others, seeds=seeds, documents=documents, runs=RUNS)
+
+    assert found.widened >= 0.945
+    assert found.alone < 0.94
+    assert 0.8 <= found.exact <= 1.01  # no more is given away than a sixth of the width
 
 
 def test_without_documents_the_bound_is_students() -> None:
