@@ -28,6 +28,8 @@ PENALTIES = np.geomspace(1e-6, 1e2, 33)  # of the ridge, over the variance of it
 FOLDS = 10
 SHARPNESS = 4  # how fast a member's say falls with its error: half the say at 1.19 of the best's
 LEAST_RUNS = 6  # of which anything is said
+MOST_FOR_PROCESS = 512  # runs of the Gaussian process, whose time grows with the cube of their number
+FEW = 128  # runs up to which a fit that is made again may choose another length
 RUNS_FOR_TREES = 128  # below, they are beaten by everything else (shared measurements on RegMix's runs)
 
 
@@ -69,16 +71,21 @@ def fit_gaussian_process(
 ) -> GaussianProcess:
     """Fit length, noise, variance and warp by restricted likelihood over a grid; one decomposition for each length.
 
-    Where a model of nearly the same runs is given, only lengths beside its own are tried.
+    Where a model of nearly the same runs is given, only lengths beside its own are tried, of more than a few runs its
+    own alone. Of more runs than `MOST_FOR_PROCESS` it is fitted to so many, drawn blindly.
     """
     from scipy.linalg import eigh
 
+    if len(values_N) > MOST_FOR_PROCESS:
+        drawn_N = np.sort(generator(0, "process").permutation(len(values_N))[:MOST_FOR_PROCESS])
+        weights_ND, values_N = weights_ND[drawn_N], values_N[drawn_N]
     warps = warps_for(values_N)
     warped_WN = np.stack([warp.forward(values_N) for warp in warps])
     slope_W = np.array([warp.log_slope(warped_N) for warp, warped_N in zip(warps, warped_WN, strict=True)])
     apart_NN, num_runs = distances(weights_ND, weights_ND), len(values_N)
     best: tuple[float, GaussianProcess] | None = None
-    for length in LENGTHS if near is None else LENGTHS[np.abs(np.log(LENGTHS / near.length)) < NEARBY]:
+    nearby = NEARBY if num_runs <= FEW else 0.01
+    for length in LENGTHS if near is None else LENGTHS[np.abs(np.log(LENGTHS / near.length)) < nearby]:
         levels_N, basis_NN = eigh(np.exp(-apart_NN / (2 * length**2)), driver="evr")  # numpy's can fail on these
         ones_N, turned_WN = basis_NN.sum(axis=0), warped_WN @ basis_NN
         inverse_GN = 1 / (np.maximum(levels_N, 0) + NOISES[:, None])
@@ -146,7 +153,9 @@ def fit_ridge(weights_ND: np.ndarray, values_N: np.ndarray, near: Fitted | None 
         if best is None or likelihood_G[top] > best[0]:
             inverse_R = 1 / (sizes_R**2 + penalty_G[top])
             slopes_D = right_RD.T @ (sizes_R * inverse_R * turned_R)
-            covariance_DD = (right_RD.T * inverse_R) @ right_RD
+            # along what no run varies nothing was learnt: there the slopes are as uncertain as before the first run
+            unseen_DD = np.eye(len(center_D)) - right_RD.T @ right_RD
+            covariance_DD = (right_RD.T * inverse_R) @ right_RD + unseen_DD / penalty_G[top]
             found = Ridge(warp, center_D, slopes_D, mean, covariance_DD, float(variance_G[top]), num_runs)
             best = float(likelihood_G[top]), found
     assert best is not None

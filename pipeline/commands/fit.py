@@ -67,7 +67,15 @@ def fit_text(data: dict[str, Any]) -> str:
         [name, f"{weight:.3f}", f"{optimum['low'][name]:.3f} to {optimum['high'][name]:.3f}"]
         for name, weight in sorted(optimum["weights"].items(), key=lambda item: -item[1])
     ]
-    never = f"\nNever run, so left at 0: {', '.join(data['never_run'])}." if data["never_run"] else ""
+    notes = [f"Never run, so left at 0: {', '.join(data['never_run'])}."] if data["never_run"] else []
+    if data["never_varied"]:
+        fixed = ", ".join(f"{name} {weight:.3f}" for name, weight in data["never_varied"].items())
+        notes.append(f"The same in every run, so what they do is unknown and they stay there: {fixed}.")
+    if data["process_runs"] < data["runs"]:
+        notes.append(
+            f"The Gaussian process was fitted to {data['process_runs']} of the {data['runs']:,} runs, drawn blindly: "
+            "its time grows with the cube of their number. The other models have all."
+        )
     return "\n".join(
         [
             f"{data['runs']} runs, judged by {data['judged_by']}:",
@@ -76,8 +84,8 @@ def fit_text(data: dict[str, Any]) -> str:
             table(best, head=["dataset", "best weight", "90 % interval"]),
             "",
             f"Predicted there: {optimum['value']:.4f} (sd {optimum['sd']:.4f}); the best run, in line "
-            f"{data['best_run']['row']}, has {data['best_run']['value']:.4f}, the mean run {data['mean_run']:.4f}."
-            + never,
+            f"{data['best_run']['row']}, has {data['best_run']['value']:.4f}, the mean run {data['mean_run']:.4f}.",
+            *notes,
             "Train it beside the best run before you believe it: a prediction is no measurement.",
         ]
     )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from eval.search.study import Study
 
+SAME = 1e-9  # by which weights may differ and be the same
 SUM_ABOUT = 0.02  # how far weights may sum from one, by rounding; they are divided by their sum
 
 
@@ -32,14 +33,13 @@ class Runs:
     datasets: tuple[str, ...]
     metrics: tuple[str, ...]
     weights_ND: np.ndarray
-    values: Mapping[str, np.ndarray]
+    values: Mapping[str, np.ndarray]  # nan where a cell is no number
 
 
 def read_runs(path: Path, *, weights: str, metrics: str) -> Runs:
     """Read a CSV file with a header; columns are known by what their names begin with.
 
-    Raises DataError for a file that cannot be read, a missing column, a cell that is no number, and weights that do
-    not sum to one.
+    Raises DataError for a file that cannot be read, a missing column, weights that are no numbers or do not sum to one.
     """
     import polars as pl
     from polars.exceptions import PolarsError
@@ -77,7 +77,7 @@ def read_runs(path: Path, *, weights: str, metrics: str) -> Runs:
             f"{path}:{row + 2}: the weights sum to {sums_N[row]:.4g}, the least is {weights_ND[row].min():.4g}; they "
             "must sum to 1 and none be negative. Divide each row by its sum."
         )
-    values_NM = _numbers(table, metric_columns, path)
+    values_NM = _cells(table, metric_columns)
     return Runs(
         path=str(path),
         datasets=tuple(name.removeprefix(weights) for name in weight_columns),
@@ -89,10 +89,8 @@ def read_runs(path: Path, *, weights: str, metrics: str) -> Runs:
 
 def _numbers(table: pl.DataFrame, columns: Sequence[str], path: Path) -> np.ndarray:
     """Return float64[rows, columns]; a cell that is no finite number is named."""
-    import polars as pl
-
-    found = table.select([pl.col(name).str.strip_chars().cast(pl.Float64, strict=False) for name in columns]).to_numpy()
-    bad = np.argwhere(~np.isfinite(found.astype(np.float64)))
+    found = _cells(table, columns)
+    bad = np.argwhere(~np.isfinite(found))
     if len(bad):
         row, column = bad[0]
         cell = table[columns[column]][int(row)]
@@ -100,6 +98,14 @@ def _numbers(table: pl.DataFrame, columns: Sequence[str], path: Path) -> np.ndar
         raise DataError(
             f"{path}:{row + 2}: {columns[column]} {told}; it must be a number. Take that run out, or fill it in."
         )
+    return found
+
+
+def _cells(table: pl.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """Return float64[rows, columns], nan where a cell is no number."""
+    import polars as pl
+
+    found = table.select([pl.col(name).str.strip_chars().cast(pl.Float64, strict=False) for name in columns]).to_numpy()
     return found.astype(np.float64)
 
 
@@ -116,21 +122,20 @@ def fit_runs(
     """Fit every metric of a target and find its best weights; return all that is known as plain data.
 
     A weight is looked for between the least and most that the runs have of it, unless limits are given: beyond what was
-    run, models guess. Raises DataError where there are too few runs or a metric is the same in all of them.
+    run, models guess. Raises DataError where there are too few runs, a metric of the target is not there for all of
+    them, or weights or a metric are the same in all of them.
     """
     from eval.search.optimum import Goal, factors_of
     from eval.search.simplex import Limits
     from eval.search.study import study_runs
+    from eval.search.surrogates import MOST_FOR_PROCESS
 
     goal = Goal(factors_of(target, runs.metrics), pull=pull)
     if holdout is not None:
         holdout = _alike(holdout, runs, metrics=list(goal.factors))
-    for metric in goal.factors:
-        if np.ptp(runs.values[metric]) == 0:
-            raise DataError(
-                f"{runs.path}: {metric} is {runs.values[metric][0]:.6g} in every run; nothing follows from it. Leave "
-                "it out of --target."
-            )
+    for table in (runs, *([] if holdout is None else [holdout])):
+        _require_values(table, list(goal.factors), of=len(runs.metrics))
+    _require_differences(runs, list(goal.factors))
     seen = {name: float(low) for name, low in zip(runs.datasets, runs.weights_ND.min(axis=0), strict=True)}
     top = {name: float(high) for name, high in zip(runs.datasets, runs.weights_ND.max(axis=0), strict=True)}
     limits = Limits.of(runs.datasets, least=seen | dict(least or {}), most=top | dict(most or {}))
@@ -156,7 +161,39 @@ def fit_runs(
         "best_run": {"row": best + 2, "value": float(found.measured_N[best])},
         "mean_run": float(found.measured_N.mean()),
         "never_run": [name for name, high in top.items() if high == 0],
+        "never_varied": {name: seen[name] for name, high in top.items() if high > 0 and high - seen[name] <= SAME},
+        "process_runs": min(len(runs.weights_ND), MOST_FOR_PROCESS),
     }
+
+
+def _require_values(runs: Runs, metrics: Sequence[str], *, of: int) -> None:
+    """Raise DataError for a metric of the target that some runs lack, and say what to do."""
+    rest = "leave it out of --target" if of > 1 else "name another column by --metrics"
+    for metric in metrics:
+        lacking_N = np.flatnonzero(~np.isfinite(runs.values[metric]))
+        if len(lacking_N) == len(runs.weights_ND):
+            raise DataError(f"{runs.path}: {metric} is a number in no run; {rest}.")
+        if len(lacking_N):
+            lines = listed_names([str(row + 2) for row in lacking_N[:5].tolist()])
+            raise DataError(
+                f"{runs.path}: {metric} is no finite number in {len(lacking_N)} of {len(runs.weights_ND)} runs (lines "
+                f"{lines}{', ...' if len(lacking_N) > 5 else ''}). Take those runs out, fill them in, or {rest}."
+            )
+
+
+def _require_differences(runs: Runs, metrics: Sequence[str]) -> None:
+    """Raise DataError where all runs have the same weights, or the same value of a metric."""
+    if len(runs.weights_ND) > 1 and np.ptp(runs.weights_ND, axis=0).max() <= SAME:
+        raise DataError(
+            f"{runs.path}: every run has the same weights, so their metrics show chance and nothing about weights. Run "
+            "other mixtures."
+        )
+    for metric in metrics:
+        if np.ptp(runs.values[metric]) == 0:
+            raise DataError(
+                f"{runs.path}: {metric} is {runs.values[metric][0]:.6g} in every run; nothing follows from it. Leave "
+                "it out of --target."
+            )
 
 
 def _alike(holdout: Runs, runs: Runs, *, metrics: Sequence[str]) -> Runs:

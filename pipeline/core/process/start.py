@@ -40,9 +40,14 @@ ARROWS_CHOICE = "ARROW_DEFAULT_MEMORY_POOL"  # Arrow's own variable; whoever set
 
 @cache
 def start() -> None:
-    """Prepare this process, once: its own kernel cache, freed memory kept, Arrow without pandas."""
+    """Prepare this process, once: its own kernel cache, freed memory kept, Arrow without pandas, one thread of BLAS.
+
+    Work is spread over processes and lanes. BLAS with a thread for each core would round as the number of cores has it,
+    and on the small matrices here its threads wait for each other: modelling 64 runs took 15 CPU seconds and takes 8.
+    """
     gc.set_threshold(OBJECTS_BETWEEN_LOOKS)
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported, which is below
     use_own_cache()
     _keep_freed_memory()
     _spare_pandas()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from eval.search.accuracy import accuracy_of
-from eval.search.surrogates import FITS, fit_ensemble, fit_gaussian_process, usable
+from eval.search.surrogates import FITS, MOST_FOR_PROCESS, fit_ensemble, fit_gaussian_process, fit_ridge, usable
 from pipeline.core.errors import DataError
 from tests.eval.search.planted import loss_of_shortage, runs
 
@@ -34,6 +34,28 @@ def test_the_process_is_surer_near_its_runs_than_far_from_them():
     _, sd = fit_gaussian_process(weights, values).predict(np.array([weights[0], [1.0, 0.0, 0.0, 0.0]]))
 
     assert sd[1] > 3 * sd[0]
+
+
+def test_the_ridge_is_no_surer_than_it_is_right_where_runs_are_fewer_than_datasets():
+    """What no run varies is as uncertain as before the first; it was taken for known, and errors were 4 deviations."""
+    ratios = []
+    for seed in range(20):
+        loss = loss_of_shortage(seed, datasets=16)
+        weights, values = runs(loss, 8, seed=seed, noise=0.01, datasets=16)
+        others, theirs = runs(loss, 200, seed=seed + 100, datasets=16)
+        predicted, sd = fit_ridge(weights, values).predict(others)
+        ratios.append(np.median(np.abs(predicted - theirs) / sd) / 0.6745)
+
+    assert np.median(ratios) < 2
+
+
+def test_of_very_many_runs_the_process_is_fitted_to_some():
+    weights, values = runs(LOSS, MOST_FOR_PROCESS + 200, seed=6, noise=0.01)
+
+    found = fit_gaussian_process(weights, values)
+
+    assert len(found.weights_ND) == MOST_FOR_PROCESS
+    assert accuracy_of(found.predict(OTHERS)[0], THEIRS).rank_correlation > 0.95
 
 
 def test_values_that_follow_from_no_weight_are_not_predicted():

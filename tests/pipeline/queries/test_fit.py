@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.commands.fit import fit_text
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.queries.fit import fit_runs, limits_given, read_runs
 from tests.eval.search.planted import loss_of_shortage, runs
@@ -75,7 +76,7 @@ def test_limits_bind(table):
         (lambda text: text.replace("\n4,0.", "\n4,many"), r":6: w_web is `many\d+`; it must be a number"),
         (lambda text: text.replace("w_code", "w_web"), r":1: column `w_web` stands there more than once"),
         (lambda text: text.replace(",", ";"), r"no column begins with `w_`.*Is it separated by semicolons\?"),
-        (lambda text: re.sub(r",[0-9.]+\n$", ",\n", text), r":31: m_forum is empty; it must be a number"),
+        (lambda text: text.replace("\n4,0.", "\n4,,0."), r"is not a CSV table|w_web is empty"),
     ],
 )  # fmt: skip
 def test_a_table_that_says_nothing_clear_is_refused(table, tmp_path, change, said):
@@ -86,6 +87,54 @@ def test_a_table_that_says_nothing_clear_is_refused(table, tmp_path, change, sai
 
     with pytest.raises(DataError, match=said):
         read(wrong)
+
+
+def test_a_metric_that_runs_lack_is_refused_only_where_it_is_wanted(table, tmp_path):
+    text, gaps, empty = table.read_text().replace("\r\n", "\n"), tmp_path / "gaps.csv", tmp_path / "empty.csv"
+    gaps.write_text(re.sub(r",[0-9.]+\n$", ",\n", text))
+    empty.write_text(re.sub(r",[0-9.]+\n", ",\n", text))
+
+    assert fit_runs(read(gaps), target="news")["runs"] == 30
+    with pytest.raises(DataError, match=r"forum is no finite number in 1 of 30 runs \(lines 31\). Take those runs out"):
+        fit_runs(read(gaps))
+    with pytest.raises(DataError, match=r"forum is a number in no run; leave it out of --target"):
+        fit_runs(read(empty))
+
+
+def same_weights(text: str, *, columns: slice) -> str:
+    """Write the first run's weights into all others, or the first two swapped for equal ones."""
+    head, *rows = [line.split(",") for line in text.splitlines()]
+    for row in rows:
+        row[columns] = rows[0][columns]
+    return "\n".join(",".join(row) for row in [head, *rows])
+
+
+def test_runs_of_one_mixture_show_nothing_and_a_weight_that_is_always_the_same_is_told(table, tmp_path):
+    one, fixed = tmp_path / "one.csv", tmp_path / "fixed.csv"
+    one.write_text(same_weights(table.read_text(), columns=slice(1, 5)))
+    weights, values = runs(LOSS, 30, seed=4)
+    lines = [f"0.1,{0.9 * row[0]},{0.9 * row[1]},{0.9 * (1 - row[0] - row[1])}" for row in weights]
+    told = "\n".join(f"{line},{value}" for line, value in zip(lines, values, strict=True))
+    fixed.write_text(f"w_a,w_b,w_c,w_d,m_x\n{told}\n")
+
+    with pytest.raises(DataError, match=r"every run has the same weights, .*Run other mixtures"):
+        fit_runs(read(one))
+    found = fit_runs(read(fixed))
+    assert list(found["never_varied"]) == ["a"] and found["optimum"]["weights"]["a"] == pytest.approx(0.1)
+    assert "The same in every run, so what they do is unknown and they stay there: a 0.100." in fit_text(found)
+
+
+def test_of_very_many_runs_the_process_has_some_and_says_so(tmp_path):
+    weights, values = runs(LOSS, 520, seed=3, noise=0.01)
+    rows = [",".join(f"{x:.6f}" for x in (*row, value)) for row, value in zip(weights, values, strict=True)]
+    path = tmp_path / "many.csv"
+    path.write_text("w_a,w_b,w_c,w_d,m_x\n" + "\n".join(rows) + "\n")
+
+    found = fit_runs(read(path))
+
+    assert found["runs"] == 520 and found["process_runs"] == 512
+    assert found["accuracy"]["target"]["rank_correlation"] > 0.95
+    assert "fitted to 512 of the 520 runs, drawn blindly" in fit_text(found)
 
 
 def test_what_cannot_be_fitted_is_refused(table, tmp_path):

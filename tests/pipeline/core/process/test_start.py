@@ -35,6 +35,13 @@ def test_arrow_uses_the_memory_that_is_kept_unless_told_otherwise(chosen: dict[s
     assert said(POOL, **chosen)[0] == used
 
 
+@pytest.mark.parametrize(("chosen", "used"), [({}, "1"), ({"OPENBLAS_NUM_THREADS": "4"}, "4")])
+def test_linear_algebra_has_one_thread_unless_told_otherwise(chosen: dict[str, str], used: str) -> None:
+    code = "import os; os.environ.pop('OPENBLAS_NUM_THREADS', None); os.environ.update(" + repr(chosen) + ")\n"
+
+    assert said(code + START + "print(os.environ['OPENBLAS_NUM_THREADS'])") == [used]
+
+
 def test_kernels_have_the_folder_of_their_code() -> None:
     (name,) = said(START + f"import os; print(os.path.basename(os.environ.get('{VARIABLE}', '')))")
 
