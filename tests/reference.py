@@ -26,7 +26,7 @@ from pipeline.core.step import GatheringStep, MakingStep, MeasuringStep, Params,
 from pipeline.recipe.load import KEYS
 from pipeline.recipe.names import reader_class, step_class
 from pipeline.recipe.schema import MEANINGS
-from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection
+from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection, SweepSection
 from pipeline.sources.reader import ColumnParams, ReaderParams
 from tests.conftest import ROOT
 from tests.filters.conftest import verdict_of
@@ -154,10 +154,11 @@ def _sections() -> Iterator[str]:
     yield _table(("key", "meaning"), _meanings(*KEYS))
     yield "## Datasets\n"
     yield "`datasets: {NAME: {...}}`. A dataset needs `from` or `make`.\n"
-    yield _table(("key", "meaning"), _meanings("from", "make", "steps"))
+    yield _table(("key", "meaning"), _meanings("from", "make", "steps", "by_topic"))
     for title, usage, model in (
         ("Mixtures", "`mixtures: {NAME: {...}}`. Weights are normalised to one.", MixtureSection),
         ("Proxy", "`proxy: {...}`. Numbers of tokens and bytes may be written `300k`, `20M`, `1.5B`.", ProxySection),
+        ("Sweep", "`sweep: {...}`. How it works: [eval/README.md](../eval/README.md#searching-weights).", SweepSection),
         ("Gate", "`gate: {...}`.", GateSection),
         ("Promote", "`promote: {as: NAME}`.", PromoteSection),
     ):

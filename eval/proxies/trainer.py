@@ -55,11 +55,11 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """Weights, curve and account of one finished lane."""
+    """Weights, curve and account of one lane that is finished, or stopped where it was asked to."""
 
     name: str
     params: dict[str, Tensor]  # each with a lane axis of 1
-    nats_S: npt.NDArray[np.float64]  # mean training loss of every step
+    nats_S: npt.NDArray[np.float64]  # mean training loss of every step that was taken
     points: list[dict[str, Any]]  # the same as a curve of at most CURVE_POINTS
     account: Account  # what else it says of its health
     broken_at: int | None  # the step that broke it
@@ -74,9 +74,11 @@ class _Stack:
     """Lanes that run as one: weights, optimiser, and the rows still to read."""
 
     def __init__(
-        self, lanes: Sequence[Lane], *, tier: Tier, num_steps: int, device: str, dtype: torch.dtype, stepping: Stepping
-    ) -> None:
-        self.lanes, self.tier, self.num_steps, self.device, self.dtype = lanes, tier, num_steps, device, dtype
+        self, lanes: Sequence[Lane], *, tier: Tier, num_steps: int, last: int, device: str, dtype: torch.dtype,
+        stepping: Stepping,
+    ) -> None:  # fmt: skip
+        self.lanes, self.tier, self.device, self.dtype = lanes, tier, device, dtype
+        self.num_steps, self.last = num_steps, last  # of the schedule, and the step to stop after
         self.orders = [_row_order(lane, tier=tier, num_steps=num_steps) for lane in lanes]
         start = stack([init_lane(tier, seed=lane.init_seed) for lane in lanes])
         self.params = {name: param.to(device).requires_grad_() for name, param in start.items()}
@@ -144,6 +146,8 @@ class _Stack:
         loaded = [arrays for arrays in found if arrays is not None]
         if len(loaded) < len(found):
             return
+        if any(int(arrays["step"]) > self.last for arrays in loaded):
+            return  # it stands beyond where it should stop
         for k, arrays in enumerate(loaded):
             self.step, self.seconds = int(arrays["step"]), float(arrays["seconds"])
             self.nats_KS[k] = arrays["nats_S"]
@@ -154,20 +158,21 @@ class _Stack:
             self.on_device.stand_at(self.step, self.nats_KS)
 
     def results(self, *, at_once: int) -> list[Trained]:
-        """Return every lane, now that all steps are taken; `at_once` stacks shared the machine."""
+        """Return every lane, now that all its steps are taken; `at_once` stacks shared the machine."""
         self.fetch()
         step_tokens = self.tier.batch_rows * self.tier.context
-        broken = ~np.isfinite(self.nats_KS)
+        nats_KS = self.nats_KS[:, : self.last]
+        broken = ~np.isfinite(nats_KS)
         return [
             Trained(
                 name=lane.name,
                 params={name: param.detach()[k : k + 1].cpu() for name, param in self.params.items()},
-                nats_S=self.nats_KS[k],
-                points=_curve(self.nats_KS[k], step_tokens=step_tokens),
+                nats_S=nats_KS[k],
+                points=_curve(nats_KS[k], step_tokens=step_tokens),
                 account=self._account(k),
                 broken_at=int(broken[k].argmax()) if broken[k].any() else None,
-                num_steps=self.num_steps,
-                num_tokens=self.num_steps * step_tokens,
+                num_steps=self.last,
+                num_tokens=self.last * step_tokens,
                 precision=str(self.dtype).removeprefix("torch."),
                 device=self.device,
                 seconds=self.seconds / (len(self.lanes) * at_once),
@@ -192,6 +197,7 @@ def train(
     *,
     tier: Tier,
     num_tokens: int | None = None,
+    stop_at: int | None = None,
     device: str = "cpu",
     precision: Precision = "auto",
     threads: int = 1,
@@ -204,12 +210,14 @@ def train(
 
     In whole steps. On a CPU a result depends neither on `threads`, nor on interruptions, nor on the other lanes; on any
     device it may depend on `lanes_at_once` in the last bits. `say` hears, one call at a time, of tokens that were
-    trained. Raises DataError before the first step if a stream is too short, at the first if a checkpoint belongs to
-    another training.
+    trained. With `stop_at`, lanes stop after as many of their tokens with the schedule where it stands then; the same
+    call without it goes on from their checkpoints, to the bits of lanes that never stopped. Raises DataError before the
+    first step if a stream is too short, at the first if a checkpoint belongs to another training.
     """
     dtype = compute_dtype(precision, device=device)
     wanted = tier.num_tokens if num_tokens is None else num_tokens
-    num_steps = max(1, wanted // (tier.batch_rows * tier.context))
+    num_steps = steps_of(wanted, tier=tier)
+    last = num_steps if stop_at is None else min(num_steps, steps_of(stop_at, tier=tier))
     _check_lanes(lanes, tier=tier, num_steps=num_steps)
     names = _names_of_runs(lanes, tier=tier, num_steps=num_steps, device=device, dtype=dtype)
     stacks = _stacks(lanes, names=names, device=device, lanes_at_once=lanes_at_once)
@@ -218,14 +226,14 @@ def train(
     stop, told = threading.Event(), threading.Lock()
 
     def run(part: Sequence[Lane]) -> list[Trained]:
-        group = _Stack(part, tier=tier, num_steps=num_steps, device=device, dtype=dtype, stepping=how)
+        group = _Stack(part, tier=tier, num_steps=num_steps, last=last, device=device, dtype=dtype, stepping=how)
         group.restore(names)
         step_tokens = len(part) * tier.batch_rows * tier.context
         with told:
             say(group.step * step_tokens)
         started = saved = time.monotonic()
         before = group.seconds
-        while group.step < num_steps and not stop.is_set():
+        while group.step < last and not stop.is_set():
             group.advance()
             now = time.monotonic()
             group.seconds = before + now - started
@@ -234,7 +242,11 @@ def train(
             if now - saved >= checkpoint_seconds:
                 group.save(names)
                 saved = now
-        return group.results(at_once=at_once) if group.step == num_steps else []
+        if group.step < last:
+            return []
+        if last < num_steps:
+            group.save(names)  # from which the rest goes on
+        return group.results(at_once=at_once)
 
     with spread(at_once) as pool:
         try:
@@ -245,6 +257,11 @@ def train(
                     yield from future.result()
         finally:
             stop.set()  # whoever left early, or was cut off, waits for one step and not for all
+
+
+def steps_of(num_tokens: int, *, tier: Tier) -> int:
+    """Return in how many whole steps a lane reads at most so many tokens; at least one."""
+    return max(1, num_tokens // (tier.batch_rows * tier.context))
 
 
 def _stacks(

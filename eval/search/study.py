@@ -39,8 +39,13 @@ def study_runs(
     limits: Limits,
     prior_D: np.ndarray,
     seed: int,
+    judged_N: np.ndarray | None = None,
 ) -> Study:
-    """Fit every metric of the goal, judge the fits on unseen runs, find the best weights."""
+    """Fit every metric of the goal, judge the fits on unseen runs, find the best weights.
+
+    `judged_N`, bool[N], are the runs by which fits are judged: those whose values were measured. Default: all.
+    """
+    judged = np.ones(len(weights_ND), bool) if judged_N is None else judged_N
     values = {name: values[name] for name in goal.factors}
     models = {name: fit_ensemble(weights_ND, values[name]) for name in values}
     measured_N = goal.of(values)
@@ -54,8 +59,8 @@ def study_runs(
         models=models,
         measured_N=measured_N,
         unseen_N=unseen_N,
-        accuracy=accuracy_of(unseen_N, measured_N),
-        by_metric={name: accuracy_of(model.unseen_N, values[name]) for name, model in models.items()},
+        accuracy=accuracy_of(unseen_N[judged], measured_N[judged]),
+        by_metric={name: accuracy_of(model.unseen_N[judged], values[name][judged]) for name, model in models.items()},
         optimum=optimum,
         chosen_D=chosen_D,
         of_chosen=(float(mean[0]), float(sd[0])),

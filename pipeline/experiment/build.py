@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from eval.proxies.tiers import TIERS
@@ -22,6 +23,7 @@ from pipeline.core.files.shards import read_table
 from pipeline.core.rng import derive
 from pipeline.engine.settled import remember_names
 from pipeline.experiment.compare import DOCUMENTS, build_comparison, comparisons_of
+from pipeline.experiment.cut import build_cut
 from pipeline.experiment.encode import encode_dataset, load_encoded, sample_texts, save_encoded, size_of
 from pipeline.experiment.lanes import train_lanes
 from pipeline.experiment.looking import take
@@ -57,10 +59,11 @@ def build_experiment(run: Run) -> None:
         _build(work, work.experiment.mixtures, _build_mixture)
         train_lanes(work)
         score_lanes(work)
-        ahead = next((found for found in work.experiment.rounds if not run.finished(found.node)), None)
+        ahead = next((found for found in work.experiment.stages if not run.finished(found.node)), None)
         if ahead is None:
             break
-        _build(work, {str(ahead.number): ahead.node}, build_search)
+        build = partial(build_cut, cut=ahead) if ahead.until < 1 else build_search
+        _build(work, {str(ahead.number): ahead.node}, build)
         plan_experiment(run.plan)  # what comes next follows from it
         remember_names(run.plan)
     experiment = work.experiment

@@ -4,7 +4,9 @@ weights.safetensors holds a proxy's float32 parameters, curve.json its training 
 updates by group, and what it read; the card says whether it trained soundly, and on what. All lanes of a recipe have
 one shape, so those that are missing train in one run, whatever else is there already: on a CPU no bit of a lane depends
 on the others (`eval/proxies/trainer.py`), and as many lanes train at once as there are threads, pair by pair, so a
-killed run keeps the pairs that it finished. On a GPU all are one stack and finish together.
+killed run keeps the pairs that it finished. On a GPU all are one stack and finish together. A search may look at lanes
+half-trained: such a look is a result too, with the weights of that step, and the checkpoint from which the lane goes on
+waits in the folder of the whole one.
 """
 
 from __future__ import annotations
@@ -12,17 +14,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.core.files.card import read_card
 from pipeline.core.files.durable import write_atomically, write_text
+from pipeline.core.identity import identity_of
 from pipeline.core.rng import derive
 from pipeline.experiment.pool import Pool, draw_identity, draw_rows, largest_share, load_pool, shares_read
 from pipeline.experiment.work import Work
-from pipeline.plan.lanes import LaneName
+from pipeline.plan.lanes import LaneName, lane_label
 from pipeline.store.node import Node
 
 if TYPE_CHECKING:
@@ -48,11 +52,12 @@ class LaneFacts:
     precision: str
     machine: Mapping[str, str]
     tokens_per_second: int
+    until: float = 1.0  # the share of its schedule that it has trained
 
     @property
     def kind(self) -> tuple[Any, ...]:
         """What lanes have in common that differ by chance alone, beside their learning rate."""
-        return self.tier, self.num_tokens, self.device, self.precision
+        return self.tier, self.num_tokens, self.until, self.device, self.precision
 
 
 def facts_of(node: Node) -> LaneFacts:
@@ -69,13 +74,16 @@ class _Stream:
 
 
 def train_lanes(work: Work) -> None:
-    """Train and store every lane that is missing."""
+    """Train and store every lane that is missing; one that stops earlier before all that stop later."""
+    missing = work.missing(work.experiment.lanes)
+    for until in sorted({lane.until for lane in missing}):
+        _train(work, {lane: node for lane, node in missing.items() if lane.until == until}, until=until)
+
+
+def _train(work: Work, missing: Mapping[LaneName, Node], *, until: float) -> None:
     from eval.proxies.tiers import TIERS
     from eval.proxies.trainer import Lane, train
 
-    missing = work.missing(work.experiment.lanes)
-    if not missing:
-        return
     seed, tier, device = work.plan.recipe.seed, TIERS[work.proxy.tier], device_of(work.run.device)
     streams = {name: _stream(work, name) for name in sorted({lane.mixture for lane in missing})}
     rows = {lane: draw_rows(streams[lane.mixture].pool.parts, seed=derive(seed, "data", lane.seed)) for lane in missing}
@@ -86,16 +94,19 @@ def train_lanes(work: Work) -> None:
             rows=rows[lane],
             init_seed=derive(seed, "init", lane.seed),
             lr_scale=lane.learning_rate,
-            checkpoint=node.folder / "scratch" / "training.npz",
+            checkpoint=whole_of(work, lane, node) / "scratch" / "training.npz",
         )
         for lane, node in missing.items()
     ]
+    stop_at = None if until == 1 else int(until * work.proxy.tokens)
     work.run.progress.begin(
-        f"train {len(lanes)} proxies ({tier.name}, {device})", total=work.proxy.tokens * len(lanes), unit="tokens"
+        f"train {len(lanes)} proxies ({tier.name}, {device}{'' if stop_at is None else f', to {100 * until:g} %'})",
+        total=(stop_at or work.proxy.tokens) * len(lanes),
+        unit="tokens",
     )
     by_name = {str(lane): lane for lane in missing}
     finished = train(
-        lanes, tier=tier, num_tokens=work.proxy.tokens, device=device, threads=work.run.threads,
+        lanes, tier=tier, num_tokens=work.proxy.tokens, stop_at=stop_at, device=device, threads=work.run.threads,
         say=work.run.progress.advance,
     )  # fmt: skip
     with closing(finished):  # an error here stops the others
@@ -103,6 +114,15 @@ def train_lanes(work: Work) -> None:
             lane = by_name[trained.name]
             _store(work, missing[lane], lane, trained, streams[lane.mixture], rows[lane])
     work.run.progress.end()
+
+
+def whole_of(work: Work, lane: LaneName, node: Node) -> Path:
+    """Return the folder of a lane trained to the end, where its checkpoint lies; it is the same for all its stops."""
+    if lane.until == 1:
+        return node.folder
+    payload = {key: value for key, value in node.payload.items() if key != "until"}
+    name = lane_label(replace(lane, until=1.0), tier=work.proxy.tier)
+    return work.plan.workspace.folder("lane", name, identity_of(payload))
 
 
 def _stream(work: Work, mixture: str) -> _Stream:
@@ -122,7 +142,8 @@ def _store(work: Work, node: Node, lane: LaneName, trained: Trained, stream: _St
     shares, planned = shares_read(stream.pool.parts, read), _planned(stream.pool)
     wrong = findings(trained.nats_S, vocab_size=tier.vocab_size)
     if trained.broken_at is None:
-        plan = Plan(num_tokens=trained.num_tokens, shares=planned)
+        # the rows of datasets take turns over the whole of a lane: what a few steps read says nothing of its shares
+        plan = Plan(num_tokens=trained.num_tokens, shares=planned if lane.until == 1 else {})
         wrong += account_findings(trained.account, plan=plan, shares=shares)
     node.folder.mkdir(parents=True, exist_ok=True)
     write_atomically(node.folder / WEIGHTS, lambda file: file.write(save(_whole(trained.params))))
@@ -144,6 +165,7 @@ def _store(work: Work, node: Node, lane: LaneName, trained: Trained, stream: _St
         precision=trained.precision,
         machine=described(trained.device),
         tokens_per_second=round(trained.num_tokens / max(trained.seconds, 1e-9)),
+        until=lane.until,
     )
     work.finish(node, [WEIGHTS, CURVE], details=asdict(facts), seconds=trained.seconds)
 

@@ -102,7 +102,7 @@ def _scored(workspace: Workspace) -> list[Group]:
     for card in scores_in(workspace):
         score = ScoreFacts(**card.details)
         lane = LaneFacts(**score.lane)
-        if lane.healthy and score.bits_per_byte is not None:
+        if lane.healthy and lane.until == 1 and score.bits_per_byte is not None:
             key = (lane.draw, score.documents, lane.learning_rate)
             lanes.setdefault(key, {})[lane.seed] = (lane, score.bits_per_byte, card)
     return [_group(workspace, found, held_out=key[1]) for key, found in lanes.items() if len(found) > 1]

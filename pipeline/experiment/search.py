@@ -1,14 +1,15 @@
 """Proxies of a search so far -> models of each held-out set, the best weights by them, and the next round's mixtures.
 
 search.json holds all of it, for reports and for the plan of the next round. A proxy counts with the shares of tokens
-that it really read, which differ from the weights where a dataset is too small for its own.
+that it really read, which differ from the weights where a dataset is too small for its own. One that was dropped on
+the way counts with what it would have come to, which is no measurement: nothing is judged by it.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,10 @@ import numpy as np
 from pipeline.core.errors import GateError, RecipeError
 from pipeline.core.files.durable import write_text
 from pipeline.core.rng import derive
-from pipeline.experiment.lanes import facts_of
+from pipeline.experiment.cut import look_at, named
 from pipeline.experiment.work import Work
-from pipeline.plan.graph import SearchRound
 from pipeline.plan.lanes import LaneName, is_tried
-from pipeline.plan.sweep import FOUND, limits_of, prior_of
+from pipeline.plan.sweep import CUT, FOUND, limits_of, prior_of, told_in
 from pipeline.store.node import Node
 
 if TYPE_CHECKING:
@@ -41,12 +41,13 @@ def build_search(work: Work, number: str, node: Node) -> tuple[list[str], dict[s
     around, seed = experiment.sections[sweep.around], derive(plan.recipe.seed, "search", int(number))
     total = math.fsum(sweep.on.values())
     goal = Goal({domain: sweep.on[domain] / total for domain in sorted(sweep.on)}, pull=sweep.pull)
-    runs = [_run(work, found, lane, goal) for found in experiment.rounds[: int(number)] for lane in found.lanes]
+    runs = _runs(work, int(number), goal)
     sound = _sound(runs)
     weights_ND = np.array([run["weights"] for run in sound])
     values = {domain: np.array([run["metrics"][domain] for run in sound]) for domain in goal.factors}
     limits, prior_D = _feasible(work, limits_of(sweep, around)), prior_of(around)
-    found = study_runs(weights_ND, values, goal=goal, limits=limits, prior_D=prior_D, seed=seed)
+    measured_N = np.array([not run["stopped"] for run in sound])
+    found = study_runs(weights_ND, values, goal=goal, limits=limits, prior_D=prior_D, seed=seed, judged_N=measured_N)
     following: list[list[float]] = []
     if int(number) < sweep.rounds:
         chosen_ND = propose(
@@ -94,30 +95,56 @@ def _sound(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     from eval.search.surrogates import LEAST_RUNS
 
     sound = [run for run in runs if not run["left_out"]]
-    if len(sound) < LEAST_RUNS:
+    whole = sum(1 for run in sound if not run["stopped"])
+    if whole < LEAST_RUNS:
         raise GateError(
-            f"sweep: only {len(sound)} of {len(runs)} proxies trained without breaking; {LEAST_RUNS} are needed. Lower "
+            f"sweep: only {whole} of {len(runs)} proxies trained without breaking; {LEAST_RUNS} are needed. Lower "
             "proxy.learning_rates and run again."
         )
     return sound
 
 
-def _run(work: Work, found: SearchRound, lane: LaneName, goal: Goal) -> dict[str, Any]:
-    """Return what one proxy read and scored, and why it is left out if it is."""
-    experiment = work.experiment
-    facts = facts_of(experiment.lanes[lane])
-    scores = {domain: work.card(experiment.scores[lane, domain]).details["bits_per_byte"] for domain in goal.factors}
-    left_out = "; ".join(facts.findings) if not facts.healthy else ""
-    if not left_out and any(value is None for value in scores.values()):
-        left_out = "its bits per byte are not finite"
-    return {
-        "round": found.number,
-        "lane": {"mixture": lane.mixture, "seed": lane.seed, "name": str(lane)},
-        "weights": [share["realised"] for share in _shares(work, lane.mixture)],
-        "metrics": scores,
-        "goal": None if left_out else math.fsum(factor * scores[domain] for domain, factor in goal.factors.items()),
-        "left_out": left_out,
-    }
+def _runs(work: Work, number: int, goal: Goal) -> list[dict[str, Any]]:
+    """Return what every proxy up to a round read and scored, and why it is left out if it is."""
+    experiment, runs = work.experiment, list[dict[str, Any]]()
+    looks: dict[str, dict[float, dict[str, Any]]] = {}  # lane -> what it scored at the stops that it came to
+    for cut in experiment.cuts:
+        for look in told_in(cut.node, CUT)["runs"] if cut.number <= number else ():
+            looks.setdefault(look["lane"]["name"], {})[cut.until] = look
+    for found in experiment.rounds[:number]:
+        first = next((cut.lanes for cut in experiment.cuts if cut.number == found.number), found.lanes)
+        for lane in (replace(each, until=1.0) for each in first):
+            run = {"round": found.number, "lane": named(lane), "weights": _weights(work, lane), "stopped": None}
+            if lane in found.lanes:
+                runs.append(run | look_at(work, lane))
+                continue
+            until, look = max(looks[str(lane)].items())
+            run["stopped"] = {"until": until, "why": look["dropped"], "metrics": look["metrics"]}
+            runs.append(run | {key: look[key] for key in ("metrics", "goal", "left_out")})
+    for until in {run["stopped"]["until"] for run in runs if run["stopped"]}:
+        _carry_on(runs, {name: seen[until] for name, seen in looks.items() if until in seen}, until=until, goal=goal)
+    return runs
+
+
+def _carry_on(runs: Sequence[dict[str, Any]], looks: Mapping[str, dict[str, Any]], *, until: float, goal: Goal) -> None:
+    """Give the proxies that were dropped at a stop the scores to which they would have come, by those that went on."""
+    from eval.search.halving import carried_on
+
+    sound = [run for run in runs if run["lane"]["name"] in looks and not run["left_out"]]
+    late = [run for run in sound if not run["stopped"]]
+    dropped = [run for run in sound if run["stopped"] and run["stopped"]["until"] == until]
+    for domain in goal.factors:
+        early_N = np.array([looks[run["lane"]["name"]]["metrics"][domain] for run in late])
+        late_N = np.array([run["metrics"][domain] for run in late])
+        stopped_M = np.array([run["stopped"]["metrics"][domain] for run in dropped])
+        for run, value in zip(dropped, carried_on(early_N, late_N, stopped_M).tolist(), strict=True):
+            run["metrics"] = {**run["metrics"], domain: value}
+    for run in dropped:
+        run["goal"] = math.fsum(factor * run["metrics"][domain] for domain, factor in goal.factors.items())
+
+
+def _weights(work: Work, lane: LaneName) -> list[float]:
+    return [share["realised"] for share in _shares(work, lane.mixture)]
 
 
 def _shares(work: Work, mixture: str) -> list[dict[str, Any]]:

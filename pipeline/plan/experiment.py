@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING
 from eval.proxies.tiers import TIERS
 from pipeline.core.identity import identity_of
 from pipeline.plan.graph import ENGINE_VERSION, Experiment, Plan, SearchRound
-from pipeline.plan.lanes import LaneName, lanes_of
+from pipeline.plan.lanes import LaneName, lane_label, lanes_of
 from pipeline.plan.parts import judged_by, parts_of
-from pipeline.plan.sweep import FIRST_SEED, first_round, is_found, next_round, proposed
+from pipeline.plan.sweep import FIRST_SEED, first_round, going_on, is_found, next_round, proposed
 
 if TYPE_CHECKING:
     from pipeline.recipe.sections import GateSection, MixtureSection, SweepSection
     from pipeline.store.node import Node
 
 
-SEARCH_VERSION = 4  # bump when models or choice of mixtures would give other weights
+SEARCH_VERSION = 5  # bump when models or choice of mixtures would give other weights
 EVAL_VERSION = 4  # bump when tokenizer, mixture, proxy, or evaluation would give other bytes
 # No tokenizer here packs more than 8 bytes into a token on average, and four lanes find rows of their own: the luck of
 # a choice of documents that all lanes share would not show in the interval.
@@ -39,9 +39,9 @@ def plan_experiment(plan: Plan) -> None:
     tokens = draft.tokens(tokenizer)
     sections = dict(plan.recipe.mixtures)
     mixtures = draft.mixtures(sections, tokens)
-    rounds, to_come = draft.rounds(sections, mixtures, tokens)
-    lanes = {lane: node for found in rounds for lane, node in found.lanes.items()}
-    scores = {name: node for found in rounds for name, node in found.scores.items()}
+    rounds, cuts, to_come = draft.rounds(sections, mixtures, tokens)
+    lanes = {lane: node for found in (*cuts, *rounds) for lane, node in found.lanes.items()}
+    scores = {name: node for found in (*cuts, *rounds) for name, node in found.scores.items()}
     gate, judged, comparison, certificate = plan.recipe.gate, list[LaneName](), None, None
     if gate is not None and {gate.candidate, gate.baseline} <= mixtures.keys():  # a search may have to find one first
         judged = lanes_of(plan.recipe, sections)
@@ -54,13 +54,13 @@ def plan_experiment(plan: Plan) -> None:
     plan.experiment = Experiment(
         tokenizer, tokens, mixtures, lanes, scores, comparison, certificate,
         sections=sections, judged=tuple(judged), rounds=tuple(each.planned for each in rounds),
-        rounds_to_come=to_come,
+        rounds_to_come=to_come, cuts=tuple(each.planned for each in cuts),
     )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class _Round:
-    """The nodes of one round of a search."""
+class _Stage:
+    """The nodes of one round of a search, or of a stop within it."""
 
     lanes: Mapping[LaneName, Node]
     scores: Mapping[tuple[LaneName, str], Node]
@@ -131,11 +131,11 @@ class _Draft:
 
     def rounds(
         self, sections: dict[str, MixtureSection], mixtures: dict[str, Node], tokens: Mapping[str, Node]
-    ) -> tuple[list[_Round], int]:
-        """Return the rounds of the recipe's search that are known, and how many follow; their mixtures are added."""
-        sweep, found = self.recipe.sweep, list[_Round]()
+    ) -> tuple[list[_Stage], list[_Stage], int]:
+        """Return the rounds and stops of the recipe's search that are known, and how many rounds follow."""
+        sweep, found, cuts = self.recipe.sweep, list[_Stage](), list[_Stage]()
         if sweep is None:
-            return found, 0
+            return found, cuts, 0
         around, seed = sections[sweep.around], self.recipe.seed
         tried = first_round(sweep, around, proxy=self.proxy, seed=seed)
         scores: dict[tuple[LaneName, str], Node] = {}
@@ -143,20 +143,39 @@ class _Draft:
         for number in range(1, sweep.rounds + 1):
             sections |= tried.sections
             mixtures |= self.mixtures(tried.sections, tokens)
-            seeded = _seeded(tried.lanes, mixtures, seen)
-            lanes = self.lanes(seeded, mixtures)
-            new = self.scores(lanes, tokens, sorted(sweep.on))
+            going = _seeded(tried.lanes, mixtures, seen)
+            for until in sweep.stops:
+                early = tuple(replace(lane, until=until) for lane in going)
+                lanes, new = self.trained(early, mixtures, tokens, sweep)
+                scores |= new
+                node = self.search(sweep, number, mixtures, tokens, scores, until=until)
+                cuts.append(_Stage(lanes, new, SearchRound(number, early, node, until)))
+                if not is_found(node):
+                    return found, cuts, sweep.rounds - number + 1
+                going = going_on(node, going)
+            lanes, new = self.trained(going, mixtures, tokens, sweep)
             scores |= new
             node = self.search(sweep, number, mixtures, tokens, scores)
-            found.append(_Round(lanes, new, SearchRound(number, seeded, node)))
+            found.append(_Stage(lanes, new, SearchRound(number, going, node)))
             if not is_found(node):
-                return found, sweep.rounds - number
+                return found, cuts, sweep.rounds - number
             if number < sweep.rounds:
                 tried = next_round(node, sweep, around, proxy=self.proxy, number=number + 1)
         named = {sweep.as_: proposed(node, around)}
         sections |= named
         mixtures |= self.mixtures(named, tokens)
-        return found, 0
+        return found, cuts, 0
+
+    def trained(
+        self,
+        names: Iterable[LaneName],
+        mixtures: Mapping[str, Node],
+        tokens: Mapping[str, Node],
+        sweep: SweepSection,
+    ) -> tuple[dict[LaneName, Node], dict[tuple[LaneName, str], Node]]:
+        """Add some of the search's lanes, and their scores on what it looks at."""
+        lanes = self.lanes(names, mixtures)
+        return lanes, self.scores(lanes, tokens, sorted(sweep.on))
 
     def search(
         self,
@@ -165,10 +184,12 @@ class _Draft:
         mixtures: Mapping[str, Node],
         tokens: Mapping[str, Node],
         scores: Mapping[tuple[LaneName, str], Node],
+        until: float = 1.0,
     ) -> Node:
         """Add what all proxies so far show. What is searched and how counts, and not what the result is called."""
         held_out = {name: tokens[name].identity for name in sweep.on}
         around = mixtures[sweep.around].identity
+        aside = {"around", "on", "as_"} | (set() if sweep.stops else {"stops", "keep"})
         payload = {
             "kind": "search",
             **self.common,
@@ -177,15 +198,19 @@ class _Draft:
             "scores": identity_of(sorted(node.identity for node in scores.values())),
             "around": around,
             "held_out": sorted([held_out[name], factor] for name, factor in sweep.on.items()),
-            "rule": sweep.model_dump(mode="json", exclude={"around", "on", "as_"}),
+            "rule": sweep.model_dump(mode="json", exclude=aside),
             "numpy": version("numpy"),
             "scipy": version("scipy"),
         }
+        name = f"{self.recipe.name}-round{number}"
+        if until < 1:
+            payload["until"] = until
+            name += f"-to{until:g}"
         parents = {sweep.around: around} | held_out
-        return self.add("search", f"{self.recipe.name}-round{number}", payload, parents)
+        return self.add("search", name, payload, parents)
 
     def lanes(self, names: Iterable[LaneName], mixtures: Mapping[str, Node]) -> dict[LaneName, Node]:
-        """Add one node for each proxy; it is called by its place and not by its mixture, whose name changes nothing."""
+        """Add one node for each proxy, or for where it stops."""
         found = {}
         for lane in names:
             mixture = mixtures[lane.mixture]
@@ -199,7 +224,9 @@ class _Draft:
                 "learning_rate": lane.learning_rate,
                 "torch": self.torch,
             }
-            name = f"{self.proxy.tier}-seed{lane.seed}-lr{lane.learning_rate:g}"
+            if lane.until < 1:
+                payload["until"] = lane.until
+            name = lane_label(lane, tier=self.proxy.tier)
             found[lane] = self.add("lane", name, payload, {lane.mixture: mixture.identity})
         return found
 

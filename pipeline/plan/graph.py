@@ -41,11 +41,15 @@ class PlannedDataset:
 
 @dataclass(frozen=True, slots=True)
 class SearchRound:
-    """One round of a search: the proxies that it adds, and the node of what all proxies so far show."""
+    """One round of a search, or a stop within one, at which its proxies are looked at half-trained.
+
+    The node of a round tells what all proxies so far show, that of a stop which of them go on.
+    """
 
     number: int  # from 1
     lanes: tuple[LaneName, ...]
     node: Node
+    until: float = 1.0  # the share of their tokens that the proxies have read
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ class Experiment:
     judged: tuple[LaneName, ...] = ()  # the proxies that a gate compares
     rounds: tuple[SearchRound, ...] = ()  # of a search, as far as they are known: the next follow from the last
     rounds_to_come: int = 0
+    cuts: tuple[SearchRound, ...] = ()  # the stops within rounds, in order
 
     @property
     def named(self) -> dict[str, Node]:
@@ -73,9 +78,14 @@ class Experiment:
         return {name: node for name, node in self.mixtures.items() if not is_tried(name)}
 
     @property
+    def stages(self) -> tuple[SearchRound, ...]:
+        """The stops and rounds of a search."""
+        return *self.cuts, *self.rounds
+
+    @property
     def nodes(self) -> list[Node]:
         """All nodes, in the order in which they are built."""
-        last = [found.node for found in self.rounds]
+        last = [found.node for found in self.stages]
         last += [node for node in (self.comparison, self.certificate) if node is not None]
         by_name = (self.tokens, self.mixtures, self.lanes, self.scores)
         return [self.tokenizer, *(node for found in by_name for node in found.values()), *last]

@@ -36,7 +36,8 @@ class Group:
         if self.round:
             number = len({*self.lanes}) or len(self.nodes)
             what = ("proxy" if number == 1 else "proxies") if self.lanes else f"mixture{'' if number == 1 else 's'}"
-            return f"round {self.round}: {number} {what}{on}"
+            until = f" to {100 * self.lanes[0].until:g} %" if self.lanes and self.lanes[0].until < 1 else ""
+            return f"round {self.round}: {number} {what}{until}{on}"
         return f"{self.lanes[0].mixture}: {seeds_said(self.lanes)}{on}" if self.lanes else self.nodes[0].name
 
 
@@ -58,7 +59,7 @@ def groups_of(plan: Plan, *, alike: Callable[[Node], Hashable]) -> list[Group]:
         number = mixtures.get(node.folder, 0) if lane is None else tried.get(lane, 0)
         key: Hashable = node.folder
         if number or lane is not None:
-            key = (node.kind, number or (lane and lane.mixture), alike(node))
+            key = (node.kind, number or (lane and lane.mixture), lane and lane.until, alike(node))
         group = groups.setdefault(key, Group([], round=number))
         group.nodes.append(node)
         group.lanes += [lane] if lane is not None else []
@@ -77,12 +78,14 @@ def to_come_in(plan: Plan) -> str:
     sweep, experiment, gate = plan.recipe.sweep, plan.experiment, plan.recipe.gate
     if sweep is None or experiment is None or sweep.as_ in experiment.mixtures:
         return ""
-    last, sentences = experiment.rounds[-1].number, []
-    if experiment.rounds_to_come:
+    last, sentences = max(found.number for found in experiment.stages), []
+    if last not in [found.number for found in experiment.rounds]:
+        sentences.append(f"What round {last} shows half-trained decides which of its proxies go on.")
+    if last < sweep.rounds:
         number = sum(sweep.sizes[last:])
         rounds = f"Round {last + 1} follows"
-        if experiment.rounds_to_come > 1:
-            comma = " and " if experiment.rounds_to_come == 2 else " to "
+        if sweep.rounds - last > 1:
+            comma = " and " if sweep.rounds - last == 2 else " to "
             rounds = f"Rounds {last + 1}{comma}{sweep.rounds} follow"
         sentences.append(f"{rounds} from what round {last} shows: {number} more mixtures, one proxy each.")
     if gate is not None and plan.recipe.proxy is not None:
@@ -94,8 +97,8 @@ def to_come_in(plan: Plan) -> str:
 
 
 def _rounds_by_lane(plan: Plan) -> dict[LaneName, int]:
-    rounds = plan.experiment.rounds if plan.experiment is not None else ()
-    return {lane: found.number for found in rounds for lane in found.lanes}
+    stages = plan.experiment.stages if plan.experiment is not None else ()
+    return {lane: found.number for found in stages for lane in found.lanes}
 
 
 def _rounds_by_mixture(plan: Plan) -> dict[Path, int]:

@@ -19,9 +19,17 @@ class LaneName:
     mixture: str
     learning_rate: float
     seed: int
+    until: float = 1.0  # the share of its tokens after which it is looked at, or all of it
 
     def __str__(self) -> str:
-        return f"{self.mixture}/seed{self.seed}/lr{self.learning_rate:g}"
+        name = f"{self.mixture}/seed{self.seed}/lr{self.learning_rate:g}"
+        return name if self.until == 1 else f"{name}/to{self.until:g}"
+
+
+def lane_label(lane: LaneName, *, tier: str) -> str:
+    """Return what a lane's result is called: by its place and not by its mixture, whose name changes nothing."""
+    name = f"{tier}-seed{lane.seed}-lr{lane.learning_rate:g}"
+    return name if lane.until == 1 else f"{name}-to{lane.until:g}"
 
 
 def tried_name(found: str, number: int, index: int) -> str:

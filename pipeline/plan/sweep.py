@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pipeline.store.node import Node
 
 FOUND = "search.json"
+CUT = "cut.json"
 NEARLY_NONE = 1e-6  # of a dataset with no weight: no row, unless another has too little text for its own weight
 FIRST_SEED = 1000  # of the search's proxies: a gate's are below 964, and judge with luck of their own
 
@@ -74,6 +75,12 @@ def next_round(node: Node, sweep: SweepSection, around: MixtureSection, *, proxy
     return _tried(weights, sweep, around, number=number, rate=proxy.learning_rates[0])
 
 
+def going_on(node: Node, lanes: Sequence[LaneName]) -> tuple[LaneName, ...]:
+    """Return the lanes of a round that go on after one of its stops."""
+    dropped = {run["lane"]["name"] for run in told_in(node, CUT)["runs"] if run["dropped"]}
+    return tuple(lane for lane in lanes if str(lane) not in dropped)
+
+
 def proposed(node: Node, around: MixtureSection) -> MixtureSection:
     """Return the mixture that a finished search found, with the caps of the one that it began with."""
     weights = found_in(node)["optimum"]["weights"]
@@ -87,8 +94,13 @@ def is_found(node: Node) -> bool:
 
 def found_in(node: Node) -> dict[str, Any]:
     """Return a finished round's result."""
+    return told_in(node, FOUND)
+
+
+def told_in(node: Node, file: str) -> dict[str, Any]:
+    """Return what a finished round, or a stop within it, tells in its file."""
     verify_files(node.folder, read_card(node.folder))
-    found: dict[str, Any] = json.loads((node.folder / FOUND).read_bytes())
+    found: dict[str, Any] = json.loads((node.folder / file).read_bytes())
     return found
 
 

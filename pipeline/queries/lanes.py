@@ -166,7 +166,8 @@ def _stored(folder: Path, card: Card) -> StoredLane:
 
 
 def _name(lane: StoredLane, mixture: str) -> str:
-    return str(LaneName(mixture=mixture, learning_rate=lane.facts.learning_rate, seed=lane.facts.seed))
+    facts = lane.facts
+    return str(LaneName(mixture=mixture, learning_rate=facts.learning_rate, seed=facts.seed, until=facts.until))
 
 
 def _unknown(workspace: Workspace, wanted: str, every: Sequence[StoredLane]) -> RecipeError:

@@ -16,6 +16,8 @@ from pipeline.catalog import READERS
 from pipeline.core.errors import RecipeError, did_you_mean, shortened
 from pipeline.core.step import MakingStep, Params, Step
 from pipeline.recipe import strict_yaml
+from pipeline.recipe.by_topic import KEY as BY_TOPIC
+from pipeline.recipe.by_topic import split_by_topic
 from pipeline.recipe.make_step import Note, note_or_make, note_or_parse
 from pipeline.recipe.names import label_of, reader_class, step_class, steps_of
 from pipeline.recipe.python_recipe import document_of
@@ -51,6 +53,7 @@ class _Builder:
     def __init__(self, document: Document, *, look_at_inputs: bool) -> None:
         self.document = document
         self.look_at_inputs = look_at_inputs
+        self.split = split_by_topic(document)  # dataset -> the one in the recipe of which it is a topic
         self.data: dict[str, Any] = document.data
 
     def build(self) -> Recipe:
@@ -151,8 +154,8 @@ class _Builder:
             return None
 
     def dataset(self, name: str, body: Any) -> DatasetSpec | None:
-        place: Place = ("datasets", name)
-        allowed = ("from", "make", "steps")
+        place: Place = ("datasets", self.split.get(name, name))
+        allowed = ("from", "make", "steps", BY_TOPIC)
         if not isinstance(body, dict) or not ("from" in body or "make" in body):
             self.wrong(
                 place, f"{dotted(place)} is {shortened(repr(body))}; it must be a mapping with `from` or `make`."
@@ -263,9 +266,10 @@ class _Builder:
         for name, spec in datasets.items():
             for wanted in spec.inputs:
                 if wanted not in known:
+                    written = self.split.get(name, name)
                     self.wrong(
-                        ("datasets", name, "from"),
-                        f"datasets.{name}.from: `{wanted}` is neither a source nor a dataset."
+                        ("datasets", written, "from"),
+                        f"datasets.{written}.from: `{wanted}` is neither a source nor a dataset."
                         f"{did_you_mean(wanted, known - {name})}",
                     )
             needs[name] = {wanted for wanted in (*spec.inputs, *step_inputs(spec)) if wanted in datasets}

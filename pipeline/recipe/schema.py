@@ -38,6 +38,8 @@ MEANINGS = {
     "`max_drop_fraction: 0.01`, as ids of two inputs may meet; write it as the first step to set another share.",
     "make": "One making step, `{STEP: {...}}`. It writes new documents, from those of `from` where it is given.",
     "steps": "A list of measuring and gathering steps, in order: `STEP` or `{STEP: {...}}`.",
+    "by_topic": "Parameters of `topics`, such as `{count: 8}`: after its steps the dataset NAME is split into NAME_0 "
+    "to NAME_7, one for each topic. A mixture that names NAME has its weight in equal parts on them.",
 }
 
 
@@ -111,6 +113,7 @@ def _dataset() -> dict[str, Any]:
         "from": TEXTS,
         "make": _ref("making"),
         "steps": {"type": ["array", "null"], "items": _ref("step")},
+        "by_topic": {"anyOf": [_ref("step.topics"), {"type": "null"}]},
     }
     return {
         "type": "object",

@@ -5,6 +5,7 @@ Numbers of tokens may be written with a suffix: `300k`, `20M`, `1.5B`.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -136,6 +137,23 @@ class SweepSection(Section):
         ge=0,
         description="What a step away from the prior must bring, in bits per byte per nat of divergence.",
     )
+    stops: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        default=(),
+        description="Shares of their tokens after which the worst of a round are dropped, such as [0.35].",
+    )
+    keep: float = Field(
+        default=0.34,
+        gt=0,
+        le=1,
+        description="Share of a round's mixtures that goes on after each of `stops`, the best.",
+    )
+
+    @field_validator("stops")
+    @classmethod
+    def _stops_rise(cls, stops: tuple[float, ...]) -> tuple[float, ...]:
+        if any(later <= earlier for earlier, later in itertools.pairwise(stops)):
+            raise ValueError("each must be later than the one before it")
+        return stops
 
     @field_validator("rounds")
     @classmethod

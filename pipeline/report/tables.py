@@ -181,13 +181,13 @@ def _of_search(state: SearchState | None) -> Iterator[ReportTable]:
     )
     rows = [(s.number, s.num_proxies, s.best, s.value, s.sd, s.around, s.regret, *s.weights) for s in search.steps]
     yield _table("search-rounds", (*head, *search.datasets), rows)
-    head = ("proxy", "round", "quarter", "measured", "predicted unseen", "left out", *search.datasets)
+    head = ("proxy", "round", "quarter", "measured", "predicted unseen", "left out", "dropped", *search.datasets)
     rows = [
         (
-            each.lane, each.round, None if each.left_out else each.quarter + 1, each.measured, each.unseen,
-            each.left_out, *each.weights, *each.metrics.values(),
+            each.lane, each.round, None if each.measured is None else each.quarter + 1, each.measured, each.unseen,
+            each.left_out, each.dropped, *each.weights, *each.metrics.values(),
         )
-        for each in (*search.tried, *search.left_out)
+        for each in (*search.tried, *search.dropped, *search.left_out)
     ]  # fmt: skip
     yield _table("search-proxies", (*head, *(f"bits per byte on {domain}" for domain in search.goal)), rows)
     yield _table("search-trust", ("measure", "value"), [(each.name, each.value) for each in search.measures])

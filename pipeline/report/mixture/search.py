@@ -47,6 +47,7 @@ class Tried:
     unseen: float | None
     metrics: Mapping[str, float | None]
     left_out: str
+    dropped: str = ""  # at which stop, and why
     quarter: int = 0  # by what was measured, 0 for the best
 
 
@@ -123,8 +124,9 @@ class SearchShown:
     rounds: int
     steps: tuple[Step, ...]
     weights: tuple[Weight, ...]
-    tried: tuple[Tried, ...]  # best first; those left out are not among them
+    tried: tuple[Tried, ...]  # best first; those left out or dropped are not among them
     left_out: tuple[Tried, ...]
+    dropped: tuple[Tried, ...]
     anchors: int
     noise_sd: float | None
     gain: float
@@ -238,7 +240,8 @@ def shown_of(told: Sequence[Mapping[str, Any]], *, name: str, capped: set[str]) 
         steps=steps,
         weights=weights,
         tried=tried,
-        left_out=tuple(run for run in runs if run.measured is None),
+        left_out=tuple(run for run in runs if run.left_out),
+        dropped=tuple(run for run in runs if run.dropped and not run.left_out),
         anchors=last["anchors"],
         noise_sd=last["noise_sd"],
         gain=around["value"] - optimum["value"],
@@ -299,10 +302,13 @@ def _measured(run: Tried) -> float:
 
 
 def _tried(run: Mapping[str, Any], *, number: int) -> Tried:
-    lane = run["lane"]
+    lane, stopped = run["lane"], run["stopped"]
+    dropped = f"at {percent(stopped['until'])} of its tokens: {stopped['why']}" if stopped else ""
     return Tried(
         number=number, round=run["round"], mixture=lane["mixture"], lane=lane["name"], weights=tuple(run["weights"]),
-        measured=run["goal"], unseen=run["unseen"], metrics=run["metrics"], left_out=shown(run["left_out"]),
+        measured=None if stopped else run["goal"], unseen=run["unseen"],
+        metrics=dict.fromkeys(run["metrics"]) if stopped else run["metrics"],
+        left_out=shown(run["left_out"]), dropped=dropped,
     )  # fmt: skip
 
 
@@ -312,7 +318,7 @@ def _placed(run: Tried, *, rank: int, of: int) -> Tried:
 
 
 def _step(told: Mapping[str, Any]) -> Step:
-    measured = [run["goal"] for run in told["runs"] if run["goal"] is not None]
+    measured = [run["goal"] for run in told["runs"] if run["goal"] is not None and not run["stopped"]]
     return Step(
         number=told["round"],
         num_proxies=len(told["runs"]),

@@ -138,6 +138,26 @@ def test_lanes_that_stand_at_different_steps_go_on_from_where_each_stands(
     assert [told // tiny.batch_tokens for told in heard if told != tiny.batch_tokens] == [7, 3, 0]
 
 
+def test_lanes_that_were_stopped_and_went_on_are_lanes_that_never_stopped(
+    tiny: Tier, stream: Stream, tmp_path: Path
+) -> None:
+    """Also where only some go on, and where a look at an earlier stop is asked for again later."""
+    lanes, step = lanes_on(stream, count=3), tiny.batch_tokens
+    whole = trained(lanes, tier=tiny)
+
+    early = trained(kept(lanes, tmp_path), tier=tiny, stop_at=7 * step)
+    heard: list[int] = []
+    late = trained(kept(lanes[:2], tmp_path), tier=tiny, say=heard.append)
+    again = trained(kept(lanes, tmp_path), tier=tiny, stop_at=4 * step)
+
+    assert_same(whole[:2], late)
+    assert sum(heard) == 2 * tiny.num_tokens and heard[0] == 7 * step
+    for stopped, done in zip(early, whole, strict=True):
+        assert stopped.num_tokens == 7 * step and np.array_equal(stopped.nats_S, done.nats_S[:7])
+    assert [len(lane.nats_S) for lane in again] == [4, 4, 4]
+    assert_same(trained(lanes, tier=tiny, stop_at=4 * step), again)
+
+
 def test_each_lane_is_given_out_as_soon_as_it_is_finished(tiny: Tier, stream: Stream) -> None:
     """A killed run loses the lanes that it was at, and keeps what it had finished."""
     heard: list[int] = []

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from pipeline.core.rng import generator
 from pipeline.engine.executors import Local
 from pipeline.engine.progress import Silent
 from pipeline.engine.run import Run
+from pipeline.experiment.cut import build_cut
 from pipeline.experiment.scores import ScoreFacts
 from pipeline.experiment.search import build_search
 from pipeline.experiment.work import Work
 from pipeline.plan.experiment import plan_experiment
 from pipeline.plan.graph import Plan
+from pipeline.plan.sweep import is_found
 from pipeline.store.node import Node
 from pipeline.store.results import close
 from tests.pipeline.report.report_parts import MACHINE, facts, plan_of, run_documents, write_lines
@@ -59,8 +62,11 @@ def searched(text: str, *, folder: Path, score: Score, rounds: int, broken: Mapp
     plan, draw = plan_of(text, folder=folder), generator(3, "report", "search")
     run_documents(plan)
     work = Work(Run(plan=plan, executor=Local(workers=1), progress=Silent()))
-    for number in range(rounds):
+    while True:
         experiment = work.experiment
+        stages = [stage for stage in experiment.stages if not is_found(stage.node)]
+        if not stages or stages[0].number > rounds:
+            break
         for name in {lane.mixture: lane for lane in experiment.lanes}:
             _mixed(experiment.mixtures[name], experiment.sections[name].weights)
         for lane, node in experiment.lanes.items():
@@ -73,8 +79,9 @@ def searched(text: str, *, folder: Path, score: Score, rounds: int, broken: Mapp
             of = asdict(facts(lane, []))
             told = ScoreFacts(of, plan.documents_node(domain).identity, 300_000, value, MACHINE)
             _close(node, asdict(told))
-        node = experiment.rounds[number].node
-        files, details, rows = build_search(work, str(number + 1), node)
+        number, node = str(stages[0].number), stages[0].node
+        build = partial(build_cut, cut=stages[0]) if stages[0].until < 1 else build_search
+        files, details, rows = build(work, number, node)
         work.finish(node, files, details=details, seconds=0.1, rows=rows)
         plan_experiment(plan)
     return plan_of(text, folder=folder)

@@ -106,6 +106,23 @@ def test_tables_and_files_hold_the_numbers_of_the_result(hunt) -> None:
     assert sum(float(row["say"]) for row in rows(page, "search-models")) == pytest.approx(1)
 
 
+def test_a_proxy_that_was_dropped_half_trained_is_told_with_stop_and_reason_and_drawn_nowhere(tmp_path: Path) -> None:
+    text = recipe("books", "web", "code", sweep=", stops: [0.35], keep: 0.5")
+    plan = searched(text, folder=tmp_path, score=SCORE, rounds=2)
+    write_report(plan, path=tmp_path / "hunt.html")
+
+    state = search_in(plan)
+    assert state is not None and state.shown is not None
+    dropped, tried = state.shown.dropped, state.shown.tried
+    assert len(dropped) > 0 and len(dropped) + len(tried) == 19 and not state.shown.left_out
+    assert f"{len(dropped)} of 19 proxies were dropped half-trained" in words_of(section(tmp_path / "hunt.html"))
+    assert all(each.dropped.startswith("at 35.0 % of its tokens: 0.") and each.measured is None for each in dropped)
+    told = [row for row in rows(tmp_path / "hunt.html", "search-proxies") if row["dropped"]]
+    assert [row["proxy"] for row in told] == [each.lane for each in dropped] and not any(
+        row["measured"] for row in told
+    )
+
+
 def test_a_proxy_that_was_left_out_is_named_with_its_reason_and_drawn_nowhere(hunt) -> None:
     _, page = hunt
     written = section(page)
