@@ -32,8 +32,8 @@ GAINS = (0.25, 0.5, 1.0, 2.0, 3.0)  # beyond what is required, in deviations of 
 class Looks:
     """Where a look stands among all that were taken at what it judges by.
 
-    `number` counts looks at one experiment with more and more seeds; `candidate_number` counts the candidates judged
-    against this baseline in the order of their first look, and a candidate's earlier experiments as further ones;
+    `number` counts looks at one experiment with more and more seeds; `candidate_number` is that of the experiment
+    against this baseline, in the order of their first looks: each candidate, and each set of its proxies, is one;
     `promoted` those of them that were promoted before; `openings` the certificates that were made with any of these
     held-out sets. Each counts this one too but `promoted`.
     """
@@ -111,8 +111,9 @@ def about_looks(looks: Looks, *, confidence: float, odds: float) -> str:
     """State what was looked at before, and what that costs."""
     needed = looks.odds_needed(confidence=confidence)
     return (
-        f"This is look {looks.number} at this candidate, which is candidate {looks.candidate_number} against this "
-        f"baseline. So a promotion needs odds of {needed:,.0f} to 1 beside the interval, and has {odds_said(odds)}."
+        f"This is look {looks.number} at this experiment, which is number {looks.candidate_number} against this "
+        "baseline (another candidate, other proxies, or another part of the documents to judge by are experiments of "
+        f"their own). So a promotion needs odds of {needed:,.0f} to 1 beside the interval, and has {odds_said(odds)}."
     )
 
 
@@ -123,9 +124,9 @@ def about_openings(looks: Looks, gain: Gain, *, confidence: float, sealed: float
         again = replace(looks, number=looks.number + 1).odds_needed(confidence=confidence)
         other = replace(looks, candidate_number=looks.candidate_number + 1).odds_needed(confidence=confidence)
         if not looks.is_first:
-            return f"This verdict was the first to open {what}."
+            return f"This was the first verdict to open {what}."
         return (
-            f"This verdict was the first to open {what}, so the interval alone decides. The next will need odds beside "
+            f"This was the first verdict to open {what}, so the interval alone decides. The next will need odds beside "
             f"it: {again:,.0f} to 1 for more seeds of this candidate, {other:,.0f} to 1 for another candidate against "
             "this baseline."
         )

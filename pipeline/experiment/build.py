@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from eval.proxies.tiers import TIERS
 from pipeline import __version__
+from pipeline.core.errors import DataError
 from pipeline.core.files.durable import write_text
 from pipeline.core.files.shards import read_table
 from pipeline.core.rng import derive
@@ -125,6 +126,13 @@ def _build_tokens(work: Work, name: str, node: Node) -> Built:
         part=part,
     )
     run.progress.end()
+    if part is not None and part.share and not encoded.ids:
+        kept = "sealed" if part.is_sealed else "open"
+        raise DataError(
+            f"gate.sealed: {part.share:g} of `{part.dataset}` leaves no document in the {kept} part; near-duplicates, "
+            "and documents with one `group_by`, stay together. Hold out more documents, take another share, or leave "
+            "`sealed` out. Nothing was trained."
+        )
     files = save_encoded(node.folder, encoded)
     details = {
         "num_tokens": len(encoded.tokens),
@@ -207,7 +215,7 @@ def _build_certificate(work: Work, name: str, node: Node) -> Built:
         baseline=gate.baseline,
         looks=taken.looks,
         sealed=gate.sealed,
-        remarks=[taken.remark] if taken.remark else [],
+        remarks=taken.remarks,
     )
     note_outcome(plan.workspace, taken.look, verdict.outcome)
     arms = {

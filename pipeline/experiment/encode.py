@@ -105,15 +105,14 @@ def choose(
 def _belongs(paths: Sequence[Path], size: np.ndarray, part: Part) -> np.ndarray:
     """Return bool[num_docs]: what belongs to a part of a set.
 
-    Documents that say much the same stay together, and the least hash among their texts decides, so neither ids nor
-    order nor a recipe's seed show. Of a very large set no more is divided than MOST_SPLIT_BYTES; the rest is in neither
-    part.
+    Documents that say much the same stay together, and the least hash among their texts is drawn from once more, so
+    that a group of many is sealed as often as one of a single document; neither ids nor order nor a recipe's seed show.
+    Of a very large set no more is divided than MOST_SPLIT_BYTES; the rest is in neither part.
     """
-    columns = [read_table(path, columns=["text", "metadata"]) for path in paths]
-    hashes = np.concatenate([_text_hashes(table) for table in columns])
+    hashes = np.concatenate([_text_hashes(path) for path in paths])
     by_hash = np.argsort(hashes, kind="stable")
     divided = np.sort(by_hash[: int(np.searchsorted(np.cumsum(size[by_hash]), MOST_SPLIT_BYTES, side="left")) + 1])
-    whole = pa.concat_tables(columns).take(pa.array(divided))
+    whole = _rows(paths, divided)
     group = group_documents(
         whole.column("text").to_pylist(),
         whole.column("metadata").to_pylist(),
@@ -122,15 +121,27 @@ def _belongs(paths: Sequence[Path], size: np.ndarray, part: Part) -> np.ndarray:
     )
     least = np.full(len(divided), np.iinfo(np.uint64).max, np.uint64)
     np.minimum.at(least, group, hashes[divided])
-    sealed = least[group] < np.uint64(part.share * 2**64)
+    drawn = {int(value): xxhash.xxh64_intdigest(int(value).to_bytes(8, "little"), SPLIT_SEED) for value in least[group]}
+    sealed = np.array([drawn[int(value)] < part.share * 2**64 for value in least[group]], bool)
     found = np.zeros(len(size), bool)
     found[divided[sealed == part.is_sealed]] = True
     return found
 
 
-def _text_hashes(table: pa.Table) -> np.ndarray:
-    texts = table.column("text").to_pylist()
+def _text_hashes(path: Path) -> np.ndarray:
+    texts = read_table(path, columns=["text"]).column("text").to_pylist()
     return np.array([xxhash.xxh64_intdigest(text.encode(), seed=SPLIT_SEED) for text in texts], np.uint64)
+
+
+def _rows(paths: Sequence[Path], rows: np.ndarray) -> pa.Table:
+    """Return texts and metadata of some rows of all files together, with one file in memory at a time."""
+    found, start = [], 0
+    for path in paths:
+        table = read_table(path, columns=["text", "metadata"])
+        here = rows[(rows >= start) & (rows < start + table.num_rows)] - start
+        found.append(table.take(pa.array(here)))
+        start += table.num_rows
+    return pa.concat_tables(found)
 
 
 def size_of(folder: Path) -> int:

@@ -17,6 +17,8 @@ from pipeline.core.errors import TamisError
 from pipeline.core.files.card import CARD, Card, is_complete, read_card
 from pipeline.core.identity import identity_of
 from pipeline.plan.lanes import LaneName
+from pipeline.plan.parts import judged_by, parts_of
+from pipeline.recipe.sections import MOST_FIRST_SEED
 from pipeline.store.looks import UNKNOWN, Look, enter, has_record, looks_before, looks_in, standing_of
 from pipeline.store.workspace import Workspace
 
@@ -42,6 +44,22 @@ def look_of(plan: Plan) -> Look:
         baseline=contents[1],
         held_out=tuple(sorted(_text_of(plan.documents_node(domain)) for domain in gate.on)),
         proxies=tuple(sorted(lanes)),
+        judged=_judged(plan),
+    )
+
+
+def _judged(plan: Plan) -> str:
+    """Return what a gate judges by: which part of whose text, how much of it, in which groups, at which rate."""
+    gate, proxy, parts = plan.recipe.gate, plan.recipe.proxy, parts_of(plan.recipe)
+    assert gate is not None and proxy is not None
+    domains = [(_text_of(plan.documents_node(name)), parts[part].payload) for name, part in judged_by(gate).items()]
+    return identity_of(
+        {
+            "domains": sorted(domains, key=repr),
+            "held_out_bytes": proxy.held_out_bytes,
+            "group_by": gate.group_by,
+            "learning_rate": proxy.learning_rates[0],
+        }
     )
 
 
@@ -65,10 +83,38 @@ def remark_on_incumbent(plan: Plan, known: Sequence[Look]) -> str:
     won = {name for other in before if other.candidate == look.baseline for name in other.proxies}
     if not own & won:
         return ""
+    first = proxy.first_seed + proxy.seeds
+    way_out = f"`proxy.first_seed: {first}`" if first <= MOST_FIRST_SEED else "Another `seed`"
     return (
         f"{len(own & won)} of {len(own)} proxies of {gate.baseline} are those that it was promoted by, and lucky: by "
         "0.3 to 0.5 deviations of one where it gained one (eval/LOG.md). That counts against whoever challenges it. "
-        f"`proxy.first_seed: {proxy.first_seed + proxy.seeds}` judges both by fresh ones."
+        f"{way_out} judges both by fresh ones."
+    )
+
+
+def remark_on_other_parts(plan: Plan) -> str:
+    """Say that documents of a sealed part were also scored as something else, by whatever needs no verdict."""
+    gate = plan.recipe.gate
+    assert gate is not None
+    parts = parts_of(plan.recipe)
+    seen = []
+    for name in sorted(gate.on) if gate.sealed else ():
+        own, identity = parts[name].payload, plan.documents_node(name).identity
+        for path in sorted((plan.workspace.root / "tokens").glob(f"*/{CARD}")):
+            try:
+                payload = read_card(path.parent).payload
+            except TamisError:
+                continue  # `tamis verify` names it
+            told = {key: payload[key] for key in ("part", "share", "group_by") if key in payload}
+            is_own = told and all(told[key] == own[key] for key in ("share", "group_by"))
+            if payload["dataset"] == identity and payload["head_tokens"] is not None and not is_own:
+                seen.append(name)
+                break
+    if not seen:
+        return ""
+    return (
+        f"Documents that are sealed here were also scored whole or as another part, of {' and '.join(seen)}: whoever "
+        "chose by such scores (a search, an ablation, a comparison) has seen them. Fresh documents are the way out."
     )
 
 
@@ -83,7 +129,7 @@ class Taken:
 
     look: Look
     looks: Looks
-    remark: str
+    remarks: Sequence[str]  # on the baseline's proxies, and on who else saw what is sealed
 
 
 def take(work: Work) -> Taken:
@@ -99,7 +145,8 @@ def take(work: Work) -> Taken:
             work.run.progress.say(f"looks.json: there was none; {len(known):,} certificates were entered{lost}.")
     look = look_of(work.plan)
     looks = Looks(**asdict(enter(workspace, look, known=known)))
-    return Taken(look, looks, remark_on_incumbent(work.plan, looks_in(workspace)))
+    remarks = (remark_on_incumbent(work.plan, looks_in(workspace)), remark_on_other_parts(work.plan))
+    return Taken(look, looks, [remark for remark in remarks if remark])
 
 
 def looks_in_certificates(workspace: Workspace) -> Iterator[Look]:

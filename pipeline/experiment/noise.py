@@ -17,7 +17,8 @@ import numpy as np
 from pipeline.core.errors import DataError
 from pipeline.core.files.card import Card, read_card
 from pipeline.core.files.record import read_record, write_record
-from pipeline.experiment.earlier import scores_in
+from pipeline.core.identity import identity_of
+from pipeline.experiment.earlier import VERSIONS, scores_in
 from pipeline.experiment.lanes import LaneFacts
 from pipeline.experiment.scores import ScoreFacts
 from pipeline.store.workspace import Workspace
@@ -38,6 +39,7 @@ class Group:
     learning_rate: float
     draw: str  # identity of what they read
     held_out: str  # identity of what they were scored on
+    kind: str  # what else they have in common: how much was scored, where and by which versions they were trained
     shares: Mapping[str, float]  # of datasets, by the names that a recipe gave them
     seeds: Sequence[int]
     mean: float
@@ -46,7 +48,7 @@ class Group:
 
     @property
     def key(self) -> tuple[object, ...]:
-        return self.tier, self.metric, self.tokens, self.learning_rate, self.draw, self.held_out
+        return self.tier, self.metric, self.tokens, self.learning_rate, self.draw, self.held_out, self.kind
 
     @property
     def freedom(self) -> int:
@@ -98,17 +100,21 @@ def _recorded(workspace: Workspace) -> list[Group]:
 
 
 def _scored(workspace: Workspace) -> list[Group]:
-    lanes: dict[tuple[str, str, float], dict[int, tuple[LaneFacts, float, Card]]] = {}
+    lanes: dict[tuple[str, str, float, str], dict[int, tuple[LaneFacts, float, Card]]] = {}
     for card in scores_in(workspace):
         score = ScoreFacts(**card.details)
         lane = LaneFacts(**score.lane)
         if lane.healthy and lane.until == 1 and score.bits_per_byte is not None:
-            key = (lane.draw, score.documents, lane.learning_rate)
+            versions = [card.payload[key] for key in VERSIONS]
+            kind = identity_of([score.held_out_bytes, lane.device, lane.precision, *versions])
+            key = (lane.draw, score.documents, lane.learning_rate, kind)
             lanes.setdefault(key, {})[lane.seed] = (lane, score.bits_per_byte, card)
-    return [_group(workspace, found, held_out=key[1]) for key, found in lanes.items() if len(found) > 1]
+    return [_group(workspace, found, held_out=key[1], kind=key[3]) for key, found in lanes.items() if len(found) > 1]
 
 
-def _group(workspace: Workspace, found: Mapping[int, tuple[LaneFacts, float, Card]], *, held_out: str) -> Group:
+def _group(
+    workspace: Workspace, found: Mapping[int, tuple[LaneFacts, float, Card]], *, held_out: str, kind: str
+) -> Group:
     seeds = sorted(found)
     facts, rates = found[seeds[0]][0], [found[seed][1] for seed in seeds]
     return Group(
@@ -118,6 +124,7 @@ def _group(workspace: Workspace, found: Mapping[int, tuple[LaneFacts, float, Car
         learning_rate=facts.learning_rate,
         draw=facts.draw,
         held_out=held_out,
+        kind=kind,
         shares=_shares(workspace, found[seeds[0]][2]),
         seeds=seeds,
         mean=float(np.mean(rates)),

@@ -18,6 +18,7 @@ from pipeline.recipe.spec import Recipe, held_out_by
 if TYPE_CHECKING:
     from pipeline.recipe.sections import GateSection
 
+LEAST_PART_BYTES = 60_000  # a verdict wants 30 kB by default, and a token may hold less than is counted on
 _SEALED = ".sealed"  # no recipe can name a dataset so
 
 
@@ -39,7 +40,8 @@ class Part:
 
     def limit_of(self, num_bytes: int) -> int:
         """Return how much of the text that is scored of a set falls to this part."""
-        return round(num_bytes * (self.share if self.is_sealed else 1 - self.share))
+        share = self.share if self.is_sealed else 1 - self.share
+        return max(round(num_bytes * share), min(num_bytes, LEAST_PART_BYTES))
 
     def identity(self, documents: str) -> str:
         """Return what the part is called where scores are looked up, for its dataset's identity."""

@@ -43,6 +43,9 @@ _WRITTEN: dict[str, Any] = {
 Count = Annotated[int, BeforeValidator(count_of), Field(ge=1), WithJsonSchema(_WRITTEN)]
 
 
+MOST_FIRST_SEED = 900  # searches count theirs from 1,000
+
+
 class Section(BaseModel):
     """Base of the recipe's sections: frozen, strict, unknown keys refused."""
 
@@ -78,7 +81,10 @@ class ProxySection(Section):
         default=3, ge=3, le=64, description="Paired seeds of initialisation and data order; the gate needs 3."
     )
     first_seed: int = Field(
-        default=0, ge=0, le=900, description="First of these seeds; another one judges both mixtures by fresh proxies."
+        default=0,
+        ge=0,
+        le=MOST_FIRST_SEED,
+        description="First of these seeds; another one judges both mixtures by fresh proxies.",
     )
     learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         default=(1.0,),

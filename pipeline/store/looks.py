@@ -2,10 +2,11 @@
 
 A look is entered before its certificate is computed. What was looked at is named by content: the weights and documents
 of both mixtures and the documents held out, whatever a recipe calls them, and whatever seeds or number of tokens it
-has. The same proxies on the same documents are the same look, so a run that is killed and taken up again, or an edit
-that changes none of them, takes no second one. More seeds beside those that were looked at are a further look at one
-experiment; proxies without all of the earlier ones are an experiment of their own, and count as a candidate more: odds
-add up over the looks of one experiment, and not over experiments.
+has. The same proxies judged by the same are the same look, so a run that is killed and taken up again, or an edit that
+changes neither, takes no second one. More seeds beside those that were looked at are a further look at one experiment.
+Proxies without all of the earlier ones are an experiment of their own, and so are the same ones judged by another part
+of the documents or at another learning rate: odds add up over the looks of one experiment, and not over experiments,
+so each experiment against one baseline has a number, and its part of the error, to itself.
 """
 
 from __future__ import annotations
@@ -33,11 +34,20 @@ class Look:
     held_out: tuple[str, ...]  # contents
     proxies: tuple[str, ...]  # identities of both mixtures' proxies
     outcome: str = ""
+    judged: str = ""  # what of the held-out text, and at which learning rate; "" where that is not known any more
 
-    @property
-    def key(self) -> tuple[object, ...]:
-        """What makes two looks the same."""
-        return self.candidate, self.baseline, self.held_out, self.proxies
+    def is_same_as(self, other: Look) -> bool:
+        """Say whether two looks are one."""
+        alike = all(
+            getattr(self, name) == getattr(other, name) for name in ("candidate", "baseline", "held_out", "proxies")
+        )
+        known = self.judged and other.judged
+        return alike and (self.judged == other.judged if known else self.certificate == other.certificate)
+
+    def extends(self, other: Look) -> bool:
+        """Say whether this is a further look at the experiment of another one."""
+        judged_alike = self.judged == other.judged or not (self.judged and other.judged)
+        return self.candidate == other.candidate and judged_alike and set(other.proxies) <= set(self.proxies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +68,34 @@ def has_record(workspace: Workspace) -> bool:
 def enter(workspace: Workspace, look: Look, *, known: Sequence[Look] | None = None) -> Standing:
     """Record a look, unless it is there, and return where it stands; `known` are all others where none is recorded."""
     looks = looks_in(workspace) if known is None else list(known)
-    if known is not None or all(other.key != look.key for other in looks):
-        _write(workspace, looks if any(other.key == look.key for other in looks) else [*looks, look])
+    is_new = not any(other.is_same_as(look) for other in looks)
+    if known is not None or is_new:
+        _write(workspace, [*looks, look] if is_new else looks)
     return standing_of(look, looks)
 
 
 def looks_before(look: Look, looks: Sequence[Look]) -> Sequence[Look]:
     """Return what was looked at before a look, whether or not it was taken yet."""
-    keys = [other.key for other in looks]
-    return looks[: keys.index(look.key)] if look.key in keys else looks
+    taken = next((number for number, other in enumerate(looks) if other.is_same_as(look)), len(looks))
+    return looks[:taken]
 
 
 def standing_of(look: Look, looks: Sequence[Look]) -> Standing:
     """Return where a look stands, or would stand, among all others."""
     before = looks_before(look, looks)
     alike = [other for other in before if other.baseline in (look.baseline, UNKNOWN)]
-    mine = [other for other in alike if other.candidate == look.candidate]
-    extended = [other for other in mine if set(other.proxies) <= set(look.proxies)]
-    candidates = list(dict.fromkeys(other.candidate for other in alike))
-    if look.candidate not in candidates:
-        candidates.append(look.candidate)
+    experiments: list[list[Look]] = []
+    for each in [*alike, look]:
+        own = next((one for one in experiments if any(each.extends(other) for other in one)), None)
+        if own is None:
+            experiments.append([each])
+        else:
+            own.append(each)
     promoted = {other.candidate for other in alike if other.outcome == "promote"} - {look.candidate}
     held_out = set(look.held_out)
     return Standing(
-        number=1 + len(extended),
-        candidate_number=1 + candidates.index(look.candidate) + len(mine) - len(extended),
+        number=1 + sum(look.extends(other) for other in alike),
+        candidate_number=1 + next(number for number, one in enumerate(experiments) if one[-1] is look),
         promoted=len(promoted),
         openings=1 + sum(not other.held_out or not held_out.isdisjoint(other.held_out) for other in before),
     )
@@ -91,7 +104,7 @@ def standing_of(look: Look, looks: Sequence[Look]) -> Standing:
 def note_outcome(workspace: Workspace, look: Look, outcome: str) -> None:
     """Record what was said of a look; later candidates against the same baseline are judged by how many were good."""
     looks = looks_in(workspace)
-    told = [replace(other, outcome=outcome) if other.key == look.key else other for other in looks]
+    told = [replace(other, outcome=outcome) if other.is_same_as(look) else other for other in looks]
     if told != looks:
         _write(workspace, told)
 

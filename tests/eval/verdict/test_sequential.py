@@ -31,7 +31,7 @@ def test_what_lacks_odds_says_what_it_has_and_how_many_seeds_would_give_them():
 
     assert verdict.outcome == "undecided"
     assert "but this was looked at before: it needs odds of 240 to 1" in verdict.sentence
-    assert any("look 2 at this candidate, which is candidate 3" in reason for reason in verdict.reasons)
+    assert any("look 2 at this experiment, which is number 3" in reason for reason in verdict.reasons)
     assert "This verdict was opening 7 of these held-out sets, by any gate" in " ".join(verdict.reasons)
     more = int(verdict.next_step.split()[1])
     gain = comparison.overall
@@ -99,7 +99,7 @@ def test_openings_are_told_with_what_they_cost():
     later = decide([comparison], rule=RULE, sealed=0.5, looks=Looks(candidate_number=5, openings=12)).reasons[-1]
     fresh = decide([comparison], rule=RULE).reasons
 
-    assert "the first to open the sealed 50 % of the held-out sets, so the interval alone decides" in first
+    assert "the first verdict to open the sealed 50 % of the held-out sets, so the interval alone decides" in first
     assert "40 to 1 for more seeds of this candidate, 120 to 1 for another candidate" in first
     luck = Looks(openings=12).luck_of_documents(comparison.overall.document_variance)
     assert "opening 12 of the sealed 50 % of the held-out sets" in later and f"look {luck:.4f} better" in later

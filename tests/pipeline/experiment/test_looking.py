@@ -90,7 +90,7 @@ def test_where_the_record_is_missing_looks_are_read_out_of_certificates(built: H
     assert power_of(built.plan()).odds_needed == pytest.approx(120)
     plan, said = run_telling(built)
 
-    assert next(iter(looks_in_certificates(built.workspace))) == recorded[0]
+    assert next(iter(looks_in_certificates(built.workspace))) == replace(recorded[0], judged="")
     assert looks_in(built.workspace)[0] == recorded[0]
     looks = certificate_of(plan)["verdict"]["looks"]
     assert (looks["candidate_number"], looks["openings"]) == (2, 2)

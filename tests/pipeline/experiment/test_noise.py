@@ -27,9 +27,8 @@ def built(first_run: tuple[House, Plan], tmp_path: Path) -> House:
 
 
 def group(shares: dict[str, float], *, seeds: int = 4, variance: float = 1.0) -> Group:
-    return Group(
-        "t0", "bits_per_byte", 250_000, 1.0, str(shares), "held", shares, [*range(seeds)], 2.0, variance, 1000.0
-    )
+    kind = ("t0", "bits_per_byte", 250_000, 1.0, str(shares), "held", "alike")
+    return Group(*kind, shares, [*range(seeds)], 2.0, variance, 1000.0)
 
 
 def test_a_run_writes_down_how_much_its_proxies_differ_by_tier_tokens_set_and_mixture(built: House):

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from pipeline.core.errors import RecipeError
 from pipeline.core.files.shards import read_table
 from pipeline.experiment.compare import DOCUMENTS
+from pipeline.experiment.encode import choose
 from pipeline.plan.graph import Plan
+from pipeline.plan.parts import Part
 from pipeline.queries.lanes import find_lanes, scores_of_lane
 from pipeline.recipe.ablation import ablation_of
 from pipeline.recipe.load import load_recipe
@@ -198,3 +202,47 @@ def test_a_second_run_changes_nothing(built: House):
     assert not built.plan().to_build
     built.run()
     assert contents(built.workspace.root) == before
+
+
+def divided(folder: Path, documents: int, *, sites: int) -> tuple[set[str], set[str]]:
+    """Return the ids of the open and the sealed half of unlike documents that stand on so many sites."""
+    house, draw = House(folder), random.Random(7)
+    rows = []
+    for number in range(documents):
+        text = " ".join("".join(draw.choices("abcdefghij", k=6)) for _ in range(40))
+        rows.append({"id": str(number), "text": text, "site": f"site {number % sites}"})
+    house.lines("held.jsonl", rows)
+    source, steps = "{read: jsonl, path: DIR/held.jsonl, id: id}", "{from: held, steps: [exact_dedup]}"
+    house.write(f"name: held\nsources: {{held: {source}}}\ndatasets: {{all: {steps}}}\n")
+    dataset = house.run().datasets["all"].node.folder
+    found = []
+    for is_sealed in (False, True):
+        part = Part("all", is_sealed=is_sealed, share=0.5, group_by="site")
+        chosen = choose(dataset, limit_bytes=10**9, seed=1, part=part)[0]
+        tables = [read_table(path, columns=["id"]).take(pa.array(rows)) for path, rows in chosen]
+        found.append({id for table in tables for id in table.column("id").to_pylist()})
+    return found[0], found[1]
+
+
+def test_groups_of_many_documents_are_sealed_as_often_as_single_ones(tmp_path: Path):
+    kept, sealed = divided(tmp_path, 360, sites=60)
+
+    assert kept.isdisjoint(sealed) and len(kept | sealed) == 360
+    assert 100 < len(sealed) < 260
+
+
+def test_a_set_too_large_to_divide_whole_has_both_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("pipeline.experiment.encode.MOST_SPLIT_BYTES", 25_000)  # of 100,000
+
+    kept, sealed = divided(tmp_path, 360, sites=360)
+
+    assert kept.isdisjoint(sealed) and 80 < len(kept | sealed) < 110
+    assert len(kept) > 25 and len(sealed) > 25
+
+
+def test_another_share_or_rate_is_a_further_experiment_and_what_was_open_is_told(built: House):
+    built.write(RECIPE.replace("sealed: 0.5", "sealed: 0.3"))
+    other = certificate_of(built.run())
+
+    assert other["verdict"]["looks"]["candidate_number"] == 2
+    assert any("also scored whole or as another part, of held" in reason for reason in other["verdict"]["reasons"])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import random
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +13,7 @@ from pipeline.store.workspace import Workspace
 
 def look(candidate: str, proxies: str, *, baseline: str = "base", held_out: str = "news", name: str = "") -> Look:
     """A look at proxies named by letters."""
-    return Look(name or candidate + proxies, candidate, baseline, (held_out,), tuple(proxies))
+    return Look(name or candidate + proxies, candidate, baseline, (held_out,), tuple(proxies), judged=held_out)
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def test_another_baseline_or_held_out_set_is_counted_by_itself(workspace):
     elsewhere = enter(workspace, look("first", "abc", held_out="code"))
 
     assert other == Standing(number=1, candidate_number=1, promoted=0, openings=2)
-    assert (elsewhere.number, elsewhere.openings) == (2, 1)
+    assert (elsewhere.number, elsewhere.candidate_number, elsewhere.openings) == (1, 2, 1)
 
 
 def test_the_same_proxies_are_the_same_look_whatever_their_certificate_is_called(workspace):
@@ -91,3 +93,41 @@ def test_a_record_that_was_edited_is_refused(workspace):
 
     with pytest.raises(DataError, match=r"looks\.json: cannot be read .*Take it from a backup"):
         enter(workspace, look("second", "xyz"))
+
+
+def test_the_same_proxies_judged_by_another_part_or_rate_are_an_experiment_of_their_own(workspace):
+    taken = look("first", "abc")
+    enter(workspace, taken)
+
+    again = enter(workspace, replace(taken, judged="the other half", certificate="other"))
+
+    assert (again.number, again.candidate_number, again.openings) == (1, 2, 2)
+    assert len(looks_in(workspace)) == 2
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_two_experiments_against_one_baseline_share_a_number(workspace, seed):
+    """So the parts of the error that they get sum to no more than all of it."""
+    draw, seen, experiments = random.Random(seed), {}, {}
+    for _ in range(25):
+        candidate = draw.choice("ABCD")
+        known = experiments.setdefault(candidate, [])
+        if known and draw.random() < 0.4:
+            own = draw.choice(known)
+            own.append(f"{own[0]} and {len(own)} more")
+        else:
+            own = [f"{candidate}{len(known)}"]
+            known.append(own)
+        standing = enter(workspace, Look(own[-1], candidate, "base", ("news",), tuple(own), judged="news"))
+        assert seen.setdefault(own[0], standing.candidate_number) == standing.candidate_number
+
+    assert sorted(seen.values()) == [*range(1, len(seen) + 1)]
+
+
+def test_a_look_of_which_it_is_not_known_what_it_judged_is_the_same_by_its_certificate(workspace):
+    old = replace(look("first", "abc"), judged="")
+
+    standing = enter(workspace, look("first", "abc"), known=[old])
+    later = enter(workspace, replace(look("first", "abc"), certificate="other"))
+
+    assert (standing.number, later.number) == (1, 2)
