@@ -342,7 +342,7 @@ def _about_guard(guard: GuardResult, *, rule: GateRule) -> str:
 def _next_step(case: _Case, *, comparisons: Sequence[Comparison]) -> str:
     """Say what would decide the case, at what price."""
     if case.more:
-        return case.more
+        return f"{case.more} {_price_of_the_next(case)}"
     if case.weak:
         return (
             "Look at the named lanes' curves. Other learning rates (proxy.learning_rates) or more tokens usually help; "
@@ -370,6 +370,17 @@ def _next_step(case: _Case, *, comparisons: Sequence[Comparison]) -> str:
     return (
         f"About {more} more seed{'s' if more > 1 else ''} would decide it, if the gain stays as it is. That is a "
         f"further look, so a promotion then needs odds of {needed:,.0f} to 1 as well, which is reckoned in."
+    )
+
+
+def _price_of_the_next(case: _Case) -> str:
+    """Say that this look is taken, although it could not have promoted."""
+    confidence, looks = case.rule.confidence, case.looks
+    again = replace(looks, number=looks.number + 1).odds_needed(confidence=confidence)
+    other = replace(looks, candidate_number=looks.candidate_number + 1).odds_needed(confidence=confidence)
+    return (
+        f"That is a further look: a promotion then needs odds beside the interval, {again:,.0f} to 1 with these "
+        f"proxies and more, {other:,.0f} to 1 with others."
     )
 
 

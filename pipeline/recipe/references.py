@@ -78,8 +78,9 @@ class _Names:
                 self._known(dataset, searched, ("sweep", key, dataset), "dataset of the mixture")
 
     def _note_judged_by_the_searched(self, on: list[Any]) -> None:
-        gate, sealed = _mapping(self.data, "gate").get("on"), _mapping(self.data, "gate").get("sealed")
-        judged = [str(dataset) for dataset in gate] if isinstance(gate, list) else []
+        gate = _mapping(self.data, "gate")
+        judged = [str(dataset) for dataset in gate["on"]] if isinstance(gate.get("on"), list) else []
+        sealed = gate.get("sealed") and gate.get("verdict") is not False  # without a verdict nothing sealed is opened
         for dataset in on:
             others = [other for other in judged if other != dataset]
             if dataset in judged and not sealed:

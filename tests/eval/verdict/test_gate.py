@@ -190,6 +190,7 @@ def test_too_little_evidence_cannot_promote_however_large_the_gain(
     assert verdict.outcome == "undecided"
     assert word in verdict.sentence
     assert way_out in verdict.next_step
+    assert "a promotion then needs odds beside the interval, 40 to 1 with these" in verdict.next_step
 
 
 def test_an_open_verdict_says_that_more_seeds_are_a_second_look() -> None:

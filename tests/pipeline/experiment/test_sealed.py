@@ -160,9 +160,11 @@ def test_a_search_may_look_at_the_open_part_of_what_its_gate_judges_by(tmp_path:
     judged = read_table(plan.experiment.comparison.folder / DOCUMENTS).column("id").to_pylist()
     assert set(judged) == ids_of(plan, "held.sealed")
 
-    house.write(house.recipe.read_text().replace("sealed: 0.5, ", ""))
-    with pytest.raises(RecipeError, match=r"Seal a part of it for the gate \(`gate.sealed: 0.5`\)"):
-        load_recipe(house.recipe)
+    right = house.recipe.read_text()
+    for wrong in ("", "sealed: 0.5, verdict: false, "):
+        house.write(right.replace("sealed: 0.5, ", wrong))
+        with pytest.raises(RecipeError, match=r"Seal a part of it for the gate \(`gate.sealed: 0.5`\)"):
+            load_recipe(house.recipe)
 
 
 def test_openings_are_counted_by_content_over_recipes_and_not_again_when_a_run_is_taken_up(built: House):
