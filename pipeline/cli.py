@@ -21,20 +21,13 @@ import click
 
 from pipeline import __version__
 from pipeline.commands import ablate as ablate_verb
+from pipeline.commands import cancel as cancel_verb
 from pipeline.commands import compare as compare_verb
 from pipeline.commands import export as export_verb
 from pipeline.commands import fit as fit_verb
 from pipeline.commands import proxies, questions
-from pipeline.commands.flags import (
-    AS_JSON,
-    PLUGINS,
-    RECIPE,
-    WORKSPACE,
-    load_plugins,
-    parse_memory,
-    running,
-)
-from pipeline.core.errors import RecipeError, TamisError
+from pipeline.commands.flags import AS_JSON, PLUGINS, RECIPE, WORKSPACE, load_plugins, parse_memory, running
+from pipeline.core.errors import PendingError, RecipeError, TamisError
 from pipeline.core.process.start import start
 from pipeline.core.shown import escaped, shown
 
@@ -167,8 +160,9 @@ def _verb(**about: Any) -> Callable[[Callable[..., None]], None]:
 
 
 def _build_all(
-    *, recipe: Path, workspace: Path, workers: int, device: str, memory: str, plugin: Sequence[Path], as_json: bool
-) -> NoReturn:
+    *, recipe: Path, workspace: Path, workers: int, device: str, memory: str, plugin: Sequence[Path], as_json: bool,
+    wait: bool = True,
+) -> NoReturn:  # fmt: skip
     from dataclasses import asdict
 
     from pipeline.commands.display import Terminal
@@ -181,7 +175,7 @@ def _build_all(
     with Terminal(notice=notice) as progress:
         outcome = run_recipe(
             recipe, workspace=Workspace(workspace), workers=workers, progress=progress, device=device,
-            memory_bytes=parse_memory(memory),
+            memory_bytes=parse_memory(memory), wait=wait,
         )  # fmt: skip
     _emit(asdict(outcome), as_json, outcome_text(outcome))
     raise click.exceptions.Exit(outcome.exit_code)
@@ -189,9 +183,13 @@ def _build_all(
 
 @_verb(short_help="Build, judge, promote and report what a recipe names.")
 @running
-def run(**given: Any) -> None:
+@click.option("--no-wait", is_flag=True, help="Leave batches that are on their way to the next run, and end with 0.")
+def run(*, no_wait: bool, as_json: bool, **given: Any) -> None:
     """Build everything a recipe names, judge the candidate, promote it if the gate says so, write the report."""
-    _build_all(**given)
+    try:
+        _build_all(wait=not no_wait, as_json=as_json, **given)
+    except PendingError as pending:
+        _emit({"pending": str(pending)}, as_json, str(pending))
 
 
 @_verb(short_help="Search the weights of a mixture.")
@@ -381,6 +379,7 @@ def _printed(question: Callable[..., questions.VerbAnswer]) -> Callable[..., Non
 _verb(short_help="Write a dataset or a mixture as documents.")(_printed(export_verb.export))
 _verb(short_help="Leave out each step of a recipe in turn.")(_printed(ablate_verb.ablate))
 _verb(short_help="Hold trained mixtures against each other.")(_printed(compare_verb.compare))
+_verb(short_help="Stop Message Batches that are on their way.")(_printed(cancel_verb.cancel))
 _verb(name="export-proxy", short_help="Write a trained proxy as a folder of its own.")(_printed(proxies.export_proxy))
 _verb(short_help="Score finished proxies on tasks.")(_printed(proxies.score))
 _verb(short_help="Model a table of training runs: accuracy and the best weights.")(_printed(fit_verb.fit))

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.batch_server import ROUTE, BatchHouse
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -81,6 +83,9 @@ class Server:
     most_at_once: int = 0
     _at_once: int = 0
     _mutex: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.batches = BatchHouse(self)
 
     def arrive(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> Behaviour:
         """Note an arrival and say how to answer it."""
@@ -148,9 +153,24 @@ class _Listener(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def do_GET(self) -> None:
+        server: Server = self.server.house  # type: ignore[attr-defined]
+        if not self.path.startswith(ROUTE):
+            return self._send(404, error_body("not_found_error", None, "no such route"))
+        try:
+            server.batches.answer(self, {})
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+
     def do_POST(self) -> None:
         server: Server = self.server.house  # type: ignore[attr-defined]
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        body = json.loads(self.rfile.read(int(self.headers["content-length"] or 0)) or b"{}")
+        if self.path.startswith(ROUTE):
+            try:
+                return server.batches.answer(self, body)
+            except (BrokenPipeError, ConnectionResetError):
+                self.close_connection = True
+                return None
         if self.path != "/v1/messages":
             return self._send(404, error_body("not_found_error", None, "no such route"))
         behaviour = server.arrive(body, {key.lower(): value for key, value in self.headers.items()})

@@ -57,6 +57,7 @@ class LabelParams(Params):
     )
     max_usd: float = how(1.0, ge=0, description="US dollars that these grades may cost in all runs together.")
     concurrency: int = how(8, ge=1, le=256, description="Requests in flight at once.")
+    batches: bool = how(False, description="Send Message Batches: half the price, answers within a day.")
     max_useless: float = how(
         0.6, gt=0, le=1,
         description="Stop when a larger share of the last answers is useless (invalid, refused, truncated); 1: never.",
@@ -72,7 +73,7 @@ class LabelParams(Params):
     def _every_setting_has_an_effect(self) -> Self:
         if (self.teacher == "file") != (self.path is not None):
             raise ValueError("`path` goes with `teacher: file`, and only with it")
-        paid = {"model", "max_usd", "concurrency", "prices", "max_useless", "ask_again"}
+        paid = {"model", "max_usd", "concurrency", "batches", "prices", "max_useless", "ask_again"}
         idle = set() if self.teacher == "claude" else paid
         idle |= {"excerpt_chars", "documents", "sample"} if self.teacher == "file" else set()
         without_effect = sorted(idle & self.model_fields_set)
@@ -106,7 +107,7 @@ class Label(GatheringStep):
 
     def check_environment(self) -> None:
         if self.params.teacher == "claude":
-            from pipeline.core.claude.client import check_credentials
+            from pipeline.core.claude.connection import check_credentials
 
             check_credentials()
 
@@ -196,7 +197,7 @@ class Label(GatheringStep):
         return ClaudeTeacher(
             rubric=rubric, model=self.params.model, ledger=work.ledger, max_usd=self.params.max_usd,
             prices=self._prices(), concurrency=self.params.concurrency, max_useless=self.params.max_useless,
-            ask_again=self.params.ask_again, say=work.say,
+            ask_again=self.params.ask_again, batches=self.params.batches, wait=work.wait, say=work.say,
         )  # fmt: skip
 
 

@@ -97,12 +97,14 @@ class ClaudeTeacher:
 
     def __init__(
         self, *, rubric: Rubric, model: str, ledger: Path, max_usd: float, prices: Path | None, concurrency: int,
-        max_useless: float, ask_again: Mapping[Useless, int], say: Callable[[str], None],
+        max_useless: float, ask_again: Mapping[Useless, int], say: Callable[[str], None], batches: bool = False,
+        wait: bool = True,
     ) -> None:  # fmt: skip
         self.title = f"{model}{shown(foreign_endpoint())}, rubric {rubric.name} {rubric.hash[:12]}"
         self._rubric, self._model, self._ledger, self._ask_again = rubric, model, ledger, ask_again
         self._how: dict[str, Any] = {
             "max_usd": max_usd, "prices": prices, "workers": concurrency, "max_useless": max_useless, "say": say,
+            "batches": batches, "wait": wait,
         }  # fmt: skip
 
     def grade(self, specimens: Sequence[Specimen]) -> Lesson:

@@ -63,9 +63,12 @@ class Outcome:
 
 def run_recipe(
     given: Path | Mapping[str, Any], *, workspace: Workspace, workers: int, progress: Progress, device: str = "auto",
-    memory_bytes: int = 2 << 30,
+    memory_bytes: int = 2 << 30, wait: bool = True,
 ) -> Outcome:  # fmt: skip
-    """Run a recipe to its end; everything that is already there is reused."""
+    """Run a recipe to its end; everything that is already there is reused.
+
+    Without `wait`, PendingError ends it where batches of paid requests are on their way.
+    """
     started = time.monotonic()
     recipe = load_recipe(given)  # first, so that a bad recipe leaves nothing behind
     with workspace.locked():
@@ -86,7 +89,7 @@ def run_recipe(
 
                 run = Run(
                     plan=plan, executor=executor(), progress=progress, device=device, threads=workers,
-                    memory_bytes=memory_bytes, workers=workers,
+                    memory_bytes=memory_bytes, workers=workers, wait=wait,
                 )  # fmt: skip
                 try:
                     run.execute()

@@ -6,7 +6,8 @@
     |-- ServiceError   Claude, a worker or the disk failed                 exit 1
     |   |-- BudgetError    the money in the recipe is spent; resumable     exit 4
     |   `-- BusyError      somebody else holds the workspace               exit 75
-    `-- GateError      the gate refused, or the evidence is missing        exit 3
+    |-- GateError      the gate refused, or the evidence is missing        exit 3
+    `-- PendingError   what was sent is on its way; run again to collect   exit 0
 
 A message says, in this order: place, found value, rule, way out. Classes take one string and no custom
 `__init__`, so that they survive pickling between worker processes; add context with `add_note`.
@@ -56,6 +57,12 @@ class BusyError(ServiceError):
     """Another process holds the workspace."""
 
     exit_code = 75
+
+
+class PendingError(TamisError):
+    """What was asked for is on its way, and the caller did not want to wait for it; no failure."""
+
+    exit_code = 0
 
 
 class GateError(TamisError):

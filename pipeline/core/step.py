@@ -260,6 +260,7 @@ class Gathering:
     cost_usd: float = 0.0
     memory_bytes: int = 2 << 30  # that the step may use besides Python itself, its workers together
     workers: int = 1  # processes that `map` may use at a time; neither number may change what is written
+    wait: bool = True  # False: raise PendingError rather than wait hours for others
 
 
 class GatheringStep(Step):

@@ -58,6 +58,7 @@ class Run:
     threads: int = 1  # of the proxies; no result depends on it
     memory_bytes: int = 2 << 30  # of a gathering step; no result depends on it
     workers: int = 1  # that share it
+    wait: bool = True  # for batches of paid requests
     ahead_seconds: dict[str, float] = field(default_factory=dict)  # of measuring while a source was read, by identity
 
     def finished(self, node: Node) -> bool:
@@ -244,6 +245,7 @@ class Run:
             wanted=_wanted(step, later),
             memory_bytes=self.memory_bytes,
             workers=self.workers,
+            wait=self.wait,
         )
         with self.unchanged([step]):
             gathering.gather(work)

@@ -44,6 +44,18 @@ class Budget:
             self._reserved_nano += amount
             return True
 
+    def hold(self, amount: int) -> None:
+        """Hold back what earlier runs reserved and is still on its way, whatever the cap."""
+        with self._changed:
+            self._reserved_nano += amount
+
+    def reserve_now(self, amount: int) -> bool:
+        """Hold `amount` back if it fits; False if what is in flight may free it, BudgetError if nothing can."""
+        with self._changed:
+            in_flight = self._reserved_nano > 0
+            fits = self.spent_nano + self._reserved_nano + amount <= self.cap_nano
+        return (fits or not in_flight) and self.reserve(amount, stopped=lambda: False)
+
     def settle(self, reserved: int, *, cost: int) -> None:
         """Replace a reservation by what was spent."""
         with self._changed:

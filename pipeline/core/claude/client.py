@@ -2,7 +2,8 @@
 
 A request is addressed by the hash of what is sent. The client looks in the ledger first, reserves the most a request
 can cost, makes the intent durable, sends it through the anthropic SDK (no SDK retries: see `setbacks`), and stores the
-raw answer before reading it. Refused and truncated answers are outcomes, recorded and asked for again only on demand.
+raw answer before reading it. With `batches` it sends Message Batches, at half price (see `batches`). Refused and
+truncated answers are outcomes, recorded and asked for again only on demand.
 After a crash, requests that were in flight are counted as in doubt and sent again, once per run, because a single
 Messages request cannot be looked up afterwards; at most `workers` requests can be in doubt per crash.
 """
@@ -21,20 +22,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pipeline.core.claude.answer import Reading, Status, read_answer, usage_of
+from pipeline.core.claude.batch_desk import Pacing
+from pipeline.core.claude.batch_lines import billed_nano
+from pipeline.core.claude.batch_log import BatchLog
+from pipeline.core.claude.batch_wire import BatchWire
+from pipeline.core.claude.batches import BatchBuyer
 from pipeline.core.claude.budget import Budget
-from pipeline.core.claude.endpoint import ANTHROPIC, VARIABLE, address_of, foreign_endpoint
+from pipeline.core.claude.connection import connect, setback_of
+from pipeline.core.claude.endpoint import ANTHROPIC, foreign_endpoint
 from pipeline.core.claude.ledger import Ledger, Planned, State, StoredAnswer
-from pipeline.core.claude.prices import NANO, BilledTokens, cost_nano, load_prices
+from pipeline.core.claude.prices import NANO, load_prices
 from pipeline.core.claude.purchase import Pace, Purchase, Usefulness
 from pipeline.core.claude.request import Request, bound_nano
-from pipeline.core.claude.setbacks import Setback, connection_setback, spoken, status_setback
-from pipeline.core.errors import RecipeError, ServiceError, TamisError
+from pipeline.core.claude.setbacks import Setback, spoken
+from pipeline.core.errors import ServiceError, TamisError
 from pipeline.core.files.durable import write_text
 from pipeline.core.process.keys import Mask
 from pipeline.core.rng import generator
 
 if TYPE_CHECKING:
-    from anthropic import Anthropic, AnthropicError
+    from anthropic import Anthropic
 
 MAX_TRIES = 4  # per request and run, of errors that cost nothing
 MAX_LOST = 2  # sends per request and run that may have been billed without an answer
@@ -43,7 +50,6 @@ MAX_BACKOFF_SECONDS = 60.0
 PROGRESS_SECONDS = 10.0
 GRACE_SECONDS = 5.0  # that answers in flight have after ctrl-C
 USELESS = "useless-answers.jsonl"  # beside the ledger: what made a run stop, to be read
-NOT_BELIEVED = "upper bound, as the counts of tokens cannot be right"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +79,13 @@ class ClaudeClient:
     `max_usd` caps what all requests asked through this client have cost together, in this run and in earlier ones, so a
     resumed run cannot spend the cap twice. `recorded` answers from the ledger alone and refuses the network.
     `max_useless` is the share of useless answers (refused, truncated, invalid) beyond which no more are bought.
+    `batches` sends Message Batches; without `wait` they are left to a later run (PendingError).
     """
 
     def __init__(
         self, ledger: Path, *, max_usd: float, prices: Path | None = None, mode: Literal["live", "recorded"] = "live",
-        workers: int = 8, max_useless: float = 1.0,
+        workers: int = 8, max_useless: float = 1.0, batches: bool = False, wait: bool = True,
+        pacing: Pacing | None = None,
         timeout_seconds: float = 600.0, backoff_seconds: float = 1.0, say: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
         self._prices = load_prices(prices)
@@ -85,6 +93,7 @@ class ClaudeClient:
         self._budget = Budget(max_usd=max_usd)
         self._mode, self._workers, self._say, self._max_useless = mode, workers, say, max_useless
         self._timeout_seconds, self._backoff_seconds = timeout_seconds, backoff_seconds
+        self._batches, self._wait, self._pacing = batches, wait, pacing or Pacing()
         self._client: Anthropic | None = None
         self._endpoint = foreign_endpoint()
         self._asked: set[str] = set()
@@ -168,6 +177,7 @@ class ClaudeClient:
         self._asked.update(fresh)
         earlier = self._ledger.spending(fresh)
         self._budget.charge(earlier.settled_nano + earlier.doubted_nano)
+        self._budget.hold(earlier.open_nano)
 
     def _buy_all(
         self, requests: Sequence[Request], known: Mapping[str, Answer], *, pardoned: Collection[Status]
@@ -191,10 +201,25 @@ class ClaudeClient:
             self._ledger.plan(
                 Planned(request.id, request.model, request.purpose, json.dumps(request.body())) for request in requests
             )
-        for size in purchase.rounds():
+        left = requests if purchase.stopped.is_set() else self._buy_in_batches(purchase)
+        for size in purchase.rounds(left):
             if size and not purchase.stopped.is_set():
                 self._buy_round(purchase, num_threads=min(self._workers, size))
         return purchase.finish(at_fault=self._ledger.refused_for_themselves(list(purchase.failures)))
+
+    def _buy_in_batches(self, purchase: Purchase) -> Sequence[Request]:
+        """Collect what earlier runs sent in batches and, if told so, send the rest; return what is left."""
+        log = BatchLog(self._ledger)
+        asked = {request.id: request for request in purchase.requests}
+        if not self._batches and not log.unsettled(list(asked)):
+            return purchase.requests
+        assert self._client is not None
+        buyer = BatchBuyer(
+            log=log, wire=BatchWire(self._client, mask=self._mask), budget=self._budget, prices=self._prices,
+            counted=self._asked, purchase=purchase, requests=asked, pacing=self._pacing, today=_today,
+            endpoint=self._endpoint or ANTHROPIC, say=self._say or (lambda line: None),
+        )  # fmt: skip
+        return buyer.buy(create=self._batches, wait=self._wait)
 
     def _buy_round(self, purchase: Purchase, *, num_threads: int) -> None:
         """Buy until the queue is empty. Ctrl-C leaves answers in flight a moment, and then leaves them in doubt."""
@@ -232,14 +257,8 @@ class ClaudeClient:
 
     def _open_client(self) -> None:
         if self._client is None:
-            self._client = connect(timeout_seconds=self._timeout_seconds)
+            self._client = connect(timeout_seconds=self._timeout_seconds, endpoint=self._endpoint)
             self._mask = Mask(base_url=str(self._client.base_url))
-            reached = address_of(str(self._client.base_url))
-            if reached != (self._endpoint or ANTHROPIC):  # a profile of the SDK's can name an address as well
-                raise RecipeError(
-                    f"Claude: the SDK's own settings send requests to {reached}, which no result would say. "
-                    f"Set {VARIABLE} to that address, or remove it from the SDK's profile."
-                )
 
     def _tell(self, purchase: Purchase) -> None:
         if self._say is not None:
@@ -299,13 +318,13 @@ class ClaudeClient:
             if not usage:
                 self._ledger.record_failure(attempt, outcome="in_doubt", error="HTTP 200 without a message")
                 return Setback("lost", "HTTP 200 without a message")
-            billed, price = self._billed(request, usage, bound=bound)
+            billed, price = billed_nano(usage, model=request.model, prices=self._prices, on=_today(), bound=bound)
             self._ledger.record_answer(attempt, raw=raw, usage=usage, cost_nano=billed, price=price)
             cost = billed
             return read_answer(raw, schema=request.schema)
         except AnthropicError as error:
             assert attempt is not None
-            setback = _setback_of(error, mask=self._mask)
+            setback = setback_of(error, mask=self._mask)
             outcome: Literal["in_doubt", "rejected"] = "in_doubt" if setback.kind == "lost" else "rejected"
             self._ledger.record_failure(attempt, outcome=outcome, error=setback.reason)
             cost = bound if outcome == "in_doubt" else 0
@@ -322,14 +341,6 @@ class ClaudeClient:
         finally:
             self._on_the_wire.discard(threading.get_ident())
 
-    def _billed(self, request: Request, usage: Mapping[str, Any], *, bound: int) -> tuple[int, str]:
-        """Return what an answer cost in nanodollars and by which price; counts that cannot be right cost the bound."""
-        tokens = BilledTokens.of_usage(usage)
-        if tokens is None:
-            return bound, NOT_BELIEVED
-        price = self._prices.price_of(request.model, prompt_tokens=tokens.prompt, on=_today())
-        return cost_nano(price, tokens), price.stamp
-
     def _back_off(self, request: Request, setback: Setback, *, tries: int, stopped: threading.Event) -> None:
         """Wait as long as the server asked (after a 429, everybody), else exponentially with jitter from the id."""
         seconds = setback.wait_seconds
@@ -340,44 +351,6 @@ class ClaudeClient:
             stopped.wait(seconds)
         elif self._pace.hold(seconds) and seconds >= PROGRESS_SECONDS and self._say is not None:
             self._say(f"claude: nothing is sent for {spoken(seconds)}, as the server asked ({setback.reason})")
-
-
-def connect(*, timeout_seconds: float) -> Anthropic:
-    """Return an SDK client by the SDK's own rules for keys and addresses; RecipeError if there is no key."""
-    import os
-
-    from anthropic import Anthropic
-
-    client = Anthropic(max_retries=0, timeout=timeout_seconds, open_telemetry=False)
-    if client.api_key is None and client.auth_token is None and client.credentials is None:
-        if not os.environ.get("ANTHROPIC_BASE_URL"):
-            raise RecipeError(
-                "ANTHROPIC_API_KEY is not set, and neither is ANTHROPIC_BASE_URL; asking Claude needs one of them. "
-                "Set it, or use `teacher: offline`."
-            )
-        client.close()
-        client = Anthropic(api_key="none", max_retries=0, timeout=timeout_seconds, open_telemetry=False)
-    return client
-
-
-def check_credentials() -> None:
-    """Raise RecipeError if there is neither a key nor an address; asks nobody."""
-    connect(timeout_seconds=1.0).close()
-
-
-def _setback_of(error: AnthropicError, *, mask: Mask) -> Setback:
-    """Sort an SDK error; see `setbacks`."""
-    from anthropic import APIConnectionError, APIStatusError
-
-    if isinstance(error, APIStatusError):
-        mask.learn(error.response.request.headers)
-        message = mask.text(error.api_message) if isinstance(error.api_message, str) else "no message"
-        code = mask.text(str(error.error_code or error.type or ""))
-        return status_setback(error.status_code, code=code, message=message, headers=error.response.headers)
-    if isinstance(error, APIConnectionError):
-        return connection_setback(f"{type(error).__name__} ({type(error.__cause__).__name__})")
-    reason = mask.text(f"{type(error).__name__}: {error}")
-    return Setback("stop", reason, error=ServiceError(f"Claude: {reason}. Check the credentials and run again."))
 
 
 def estimate_bound_usd(request: Request, *, prices: Path | None = None) -> float:

@@ -6,7 +6,8 @@ transaction that closes its attempt. So a crash at any instant leaves at most th
 outcome, and those are counted as in doubt. Two fsyncs per request: about 1 ms, against seconds for an answer.
 
     request   PLANNED -> SENT -> LANDED -> PARSED | INVALID | REFUSED | TRUNCATED, or ERRORED without an answer
-    attempt   open -> answered | rejected | in_doubt;  `sent_in` is 'single' or, one day, a batch's id
+    attempt   open -> answered | rejected | in_doubt;  `sent_in` is 'single' or `batch:` and a batch's key
+    batch     INTENDED -> OPEN -> ENDED, or REFUSED | ABSENT | LOST; see `batch_log`
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from filelock import FileLock, Timeout
 from pipeline.core.claude.prices import NANO
 from pipeline.core.errors import BusyError, DataError, ServiceError
 
-LAYOUT = 1  # PRAGMA user_version; raise it with a migration
+LAYOUT = 2  # PRAGMA user_version; 1 had no batches
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS requests (
@@ -43,6 +44,13 @@ CREATE TABLE IF NOT EXISTS answers (
     request TEXT PRIMARY KEY REFERENCES requests(id), attempt INTEGER NOT NULL REFERENCES attempts(attempt),
     raw BLOB NOT NULL, usage TEXT NOT NULL, cost_nano INTEGER NOT NULL, price TEXT NOT NULL, landed_at REAL NOT NULL
 ) WITHOUT ROWID;
+"""
+BATCH_TABLES = """
+CREATE TABLE IF NOT EXISTS batches (
+    key INTEGER PRIMARY KEY AUTOINCREMENT, server_id TEXT UNIQUE, endpoint TEXT NOT NULL, intended_at REAL NOT NULL,
+    size INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'INTENDED', reason TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX IF NOT EXISTS attempts_of_batch ON attempts(sent_in) WHERE sent_in != 'single';
 """
 
 PAID = "coalesce(sum(max(cost_nano, 0)), 0)"  # earlier versions believed negative counts of tokens
@@ -76,6 +84,7 @@ class Spending:
     settled_nano: int
     doubted_nano: int
     num_in_doubt: int
+    open_nano: int  # reserved for what is on its way, in batches of earlier runs
 
 
 def total_usd(path: Path) -> float:
@@ -129,13 +138,13 @@ class Ledger:
             database.execute("PRAGMA journal_mode=WAL")
             database.execute("PRAGMA synchronous=FULL")
             (layout,) = database.execute("PRAGMA user_version").fetchone()
-            if layout == 0:
-                database.executescript(f"BEGIN; {TABLES} PRAGMA user_version={LAYOUT}; COMMIT;")
+            if layout in (0, 1):
+                database.executescript(f"BEGIN; {TABLES} {BATCH_TABLES} PRAGMA user_version={LAYOUT}; COMMIT;")
         except sqlite3.DatabaseError as error:
             raise DataError(
                 f"{self._path}: cannot be opened as a ledger ({error}). Restore a copy, or move it away."
             ) from error
-        if layout not in (0, LAYOUT):
+        if layout not in (0, 1, LAYOUT):
             database.close()
             raise DataError(
                 f"{self._path}: has ledger layout {layout}; this Tamis reads {LAYOUT}. Use the Tamis that wrote it."
@@ -144,7 +153,8 @@ class Ledger:
         return database
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Do all of it or nothing, durably; one thread at a time."""
         with self._mutex:
             try:
                 self._database.execute("BEGIN IMMEDIATE")
@@ -158,9 +168,9 @@ class Ledger:
                 raise ServiceError(f"{self._path}: cannot be used ({error}). Free the disk and run again.") from error
 
     def _doubt_open_attempts(self) -> int:
-        """Close what a dead process left open; the lock says that no living one owns it."""
-        close = "UPDATE attempts SET outcome='in_doubt', error=?, ended_at=? WHERE outcome IS NULL"
-        with self._transaction() as database:
+        """Close what a dead process left open; the lock says that no living one owns it. Batches can be looked up."""
+        close = "UPDATE attempts SET outcome='in_doubt', error=?, ended_at=? WHERE outcome IS NULL AND sent_in='single'"
+        with self.transaction() as database:
             return database.execute(close, ("the process ended before an answer", time.time())).rowcount
 
     def plan(self, requests: Iterable[Planned]) -> None:
@@ -168,12 +178,12 @@ class Ledger:
         now = time.time()
         insert = "INSERT OR IGNORE INTO requests(id, model, purpose, body, planned_at) VALUES (?,?,?,?,?)"
         rows = ((request.id, request.model, request.purpose, request.body, now) for request in requests)
-        with self._transaction() as database:
+        with self.transaction() as database:
             database.executemany(insert, rows)
 
     def record_intent(self, request: str, *, reserved_nano: int, endpoint: str, sent_in: str = "single") -> int:
         """Make the intent to send durable and return its attempt number; call before the first byte leaves."""
-        with self._transaction() as database:
+        with self.transaction() as database:
             database.execute("UPDATE requests SET state='SENT', reason='' WHERE id=?", (request,))
             cursor = database.execute(
                 "INSERT INTO attempts(request, sent_in, endpoint, sent_at, reserved_nano) VALUES (?,?,?,?,?)",
@@ -184,7 +194,7 @@ class Ledger:
     def record_answer(self, attempt: int, *, raw: bytes, usage: Mapping[str, Any], cost_nano: int, price: str) -> None:
         """Store a raw answer, its usage and its cost in one transaction, before anybody parses it."""
         now = time.time()
-        with self._transaction() as database:
+        with self.transaction() as database:
             (request,) = database.execute("SELECT request FROM attempts WHERE attempt=?", (attempt,)).fetchone()
             database.execute(
                 "INSERT INTO answers(request, attempt, raw, usage, cost_nano, price, landed_at) VALUES (?,?,?,?,?,?,?)",
@@ -196,12 +206,12 @@ class Ledger:
     def record_failure(self, attempt: int, *, outcome: Literal["rejected", "in_doubt"], error: str) -> None:
         """Close an attempt without an answer: `rejected` costs nothing, `in_doubt` may have been billed."""
         close = "UPDATE attempts SET outcome=?, error=?, ended_at=? WHERE attempt=?"
-        with self._transaction() as database:
+        with self.transaction() as database:
             database.execute(close, (outcome, error, time.time(), attempt))
 
     def conclude(self, states: Iterable[tuple[str, State, str]]) -> None:
         """Record what answers turned out to say: (request, state, reason)."""
-        with self._transaction() as database:
+        with self.transaction() as database:
             database.executemany(
                 "UPDATE requests SET state=?2, reason=?3 WHERE id=?1 AND (state, reason) IS NOT (?2, ?3)", list(states)
             )
@@ -209,24 +219,25 @@ class Ledger:
     def answers(self, requests: Sequence[str]) -> dict[str, StoredAnswer]:
         """Return the bought answers among `requests`, by request id."""
         query = "SELECT request, raw, usage, cost_nano FROM answers JOIN wanted ON request = wanted.id"
-        rows = self._ask(query, requests)
+        rows = self.ask(query, requests)
         return {request: StoredAnswer(raw, json.loads(usage), cost_nano) for request, raw, usage, cost_nano in rows}
 
     def spending(self, requests: Sequence[str]) -> Spending:
         """Return what `requests` have cost in all runs together."""
         paid = f"SELECT {PAID} FROM answers JOIN wanted ON request = wanted.id"
-        doubted = (
-            "SELECT coalesce(sum(reserved_nano), 0), count(*) FROM attempts JOIN wanted ON request = wanted.id "
-            "WHERE outcome = 'in_doubt'"
+        reserved = (
+            "SELECT coalesce(sum(reserved_nano), 0), count(*) FROM attempts JOIN wanted ON request = wanted.id WHERE"
         )
-        ((settled_nano,),) = self._ask(paid, requests)
-        ((doubted_nano, count),) = self._ask(doubted, requests)
-        return Spending(settled_nano=settled_nano, doubted_nano=doubted_nano, num_in_doubt=count)
+        ((settled_nano,),) = self.ask(paid, requests)
+        ((doubted_nano, count),) = self.ask(f"{reserved} outcome = 'in_doubt'", requests)
+        ((open_nano, _),) = self.ask(f"{reserved} outcome IS NULL", requests)
+        return Spending(settled_nano=settled_nano, doubted_nano=doubted_nano, num_in_doubt=count, open_nano=open_nano)
 
     def refused_for_themselves(self, requests: Sequence[str]) -> set[str]:
-        """Return those of `requests` that were rejected twice alike while the service answered another in between.
+        """Return those of `requests` that were rejected while the service was seen to answer others.
 
-        The other was asked for the same model at the same address. In whatever run: the evidence stays.
+        Either twice alike with another answered in between, of the same model and address, or in a batch of which
+        another was answered. In whatever run: the evidence stays.
         """
         query = """
             SELECT DISTINCT early.request FROM attempts early JOIN wanted ON early.request = wanted.id
@@ -239,12 +250,20 @@ class Ledger:
                 WHERE other.outcome = 'answered' AND other.attempt BETWEEN early.attempt AND late.attempt
                 AND other.sent_at >= early.ended_at AND other.ended_at <= late.sent_at
                 AND answered.model = asked.model AND other.endpoint = early.endpoint
+            )
+            UNION SELECT early.request FROM attempts early JOIN wanted ON early.request = wanted.id
+            JOIN requests asked ON asked.id = early.request
+            WHERE early.outcome = 'rejected' AND early.error LIKE 'rejected: %' AND early.sent_in != 'single'
+            AND EXISTS (
+                SELECT 1 FROM attempts other JOIN requests answered ON answered.id = other.request
+                WHERE other.sent_in = early.sent_in AND other.sent_in != 'single' AND other.outcome = 'answered'
+                AND answered.model = asked.model
             )"""
-        return {request for (request,) in self._ask(query, requests)}
+        return {request for (request,) in self.ask(query, requests)}
 
-    def _ask(self, query: str, requests: Sequence[str]) -> list[tuple[Any, ...]]:
+    def ask(self, query: str, requests: Sequence[str]) -> list[tuple[Any, ...]]:
         """Run a query that joins the temporary table `wanted` of request ids."""
-        with self._transaction() as database:
+        with self.transaction() as database:
             database.execute("DELETE FROM wanted")
             database.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", [(request,) for request in requests])
             return database.execute(query).fetchall()

@@ -90,12 +90,12 @@ class Purchase:
     _failed_in_a_row: int = 0
     _once_more: bool = False
 
-    def rounds(self) -> Iterator[int]:
+    def rounds(self, requests: Sequence[Request]) -> Iterator[int]:
         """Fill the queue, three times; yield its length. All but the last request, the last one, what was rejected."""
-        for batch in (self.requests[:-1], self.requests[-1:]):
+        for batch in (requests[:-1], requests[-1:]):
             self._queue = iter(batch)
             yield len(batch)
-        again = [request for request in self.requests if self._rejected(request.id)]
+        again = [request for request in requests if self._rejected(request.id)]
         self._once_more, self._queue = True, iter(again)
         yield len(again)
 
@@ -147,6 +147,13 @@ class Purchase:
             hopeless = self._failed_in_a_row >= FAILURES_THAT_STOP or (rejected >= FAILURES_THAT_STOP and too_many)
         if hopeless:
             self.halt(self._out_of_service(setback))
+
+    def judge_batch(self) -> None:
+        """Halt when rejections are the rule, by what came back so far."""
+        rejected = [failure for failure in self.failures.values() if failure.kind == "reject"]
+        came_back = self.num_bought + len(self.failures)
+        if len(rejected) >= FAILURES_THAT_STOP and len(rejected) > MOST_REJECTED * came_back:
+            self.halt(self._out_of_service(rejected[-1]))
 
     def finish(self, *, at_fault: Iterable[str]) -> dict[str, Setback]:
         """Return what was rejected, by request id; raise what stopped the threads, or left a request unanswered.

@@ -54,6 +54,11 @@ class Request:
         }
 
     @property
+    def size_bytes(self) -> int:
+        """At most what it takes in a batch, with its id and commas."""
+        return len(json.dumps(self.body())) + 100
+
+    @property
     def id(self) -> str:
         """`r_` and 40 hex characters; fits a batch's custom_id."""
         body = self.body()
@@ -63,10 +68,10 @@ class Request:
         return "r_" + identity_of(asked | {key: value for key, value in unsent.items() if value})[:40]
 
 
-def bound_nano(request: Request, *, prices: Prices, on: date) -> int:
+def bound_nano(request: Request, *, prices: Prices, on: date, batch: bool = False) -> int:
     """Return the most that a request can cost in nanodollars: a token is at least a byte, `max_tokens` are written."""
     prompt = len(json.dumps(request.body(), ensure_ascii=False).encode()) + OVERHEAD_TOKENS
-    tokens = BilledTokens(input=prompt, output=request.max_tokens)
+    tokens = BilledTokens(input=prompt, output=request.max_tokens, batch=batch)
     fitting = prices.price_of(request.model, prompt_tokens=prompt, on=on)
     reachable = [band for band in prices.bands(request.model, on=on) if band.largest_prompt <= fitting.largest_prompt]
     return max(cost_nano(band, tokens) for band in reachable)

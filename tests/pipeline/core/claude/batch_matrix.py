@@ -1,0 +1,128 @@
+"""Every way to die at every state of a batch, against every way of a server: who is billed, and what is lost?
+
+    python -m tests.pipeline.core.claude.batch_matrix FOLDER     (cases as JSON lines on stdin, outcomes on stdout)
+
+One process imports the client and forks a child for each run of a case, so that a run costs no start. A child buys over
+a real socket; at the chosen moment it kills itself with SIGKILL. Then other children buy the same, until one ends well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.claude.batch_desk import BatchDesk, Pacing
+from pipeline.core.claude.batch_log import BatchLog
+from pipeline.core.claude.batch_wire import BatchWire
+from pipeline.core.claude.client import ClaudeClient
+from pipeline.core.claude.ledger import Ledger
+from pipeline.core.errors import TamisError
+from tests.pipeline.core.claude.asking import requests_for
+
+COUNT = 12
+PACING = Pacing(most_requests=5, poll_seconds=0.005, longest_poll_seconds=0.02, grace_seconds=0.2)
+MOST_RUNS = 6
+
+# Where a run dies: before or after which call, and at which time that it is made.
+KILLS: dict[str, tuple[type, str, str, int]] = {
+    "planned": (Ledger, "plan", "after", 1),
+    "before the intent": (BatchLog, "record_intent", "before", 1),
+    "intent in the ledger": (BatchLog, "record_intent", "after", 1),
+    "second intent in the ledger": (BatchLog, "record_intent", "after", 2),
+    "created, not recorded": (BatchWire, "create", "after", 1),
+    "second created, not recorded": (BatchWire, "create", "after", 2),
+    "created and recorded": (BatchLog, "record_created", "after", 1),
+    "all are on their way": (BatchLog, "record_created", "after", 3),
+    "looked up": (BatchWire, "look_up", "after", 1),
+    "listed": (BatchDesk, "find_doubted", "after", 2),
+    "first lines not stored": (BatchLog, "record_landed", "before", 1),
+    "first lines stored": (BatchLog, "record_landed", "after", 1),
+    "later lines stored": (BatchLog, "record_landed", "after", 3),
+    "not closed": (BatchLog, "close", "before", 1),
+    "closed": (BatchLog, "close", "after", 1),
+    "concluding": (Ledger, "conclude", "before", 1),
+}
+
+
+def arm(kill: str) -> None:
+    """Make this process kill itself at a moment."""
+    owner, name, when, times = KILLS[kill]
+    real: Callable[..., Any] = getattr(owner, name)
+    count = 0
+
+    def dying(*given: Any, **named: Any) -> Any:
+        nonlocal count
+        count += 1
+        if when == "before" and count == times:
+            os.kill(os.getpid(), signal.SIGKILL)
+        found = real(*given, **named)
+        if when == "after" and count == times:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return found
+
+    setattr(owner, name, dying)
+
+
+def forked(work: Callable[[], str]) -> tuple[int, str]:
+    """Do work in a child process; return its signal or 0, and what it says."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        said = "our bug"
+        try:
+            said = work()
+        finally:
+            os.write(writing, said.encode())
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        said = pipe.read()
+    _, status = os.waitpid(child, 0)
+    return (os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0), said
+
+
+def buy(ledger: Path, *, max_usd: float, kill: str | None) -> str:
+    """Buy all requests; return `done` or what the error says."""
+    import pipeline.core.claude.batch_desk as desk
+
+    desk.PORTION = 2
+    if kill is not None:
+        arm(kill)
+    how: dict[str, Any] = {"batches": True, "pacing": PACING, "timeout_seconds": 0.4, "backoff_seconds": 0.01}
+    try:
+        with ClaudeClient(ledger, max_usd=max_usd, **how) as client:
+            answers = client.ask(requests_for(COUNT))
+    except TamisError as error:
+        return f"{type(error).__name__}: {error}"
+    return "done" if {answer.status for answer in answers} <= {"parsed", "errored"} else "an answer is missing"
+
+
+def run_case(case: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Die once, then buy until all is there."""
+    os.environ["ANTHROPIC_BASE_URL"] = case["base_url"]
+    ledger = folder / f"{case['number']}.sqlite"
+    died, first = forked(lambda: buy(ledger, max_usd=case["max_usd"], kill=case["kill"]))
+    said = [first]
+    while said[-1] != "done" and len(said) < MOST_RUNS:
+        said.append(forked(lambda: buy(ledger, max_usd=case["max_usd"], kill=None))[1])
+    return {"died": died, "said": said, "ledger": str(ledger)}
+
+
+def cases() -> Iterator[dict[str, Any]]:
+    """Read cases until the parent has no more."""
+    for line in sys.stdin:
+        yield json.loads(line)
+
+
+if __name__ == "__main__":
+    import anthropic  # noqa: F401  # once, before any fork
+
+    for case in cases():
+        sys.stdout.write(json.dumps(run_case(case, Path(sys.argv[1]))) + "\n")
+        sys.stdout.flush()
