@@ -149,4 +149,4 @@ def _notes(found: SideBySide) -> str:
             told.setdefault(sentence, []).append(other.name)
     for sentence, names in told.items():
         notes.append(sentence if len(names) == len(found.others) else f"{', '.join(names)}: {sentence}")
-    return "\n".join([*notes, found.promise, NO_VERDICT])
+    return "\n".join([*notes, found.promise, *([found.unsealed] if found.unsealed else []), NO_VERDICT])

@@ -19,7 +19,7 @@ from pipeline.engine.settled import settle
 from pipeline.plan.graph import Plan
 from pipeline.plan.make import make_plan
 from pipeline.recipe.load import load_recipe
-from pipeline.recipe.spec import Recipe, final_datasets
+from pipeline.recipe.spec import final_datasets
 from pipeline.store.stored_dataset import StoredDataset
 from pipeline.store.workspace import Workspace
 
@@ -119,7 +119,7 @@ def run_recipe(
         seconds=time.monotonic() - started,
         cost_usd=cost,
         verdict=verdict["outcome"] if verdict else None,
-        sentence=verdict["sentence"] if verdict else _unjudged(recipe),
+        sentence=verdict["sentence"] if verdict else _unjudged(plan, workspace),
         next_step=verdict["next_step"] if verdict else "",
         report=str(report),
         promoted=promoted,
@@ -129,9 +129,18 @@ def run_recipe(
     )
 
 
-def _unjudged(recipe: Recipe) -> str:
-    what = "recipe has no gate" if recipe.gate is None else "gate asks for no verdict"
-    return f"The {what}, so nothing was judged."
+def _unjudged(plan: Plan, workspace: Workspace) -> str:
+    """Say that nothing was judged, and where a comparison read what another gate judges by, what that means."""
+    gate = plan.recipe.gate
+    if gate is None:
+        return "The recipe has no gate, so nothing was judged."
+    told = "The gate asks for no verdict, so nothing was judged."
+    if plan.experiment is not None and not gate.verdict:
+        from pipeline.experiment.judged import judged_too, uncounted
+
+        names = judged_too(workspace, {name: plan.experiment.tokens[name].payload for name in gate.on})
+        told += f" {uncounted(names)}" if names else ""
+    return told
 
 
 @contextmanager

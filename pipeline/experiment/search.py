@@ -109,8 +109,9 @@ def _runs(work: Work, number: int, goal: Goal) -> list[dict[str, Any]]:
     experiment, runs = work.experiment, list[dict[str, Any]]()
     looks: dict[str, dict[float, dict[str, Any]]] = {}  # lane -> what it scored at the stops that it came to
     for cut in experiment.cuts:
-        for look in told_in(cut.node, CUT)["runs"] if cut.number <= number else ():
-            looks.setdefault(look["lane"]["name"], {})[cut.until] = look
+        if cut.number <= number:
+            for lane, look in zip(cut.lanes, told_in(cut.node, CUT)["runs"], strict=True):  # it may have other names
+                looks.setdefault(str(replace(lane, until=1.0)), {})[cut.until] = look
     for found in experiment.rounds[:number]:
         first = next((cut.lanes for cut in experiment.cuts if cut.number == found.number), found.lanes)
         for lane in (replace(each, until=1.0) for each in first):

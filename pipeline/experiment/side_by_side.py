@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.experiment.changed import ChangedOn
+from pipeline.experiment.judged import uncounted
 from pipeline.plan.lanes import LaneName
 
 if TYPE_CHECKING:
@@ -99,11 +100,17 @@ class SideBySide:
     learning_rate: float
     held_out: Mapping[str, str]  # name -> identity of its tokens
     not_compared: tuple[str, ...]  # held-out sets that not all were scored on, each with who lacks it
+    judged_too: tuple[str, ...]  # held-out sets with documents that a gate judges by
     lanes: Mapping[LaneName, Path]  # folders of the proxies at the learning rate
 
     @property
     def num_documents(self) -> int:
         return self.others[0].overall.num_documents
+
+    @property
+    def unsealed(self) -> str:
+        """What it means that a gate judges by what was read here, in words; nothing where none does."""
+        return uncounted(self.judged_too) if self.judged_too else ""
 
     @property
     def promise(self) -> str:

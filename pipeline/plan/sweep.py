@@ -76,9 +76,8 @@ def next_round(node: Node, sweep: SweepSection, around: MixtureSection, *, proxy
 
 
 def going_on(node: Node, lanes: Sequence[LaneName]) -> tuple[LaneName, ...]:
-    """Return the lanes of a round that go on after one of its stops."""
-    dropped = {run["lane"]["name"] for run in told_in(node, CUT)["runs"] if run["dropped"]}
-    return tuple(lane for lane in lanes if str(lane) not in dropped)
+    """Return the lanes of a round that go on after a stop: by place, as a new name of what is found renames them."""
+    return tuple(lane for lane, run in zip(lanes, told_in(node, CUT)["runs"], strict=True) if not run["dropped"])
 
 
 def proposed(node: Node, around: MixtureSection) -> MixtureSection:

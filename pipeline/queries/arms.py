@@ -17,8 +17,10 @@ from pipeline.core.errors import DataError, RecipeError, nearest_names
 from pipeline.core.files.card import Card, read_card
 from pipeline.core.identity import folder_name
 from pipeline.experiment.earlier import VERSIONS
+from pipeline.plan.parts import judged_by
 from pipeline.queries.export.target import Target, find_target
 from pipeline.queries.lanes import StoredLane, finished_lanes, finished_scores, folder_of
+from pipeline.store.node import Node
 from pipeline.store.workspace import Workspace
 
 RECIPE = re.compile(r"(?P<path>.+\.ya?ml)(:(?P<mixture>[^/:]+))?")
@@ -57,7 +59,17 @@ class Arm:
     tokenizer: str  # identity
     documents: Mapping[str, str]  # dataset -> identity of its documents
     lanes: tuple[ScoredLane, ...]
-    comparison: str = ""  # identity of the comparison that its recipe asks for, if a recipe was named
+    recipe: Asked | None = None  # if one was named
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the gate of a named recipe asks for."""
+
+    path: str
+    comparison: str  # identity
+    held_out: Mapping[str, Node]  # name -> the tokens that a reader may see
+    judged: tuple[Node, ...]  # the tokens that its verdict is about; none where it asks for no verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +80,7 @@ class _Meant:
     said: str
     folder: Path
     card: Card
-    recipe: str = ""
-    comparison: str = ""
+    recipe: Asked | None = None
 
 
 def find_arms(workspace: Workspace, wanted: Sequence[str]) -> list[Arm]:
@@ -130,12 +141,19 @@ def _of_recipe(workspace: Workspace, path: Path, mixture: str | None, *, alone: 
             raise RecipeError(f"{path}: has no mixture `{name}`. Did you mean {nearest_names(name, nodes)}?")
         if not nodes[name].complete:
             raise DataError(f"{path}: mixture `{name}` is not built in {workspace.root}. Run it: tamis run {path}")
-    comparison = experiment.comparison.identity if experiment.comparison is not None else ""
+    asked = Asked(
+        path=str(path),
+        comparison=experiment.comparison.identity if experiment.comparison is not None else "",
+        held_out={name: experiment.tokens[name] for name in gate.on} if gate is not None else {},
+        judged=tuple(experiment.tokens[part] for part in judged_by(gate).values())
+        if gate is not None and gate.verdict
+        else (),
+    )
     return [
         _Meant(
             (name, f"{plan.recipe.name}:{name}", f"{path}:{name}"),
             f"mixture {nodes[name].folder.name} of {path}",
-            nodes[name].folder, read_card(nodes[name].folder), recipe=str(path), comparison=comparison,
+            nodes[name].folder, read_card(nodes[name].folder), recipe=asked,
         )
         for name in names
     ]  # fmt: skip
@@ -181,14 +199,14 @@ def _arm(workspace: Workspace, meant: _Meant, name: str, lanes: Sequence[ScoredL
         tokenizer=tokenizer,
         documents={dataset: card.payload["dataset"] for dataset, card in tokens.items()},
         lanes=tuple(sorted(mine, key=lambda found: (-found.lane.facts.learning_rate, found.lane.facts.seed))),
-        comparison=meant.comparison,
+        recipe=meant.recipe,
     )
 
 
 def _way_out(workspace: Workspace, meant: _Meant, tokenizer: str) -> str:
     """Return the command that trains and scores a mixture's proxies; a tokenizer is called by its recipe."""
-    if meant.recipe:
-        return f"Run it: tamis run {meant.recipe}"
+    if meant.recipe is not None:
+        return f"Run it: tamis run {meant.recipe.path}"
     found = list((workspace.root / "tokenizer").glob(folder_name("*", tokenizer)))
     recipe = f"the recipe `{found[0].name.rpartition('-')[0]}`" if found else "its recipe"
     return f"Run {recipe}, with a `gate:` and this mixture in it: tamis run RECIPE"

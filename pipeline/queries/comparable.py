@@ -6,7 +6,7 @@ documents that say much the same are those of the comparison that a gate built, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from pipeline.core.files.card import CARD, Card, read_card
 from pipeline.core.files.shards import read_table
 from pipeline.experiment.compare import DOCUMENTS, clusters_of
 from pipeline.experiment.earlier import VERSIONS
-from pipeline.experiment.scores import BITS
+from pipeline.experiment.scores import BITS, ScoreFacts
 from pipeline.queries.arms import Arm, ScoredLane
 from pipeline.queries.lanes import folder_of, name_of_held_out
 from pipeline.store.workspace import Workspace
@@ -57,6 +57,7 @@ class HeldOutDocuments:
     held_out: Mapping[str, str]  # name -> identity of its tokens, in the order of the rows
     documents: Mapping[str, str]  # name -> identity of the documents
     folders: Mapping[str, Path]  # of the documents
+    payloads: Mapping[str, Mapping[str, Any]]  # of the tokens
     domain: np.ndarray
     ids: list[str]
     num_bytes: np.ndarray
@@ -117,7 +118,7 @@ def lanes_alike(arms: Sequence[Arm]) -> list[Lanes]:
 
 def built_by_gates(workspace: Workspace, arms: Sequence[Arm]) -> list[StoredComparison]:
     """Return what gates built of these mixtures: a named recipe's own first, then of most of them, then the newest."""
-    asked = {arm.comparison for arm in arms}
+    asked = {arm.recipe.comparison for arm in arms if arm.recipe is not None}
     identities = {arm.card.identity for arm in arms}
     found = []
     for path in (workspace.root / "comparison").glob(f"*/{CARD}"):
@@ -149,8 +150,8 @@ def shared_by(
     rates = [rate for item in stored for rate in item.card.payload["learning_rates"]]
     rates += sorted({rate for mine in lanes for rate, _ in mine}, reverse=True)
     sets = [frozenset(item.held_out) & common for item in stored]
-    of_lanes = {frozenset(found.scores) & common for mine in lanes for found in mine.values()}
-    sets += sorted(of_lanes, key=lambda found: (-len(found), sorted(found)))
+    of_lanes = {item for mine in lanes for found in mine.values() for item in _read_alike(found, common)}
+    sets += [found for _, found in sorted(of_lanes, key=lambda item: (-len(item[1]), -item[0], sorted(item[1])))]
     for rate in dict.fromkeys(rates):
         for wanted in sets:
             pairs = [pairs_of(lanes[0], mine, rate, wanted) for mine in lanes[1:]]
@@ -164,6 +165,15 @@ def shared_by(
         f"compare: {few.name} and {arms[0].name} have fewer than {LEAST_PAIRS} sound proxies each with the same seeds, "
         f"learning rate and held-out sets, and a difference of single ones may be chance. {few.way_out}"
     )
+
+
+def _read_alike(found: ScoredLane, common: set[str]) -> set[tuple[int, frozenset[str]]]:
+    """Return the sets on which a proxy was scored: together those of which as many bytes were read, with the number."""
+    by_length: dict[int, set[str]] = {}
+    for identity in common & found.scores.keys():
+        facts = ScoreFacts(**found.scores[identity].card.details)
+        by_length.setdefault(facts.held_out_bytes, set()).add(identity)
+    return {(length, frozenset(alike)) for length, alike in by_length.items()}
 
 
 def _newest(lanes: Lanes, common: set[str]) -> set[str]:
@@ -191,17 +201,29 @@ def _sets_of(lanes: Any) -> str:
 
 
 def not_compared(arms: Sequence[Arm], lanes: Sequence[Lanes], documents: HeldOutDocuments) -> tuple[str, ...]:
-    """Return held-out sets on which only some were scored, each with who lacks it."""
+    """Return held-out sets on which only some were scored, or none of what a named recipe asks for; each with why."""
     names: dict[str, set[str]] = {}
     for arm, mine in zip(arms, lanes, strict=True):
         for bits in (bits for found in mine.values() for bits in found.scores.values()):
             names.setdefault(name_of_held_out(bits.card), set()).add(arm.name)
-    return tuple(
-        f"{name} ({'not scored by ' + ', '.join(lacking) if lacking else 'not scored by the same proxies'})"
-        for name, having in sorted(names.items())
-        if name not in documents.held_out
-        for lacking in [[arm.name for arm in arms if arm.name not in having]]
-    )
+    told = []
+    for name, having in sorted(names.items()):
+        if name not in documents.held_out:
+            lacking = [arm.name for arm in arms if arm.name not in having]
+            otherwise = "not scored by the same proxies, or with another proxy.held_out_bytes"
+            told.append(f"{name} ({'not scored by ' + ', '.join(lacking) if lacking else otherwise})")
+    return (*told, *_not_scored(arms, lanes, documents))
+
+
+def _not_scored(arms: Sequence[Arm], lanes: Sequence[Lanes], documents: HeldOutDocuments) -> Iterator[str]:
+    """Yield the sets that the gate of a named recipe asks for and on which no proxy was scored, with the way out."""
+    scored = {identity for mine in lanes for found in mine.values() for identity in found.scores}
+    recipes = {arm.recipe.path: arm.recipe for arm in arms if arm.recipe is not None}
+    for path, recipe in recipes.items():
+        for name, node in sorted(recipe.held_out.items()):
+            if node.identity not in scored:
+                which = " as it is now" if name in documents.held_out else ""
+                yield f"{name}{which} (asked for by {path}, not scored yet: tamis run {path})"
 
 
 def held_out_documents(
@@ -228,6 +250,7 @@ def held_out_documents(
         held_out=held,
         documents=documents,
         folders=folders,
+        payloads=dict(zip(held, tokens, strict=True)),
         domain=np.array(columns["domain"]),
         ids=columns["id"],
         num_bytes=np.concatenate([table.column("num_bytes").to_numpy() for table in tables.values()]),

@@ -16,6 +16,7 @@ import numpy as np
 from pipeline.core.files.shards import read_table
 from pipeline.experiment.changed import Changed, changed_on
 from pipeline.experiment.earlier import VERSIONS, earlier_lanes
+from pipeline.experiment.judged import judged_too
 from pipeline.experiment.scores import BITS
 from pipeline.experiment.side_by_side import Beside, Made, Part, SideBySide, says
 from pipeline.plan.lanes import LaneName
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 PLAIN = (
     "first", "confidence", "confidence_of_each", "tier", "parameters", "tokens_per_proxy", "learning_rate",
-    "not_compared",
+    "not_compared", "judged_too",
 )  # fmt: skip
 
 
@@ -79,6 +80,11 @@ def compare(workspace: Workspace, wanted: Sequence[str], *, per_side: int = 3, c
         learning_rate=rate,
         held_out=documents.held_out,
         not_compared=not_compared(arms, lanes, documents),
+        judged_too=judged_too(
+            workspace,
+            documents.payloads,
+            judged=[node.payload for arm in arms if arm.recipe is not None for node in arm.recipe.judged],
+        ),
         lanes={
             LaneName(name, rate, seed): by_name[name][1][rate, seed].lane.folder
             for name in order

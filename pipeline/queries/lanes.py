@@ -1,9 +1,10 @@
 """A name -> finished proxies of a workspace, each with its mixture, its tokenizer and its scores.
 
 `candidate/seed0/lr1` is one proxy, as a plan calls it; `candidate/seed0` and `candidate` are all that it stands for, of
-the mixture that the last run meant by that name. `t0-seed0-lr1-87c9a83f55f2` is a folder of `workspace/lane`, as
-`status --json` lists it, with or without the path to it; a proxy of an earlier recipe is named so. Only proxies with a
-card count.
+the mixture that the last run meant by that name; `even/seed1000/lr1/to0.5` is one where a search stopped it, half
+trained, and without `/to` only proxies that trained to their end are meant. `t0-seed0-lr1-87c9a83f55f2` is a folder of
+`workspace/lane`, as `status --json` lists it, with or without the path to it; a proxy of an earlier recipe is named so.
+Only proxies with a card count.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pipeline.plan.lanes import LaneName
 from pipeline.plan.parts import is_sealed
 from pipeline.store.workspace import Workspace
 
-PARTS = re.compile(r"(?P<mixture>.+?)(/seed(?P<seed>[0-9]+))?(/lr(?P<rate>[0-9.e+-]+))?")
+PARTS = re.compile(r"(?P<mixture>.+?)(/seed(?P<seed>[0-9]+))?(/lr(?P<rate>[0-9.e+-]+))?(/to(?P<until>[0-9.e-]+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def find_lanes(workspace: Workspace, wanted: str) -> list[StoredLane]:
     folder = _folder(workspace, wanted)
     if folder is not None:
         return [_stored(folder, read_card(folder))]
-    every = list(finished_lanes(workspace))
+    every = list(_every_lane(workspace))
     if not every:
         raise DataError(f"{workspace.root}: holds no finished proxies. Run a recipe that has a gate first.")
     parts = PARTS.fullmatch(wanted)
@@ -62,6 +63,7 @@ def find_lanes(workspace: Workspace, wanted: str) -> list[StoredLane]:
         for lane in of_mixture
         if (parts["seed"] is None or lane.facts.seed == int(parts["seed"]))
         and (parts["rate"] is None or f"{lane.facts.learning_rate:g}" == parts["rate"])
+        and f"{lane.facts.until:g}" == (parts["until"] or "1")
     ]
     if not found:
         raise _none_of(workspace, wanted, parts, of_mixture)
@@ -153,7 +155,12 @@ def _card(folder: Path) -> Card | None:
 
 
 def finished_lanes(workspace: Workspace) -> Iterator[StoredLane]:
-    """Yield every finished proxy, under the name that its mixture had when it was trained."""
+    """Yield every proxy that trained to its end, under the name that its mixture had when it was trained."""
+    yield from (lane for lane in _every_lane(workspace) if lane.facts.until == 1)
+
+
+def _every_lane(workspace: Workspace) -> Iterator[StoredLane]:
+    """Yield every finished proxy, and every one as it was where a search stopped it."""
     for folder in _folders(workspace, "lane"):
         card = _card(folder)
         if card is not None:
@@ -177,16 +184,25 @@ def _unknown(workspace: Workspace, wanted: str, every: Sequence[StoredLane]) -> 
 
 
 def _none_of(workspace: Workspace, wanted: str, parts: re.Match[str], of_mixture: Sequence[StoredLane]) -> TamisError:
-    begun = f"*-seed{parts['seed'] or '*'}-lr{parts['rate'] or '*'}-*"
+    names = sorted({_name(lane, parts["mixture"]) for lane in of_mixture})
+    stopped = [name for name in names if parts["until"] is None and name.startswith(f"{wanted}/") and "/to" in name]
+    if stopped:
+        return RecipeError(
+            f"`{wanted}`: no such proxy trained to its end; a search stopped it on its way. Name "
+            f"{listed_names(stopped)}."
+        )
+    until = f"to{parts['until']}-" if parts["until"] else ""
+    begun = f"*-seed{parts['seed'] or '*'}-lr{parts['rate'] or '*'}-{until}*"
     unfinished = [
-        folder.name for folder in sorted((workspace.root / "lane").glob(begun)) if not (folder / CARD).exists()
+        folder.name
+        for folder in sorted((workspace.root / "lane").glob(begun))
+        if not (folder / CARD).exists() and (until or "-to" not in folder.name)
     ]
     if unfinished:
         return DataError(
             f"`{wanted}` is not finished: {listed_names(unfinished)} in {workspace.root / 'lane'} has no {CARD}. Run "
             "its recipe again; the run goes on with it."
         )
-    names = sorted({_name(lane, parts["mixture"]) for lane in of_mixture})
     if not names:
         return DataError(
             f"`{wanted}`: no proxy of mixture {parts['mixture']} is finished in {workspace.root}. Run its recipe with "

@@ -206,9 +206,10 @@ def _build(work: _Work, key: str) -> None:
 def _with_written(shares: Sequence[Given], written: Mapping[str, int]) -> list[Given]:
     """Return what each dataset gives, also in the tokens that were written; DataError where others were counted."""
     for given in shares:
-        if given.written_tokens not in (0, written.get(given.dataset, 0)):
+        there = written.get(given.dataset, 0)
+        if given.written_tokens not in (0, there):
             raise DataError(
-                f"{given.dataset}: {given.written_tokens} tokens were counted, {written[given.dataset]} written. "
+                f"{given.dataset}: {given.written_tokens} tokens were counted, {there} written. "
                 "The tokenizer gives others than before: delete the workspace's folder `counted`, and run again."
             )
     return [replace(given, written_tokens=written.get(given.dataset, 0)) for given in shares]

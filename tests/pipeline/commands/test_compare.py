@@ -36,6 +36,8 @@ def test_the_text_says_gains_shares_documents_and_that_it_is_no_verdict(several_
     assert "at this tier a verdict needs 249,856" in text
     assert "The sign of the gain" in text and "at learning rate 0.3" in text
     assert "An interval holds the true gain in 95 of 100 such comparisons." in lines
+    assert lines[-2].startswith("It read documents that a gate judges by (also, held), and no look was counted")
+    assert "`gate: {sealed: 0.5}`" in lines[-2]
     assert lines[-1].startswith("A question, not a verdict: nothing was trained, no look was taken, ")
 
 

@@ -16,6 +16,8 @@ from pipeline.experiment.lanes import WEIGHTS
 from pipeline.plan.graph import Plan
 from pipeline.plan.groups import groups_of, to_come_in
 from pipeline.plan.sweep import CUT, found_in, told_in
+from pipeline.queries.arms import find_arms
+from pipeline.queries.lanes import find_lane, find_lanes
 from tests.pipeline.experiment.test_build import pages
 from tests.pipeline.experiment.test_search import RECIPE
 from tests.pipeline.house import House, contents
@@ -90,6 +92,48 @@ def test_a_halved_search_has_nothing_to_do_twice(halved):
     house.run()
 
     assert contents(house.workspace.root) == before
+
+
+def test_under_a_new_name_a_search_drops_whom_it_dropped_and_finds_the_same(halved, tmp_path):
+    house, before = furnished(tmp_path, HALVED.replace("anchors: 2", "anchors: 2, as: best")), halved[1].experiment
+    shutil.copytree(halved[0].workspace.root, house.workspace.root)
+
+    renamed = house.plan()
+
+    def ids(experiment):
+        return [[experiment.lanes[lane].identity for lane in found.lanes] for found in experiment.rounds]
+
+    assert ids(renamed.experiment) == ids(before)
+    assert {node.kind for node in renamed.to_build} == {"mixture"}
+    assert all("proposed" not in lane.mixture for lane in renamed.experiment.lanes)
+
+    last = renamed.experiment.rounds[-1].node
+    shutil.rmtree(last.folder)
+    again = house.run().experiment.rounds[-1].node
+
+    told, was = found_in(again), found_in(before.rounds[-1].node)
+    assert (again.identity, told["optimum"]) == (last.identity, was["optimum"])
+    assert [run["goal"] for run in told["runs"]] == [run["goal"] for run in was["runs"]]
+
+
+def test_a_proxy_of_a_search_is_whole_unless_its_stop_is_named(halved):
+    workspace, experiment = halved[0].workspace, halved[1].experiment
+    dropped = next(run["lane"] for run in told_in(experiment.cuts[0].node, CUT)["runs"] if run["dropped"])
+
+    assert [lane.name for lane in find_lanes(workspace, "even")] == ["even/seed1000/lr1", "even/seed1001/lr1"]
+    assert find_lane(workspace, "even/seed1000/lr1").facts.until == 1
+    assert find_lane(workspace, "even/seed1000/lr1/to0.5").facts.until == 0.5
+    assert [lane.facts.seed for lane in find_lanes(workspace, "even/to0.5")] == [1000, 1001]
+    with pytest.raises(RecipeError, match=rf"a search stopped it on its way. Name {dropped['name']}/to0.5"):
+        find_lane(workspace, dropped["name"])
+
+
+def test_half_trained_proxies_are_none_of_a_mixture_that_is_compared(halved):
+    dropped = next(run["lane"] for run in told_in(halved[1].experiment.cuts[0].node, CUT)["runs"] if run["dropped"])
+
+    even, other = find_arms(halved[0].workspace, ["even", dropped["mixture"]])
+
+    assert [found.lane.facts.until for found in even.lanes] == [1, 1] and not other.lanes
 
 
 def test_a_halved_search_that_was_killed_at_its_stop_ends_with_the_same_bytes(halved, tmp_path):

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.commands.run_recipe import run_recipe
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.card import CARD, read_card, write_card
+from pipeline.engine.progress import Silent
+from pipeline.experiment.judged import uncounted
 from pipeline.plan.lanes import LaneName
 from pipeline.queries.compare import compare
 from tests.pipeline.house import House
@@ -153,3 +156,53 @@ def test_a_sealed_part_stays_sealed_and_the_open_part_is_compared(copy: House):
     open_ = {name: node.identity for name, node in copy.plan().experiment.tokens.items() if name in ("held", "also")}
     assert sealed and not sealed & set(found.held_out.values())
     assert dict(found.held_out) == dict(sorted(open_.items()))
+
+
+def test_sets_of_which_other_lengths_were_read_are_compared_apart_and_the_rest_is_named(copy: House):
+    for name, length in (("held", "12k"), ("also", "24k")):
+        copy.write(LATER.replace("on: [held, also]", f"on: [{name}], sealed: 0.4").replace("6k", length))
+        copy.run()
+
+    found = compare(copy.workspace, ["raw", "good"])
+
+    assert list(found.held_out) == ["also"]
+    assert found.not_compared == ("held (not scored by the same proxies, or with another proxy.held_out_bytes)",)
+
+
+def test_a_set_that_a_recipe_asks_for_and_nobody_scored_is_named_with_the_command(copy: House):
+    fresh = "fresh: {from: three, steps: [length: {min_words: 1}]}"
+    copy.write(LATER.replace("on: [held, also]", "on: [held, fresh]").replace("datasets: {", f"datasets: {{{fresh}, "))
+    way_out = f"(asked for by {copy.recipe}, not scored yet: tamis run {copy.recipe})"
+
+    assert compare(copy.workspace, [str(copy.recipe)]).not_compared == (f"fresh {way_out}",)
+
+    copy.write(LATER.replace("held: {from: one}", "held: {from: one, steps: [length: {min_words: 61}]}"))
+    found = compare(copy.workspace, [str(copy.recipe)])
+    assert "held" in found.held_out and found.not_compared == (f"held as it is now {way_out}",)
+
+
+def test_what_a_gate_judges_by_is_named_unless_it_is_sealed(copy: House):
+    assert compare(copy.workspace, ["raw", "good"]).judged_too == ("also", "held")
+
+    shutil.rmtree(copy.workspace.root / "certificate")
+    assert compare(copy.workspace, ["raw", "good"]).unsealed == ""
+    assert compare(copy.workspace, [str(copy.recipe)]).judged_too == ("also", "held")  # its gate will
+
+    sealed = LATER.replace("on: [held, also]", "on: [held, also], sealed: 0.4").replace("6k", "12k")
+    copy.write(sealed)
+    assert compare(copy.workspace, ["raw", str(copy.recipe)]).judged_too == ("also", "held")  # the whole sets
+    copy.run()
+    found = compare(copy.workspace, ["raw", str(copy.recipe)])
+    assert found.judged_too == () and found.unsealed == ""
+
+
+def test_a_run_without_a_verdict_says_what_it_read_that_a_gate_judges_by(copy: House):
+    def sentence(gate: str) -> str:
+        recipe = LATER.partition("promote:")[0].replace("6k", "12k")
+        copy.write(recipe.replace("on: [held, also]", f"on: [held, also], {gate}"))
+        return run_recipe(copy.recipe, workspace=copy.workspace, workers=1, progress=Silent()).sentence
+
+    shutil.rmtree(copy.workspace.root / "certificate")
+    sentence("sealed: 0.4")
+    assert sentence("sealed: 0.4, verdict: false") == "The gate asks for no verdict, so nothing was judged."
+    assert sentence("verdict: false").endswith(f"so nothing was judged. {uncounted(['also', 'held'])}")

@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.shards import schema_of
-from pipeline.queries.export.card import DatasetInfo, Exported, dataset_card
-from pipeline.queries.export.export import export_named
+from pipeline.queries.export.card import DatasetInfo, Exported, Given, dataset_card
+from pipeline.queries.export.export import _with_written, export_named
 from pipeline.sources.hub import HubParams, HubReader
 from tests.pipeline.house import House, texts
 from tests.pipeline.queries.export.exporting import bytes_of, dataset, rows_of, shards_of
@@ -87,6 +87,16 @@ def test_workers_do_not_show(house: House) -> None:
     one, two = export(house, "one", shard_bytes=32_000), export(house, "two", shard_bytes=32_000, workers=2)
 
     assert bytes_of(one) == bytes_of(two)
+
+
+def test_tokens_that_were_counted_and_not_written_at_all_are_an_error_that_says_so() -> None:
+    given = Given(
+        "clean", asked=1, realised=1, num_tokens=9, documents=1, epochs=1, max_epochs=4, capped=False, cut_documents=0,
+        longest=9, written_tokens=7,
+    )  # fmt: skip
+
+    with pytest.raises(DataError, match="clean: 7 tokens were counted, 0 written"):
+        _with_written([given], {})
 
 
 def test_the_card_counts_and_escapes() -> None:
