@@ -160,21 +160,23 @@ def _verb(**about: Any) -> Callable[[Callable[..., None]], None]:
 
 
 def _build_all(
-    *, recipe: Path, workspace: Path, workers: int, device: str, memory: str, plugin: Sequence[Path], as_json: bool,
-    wait: bool = True,
+    *, recipe: Path, workspace: Path, workers: int, device: str, memory: str, track: Sequence[str],
+    plugin: Sequence[Path], as_json: bool, wait: bool = True,
 ) -> NoReturn:  # fmt: skip
     from dataclasses import asdict
 
     from pipeline.commands.display import Terminal
     from pipeline.commands.run_recipe import run_recipe
     from pipeline.commands.texts import outcome_text
+    from pipeline.commands.tracking import tracking
     from pipeline.core.process.kernel_cache import notice
     from pipeline.store.workspace import Workspace
 
     load_plugins(plugin)
-    with Terminal(notice=notice) as progress:
+    place = Workspace(workspace)
+    with Terminal(notice=notice) as progress, tracking(recipe, wanted=track, workspace=place, progress=progress):
         outcome = run_recipe(
-            recipe, workspace=Workspace(workspace), workers=workers, progress=progress, device=device,
+            recipe, workspace=place, workers=workers, progress=progress, device=device,
             memory_bytes=parse_memory(memory), wait=wait,
         )  # fmt: skip
     _emit(asdict(outcome), as_json, outcome_text(outcome))

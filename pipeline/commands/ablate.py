@@ -21,11 +21,12 @@ UNSEALED = (
 @running
 def ablate(
     *, recipe: Path, steps: Sequence[str], workspace: Path, workers: int, device: str, memory: str,
-    plugin: Sequence[Path], as_json: bool,
+    track: Sequence[str], plugin: Sequence[Path], as_json: bool,
 ) -> VerbAnswer:  # fmt: skip
     """Leave out each step of the candidate in turn, and tell what it is worth: bits per byte, and text."""
     from pipeline.commands.display import Terminal
     from pipeline.commands.run_recipe import run_recipe
+    from pipeline.commands.tracking import tracking
     from pipeline.core.process.kernel_cache import notice
     from pipeline.experiment.effects import documents_of, effects_on
     from pipeline.plan.make import make_plan
@@ -38,7 +39,10 @@ def ablate(
     whole, place = load_recipe(recipe), Workspace(workspace)
     ablation = ablation_of(parse(whole.text, path=recipe).data, name=whole.name, only=steps)
     ablation.data["seed"] = whole.seed
-    with Terminal(notice=notice) as progress:
+    with (
+        Terminal(notice=notice) as progress,
+        tracking(ablation.data, wanted=track, workspace=place, progress=progress),
+    ):
         outcome = run_recipe(
             ablation.data, workspace=place, workers=workers, progress=progress, device=device,
             memory_bytes=parse_memory(memory),

@@ -28,11 +28,17 @@ PLUGINS = click.option(
     "--plugin", type=FILE, metavar="FILE", multiple=True, help="Python file with steps of your own; repeatable."
 )
 
+TRACK = click.option(
+    "--track", metavar="NAME[:FOLDER]", multiple=True,
+    help="Write curves and verdicts for tensorboard, trackio or wandb, by default to WORKSPACE/tracked/NAME; never "
+    "changes a result; repeatable.",
+)  # fmt: skip
+
 
 def running(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a verb everything that a run takes, in the order in which the help tells it."""
     device = click.option("--device", default="auto", help="Where proxies train: auto, cpu or cuda.")
-    for option in (AS_JSON, PLUGINS, MEMORY, device, WORKERS, WORKSPACE, RECIPE):
+    for option in (AS_JSON, PLUGINS, TRACK, MEMORY, device, WORKERS, WORKSPACE, RECIPE):
         function = option(function)
     return function
 

@@ -10,7 +10,10 @@ import pytest
 from pipeline.commands.ablate import ablation_text
 from pipeline.commands.run_recipe import run_recipe
 from pipeline.engine.progress import Silent
+from pipeline.plan.make import make_plan
+from pipeline.queries.tracked_runs import told_of
 from pipeline.recipe.ablation import ablation_of
+from pipeline.recipe.load import load_recipe
 from pipeline.recipe.strict_yaml import parse
 from tests.pipeline.experiment.test_build import pages
 from tests.pipeline.house import House
@@ -51,6 +54,18 @@ def test_every_step_is_told_with_its_worth_and_what_it_drops(house: House):
     assert all(row["low"] <= row["effect"] <= row["high"] for row in found["steps"])
     assert Path(found["report"]).is_file()
     assert not (house.workspace.root / "looks.json").exists()  # nothing was judged
+
+
+def test_trackers_are_told_what_each_step_is_worth(house: House):
+    rows = {row["step"]: row for row in json.loads(ablate(house, "--json"))["steps"]}
+    data = ablation_of(parse(house.recipe.read_text(), path=house.recipe).data, name="worth", only=()).data
+
+    runs = told_of(make_plan(load_recipe(data), house.workspace))
+
+    told = sorted((run for run in runs if run.name.startswith("comparison/")), key=lambda run: run.name)
+    gains = {tuple(run.results[f"{name}/overall"] for name in ("gain", "gain_low", "gain_high")) for run in told}
+    assert gains == {(row["effect"], row["low"], row["high"]) for row in rows.values()}
+    assert all(run.facts["candidate"] == "kept" and run.facts["seeds"] == 3 for run in told)
 
 
 def test_steps_that_stay_are_told_in_a_line(house: House):

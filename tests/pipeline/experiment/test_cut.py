@@ -15,9 +15,10 @@ from pipeline.core.errors import RecipeError
 from pipeline.experiment.lanes import WEIGHTS
 from pipeline.plan.graph import Plan
 from pipeline.plan.groups import groups_of, to_come_in
-from pipeline.plan.sweep import CUT, found_in, told_in
+from pipeline.plan.sweep import CUT, FOUND, found_in, told_in
 from pipeline.queries.arms import find_arms
 from pipeline.queries.lanes import find_lane, find_lanes
+from pipeline.queries.tracked_runs import told_of
 from tests.pipeline.experiment.test_build import pages
 from tests.pipeline.experiment.test_search import RECIPE
 from tests.pipeline.house import House, contents
@@ -178,3 +179,17 @@ def test_stops_that_cannot_be_meant_are_refused(tmp_path, stops, said):
 
     with pytest.raises(RecipeError, match=said):
         house.plan()
+
+
+def test_trackers_are_told_the_rate_of_the_whole_schedule_and_no_projected_score(halved):
+    plan = halved[0].plan()
+    told = {run.name: run for run in told_of(plan)}
+
+    early = next(lane for lane in plan.experiment.lanes if lane.until < 1)
+    whole = next(lane for lane in plan.experiment.lanes if lane.until == 1)
+    rates = [[row.values["train/learning_rate"] for row in told[f"proxy/{lane}"].rows] for lane in (early, whole)]
+    assert 0 < len(rates[0]) < len(rates[1]) and rates[0] == rates[1][: len(rates[0])]
+    runs = told_in(plan.experiment.rounds[-1].node, FOUND)["runs"]
+    measured = [row.step for row in told["search"].rows if "goal" in row.values]
+    assert measured == [number for number, run in enumerate(runs, start=1) if not run["stopped"]]
+    assert len(measured) < len(runs)

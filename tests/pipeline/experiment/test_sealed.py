@@ -18,6 +18,7 @@ from pipeline.experiment.encode import choose
 from pipeline.plan.graph import Plan
 from pipeline.plan.parts import Part
 from pipeline.queries.lanes import find_lanes, scores_of_lane
+from pipeline.queries.tracked_runs import told_of
 from pipeline.recipe.ablation import ablation_of
 from pipeline.recipe.load import load_recipe
 from pipeline.recipe.strict_yaml import parse
@@ -248,3 +249,11 @@ def test_another_share_or_rate_is_a_further_experiment_and_what_was_open_is_told
 
     assert other["verdict"]["looks"]["candidate_number"] == 2
     assert any("also scored whole or as another part, of held" in reason for reason in other["verdict"]["reasons"])
+
+
+def test_trackers_are_told_no_score_on_what_is_sealed(first_run):
+    told = {run.name: run for run in told_of(first_run[0].plan())}
+
+    scores = {name for run in told.values() for name in run.results if name.startswith("bits_per_byte/")}
+    assert not any("sealed" in name for name in scores)
+    assert told["gate/both-over-raw/lr1"].rows[0].values.keys() >= {"gain/overall", "gain_low/overall"}

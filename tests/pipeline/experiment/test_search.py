@@ -17,6 +17,7 @@ from pipeline.experiment.found import found_by
 from pipeline.experiment.promote import promote_mixture
 from pipeline.plan.graph import Plan
 from pipeline.plan.sweep import FOUND
+from pipeline.queries.tracked_runs import told_of
 from pipeline.recipe.load import load_recipe
 from tests.pipeline.experiment.test_build import pages
 from tests.pipeline.house import House, contents
@@ -78,6 +79,19 @@ def test_what_was_found_is_told_with_all_that_it_rests_on(searched):
     assert sum(found["optimum"]["weights"].values()) == pytest.approx(1)
     assert found["next"] == [] and found["accuracy"]["num_runs"] == 10
     assert all(sum(run["weights"]) == pytest.approx(1) for run in found["runs"])
+
+
+def test_trackers_are_told_of_weights_against_scores_by_proxy(searched):
+    house, plan = searched
+    found = json.loads((plan.experiment.rounds[-1].node.folder / FOUND).read_bytes())
+
+    (told,) = (run for run in told_of(house.plan()) if run.name == "search")
+
+    assert [row.step for row in told.rows] == list(range(1, 11))
+    for row, run in zip(told.rows, found["runs"], strict=True):
+        assert [row.values["weight/good"], row.values["weight/raw"]] == run["weights"]
+        assert (row.values["bits_per_byte/dev"], row.values["goal"]) == (run["metrics"]["dev"], run["goal"])
+    assert told.results["found/goal"] == found["optimum"]["value"]
 
 
 def test_before_its_first_round_a_plan_knows_that_round_and_how_many_follow(tmp_path):

@@ -1,0 +1,53 @@
+"""The process in which a tracker's own library runs: whatever it does, it cannot touch the run whose curves these are.
+
+    python -m pipeline.queries.track_child MODULE < {"place", "project", "runs"} > {"written", "there"} or {"error"}
+
+What was written stands in PLACE/.tamis, by the hash of its content, and is not written again. Libraries print as they
+like: their standard output goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import TracebackType
+
+from filelock import FileLock
+
+WRITTEN = ".tamis"
+
+
+def main(module: str) -> None:
+    """Write what standard input holds and is not there yet."""
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """Answer with the error: on standard error the library's own threads may write at the same time."""
+        json.dump({"error": f"{kind.__name__}: {error}"}, answer)
+        answer.close()
+        sys.__excepthook__(kind, error, trace)
+
+    sys.excepthook = tell
+    asked = json.load(sys.stdin)
+    place, project = Path(asked["place"]), asked["project"]
+    write = import_module(f"pipeline.queries.{module}").write
+    marks = place / WRITTEN
+    marks.mkdir(parents=True, exist_ok=True)
+    written = 0
+    with FileLock(marks / "lock"):
+        for run in asked["runs"]:
+            mark = marks / f"{project}-{run['id']}"
+            if not mark.exists():
+                write(run, place=place, project=project)
+                mark.touch()
+                written += 1
+    json.dump({"written": written, "there": len(asked["runs"]) - written}, answer)
+    answer.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
