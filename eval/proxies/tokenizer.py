@@ -65,9 +65,9 @@ class Tokenizer:
             offsets[doc + 1] = len(ids)
         return Tokens(flat=np.array(ids, np.uint16), offsets=offsets)
 
-    def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of one document's tokens."""
-        return b"".join(self._bytes[i] for i in ids).decode()
+    def decode(self, ids: Iterable[int], *, errors: str = "strict") -> str:
+        """Return the text of one document's tokens; `errors` as of `bytes.decode`, for what is no whole character."""
+        return b"".join(self._bytes[i] for i in ids).decode(errors=errors)
 
     def _piece_bytes(self, token: int) -> bytes:
         if self._processor.is_control(token) or self._processor.is_unknown(token):

@@ -98,7 +98,7 @@ def _said(found: object) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Laid:
+class Laid:
     """Every choice of every item as a document: prompt and choice, the first token that counts, what it is of."""
 
     tokens: Tokens
@@ -123,7 +123,7 @@ def score_items(
 
     DataError if a choice alone is longer than the tier's context.
     """
-    laid = _lay(items, tokenizer=tokenizer, context=tier.context)
+    laid = lay(items, tokenizer=tokenizer, context=tier.context)
     bits_KD = document_bits(
         params, laid.tokens, tier=tier, bos=tokenizer.bos, first=laid.first_D, device=device, precision=precision,
         threads=threads,
@@ -170,7 +170,8 @@ def _error(values_N: npt.NDArray[np.float64]) -> float | None:
     return float(values_N.std(ddof=1) / len(values_N) ** 0.5) if len(values_N) > 1 else None
 
 
-def _lay(items: Sequence[Item], *, tokenizer: Tokenizer, context: int) -> _Laid:
+def lay(items: Sequence[Item], *, tokenizer: Tokenizer, context: int) -> Laid:
+    """Return every choice as tokens, with the border before which all choices of an item are alike."""
     if not items:
         raise DataError("items: there are none; at least one is needed to score. Give a file that has some.")
     texts = [text for item in items for text in (item.prompt, *(item.prompt + choice for choice in item.choices))]
@@ -193,7 +194,7 @@ def _lay(items: Sequence[Item], *, tokenizer: Tokenizer, context: int) -> _Laid:
             flat.append(tokens[drop:])
             first.append(shared - drop)
             num_bytes.append(int(tokenizer.num_bytes[tokens[shared:]].sum()))
-    return _Laid(
+    return Laid(
         tokens=Tokens(flat=np.concatenate(flat), offsets=np.cumsum([0, *(len(tokens) for tokens in flat)])),
         first_D=np.array(first, np.int64),
         num_bytes_D=np.array(num_bytes, np.int64),

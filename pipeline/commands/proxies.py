@@ -13,6 +13,7 @@ from pipeline.commands.flags import AS_JSON, FILE, WORKERS, WORKSPACE
 from pipeline.commands.questions import VerbAnswer
 
 if TYPE_CHECKING:
+    from pipeline.queries.harness import HarnessScore
     from pipeline.queries.score import TaskScore
 
 NAMED = "MIXTURE/seedN/lrR as a plan calls it, or a folder of workspace/lane."
@@ -42,8 +43,10 @@ def export_proxy(*, lane: str, to: Path, overwrite: bool, workspace: Path, as_js
 @click.option(
     "--tasks", metavar="FILE|NAMES", multiple=True, required=True,
     help="JSON lines with `prompt` or `question`, `choices` and `answer`, the number of the right one from 0; or any "
-    "of copying, induction, arithmetic, retrieval, sorting, with commas between; repeatable.",
+    "of copying, induction, arithmetic, retrieval, sorting, with commas between; or lm_eval:TASK of "
+    "lm-evaluation-harness; repeatable.",
 )  # fmt: skip
+@click.option("--include", type=FILE, metavar="FOLDER", help="Of YAML tasks for lm_eval: in place of its own.")
 @click.option("--items", type=click.IntRange(min=2), metavar="NUMBER", default=200, help="Of each task that is named.")
 @click.option("--seed", type=int, metavar="NUMBER", default=0, help="Of these items.")
 @WORKSPACE
@@ -51,8 +54,8 @@ def export_proxy(*, lane: str, to: Path, overwrite: bool, workspace: Path, as_js
 @click.option("--device", default="auto", help="Where proxies run: auto, cpu or cuda.")
 @AS_JSON
 def score(
-    *, lanes: Sequence[str], tasks: Sequence[str], items: int, seed: int, workspace: Path, workers: int, device: str,
-    as_json: bool,
+    *, lanes: Sequence[str], tasks: Sequence[str], include: Path | None, items: int, seed: int, workspace: Path,
+    workers: int, device: str, as_json: bool,
 ) -> VerbAnswer:  # fmt: skip
     """Score finished proxies on tasks: bits per byte of the right answer, its probability, accuracy.
 
@@ -60,20 +63,43 @@ def score(
     compare small models by; +- is one standard error over the items.
     """
     from pipeline.commands.display import Terminal
-    from pipeline.queries.score import score_proxies
+    from pipeline.core.errors import RecipeError
+    from pipeline.queries.harness import PREFIX, score_by_harness
+    from pipeline.queries.score import curves_of, score_proxies
     from pipeline.store.workspace import Workspace
 
+    ours = [task for task in tasks if not task.startswith(PREFIX)]
+    theirs = [task.removeprefix(PREFIX) for task in tasks if task.startswith(PREFIX)]
+    if include is not None and not theirs:
+        raise RecipeError(f"--include {include}: is of no use without --tasks {PREFIX}TASK. Leave it out.")
+    place, data, texts = Workspace(workspace), {}, []
     with Terminal() as progress:
-        scores = score_proxies(
-            Workspace(workspace), lanes, tasks=tasks, count=items, seed=seed, device=device, threads=workers,
-            progress=progress,
-        )  # fmt: skip
-    return VerbAnswer({"scores": [asdict(found) for found in scores]}, scores_text(scores))
+        if ours:
+            scores = score_proxies(
+                place, lanes, tasks=ours, count=items, seed=seed, device=device, threads=workers, progress=progress
+            )
+            data["scores"] = [asdict(found) for found in scores]
+            data["curves"] = [asdict(found) for found in curves_of(scores)]
+            texts.append(scores_text(scores))
+        if theirs:
+            numbers = score_by_harness(place, lanes, tasks=theirs, include=include, progress=progress)
+            data["harness"] = [asdict(number) for number in numbers]
+            texts.append(harness_text(numbers))
+    return VerbAnswer(data, "\n\n".join(texts))
+
+
+def harness_text(numbers: Sequence[HarnessScore]) -> str:
+    """Return what lm-evaluation-harness said as a table."""
+    from pipeline.commands.texts import table
+
+    rows = [[found.lane, found.task, found.items, found.metric, found.value, found.error] for found in numbers]
+    return table(rows, head=["lane", "task", "items", "metric", "value", "+-"])
 
 
 def scores_text(scores: Sequence[TaskScore]) -> str:
     """Return scores as a table, and what to know of the items."""
     from pipeline.commands.texts import table
+    from pipeline.queries.score import curves_of
 
     rows = [
         [
@@ -95,4 +121,7 @@ def scores_text(scores: Sequence[TaskScore]) -> str:
             )
         if cut:
             lines.append(f"{task}: {cut} prompts are longer than the context and lost their beginning.")
+    for curve in curves_of(scores):
+        points = ", ".join(f"{point.bits_per_byte:.4g} at {point.num_tokens:,}" for point in curve.points)
+        lines.append(f"{curve.task}, bits per byte of {curve.mixture} by tokens: {points}")
     return "\n".join(lines)

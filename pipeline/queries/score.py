@@ -44,6 +44,42 @@ class TaskScore:
     cut: int  # items whose prompt is longer than the context, and lost its beginning
 
 
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The proxies of one number of tokens: how many there are, and their mean bits per byte."""
+
+    num_tokens: int
+    proxies: int
+    bits_per_byte: float
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """How one task emerges with the tokens that proxies of one mixture and tier were trained on."""
+
+    mixture: str
+    tier: str
+    task: str
+    points: tuple[Point, ...]
+
+
+def curves_of(scores: Sequence[TaskScore]) -> list[Curve]:
+    """Return a curve wherever proxies of one mixture and learning rate were trained on several numbers of tokens."""
+    found: dict[tuple[str, str, str, str], dict[int, list[float]]] = {}
+    for score in scores:
+        mixture, rate = score.lane.partition("/")[0], score.lane.rpartition("/")[2]
+        by_tokens = found.setdefault((mixture, score.tier, score.task, rate), {})
+        by_tokens.setdefault(score.num_tokens, []).append(score.bits_per_byte)
+    return [
+        Curve(
+            mixture, tier, task,
+            tuple(Point(tokens, len(bits), sum(bits) / len(bits)) for tokens, bits in sorted(by_tokens.items())),
+        )
+        for (mixture, tier, task, _), by_tokens in found.items()
+        if len(by_tokens) > 1
+    ]  # fmt: skip
+
+
 def score_proxies(
     workspace: Workspace, wanted: Sequence[str], *, tasks: Sequence[str], count: int, seed: int, device: str,
     threads: int, progress: Progress,

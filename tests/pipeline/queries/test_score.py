@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sys
 from dataclasses import asdict
@@ -20,8 +21,8 @@ from pipeline.cli import main
 from pipeline.commands.proxies import scores_text
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.engine.progress import Silent
-from pipeline.queries.lanes import find_lane, tokenizer_of_lane
-from pipeline.queries.score import TaskScore, score_proxies
+from pipeline.queries.lanes import find_lane, find_lanes, tokenizer_of_lane
+from pipeline.queries.score import TaskScore, curves_of, score_proxies
 from tests.pipeline.house import House, write_lines
 
 QUESTIONS = [
@@ -47,6 +48,26 @@ def test_every_proxy_has_a_row_for_every_task_and_nothing_is_stored(trained_hous
     tasks = [("copying", 20), ("sorting", 20), (str(file), 3)]
     assert rows == [(lane, task, items) for lane in lanes for task, items in tasks]
     assert {path: path.stat().st_mtime_ns for path in trained_house.workspace.root.rglob("*")} == before
+
+
+def test_proxies_of_several_budgets_give_a_curve_by_tokens(trained_house: House, tmp_path: Path):
+    house = House(tmp_path)
+    house.write(trained_house.recipe.read_text().replace("tokens: 4k", "tokens: 9k"))
+    shutil.copytree(trained_house.workspace.root, house.workspace.root)
+    before = [lane.folder.name for lane in find_lanes(house.workspace, "raw")]
+    house.run()
+
+    after = [node.folder.name for lane, node in house.plan().experiment.lanes.items() if lane.mixture == "raw"]
+    scores = scored(house, [*after, *before], ["copying"])
+
+    (curve,) = curves_of(scores)
+    assert [(point.num_tokens, point.proxies) for point in curve.points] == [(4096, 3), (8192, 3)]
+    mean = sum(score.bits_per_byte for score in scores[:3]) / 3
+    assert (curve.mixture, curve.task, curve.points[1].bits_per_byte) == ("raw", "copying", mean)
+    assert f"copying, bits per byte of raw by tokens: {curve.points[0].bits_per_byte:.4g} at 4,096" in scores_text(
+        scores
+    )
+    assert curves_of(scores[:3]) == []
 
 
 def test_numbers_are_those_of_the_lane_alone(trained_house: House):
