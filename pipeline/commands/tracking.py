@@ -1,18 +1,22 @@
-"""`--track`: trackers are looked for before a run begins, and told of its experiment when it has ended."""
+"""`--track`: trackers are looked for before a run begins, and told of its experiment when it has ended.
+
+The recipe is read before, too: what is told is what ran, whatever became of the file meanwhile.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.errors import DataError, GateError
+from pipeline.core.errors import GateError, TamisError
 from pipeline.engine.progress import Progress
 from pipeline.store.workspace import Workspace
 
 if TYPE_CHECKING:
     from pipeline.queries.track import Tracker
+    from pipeline.recipe.spec import Recipe
 
 
 @contextmanager
@@ -24,26 +28,29 @@ def tracking(
         yield
         return
     from pipeline.queries.track import trackers_of
+    from pipeline.recipe.load import load_recipe
 
-    trackers = trackers_of(wanted, workspace)
+    trackers, run = trackers_of(wanted, workspace), load_recipe(recipe)
     try:
         yield
     except GateError:
-        with suppress(DataError, GateError):  # the refusal is what counts
-            _tell(recipe, trackers, workspace=workspace, progress=progress)
+        _tell(run, trackers, workspace=workspace, progress=progress)
         raise
-    _tell(recipe, trackers, workspace=workspace, progress=progress)
+    _tell(run, trackers, workspace=workspace, progress=progress)
 
 
-def _tell(
-    recipe: Path | Mapping[str, Any], trackers: Sequence[Tracker], *, workspace: Workspace, progress: Progress
-) -> None:
+def _tell(recipe: Recipe, trackers: Sequence[Tracker], *, workspace: Workspace, progress: Progress) -> None:
+    """Tell the trackers; what fails here is a warning, since the outcome of the run is what counts."""
     from pipeline.plan.make import make_plan
-    from pipeline.queries.track import send
+    from pipeline.queries.track import send, warning
     from pipeline.queries.tracked_runs import told_of
-    from pipeline.recipe.load import load_recipe
 
-    plan = make_plan(load_recipe(recipe), workspace)
-    runs = told_of(plan)
+    try:
+        plan = make_plan(recipe, workspace)
+        runs = told_of(plan)
+    except (TamisError, OSError, ValueError, KeyError) as error:  # an input or a result changed since, or is gone
+        for tracker in trackers:
+            progress.say(warning(tracker, f"what ran cannot be read ({error})"))
+        return
     for tracker in trackers:
         progress.say(send(runs, tracker=tracker, project=plan.recipe.name))

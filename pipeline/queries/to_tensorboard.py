@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 
-def write(run: Mapping[str, Any], *, place: Path, project: str) -> None:
-    """Write one run in place of an earlier one of its name; the folder appears when it is whole."""
+def write(run: Mapping[str, Any], *, place: Path, project: str) -> Path:
+    """Write one run in place of an earlier one of its name; return its folder, which appears when it is whole."""
     from torch.utils.tensorboard import SummaryWriter
 
     folder = place / project / run["name"]
@@ -32,3 +32,4 @@ def write(run: Mapping[str, Any], *, place: Path, project: str) -> None:
         writer.flush()  # what the writing thread failed at is raised here
     shutil.rmtree(folder, ignore_errors=True)
     beside.rename(folder)
+    return folder

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 
-def write(run: Mapping[str, Any], *, place: Path, project: str) -> None:
-    """Write one run in place of an earlier one of its name."""
+def write(run: Mapping[str, Any], *, place: Path, project: str) -> Path | None:
+    """Write one run in place of an earlier one of its name; return the database, None where a server has it."""
     os.environ["TRACKIO_DIR"] = str(place)  # read once, when the package is imported
     import trackio
 
@@ -29,6 +29,7 @@ def write(run: Mapping[str, Any], *, place: Path, project: str) -> None:
     entry.finish()
     if not remote and not _stored(project, run["name"]):  # it only warns of what it could not store
         raise OSError(f"trackio stored nothing of {run['name']}")
+    return None if remote else next(iter(sorted(place.glob(f"{project}*.db"))), None)
 
 
 def _stored(project: str, name: str) -> list[Any]:

@@ -10,8 +10,8 @@ from typing import Any
 SECONDS = 60.0  # that a server may take to answer, and to take what is sent
 
 
-def write(run: Mapping[str, Any], *, place: Path, project: str) -> None:
-    """Write one run; wandb replaces none, so another content is another run."""
+def write(run: Mapping[str, Any], *, place: Path, project: str) -> Path:
+    """Write one run and return its folder; wandb replaces none, so another content is another run."""
     import wandb
 
     settings = wandb.Settings(
@@ -27,3 +27,4 @@ def write(run: Mapping[str, Any], *, place: Path, project: str) -> None:
         entry.log(dict(row["values"]), step=row["step"])
     entry.summary.update({f"result/{name}": value for name, value in run["results"].items()} | dict(run["texts"]))
     entry.finish()
+    return Path(entry.dir).parent  # of PLACE/wandb/offline-run-.../files

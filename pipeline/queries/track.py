@@ -74,7 +74,7 @@ def trackers_of(wanted: Sequence[str], workspace: Workspace) -> list[Tracker]:
 def send(runs: Sequence[TrackedRun], *, tracker: Tracker, project: str) -> str:
     """Write what the tracker has not yet; return a line on what is there now, or on why it is not."""
     kind = KINDS[tracker.name]
-    head = f"--track {tracker.name}:{tracker.place}:"
+    head = _head(tracker)
     if not runs:
         return f"{head} nothing to show; curves come with the proxies of a recipe that has a gate or a sweep."
     asked = {"place": str(tracker.place), "project": project, "runs": [run.plain() for run in runs]}
@@ -88,21 +88,26 @@ def send(runs: Sequence[TrackedRun], *, tracker: Tracker, project: str) -> str:
             answer, said = child.communicate(json.dumps(asked), timeout=limit)
         except subprocess.TimeoutExpired:
             _end(child)
-            return _warning(head, f"gave no answer in {limit:.0f} s")
+            return warning(tracker, f"gave no answer in {limit:.0f} s")
         except BaseException:
             _end(child)
             raise
     if child.returncode:
         ended = f"ended with {child.returncode}: {said.strip()[-MOST_CHARACTERS:]}"
-        return _warning(head, json.loads(answer)["error"] if answer else ended)
+        return warning(tracker, json.loads(answer)["error"] if answer else ended)
     counts = json.loads(answer)
     look = kind.look.format(place=tracker.place, project=project)
     there = f", {counts['there']} there already" if counts["there"] else ""
     return f"{head} {counts['written']} runs written{there}. Look: {look}"
 
 
-def _warning(head: str, why: str) -> str:
-    return f"warning: {head} {why}. No result is lost by it; the same command writes what is missing."
+def _head(tracker: Tracker) -> str:
+    return f"--track {tracker.name}:{tracker.place}:"
+
+
+def warning(tracker: Tracker, why: str) -> str:
+    """Return what is said of curves that were not written."""
+    return f"warning: {_head(tracker)} {why}. No result is lost by it; the same command writes what is missing."
 
 
 def _environment() -> dict[str, str]:

@@ -2,8 +2,8 @@
 
     python -m pipeline.queries.track_child MODULE < {"place", "project", "runs"} > {"written", "there"} or {"error"}
 
-What was written stands in PLACE/.tamis, by the hash of its content, and is not written again. Libraries print as they
-like: their standard output goes to standard error.
+What was written stands in PLACE/.tamis, by its name with the hash of its content, and is not written again while it is
+there. Libraries print as they like: their standard output goes to standard error.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from pathlib import Path
 from types import TracebackType
 
 from filelock import FileLock
+
+from pipeline.core.files.durable import write_text
+from pipeline.core.identity import identity_of
 
 WRITTEN = ".tamis"
 
@@ -40,13 +43,22 @@ def main(module: str) -> None:
     written = 0
     with FileLock(marks / "lock"):
         for run in asked["runs"]:
-            mark = marks / f"{project}-{run['id']}"
-            if not mark.exists():
-                write(run, place=place, project=project)
-                mark.touch()
+            mark = marks / f"{identity_of([project, run['name']])[:32]}.json"
+            if not _is_there(mark, run["id"]):
+                made = write(run, place=place, project=project)
+                write_text(mark, json.dumps({"id": run["id"], "path": None if made is None else str(made.resolve())}))
                 written += 1
     json.dump({"written": written, "there": len(asked["runs"]) - written}, answer)
     answer.close()
+
+
+def _is_there(mark: Path, content: str) -> bool:
+    """Say whether a run was written with this content, and what was written is still there."""
+    try:
+        told = json.loads(mark.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return bool(told["id"] == content and (told["path"] is None or Path(told["path"]).exists()))
 
 
 if __name__ == "__main__":

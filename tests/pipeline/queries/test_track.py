@@ -17,7 +17,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.commands.tracking import tracking
 from pipeline.core.errors import RecipeError
+from pipeline.engine.progress import Silent
 from pipeline.queries.track import KINDS, Tracker, send, trackers_of
 from pipeline.queries.tracked_runs import TrackedRun, told_of
 from tests.conftest import ROOT
@@ -96,6 +98,32 @@ def test_tensorboard_shows_a_run_that_changed_in_place_of_the_earlier_one(tmp_pa
 
     assert ["1 runs written" in line for line in said] == [True, True, False]
     assert [path.name for path in (tmp_path / "small/proxy/a/seed0").iterdir()] == ["lr1"]
+
+
+def test_a_run_that_changed_back_or_whose_folder_is_gone_is_written_again(tmp_path: Path):
+    needs("tensorboard")
+    tracker = Tracker("tensorboard", tmp_path)
+    changed = TrackedRun(RUN.name, rows=(), facts=RUN.facts, results={"healthy": 0.0})
+
+    said = [send([run], tracker=tracker, project="small") for run in (RUN, changed, RUN, RUN)]
+    shutil.rmtree(tmp_path / "small")
+    said.append(send([RUN], tracker=tracker, project="small"))
+
+    assert ["1 runs written" in line for line in said] == [True, True, True, False, True]
+
+
+def test_what_cannot_be_told_any_more_leaves_the_outcome_as_it_is(house: House):
+    needs("tensorboard")
+    said: list[str] = []
+    progress = Silent()
+    progress.say = said.append  # type: ignore[method-assign]
+
+    with tracking(house.recipe, wanted=["tensorboard"], workspace=house.workspace, progress=progress):
+        certificate = house.plan().experiment.certificate.folder / "certificate.json"
+        certificate.write_text("{")
+        house.recipe.write_text("name: [", encoding="utf-8")  # half-saved, hours later
+
+    assert len(said) == 1 and said[0].startswith("warning: --track tensorboard") and "same command again" not in said[0]
 
 
 def test_trackio_has_curves_and_results_in_its_local_database(house: House, tmp_path: Path):
