@@ -88,9 +88,10 @@ def test_text_says_something_and_keeps_stderr_for_progress(built: House, tamis, 
 def test_every_verb_of_the_help_is_tried_here():
     promoting = {"promote", "rollback"}  # tests/pipeline/store/test_registry.py
     training = {"sweep", "ablate"}  # tests/pipeline/experiment/test_search.py, tests/pipeline/commands/test_ablate.py
-    asking = {"fit", "score", "export-proxy"}  # tests/pipeline/queries/test_fit.py, test_score.py
+    asking = {"fit", "score", "export-proxy", "compare"}  # tests/pipeline/queries/test_fit.py, test_score.py
+    paying = {"cancel"}  # tests/pipeline/commands/test_cancel.py
 
-    assert set(cli.app.commands) == {verb.split()[0] for verb in VERBS} | promoting | training | asking
+    assert set(cli.app.commands) == {verb.split()[0] for verb in VERBS} | promoting | training | asking | paying
 
 
 def test_progress_goes_to_stderr_only(house: House, tamis):
