@@ -189,6 +189,7 @@ def test_killed_at_a_state_of_a_batch_nothing_is_lost_or_bought_twice(runner: An
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_killed_at_every_state_against_every_server_nothing_is_lost_or_bought_twice(runner: Any) -> None:
     sums, broken = play(MODES, KILLS, runner)
 
