@@ -97,8 +97,9 @@ def table(results: dict[str, Any], *others: dict[str, Any]) -> str:
 
 
 def _elsewhere(number: int, other: dict[str, Any]) -> str:
-    cpu, date = other["machine"]["cpu"], other["date"]
-    return f"Machine {number + 2} is one core of {cpu}, {date}: the rate, and in brackets the ratio measured there."
+    cpu, date, share = other["machine"]["cpu"], other["date"], _share_of_core(other)
+    told = f"Machine {number + 2} is one core of {cpu}, {date}: the rate, and in brackets the ratio measured there."
+    return told if share >= QUIET else f"{told} It was busy: a work had {share:.0%} of the core in the median."
 
 
 def _rows(results: dict[str, Any]) -> list[list[str]]:
@@ -244,12 +245,16 @@ def _notes(results: dict[str, Any]) -> list[str]:
             "Presets `@datatrove-0.10` begin every repeat with nothing remembered, and their answers are compared with "
             "datatrove's in the same run: verdict, first reason and text of every document of the sample, or signature."
         )
-    shares = [sum(found["cpu_seconds"]) / sum(found["seconds"]) for found in results.get("works", {}).values()]
-    if shares and median(shares) < QUIET:
-        notes.append(
-            f"The machine was busy: a work had {median(shares):.0%} of the core in the median, so rates are low."
-        )
+    share = _share_of_core(results)
+    if share < QUIET:
+        notes.append(f"The machine was busy: a work had {share:.0%} of the core in the median, so rates are low.")
     return notes
+
+
+def _share_of_core(results: dict[str, Any]) -> float:
+    """Return how much of the core a work had in the median; 1 where none was measured."""
+    works = results.get("works", {}).values()
+    return median([sum(found["cpu_seconds"]) / sum(found["seconds"]) for found in works] or [1.0])
 
 
 def _short(value: float) -> str:
