@@ -112,7 +112,7 @@ class BatchDesk:
             return  # borne; looked at again in the next round
 
     def _find(self, batch: LoggedBatch, listed: Sequence[ServerBatch], *, asked_at: float) -> None:
-        known = self.log.known_ids() | self._strangers
+        known = self.log.known_ids(batch.endpoint) | self._strangers
         undecided = []
         for candidate in (one for one in listed if one.id not in known and _may_be(one, batch)):
             verdict = self._is_ours(candidate, batch)

@@ -155,10 +155,11 @@ class BatchLog:
         with self._ledger.transaction() as database:
             return {row[1]: Sent(*row) for row in database.execute(query, (_sent_in(key),))}
 
-    def known_ids(self) -> set[str]:
-        """Return the server's numbers of all batches that the ledger knows."""
+    def known_ids(self, endpoint: str) -> set[str]:
+        """Return the numbers of all batches at an address that the ledger knows; another may have the same."""
+        query = "SELECT server_id FROM batches WHERE server_id IS NOT NULL AND endpoint = ?"
         with self._ledger.transaction() as database:
-            return {id for (id,) in database.execute("SELECT server_id FROM batches WHERE server_id IS NOT NULL")}
+            return {id for (id,) in database.execute(query, (endpoint,))}
 
 
 def _sent_in(key: int) -> str:

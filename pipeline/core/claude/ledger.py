@@ -47,8 +47,9 @@ CREATE TABLE IF NOT EXISTS answers (
 """
 BATCH_TABLES = """
 CREATE TABLE IF NOT EXISTS batches (
-    key INTEGER PRIMARY KEY AUTOINCREMENT, server_id TEXT UNIQUE, endpoint TEXT NOT NULL, intended_at REAL NOT NULL,
-    size INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'INTENDED', reason TEXT NOT NULL DEFAULT ''
+    key INTEGER PRIMARY KEY AUTOINCREMENT, server_id TEXT, endpoint TEXT NOT NULL, intended_at REAL NOT NULL,
+    size INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'INTENDED', reason TEXT NOT NULL DEFAULT '',
+    UNIQUE (server_id, endpoint)
 );
 CREATE INDEX IF NOT EXISTS attempts_of_batch ON attempts(sent_in) WHERE sent_in != 'single';
 """

@@ -282,3 +282,16 @@ def test_a_client_can_be_used_again_after_a_run_that_was_pending(
             spent = client.spent_usd
 
     assert spent == pytest.approx(sum(answer.cost_usd for answer in answers))
+
+
+def test_two_servers_may_number_their_batches_alike(tmp_path: Path, buy: Callable[..., Any]) -> None:
+    """Also where the creation at the second one is not answered: its batch is not taken for the first one's."""
+    with claude_server() as first:
+        buy(first, 8)
+    with claude_server() as second:
+        second.batches.creations = [Creation("reset after")]
+        answers = buy(second, 8)
+
+    assert first.batches.batches[0].id == second.batches.batches[0].id
+    assert {answer.status for answer in answers} == {"parsed"}
+    assert len(second.bill) == 8 and set(second.bill.values()) == {1} and states(tmp_path) == ["ENDED"] * 2
