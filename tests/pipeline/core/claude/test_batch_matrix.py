@@ -12,7 +12,11 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from itertools import product
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -100,10 +104,24 @@ QUICK_KILLS = (
 )  # fmt: skip
 
 
+Runner = Callable[[Mapping[str, Any]], dict[str, Any]]
+RUNNERS = 4  # a case mostly waits
+
+
 @pytest.fixture
-def runner(tmp_path: Path) -> Iterator[Callable[[Mapping[str, Any]], dict[str, Any]]]:
+def runners(tmp_path: Path) -> Iterator[Queue[Runner]]:
+    """Processes that play cases, to be taken and given back."""
+    with ExitStack() as stack:
+        free: Queue[Runner] = Queue()
+        for _ in range(RUNNERS):
+            free.put(stack.enter_context(a_runner(tmp_path)))
+        yield free
+
+
+@contextmanager
+def a_runner(folder: Path) -> Iterator[Runner]:
     environment = {**os.environ, "ANTHROPIC_API_KEY": KEY, "NO_PROXY": "127.0.0.1", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "tests.pipeline.core.claude.batch_matrix", str(tmp_path)]
+    command = [sys.executable, "-m", "tests.pipeline.core.claude.batch_matrix", str(folder)]
     process = subprocess.Popen(
         command, env=environment, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -157,16 +175,26 @@ def custom_id_of(server: Server, body: Mapping[str, Any]) -> str | None:
     )
 
 
-def play(modes: Mapping[str, Callable[[BatchHouse], None]], kills: Any, runner: Any) -> tuple[Counter[str], list[str]]:
+def play(
+    modes: Mapping[str, Callable[[BatchHouse], None]], kills: Any, runners: Queue[Runner]
+) -> tuple[Counter[str], list[str]]:
     """Play every case; return the sums and the cases that break the promise."""
-    sums: Counter[str] = Counter()
-    broken: list[str] = []
-    for number, (mode, kill) in enumerate((mode, kill) for mode in modes for kill in kills):
+
+    def of_case(case: tuple[int, str, str]) -> tuple[str, str, dict[str, Any], Counter[str]]:
+        number, mode, kill = case
+        runner = runners.get()
         with claude_server() as server:
             modes[mode](server.batches)
-            case = {"number": number, "base_url": server.base_url, "kill": kill, "max_usd": MAX_USD}
-            found = runner(case)
-            count = judged(server, found)
+            found = runner({"number": number, "base_url": server.base_url, "kill": kill, "max_usd": MAX_USD})
+            runners.put(runner)
+            return mode, kill, found, judged(server, found)
+
+    sums: Counter[str] = Counter()
+    broken: list[str] = []
+    cases = [(number, mode, kill) for number, (mode, kill) in enumerate(product(modes, kills))]
+    with ThreadPoolExecutor(RUNNERS) as pool:
+        played = list(pool.map(of_case, cases))
+    for mode, kill, found, count in played:
         sums += count
         sums["cases"] += 1
         sums["killed"] += found["died"] == 9
@@ -179,10 +207,11 @@ def play(modes: Mapping[str, Callable[[BatchHouse], None]], kills: Any, runner: 
 BREACHES = ("lost", "bought twice", "kept without a bill", "above the cap", "left open", "not finished")
 
 
-def test_killed_at_a_state_of_a_batch_nothing_is_lost_or_bought_twice(runner: Any) -> None:
+@pytest.mark.few
+def test_killed_at_a_state_of_a_batch_nothing_is_lost_or_bought_twice(runners: Queue[Runner]) -> None:
     modes = {name: MODES[name] for name in QUICK_MODES}
 
-    sums, broken = play(modes, QUICK_KILLS, runner)
+    sums, broken = play(modes, QUICK_KILLS, runners)
 
     assert broken == []
     assert sums["cases"] == len(QUICK_MODES) * len(QUICK_KILLS) and sums["killed"] > 0.8 * sums["cases"]
@@ -190,8 +219,8 @@ def test_killed_at_a_state_of_a_batch_nothing_is_lost_or_bought_twice(runner: An
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_killed_at_every_state_against_every_server_nothing_is_lost_or_bought_twice(runner: Any) -> None:
-    sums, broken = play(MODES, KILLS, runner)
+def test_killed_at_every_state_against_every_server_nothing_is_lost_or_bought_twice(runners: Queue[Runner]) -> None:
+    sums, broken = play(MODES, KILLS, runners)
 
     assert broken == []
     assert sums["killed"] > 0.8 * sums["cases"], dict(sums)
