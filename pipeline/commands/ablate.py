@@ -28,7 +28,7 @@ def ablate(
     from pipeline.commands.run_recipe import run_recipe
     from pipeline.commands.tracking import tracking
     from pipeline.core.process.kernel_cache import notice
-    from pipeline.experiment.effects import documents_of, effects_on
+    from pipeline.experiment.findings.effects import documents_of, effects_on
     from pipeline.plan.make import make_plan
     from pipeline.recipe.ablation import ablation_of
     from pipeline.recipe.load import load_recipe

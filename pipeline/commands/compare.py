@@ -13,8 +13,8 @@ from pipeline.commands.questions import VerbAnswer
 
 if TYPE_CHECKING:
     from eval.verdict.paired import Gain
-    from pipeline.experiment.changed import Changed, ChangedOn
-    from pipeline.experiment.side_by_side import Beside, SideBySide
+    from pipeline.experiment.findings.changed import Changed, ChangedOn
+    from pipeline.experiment.findings.side_by_side import Beside, SideBySide
 
 QUOTED = 100  # characters of a document in a line
 NO_VERDICT = (
@@ -87,7 +87,7 @@ def _gains(found: SideBySide) -> str:
 
 
 def _row(gain: Gain) -> list[object]:
-    from pipeline.experiment.side_by_side import says
+    from pipeline.experiment.findings.side_by_side import says
 
     low, high = f"{gain.low:+.4f}", f"{gain.high:+.4f}"
     return [
@@ -103,7 +103,7 @@ def _row(gain: Gain) -> list[object]:
 def _made(found: SideBySide) -> str:
     """Return shares by dataset, in percent of a mixture's tokens, and how they differ from the first's."""
     from pipeline.commands.texts import table
-    from pipeline.experiment.side_by_side import shares_by_dataset
+    from pipeline.experiment.findings.side_by_side import shares_by_dataset
 
     first, *others = found.made
     rows: list[list[object]] = []

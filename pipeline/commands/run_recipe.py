@@ -25,7 +25,7 @@ from pipeline.store.workspace import Workspace
 
 if TYPE_CHECKING:
     from pipeline.engine.executors import Executor
-    from pipeline.experiment.found import Found
+    from pipeline.experiment.findings.found import Found
     from pipeline.store.registry import Promotion
 
 
@@ -136,7 +136,7 @@ def _unjudged(plan: Plan, workspace: Workspace) -> str:
         return "The recipe has no gate, so nothing was judged."
     told = "The gate asks for no verdict, so nothing was judged."
     if plan.experiment is not None and not gate.verdict:
-        from pipeline.experiment.judged import judged_too, uncounted
+        from pipeline.experiment.findings.judged import judged_too, uncounted
 
         names = judged_too(workspace, {name: plan.experiment.tokens[name].payload for name in gate.on})
         told += f" {uncounted(names)}" if names else ""
@@ -194,7 +194,7 @@ def certificate_of(plan: Plan) -> dict[str, Any] | None:
 def _found(plan: Plan) -> Found | None:
     if plan.recipe.sweep is None:
         return None
-    from pipeline.experiment.found import found_by
+    from pipeline.experiment.findings.found import found_by
 
     return found_by(plan)
 

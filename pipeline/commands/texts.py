@@ -10,7 +10,7 @@ from pipeline.core.shown import one_line, shown
 
 if TYPE_CHECKING:
     from pipeline.commands.run_recipe import Outcome
-    from pipeline.experiment.found import Found
+    from pipeline.experiment.findings.found import Found
     from pipeline.plan.graph import Plan
 
 
@@ -43,7 +43,7 @@ def _cell(value: object) -> str:
 
 def plan_rows(plan: Plan) -> dict[str, Any]:
     """Return a plan as plain data."""
-    from pipeline.experiment.power import power_of
+    from pipeline.experiment.chance.power import power_of
     from pipeline.plan.summary import summary_of
 
     power = power_of(plan)
@@ -52,7 +52,7 @@ def plan_rows(plan: Plan) -> dict[str, Any]:
 
 def plan_text(plan: Plan) -> str:
     """Return a plan as a table and one closing line."""
-    from pipeline.experiment.power import power_of, power_text
+    from pipeline.experiment.chance.power import power_of, power_text
     from pipeline.plan.groups import groups_of, reason_of
     from pipeline.report.draw import figures
 

@@ -15,7 +15,7 @@ from pipeline.engine.progress import Progress
 from pipeline.store.workspace import Workspace
 
 if TYPE_CHECKING:
-    from pipeline.queries.track import Tracker
+    from pipeline.queries.trackers.send import Tracker
     from pipeline.recipe.spec import Recipe
 
 
@@ -27,7 +27,7 @@ def tracking(
     if not wanted:
         yield
         return
-    from pipeline.queries.track import trackers_of
+    from pipeline.queries.trackers.send import trackers_of
     from pipeline.recipe.load import load_recipe
 
     trackers, run = trackers_of(wanted, workspace), load_recipe(recipe)
@@ -42,8 +42,8 @@ def tracking(
 def _tell(recipe: Recipe, trackers: Sequence[Tracker], *, workspace: Workspace, progress: Progress) -> None:
     """Tell the trackers; what fails here is a warning, since the outcome of the run is what counts."""
     from pipeline.plan.make import make_plan
-    from pipeline.queries.track import send, warning
-    from pipeline.queries.tracked_runs import told_of
+    from pipeline.queries.trackers.runs import told_of
+    from pipeline.queries.trackers.send import send, warning
 
     try:
         plan = make_plan(recipe, workspace)

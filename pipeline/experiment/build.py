@@ -23,15 +23,15 @@ from pipeline.core.files.durable import write_text
 from pipeline.core.files.shards import read_table
 from pipeline.core.rng import derive
 from pipeline.engine.settled import remember_names
+from pipeline.experiment.chance.looking import take
+from pipeline.experiment.chance.noise import feed
 from pipeline.experiment.compare import DOCUMENTS, build_comparison, comparisons_of
 from pipeline.experiment.cut import build_cut
-from pipeline.experiment.encode import encode_dataset, load_encoded, sample_texts, save_encoded, size_of
 from pipeline.experiment.lanes import train_lanes
-from pipeline.experiment.looking import take
-from pipeline.experiment.noise import feed
 from pipeline.experiment.scores import score_lanes
 from pipeline.experiment.search import build_search
-from pipeline.experiment.shared_texts import refuse_shared_texts
+from pipeline.experiment.streams.encode import encode_dataset, load_encoded, sample_texts, save_encoded, size_of
+from pipeline.experiment.streams.shared_texts import refuse_shared_texts
 from pipeline.experiment.work import Work
 from pipeline.plan.experiment import plan_experiment
 from pipeline.plan.lanes import LaneName
@@ -147,7 +147,7 @@ def _build_tokens(work: Work, name: str, node: Node) -> Built:
 def _build_mixture(work: Work, name: str, node: Node) -> Built:
     from eval.proxies.packing import Tokens
     from eval.proxies.tokenizer import Tokenizer
-    from pipeline.experiment.pool import build_pool, save_pool, shares_of
+    from pipeline.experiment.streams.pool import build_pool, save_pool, shares_of
 
     run, plan, proxy = work.run, work.plan, work.proxy
     mixture, tier = work.experiment.sections[name], TIERS[proxy.tier]

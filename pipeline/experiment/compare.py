@@ -16,10 +16,10 @@ import pyarrow as pa
 
 from pipeline.core.errors import GateError
 from pipeline.core.files.shards import read_table, write_table
-from pipeline.experiment.earlier import VERSIONS, earlier_lanes
-from pipeline.experiment.groups import group_documents
+from pipeline.experiment.chance.earlier import VERSIONS, earlier_lanes
 from pipeline.experiment.lanes import LaneFacts, facts_of
 from pipeline.experiment.scores import BITS, bits_on, identity_on
+from pipeline.experiment.streams.groups import group_documents
 from pipeline.experiment.work import Work
 from pipeline.plan.graph import Experiment
 from pipeline.plan.lanes import LaneName

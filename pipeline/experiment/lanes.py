@@ -24,7 +24,7 @@ from pipeline.core.files.card import read_card
 from pipeline.core.files.durable import write_atomically, write_text
 from pipeline.core.identity import identity_of
 from pipeline.core.rng import derive
-from pipeline.experiment.pool import Pool, draw_identity, draw_rows, largest_share, load_pool, shares_read
+from pipeline.experiment.streams.pool import Pool, draw_identity, draw_rows, largest_share, load_pool, shares_read
 from pipeline.experiment.work import Work
 from pipeline.plan.lanes import LaneName, lane_label
 from pipeline.store.node import Node

@@ -1,7 +1,7 @@
 """Lanes and held-out sets -> bits of every document under every lane, one result for each pair.
 
 bits.parquet: id, num_bytes, bits (float64), in the order of the held-out set's tokens. The card repeats the lane's
-facts for later experiments, which look for earlier lanes of their kind (`pipeline/experiment/earlier.py`). Weights are
+facts for later experiments, which look for earlier lanes of their kind (`chance/earlier.py`). Weights are
 read from where they are stored, so another held-out set costs no training.
 """
 
@@ -18,8 +18,8 @@ import pyarrow as pa
 
 from pipeline.core.errors import DataError
 from pipeline.core.files.shards import read_table, write_table
-from pipeline.experiment.encode import Encoded, load_encoded
 from pipeline.experiment.lanes import WEIGHTS, device_of, facts_of
+from pipeline.experiment.streams.encode import Encoded, load_encoded
 from pipeline.experiment.work import Work
 from pipeline.plan.graph import Experiment, Plan
 from pipeline.plan.lanes import LaneName

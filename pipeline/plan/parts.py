@@ -2,7 +2,7 @@
 
 What a search, an ablation or a reader has looked at is no fair judge any more. Where `gate.sealed` asks for it, a part
 of each of the gate's sets is a set of its own, scored for a verdict and for nothing else; the rest goes by the set's
-own name. Which group of near-duplicates is sealed depends on its text alone (`pipeline/experiment/encode.py`), so two
+own name. Which group of near-duplicates is sealed depends on its text alone (`experiment/streams/encode.py`), so two
 recipes that seal the same share seal the same documents.
 """
 

@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.core.errors import DataError, RecipeError, nearest_names
 from pipeline.core.files.card import Card, read_card
 from pipeline.core.identity import folder_name
-from pipeline.experiment.earlier import VERSIONS
+from pipeline.experiment.chance.earlier import VERSIONS
 from pipeline.plan.parts import judged_by
 from pipeline.queries.export.target import Target, find_target
 from pipeline.queries.lanes import StoredLane, finished_lanes, finished_scores, folder_of

@@ -16,8 +16,8 @@ import numpy as np
 from pipeline.core.errors import DataError, RecipeError, TamisError, listed_names
 from pipeline.core.files.card import CARD, Card, read_card
 from pipeline.core.files.shards import read_table
+from pipeline.experiment.chance.earlier import VERSIONS
 from pipeline.experiment.compare import DOCUMENTS, clusters_of
-from pipeline.experiment.earlier import VERSIONS
 from pipeline.experiment.scores import BITS, ScoreFacts
 from pipeline.queries.arms import Arm, ScoredLane
 from pipeline.queries.lanes import folder_of, name_of_held_out

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.core.files.shards import read_table
-from pipeline.experiment.changed import Changed, changed_on
-from pipeline.experiment.earlier import VERSIONS, earlier_lanes
-from pipeline.experiment.judged import judged_too
+from pipeline.experiment.chance.earlier import VERSIONS, earlier_lanes
+from pipeline.experiment.findings.changed import Changed, changed_on
+from pipeline.experiment.findings.judged import judged_too
+from pipeline.experiment.findings.side_by_side import Beside, Made, Part, SideBySide, says
 from pipeline.experiment.scores import BITS
-from pipeline.experiment.side_by_side import Beside, Made, Part, SideBySide, says
 from pipeline.plan.lanes import LaneName
 from pipeline.queries.arms import Arm, ScoredLane, find_arms
 from pipeline.queries.comparable import (

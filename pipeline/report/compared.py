@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import __version__
 from pipeline.core.files.durable import write_text
+from pipeline.experiment.findings.side_by_side import Beside, SideBySide, says, shares_by_dataset
 from pipeline.experiment.lanes import CURVE
-from pipeline.experiment.side_by_side import Beside, SideBySide, says, shares_by_dataset
 from pipeline.plan.lanes import LaneName
 from pipeline.report.draw import figures
 from pipeline.report.draw.charts import Axis, Interval, interval, ruler

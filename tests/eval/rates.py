@@ -29,7 +29,7 @@ from eval.proxies.tokenizer import Tokenizer, train_tokenizer
 from eval.proxies.trainer import Lane, train
 from eval.scores.bits_per_byte import document_bits
 from pipeline.core.rng import generator
-from pipeline.experiment.pool import Pool, build_pool, draw_rows
+from pipeline.experiment.streams.pool import Pool, build_pool, draw_rows
 from pipeline.recipe.sections import ProxySection
 from tests.benchmarks.corpus import documents_of
 

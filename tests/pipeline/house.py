@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,11 @@ class House:
         if plan.experiment is not None:
             build_experiment(run)
         return plan
+
+    def with_results_of(self, other: House) -> House:
+        """Copy all results of another house, which has the same inputs; return this one."""
+        shutil.copytree(other.workspace.root, self.workspace.root)
+        return self
 
     def card(self, name: str = "clean") -> Card:
         return self.workspace.dataset(name)[1]

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.core.errors import RecipeError
-from pipeline.experiment.mixture import MixturePlan
+from pipeline.experiment.streams.mixture import MixturePlan
 from pipeline.queries.export.counts import Counted
 from pipeline.queries.export.order import Arranged, Budget, arrange, most_tokens, plan_shares
 from pipeline.queries.export.written_counts import Written

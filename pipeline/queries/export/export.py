@@ -29,7 +29,7 @@ from pipeline.core.identity import identity_of
 from pipeline.core.rng import derive
 from pipeline.engine.executors import Executor, Local
 from pipeline.engine.progress import Progress, Silent
-from pipeline.experiment.mixture import MixturePlan
+from pipeline.experiment.streams.mixture import MixturePlan
 from pipeline.queries.export.budget import Mixing, Ordered, order_for_tokens, order_mixture
 from pipeline.queries.export.card import DatasetInfo, Exported, Given, TokensTold, dataset_card, summed
 from pipeline.queries.export.columns import Column, columns_of, joined, with_columns

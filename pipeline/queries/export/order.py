@@ -19,7 +19,7 @@ import numpy as np
 from eval.proxies.packing import Tokens
 from pipeline.core.errors import DataError, ServiceError, write_advice
 from pipeline.core.rng import generator
-from pipeline.experiment.mixture import MixturePlan, plan_mixture
+from pipeline.experiment.streams.mixture import MixturePlan, plan_mixture
 from pipeline.queries.export.counts import Counted
 from pipeline.queries.export.written_counts import Written
 
@@ -98,7 +98,7 @@ def arrange(
 
     A budget ends it with the document that reaches it.
     """
-    from pipeline.experiment.interleave import fill_schedule, picks_until, place_documents
+    from pipeline.experiment.streams.interleave import fill_schedule, picks_until, place_documents
 
     by_name = {found.name: found for found in datasets}
     chosen = [by_name[share.name] for share in plan.shares]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from pipeline.core.errors import DataError, GateError
-from pipeline.experiment.effects import Effect, documents_of, effects_on
+from pipeline.experiment.findings.effects import Effect, documents_of, effects_on
 from pipeline.plan.graph import Plan
 from pipeline.recipe.ablation import step_left_out
 from pipeline.report.draw import figures

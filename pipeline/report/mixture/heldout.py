@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.core.files.shards import read_table
-from pipeline.experiment.changed import Changed, ChangedOn, changed_on
+from pipeline.experiment.findings.changed import Changed, ChangedOn, changed_on
 from pipeline.experiment.scores import BITS, bits_on
 from pipeline.plan.graph import Plan
 from pipeline.plan.lanes import LaneName

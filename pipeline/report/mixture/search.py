@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.core.shown import shown
-from pipeline.experiment.found import recipe_path
+from pipeline.experiment.findings.found import recipe_path
 from pipeline.plan.graph import Plan
 from pipeline.plan.groups import to_come_in
 from pipeline.plan.sweep import found_in

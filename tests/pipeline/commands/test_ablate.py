@@ -11,7 +11,7 @@ from pipeline.commands.ablate import ablation_text
 from pipeline.commands.run_recipe import run_recipe
 from pipeline.engine.progress import Silent
 from pipeline.plan.make import make_plan
-from pipeline.queries.tracked_runs import told_of
+from pipeline.queries.trackers.runs import told_of
 from pipeline.recipe.ablation import ablation_of
 from pipeline.recipe.load import load_recipe
 from pipeline.recipe.strict_yaml import parse

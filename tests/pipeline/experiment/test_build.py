@@ -67,8 +67,7 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, Plan]:
 @pytest.fixture
 def built(first_run: tuple[House, Plan], house: House) -> House:
     """A house of its own in which the recipe was run already."""
-    shutil.copytree(first_run[0].workspace.root, house.workspace.root)
-    return house
+    return house.with_results_of(first_run[0])
 
 
 def certificate_of(plan: Plan) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pipeline.plan.groups import groups_of, to_come_in
 from pipeline.plan.sweep import CUT, FOUND, found_in, told_in
 from pipeline.queries.arms import find_arms
 from pipeline.queries.lanes import find_lane, find_lanes
-from pipeline.queries.tracked_runs import told_of
+from pipeline.queries.trackers.runs import told_of
 from tests.pipeline.experiment.test_build import pages
 from tests.pipeline.experiment.test_search import RECIPE
 from tests.pipeline.house import House, contents

@@ -14,11 +14,11 @@ import pytest
 from pipeline.core.errors import RecipeError
 from pipeline.core.files.shards import read_table
 from pipeline.experiment.compare import DOCUMENTS
-from pipeline.experiment.encode import choose
+from pipeline.experiment.streams.encode import choose
 from pipeline.plan.graph import Plan
 from pipeline.plan.parts import Part
 from pipeline.queries.lanes import find_lanes, scores_of_lane
-from pipeline.queries.tracked_runs import told_of
+from pipeline.queries.trackers.runs import told_of
 from pipeline.recipe.ablation import ablation_of
 from pipeline.recipe.load import load_recipe
 from pipeline.recipe.strict_yaml import parse
@@ -61,9 +61,7 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, Plan]:
 
 @pytest.fixture
 def built(first_run: tuple[House, Plan], tmp_path: Path) -> House:
-    house = furnished(tmp_path)
-    shutil.copytree(first_run[0].workspace.root, house.workspace.root)
-    return house
+    return furnished(tmp_path).with_results_of(first_run[0])
 
 
 def ids_of(plan: Plan, part: str) -> set[str]:
@@ -235,7 +233,7 @@ def test_groups_of_many_documents_are_sealed_as_often_as_single_ones(tmp_path: P
 
 
 def test_a_set_too_large_to_divide_whole_has_both_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pipeline.experiment.encode.MOST_SPLIT_BYTES", 25_000)  # of 100,000
+    monkeypatch.setattr("pipeline.experiment.streams.encode.MOST_SPLIT_BYTES", 25_000)  # of 100,000
 
     kept, sealed = divided(tmp_path, 360, sites=360)
 

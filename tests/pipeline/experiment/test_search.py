@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import RecipeError
-from pipeline.experiment.found import found_by
+from pipeline.experiment.findings.found import found_by
 from pipeline.experiment.promote import promote_mixture
 from pipeline.plan.graph import Plan
 from pipeline.plan.sweep import FOUND
-from pipeline.queries.tracked_runs import told_of
+from pipeline.queries.trackers.runs import told_of
 from pipeline.recipe.load import load_recipe
 from tests.pipeline.experiment.test_build import pages
 from tests.pipeline.house import House, contents

@@ -13,7 +13,7 @@ from pipeline.commands.run_recipe import run_recipe
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.card import CARD, read_card, write_card
 from pipeline.engine.progress import Silent
-from pipeline.experiment.judged import uncounted
+from pipeline.experiment.findings.judged import uncounted
 from pipeline.plan.lanes import LaneName
 from pipeline.queries.compare import compare
 from tests.pipeline.house import House

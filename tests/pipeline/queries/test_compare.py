@@ -11,9 +11,9 @@ import pytest
 
 from eval.verdict.paired import Gain
 from pipeline.core.files.shards import read_table
+from pipeline.experiment.findings.side_by_side import shares_by_dataset
 from pipeline.experiment.promote import promote_mixture
 from pipeline.experiment.scores import BITS, bits_on
-from pipeline.experiment.side_by_side import shares_by_dataset
 from pipeline.plan.graph import Plan
 from pipeline.plan.lanes import LaneName
 from pipeline.plan.make import make_plan

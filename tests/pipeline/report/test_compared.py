@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.experiment.side_by_side import SideBySide
+from pipeline.experiment.findings.side_by_side import SideBySide
 from pipeline.queries.compare import compare
 from pipeline.report.compared import write_compared
 from tests.pipeline.house import House

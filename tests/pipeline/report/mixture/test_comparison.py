@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.experiment.effects import effects_on
+from pipeline.experiment.findings.effects import effects_on
 from pipeline.plan.graph import Plan
 from pipeline.recipe.ablation import ablation_of
 from pipeline.recipe.load import load_recipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.core.errors import DataError
-from pipeline.experiment.shared_texts import refuse_shared_texts
+from pipeline.experiment.streams.shared_texts import refuse_shared_texts
 from pipeline.plan.graph import Plan
 from tests.pipeline.house import House, texts
 

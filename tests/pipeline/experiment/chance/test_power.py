@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.experiment.power import power_of, power_text
+from pipeline.experiment.chance.power import power_of, power_text
 from pipeline.plan.graph import Plan
 from tests.pipeline.experiment.test_build import ONE_ORDER, RECIPE, furnished
 from tests.pipeline.house import House

@@ -26,7 +26,7 @@ from pipeline.core.files.card import read_card
 from pipeline.core.files.durable import write_atomically, write_text
 from pipeline.core.identity import identity_of
 from pipeline.core.rng import generator
-from pipeline.experiment.mixture import divide
+from pipeline.experiment.streams.mixture import divide
 
 TIMES_THE_MEAN = 10  # a document of a small dataset is not cut before it gives this many times the mean
 
@@ -129,7 +129,7 @@ def build_pool(
 
 def draw_rows(parts: Sequence[PoolPart], *, seed: int) -> np.ndarray:
     """Return int64[num_rows]: the rows of a pool that the lane of this seed reads, in its order."""
-    from pipeline.experiment.interleave import schedule
+    from pipeline.experiment.streams.interleave import schedule
 
     drawn = [_draw(part, seed=seed) for part in parts]
     counts = np.array([part.drawn_rows for part in parts], np.int64)
@@ -223,7 +223,7 @@ def most_of_one(num_tokens: int, *, documents: int, context: int, max_document_s
 
 
 def _pack(source: Tokens, *, name: str, context: int, bos: int, seed: int, max_document_share: float) -> _Packed:
-    from pipeline.experiment.interleave import copy_documents
+    from pipeline.experiment.streams.interleave import copy_documents
 
     kept = np.flatnonzero(np.diff(source.offsets) > 0)
     if len(kept) == 0:

@@ -20,8 +20,8 @@ import pytest
 from pipeline.commands.tracking import tracking
 from pipeline.core.errors import RecipeError
 from pipeline.engine.progress import Silent
-from pipeline.queries.track import KINDS, Tracker, send, trackers_of
-from pipeline.queries.tracked_runs import TrackedRun, told_of
+from pipeline.queries.trackers.runs import TrackedRun, told_of
+from pipeline.queries.trackers.send import KINDS, Tracker, send, trackers_of
 from tests.conftest import ROOT
 from tests.pipeline.house import House, contents
 

@@ -1,6 +1,6 @@
 """The process in which a tracker's own library runs: whatever it does, it cannot touch the run whose curves these are.
 
-    python -m pipeline.queries.track_child MODULE < {"place", "project", "runs"} > {"written", "there"} or {"error"}
+    python -m pipeline.queries.trackers.child MODULE < {"place", "project", "runs"} > {"written", "there"} or {"error"}
 
 What was written stands in PLACE/.tamis, by its name with the hash of its content, and is not written again while it is
 there. Libraries print as they like: their standard output goes to standard error.
@@ -37,7 +37,7 @@ def main(module: str) -> None:
     sys.excepthook = tell
     asked = json.load(sys.stdin)
     place, project = Path(asked["place"]), asked["project"]
-    write = import_module(f"pipeline.queries.{module}").write
+    write = import_module(f"pipeline.queries.trackers.{module}").write
     marks = place / WRITTEN
     marks.mkdir(parents=True, exist_ok=True)
     written = 0

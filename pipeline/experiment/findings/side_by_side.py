@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.experiment.changed import ChangedOn
-from pipeline.experiment.judged import uncounted
+from pipeline.experiment.findings.changed import ChangedOn
+from pipeline.experiment.findings.judged import uncounted
 from pipeline.plan.lanes import LaneName
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import DataError
-from pipeline.experiment.noise import FILE, Group, groups_in, near
-from pipeline.experiment.power import power_of
+from pipeline.experiment.chance.noise import FILE, Group, groups_in, near
+from pipeline.experiment.chance.power import power_of
 from pipeline.plan.graph import Plan
 from tests.pipeline.experiment.test_build import ONE_ORDER, RECIPE, furnished
 from tests.pipeline.house import House
@@ -21,9 +21,7 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, Plan]:
 
 @pytest.fixture
 def built(first_run: tuple[House, Plan], tmp_path: Path) -> House:
-    house = furnished(tmp_path)
-    shutil.copytree(first_run[0].workspace.root, house.workspace.root)
-    return house
+    return furnished(tmp_path).with_results_of(first_run[0])
 
 
 def group(shares: dict[str, float], *, seeds: int = 4, variance: float = 1.0) -> Group:

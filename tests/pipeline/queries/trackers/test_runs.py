@@ -11,7 +11,7 @@ from eval.proxies.tiers import TIERS
 from pipeline.core.files.card import read_card
 from pipeline.plan.lanes import LaneName
 from pipeline.queries.lanes import find_lane, scores_of_lane
-from pipeline.queries.tracked_runs import told_of
+from pipeline.queries.trackers.runs import told_of
 from tests.pipeline.house import House
 
 
@@ -54,7 +54,7 @@ def test_every_number_is_finite_and_the_hash_of_a_run_is_that_of_its_content(tra
 
 
 def test_a_proxy_that_broke_is_told_up_to_there(trained_house: House, tmp_path):
-    from pipeline.queries.tracked_runs import _proxy
+    from pipeline.queries.trackers.runs import _proxy
 
     plan = trained_house.plan()
     lane = LaneName("raw", 1.0, 0)

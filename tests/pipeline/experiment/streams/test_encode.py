@@ -9,7 +9,7 @@ import pytest
 
 from eval.proxies.tokenizer import Tokenizer, train_tokenizer
 from pipeline.engine.executors import Local
-from pipeline.experiment.encode import Encoded, choose, encode_dataset, load_encoded, sample_texts, save_encoded
+from pipeline.experiment.streams.encode import Encoded, choose, encode_dataset, load_encoded, sample_texts, save_encoded
 from tests.pipeline.house import House, texts
 
 

@@ -21,7 +21,7 @@ import xxhash
 from pipeline.core.files.durable import write_atomically
 from pipeline.core.files.shards import iterate_batches, read_table, row_groups_of, write_table
 from pipeline.engine.executors import Executor
-from pipeline.experiment.groups import group_documents
+from pipeline.experiment.streams.groups import group_documents
 from pipeline.plan.parts import Part
 from pipeline.store.results import document_paths
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from eval.proxies.packing import Tokens
 from pipeline.core.errors import DataError, RecipeError
-from pipeline.experiment.mixture import plan_mixture
+from pipeline.experiment.streams.mixture import plan_mixture
 
 
 def dataset(lengths: list[int], *, first: int = 100) -> Tokens:

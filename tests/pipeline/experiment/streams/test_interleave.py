@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.experiment.interleave import exceeds, schedule
+from pipeline.experiment.streams.interleave import exceeds, schedule
 
 
 @settings(max_examples=300, deadline=None)

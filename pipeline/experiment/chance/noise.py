@@ -1,7 +1,7 @@
 """Scores of a workspace -> how much proxies of one kind differ by chance, kept in one small file that every run feeds.
 
 A group is the proxies that were trained on one draw of text, alike in all but their seed, on one held-out set. The
-file, `noise.json`, outlives the proxies; what a plan makes of it is `pipeline/experiment/power.py`. Deviations differ
+file, `noise.json`, outlives the proxies; what a plan makes of it is `power.py`. Deviations differ
 between mixtures (at t0 by a factor of two, Marin's by 25 at the rim), so a group keeps its shares, and a plan looks for
 its own region of the mixtures first.
 """
@@ -18,7 +18,7 @@ from pipeline.core.errors import DataError
 from pipeline.core.files.card import Card, read_card
 from pipeline.core.files.record import read_record, write_record
 from pipeline.core.identity import identity_of
-from pipeline.experiment.earlier import VERSIONS, scores_in
+from pipeline.experiment.chance.earlier import VERSIONS, scores_in
 from pipeline.experiment.lanes import LaneFacts
 from pipeline.experiment.scores import ScoreFacts
 from pipeline.store.workspace import Workspace

@@ -19,7 +19,7 @@ from pathlib import Path
 import pipeline
 from pipeline.core.errors import MOST_CHARACTERS, RecipeError, nearest_names
 from pipeline.core.process.keys import environment
-from pipeline.queries.tracked_runs import TrackedRun
+from pipeline.queries.trackers.runs import TrackedRun
 from pipeline.store.workspace import Workspace
 
 LEAST_SECONDS, SECONDS_OF_A_RUN = 120.0, 10.0  # after which a tracker is given up
@@ -35,9 +35,9 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    "tensorboard": Kind("tensorboard", "to_tensorboard", "tensorboard --logdir {place}"),
-    "trackio": Kind("trackio", "to_trackio", "TRACKIO_DIR={place} trackio show --project {project}"),
-    "wandb": Kind("wandb", "to_wandb", "wandb sync {place}/wandb/offline-run-*"),
+    "tensorboard": Kind("tensorboard", "tensorboard", "tensorboard --logdir {place}"),
+    "trackio": Kind("trackio", "trackio", "TRACKIO_DIR={place} trackio show --project {project}"),
+    "wandb": Kind("wandb", "wandb", "wandb sync {place}/wandb/offline-run-*"),
 }
 
 
@@ -78,7 +78,7 @@ def send(runs: Sequence[TrackedRun], *, tracker: Tracker, project: str) -> str:
     if not runs:
         return f"{head} nothing to show; curves come with the proxies of a recipe that has a gate or a sweep."
     asked = {"place": str(tracker.place), "project": project, "runs": [run.plain() for run in runs]}
-    command = [sys.executable, "-m", "pipeline.queries.track_child", kind.module]
+    command = [sys.executable, "-m", "pipeline.queries.trackers.child", kind.module]
     limit = LEAST_SECONDS + SECONDS_OF_A_RUN * len(runs)
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment(),

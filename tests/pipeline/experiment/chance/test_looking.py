@@ -12,8 +12,8 @@ from pipeline.engine.executors import Local
 from pipeline.engine.progress import Silent
 from pipeline.engine.run import Run
 from pipeline.experiment.build import build_experiment
-from pipeline.experiment.looking import looks_ahead, looks_in_certificates
-from pipeline.experiment.power import power_of, power_text
+from pipeline.experiment.chance.looking import looks_ahead, looks_in_certificates
+from pipeline.experiment.chance.power import power_of, power_text
 from pipeline.plan.graph import Plan
 from pipeline.store.looks import looks_in, note_outcome
 from tests.pipeline.experiment.test_build import ONE_ORDER, certificate_of, pages
@@ -52,9 +52,7 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, Plan]:
 
 @pytest.fixture
 def built(first_run: tuple[House, Plan], tmp_path: Path) -> House:
-    house = furnished(tmp_path)
-    shutil.copytree(first_run[0].workspace.root, house.workspace.root)
-    return house
+    return furnished(tmp_path).with_results_of(first_run[0])
 
 
 def run_telling(house: House) -> tuple[Plan, list[str]]:

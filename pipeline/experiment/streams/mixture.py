@@ -2,7 +2,7 @@
 
 Shares are counted in tokens after packing, BOS included, not in documents or lines. A dataset may be repeated at most
 `max_epochs` times; what a capped dataset cannot give is spread over the others in proportion to their weights. Proxies
-draw rows by these shares (`pipeline/experiment/pool.py`), an export writes documents by them
+draw rows by these shares (`pipeline/experiment/streams/pool.py`), an export writes documents by them
 (`pipeline/queries/export/order.py`).
 """
 

@@ -10,7 +10,7 @@ import pytest
 from eval.proxies.packing import Tokens
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.rng import generator
-from pipeline.experiment.pool import (
+from pipeline.experiment.streams.pool import (
     Pool,
     build_pool,
     draw_rows,

@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.core.errors import DataError, GateError
 from pipeline.core.files.card import is_complete, read_card
 from pipeline.core.identity import identity_of
-from pipeline.experiment.effects import effects_on
+from pipeline.experiment.findings.effects import effects_on
 from pipeline.experiment.lanes import CURVE, facts_of
 from pipeline.plan.graph import Experiment, Plan
 from pipeline.plan.lanes import LaneName

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.experiment.noise import groups_in, near
+from pipeline.experiment.chance.noise import groups_in, near
 from pipeline.plan.graph import Plan
 
 T0_DEVIATIONS = {250_000: 0.009, 500_000: 0.0065, 1_000_000: 0.006}  # eval/LOG.md, 2026-11-29
@@ -40,7 +40,7 @@ def power_of(plan: Plan) -> Power | None:
     """Return what the gate of a plan can see; None where there is no gate or nothing is known of its proxies."""
     from eval.verdict.interval import Chance, detectable
     from eval.verdict.sequential import gain_for_odds
-    from pipeline.experiment.looking import known_looks, looks_ahead, remark_on_incumbent
+    from pipeline.experiment.chance.looking import known_looks, looks_ahead, remark_on_incumbent
 
     gate, proxy, experiment = plan.recipe.gate, plan.recipe.proxy, plan.experiment
     if gate is None or proxy is None or experiment is None or not gate.verdict:
