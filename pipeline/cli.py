@@ -21,6 +21,7 @@ import click
 
 from pipeline import __version__
 from pipeline.commands import ablate as ablate_verb
+from pipeline.commands import bill as bill_verb
 from pipeline.commands import cancel as cancel_verb
 from pipeline.commands import compare as compare_verb
 from pipeline.commands import export as export_verb
@@ -381,6 +382,7 @@ def _printed(question: Callable[..., questions.VerbAnswer]) -> Callable[..., Non
 _verb(short_help="Write a dataset or a mixture as documents.")(_printed(export_verb.export))
 _verb(short_help="Leave out each step of a recipe in turn.")(_printed(ablate_verb.ablate))
 _verb(short_help="Hold trained mixtures against each other.")(_printed(compare_verb.compare))
+_verb(short_help="Tell what paid requests cost and saved.")(_printed(bill_verb.bill))
 _verb(short_help="Stop Message Batches that are on their way.")(_printed(cancel_verb.cancel))
 _verb(name="export-proxy", short_help="Write a trained proxy as a folder of its own.")(_printed(proxies.export_proxy))
 _verb(short_help="Score finished proxies on tasks.")(_printed(proxies.score))

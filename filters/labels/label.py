@@ -198,6 +198,7 @@ class Label(GatheringStep):
             rubric=rubric, model=self.params.model, ledger=work.ledger, max_usd=self.params.max_usd,
             prices=self._prices(), concurrency=self.params.concurrency, max_useless=self.params.max_useless,
             ask_again=self.params.ask_again, batches=self.params.batches, wait=work.wait, say=work.say,
+            buyer=work.buyer,
         )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from filters.labels.offline_rubric import CRITERIA, grade_text
 from filters.labels.rubric import Rubric
 from pipeline.core.claude.answer import writable
 from pipeline.core.claude.endpoint import foreign_endpoint, shown
+from pipeline.core.claude.request import NOBODY, Buyer
 from pipeline.core.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -98,13 +99,13 @@ class ClaudeTeacher:
     def __init__(
         self, *, rubric: Rubric, model: str, ledger: Path, max_usd: float, prices: Path | None, concurrency: int,
         max_useless: float, ask_again: Mapping[Useless, int], say: Callable[[str], None], batches: bool = False,
-        wait: bool = True,
+        wait: bool = True, buyer: Buyer = NOBODY,
     ) -> None:  # fmt: skip
         self.title = f"{model}{shown(foreign_endpoint())}, rubric {rubric.name} {rubric.hash[:12]}"
         self._rubric, self._model, self._ledger, self._ask_again = rubric, model, ledger, ask_again
         self._how: dict[str, Any] = {
             "max_usd": max_usd, "prices": prices, "workers": concurrency, "max_useless": max_useless, "say": say,
-            "batches": batches, "wait": wait,
+            "batches": batches, "wait": wait, "buyer": buyer,
         }  # fmt: skip
 
     def grade(self, specimens: Sequence[Specimen]) -> Lesson:

@@ -31,6 +31,8 @@ def cancel(*, forget: Sequence[str], workspace: Path, as_json: bool) -> VerbAnsw
 
 def cancellation_text(done: Cancellation, notes: Sequence[str]) -> str:
     """Return what was stopped, what it saved and what is left to do."""
+    from pipeline.core.claude.prices import dollars
+
     lines = list(notes)
     for one in done.stopped:
         state = "" if one.ended else "; the server still finishes what it had begun"
@@ -44,6 +46,6 @@ def cancellation_text(done: Cancellation, notes: Sequence[str]) -> str:
     if done.stopped:
         saved = sum(one.saved_usd for one in done.stopped)
         lines.append(
-            f"Saved up to {saved:.6f} USD. `tamis run` keeps what was answered and would ask for the rest again."
+            f"Saved up to {dollars(saved)}. `tamis run` keeps what was answered and would ask for the rest again."
         )
     return "\n".join(lines) or "No batch is on its way."

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pipeline.core.claude.request import NOBODY, Buyer
 from pipeline.core.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -261,6 +262,7 @@ class Gathering:
     memory_bytes: int = 2 << 30  # that the step may use besides Python itself, its workers together
     workers: int = 1  # processes that `map` may use at a time; neither number may change what is written
     wait: bool = True  # False: raise PendingError rather than wait hours for others
+    buyer: Buyer = NOBODY  # for whom requests are paid
 
 
 class GatheringStep(Step):

@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.core import document
+from pipeline.core.claude.request import Buyer
 from pipeline.core.errors import DataError
 from pipeline.core.files.card import Card, read_card
 from pipeline.core.files.scratch import until_reboot
@@ -97,7 +98,7 @@ class Run:
             waiting, ahead = [], 0.0
             check_alarms(chain, planned.steps, place=planned.spec.name, earlier=self.earlier(planned))
             if not self.finished(step.node):
-                self.gather(chain, step, later=planned.steps[number + 1 :])
+                self.gather(chain, step, dataset=planned.spec.name, later=planned.steps[number + 1 :])
             chain = chain.with_link(link_of(chain, step))
         chain = self.measure(chain, waiting, spool=spool, ahead=ahead)
         check_alarms(chain, planned.steps, place=planned.spec.name, earlier=self.earlier(planned))
@@ -223,7 +224,7 @@ class Run:
                 files.append(Path(name))
         return files
 
-    def gather(self, chain: Chain, step: PlannedStep, *, later: Sequence[PlannedStep]) -> None:
+    def gather(self, chain: Chain, step: PlannedStep, *, dataset: str, later: Sequence[PlannedStep]) -> None:
         """Run a gathering step over the living documents and store its signals row for row with the base."""
         gathering = step.spec.step
         assert isinstance(gathering, GatheringStep)
@@ -246,6 +247,7 @@ class Run:
             memory_bytes=self.memory_bytes,
             workers=self.workers,
             wait=self.wait,
+            buyer=Buyer(self.plan.recipe.name, f"{dataset}.{step.spec.label}"),
         )
         with self.unchanged([step]):
             gathering.gather(work)

@@ -19,7 +19,7 @@ from typing import Protocol
 from pipeline.core.claude.batch_lines import landed_of, told
 from pipeline.core.claude.batch_log import BatchLog, Closed, Landed, LoggedBatch, Sent
 from pipeline.core.claude.batch_wire import NO_BATCHES, BatchWire, ServerBatch, WireError
-from pipeline.core.claude.prices import NANO, Prices
+from pipeline.core.claude.prices import NANO, Prices, dollars
 from pipeline.core.claude.setbacks import Setback
 from pipeline.core.errors import ServiceError
 
@@ -158,7 +158,7 @@ class BatchDesk:
         name = batch.server_id or f"number {batch.key}, which was never confirmed"
         self.say(
             f"claude: LOST: {len(left):,} requests of batch {name} may be paid for and have no answer: {reason}. Up to "
-            f"{sum(sent.reserved_nano for sent in left) / NANO:.6f} USD count as spent, in doubt"
+            f"{dollars(sum(sent.reserved_nano for sent in left) / NANO, up=True)} count as spent, in doubt"
         )
         self.owner.lost(left, Setback("lost", f"batch {name}: {reason}"))
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pipeline.core.claude.ledger import Ledger
+from pipeline.core.claude.ledger import ATTEMPT, Ledger
 from pipeline.core.claude.setbacks import Setback
 
 Closed = Literal["ENDED", "REFUSED", "ABSENT", "LOST"]
@@ -75,7 +75,7 @@ class BatchLog:
 
     def record_intent(self, requests: Sequence[tuple[str, int]], *, endpoint: str) -> LoggedBatch:
         """Make durable that (request, reserved nanodollars) will be sent in one batch; before the first byte."""
-        now = time.time()
+        now, buyer = time.time(), self._ledger.buyer
         with self._ledger.transaction() as database:
             insert = "INSERT INTO batches(endpoint, intended_at, size) VALUES (?,?,?)"
             key = int(database.execute(insert, (endpoint, now, len(requests))).lastrowid or 0)
@@ -83,8 +83,8 @@ class BatchLog:
                 "UPDATE requests SET state='SENT', reason='' WHERE id=?", [(id,) for id, _ in requests]
             )
             database.executemany(
-                "INSERT INTO attempts(request, sent_in, endpoint, sent_at, reserved_nano) VALUES (?,?,?,?,?)",
-                [(id, _sent_in(key), endpoint, now, reserved) for id, reserved in requests],
+                ATTEMPT,
+                [(id, _sent_in(key), endpoint, now, reserved, buyer.recipe, buyer.step) for id, reserved in requests],
             )
         return LoggedBatch(key, None, endpoint, now, len(requests))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from pipeline.core.claude.prices import NANO
+from pipeline.core.claude.prices import NANO, dollars
 from pipeline.core.errors import BudgetError
 
 
@@ -36,9 +36,9 @@ class Budget:
                     return False
                 if self._reserved_nano == 0:
                     raise BudgetError(
-                        f"max_usd is {self.cap_nano / NANO:g}; {self.spent_nano / NANO:.6f} USD are spent or in doubt "
-                        f"and the next request could cost {amount / NANO:.6f}. All answers so far are kept: raise "
-                        "max_usd and run again."
+                        f"max_usd is {self.cap_nano / NANO:g}; {dollars(self.spent_nano / NANO)} are spent or in doubt "
+                        f"and the next request could cost {dollars(amount / NANO, up=True)}. All answers so far are "
+                        "kept: raise max_usd and run again."
                     )
                 self._changed.wait(0.5)
             self._reserved_nano += amount

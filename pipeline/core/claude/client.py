@@ -31,9 +31,9 @@ from pipeline.core.claude.budget import Budget
 from pipeline.core.claude.connection import connect, setback_of
 from pipeline.core.claude.endpoint import ANTHROPIC, foreign_endpoint
 from pipeline.core.claude.ledger import Ledger, Planned, State, StoredAnswer
-from pipeline.core.claude.prices import NANO, load_prices
+from pipeline.core.claude.prices import NANO, dollars, load_prices
 from pipeline.core.claude.purchase import Pace, Purchase, Usefulness
-from pipeline.core.claude.request import Request, bound_nano
+from pipeline.core.claude.request import NOBODY, Buyer, Request, bound_nano
 from pipeline.core.claude.setbacks import Setback, spoken
 from pipeline.core.errors import ServiceError, TamisError
 from pipeline.core.files.durable import write_text
@@ -79,17 +79,18 @@ class ClaudeClient:
     `max_usd` caps what all requests asked through this client have cost together, in this run and in earlier ones, so a
     resumed run cannot spend the cap twice. `recorded` answers from the ledger alone and refuses the network.
     `max_useless` is the share of useless answers (refused, truncated, invalid) beyond which no more are bought.
-    `batches` sends Message Batches; without `wait` they are left to a later run (PendingError).
+    `batches` sends Message Batches; without `wait` they are left to a later run (PendingError). `buyer` is for
+    the bill.
     """
 
     def __init__(
         self, ledger: Path, *, max_usd: float, prices: Path | None = None, mode: Literal["live", "recorded"] = "live",
         workers: int = 8, max_useless: float = 1.0, batches: bool = False, wait: bool = True,
-        pacing: Pacing | None = None,
+        pacing: Pacing | None = None, buyer: Buyer = NOBODY,
         timeout_seconds: float = 600.0, backoff_seconds: float = 1.0, say: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
         self._prices = load_prices(prices)
-        self._ledger = Ledger(ledger)
+        self._ledger = Ledger(ledger, buyer=buyer)
         self._budget = Budget(max_usd=max_usd)
         self._mode, self._workers, self._say, self._max_useless = mode, workers, say, max_useless
         self._timeout_seconds, self._backoff_seconds = timeout_seconds, backoff_seconds
@@ -263,7 +264,7 @@ class ClaudeClient:
     def _tell(self, purchase: Purchase) -> None:
         if self._say is not None:
             total = len(purchase.requests)
-            self._say(f"claude: {purchase.num_bought} of {total} answered, {self.spent_usd:.4f} USD")
+            self._say(f"claude: {purchase.num_bought} of {total} answered, {dollars(self.spent_usd)} spent")
 
     def _buy_until_empty(self, purchase: Purchase) -> None:
         try:

@@ -6,7 +6,8 @@ transaction that closes its attempt. So a crash at any instant leaves at most th
 outcome, and those are counted as in doubt. Two fsyncs per request: about 1 ms, against seconds for an answer.
 
     request   PLANNED -> SENT -> LANDED -> PARSED | INVALID | REFUSED | TRUNCATED, or ERRORED without an answer
-    attempt   open -> answered | rejected | in_doubt;  `sent_in` is 'single' or `batch:` and a batch's key
+    attempt   open -> answered | rejected | in_doubt;  `sent_in` is 'single' or `batch:` and a batch's key,
+              `recipe` and `step` say for whom it was bought; whoever needs the same answer later pays nothing
     batch     INTENDED -> OPEN -> ENDED, or REFUSED | ABSENT | LOST; see `batch_log`
 """
 
@@ -25,9 +26,10 @@ from typing import Any, Literal, Self
 from filelock import FileLock, Timeout
 
 from pipeline.core.claude.prices import NANO
+from pipeline.core.claude.request import NOBODY, Buyer
 from pipeline.core.errors import BusyError, DataError, ServiceError
 
-LAYOUT = 2  # PRAGMA user_version; 1 had no batches
+LAYOUT = 3  # PRAGMA user_version; 1 had no batches, 2 did not say for whom an answer was bought
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS requests (
@@ -37,7 +39,8 @@ CREATE TABLE IF NOT EXISTS requests (
 CREATE TABLE IF NOT EXISTS attempts (
     attempt INTEGER PRIMARY KEY AUTOINCREMENT, request TEXT NOT NULL REFERENCES requests(id),
     sent_in TEXT NOT NULL, endpoint TEXT NOT NULL, sent_at REAL NOT NULL, reserved_nano INTEGER NOT NULL,
-    outcome TEXT, error TEXT NOT NULL DEFAULT '', ended_at REAL
+    outcome TEXT, error TEXT NOT NULL DEFAULT '', ended_at REAL,
+    recipe TEXT NOT NULL DEFAULT '', step TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS attempts_of_request ON attempts(request);
 CREATE TABLE IF NOT EXISTS answers (
@@ -53,8 +56,15 @@ CREATE TABLE IF NOT EXISTS batches (
 );
 CREATE INDEX IF NOT EXISTS attempts_of_batch ON attempts(sent_in) WHERE sent_in != 'single';
 """
+BUYER_COLUMNS = """
+ALTER TABLE attempts ADD COLUMN recipe TEXT NOT NULL DEFAULT '';
+ALTER TABLE attempts ADD COLUMN step TEXT NOT NULL DEFAULT '';
+"""
 
 PAID = "coalesce(sum(max(cost_nano, 0)), 0)"  # earlier versions believed negative counts of tokens
+ATTEMPT = (
+    "INSERT INTO attempts(request, sent_in, endpoint, sent_at, reserved_nano, recipe, step) VALUES (?,?,?,?,?,?,?)"
+)
 
 State = Literal["PARSED", "INVALID", "REFUSED", "TRUNCATED", "ERRORED"]
 
@@ -106,8 +116,9 @@ def total_usd(path: Path) -> float:
 class Ledger:
     """The open ledger of one workspace; one process at a time. Methods may be called from any thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, buyer: Buyer = NOBODY) -> None:
         self._path = path
+        self.buyer = buyer
         self._mutex = threading.Lock()
         self._owner = FileLock(f"{path}.lock", timeout=0)
         try:
@@ -139,13 +150,14 @@ class Ledger:
             database.execute("PRAGMA journal_mode=WAL")
             database.execute("PRAGMA synchronous=FULL")
             (layout,) = database.execute("PRAGMA user_version").fetchone()
-            if layout in (0, 1):
-                database.executescript(f"BEGIN; {TABLES} {BATCH_TABLES} PRAGMA user_version={LAYOUT}; COMMIT;")
+            if layout < LAYOUT:
+                older = BUYER_COLUMNS if layout else ""
+                database.executescript(f"BEGIN; {TABLES} {BATCH_TABLES} {older} PRAGMA user_version={LAYOUT}; COMMIT;")
         except sqlite3.DatabaseError as error:
             raise DataError(
                 f"{self._path}: cannot be opened as a ledger ({error}). Restore a copy, or move it away."
             ) from error
-        if layout not in (0, 1, LAYOUT):
+        if layout > LAYOUT:
             database.close()
             raise DataError(
                 f"{self._path}: has ledger layout {layout}; this Tamis reads {LAYOUT}. Use the Tamis that wrote it."
@@ -187,8 +199,7 @@ class Ledger:
         with self.transaction() as database:
             database.execute("UPDATE requests SET state='SENT', reason='' WHERE id=?", (request,))
             cursor = database.execute(
-                "INSERT INTO attempts(request, sent_in, endpoint, sent_at, reserved_nano) VALUES (?,?,?,?,?)",
-                (request, sent_in, endpoint, time.time(), reserved_nano),
+                ATTEMPT, (request, sent_in, endpoint, time.time(), reserved_nano, self.buyer.recipe, self.buyer.step)
             )
             return int(cursor.lastrowid or 0)
 

@@ -152,6 +152,16 @@ def _rate(value: float) -> Fraction:
     return Fraction(str(value))
 
 
+def dollars(value: float, *, up: bool = False) -> str:
+    """Return `$0.42`, below a cent two digits that count: `$0.0040`. `up` rounds up, for what something may cost."""
+    if value == 0:
+        return "$0"
+    size = abs(value)
+    digits = 2 if size >= 0.01 else 1 - math.floor(math.log10(size))
+    rounded = math.ceil(size * 10**digits - 1e-9) / 10**digits if up else size
+    return f"{'-' if value < 0 else ''}${rounded:,.{digits}f}"
+
+
 def load_prices(path: Path | None = None) -> Prices:
     """Read a price file; without a path, the packaged one."""
     path = PACKAGED if path is None else path

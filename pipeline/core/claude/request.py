@@ -68,10 +68,27 @@ class Request:
         return "r_" + identity_of(asked | {key: value for key, value in unsent.items() if value})[:40]
 
 
+@dataclass(frozen=True, slots=True)
+class Buyer:
+    """For whom answers are bought: a recipe, and a step of it as `dataset.step`. For the bill alone."""
+
+    recipe: str = ""
+    step: str = ""
+
+
+NOBODY = Buyer()
+
+
 def bound_nano(request: Request, *, prices: Prices, on: date, batch: bool = False) -> int:
     """Return the most that a request can cost in nanodollars: a token is at least a byte, `max_tokens` are written."""
-    prompt = len(json.dumps(request.body(), ensure_ascii=False).encode()) + OVERHEAD_TOKENS
-    tokens = BilledTokens(input=prompt, output=request.max_tokens, batch=batch)
-    fitting = prices.price_of(request.model, prompt_tokens=prompt, on=on)
-    reachable = [band for band in prices.bands(request.model, on=on) if band.largest_prompt <= fitting.largest_prompt]
+    return bound_of_body(request.body(), prices=prices, on=on, batch=batch)
+
+
+def bound_of_body(body: Mapping[str, Any], *, prices: Prices, on: date, batch: bool) -> int:
+    """Return the same of what is sent."""
+    model = str(body["model"])
+    prompt = len(json.dumps(body, ensure_ascii=False).encode()) + OVERHEAD_TOKENS
+    tokens = BilledTokens(input=prompt, output=int(body["max_tokens"]), batch=batch)
+    fitting = prices.price_of(model, prompt_tokens=prompt, on=on)
+    reachable = [band for band in prices.bands(model, on=on) if band.largest_prompt <= fitting.largest_prompt]
     return max(cost_nano(band, tokens) for band in reachable)

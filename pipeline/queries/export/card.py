@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline import __version__
+from pipeline.core.claude.prices import dollars
 from pipeline.core.files.card import Card
 from pipeline.queries.export.columns import LIST, MIXED, Column
 from pipeline.queries.export.history import (
@@ -105,7 +106,7 @@ def dataset_card(
         f"# {plain(info.name)}\n",
         f"{done.rows:,} documents{size}{by}, {done.text_bytes:,} bytes of text.\n",
         "\n".join(f"- {key}: {plain(value)}" for key, value in facts.items() if value)
-        + f"\n- Paid requests: {info.cost_usd:.2f} USD\n",
+        + f"\n- Paid requests: {dollars(info.cost_usd)}\n",
         _shares(info.shares, written=tokens is not None),
         "" if tokens is None else _tokens(tokens, done),
         _counts("Documents by source", "source", done.by_source),

@@ -11,6 +11,7 @@ import re
 
 from markupsafe import Markup, escape
 
+from pipeline.core.claude.prices import dollars as dollars
 from pipeline.core.shown import one_line, shown
 
 MINUS = "\N{MINUS SIGN}"
@@ -102,15 +103,6 @@ def seconds(value: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def dollars(value: float, *, up: bool = False) -> str:
-    """Return `$0.42`, below a cent two digits that count: `$0.0040`. `up` rounds up, for what something may cost."""
-    if value <= 0:
-        return "$0"
-    digits = 2 if value >= 0.01 else 1 - math.floor(math.log10(value))
-    rounded = math.ceil(value * 10**digits - 1e-9) / 10**digits if up else value
-    return f"${rounded:,.{digits}f}"
 
 
 def excerpt(text: str, length: int, *, lines: int = 1) -> str:

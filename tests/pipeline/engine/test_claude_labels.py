@@ -12,6 +12,7 @@ import pytest
 from filters.labels.label import Label
 from pipeline.commands.run_recipe import run_recipe
 from pipeline.commands.texts import plan_text
+from pipeline.core.claude.prices import dollars
 from pipeline.core.errors import BudgetError, DataError, RecipeError
 from pipeline.core.files.card import read_card
 from pipeline.engine.progress import Silent
@@ -62,7 +63,7 @@ def test_money_paid_before_the_cap_is_told_during_the_pause_and_after_it(
     assert card.cost_usd == pytest.approx(bill_usd(server))
     assert card.details["paid_now_usd"] == pytest.approx(bill_usd(server) - paid_first)
     assert status_of(house.workspace)["cost_usd"] == pytest.approx(bill_usd(server))
-    assert f"Paid requests: {card.cost_usd:.2f} USD" in Path(exported.folder, "README.md").read_text(encoding="utf-8")
+    assert f"Paid requests: {dollars(card.cost_usd)}" in Path(exported.folder, "README.md").read_text(encoding="utf-8")
 
 
 def test_a_missing_key_stops_before_any_work_and_is_needed_by_nothing_else(

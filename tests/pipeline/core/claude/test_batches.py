@@ -258,7 +258,10 @@ def test_a_ledger_of_the_time_before_batches_is_taken_over(tmp_path: Path, buy: 
     with claude_server() as server:
         buy(server, 3, batches=False)
         database = sqlite3.connect(tmp_path / "ledger.sqlite")
-        database.executescript("DROP TABLE batches; DROP INDEX attempts_of_batch; PRAGMA user_version=1;")
+        database.executescript(
+            "DROP TABLE batches; DROP INDEX attempts_of_batch; PRAGMA user_version=1;"
+            "ALTER TABLE attempts DROP COLUMN recipe; ALTER TABLE attempts DROP COLUMN step;"
+        )
         database.close()
         answers = buy(server, 6)
 
