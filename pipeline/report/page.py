@@ -28,7 +28,7 @@ from pipeline.report.dataset.groups import groups_of, lengths_picture, mean_size
 from pipeline.report.dataset.signals import Map, Signals, one_by_one
 from pipeline.report.dataset.steps import DatasetShown, dataset_shown
 from pipeline.report.dataset.teaching import made_in, notes_of, teachers_in
-from pipeline.report.dataset.topics import topics_in
+from pipeline.report.dataset.topics import topic_kept, topics_in
 from pipeline.report.draw import figures
 from pipeline.report.mixture.comparison import comparison_in
 from pipeline.report.mixture.experiment import (
@@ -165,6 +165,7 @@ def _content(plan: Plan, cards: Mapping[str, Card], *, per_side: int, map: Map) 
         "flow": flow_picture(plan, cards, outcome=outcome),
         "sources": [(name, cards[node.identity]) for name, node in plan.sources.items() if node.identity in cards],
         "datasets": datasets,
+        "topic_kept": {item["shown"].name: topic_kept(item["shown"]) for item in datasets},
         "results": [item for item in datasets if item["shown"].name in final],
         "made": made_in(plan, cards, per_side=per_side),
         "comparison": comparison_in(plan, num_bytes=num_bytes),

@@ -86,11 +86,16 @@ def short_table(results: dict[str, Any]) -> str:
 def table(results: dict[str, Any], *others: dict[str, Any]) -> str:
     """Return the Markdown table with a note on how its figures came about; a column for each other machine."""
     rows = [["work", "ours", "mark", "rival", "ratio"], ["---"] * 5, *_rows(results)]
-    for number, other in enumerate(others):
-        found = {row[0]: " ".join(filter(None, [row[1], f"({row[4]})" if row[4] else ""])) for row in _rows(other)}
-        cells = [f"machine {number + 2}", "---", *(found.get(row[0], "") for row in rows[2:])]
-        for row, cell in zip(rows, cells, strict=True):
-            row.append(cell)
+    measured = [{row[0]: row for row in _rows(other)} for other in others]
+    titles = {row[0] for row in rows}
+    only_there = {title: row[2] for there in measured for title, row in there.items() if title not in titles}
+    rows += [[title, "", mark, "", ""] for title, mark in only_there.items()]
+    for number, there in enumerate(measured):
+        rows[0].append(f"machine {number + 2}")
+        rows[1].append("---")
+        for row in rows[2:]:
+            _, rate, _, _, ratio = there.get(row[0], [""] * 5)
+            row.append(" ".join(filter(None, [rate, f"({ratio})" if ratio else ""])))
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     notes = [*_notes(results), *(_elsewhere(number, other) for number, other in enumerate(others))]
     return "\n".join([*lines, "", *notes])
@@ -187,8 +192,12 @@ def _growth_rows(growth: dict[str, Any] | None) -> list[list[str]]:
                 f"{run['seconds']:.3g} s against {small['seconds']:.3g} s",
             ]
         )
-    for name, seconds in growth.get("starts", {}).items():
-        rows.append([STARTS[name], f"{seconds:.2g} s", f"< {START_MARKS[name]:g} s", "", ""])
+    starts = growth.get("starts", {})
+    rows += [
+        [title, f"{starts[name]:.2g} s", f"< {START_MARKS[name]:g} s", "", ""]
+        for name, title in STARTS.items()
+        if name in starts
+    ]
     return rows
 
 
@@ -204,7 +213,7 @@ def _whole_rows(one: dict[str, Any], both: dict[str, Any], *, of: str) -> list[l
             f"{one['seconds'] / one['copy_seconds']:.3g}x its time",
         ],
         [
-            f"the same with {both['workers']} workers on two cores",
+            f"the same {shown} with {both['workers']} workers on two cores",
             f"{both['size_bytes'] / 1e6 / both['seconds']:.3g} MB/s, {both['peak_sum_gb']:.2f} GB in all processes",
             f">= {WORKERS_MARK:g}x one worker, < {MEMORY_MARKS_GB[2]:g} GB",
             "",

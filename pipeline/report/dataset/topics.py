@@ -45,6 +45,16 @@ def topics_in(shown: DatasetShown) -> list[TopicsShown]:
     return [_topics(step) for step in shown.steps if {"topics", "agreement_of_halves"} <= set(step.card.details)]
 
 
+def topic_kept(shown: DatasetShown) -> str:
+    """Return the name of the one topic that a dataset keeps; nothing where it keeps several, or knows none."""
+    for step in shown.steps:
+        kept = [int(rule.threshold) for rule in step.rules if rule.signal == "topic" and rule.op == "=="]
+        for found in step.card.details.get("topics", ()):
+            if [int(found["topic"])] == kept:
+                return str(found["name"])
+    return ""
+
+
 def _topics(step: StepShown) -> TopicsShown:
     details = step.card.details
     measured = (("silhouette", "silhouette"), ("agreement of two halves of the sample", "agreement"))
