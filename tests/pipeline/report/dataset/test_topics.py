@@ -28,6 +28,6 @@ def test_the_page_names_topics_and_a_doubt_is_printed_once(tmp_path: Path) -> No
     page = Path(outcome.report).read_text(encoding="utf-8")
     (topic, _) = read_card(house.workspace.complete("gathered", "topics")[0]).details["topics"]
     assert f'<td class="nowrap">{topic["name"]}</td><td class="n">{topic["documents"]}</td>' in page
-    assert f"first <span class=\"small quiet\">{topic['name']}</span>" in page
+    assert f'first <span class="small quiet">{topic["name"]}</span>' in page
     assert page.count("found in a sample of 80") == 2
     assert [warning.partition(":")[0] for warning in outcome.warnings] == ["first.topics"]
