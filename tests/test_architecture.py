@@ -137,7 +137,7 @@ def test_only_the_pass_may_catch_anything_since_a_document_pays_for_a_broken_ste
 
 
 ORDER = "The pipeline's rooms stand on each other in one order"
-FAMILIES = "Filters meet in words; classifier and conformance stand on the others"
+FAMILIES = "Filters meet in words; labels stand on the classifier"
 CORE = "The core imports nothing else of ours"
 SCORES = "Scores are taken of proxies; a verdict and a search know neither"
 PAGE = "The report's page stands on its sections, and they on its drawings"

@@ -4,32 +4,33 @@ JSON lines or parquet with `grade`, and `id` or `text_hash` or both: matched by 
 have been edited since. `reading: 2` is another reading of a document: where there is a first one it gives no grade, it
 measures the first ones. A row may hold the rubric's five answers, which must add up to its grade, and `evidence`. JSON
 lines may begin with a line that says by whom and by which rubric (`graded_by`, `rubric_blake3`); a file graded by
-another rubric than the recipe's is refused. Nothing in the file is passed over without a word.
+another rubric than the recipe's is refused. A few wrong rows (no grade, out of range) are left out, counted and named;
+more than a twentieth means another scale, and stops. The `labels.parquet` of a `label` step is such a file too.
 """
 
 from __future__ import annotations
 
 import json
-import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
+from filters.labels.agreement import Rated, agreement
 from filters.labels.rubric import NUM_CRITERIA, Rubric
 from pipeline.core.errors import DataError
 from pipeline.core.files.json_lines import read_objects
 from pipeline.core.files.shards import read_table
 from pipeline.core.identity import hash_file
-from pipeline.core.rng import generator
 
 KeyKind = Literal["id", "blake3", "xxh3_128"]
 HASH_CHARACTERS: dict[int, KeyKind] = {64: "blake3", 32: "xxh3_128"}
+UNGRADED = ("refused", "truncated", "invalid", "errored")  # what `label` writes in place of a grade
 ABOUT = ("graded_by", "rubric", "rubric_blake3")  # what the first line may say
-RESAMPLES = 1000
 EXAMPLES = 3
+MOST_WRONG = 0.05  # share of rows that may be left out
+Wrong = Literal["no grade", "out of range", "unusable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,10 @@ class GradeRow:
     answers: tuple[bool, ...]  # to the rubric's questions, in their order; empty if the file has them not
     place: str
 
+    def rated(self, criteria: Sequence[str]) -> Rated:
+        """Return the reading, its answers by the names of the rubric's questions."""
+        return Rated(self.grade, {name: float(answer) for name, answer in zip(criteria, self.answers, strict=False)})
+
 
 @dataclass(frozen=True, slots=True)
 class GradeFile:
@@ -56,6 +61,8 @@ class GradeFile:
     criteria: tuple[str, ...]
     graded_by: str
     blake3: str  # of the file; its name is no part of a result
+    wrong: Mapping[Wrong, int] = field(default_factory=dict)  # rows that were left out
+    wrong_examples: Sequence[str] = ()
 
     @property
     def title(self) -> str:
@@ -71,36 +78,11 @@ class GradeFile:
     def readings(self, *, seed: int) -> dict[str, Any]:
         """Return how well the second readings agree with the first: kappa with its 95 % interval, as plain JSON."""
         keys = sorted(self.second)
-        if not keys:
-            return {}
-        pairs = {"grade": [(self.first[key].grade, self.second[key].grade) for key in keys]}
-        if all(self.first[key].answers and self.second[key].answers for key in keys):
-            for number, name in enumerate(self.criteria):
-                pairs[name] = [(self.first[key].answers[number], self.second[key].answers[number]) for key in keys]
-        return {"documents": len(keys)} | {
-            name: with_interval(np.array(values, np.float64), seed=seed) for name, values in pairs.items()
-        }
+        return agreement([(self.rated(key), self.second[key].rated(self.criteria)) for key in keys], seed=seed)
 
-
-def kappa(pairs: np.ndarray) -> float:
-    """Return Cohen's kappa with quadratic weights of float64[n, 2]; of yes and no it is the plain kappa.
-
-    One minus the mean squared difference over that of two readings independent of each other; NaN where both are
-    constant.
-    """
-    first, second = pairs[:, 0], pairs[:, 1]
-    by_chance = first.var() + second.var() + (first.mean() - second.mean()) ** 2
-    return float(1 - ((first - second) ** 2).mean() / by_chance) if by_chance > 0 else math.nan
-
-
-def with_interval(pairs: np.ndarray, *, seed: int) -> dict[str, float | None]:
-    """Return kappa and its 95 % interval, documents resampled."""
-    draw = generator(seed, "grades", "bootstrap")
-    resampled = [kappa(pairs[draw.integers(len(pairs), size=len(pairs))]) for _ in range(RESAMPLES)]
-    defined = [value for value in resampled if not math.isnan(value)] or [math.nan]
-    found = [kappa(pairs), *np.quantile(defined, (0.025, 0.975)).tolist()]
-    values = [None if math.isnan(value) else round(value, 4) for value in found]
-    return dict(zip(("kappa", "low", "high"), values, strict=True))
+    def rated(self, key: str) -> Rated:
+        """Return the first reading of a document."""
+        return self.first[key].rated(self.criteria)
 
 
 def read_grades(path: Path, *, rubric: Rubric) -> GradeFile:
@@ -119,19 +101,23 @@ def read_grades(path: Path, *, rubric: Rubric) -> GradeFile:
             f"{path}: has the columns {', '.join(names) or 'none'}; grades need `grade` and either `id` or "
             "`text_hash` (hex of BLAKE3 or XXH3-128 of the text). Rename the columns."
         )
-    read, wrong = [], []
+    read, wrong = [], list[tuple[str, Wrong, str]]()
     for place, row in rows:
-        problem = _problem(row, column=column, criteria=rubric.criteria)
+        if row.get("grade") is None and row.get("status") in UNGRADED:
+            continue
+        kind, problem = _problem(row, column=column, criteria=rubric.criteria)
         if problem:
-            wrong.append((place, problem))
+            wrong.append((place, kind, problem))
         else:
             read.append(_row(row, column=column, criteria=rubric.criteria, place=place))
-    if wrong:
+    if len(wrong) > MOST_WRONG * (len(wrong) + len(read)):
         raise DataError(_told(path, wrong))
     first, second = _by_reading(read, path=path, column=column)
     return GradeFile(
         path=path, key="id" if column == "id" else _hash_kind([*first], path=path), first=first, second=second,
         criteria=rubric.criteria, graded_by=str(about.get("graded_by", "")), blake3=hash_file(path),
+        wrong=Counter(kind for _, kind, _ in wrong),
+        wrong_examples=[f"{place}: {problem}" for place, _, problem in wrong[:EXAMPLES]],
     )  # fmt: skip
 
 
@@ -139,19 +125,21 @@ def _is_about(row: Mapping[str, Any]) -> bool:
     return "grade" not in row and any(name in row for name in ABOUT)
 
 
-def _problem(row: Mapping[str, Any], *, column: str, criteria: Sequence[str]) -> str:
-    """Return what is wrong with a row, or an empty text."""
+def _problem(row: Mapping[str, Any], *, column: str, criteria: Sequence[str]) -> tuple[Wrong, str]:
+    """Return what is wrong with a row, of which kind and in words; the words are empty if nothing is."""
     grade, reading, key = row.get("grade"), _reading(row), row.get(column)
     if not isinstance(key, (str, int)) or isinstance(key, bool) or key == "":
-        return f"`{column}` is {_shown(key)}; it must be text"
+        return "unusable", f"`{column}` is {_shown(key)}; it must be text"
     if not isinstance(grade, (int, float)) or isinstance(grade, bool) or not 0 <= grade <= NUM_CRITERIA:
-        return f"`grade` is {_shown(grade)}; it must be a number from 0 to {NUM_CRITERIA}"
+        kind: Wrong = "no grade" if grade is None else "out of range"
+        return kind, f"`grade` is {_shown(grade)}; it must be a number from 0 to {NUM_CRITERIA}"
     if not isinstance(reading, int) or isinstance(reading, bool) or reading < 1:
-        return f"`reading` is {_shown(reading)}; it must be 1, or 2 for a second reading of the same document"
+        said = f"`reading` is {_shown(reading)}; it must be 1, or 2 for a second reading of the same document"
+        return "unusable", said
     answers = [row.get(name) for name in criteria]
     if all(isinstance(answer, bool) for answer in answers) and sum(map(bool, answers)) != grade:
-        return f"`grade` is {grade:g}, but {sum(map(bool, answers))} of its five answers are yes"
-    return ""
+        return "unusable", f"`grade` is {grade:g}, but {sum(map(bool, answers))} of its five answers are yes"
+    return "unusable", ""
 
 
 def _reading(row: Mapping[str, Any]) -> Any:
@@ -162,9 +150,9 @@ def _shown(value: object) -> str:
     return json.dumps(value, default=str)[:60]
 
 
-def _told(path: Path, wrong: Sequence[tuple[str, str]]) -> str:
-    place, problem = wrong[0]
-    others = ", ".join(place for place, _ in wrong[1 : 1 + EXAMPLES])
+def _told(path: Path, wrong: Sequence[tuple[str, Wrong, str]]) -> str:
+    place, _, problem = wrong[0]
+    others = ", ".join(place for place, _, _ in wrong[1 : 1 + EXAMPLES])
     more = f" So are {len(wrong) - 1} more rows, such as {others}." if others else ""
     return f"{path}:{place}: {problem}.{more} Correct or delete the rows."
 
@@ -213,3 +201,8 @@ def _rows_of(path: Path) -> list[tuple[str, dict[str, Any]]]:
     if path.suffix == ".parquet":
         return [(f"row {number}", row) for number, row in enumerate(read_table(path).to_pylist(), start=1)]
     return [(str(number), row) for number, row in read_objects(path)]
+
+
+def count_rows(path: Path) -> int:
+    """Return how many rows a file of grades has, without looking at them."""
+    return len(_rows_of(path))

@@ -5,32 +5,37 @@ in a seeded order, and every stratum (source x length) gives its first ones in p
 the same however the dataset is cut into shards, a share found in it is an estimate for the whole, and asking for more
 documents keeps those that were already paid for. 2,000 documents of 6,000 characters cost about 0.70 USD with Claude
 Haiku 5.5 (calculated from its list price, not measured) and nothing with the offline rubric. With a file of grades the
-sample is what the file grades: all its documents that reach this step, counted, and those that do not, named.
+sample is what the file grades: all its documents that reach this step, counted, and those that do not, named. The card
+says what is known of the grades' quality (`label_card`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-import numpy as np
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from filters.labels.grade_file import GradeFile, read_grades
-from filters.labels.rubric import NUM_CRITERIA, Rubric, excerpt, load_rubric
-from filters.labels.sampling import Survey, SurveyTask, choose, survey_part
-from filters.labels.teachers import ClaudeTeacher, Grading, Lesson, OfflineTeacher, Specimen, Teacher, Useless
+from filters.labels import label_card
+from filters.labels.asking import Texts, Wishes
+from filters.labels.brought import Here
+from filters.labels.grade_file import GradeFile, count_rows, read_grades
+from filters.labels.obtain import ask, take
+from filters.labels.rubric import NUM_CRITERIA, Rubric, load_rubric
+from filters.labels.sampling import Survey, SurveyTask, survey_part
+from filters.labels.teachers import ClaudeTeacher, Grading, OfflineTeacher, Teacher, Useless
+from filters.labels.twins import TWINS
 from pipeline.core.claude.endpoint import foreign_endpoint
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, RecipeError, did_you_mean
 from pipeline.core.files.shards import write_table
 from pipeline.core.rng import derive
-from pipeline.core.step import Gathering, GatheringStep, Params, Part, Signal, how, input_names
+from pipeline.core.step import Gathering, GatheringStep, Params, Part, Signal, Step, how, input_names
 
 LABELS = "labels.parquet"
-EXAMPLES = 3
+TOLD_BY = ("language.language", "topics.topic_name")  # signals whose values outcomes are told by, where they exist
 Times = Annotated[int, Field(ge=1, le=5)]
 
 
@@ -65,6 +70,27 @@ class LabelParams(Params):
     ask_again: dict[Useless, Times] = Field(
         default={}, description="Useless answers to pay for once more, by kind and how often: {invalid: 1}."
     )
+    strata: tuple[str, ...] = Field(
+        default=(), description="Signals of earlier steps whose values are strata too, such as language.language."
+    )
+    known: str | None = input_names(
+        None, description="A file of grades that are there already (as of `teacher: file`): taken, and not asked for."
+    )
+    anchors: int = Field(
+        default=50, ge=0, le=10_000, description="Documents of `known` that are asked for all the same, for drift."
+    )
+    people: str | None = input_names(
+        None, description="A file of people's grades: asked for, to tell how far the teacher agrees with them."
+    )
+    earlier: str | None = input_names(
+        None, description="An earlier label set of these documents (its labels.parquet, or a file): how grades moved."
+    )
+    second_reading: float = Field(
+        default=0.05, ge=0, le=1, description="Share of the sample that Claude reads twice, for agreement; paid for."
+    )
+    twins: float = Field(
+        default=0.02, ge=0, le=1, description="Share of the sample sent again padded and without Markdown; paid for."
+    )
     prices: str | None = how(
         None, description="A price file of your own; without it, pipeline/core/claude/prices.toml."
     )
@@ -73,12 +99,18 @@ class LabelParams(Params):
     def _every_setting_has_an_effect(self) -> Self:
         if (self.teacher == "file") != (self.path is not None):
             raise ValueError("`path` goes with `teacher: file`, and only with it")
-        paid = {"model", "max_usd", "concurrency", "batches", "prices", "max_useless", "ask_again"}
+        paid = {"model", "max_usd", "concurrency", "batches", "prices", "max_useless", "ask_again", "second_reading"}
         idle = set() if self.teacher == "claude" else paid
-        idle |= {"excerpt_chars", "documents", "sample"} if self.teacher == "file" else set()
+        idle |= (
+            {"excerpt_chars", "documents", "sample", "strata", "known", "twins"} if self.teacher == "file" else set()
+        )
+        idle |= {"anchors"} if self.known is None else set()
+        idle |= {"strata"} if self.sample == "uniform" else set()
         without_effect = sorted(idle & self.model_fields_set)
         if without_effect:
-            raise ValueError(f"`{'`, `'.join(without_effect)}` has no effect with `teacher: {self.teacher}`")
+            set_so = "without `known`" if without_effect == ["anchors"] else f"with `teacher: {self.teacher}`"
+            set_so = "with `sample: uniform`" if without_effect == ["strata"] and self.teacher != "file" else set_so
+            raise ValueError(f"`{'`, `'.join(without_effect)}` has no effect {set_so}")
         if self.rubric_file is not None and "rubric" in self.model_fields_set:
             raise ValueError("give `rubric` or `rubric_file`, not both")
         return self
@@ -116,26 +148,58 @@ class Label(GatheringStep):
         endpoint = foreign_endpoint() if self.params.teacher == "claude" else ""
         return super().identity_extras() | ({"endpoint": endpoint} if endpoint else {})
 
+    def check(self, earlier: Mapping[str, Step]) -> None:
+        there = [f"{label}.{signal.name}" for label, step in earlier.items() for signal in step.signals]
+        for name in self.params.strata:
+            if name not in there:
+                raise RecipeError(
+                    f"`label` has the stratum `{name}`, and no step before it measures that.{did_you_mean(name, there)}"
+                )
+
     def gather(self, work: Gathering) -> None:
         rubric = self._rubric(work.inputs.get("rubric_file", ()))
-        brought = read_grades(work.inputs["path"][0], rubric=rubric) if self.params.teacher == "file" else None
-        survey = self._survey(work, brought)
-        count = self.params.documents if brought is None else len(survey.ids)
-        chosen = choose(survey, count=count, stratified=self.params.sample == "stratified")
-        self._check_enough(len(chosen), work.wanted)
-        if brought is not None:
-            lesson, title = _lesson_of(brought, survey, chosen, work), brought.title
+        signals = self.params.strata + tuple(name for name in TOLD_BY if name in work.signals_before)
+        signals = tuple(dict.fromkeys(signals))
+        files = {
+            name: read_grades(work.inputs[name][0], rubric=rubric)
+            for name in ("path", "known", "people", "earlier") if work.inputs.get(name)
+        }  # fmt: skip
+        survey = self._survey(work, files.get("path"), signals=signals)
+        here = {name: self._here(work, file, survey) for name, file in files.items()}
+        if self.params.teacher == "file":
+            self._check_enough(len(here["path"].keys), work.wanted)
+            labels = take(survey, here, work)
         else:
-            teacher = self._teacher(work, rubric)
-            specimens = load_specimens(work.parts, wanted=survey.ids[chosen], max_chars=self.params.excerpt_chars)
-            lesson, title = teacher.grade(specimens), teacher.title
-        gradings = dict(zip(survey.ids[chosen].tolist(), lesson.gradings, strict=True))
+            texts = Texts(work.parts, survey, max_chars=self.params.excerpt_chars)
+            with self._teacher(work, rubric) as teacher:
+                labels = ask(
+                    survey, here, work, teacher=teacher, texts=texts, wishes=self._wishes(),
+                    check_enough=lambda count: self._check_enough(count, work.wanted),
+                )  # fmt: skip
+        gradings = {str(survey.ids[position]): each for position, each in labels.gradings.items()}
+        titles = {str(survey.ids[position]): title for position, title in labels.titles.items()}
         write_table(work.output / LABELS, _labels(gradings))
         for part in work.parts:
-            work.write(part, _columns(part, gradings, title=title))
-        work.cost_usd = lesson.cost_usd
-        work.details |= {"teacher": title, "rubric": rubric.name, "rubric_blake3": rubric.hash}
-        work.details |= _summary(survey.sources[chosen].tolist(), lesson.gradings) | lesson.note
+            work.write(part, _columns(part, gradings, titles=titles))
+        work.cost_usd = labels.account.cost_usd
+        grades = Counter(round(each.grade) for each in gradings.values() if each.grade is not None)
+        work.details |= {"teacher": labels.title, "rubric": rubric.name, "rubric_blake3": rubric.hash}
+        work.details |= label_card.outcomes(survey, labels.asked, signals=signals)
+        work.details |= {"grades": {str(grade): grades[grade] for grade in range(NUM_CRITERIA + 1)}}
+        work.details |= labels.found | dict(labels.account.note)
+
+    def _here(self, work: Gathering, file: GradeFile, survey: Survey) -> Here:
+        if file.key == "id":
+            return Here.found(file, survey.ids.tolist())
+        return Here.found(file, self._survey(work, file).keys.tolist())
+
+    def _wishes(self) -> Wishes:
+        params = self.params
+        return Wishes(
+            documents=params.documents, stratified=params.sample == "stratified",
+            strata=range(len(params.strata)), anchors=params.anchors, twins=params.twins,
+            second_reading=params.second_reading if params.teacher == "claude" else 0.0,
+        )  # fmt: skip
 
     def _check_enough(self, count: int, wanted: Mapping[str, int]) -> None:
         """Stop before anything is bought that a later step cannot use."""
@@ -152,8 +216,17 @@ class Label(GatheringStep):
             return 0.0
         # Before the dataset exists its number of documents is unknown and given as 0.
         count = min(self.params.documents, num_documents) if num_documents > 0 else self.params.documents
+        probes = round(self.params.second_reading * count) + len(TWINS) * round(self.params.twins * count)
+        beside = (self.params.anchors if self.params.known is not None else 0) + self._num_people()
         times = 1 + max(self.params.ask_again.values(), default=0)
-        return self._bound_usd(count * times, mean_bytes)
+        return self._bound_usd((count + probes + beside) * times, mean_bytes)
+
+    def _num_people(self) -> int:
+        """Return how many rows the file of people's grades has at most."""
+        path = self.params.people
+        if path is None or not Path(path).is_file():
+            return 0
+        return count_rows(Path(path))
 
     def params_before(self) -> dict[str, Any] | None:
         if not self.params.ask_again:
@@ -180,16 +253,13 @@ class Label(GatheringStep):
     def _prices(self) -> Path | None:
         return None if self.params.prices is None else Path(self.params.prices)
 
-    def _survey(self, work: Gathering, brought: GradeFile | None) -> Survey:
-        """Look at every document's id, source and length; with a file, keep those that it grades."""
+    def _survey(self, work: Gathering, file: GradeFile | None, *, signals: tuple[str, ...] = ()) -> Survey:
+        """Look at every document's id, source, length and signals, and at what a file knows it by."""
         seed = derive(work.seed, "label", "sample")
-        key = "id" if brought is None else brought.key
-        hash = brought.hash_kind if brought is not None and key == "id" else None
-        tasks = [SurveyTask(part, seed, key=key, hash=hash) for part in work.parts]
-        survey = Survey.concatenate(work.map(survey_part, tasks, label="label (sampling)"))
-        if brought is None:
-            return survey
-        return survey.where(np.array([key in brought.first for key in survey.keys], dtype=bool))
+        key = "id" if file is None else file.key
+        hash = file.hash_kind if file is not None and key == "id" else None
+        tasks = [SurveyTask(part, seed, key=key, hash=hash, signals=signals) for part in work.parts]
+        return Survey.concatenate(work.map(survey_part, tasks, label="label (sampling)"))
 
     def _teacher(self, work: Gathering, rubric: Rubric) -> Teacher:
         if self.params.teacher == "offline":
@@ -202,55 +272,13 @@ class Label(GatheringStep):
         )  # fmt: skip
 
 
-def _lesson_of(brought: GradeFile, survey: Survey, chosen: np.ndarray, work: Gathering) -> Lesson:
-    """Take the grades of a file; say which of them are of documents that are here, and of the text that is here."""
-    keys = survey.keys[chosen].tolist()
-    rows = [brought.first[key] for key in keys]
-    here = set(keys)
-    missing = sorted(key for key in brought.first if key not in here)
-    note: dict[str, Any] = {
-        "name": brought.path.name, "blake3": brought.blake3, "graded_documents": len(brought.first),
-        "here": len(here), "not_here": len(missing), "not_here_examples": missing[:EXAMPLES],
-    }  # fmt: skip
-    told = f"label: {len(here):,} of {len(brought.first):,} graded documents are here"
-    if brought.key == "id" and brought.hash_kind is not None:
-        same = sum(row.text_hash == text for row, text in zip(rows, survey.hashes[chosen].tolist(), strict=True))
-        note |= {"same_text": same, "other_text": len(rows) - same}
-        told += f", {len(rows) - same:,} with another text than was graded (an earlier step edited it, or a version)"
-    if missing:
-        told += f"; {len(missing):,} are not (dropped earlier, or unknown), such as {', '.join(missing[:EXAMPLES])}"
-    if not here:
-        raise DataError(
-            f"{brought.path}: none of its {len(brought.first):,} documents reaches `label`, such as "
-            f"{', '.join(missing[:EXAMPLES])}. Grades are matched by {brought.key}: bring those of this dataset."
-        )
-    work.say(told)
-    details: dict[str, Any] = {"file": note}
-    details |= {"graded_by": brought.graded_by} if brought.graded_by else {}
-    readings = brought.readings(seed=work.seed)
-    details |= {"two_readings": readings} if readings else {}
-    return Lesson([Grading("graded", grade=row.grade, justification=row.evidence) for row in rows], note=details)
-
-
-def load_specimens(parts: Sequence[Part], *, wanted: Sequence[str], max_chars: int) -> list[Specimen]:
-    """Return excerpts of the wanted documents, in the order of `wanted`."""
-    import pyarrow.compute as pc  # 0.04 s, which steps that are only planned need not
-
-    values, texts = pa.array(wanted, type=pa.string()), {}
-    for part in parts:
-        table = part.load(("id", "text"))
-        table = table.filter(pc.is_in(table.column("id"), value_set=values))
-        for id, text in zip(table.column("id").to_pylist(), table.column("text").to_pylist(), strict=True):
-            texts[id] = excerpt(text, max_chars=max_chars)
-    return [Specimen(id=id, text=texts[id]) for id in values.to_pylist()]
-
-
-def _columns(part: Part, gradings: dict[str, Grading], *, title: str) -> dict[str, list[Any]]:
-    found = [gradings.get(id) for id in part.load(("id",)).column("id").to_pylist()]
+def _columns(part: Part, gradings: dict[str, Grading], *, titles: Mapping[str, str]) -> dict[str, list[Any]]:
+    ids = part.load(("id",)).column("id").to_pylist()
+    found = [gradings.get(id) for id in ids]
     return {
         "grade": [None if grading is None else grading.grade for grading in found],
         "status": [None if grading is None else grading.status for grading in found],
-        "teacher": [None if grading is None else title for grading in found],
+        "teacher": [titles.get(id) for id in ids],
     }
 
 
@@ -265,17 +293,3 @@ def _labels(gradings: dict[str, Grading]) -> pa.Table:
             "justification": pa.array([grading.justification for _, grading in rows], type=pa.string()),
         }
     )
-
-
-def _summary(sources: Iterable[str], gradings: Sequence[Grading]) -> dict[str, Any]:
-    """Count outcomes in all and by source, and grades by whole number."""
-    by_source: dict[str, Counter[str]] = {}
-    for source, grading in zip(sources, gradings, strict=True):
-        by_source.setdefault(source, Counter())[grading.status] += 1
-    grades = Counter(round(grading.grade) for grading in gradings if grading.grade is not None)
-    return {
-        "asked": len(gradings),
-        "outcomes": dict(sorted(Counter(grading.status for grading in gradings).items())),
-        "outcomes_by_source": {source: dict(sorted(by_source[source].items())) for source in sorted(by_source)},
-        "grades": {str(grade): grades[grade] for grade in range(NUM_CRITERIA + 1)},
-    }

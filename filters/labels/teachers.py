@@ -1,9 +1,10 @@
 """Whoever grades documents when asked: the offline rubric, or Claude. (Grades that are there already: `grade_file`.)
 
-A teacher gets excerpts and returns one grading per document, in their order, and a note for the card. Its `title` goes
-into every row that it graded, so no label travels without saying whose it is. Refused, cut off and malformed answers
-and rejected requests are gradings without a grade, never dropped: what a teacher would not grade is not missing at
-random (Claude's safety classifiers decline by topic), and a classifier trained on the rest must be able to know.
+A teacher gets excerpts and returns one grading per document, in their order, and in the end an account of all that it
+was asked, for the card. Its `title` goes into every row that it graded, so no label travels without saying whose it is.
+Refused, cut off and malformed answers and rejected requests are gradings without a grade, never dropped: what a teacher
+would not grade is not missing at random (Claude's safety classifiers decline by topic), and a classifier trained on the
+rest must be able to know.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
+from filters.labels.agreement import Rated
 from filters.labels.offline_rubric import CRITERIA, grade_text
 from filters.labels.rubric import Rubric
 from pipeline.core.claude.answer import writable
@@ -29,6 +31,7 @@ Useless = Literal["invalid", "refused", "truncated"]  # an answer that was paid 
 
 OFFLINE_TITLE = "offline-rubric-v1 (signals, not a model)"
 CHUNK = 256
+READING = 1000  # turns apart, so that asking again for useless answers never meets another reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class Specimen:
 
     id: str
     text: str  # an excerpt
+    reading: int = 0  # further ones are asked for apart from the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +50,38 @@ class Grading:
     status: GradeStatus
     grade: float | None = None  # 0 to 5
     justification: str = ""
+    answers: Mapping[str, float] = field(default_factory=dict)  # to the rubric's questions, where they are known
+
+    @property
+    def rated(self) -> Rated | None:
+        """Return the grade and the answers, if there are any."""
+        return None if self.grade is None else Rated(self.grade, self.answers)
 
 
-@dataclass(slots=True)
-class Lesson:
-    """What a teacher says of all documents together; `note` goes into the card."""
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What all that a teacher was asked came to; `note` goes into the card."""
 
-    gradings: list[Grading]
-    note: dict[str, Any] = field(default_factory=dict)
-    cost_usd: float = 0.0  # that these grades cost, whichever run paid for them
+    note: Mapping[str, Any] = field(default_factory=dict)
+    cost_usd: float = 0.0  # that the answers cost, whichever run paid for them
+    full_usd: float = 0.0  # that they would have cost one by one, which is the same however they were sent
 
 
 class Teacher(Protocol):
-    """Grades documents."""
+    """Grades documents, several times if asked; a context, as it may hold connections."""
 
     title: str
 
-    def grade(self, specimens: Sequence[Specimen]) -> Lesson:
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def grade(self, specimens: Sequence[Specimen]) -> list[Grading]:
         """Return one grading per specimen, in their order."""
+        ...
+
+    def account(self) -> Account:
+        """Return what came of everything asked so far."""
         ...
 
 
@@ -80,17 +98,29 @@ class OfflineTeacher:
             )
         self._map = map
 
-    def grade(self, specimens: Sequence[Specimen]) -> Lesson:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def grade(self, specimens: Sequence[Specimen]) -> list[Grading]:
         texts = [specimen.text for specimen in specimens]
         chunks = [texts[start : start + CHUNK] for start in range(0, len(texts), CHUNK)]
         graded = self._map(grade_offline, chunks, label="label (offline rubric)")
-        return Lesson(gradings=[grading for chunk in graded for grading in chunk])
+        return [grading for chunk in graded for grading in chunk]
+
+    def account(self) -> Account:
+        return Account()
 
 
 def grade_offline(texts: Sequence[str]) -> list[Grading]:
     """Grade texts by the offline rubric; runs in a worker process."""
     grades = [grade_text(text) for text in texts]
-    return [Grading("graded", grade=float(grade.grade), justification=grade.evidence) for grade in grades]
+    return [
+        Grading("graded", float(each.grade), each.evidence, {name: float(yes) for name, yes in each.answers.items()})
+        for each in grades
+    ]
 
 
 class ClaudeTeacher:
@@ -107,21 +137,41 @@ class ClaudeTeacher:
             "max_usd": max_usd, "prices": prices, "workers": concurrency, "max_useless": max_useless, "say": say,
             "batches": batches, "wait": wait, "buyer": buyer,
         }  # fmt: skip
+        self._client: ClaudeClient | None = None
+        self._answers: dict[str, Answer] = {}  # by request, so that one asked twice counts once
 
-    def grade(self, specimens: Sequence[Specimen]) -> Lesson:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._client is not None:
+            self._client.__exit__()
+
+    def grade(self, specimens: Sequence[Specimen]) -> list[Grading]:
         from pipeline.core.claude.client import ClaudeClient
 
-        requests = [self._rubric.request(specimen.text, model=self._model) for specimen in specimens]
-        with ClaudeClient(self._ledger, **self._how) as client:
-            turns = self._ask(client, requests)
-            note: dict[str, Any] = {"in_doubt": client.num_in_doubt, "spent_usd": client.spent_usd}
-        unique = {answer.request_id: answer for answers in turns for answer in answers}.values()
-        note["from_ledger"] = sum(answer.from_ledger for answer in unique)
-        note["bought"] = sum(not answer.from_ledger and answer.status != "errored" for answer in unique)
-        note["paid_now_usd"] = sum(answer.cost_usd for answer in unique if not answer.from_ledger)
-        cost = sum(answer.cost_usd for answer in unique)  # of all runs: the card is written by the last one alone
-        last = [answers[-1] for answers in turns]
-        return Lesson(gradings=[self._grading(answer) for answer in last], note=note, cost_usd=cost)
+        if self._client is None:
+            self._client = ClaudeClient(self._ledger, **self._how).__enter__()
+        requests = [
+            replace(self._rubric.request(specimen.text, model=self._model), turn=specimen.reading * READING)
+            for specimen in specimens
+        ]
+        turns = self._ask(self._client, requests)
+        fresh = {answer.request_id: replace(answer, raw=b"", text="") for answers in turns for answer in answers}
+        self._answers = fresh | self._answers
+        return [self._grading(answers[-1]) for answers in turns]
+
+    def account(self) -> Account:
+        answers = list(self._answers.values())
+        note: dict[str, Any] = {} if self._client is None else {
+            "in_doubt": self._client.num_in_doubt, "spent_usd": self._client.spent_usd,
+        }  # fmt: skip
+        note["from_ledger"] = sum(answer.from_ledger for answer in answers)
+        note["bought"] = sum(not answer.from_ledger and answer.status != "errored" for answer in answers)
+        note["paid_now_usd"] = sum(answer.cost_usd for answer in answers if not answer.from_ledger)
+        # The cost is that of all runs: the card is written by the last one alone.
+        full = sum(answer.cost_usd * (2 if answer.usage.get("service_tier") == "batch" else 1) for answer in answers)
+        return Account(note, cost_usd=sum(answer.cost_usd for answer in answers), full_usd=full)
 
     def _ask(self, client: ClaudeClient, requests: Sequence[Request]) -> list[list[Answer]]:
         """Return the answers to every request: one, and one more for each time that a useless one is asked again."""
@@ -129,7 +179,7 @@ class ClaudeTeacher:
         for turn in range(1, 1 + max(self._ask_again.values(), default=0)):
             left = {status for status, times in self._ask_again.items() if times >= turn}
             again = [number for number, answers in enumerate(turns) if answers[-1].status in left]
-            asked = [replace(requests[number], turn=turn) for number in again]
+            asked = [replace(requests[number], turn=requests[number].turn + turn) for number in again]
             pardoned = [status for status, times in self._ask_again.items() if times > turn]
             for number, answer in zip(again, client.ask(asked, pardoned=pardoned), strict=True):
                 turns[number].append(answer)
@@ -140,4 +190,5 @@ class ClaudeTeacher:
             assert answer.status != "parsed"
             return Grading(answer.status, justification=answer.reason)
         evidence = " ".join(writable(str(answer.data["evidence"])).split())[:500]
-        return Grading("graded", grade=float(self._rubric.grade(answer.data)), justification=evidence)
+        answers = {name: float(answer.data[name]) for name in self._rubric.criteria}
+        return Grading("graded", float(self._rubric.grade(answer.data)), evidence, answers)

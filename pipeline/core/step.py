@@ -263,6 +263,7 @@ class Gathering:
     workers: int = 1  # processes that `map` may use at a time; neither number may change what is written
     wait: bool = True  # False: raise PendingError rather than wait hours for others
     buyer: Buyer = NOBODY  # for whom requests are paid
+    signals_before: Sequence[str] = ()  # `label.signal` of the steps before it, which `Part.load_signals` reads
 
 
 class GatheringStep(Step):

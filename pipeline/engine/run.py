@@ -98,7 +98,7 @@ class Run:
             waiting, ahead = [], 0.0
             check_alarms(chain, planned.steps, place=planned.spec.name, earlier=self.earlier(planned))
             if not self.finished(step.node):
-                self.gather(chain, step, dataset=planned.spec.name, later=planned.steps[number + 1 :])
+                self.gather(chain, planned, number)
             chain = chain.with_link(link_of(chain, step))
         chain = self.measure(chain, waiting, spool=spool, ahead=ahead)
         check_alarms(chain, planned.steps, place=planned.spec.name, earlier=self.earlier(planned))
@@ -224,8 +224,9 @@ class Run:
                 files.append(Path(name))
         return files
 
-    def gather(self, chain: Chain, step: PlannedStep, *, dataset: str, later: Sequence[PlannedStep]) -> None:
+    def gather(self, chain: Chain, planned: PlannedDataset, number: int) -> None:
         """Run a gathering step over the living documents and store its signals row for row with the base."""
+        before, step, later = planned.steps[:number], planned.steps[number], planned.steps[number + 1 :]
         gathering = step.spec.step
         assert isinstance(gathering, GatheringStep)
         node, started = step.node, time.monotonic()
@@ -247,7 +248,8 @@ class Run:
             memory_bytes=self.memory_bytes,
             workers=self.workers,
             wait=self.wait,
-            buyer=Buyer(self.plan.recipe.name, f"{dataset}.{step.spec.label}"),
+            buyer=Buyer(self.plan.recipe.name, f"{planned.spec.name}.{step.spec.label}"),
+            signals_before=[f"{each.spec.label}.{signal.name}" for each in before for signal in each.spec.step.signals],
         )
         with self.unchanged([step]):
             gathering.gather(work)

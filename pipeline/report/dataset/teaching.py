@@ -1,9 +1,9 @@
 """Cards of grading, classifying and task-making steps -> what the report says of teacher, classifier and tasks.
 
-Expected in `details`: of `label`, teacher, rubric, asked, outcomes and grades (grade -> documents), and of a file of
-grades also file (counts) and two_readings (question -> kappa, low, high); of a step that makes verified tasks,
-generated, verified, verified_by_family, rejected, duplicates_dropped and the wrong answers tried and accepted. What is
-missing is left out of the page; anything else that a step noted is listed as it stands.
+Expected in `details`: of `label`, teacher, rubric, asked, outcomes and grades (grade -> documents), of a file of grades
+also file (counts), and what `label_card` reads; of a step that makes verified tasks, generated, verified,
+verified_by_family, rejected, duplicates_dropped and the wrong answers tried and accepted. What is missing is left out
+of the page; anything else that a step noted is listed as it stands.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pipeline.core.files.shards import read_table
 from pipeline.core.rng import generator
 from pipeline.plan.graph import Plan
 from pipeline.report.dataset.examples import EXCERPT, EXCERPT_LINES, Example
+from pipeline.report.dataset.label_card import LabelCard, label_card_of
 from pipeline.report.dataset.steps import DatasetShown
 from pipeline.report.draw import figures
 from pipeline.report.draw.charts import columns
@@ -45,8 +46,7 @@ class TeacherShown:
     picture: Markup | None
     cost_usd: float
     found: tuple[tuple[str, str], ...]  # of a file of grades: what of it is here
-    readings: tuple[tuple[str, str, str], ...]  # what was graded twice, kappa, its interval
-    read_twice: int
+    card: LabelCard | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,7 @@ def _teacher(label: str, card: Card) -> TeacherShown:
         cost_usd=card.cost_usd,
         picture=columns(list(grades.values()), list(grades), title=spoken) if any(grades.values()) else None,
         found=tuple(_found_in_file(details.get("file"))),
-        readings=tuple(_readings(details.get("two_readings", {}))),
-        read_twice=int(details.get("two_readings", {}).get("documents", 0)),
+        card=label_card_of(details),
     )
 
 
@@ -99,13 +98,6 @@ def _found_in_file(file: Any) -> Iterator[tuple[str, str]]:
     }  # fmt: skip
     if isinstance(file, Mapping):
         yield from ((shown, figures.count(file[key])) for key, shown in names.items() if key in file)
-
-
-def _readings(readings: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    for name, value in sorted(readings.items(), key=lambda item: item[0] != "grade"):  # the grade, then its questions
-        if isinstance(value, Mapping):
-            kappa, low, high = (figures.number(value.get(key), 2) for key in ("kappa", "low", "high"))
-            yield name.replace("_", " "), kappa, f"{low} to {high}"
 
 
 def made_in(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> list[MadeShown]:

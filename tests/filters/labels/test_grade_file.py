@@ -7,13 +7,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 import xxhash
 from blake3 import blake3
 
-from filters.labels.grade_file import GradeFile, kappa, read_grades
+from filters.labels.grade_file import GradeFile, read_grades
 from filters.labels.label import LABELS
 from filters.labels.rubric import load_rubric
 from pipeline.core.errors import DataError
@@ -134,19 +133,6 @@ def test_a_second_reading_gives_no_grade_and_measures_the_first(tmp_path: Path) 
     assert list(room.graded.values()) == [5.0, 0.0, 3.0, 1.0]
     readings = room.work.details["two_readings"]
     assert readings["documents"] == 3 and 0.8 < readings["grade"]["kappa"] < 1
-
-
-def test_kappa_is_what_the_table_of_two_readings_gives() -> None:
-    draw = np.random.default_rng(1)
-    pairs = np.stack([draw.integers(0, 6, 200), draw.integers(0, 6, 200)], axis=1)
-    pairs[50:, 1] = pairs[50:, 0]
-
-    counts = np.zeros((6, 6))
-    np.add.at(counts, (pairs[:, 0], pairs[:, 1]), 1)
-    weights = np.subtract.outer(np.arange(6), np.arange(6)) ** 2
-    by_chance = np.outer(counts.sum(1), counts.sum(0)) / 200
-
-    assert kappa(pairs.astype(float)) == pytest.approx(1 - (weights * counts).sum() / (weights * by_chance).sum())
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ from pipeline.core.files.shards import read_table
 from tests.claude_server import HangUp, Reply, Server, Status, claude_server
 from tests.filters.labels.labelling import LESSON, TEXTS, Room, many
 
+NO_PROBES = {"second_reading": 0.0, "twins": 0.0}
+
 
 @pytest.fixture(autouse=True)
 def a_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,8 +124,8 @@ def test_the_same_text_under_two_ids_is_bought_once(tmp_path: Path, monkeypatch:
 def test_the_cap_is_a_budget_error_that_a_higher_cap_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with claude_server(default=by_text) as server:
         with pytest.raises(BudgetError):
-            claude(tmp_path, server, monkeypatch, many(60), max_usd=0.003)
-        room = claude(tmp_path, server, monkeypatch, many(60), max_usd=1.0)
+            claude(tmp_path, server, monkeypatch, many(60), max_usd=0.003, **NO_PROBES)
+        room = claude(tmp_path, server, monkeypatch, many(60), max_usd=1.0, **NO_PROBES)
 
     assert len(room.graded) == 60
     assert room.work.details["from_ledger"] > 0
@@ -157,10 +159,10 @@ def test_useless_answers_stop_the_step_and_can_be_asked_for_again(
 ) -> None:
     with claude_server(default=useless) as server:
         with pytest.raises(ServiceError, match=r"1\d of the last 1\d answers are useless.*ask_again"):
-            claude(tmp_path, server, monkeypatch, many(144))
+            claude(tmp_path, server, monkeypatch, many(144), **NO_PROBES)
         num_useless, server.default = sum(server.bill.values()), by_text
-        room = claude(tmp_path, server, monkeypatch, many(144), ask_again={"invalid": 1})
-        again = claude(tmp_path, server, monkeypatch, many(144), ask_again={"invalid": 1})
+        room = claude(tmp_path, server, monkeypatch, many(144), ask_again={"invalid": 1}, **NO_PROBES)
+        again = claude(tmp_path, server, monkeypatch, many(144), ask_again={"invalid": 1}, **NO_PROBES)
 
     assert 10 <= num_useless < 20
     assert len(room.graded) == 144 and room.graded == again.graded

@@ -20,7 +20,7 @@ from tests.claude_server import Server, claude_server
 from tests.conftest import ROOT
 from tests.pipeline.house import House, texts
 
-BATCHED = "label: {teacher: claude, batches: true}"
+BATCHED = "label: {teacher: claude, batches: true, second_reading: 0, twins: 0}"
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_batches_change_no_result(house: House, monkeypatch: pytest.MonkeyPatch)
     with claude_server() as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
         house.run()
-        house.clean(["label: {teacher: claude}"])
+        house.clean(["label: {teacher: claude, second_reading: 0, twins: 0}"])
 
         assert house.plan().to_build == []
 

@@ -36,8 +36,9 @@ def test_grades_of_a_file_say_whose_they_are_how_two_readings_agree_and_that_not
     seen = words_of(Path(outcome.report).read_text(encoding="utf-8"))
     assert "graded by a reader of ours, file" in seen
     assert "documents graded in the file 145 of them here 145" in seen
-    assert "agreement of two readings kappa 95 % interval grade 1 1 to 1 coherent 1" in seen
-    assert "15 documents read a second time" in seen
+    assert "agreement: two readings kappa 95 % interval grade 1 1 to 1 coherent 1" in seen
+    assert "Label card valid answers 100.0 % (97.4 to 100.0)" in seen
+    assert "Not measured: no people&#39;s grades were brought (people: FILE); no earlier grades" in seen
     assert "Warning. quality: on 29 held-out documents" in seen and "cannot be told from chance" in seen
     assert outcome_text(outcome).splitlines()[-1].startswith("warning: clean.quality: on 29 held-out documents")
 

@@ -1,0 +1,76 @@
+"""Labels from a file of grades, or from a teacher that is asked for them, with all that the label card tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from filters.labels import label_card
+from filters.labels.asking import Texts, Wishes, ask_all, beside, questions, sample_of
+from filters.labels.brought import Here, found_in_file
+from filters.labels.sampling import Survey
+from filters.labels.teachers import Account, Grading, Teacher
+from pipeline.core.step import Gathering
+
+
+@dataclass(slots=True)
+class Labels:
+    """What came of labelling; documents by their position in the survey."""
+
+    title: str  # of the teacher
+    gradings: dict[int, Grading]
+    titles: dict[int, str]  # who gave each
+    asked: Mapping[int, Grading]  # of whose outcomes the card tells
+    found: dict[str, Any]
+    account: Account
+
+
+def take(survey: Survey, here: Mapping[str, Here], work: Gathering) -> Labels:
+    """Take the grades of a file, which stands under `path`."""
+    taken, file = here["path"], here["path"].file
+    order = sorted(taken.keys, key=lambda position: int(survey.places[position]))
+    gradings = {position: taken.grading(position) for position in order}
+    found: dict[str, Any] = {"file": found_in_file(taken, survey, say=work.say)}
+    readings = file.readings(seed=work.seed)
+    found |= {"graded_by": file.graded_by} if file.graded_by else {}
+    found |= {"two_readings": readings} if readings else {}
+    found |= label_card.quality(
+        list(gradings.values()), now=gradings, pairs={}, people=here.get("people"),
+        earlier={name: here[name] for name in ("earlier",) if name in here}, seed=work.seed,
+    )  # fmt: skip
+    titles = dict.fromkeys(gradings, file.title)
+    return Labels(file.title, gradings, titles, asked=gradings, found=found, account=Account())
+
+
+def ask(
+    survey: Survey, here: Mapping[str, Here], work: Gathering, *, teacher: Teacher, texts: Texts, wishes: Wishes,
+    check_enough: Callable[[int], None],
+) -> Labels:  # fmt: skip
+    """Ask a teacher for a sample, and for what shows how far its grades can be trusted; add grades that are there."""
+    known, people = here.get("known"), here.get("people")
+    sample = sample_of(survey, wishes, known=known)
+    others = beside(survey, sample, wishes, known=known, people=people)
+    have = set() if known is None else set(known.keys)
+    own = [position for position in [*sample, *others] if position not in have]
+    check_enough(len(own) + len(have))
+    asked = questions(sample, others, texts, second_reading=wishes.second_reading, twins=wishes.twins)
+    said, pairs = ask_all(teacher, asked)
+    gradings = {position: said[position] for position in own}
+    found = label_card.quality(
+        [said[position] for position in sample], now=said, pairs=pairs, people=people,
+        earlier={name: here[name] for name in ("known", "earlier") if name in here}, seed=work.seed,
+    )  # fmt: skip
+    account = teacher.account()
+    num_valid = sum(each.grade is not None for each in gradings.values())
+    if num_valid and account.cost_usd:
+        found["usd_per_1000_valid"] = 1000 * account.cost_usd / num_valid
+    labels = Labels(
+        teacher.title, dict(gradings), dict.fromkeys(gradings, teacher.title), asked=gradings, found=found,
+        account=account,
+    )  # fmt: skip
+    if known is not None:
+        found["known"] = found_in_file(known, survey, say=work.say)
+        labels.gradings |= {position: known.grading(position) for position in known.keys}
+        labels.titles |= dict.fromkeys(known.keys, known.file.title)
+    return labels

@@ -1,0 +1,176 @@
+"""Details of a labelling step's card -> what the report says of the labels' quality: the label card.
+
+Expected in `details`, each where it was measured: `valid` and `good` (shares with intervals), `two_readings`, `people`
+and `drift` (agreement by question, shift of the grade), `twins` (shift by style), `outcomes_by_source` and
+`outcomes_by` (signal -> value -> outcomes), `usd_per_1000_valid`, and of each file `wrong_rows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.report.draw import figures
+
+MOST_GROUPS = 12  # in which documents were not graded, those with most of them first
+NOT_MEASURED = {
+    "two_readings": "no document was read twice",
+    "people": "no people's grades were brought (people: FILE)",
+    "drift": "no earlier grades of these documents were brought (known or earlier: FILE)",
+    "twins": "no document was sent in another style",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementShown:
+    """How far one rater agrees with another: what was judged, kappa and its interval."""
+
+    name: str
+    documents: int
+    rows: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftShown:
+    """By how many grades one reading is above another of the same documents."""
+
+    name: str
+    shift: str
+    interval: str
+    changed: int
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupShown:
+    """Documents with one value of a signal, and how many of them got no grade."""
+
+    name: str
+    value: str
+    asked: int
+    outcomes: str  # those without a grade, by why
+    share: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelCard:
+    """What is known of a label set's quality, and what is not."""
+
+    facts: tuple[tuple[str, str], ...]
+    agreements: tuple[AgreementShown, ...]
+    shifts: tuple[ShiftShown, ...]
+    groups: tuple[GroupShown, ...]
+    num_groups: int
+    wrong: tuple[str, ...]  # rows of files that were left out
+    unknown: tuple[str, ...]  # what was not measured, and why
+
+
+def label_card_of(details: Mapping[str, Any]) -> LabelCard | None:
+    """Return the label card of a step's details; None of a card that was written before there were any."""
+    if "good" not in details:
+        return None
+    groups = sorted(_groups(details), key=lambda group: -_ungraded(group[1]))
+    return LabelCard(
+        facts=tuple(_facts(details)),
+        agreements=tuple(_agreements(details)),
+        shifts=tuple(_shifts(details)),
+        groups=tuple(_group(where, outcomes) for where, outcomes in groups[:MOST_GROUPS]),
+        num_groups=len(groups),
+        wrong=tuple(_wrong(details)),
+        unknown=tuple(why for key, why in NOT_MEASURED.items() if not details.get(key)),
+    )
+
+
+def _facts(details: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    good = details["good"]
+    valid = details.get("valid", {}).get("graded", {"documents": details.get("asked", 0), "share": 0.0})
+    yield "valid answers", _share(valid)
+    yield f"grade {figures.number(good['from_grade'])} or more, by the teacher", _share(good["by_teacher"])
+    if "corrected" in good:
+        yield "the same, corrected by people's grades", _share(good["corrected"])
+        yield "good documents that the teacher calls good", _share(good["sensitivity"])
+        yield "other documents that it calls other", _share(good["specificity"])
+    if "usd_per_1000_valid" in details:
+        yield "per 1,000 valid labels", figures.dollars(details["usd_per_1000_valid"])
+
+
+def _share(found: Mapping[str, Any]) -> str:
+    if found.get("share") is None:
+        return "cannot be told"
+    text = f"{100 * found['share']:.1f} %"
+    return f"{text} ({100 * found['low']:.1f} to {100 * found['high']:.1f})" if "low" in found else text
+
+
+def _agreements(details: Mapping[str, Any]) -> Iterator[AgreementShown]:
+    named = {"two readings": details.get("two_readings"), "people": _agreement_in(details.get("people"))}
+    named |= {_before(key, one): _agreement_in(one) for key, one in details.get("drift", {}).items()}
+    for name, found in named.items():
+        if found:
+            yield AgreementShown(name, int(found["documents"]), tuple(_kappas(found)))
+
+
+def _agreement_in(found: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return {} if found is None else found.get("agreement", {})
+
+
+def _before(key: str, one: Mapping[str, Any]) -> str:
+    return f"{'anchors, graded before' if key == 'known' else 'earlier labels'} ({one['file']})"
+
+
+def _kappas(found: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    for name, value in sorted(found.items(), key=lambda item: item[0] != "grade"):  # the grade, then its questions
+        if isinstance(value, Mapping):
+            kappa, low, high = (figures.number(value.get(key), 2) for key in ("kappa", "low", "high"))
+            yield name.replace("_", " "), kappa, f"{low} to {high}"
+
+
+def _shifts(details: Mapping[str, Any]) -> Iterator[ShiftShown]:
+    twins = {"padded": "padded with words that say nothing", "stripped": "stripped of Markdown"}
+    named = {twins.get(key, key): found for key, found in details.get("twins", {}).items()}
+    named |= {f"now, against {_before(key, found)}": found for key, found in details.get("drift", {}).items()}
+    for name, found in named.items():
+        if found.get("documents") and "shift" in found:
+            low, high = (figures.NONE if found[end] is None else _signed(found[end]) for end in ("low", "high"))
+            yield ShiftShown(
+                name,
+                _signed(found["shift"]),
+                f"{low} to {high}",
+                int(found["changed"]),
+                int(found["documents"]),
+            )
+
+
+def _signed(value: float) -> str:
+    return figures.signed(value, 2) if round(value, 2) else "0.00"
+
+
+def _groups(details: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Mapping[str, int]]]:
+    """Yield every group in which a document got no grade, as ((what groups them, its value), outcomes)."""
+    by = {"source": details.get("outcomes_by_source", {}), **details.get("outcomes_by", {})}
+    for name, groups in by.items():
+        for value, outcomes in groups.items():
+            if _ungraded(outcomes):
+                yield (name, value), outcomes
+
+
+def _ungraded(outcomes: Mapping[str, int]) -> int:
+    return sum(count for status, count in outcomes.items() if status != "graded")
+
+
+def _group(where: tuple[str, str], outcomes: Mapping[str, int]) -> GroupShown:
+    asked = sum(outcomes.values())
+    why = ", ".join(f"{figures.count(count)} {status}" for status, count in outcomes.items() if status != "graded")
+    share = figures.share(_ungraded(outcomes), asked)
+    return GroupShown(where[0].replace("_", " "), figures.excerpt(where[1] or "(none)", 60), asked, why, share)
+
+
+def _wrong(details: Mapping[str, Any]) -> Iterator[str]:
+    files = [details.get("file"), details.get("known"), details.get("people"), *details.get("drift", {}).values()]
+    told = set[str]()
+    for file in files:
+        if isinstance(file, Mapping) and file.get("wrong_rows"):
+            counts = ", ".join(f"{figures.count(count)} {kind}" for kind, count in sorted(file["wrong_rows"].items()))
+            name = file.get("name", file.get("file", ""))
+            told.add(f"{name}: {counts}, such as {'; '.join(file['wrong_examples'])}")
+    yield from sorted(told)
