@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import pyarrow as pa
 from pydantic import Field, model_validator
@@ -24,7 +24,7 @@ from filters.labels.asking import Texts, Wishes
 from filters.labels.brought import Here
 from filters.labels.grade_file import GradeFile, count_rows, read_grades
 from filters.labels.obtain import ask, take
-from filters.labels.rubric import NUM_CRITERIA, Rubric, load_rubric
+from filters.labels.rubric import NUM_CRITERIA, Rubric, excerpt, load_rubric
 from filters.labels.sampling import Survey, SurveyTask, survey_part
 from filters.labels.teachers import ClaudeTeacher, Grading, OfflineTeacher, Teacher, Useless
 from filters.labels.twins import TWINS
@@ -34,8 +34,12 @@ from pipeline.core.files.shards import write_table
 from pipeline.core.rng import derive
 from pipeline.core.step import Gathering, GatheringStep, Params, Part, Signal, Step, how, input_names
 
+if TYPE_CHECKING:
+    from pipeline.core.claude.forecast import Forecast, Outlook
+
 LABELS = "labels.parquet"
 TOLD_BY = ("language.language", "topics.topic_name")  # signals whose values outcomes are told by, where they exist
+LARGE_CHARACTER = "\N{GRINNING FACE}"  # four bytes, as large as one gets
 Times = Annotated[int, Field(ge=1, le=5)]
 
 
@@ -210,16 +214,19 @@ class Label(GatheringStep):
                 "more documents through to `label`, or leave the later step out."
             )
 
-    def estimate_usd(self, num_documents: int, mean_bytes: float) -> float:
+    def estimate_usd(self, num_documents: int) -> float:
         """Return the most that the grades can cost, capped by `max_usd`."""
         if self.params.teacher != "claude":
             return 0.0
-        # Before the dataset exists its number of documents is unknown and given as 0.
+        times = 1 + max(self.params.ask_again.values(), default=0)
+        return self._bound_usd(self._count(num_documents) * times)
+
+    def _count(self, num_documents: int) -> int:
+        """Return how many gradings are asked for; 0 documents are a number that is not known yet."""
         count = min(self.params.documents, num_documents) if num_documents > 0 else self.params.documents
         probes = round(self.params.second_reading * count) + len(TWINS) * round(self.params.twins * count)
         beside = (self.params.anchors if self.params.known is not None else 0) + self._num_people()
-        times = 1 + max(self.params.ask_again.values(), default=0)
-        return self._bound_usd((count + probes + beside) * times, mean_bytes)
+        return count + probes + beside
 
     def _num_people(self) -> int:
         """Return how many rows the file of people's grades has at most."""
@@ -233,19 +240,36 @@ class Label(GatheringStep):
             return None
         return {key: value for key, value in self.params.of_role("measure").items() if key != "ask_again"}
 
-    def estimate_more_usd(self, details: Mapping[str, Any], mean_bytes: float) -> float:
-        outcomes = details.get("outcomes", {})
-        count = sum(outcomes.get(status, 0) * times for status, times in self.params.ask_again.items())
-        return self._bound_usd(count, mean_bytes)
+    def estimate_more_usd(self, details: Mapping[str, Any]) -> float:
+        return self._bound_usd(self._count_again(details))
 
-    def _bound_usd(self, count: int, mean_bytes: float) -> float:
+    def _count_again(self, details: Mapping[str, Any]) -> int:
+        outcomes = details.get("outcomes", {})
+        return sum(outcomes.get(status, 0) * times for status, times in self.params.ask_again.items())
+
+    def _bound_usd(self, count: int) -> float:
         from pipeline.core.claude.client import estimate_bound_usd
 
-        shown = "x" * int(min(mean_bytes, self.params.excerpt_chars))
-        own = () if self.params.rubric_file is None else (Path(self.params.rubric_file),)
-        request = self._rubric(own).request(shown, model=self.params.model)
+        longest = LARGE_CHARACTER * self.params.excerpt_chars
+        request = self._planned_rubric().request(longest, model=self.params.model)
         bound = estimate_bound_usd(request, prices=self._prices())
         return min(self.params.max_usd, count * bound)
+
+    def forecast(self, outlook: Outlook) -> Forecast | None:
+        """Return what the grades will probably cost, useless answers that are asked again left out."""
+        if self.params.teacher != "claude":
+            return None
+        from pipeline.core.claude.forecast import forecast
+
+        rubric, most = self._planned_rubric(), self.params.excerpt_chars
+        return forecast(
+            outlook, lambda text: rubric.request(excerpt(text, max_chars=most), model=self.params.model),
+            count=self._count(outlook.num_documents) if outlook.earlier is None else self._count_again(outlook.earlier),
+            prices=self._prices(), batch=self.params.batches,
+        )  # fmt: skip
+
+    def _planned_rubric(self) -> Rubric:
+        return self._rubric(() if self.params.rubric_file is None else (Path(self.params.rubric_file),))
 
     def _rubric(self, files: Sequence[Path]) -> Rubric:
         return load_rubric(self.params.rubric, file=files[0] if files else None)

@@ -66,11 +66,30 @@ def plan_text(plan: Plan) -> str:
         rows.append([first["action"], first["kind"], name, None if group.of_many else first["rows"], reason])
     body = table(rows, head=["action", "kind", "name", "rows", "reason"])
     most = figures.dollars(data["max_cost_usd"], up=True)
-    cost = f"at most {most}" if data["max_cost_usd"] else "no paid requests"
+    told = [row for row in data["nodes"] if row["forecast"] is not None]
+    cost = f"at most {most}{_expected(told)}" if data["max_cost_usd"] else "no paid requests"
     todo = f"{data['to_build']} of {len(plan.nodes)} to build, {cost}." if data["to_build"] else "Nothing to do."
     power = power_of(plan)
     said = [data["to_come"] if data["to_come"] else "", power_text(power) if power is not None else "", todo]
+    said += [_forecast_line(row) for row in told]
     return "\n".join([body, "", *(line for line in said if line)])
+
+
+def _expected(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the sum of the forecasts; their intervals are added up too, which is wide."""
+    from pipeline.report.draw.figures import dollars
+
+    usd, low, high = (sum(row["forecast"][key] for row in rows) for key in ("usd", "low_usd", "high_usd"))
+    return f", probably {dollars(usd)} ({dollars(low)} to {dollars(high)})" if rows else ""
+
+
+def _forecast_line(row: dict[str, Any]) -> str:
+    from pipeline.report.draw.figures import dollars
+
+    forecast, most = row["forecast"], row["max_cost_usd"]
+    told = f"{_at_home(row)}: {forecast['requests']:,} requests, probably {dollars(forecast['usd'])}"
+    told += f", by {forecast['basis']}."
+    return f"{told} The cap stops it before." if forecast["low_usd"] > most else told
 
 
 def _at_home(node: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ from pipeline.core.claude.request import NOBODY, Buyer
 from pipeline.core.errors import RecipeError
 
 if TYPE_CHECKING:
+    from pipeline.core.claude.forecast import Forecast, Outlook
     from pipeline.core.text.batch import Batch
 
 Operator = Literal[">=", ">", "<=", "<", "==", "!="]
@@ -276,17 +277,21 @@ class GatheringStep(Step):
     def gather(self, work: Gathering) -> None:
         raise NotImplementedError
 
-    def estimate_usd(self, num_documents: int, mean_bytes: float) -> float:
-        """Return the dollars that this step may spend at most, for the plan."""
+    def estimate_usd(self, num_documents: int) -> float:
+        """Return the dollars that this step may spend at most, for the plan; 0 documents: their number is unknown."""
         return 0.0
 
     def params_before(self) -> dict[str, Any] | None:
         """Return the measured parameters of the result that this step would add to, if it would add to one."""
         return None
 
-    def estimate_more_usd(self, details: Mapping[str, Any], mean_bytes: float) -> float:
+    def estimate_more_usd(self, details: Mapping[str, Any]) -> float:
         """Return the dollars at most that adding to that result costs, by what its card says."""
         return 0.0
+
+    def forecast(self, outlook: Outlook) -> Forecast | None:
+        """Return what this step will probably spend; None where it spends nothing or nothing is known."""
+        return None
 
 
 @dataclass(slots=True)

@@ -27,8 +27,6 @@ from pipeline.store.input_hashes import MEMO, InputHashes
 from pipeline.store.node import Node
 from pipeline.store.workspace import Workspace
 
-MEAN_BYTES = 2000.0  # of a document, for what it may cost to have one read (assumption)
-
 
 def make_plan(recipe: Recipe, workspace: Workspace, *, read_all: bool = False) -> Plan:
     """Plan a recipe against a workspace; reads cards and input files, writes nothing.
@@ -212,12 +210,22 @@ def _cost(plan: Plan, item: StepSpec, base: tuple[Node, ...], payload: Mapping[s
     step = item.step
     if not isinstance(step, GatheringStep):
         return 0.0
+    earlier = result_before(plan, step, payload)
+    if earlier is not None:
+        return step.estimate_more_usd(read_card(earlier).details)
+    return step.estimate_usd(num_documents=rows_known(base))
+
+
+def rows_known(base: Sequence[Node]) -> int:
+    """Return how many documents there are in what is built."""
+    return sum(read_card(node.folder).rows_out for node in base if node.complete)
+
+
+def result_before(plan: Plan, step: GatheringStep, payload: Mapping[str, Any]) -> Path | None:
+    """Return the folder of the result that a step would add to, if it is there."""
     before = step.params_before()
-    if before is not None:
-        identity = identity_of({**payload, "params": before})
-        folder = plan.workspace.folder(str(payload["kind"]), step.name, identity)
-        if is_complete(folder, identity):
-            return step.estimate_more_usd(read_card(folder).details, mean_bytes=MEAN_BYTES)
-    cards = [read_card(node.folder) for node in base if node.complete]
-    rows = sum(card.rows_out for card in cards)
-    return step.estimate_usd(num_documents=rows, mean_bytes=MEAN_BYTES)
+    if before is None:
+        return None
+    identity = identity_of({**payload, "params": before})
+    folder = plan.workspace.folder(str(payload["kind"]), step.name, identity)
+    return folder if is_complete(folder, identity) else None

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from pipeline.core.files.card import read_card
 from pipeline.plan.graph import Plan
 from pipeline.plan.groups import lanes_by_folder, to_come_in
+
+if TYPE_CHECKING:
+    from pipeline.core.claude.forecast import Forecast
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,7 @@ class PlannedResult:
     rows: int | None  # None before it is built
     max_cost_usd: float
     identity: str
+    forecast: Forecast | None = None  # of what it will probably cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ def summary_of(plan: Plan) -> PlanSummary:
         folder: f"{lane} on {domain}" if domain else str(lane)
         for folder, (lane, domain) in lanes_by_folder(plan).items()
     }
+    forecasts = _forecasts(plan)
     nodes = tuple(
         PlannedResult(
             kind=node.kind,
@@ -55,6 +61,7 @@ def summary_of(plan: Plan) -> PlanSummary:
             rows=read_card(node.folder).rows_out if node.complete else None,
             max_cost_usd=node.cost_usd,
             identity=node.identity,
+            forecast=forecasts.get(node.folder),
         )
         for node in plan.nodes
     )
@@ -66,3 +73,11 @@ def summary_of(plan: Plan) -> PlanSummary:
         max_cost_usd=cost,
         to_come=to_come_in(plan),
     )
+
+
+def _forecasts(plan: Plan) -> dict[Path, Forecast]:
+    if not any(node.cost_usd for node in plan.nodes):
+        return {}
+    from pipeline.plan.forecasts import forecasts_of  # needed where something is paid
+
+    return forecasts_of(plan)

@@ -104,10 +104,11 @@ def test_money_and_concurrency_are_no_part_of_the_identity() -> None:
 
 def test_the_plan_is_told_the_most_that_labels_can_cost() -> None:
     def estimate(**params: Any) -> float:
-        return Label(params=Label.Params.parse(params)).estimate_usd(num_documents=500, mean_bytes=2000.0)
+        return Label(params=Label.Params.parse(params)).estimate_usd(num_documents=500)
 
     assert estimate() == 0.0
-    assert 0.05 < estimate(teacher="claude", documents=10_000) < 1.0
+    assert 0.5 < estimate(teacher="claude", documents=10_000, max_usd=9.0) < 2.0
+    assert estimate(teacher="claude", documents=10_000) == 1.0  # the cap
     assert estimate(teacher="claude", documents=10_000, max_usd=0.01) == 0.01
     with pytest.raises(RecipeError, match="no price"):
         estimate(teacher="claude", model="claude-nobody")
