@@ -222,7 +222,7 @@ def test_the_recipe_with_the_found_mixture_has_a_name_of_the_length_that_recipes
 def chain_of_words(seed: int) -> Callable[[random.Random], str]:
     """Return what writes texts of a Markov chain over 300 made words, six of which may follow each."""
     draw = random.Random(seed)
-    words = ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=draw.randint(3, 8))) for _ in range(300)]
+    words = ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=3 + number % 6)) for number in range(300)]
     following = {word: draw.sample(words, 6) for word in words}
 
     def text(draw: random.Random) -> str:
@@ -235,31 +235,33 @@ def chain_of_words(seed: int) -> Callable[[random.Random], str]:
 
 
 @pytest.mark.slow
-def test_real_proxies_move_from_equal_weights_to_a_planted_blend_of_three_sources(tmp_path: Path):
-    """Held-out text is half of the first source, three tenths of the second, a fifth of the third.
+@pytest.mark.timeout(900)
+def test_real_proxies_find_a_planted_optimum_of_three_sources(tmp_path: Path):
+    """Six Markov chains that differ in their words only, of which the sources write three, two and one.
 
-    Equal weights are 0.33 away and lose 0.007 bits per byte; searches ended 0.06 to 0.15 away (eval/LOG.md).
+    Held-out text has as much of each. No chain is easier than another, so by symmetry the best mixture reads equally
+    much of each: a half, a third, a sixth. (Of three sources with one chain each and held-out text of a half, three
+    tenths and a fifth, the best weights are not these: what is read less is learnt worse; eval/LOG.md.)
     """
-    house, draw = House(tmp_path), random.Random(9)
-    chains, blend = [chain_of_words(seed) for seed in (1, 2, 3)], (0.5, 0.3, 0.2)
-    for name, chain in zip("abc", chains, strict=True):
-        house.lines(f"{name}.jsonl", [chain(draw) for _ in range(1500)])
-    house.lines(
-        "d.jsonl", [chain(draw) for chain, share in zip(chains, blend, strict=True) for _ in range(int(300 * share))]
-    )
+    house, draw = House(tmp_path), random.Random(100)
+    chains = [chain_of_words(seed) for seed in range(6)]
+    sources = {"a": chains[:3], "b": chains[3:5], "c": chains[5:], "held": chains}
+    for name, several in sources.items():
+        count = 60 if name == "held" else 750
+        house.lines(f"{name}.jsonl", [chain(draw) for chain in several for _ in range(count)])
     house.write(
         "name: planted\nseed: 5\nsources:\n"
-        + "".join(f"  {name}_pages: {{read: jsonl, path: DIR/{name}.jsonl}}\n" for name in "abcd")
+        + "".join(f"  {name}_pages: {{read: jsonl, path: DIR/{name}.jsonl}}\n" for name in sources)
         + "datasets:\n"
-        + "".join(f"  {name}: {{from: {name}_pages, steps: [exact_dedup]}}\n" for name in "abcd")
+        + "".join(f"  {name}: {{from: {name}_pages, steps: [exact_dedup]}}\n" for name in sources)
         + "mixtures: {even: {weights: {a: 1, b: 1, c: 1}, max_epochs: 8}}\n"
-        "proxy: {tokens: 100k, seeds: 3}\nsweep: {around: even, on: {d: 1}, proxies: 20, rounds: 3}\n"
+        "proxy: {tokens: 100k, seeds: 3}\nsweep: {around: even, on: {held: 1}, proxies: 20, rounds: 3}\n"
     )
 
     found = house.run(threads=2).mixtures["proposed"].weights
 
-    assert sum(abs(found.get(name, 0) - share) for name, share in zip("abc", blend, strict=True)) < 0.22
-    assert found["a"] > found["b"] > found["c"]
+    planted = {"a": 1 / 2, "b": 1 / 3, "c": 1 / 6}
+    assert sum(abs(found.get(name, 0) - share) for name, share in planted.items()) < 0.1, found
 
 
 def test_the_verb_prints_what_was_found_and_refuses_a_recipe_without_a_search(done: House):
