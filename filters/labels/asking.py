@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from filters.labels.agreement import Pair
 from filters.labels.brought import Here
+from filters.labels.rounds import Rounds
 from filters.labels.rubric import excerpt
 from filters.labels.sampling import Survey, choose
 from filters.labels.teachers import Grading, Specimen, Teacher
@@ -37,6 +38,7 @@ class Wishes:
     anchors: int
     second_reading: float
     twins: float
+    rounds: Rounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class Texts:
     """Excerpts of documents, each read once."""
 
     def __init__(self, parts: Sequence[Part], survey: Survey, *, max_chars: int) -> None:
-        self._parts, self._survey, self._max_chars = parts, survey, max_chars
+        self._parts, self._survey, self.max_chars = parts, survey, max_chars
         self._texts: dict[str, str] = {}
 
     def specimens(self, positions: Sequence[int]) -> list[Specimen]:
@@ -85,7 +87,7 @@ class Texts:
         ids = self._survey.ids[positions].tolist() if len(positions) else []
         missing = [id for id in ids if id not in self._texts]
         if missing:
-            self._texts |= load_excerpts(self._parts, wanted=missing, max_chars=self._max_chars)
+            self._texts |= load_excerpts(self._parts, wanted=missing, max_chars=self.max_chars)
         return [Specimen(id=id, text=self._texts[id]) for id in ids]
 
 

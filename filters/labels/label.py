@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
@@ -24,13 +25,16 @@ from filters.labels.asking import Texts, Wishes
 from filters.labels.brought import Here
 from filters.labels.grade_file import GradeFile, count_rows, read_grades
 from filters.labels.obtain import ask, take
+from filters.labels.rounds import By, Rounds
 from filters.labels.rubric import NUM_CRITERIA, Rubric, excerpt, load_rubric
 from filters.labels.sampling import Survey, SurveyTask, survey_part
 from filters.labels.teachers import ClaudeTeacher, Grading, OfflineTeacher, Teacher, Useless
 from filters.labels.twins import TWINS
 from pipeline.core.claude.endpoint import foreign_endpoint
+from pipeline.core.claude.prices import PACKAGED
 from pipeline.core.errors import DataError, RecipeError, did_you_mean
 from pipeline.core.files.shards import write_table
+from pipeline.core.identity import hash_file
 from pipeline.core.rng import derive
 from pipeline.core.step import Gathering, GatheringStep, Params, Part, Signal, Step, how, input_names
 
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
     from pipeline.core.claude.forecast import Forecast, Outlook
 
 LABELS = "labels.parquet"
+OF_ROUNDS = ("rounds", "round_documents", "round_by", "min_gain_per_usd")
 TOLD_BY = ("language.language", "topics.topic_name")  # signals whose values outcomes are told by, where they exist
 LARGE_CHARACTER = "\N{GRINNING FACE}"  # four bytes, as large as one gets
 Times = Annotated[int, Field(ge=1, le=5)]
@@ -95,6 +100,18 @@ class LabelParams(Params):
     twins: float = Field(
         default=0.02, ge=0, le=1, description="Share of the sample sent again padded and without Markdown; paid for."
     )
+    rounds: int = Field(
+        default=0, ge=0, le=50, description="Rounds after the sample, each of `round_documents` more documents."
+    )
+    round_documents: int = Field(default=500, ge=1, le=1_000_000, description="Documents of each round.")
+    round_by: By = Field(
+        default="stratified",
+        description="More of the sample, or what classifiers of the grades so far agree on least (unsure).",
+    )
+    min_gain_per_usd: float = Field(
+        default=0.0, ge=0,
+        description="Buy no further round that promises less rank correlation (Spearman) per US dollar; 0: buy all.",
+    )  # fmt: skip
     prices: str | None = how(
         None, description="A price file of your own; without it, pipeline/core/claude/prices.toml."
     )
@@ -104,17 +121,22 @@ class LabelParams(Params):
         if (self.teacher == "file") != (self.path is not None):
             raise ValueError("`path` goes with `teacher: file`, and only with it")
         paid = {"model", "max_usd", "concurrency", "batches", "prices", "max_useless", "ask_again", "second_reading"}
+        paid |= {"min_gain_per_usd"}
         idle = set() if self.teacher == "claude" else paid
         idle |= (
-            {"excerpt_chars", "documents", "sample", "strata", "known", "twins"} if self.teacher == "file" else set()
+            {"excerpt_chars", "documents", "sample", "strata", "known", "twins", "rounds"}
+            if self.teacher == "file"
+            else set()
         )
-        idle |= {"anchors"} if self.known is None else set()
-        idle |= {"strata"} if self.sample == "uniform" else set()
         without_effect = sorted(idle & self.model_fields_set)
         if without_effect:
-            set_so = "without `known`" if without_effect == ["anchors"] else f"with `teacher: {self.teacher}`"
-            set_so = "with `sample: uniform`" if without_effect == ["strata"] and self.teacher != "file" else set_so
-            raise ValueError(f"`{'`, `'.join(without_effect)}` has no effect {set_so}")
+            raise ValueError(f"`{'`, `'.join(without_effect)}` has no effect with `teacher: {self.teacher}`")
+        idle_without = {"`known`": ["anchors"] * (self.known is None)}
+        idle_without["`rounds`"] = [name for name in OF_ROUNDS if name != "rounds"] * (self.rounds == 0)
+        idle_without["`sample: stratified`"] = ["strata"] * (self.sample == "uniform")
+        for what, names in idle_without.items():
+            if set(names) & self.model_fields_set:
+                raise ValueError(f"`{min(set(names) & self.model_fields_set)}` has no effect without {what}")
         if self.rubric_file is not None and "rubric" in self.model_fields_set:
             raise ValueError("give `rubric` or `rubric_file`, not both")
         return self
@@ -150,7 +172,12 @@ class Label(GatheringStep):
     def identity_extras(self) -> dict[str, Any]:
         """Name the server that answers, where it is not Anthropic's: the same model's name says nothing there."""
         endpoint = foreign_endpoint() if self.params.teacher == "claude" else ""
-        return super().identity_extras() | ({"endpoint": endpoint} if endpoint else {})
+        extras = {"endpoint": endpoint} if endpoint else {}
+        if self.params.rounds and (self.params.round_by == "unsure" or self.params.min_gain_per_usd):
+            extras["torch"] = installed("torch")  # trains what a round is chosen or refused by
+        if self.params.min_gain_per_usd:
+            extras["prices"] = hash_file(self._prices() or PACKAGED)
+        return super().identity_extras() | extras
 
     def check(self, earlier: Mapping[str, Step]) -> None:
         there = [f"{label}.{signal.name}" for label, step in earlier.items() for signal in step.signals]
@@ -203,6 +230,7 @@ class Label(GatheringStep):
             documents=params.documents, stratified=params.sample == "stratified",
             strata=range(len(params.strata)), anchors=params.anchors, twins=params.twins,
             second_reading=params.second_reading if params.teacher == "claude" else 0.0,
+            rounds=Rounds(params.rounds, params.round_documents, params.round_by, params.min_gain_per_usd),
         )  # fmt: skip
 
     def _check_enough(self, count: int, wanted: Mapping[str, int]) -> None:
@@ -226,7 +254,9 @@ class Label(GatheringStep):
         count = min(self.params.documents, num_documents) if num_documents > 0 else self.params.documents
         probes = round(self.params.second_reading * count) + len(TWINS) * round(self.params.twins * count)
         beside = (self.params.anchors if self.params.known is not None else 0) + self._num_people()
-        return count + probes + beside
+        further = self.params.rounds * self.params.round_documents
+        further = min(further, num_documents - count) if num_documents > 0 else further
+        return count + probes + beside + further
 
     def _num_people(self) -> int:
         """Return how many rows the file of people's grades has at most."""
@@ -236,14 +266,22 @@ class Label(GatheringStep):
         return count_rows(Path(path))
 
     def params_before(self) -> dict[str, Any] | None:
-        if not self.params.ask_again:
-            return None
-        return {key: value for key, value in self.params.of_role("measure").items() if key != "ask_again"}
+        measured = self.params.of_role("measure")
+        if self.params.ask_again:
+            return {key: value for key, value in measured.items() if key != "ask_again"}
+        if self.params.rounds > 1:
+            return measured | {"rounds": self.params.rounds - 1}
+        if self.params.rounds == 1:
+            return {key: value for key, value in measured.items() if key not in OF_ROUNDS}
+        return None
 
     def estimate_more_usd(self, details: Mapping[str, Any]) -> float:
-        return self._bound_usd(self._count_again(details))
+        return self._bound_usd(self._count_more(details))
 
-    def _count_again(self, details: Mapping[str, Any]) -> int:
+    def _count_more(self, details: Mapping[str, Any]) -> int:
+        """Return how many gradings this step would add to the result that it adds to."""
+        if not self.params.ask_again:
+            return self.params.round_documents
         outcomes = details.get("outcomes", {})
         return sum(outcomes.get(status, 0) * times for status, times in self.params.ask_again.items())
 
@@ -264,7 +302,7 @@ class Label(GatheringStep):
         rubric, most = self._planned_rubric(), self.params.excerpt_chars
         return forecast(
             outlook, lambda text: rubric.request(excerpt(text, max_chars=most), model=self.params.model),
-            count=self._count(outlook.num_documents) if outlook.earlier is None else self._count_again(outlook.earlier),
+            count=self._count(outlook.num_documents) if outlook.earlier is None else self._count_more(outlook.earlier),
             prices=self._prices(), batch=self.params.batches,
         )  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import Any
 from filters.labels import label_card
 from filters.labels.asking import Texts, Wishes, ask_all, beside, questions, sample_of
 from filters.labels.brought import Here, found_in_file
+from filters.labels.further import further
 from filters.labels.sampling import Survey
 from filters.labels.teachers import Account, Grading, Teacher
 from pipeline.core.step import Gathering
@@ -57,6 +58,8 @@ def ask(
     asked = questions(sample, others, texts, second_reading=wishes.second_reading, twins=wishes.twins)
     said, pairs = ask_all(teacher, asked)
     gradings = {position: said[position] for position in own}
+    there = {} if known is None else {position: known.grading(position) for position in known.keys}
+    log = further(survey, work, teacher=teacher, texts=texts, wishes=wishes, gradings=gradings, known=there)
     found = label_card.quality(
         [said[position] for position in sample], now=said, pairs=pairs, people=people,
         earlier={name: here[name] for name in ("known", "earlier") if name in here}, seed=work.seed,
@@ -65,12 +68,13 @@ def ask(
     num_valid = sum(each.grade is not None for each in gradings.values())
     if num_valid and account.cost_usd:
         found["usd_per_1000_valid"] = 1000 * account.cost_usd / num_valid
+    found |= {"rounds": [each.told() for each in log]} if log else {}
     labels = Labels(
         teacher.title, dict(gradings), dict.fromkeys(gradings, teacher.title), asked=gradings, found=found,
         account=account,
     )  # fmt: skip
     if known is not None:
         found["known"] = found_in_file(known, survey, say=work.say)
-        labels.gradings |= {position: known.grading(position) for position in known.keys}
+        labels.gradings |= there
         labels.titles |= dict.fromkeys(known.keys, known.file.title)
     return labels

@@ -65,6 +65,7 @@ class Account:
     note: Mapping[str, Any] = field(default_factory=dict)
     cost_usd: float = 0.0  # that the answers cost, whichever run paid for them
     full_usd: float = 0.0  # that they would have cost one by one, which is the same however they were sent
+    answers: int = 0
 
 
 class Teacher(Protocol):
@@ -171,7 +172,7 @@ class ClaudeTeacher:
         note["paid_now_usd"] = sum(answer.cost_usd for answer in answers if not answer.from_ledger)
         # The cost is that of all runs: the card is written by the last one alone.
         full = sum(answer.cost_usd * (2 if answer.usage.get("service_tier") == "batch" else 1) for answer in answers)
-        return Account(note, cost_usd=sum(answer.cost_usd for answer in answers), full_usd=full)
+        return Account(note, cost_usd=sum(answer.cost_usd for answer in answers), full_usd=full, answers=len(answers))
 
     def _ask(self, client: ClaudeClient, requests: Sequence[Request]) -> list[list[Answer]]:
         """Return the answers to every request: one, and one more for each time that a useless one is asked again."""

@@ -2,7 +2,7 @@
 
 Expected in `details`, each where it was measured: `valid` and `good` (shares with intervals), `two_readings`, `people`
 and `drift` (agreement by question, shift of the grade), `twins` (shift by style), `outcomes_by_source` and
-`outcomes_by` (signal -> value -> outcomes), `usd_per_1000_valid`, and of each file `wrong_rows`.
+`outcomes_by` (signal -> value -> outcomes), `usd_per_1000_valid`, `rounds`, and of each file `wrong_rows`.
 """
 
 from __future__ import annotations
@@ -54,6 +54,18 @@ class GroupShown:
 
 
 @dataclass(frozen=True, slots=True)
+class RoundShown:
+    """A round of labelling after the sample: what was there, what it promised, what was asked."""
+
+    graded: int
+    spearman: str
+    gain: str
+    usd: str
+    asked: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class LabelCard:
     """What is known of a label set's quality, and what is not."""
 
@@ -62,6 +74,7 @@ class LabelCard:
     shifts: tuple[ShiftShown, ...]
     groups: tuple[GroupShown, ...]
     num_groups: int
+    rounds: tuple[RoundShown, ...]
     wrong: tuple[str, ...]  # rows of files that were left out
     unknown: tuple[str, ...]  # what was not measured, and why
 
@@ -77,6 +90,7 @@ def label_card_of(details: Mapping[str, Any]) -> LabelCard | None:
         shifts=tuple(_shifts(details)),
         groups=tuple(_group(where, outcomes) for where, outcomes in groups[:MOST_GROUPS]),
         num_groups=len(groups),
+        rounds=tuple(_rounds(details)),
         wrong=tuple(_wrong(details)),
         unknown=tuple(why for key, why in NOT_MEASURED.items() if not details.get(key)),
     )
@@ -141,8 +155,8 @@ def _shifts(details: Mapping[str, Any]) -> Iterator[ShiftShown]:
             )
 
 
-def _signed(value: float) -> str:
-    return figures.signed(value, 2) if round(value, 2) else "0.00"
+def _signed(value: float, decimals: int = 2) -> str:
+    return figures.signed(value, decimals) if round(value, decimals) else figures.fixed(0, decimals)
 
 
 def _groups(details: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Mapping[str, int]]]:
@@ -163,6 +177,18 @@ def _group(where: tuple[str, str], outcomes: Mapping[str, int]) -> GroupShown:
     why = ", ".join(f"{figures.count(count)} {status}" for status, count in outcomes.items() if status != "graded")
     share = figures.share(_ungraded(outcomes), asked)
     return GroupShown(where[0].replace("_", " "), figures.excerpt(where[1] or "(none)", 60), asked, why, share)
+
+
+def _rounds(details: Mapping[str, Any]) -> Iterator[RoundShown]:
+    for each in details.get("rounds", ()):
+        yield RoundShown(
+            graded=each["graded_before"],
+            spearman=figures.number(each["spearman"], 3),
+            gain=_signed(each["expected_gain"], 4),
+            usd=figures.dollars(each["expected_usd"]),
+            asked=each["asked"],
+            why=each["why"],
+        )
 
 
 def _wrong(details: Mapping[str, Any]) -> Iterator[str]:

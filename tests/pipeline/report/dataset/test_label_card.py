@@ -22,9 +22,7 @@ CRITERIA = load_rubric("educational").criteria
 ENGLISH = (
     "Lake {0} freezes from above, because water is densest at four degrees and the colder water stays on top of it."
 )
-GERMAN = (
-    "Der See {0} gefriert von oben, weil Wasser bei vier Grad am dichtesten ist und das kalte Wasser oben bleibt."
-)
+GERMAN = "Der See {0} gefriert von oben, weil Wasser bei vier Grad am dichtesten ist und das kalte Wasser oben bleibt."
 
 
 def graded(body: Mapping[str, Any]) -> Reply:
@@ -53,7 +51,7 @@ def page(house: House, monkeypatch: pytest.MonkeyPatch) -> tuple[House, str, dic
     write_lines(house.folder / "known.json", [{"id": f"d{n}", "grade": n % 6} for n in range(60, 90)])
     label = (
         "label: {teacher: claude, documents: 80, strata: [language.language], people: DIR/people.json, "
-        "known: DIR/known.json, anchors: 20, second_reading: 0.5, twins: 0.3}"
+        "known: DIR/known.json, anchors: 20, second_reading: 0.5, twins: 0.3, rounds: 1, round_documents: 20}"
     )
     house.clean(["language: {keep: [en, de], min_score: 0}", label], source="{read: jsonl, path: DIR/*.jsonl, id: id}")
     with claude_server(default=graded) as server:
@@ -75,6 +73,7 @@ def test_the_page_shows_agreement_shifts_refusals_and_what_a_label_costs(page: t
     assert "Rows left out. people.json: 1 out of range, such as 61: grade is 9" in seen
     assert "per 1,000 valid labels $" in seen
     assert "language.language de" in seen and "refused" in seen
+    assert "a round promises costs asked" in seen and "20 stratified" in seen
     assert "Not measured" not in seen
     assert details["outcomes_by"]["language.language"]["en"].keys() == {"graded"}
 

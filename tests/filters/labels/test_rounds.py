@@ -1,0 +1,167 @@
+"""Rounds after the sample: what they ask for, when they stop, and that none is paid for twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from filters.labels.label import Label
+from filters.labels.rounds import Forecast, Graded, forecast
+from filters.labels.rubric import load_rubric
+from pipeline.core.identity import hash_file
+from pipeline.core.rng import generator
+from tests.claude_server import Reply, Server, claude_server
+from tests.filters.labels.labelling import Room
+
+CRITERIA = load_rubric("educational").criteria
+PLAIN = ["stone", "river", "cloud", "table", "window", "garden", "paper", "winter", "engine", "bridge"]
+RARE = ["quark", "lepton", "boson", "gluon", "photon", "meson", "hadron", "baryon", "neutrino", "muon"]
+
+
+def worth(count: int) -> dict[str, str]:
+    """Texts that hold more telling words the better they are; every tenth is of a rare kind with words of its own."""
+    draw = generator(3, "texts")
+    texts = {}
+    for number in range(count):
+        grade = int(draw.integers(6))
+        good, bad = (RARE[:5], RARE[5:]) if number % 10 == 0 else (PLAIN[:5], PLAIN[5:])
+        words = [str(draw.choice(good if draw.random() < grade / 5 else bad)) for _ in range(30)]
+        texts[f"a/{number}"] = f"Grade {grade} of {number}: " + " ".join(words)
+    return texts
+
+
+TEXTS = worth(400)
+
+
+@pytest.fixture(autouse=True)
+def a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-test")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def graded(body: Mapping[str, Any]) -> Reply:
+    grade = int(body["messages"][0]["content"].split("Grade ")[1][0])
+    return Reply(text=json.dumps({"evidence": "words", **{name: n < grade for n, name in enumerate(CRITERIA)}}))
+
+
+def labelled(folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch, **params: Any) -> Room:
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+    given = {"documents": 80, "second_reading": 0, "twins": 0, **params}
+    return Room(folder, TEXTS, num_parts=3).run(teacher="claude", **given)
+
+
+def test_one_more_round_pays_for_itself_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with claude_server(default=graded) as server:
+        none = labelled(tmp_path, server, monkeypatch)
+        one = labelled(tmp_path, server, monkeypatch, rounds=1, round_documents=30)
+        two = labelled(tmp_path, server, monkeypatch, rounds=2, round_documents=30)
+
+    assert [room.work.details["bought"] for room in (none, one, two)] == [80, 30, 30]
+    assert [len(room.graded) for room in (none, one, two)] == [80, 110, 140]
+    assert set(none.graded) < set(one.graded) < set(two.graded)
+    assert set(server.bill.values()) == {1}
+    assert [(each["graded_before"], each["asked"]) for each in two.work.details["rounds"]] == [(80, 30), (110, 30)]
+
+
+def test_a_round_by_doubt_asks_for_what_the_grades_do_not_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with claude_server(default=graded) as server:
+        first = labelled(tmp_path, server, monkeypatch)
+        unsure = labelled(tmp_path, server, monkeypatch, rounds=1, round_documents=40, round_by="unsure")
+        again = labelled(tmp_path, server, monkeypatch, rounds=1, round_documents=40, round_by="unsure")
+
+    assert again.columns == unsure.columns and again.work.details["bought"] == 0
+    fresh = set(unsure.graded) - set(first.graded)
+    assert sum(int(id[2:]) % 10 == 0 for id in fresh) >= 10  # of 40, where a tenth of all documents are of that kind
+
+
+def test_no_round_is_bought_that_promises_less_than_its_price(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with claude_server(default=graded) as server:
+        room = labelled(tmp_path, server, monkeypatch, rounds=3, round_documents=30, min_gain_per_usd=1e6)
+
+    (refused,) = room.work.details["rounds"]
+    assert (refused["asked"], refused["why"]) == (0, "not bought, as less than 1e+06 per USD is expected")
+    assert refused["expected_usd"] == pytest.approx(30 * room.work.cost_usd / 80)
+    assert len(room.graded) == 80
+    assert "label: round 1: 80 graded, Spearman" in room.said[-1]
+
+
+def test_what_a_round_is_refused_by_does_not_depend_on_how_it_was_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches cost half, and a result must not depend on them: dollars are counted as if asked one by one."""
+    params: dict[str, Any] = {"rounds": 1, "round_documents": 30, "min_gain_per_usd": 1e6}
+    with claude_server(default=graded) as server:
+        single = labelled(tmp_path / "single", server, monkeypatch, **params)
+        batched = labelled(tmp_path / "batched", server, monkeypatch, batches=True, **params)
+
+    usd = single.work.details["rounds"][0]["expected_usd"]
+    assert batched.work.details["rounds"][0]["expected_usd"] == pytest.approx(usd)
+    assert batched.work.cost_usd == pytest.approx(single.work.cost_usd / 2)
+
+
+def test_rounds_end_when_every_document_has_a_grade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with claude_server(default=graded) as server:
+        room = labelled(tmp_path, server, monkeypatch, documents=390, rounds=2, round_documents=30)
+
+    assert [(each["asked"], each["why"]) for each in room.work.details["rounds"]] == [
+        (10, "stratified"), (0, "every document has a grade"),
+    ]  # fmt: skip
+    assert len(room.graded) == 400
+
+
+def test_the_curve_promises_less_the_more_is_there() -> None:
+    documents = [(id, text, float(text.split()[1])) for id, text in TEXTS.items()]
+    few, many = (forecast(Graded.of(documents[:n], excerpt_chars=6000), seed=1) for n in (100, 400))
+
+    assert 0 < few.spearman < many.spearman
+    assert few.gain(100) > many.gain(100) >= 0
+    assert Forecast(100, 0.4, 0.5).gain(100) == 0  # that half the grades did better is chance
+    assert np.isclose(Forecast(100, 0.5, 0.4).gain(100), 0.1)
+
+
+def test_a_plan_is_told_what_one_more_round_costs() -> None:
+    def step(**params: Any) -> Label:
+        return Label(params=Label.Params.parse({"teacher": "claude", "documents": 100, "max_usd": 50, **params}))
+
+    two, one = step(rounds=2, round_documents=200), step(rounds=1, round_documents=200)
+
+    assert two.params_before() == one.params.of_role("measure") and one.params_before() == step().params.of_role(
+        "measure"
+    )
+    assert step().params_before() is None
+    more = two.estimate_more_usd({})
+    assert more == pytest.approx(two.estimate_usd(0) - one.estimate_usd(0))
+
+
+def test_prices_are_part_of_what_a_stop_rule_decides(tmp_path: Path) -> None:
+    prices = tmp_path / "prices.toml"
+    prices.write_text("# none")
+
+    def extras(**params: Any) -> dict[str, Any]:
+        return Label(params=Label.Params.parse({"teacher": "claude", **params})).identity_extras()
+
+    assert extras(rounds=1) == extras(prices=str(prices)) == {}
+    assert extras(rounds=1, round_by="unsure").keys() == {"torch"}
+    assert extras(rounds=1, min_gain_per_usd=0.1, prices=str(prices))["prices"] == hash_file(prices)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"teacher": "claude", "round_documents": 10},
+        {"teacher": "claude", "round_by": "unsure"},
+        {"teacher": "offline", "rounds": 1, "min_gain_per_usd": 1.0},
+        {"teacher": "file", "path": "grades.jsonl", "rounds": 1},
+        {"teacher": "claude", "anchors": 10},
+        {"sample": "uniform", "strata": ["language.language"]},
+    ],
+)
+def test_a_setting_without_effect_is_an_error(params: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="has no effect"):
+        Label.Params.parse(params)
