@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.core.process.kernels import njit
 
-# 0 space and control characters; 1 punctuation; otherwise the byte as it is hashed
+# 0 space and control characters, any digit as 0, a capital as its small letter, else the byte as it is
 FOLDED = np.array(
     [
         0 if b <= 32 or b == 127
@@ -25,40 +25,58 @@ FOLDED = np.array(
     ],
     dtype=np.uint8,
 )  # fmt: skip
-WORDLIKE = np.array([b >= 128 or chr(b).isalnum() for b in range(256)])
+SPACE, MARK, WORDLIKE = 0, 1, 2
+KIND = np.array(
+    [SPACE if FOLDED[b] == 0 else WORDLIKE if b >= 128 or chr(b).isalnum() else MARK for b in range(256)],
+    dtype=np.uint8,
+)
 PRIME = np.uint64(0x100000001B3)  # FNV-1a, 64 bits
 BASIS = np.uint64(0xCBF29CE484222325)
 MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio
+LAST_MARK = 255  # documents that a table of bytes tells apart before it is cleared
+
+
+@njit(cache=True, nogil=True)
+def end_of_excerpt(data: Any, begin: Any, end: Any, excerpt: Any) -> Any:
+    """Return where the first `excerpt` characters of data[begin:end] end."""
+    if end - begin <= excerpt:
+        return end
+    characters = 0
+    for at in range(begin, end):
+        characters += data[at] & 0xC0 != 0x80
+        if characters > excerpt:
+            return at
+    return end
 
 
 @njit(cache=True, nogil=True)
 def hash_tokens(data: Any, begin: Any, end: Any, excerpt: Any, hashes: Any) -> Any:
-    """Write the hash of each token of data[begin:end] into `hashes`; return how many there are."""
+    """Write the hash of each token of data[begin:end] into `hashes`; return how many there are.
+
+    Where a token ends nobody can foretell, so nothing branches there: what follows is written over what did not count.
+    """
     count = 0
     value = BASIS
-    inside = False
-    wordlike = False
-    characters = 0
-    for at in range(begin, end):
+    last = np.uint8(SPACE)
+    for at in range(begin, end_of_excerpt(data, begin, end, excerpt)):
         byte = data[at]
-        characters += byte & 0xC0 != 0x80
-        if characters > excerpt:
-            break
-        folded = FOLDED[byte]
-        if inside and (folded == 0 or WORDLIKE[byte] != wordlike):
-            hashes[count] = value
-            count += 1
-            inside = False
-        if folded:
-            if not inside:
-                inside = True
-                wordlike = WORDLIKE[byte]
-                value = BASIS
-            value = (value ^ np.uint64(folded)) * PRIME
-    if inside:
+        kind = KIND[byte]
+        ended = kind != last
         hashes[count] = value
-        count += 1
-    return count
+        count += int(ended) & int(last != SPACE)
+        value = ((BASIS if ended else value) ^ np.uint64(FOLDED[byte])) * PRIME
+        last = kind
+    hashes[count] = value
+    return count + int(last != SPACE)
+
+
+@njit(cache=True, nogil=True)
+def next_mark(mark: Any, marks: Any) -> Any:
+    """Return the mark of the next document in a table of bytes, which is cleared when all are used up."""
+    if mark < LAST_MARK:
+        return mark + 1
+    marks[:] = 0
+    return 1
 
 
 @njit(cache=True, nogil=True)
@@ -71,10 +89,9 @@ def present(hashes: Any, count: Any, ngrams: Any, shift: Any, marks: Any, mark: 
             value = (value ^ hashes[at - back]) * MIX
             value ^= value >> np.uint64(29)
             bucket = np.int64((value * MIX) >> shift)
-            if marks[bucket] != mark:
-                marks[bucket] = mark
-                buckets[found] = bucket
-                found += 1
+            buckets[found] = bucket
+            found += marks[bucket] != mark
+            marks[bucket] = mark
     return found
 
 
@@ -93,15 +110,17 @@ def features(data: Any, offsets: Any, ngrams: Any, bits: Any, excerpt: Any) -> A
     num_docs = len(offsets) - 1
     room = min(longest(offsets), 4 * excerpt) + 1
     hashes = np.empty(room, np.uint64)
-    buckets = np.empty(room * ngrams, np.int64)
-    marks = np.zeros(1 << bits, np.int32)
+    buckets = np.empty(room * ngrams + 1, np.int64)
+    marks = np.zeros(1 << bits, np.uint8)
+    mark = 0
     shift = np.uint64(64 - bits)
     starts = np.zeros(num_docs + 1, np.int64)
     found = np.empty(1024, np.int32)
     size = 0
     for doc in range(num_docs):
+        mark = next_mark(mark, marks)
         count = hash_tokens(data, offsets[doc], offsets[doc + 1], excerpt, hashes)
-        more = present(hashes, count, ngrams, shift, marks, doc + 1, buckets)
+        more = present(hashes, count, ngrams, shift, marks, mark, buckets)
         if size + more > len(found):
             grown = np.empty(max(2 * len(found), size + more), np.int32)
             grown[:size] = found[:size]
@@ -119,16 +138,24 @@ def expected_grades(data: Any, offsets: Any, ngrams: Any, bits: Any, excerpt: An
     num_docs = len(offsets) - 1
     room = min(longest(offsets), 4 * excerpt) + 1
     hashes = np.empty(room, np.uint64)
-    buckets = np.empty(room * ngrams, np.int64)
-    marks = np.zeros(1 << bits, np.int32)
+    marks = np.zeros(1 << bits, np.uint8)
+    mark = 0
     shift = np.uint64(64 - bits)
     grades = np.empty(num_docs, np.float32)
     for doc in range(num_docs):
+        mark = next_mark(mark, marks)
         count = hash_tokens(data, offsets[doc], offsets[doc + 1], excerpt, hashes)
-        found = present(hashes, count, ngrams, shift, marks, doc + 1, buckets)
-        total = 0.0
-        for at in range(found):
-            total += weights[buckets[at]]
+        total, found = 0.0, 0
+        for at in range(count):
+            value = np.uint64(0)
+            for back in range(min(ngrams, at + 1)):  # as in `present`, in the same order
+                value = (value ^ hashes[at - back]) * MIX
+                value ^= value >> np.uint64(29)
+                bucket = np.int64((value * MIX) >> shift)
+                first = marks[bucket] != mark
+                marks[bucket] = mark
+                found += first
+                total += float(weights[bucket]) if first else 0.0
         latent = total / np.sqrt(max(found, 1))
         grade = 0.0
         for k in range(len(biases)):
