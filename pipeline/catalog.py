@@ -27,6 +27,7 @@ STEPS: dict[str, str] = {
     "minhash_dedup": "filters.dedup.minhash:MinHashDedup",
     "label": "filters.labels.label:Label",
     "quality": "filters.classifier.quality:Quality",
+    "vote": "filters.classifier.vote:Vote",
     "topics": "filters.topics.topics:Topics",
     # datatrove's definitions, pinned; presets of several steps stand in filters/conformance/chains.py
     "gopher_quality@datatrove-0.10": "filters.conformance.gopher:GopherQuality",

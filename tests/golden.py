@@ -46,6 +46,11 @@ NEEDS: dict[str, tuple[list[str], str]] = {
     "terms": ([], "{terms: [DIR/terms.txt]}"),
     "toxicity": ([], "{terms: [DIR/terms.txt]}"),
     "topics": ([], "{count: 4, keep: [1, 2]}"),
+    "vote": (
+        ["language: {min_score: 0}"],
+        "{of: [language, language.agreement], by: language, groups: [en, de], keep: {share: 0.7}, "
+        "keep_by: {rest: {score: 0.9}}}",
+    ),
     "url": ([], "{domains: [DIR/domains.txt], urls: [DIR/urls.txt], words: [DIR/words.txt]}"),
     "verified_tasks": ([], "{documents: 60}"),
 }

@@ -41,6 +41,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "quality": {"keep_fraction": 0.3},
     "terms": {"terms": ["x"]},
     "toxicity": {"terms": ["x"]},
+    "vote": {"of": ["quality"], "keep": {"share": 0.3}},
     "url": {"domains": ["x"], "urls": ["x"], "words": ["x"]},
 }
 ROLES = {
@@ -241,7 +242,9 @@ def _shown(step: type[Step]) -> Step:
 def _rules(step: type[Step]) -> list[str]:
     rules: tuple[Rule, ...] = _shown(step).rules(quantile=lambda signal, fraction: fraction)
     if step.name == "quality":
-        return ["`score` is in the top `keep_fraction` of the documents, or at least `min_score`"]
+        return ["`score` is in the top `keep_fraction` of the documents, or at least `min_score`, or as `keep` says"]
+    if step.name == "vote":
+        return ["`score` is as high as `keep` asks for; of a group, as `keep_by` does"]
     return [f"`{rule.signal}` {rule.op} {rule.threshold:g}" for rule in rules]
 
 

@@ -1,11 +1,13 @@
 """How well scores agree with the teacher on documents held out: what stands in the classifier's card.
 
 Everything is measured on one split by near-duplicate cluster, the baselines too, because a classifier that only beat
-chance on near-duplicates of its training documents would look the same. The interval resamples clusters, not documents.
+chance on near-duplicates of its training documents would look the same. Intervals resample clusters, not documents, and
+the gain over a baseline is that of both on the same documents. Grades go from 0 to `top`, 5 unless the rubric says so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -15,8 +17,10 @@ from pipeline.core import rng
 
 RESAMPLES = 1000
 KEEP_FRACTIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-MIN_SCORES = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
+MIN_SCORES = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)  # of 5
 CALIBRATION_EDGES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0)
+TOP_GRADE = 5.0
+MIN_BY_SOURCE = 10  # held-out documents of a source, below which it is not told apart
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
@@ -36,13 +40,7 @@ def ranks(values: np.ndarray) -> np.ndarray:
 
 def agreement(scores: np.ndarray, grades: np.ndarray, *, clusters: np.ndarray, seed: int) -> dict[str, float]:
     """Return Spearman with its 95 % interval (clusters resampled), and the size of the errors in grades."""
-    draw = rng.generator(seed, "quality", "bootstrap")
-    sizes = np.unique(clusters, return_counts=True)[1]
-    members = np.split(np.argsort(clusters, kind="stable"), np.cumsum(sizes)[:-1])
-    resampled = np.empty(RESAMPLES)
-    for turn in range(RESAMPLES):
-        rows = np.concatenate([members[at] for at in draw.integers(len(members), size=len(members))])
-        resampled[turn] = spearman(scores[rows], grades[rows])
+    resampled = [spearman(scores[rows], grades[rows]) for rows in _resampled(clusters, seed=seed)]
     low, high = np.quantile(resampled, (0.025, 0.975))
     return {
         "spearman": spearman(scores, grades),
@@ -50,6 +48,56 @@ def agreement(scores: np.ndarray, grades: np.ndarray, *, clusters: np.ndarray, s
         "spearman_high": float(high),
         **errors(scores, grades),
     }
+
+
+def _resampled(clusters: np.ndarray, *, seed: int) -> Iterator[np.ndarray]:
+    """Yield rows of as many clusters as there are, drawn with replacement."""
+    draw = rng.generator(seed, "quality", "bootstrap")
+    sizes = np.unique(clusters, return_counts=True)[1]
+    members = np.split(np.argsort(clusters, kind="stable"), np.cumsum(sizes)[:-1])
+    for _ in range(RESAMPLES):
+        yield np.concatenate([members[at] for at in draw.integers(len(members), size=len(members))])
+
+
+def beside(
+    baseline: np.ndarray, scores: np.ndarray, grades: np.ndarray, *, clusters: np.ndarray, seed: int
+) -> dict[str, float]:
+    """Return a baseline's agreement, and by how much the scores agree better: `gain`, with its 95 % interval."""
+    gains = [
+        spearman(scores[rows], grades[rows]) - spearman(baseline[rows], grades[rows])
+        for rows in _resampled(clusters, seed=seed)
+    ]
+    low, high = np.quantile(gains, (0.025, 0.975))
+    value = spearman(baseline, grades)
+    gain = spearman(scores, grades) - value
+    return {
+        "spearman": value, "gain": gain, "gain_low": float(low), "gain_high": float(high), **errors(baseline, grades)
+    }  # fmt: skip
+
+
+def by_source(
+    scores: np.ndarray, grades: np.ndarray, *, sources: np.ndarray, clusters: np.ndarray, seed: int
+) -> dict[str, Any]:
+    """Return the agreement on each source that has held-out documents enough; nothing where there is one source."""
+    names, sizes = np.unique(sources, return_counts=True)
+    if len(names) < 2:
+        return {}
+    found = {}
+    for name, size in zip(names.tolist(), sizes.tolist(), strict=True):
+        rows = sources == name
+        told = (
+            agreement(scores[rows], grades[rows], clusters=clusters[rows], seed=seed) if size >= MIN_BY_SOURCE else {}
+        )
+        found[name] = {"documents": size, **told}
+    return found
+
+
+def top_tenth(scores: np.ndarray, grades: np.ndarray, *, positive_grade: float) -> dict[str, float]:
+    """Return how many of the tenth with the highest scores are good, and how many of all."""
+    count = max(round(len(scores) / 10), 1)
+    best = np.argsort(-scores, kind="stable")[:count]
+    good = grades >= positive_grade
+    return {"documents": count, "precision": float(good[best].mean()), "good_of_all": float(good.mean())}
 
 
 def errors(scores: np.ndarray, grades: np.ndarray) -> dict[str, float]:
@@ -84,7 +132,7 @@ def at_threshold(scores: np.ndarray, grades: np.ndarray, *, threshold: float, po
 
 
 def operating_points(
-    scores: np.ndarray, grades: np.ndarray, *, all_scores: np.ndarray, positive_grade: float
+    scores: np.ndarray, grades: np.ndarray, *, all_scores: np.ndarray, positive_grade: float, top: float = TOP_GRADE
 ) -> list[dict[str, Any]]:
     """Return a row for each share to keep of the whole dataset, then for each fixed score."""
     rows = []
@@ -94,16 +142,16 @@ def operating_points(
         rows.append({"keep_fraction": fraction, **point})
     rows += [
         {"min_score": score, **at_threshold(scores, grades, threshold=score, positive_grade=positive_grade)}
-        for score in MIN_SCORES
+        for score in (least * top / TOP_GRADE for least in MIN_SCORES)
     ]
     return rows
 
 
-def calibration(scores: np.ndarray, grades: np.ndarray) -> list[dict[str, Any]]:
+def calibration(scores: np.ndarray, grades: np.ndarray, *, top: float = TOP_GRADE) -> list[dict[str, Any]]:
     """Return one row per bin of the score: its bounds, documents, mean score and the teacher's mean grade."""
     rows = []
-    for low, high in pairwise(CALIBRATION_EDGES):
-        inside = (scores >= low) & ((scores < high) | (high == CALIBRATION_EDGES[-1]))
+    for low, high in pairwise(edge * top / TOP_GRADE for edge in CALIBRATION_EDGES):
+        inside = (scores >= low) & ((scores < high) | (high == top))
         if inside.any():
             rows.append(
                 {
@@ -115,3 +163,9 @@ def calibration(scores: np.ndarray, grades: np.ndarray) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def calibration_error(bins: Sequence[dict[str, Any]]) -> float:
+    """Return how far the mean score lies from the mean grade, in grades, the mean over the documents' bins."""
+    total = sum(row["documents"] for row in bins)
+    return float(sum(row["documents"] * abs(row["mean_score"] - row["mean_grade"]) for row in bins) / max(total, 1))

@@ -66,14 +66,14 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class GradeModel:
-    """Weights float32[buckets], biases float32[5], and the settings they belong to."""
+    """Weights float32[buckets], biases float32[top grade], and the settings they belong to."""
 
     weights: np.ndarray
     biases: np.ndarray
     settings: Settings
 
     def score(self, batch: Batch) -> np.ndarray:
-        """Return float32[num_docs], the expected grade, 0 to 5."""
+        """Return float32[num_docs], the expected grade, 0 to as many as there are biases."""
         chosen = self.settings
         scores: np.ndarray = expected_grades(
             batch.data, batch.offsets, chosen.ngrams, chosen.bits, chosen.excerpt_chars, self.weights, self.biases
@@ -91,20 +91,28 @@ class GradeModel:
     @staticmethod
     def load(folder: Path) -> GradeModel:
         """Read a model that `save` wrote; DataError when there is none."""
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
-
-        try:
-            tensors = load((folder / MODEL).read_bytes())
-            settings = Settings(**json.loads((folder / SETTINGS).read_bytes()))
-        except (OSError, ValueError, TypeError, SafetensorError) as error:
-            raise DataError(f"{folder / MODEL}: no classifier can be read ({error}). Run the recipe again.") from error
+        tensors, settings = read_model(folder)
         return GradeModel(weights=tensors["weights"], biases=tensors["biases"], settings=settings)
 
 
+def read_model(folder: Path) -> tuple[dict[str, np.ndarray], Settings]:
+    """Return a saved model's tensors and settings; DataError when there is none."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        tensors = load((folder / MODEL).read_bytes())
+        told = json.loads((folder / SETTINGS).read_bytes())
+        settings = Settings(**{key: value for key, value in told.items() if key != "kind"})
+    except (OSError, ValueError, TypeError, SafetensorError) as error:
+        raise DataError(f"{folder / MODEL}: no classifier can be read ({error}). Run the recipe again.") from error
+    return tensors, settings
+
+
 def train(
-    inputs: Features, grades: np.ndarray, *, settings: Settings, l2: float, epochs: int, start: GradeModel | None = None
-) -> GradeModel:
+    inputs: Features, grades: np.ndarray, *, settings: Settings, l2: float, epochs: int,
+    start: GradeModel | None = None, top: int = TOP_GRADE,
+) -> GradeModel:  # fmt: skip
     """Fit one model by at most `epochs` L-BFGS iterations over all documents, from zero or from another model."""
     import torch
 
@@ -112,11 +120,9 @@ def train(
         seen, columns = np.unique(inputs.buckets, return_inverse=True)  # a bucket that no document hits stays at zero
         first = np.zeros(settings.buckets, np.float32) if start is None else start.weights
         weights = torch.from_numpy(first[seen][:, None]).requires_grad_()
-        biases = torch.from_numpy(
-            np.zeros(TOP_GRADE, np.float32) if start is None else start.biases.copy()
-        ).requires_grad_()
-        look = _Lookup.of(Features(buckets=columns, starts=inputs.starts))
-        targets = torch.from_numpy(_targets(grades))
+        biases = torch.from_numpy(np.zeros(top, np.float32) if start is None else start.biases.copy()).requires_grad_()
+        look = Lookup.of(Features(buckets=columns, starts=inputs.starts))
+        targets = torch.from_numpy(targets_of(grades, top=top))
         optimizer = torch.optim.LBFGS(
             [weights, biases], max_iter=epochs, history_size=10, line_search_fn="strong_wolfe"
         )
@@ -140,19 +146,19 @@ def loss_of(model: GradeModel, inputs: Features, grades: np.ndarray) -> float:
     import torch
 
     with one_thread(), torch.no_grad():
-        logits = _Lookup.of(inputs)(torch.from_numpy(model.weights)[:, None])[:, None] + torch.from_numpy(model.biases)
-        targets = torch.from_numpy(_targets(grades))
+        logits = Lookup.of(inputs)(torch.from_numpy(model.weights)[:, None])[:, None] + torch.from_numpy(model.biases)
+        targets = torch.from_numpy(targets_of(grades, top=len(model.biases)))
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
         return float(loss) / len(grades)
 
 
-def _targets(grades: np.ndarray) -> np.ndarray:
-    """Return float32[num_docs, 5]: how far the grade lies above each threshold, 0 to 1."""
-    return np.clip(grades[:, None] - np.arange(TOP_GRADE), 0, 1).astype(np.float32)
+def targets_of(grades: np.ndarray, *, top: int) -> np.ndarray:
+    """Return float32[num_docs, top]: how far the grade lies above each threshold, 0 to 1."""
+    return np.clip(grades[:, None] - np.arange(top), 0, 1).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
-class _Lookup:
+class Lookup:
     """The features as torch tensors, and their scaled sums of weights."""
 
     flat: Any
@@ -160,24 +166,27 @@ class _Lookup:
     scale: Any
 
     @staticmethod
-    def of(inputs: Features) -> _Lookup:
+    def of(inputs: Features) -> Lookup:
         import torch
 
         lengths = np.diff(inputs.starts)
         scale = np.repeat(1 / np.sqrt(np.maximum(lengths, 1)), lengths).astype(np.float32)
-        return _Lookup(
+        return Lookup(
             flat=torch.from_numpy(inputs.buckets.astype(np.int64)),
             starts=torch.from_numpy(inputs.starts[:-1].astype(np.int64)),
             scale=torch.from_numpy(scale),
         )
 
     def __call__(self, weights: Any) -> Any:
+        return self.sums(weights)[:, 0]
+
+    def sums(self, weights: Any) -> Any:
+        """Return the scaled sums of rows of weights, one row for each document."""
         import torch
 
-        sums = torch.nn.functional.embedding_bag(
+        return torch.nn.functional.embedding_bag(
             self.flat, weights, self.starts, mode="sum", per_sample_weights=self.scale
         )
-        return sums[:, 0]
 
 
 @contextmanager

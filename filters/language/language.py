@@ -24,7 +24,7 @@ from pydantic import Field, field_validator
 from filters.language.families import TOGETHER, columns_of, families_of
 from filters.language.model import Model, load_model
 from pipeline.core.errors import nearest_names
-from pipeline.core.step import Measured, MeasuringStep, Quantile, Rule, Signal, decides
+from pipeline.core.step import Measured, MeasuringStep, Quantile, Rule, Scale, Signal, decides
 from pipeline.core.step import Params as BaseParams
 from pipeline.core.text.batch import Batch
 
@@ -53,9 +53,21 @@ class Language(MeasuringStep):
     leans_on = ("py3langid",)
     signals = (
         Signal("language", pa.string(), "code", "Most probable language (ISO 639); und where nothing is known of it."),
-        Signal("score", pa.float64(), "probability", "Probability of that language."),
-        Signal("kept_language_score", pa.float64(), "probability", "Probability of all languages in `keep` together."),
-        Signal("agreement", pa.float64(), "share", "Share of four places that are not clearly in another language."),
+        Signal("score", pa.float64(), "probability", "Probability of that language.", Scale(0, 1)),
+        Signal(
+            "kept_language_score",
+            pa.float64(),
+            "probability",
+            "Probability of all languages in `keep` together.",
+            Scale(0, 1),
+        ),
+        Signal(
+            "agreement",
+            pa.float64(),
+            "share",
+            "Share of four places that are not clearly in another language.",
+            Scale(0, 1),
+        ),
     )
 
     class Params(BaseParams):

@@ -64,8 +64,8 @@ def parse_memory(text: str) -> int:
 
 def parse_count(text: str | None, *, flag: str) -> int | None:
     """Return the number that `20M` stands for, as in a recipe; None for no text."""
+    from pipeline.core.amounts import count_of
     from pipeline.core.errors import RecipeError
-    from pipeline.recipe.sections import count_of
 
     if text is None:
         return None

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, get_args, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -98,6 +98,17 @@ ENGINE_COLUMNS = ("id", "text", "kept_ranges", "error")  # the engine's own besi
 
 
 @dataclass(frozen=True, slots=True)
+class Scale:
+    """The least and the greatest value that a score can have."""
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True, slots=True)
 class Signal:
     """One measured column: its name inside the step (none of ENGINE_COLUMNS), Arrow type, unit and meaning."""
 
@@ -105,6 +116,7 @@ class Signal:
     type: pa.DataType
     unit: str
     meaning: str
+    scale: Scale | None = None  # of a score: a threshold outside of it is a mistake of the recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +149,19 @@ class Quantile(Protocol):
     """Answers the value of a signal below which the given fraction of the live documents lies."""
 
     def __call__(self, signal: str, fraction: float) -> float: ...
+
+
+@runtime_checkable
+class Population(Quantile, Protocol):
+    """A quantile of a finished step's signals that also knows how long the live documents are, and the step's card."""
+
+    def holding(self, signal: str, num_bytes: float) -> float:
+        """Return the least value from which on the live documents hold at most so many bytes of text."""
+        ...
+
+    def details(self) -> Mapping[str, Any]:
+        """Return what the step noted in its card."""
+        ...
 
 
 class Step:

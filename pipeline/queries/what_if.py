@@ -105,9 +105,16 @@ def _decided_anew(
         if same and links == list(evidence.chain.links[: len(links)]):
             links.append(link)  # the same documents reach it, so a target share is at the same threshold too
             continue
-        rules = item.step.rules(quantile=Quantiles(folder=link.folder, alive=partial(who.alive, tuple(links))))
+        earlier = tuple(links)
+        alive, sizes = partial(who.alive, earlier), partial(_sizes, evidence, earlier)
+        rules = item.step.rules(quantile=Quantiles(folder=link.folder, alive=alive, sizes=sizes))
         links.append(replace(link, rules=rules))
     return links, dict(who.alive(links))
+
+
+def _sizes(evidence: Evidence, links: Sequence[Link]) -> Iterator[np.ndarray]:
+    """Yield the bytes of every part's documents as some links leave them."""
+    return (ChainReader(base=part, links=tuple(links)).sizes() for part in evidence.chain.base)
 
 
 class _Standing:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -23,23 +22,10 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from pipeline.core.amounts import SUFFIXED, count_of
 from pipeline.core.errors import nearest_names, shortened
 
-_SUFFIXES = {"k": 10**3, "M": 10**6, "B": 10**9}
-
-
-def count_of(value: Any) -> Any:
-    """Return the number that `20M` stands for; anything else is returned as it is, for pydantic to judge."""
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([kMB])", value) if isinstance(value, str) else None
-    if match is None:
-        return value
-    exact = float(match[1]) * _SUFFIXES[match[2]]
-    return int(exact) if exact.is_integer() else value
-
-
-_WRITTEN: dict[str, Any] = {
-    "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?[kMB]$"}]
-}
+_WRITTEN: dict[str, Any] = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": SUFFIXED}]}
 Count = Annotated[int, BeforeValidator(count_of), Field(ge=1), WithJsonSchema(_WRITTEN)]
 
 

@@ -124,9 +124,12 @@ def _of_dataset(item: Mapping[str, Any]) -> Iterator[ReportTable]:
     for teacher in item["teachers"]:
         yield _table(f"{shown.name}-{teacher.step}-outcomes", ("outcome", "documents"), teacher.outcomes)
     for model in item["classifiers"]:
-        head = ("graded by", "spearman", "95 % interval", "root mean square error")
-        rows = [(row.name, row.spearman, row.interval, row.rmse) for row in model.agreements]
+        head = ("graded by", "spearman", "95 % interval", "root mean square error", "the classifier's gain")
+        rows = [(row.name, row.spearman, row.interval, row.rmse, row.gain) for row in model.agreements]
         yield _table(f"{shown.name}-{model.step}-agreement", head, rows)
+        head = ("held out, by source", "documents", "spearman", "95 % interval")
+        rows = [(row.name, row.documents, row.spearman, row.interval) for row in model.sources]
+        yield _table(f"{shown.name}-{model.step}-sources", head, rows)
         head = ("keeps", "threshold", "precision", "recall", "f1", "in force")
         rows = [(row.keeps, row.threshold, row.precision, row.recall, row.f1, row.chosen) for row in model.points]
         yield _table(f"{shown.name}-{model.step}-thresholds", head, rows)

@@ -8,7 +8,7 @@ file and checked, because joining by position without a check is how this field 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +21,7 @@ import xxhash
 
 from pipeline.core.arrow import as_flags, as_numbers, from_zero
 from pipeline.core.errors import DataError
+from pipeline.core.files.card import read_card
 from pipeline.core.files.in_place import Stamp, stamp_of
 from pipeline.core.files.shards import iterate_tables, read_rows, read_table, schema_of, write_table
 from pipeline.core.step import ENGINE_COLUMNS, Part, Rule, Signal
@@ -223,6 +224,17 @@ class ChainReader:
             start += table.num_rows
             yield found, sizes
 
+    def sizes(self) -> np.ndarray:
+        """Return int64[base rows]: the bytes of all documents' texts as all links left them."""
+        if self.spool is not None and spooled(self.spool, self.base.index) is not None:
+            return self._spooled_sizes()
+        pieces = [lengths(table.column("text")) for table in iterate_tables(self.base.path, columns=["text"])]
+        sizes = np.concatenate([np.zeros(0, np.int64), *pieces])
+        for link in self.links:
+            if link.edits:
+                _resize(sizes, self.edit_by(link))
+        return sizes
+
     def _spooled_sizes(self) -> np.ndarray:
         """Return int64[base rows]: the bytes of all final texts, by the spool, which is there."""
         assert self.spool is not None
@@ -335,7 +347,11 @@ class Chain:
 
     def quantile_of(self, folder: Path) -> Quantiles:
         """Return the quantile function over a new step's signals, among documents alive before it."""
-        return Quantiles(folder=folder, alive=lambda: ((part.index, self.reader(part).alive()) for part in self.base))
+        return Quantiles(
+            folder=folder,
+            alive=lambda: ((part.index, self.reader(part).alive()) for part in self.base),
+            sizes=lambda: (self.reader(part).sizes() for part in self.base),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,12 +360,34 @@ class Quantiles:
 
     folder: Path
     alive: Callable[[], Iterable[tuple[int, np.ndarray]]]  # of every part: its index, bool[base rows]
+    sizes: Callable[[], Iterable[np.ndarray]]  # of every part: int64[base rows], bytes
 
-    def __call__(self, signal: str, fraction: float) -> float:
-        values = []
+    def holding(self, signal: str, num_bytes: float) -> float:
+        """Return the least value from which on the live documents hold at most so many bytes; the greatest, if none."""
+        values = self._values(signal)
+        alive = [living for _, living in self.alive()]
+        sizes = [size[living] for size, living in zip(self.sizes(), alive, strict=True)]
+        known = ~np.isnan(values)
+        if not known.any():
+            return float("-inf")
+        found, place = np.unique(values[known], return_inverse=True)
+        held = np.bincount(place, weights=np.concatenate(sizes)[known], minlength=len(found))
+        from_here = np.cumsum(held[::-1])[::-1]  # in the documents with each value or a higher one
+        first = int(np.count_nonzero(from_here > num_bytes))
+        return float(found[min(first, len(found) - 1)])
+
+    def details(self) -> Mapping[str, Any]:
+        """Return what the step noted in its card."""
+        return read_card(self.folder).details
+
+    def _values(self, signal: str) -> np.ndarray:
+        values = [np.zeros(0)]
         for index, alive in self.alive():
             column = as_numbers(read_table(self.folder / part_name(index), columns=[signal]).column(signal))
             values.append(column[alive])
-        known = np.concatenate(values) if values else np.zeros(0)
+        return np.concatenate(values)
+
+    def __call__(self, signal: str, fraction: float) -> float:
+        known = self._values(signal)
         known = known[~np.isnan(known)]
         return float(np.quantile(known, fraction, method="higher")) if len(known) else float("-inf")

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.core.amounts import BYTES_PER_TOKEN
 from pipeline.core.arrow import as_flags, as_numbers
 from pipeline.core.files.card import read_card
 from pipeline.core.files.shards import iterate_tables, read_table
@@ -36,7 +37,6 @@ class Bytes:
 
 
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
-BYTES_PER_TOKEN = 4.0  # assumption when no tokenizer was trained yet; English with a 4k vocabulary lies near 3.5
 LENGTH_BINS = 4 * 40  # four for every doubling of a document's bytes, up to 1 TB
 
 

@@ -45,10 +45,17 @@ class Gathered:
         return self.signals.column(name).to_pylist()
 
 
-def parts_of(texts: Sequence[str], *, num_parts: int = 1, signals: Mapping[str, Any] | None = None) -> list[Part]:
-    """Cut texts into parts; document i is called `d<i>`."""
+def parts_of(
+    texts: Sequence[str], *, num_parts: int = 1, signals: Mapping[str, Any] | None = None,
+    sources: Sequence[str] | None = None,
+) -> list[Part]:  # fmt: skip
+    """Cut texts into parts; document i is called `d<i>`, and all are of one source unless `sources` says otherwise."""
     documents = pa.table(
-        {"id": [f"d{index}" for index in range(len(texts))], "text": pa.array(texts, pa.large_string())},
+        {
+            "id": [f"d{index}" for index in range(len(texts))],
+            "text": pa.array(texts, pa.large_string()),
+            "source": list(sources or ["docs"] * len(texts)),
+        },
     )
     columns = pa.table(dict(signals or {}))
     bounds = [len(texts) * index // num_parts for index in range(num_parts + 1)]

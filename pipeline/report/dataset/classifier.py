@@ -1,6 +1,7 @@
 """The card of a quality classifier -> its agreement with the teacher, baselines, operating point and calibration.
 
-Expected in `details`: agreement (spearman, spearman_low, spearman_high, rmse), baselines (name -> spearman, rmse),
+Expected in `details`: agreement (spearman, spearman_low, spearman_high, rmse), baselines (name -> spearman, rmse and
+gain, gain_low, gain_high of the classifier over it), by_source, top_tenth, calibration_error,
 operating_points (threshold, precision, recall, f1, and keep_fraction or min_score), held_out_scores (score and grade of
 each document held out), calibration (documents, mean_score, mean_grade by bin of the score), the sizes of the split and
 warnings.
@@ -10,7 +11,7 @@ held_out_scores, the nearest operating point is shown and named as that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ from pipeline.report.dataset.steps import DatasetShown, StepShown
 from pipeline.report.draw import figures
 from pipeline.report.draw.charts import Axis, Curve, plot
 
-HIGHEST_GRADE = 5.0
+SCALE = (0.0, 5.0)  # of the grades, for a card of before it was noted
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Agreement:
     spearman: str
     interval: str
     rmse: str
+    gain: str  # of the classifier over it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,24 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class OfSource:
+    """The held-out documents of one source; empty text where they are too few to tell."""
+
+    name: str
+    documents: str
+    spearman: str
+    interval: str
+
+
+@dataclass(frozen=True, slots=True)
 class Classifier:
     """A classifier as the report shows it."""
 
     step: str
     teacher: str
     sizes: tuple[tuple[str, str], ...]
+    facts: tuple[tuple[str, str], ...]
+    sources: tuple[OfSource, ...]
     positive_grade: str
     agreements: tuple[Agreement, ...]
     points: tuple[Point, ...]
@@ -76,10 +90,12 @@ def _classifier(step: StepShown) -> Classifier:
         step=step.label,
         teacher=str(details.get("teacher", "")),
         sizes=tuple((name.replace("_", " "), figures.count(details[key])) for name, key in sizes if key in details),
+        facts=tuple(_facts(details)),
+        sources=tuple(_of_source(name, row) for name, row in details.get("by_source", {}).items()),
         positive_grade=figures.number(details.get("positive_grade")),
         agreements=tuple(_agreement(str(name), found) for name, found in rows),
         points=_points(step, details.get("operating_points", ())),
-        calibration=_calibration(bins) if bins else None,
+        calibration=_calibration(bins, highest=details.get("scale", SCALE)[1]) if bins else None,
         bins=tuple((_two(row["mean_score"]), _two(row["mean_grade"]), figures.count(row["documents"])) for row in bins),
         warnings=tuple(map(str, details.get("warnings", ()))),
     )
@@ -89,14 +105,34 @@ def _two(value: float | None) -> str:
     return figures.NONE if value is None else f"{value:.2f}".replace("-", figures.MINUS)
 
 
+def _facts(details: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    best = details.get("top_tenth")
+    if best:
+        yield "good in the top tenth", figures.share(best["precision"], 1)
+        yield "good of all held out", figures.share(best["good_of_all"], 1)
+    if "calibration_error" in details:
+        yield "calibration error, grades", _two(details["calibration_error"])
+
+
+def _of_source(name: str, row: Mapping[str, Any]) -> OfSource:
+    told = _agreement(name, row)
+    return OfSource(name, figures.count(row["documents"]), told.spearman, told.interval)
+
+
 def _agreement(name: str, found: Mapping[str, Any]) -> Agreement:
-    low, high = found.get("spearman_low"), found.get("spearman_high")
+    gain = f"{_two(found['gain'])} ({_interval(found, 'gain')})" if "gain" in found else ""
     return Agreement(
         name=name.replace("_", " "),
         spearman=_two(found.get("spearman")),
-        interval=f"{_two(low)} to {_two(high)}" if low is not None and high is not None else "",
+        interval=_interval(found, "spearman"),
         rmse=_two(found.get("rmse")),
+        gain=gain,
     )
+
+
+def _interval(found: Mapping[str, Any], name: str) -> str:
+    low, high = found.get(f"{name}_low"), found.get(f"{name}_high")
+    return f"{_two(low)} to {_two(high)}" if low is not None and high is not None else ""
 
 
 def _points(step: StepShown, measured: Sequence[Mapping[str, Any]]) -> tuple[Point, ...]:
@@ -134,10 +170,10 @@ def _point(row: Mapping[str, Any], *, chosen: str) -> Point:
     )
 
 
-def _calibration(bins: Sequence[Mapping[str, Any]]) -> Markup:
+def _calibration(bins: Sequence[Mapping[str, Any]], *, highest: float) -> Markup:
     """Draw the teacher's mean grade over the classifier's mean score, with the line on which both agree."""
     points = [(float(row["mean_score"]), float(row["mean_grade"])) for row in bins]
-    top = min(HIGHEST_GRADE, max(1.0, *(value for point in points for value in point)) + 0.3)
+    top = min(highest, max(1.0, *(value for point in points for value in point)) + 0.3)
     axis = Axis(0.0, top)
     spoken = "; ".join(f"score {x:.2f}, grade {y:.2f}" for x, y in points)
     curves = [Curve([(0.0, 0.0), (top, top)], "ideal"), Curve(points, "found")]

@@ -15,9 +15,10 @@ from pydantic import ValidationError
 from scipy.stats import rankdata
 
 from filters.classifier import agreement as report
+from filters.classifier.graded import hold_out, load_graded, split
 from filters.classifier.kernels import features
 from filters.classifier.model import Features, GradeModel, Settings, train
-from filters.classifier.quality import Quality, QualityParams, hold_out
+from filters.classifier.quality import Quality, QualityParams
 from filters.labels.label import Label
 from pipeline.core import rng
 from pipeline.core.errors import DataError, RecipeError
@@ -103,16 +104,13 @@ def test_the_same_documents_give_the_same_bytes_however_they_are_cut(tmp_path: P
 def test_no_near_duplicate_sits_on_both_sides(tmp_path: Path) -> None:
     texts, grades = corpus(80)
     twins = [f"{text} appendix" for text in texts]
-    step = Quality(params=QualityParams.parse({"buckets": 2**12}))
     gathered = run(tmp_path, texts + twins, [*grades, *grades])
-
-    from filters.classifier.quality import load_graded
 
     column = pa.array([*grades, *grades], pa.float32())
     names = pa.array(["offline"] * 160)
     marks = {"label.grade": column, "label.teacher": names, "label.status": pa.array(["graded"] * 160)}
     graded = load_graded(parts_of(texts + twins, signals=marks))
-    lesson = step._split(graded, seed=17)
+    lesson = split(graded, by="clusters", share=0.2, seed=17)
 
     assert gathered.details["clusters"] < 90
     assert not set(lesson.clusters[lesson.train]) & set(lesson.clusters[lesson.held])
@@ -194,6 +192,74 @@ def test_a_weak_classifier_is_called_out_and_a_good_one_is_not(low: float, value
 
     assert len(doubts) == (1 if told else 0)
     assert all(told in doubt for doubt in doubts)
+
+
+def test_a_classifier_that_does_no_better_than_length_selects_nothing(tmp_path: Path) -> None:
+    draw = rng.generator(3, "test_quality", "length")
+    lengths = draw.integers(5, 400, size=250)
+    texts = [" ".join(str(draw.choice(PLAIN)) for _ in range(length)) for length in lengths]
+    grades = np.clip(np.floor(lengths / 80), 0, 5)
+
+    with pytest.raises(DataError, match=r"it does no better than length alone.*min_spearman: -1"):
+        run(tmp_path, texts, grades)
+    gathered = run(tmp_path, texts, grades, folder="regardless", min_spearman=-1)
+
+    assert gathered.details["baselines"]["length"]["gain"] < 0
+    assert "cannot be told from chance" in gathered.details["warnings"][0]
+
+
+def test_the_card_tells_the_gain_over_length_and_over_shuffled_grades(tmp_path: Path) -> None:
+    texts, grades = corpus(400)
+
+    details = run(tmp_path, texts, grades).details
+
+    for name in ("length", "random_grades"):
+        row = details["baselines"][name]
+        assert 0.2 < row["gain_low"] <= row["gain"] <= row["gain_high"]
+        assert row["gain"] == pytest.approx(details["agreement"]["spearman"] - row["spearman"])
+    assert details["top_tenth"]["documents"] == 8
+    assert details["top_tenth"]["precision"] > details["top_tenth"]["good_of_all"]
+    assert 0 < details["calibration_error"] < 1
+    assert details["scale"] == [0, 5]
+
+
+def test_a_held_out_source_is_not_trained_on_and_neither_are_its_near_duplicates(tmp_path: Path) -> None:
+    texts, grades = corpus(120)
+    twins = [f"{text} appendix" for text in texts[:30]]
+    sources = ["a", "b", "c", "d"] * 30 + ["e"] * 30
+    every = np.concatenate([grades, grades[:30]])
+    marks = {
+        "label.grade": pa.array(every, pa.float32()),
+        "label.teacher": pa.array(["offline"] * 150),
+        "label.status": pa.array(["graded"] * 150),
+    }
+    graded = load_graded(parts_of(texts + twins, signals=marks, sources=sources))
+
+    lesson = split(graded, by="sources", share=0.25, seed=17)
+
+    held, taught = graded.sources[lesson.held], graded.sources[lesson.train]
+    assert len(held) > 0 and not set(held) & set(taught)
+    assert not set(lesson.clusters[lesson.train]) & set(lesson.clusters[lesson.held])
+    with pytest.raises(DataError, match=r"none can be held out whole. Raise `held_out`"):
+        split(load_graded(parts_of(texts + twins, signals=marks)), by="sources", share=0.25, seed=17)
+
+
+def test_agreement_is_told_by_source_where_there_are_several(tmp_path: Path) -> None:
+    texts, grades = corpus(300)
+    marks = {
+        "label.grade": pa.array(grades, pa.float32()),
+        "label.teacher": pa.array(["offline"] * 300),
+        "label.status": pa.array(["graded"] * 300),
+    }
+    parts = parts_of(texts, signals=marks, sources=["web"] * 140 + ["books"] * 140 + ["rare"] * 20)
+
+    details = gather(Quality(params=QualityParams.parse({"buckets": 2**12})), parts, scratch=tmp_path).details
+
+    found = details["by_source"]
+    assert sum(row["documents"] for row in found.values()) == details["held_out_documents"]
+    assert found["web"]["spearman_low"] <= found["web"]["spearman"]
+    assert set(found["rare"]) == {"documents"}
+    assert run(tmp_path, texts, grades, folder="one").details["by_source"] == {}
 
 
 def test_fewer_labels_than_the_classifier_needs_is_a_mistake_of_the_recipe() -> None:

@@ -1,0 +1,143 @@
+"""The graded documents of a dataset, and which of them are held out: those that every figure of a card is measured on.
+
+A near-duplicate of a training document is never held out, or a classifier that remembers would look like one that
+learnt. `sources` holds out whole sources besides: how well it does on sources that it never saw.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from filters.dedup.minhash import cluster_documents
+from pipeline.core.errors import DataError
+from pipeline.core.rng import derive
+from pipeline.core.text.batch import Batch
+
+MIN_GRADED = 50  # below this a held-out fifth says nothing
+GRADE, TEACHER, STATUS = "label.grade", "label.teacher", "label.status"
+
+SplitBy = Literal["clusters", "sources"]
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """The documents that have a grade, in the order of their ids, so that shards do not matter."""
+
+    batch: Batch
+    grades: np.ndarray  # float64[num_docs], within the scale of the rubric
+    sources: np.ndarray  # str[num_docs]
+    teachers: dict[str, int]  # who graded -> documents
+
+    def describe(self) -> dict[str, Any]:
+        """Return who graded what, as plain JSON."""
+        values, counts = np.unique(np.round(self.grades), return_counts=True)
+        return {
+            "teacher": ", ".join(sorted(self.teachers)),
+            "graded_by": self.teachers,
+            "graded_documents": len(self.grades),
+            "documents_by_grade": {f"{value:g}": int(count) for value, count in zip(values, counts, strict=True)},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSplit:
+    """Rows to train on and rows held out; no cluster has documents on both sides."""
+
+    train: np.ndarray
+    held: np.ndarray
+    clusters: np.ndarray  # int64[num_docs]
+    ranks: np.ndarray  # int64[num_docs]: the cluster's place in the seeded order
+
+    def describe(self) -> dict[str, int]:
+        """Return the sizes of the split."""
+        return {
+            "train_documents": len(self.train),
+            "held_out_documents": len(self.held),
+            "clusters": len(np.unique(self.clusters)),
+            "held_out_clusters": len(np.unique(self.clusters[self.held])),
+        }
+
+    def inner(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows to fit and rows to check a penalty on: a fifth of the clusters that are trained on."""
+        ranks = self.ranks[self.train]
+        inside = ranks <= np.quantile(np.unique(ranks), 0.2)
+        return self.train[~inside], self.train[inside]
+
+
+def load_graded(parts: Any) -> Graded:
+    """Read the graded documents; DataError when there are too few, or all have one grade."""
+    tables, without = [], Counter[str]()
+    for part in parts:
+        marks = part.load_signals([GRADE, TEACHER, STATUS])
+        has_grade = marks.column(GRADE).is_valid()
+        without.update(status for status in marks.column(STATUS).drop_null().to_pylist() if status != "graded")
+        if has_grade.to_numpy().any():
+            table = part.load(("id", "text", "source"))
+            for name in (GRADE, TEACHER):
+                table = table.append_column(name, marks.column(name))
+            tables.append(table.filter(has_grade))
+    found = sum(table.num_rows for table in tables)
+    if found < MIN_GRADED:
+        why = "".join(f", {count} {status}" for status, count in sorted(without.items()))
+        raise DataError(
+            f"quality: {found} documents have a grade{why}; at least {MIN_GRADED} are needed. Why grades are missing "
+            "stands in labels.parquet beside the card of `label` (tamis status names its folder): ask for them again "
+            "(ask_again of `label`), or raise its `documents`."
+        )
+    table = pa.concat_tables(tables).sort_by("id").combine_chunks()
+    grades = table.column(GRADE).to_numpy().astype(np.float64)
+    if grades.min() == grades.max():
+        raise DataError(
+            f"quality: all {found} grades are {grades[0]:g}, so there is nothing to learn. Use another rubric, or "
+            "leave `quality` out."
+        )
+    teachers = Counter(str(name) for name in table.column(TEACHER).to_pylist())
+    return Graded(
+        batch=Batch.from_table(table),
+        grades=grades,
+        sources=np.array(table.column("source").to_pylist(), dtype=str),
+        teachers=dict(sorted(teachers.items())),
+    )
+
+
+def split(graded: Graded, *, by: SplitBy, share: float, seed: int) -> TrainingSplit:
+    """Hold out whole clusters of near-duplicates, or whole sources; which ones depends on seed and names alone."""
+    clusters = cluster_documents(graded.batch)
+    order = [derive(seed, "quality", identity) for identity in graded.batch.ids.to_pylist()]
+    rank = np.full(len(clusters), np.iinfo(np.int64).max)
+    np.minimum.at(rank, clusters, np.array(order, np.int64))  # a cluster comes where its first document comes
+    ranks = rank[clusters]
+    if by == "clusters":
+        held = hold_out(ranks, most=share * len(clusters))
+        train = ~held
+    else:
+        names, place = np.unique(graded.sources, return_inverse=True)
+        turns = np.array([derive(seed, "quality", "source", name) for name in names.tolist()], np.int64)
+        held = hold_out(turns[place], most=share * len(clusters))
+        train = ~held & ~np.isin(clusters, clusters[held])  # a near-duplicate in another source is left out
+        if not held.any() or not train.any():
+            raise DataError(
+                f"quality: the graded documents are of {len(names)} source(s), none of which is a share of {share:g} "
+                "or less, so none can be held out whole. Raise `held_out`, or leave `split` out."
+            )
+    if not held.any():
+        raise DataError(
+            f"quality: the {len(clusters)} graded documents are near-duplicates of each other, so none can be held "
+            "out. Put `minhash_dedup` before `label`."
+        )
+    return TrainingSplit(train=np.flatnonzero(train), held=np.flatnonzero(held), clusters=clusters, ranks=ranks)
+
+
+def hold_out(ranks: np.ndarray, *, most: float) -> np.ndarray:
+    """Return bool[num_docs]: whole clusters in the order of their ranks, at most `most` documents of them."""
+    turns, cluster, sizes = np.unique(ranks, return_inverse=True, return_counts=True)
+    taken, held = np.zeros(len(turns), bool), 0
+    for turn, size in enumerate(sizes.tolist()):
+        if held + size <= most:  # a cluster too large to hold out is trained on
+            taken[turn], held = True, held + size
+    return taken[cluster]
