@@ -27,12 +27,12 @@ def ablate(
     from pipeline.commands.display import Terminal
     from pipeline.commands.run_recipe import run_recipe
     from pipeline.commands.tracking import tracking
+    from pipeline.core.files.strict_yaml import parse
     from pipeline.core.process.kernel_cache import notice
     from pipeline.experiment.findings.effects import documents_of, effects_on
     from pipeline.plan.make import make_plan
     from pipeline.recipe.ablation import ablation_of
     from pipeline.recipe.load import load_recipe
-    from pipeline.recipe.strict_yaml import parse
     from pipeline.store.workspace import Workspace
 
     load_plugins(plugin)

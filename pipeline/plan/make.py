@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline.core.errors import DataError, RecipeError, did_you_mean
 from pipeline.core.files.card import is_complete, read_card
+from pipeline.core.files.strict_yaml import parse
 from pipeline.core.identity import identity_of
 from pipeline.core.rng import derive
 from pipeline.core.step import GatheringStep, MakingStep, Step
@@ -22,7 +23,6 @@ from pipeline.plan.experiment import plan_experiment
 from pipeline.plan.graph import ENGINE_VERSION, Plan, PlannedDataset, PlannedStep
 from pipeline.recipe.names import outside
 from pipeline.recipe.spec import DatasetSpec, Recipe, StepSpec, input_names_of, step_inputs
-from pipeline.recipe.strict_yaml import parse
 from pipeline.store.input_hashes import MEMO, InputHashes
 from pipeline.store.node import Node
 from pipeline.store.workspace import Workspace

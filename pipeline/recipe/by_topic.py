@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.core.errors import shortened
+from pipeline.core.files.strict_yaml import Document
 from pipeline.recipe.make_step import note_or_make
 from pipeline.recipe.names import step_class
-from pipeline.recipe.strict_yaml import Document
 
 KEY, STEP = "by_topic", "topics"
 

@@ -14,8 +14,9 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.catalog import READERS
 from pipeline.core.errors import RecipeError, did_you_mean, shortened
+from pipeline.core.files import strict_yaml
+from pipeline.core.files.strict_yaml import MOST_DIGITS, Document, Place, dotted
 from pipeline.core.step import MakingStep, Params, Step
-from pipeline.recipe import strict_yaml
 from pipeline.recipe.by_topic import KEY as BY_TOPIC
 from pipeline.recipe.by_topic import split_by_topic
 from pipeline.recipe.make_step import Note, note_or_make, note_or_parse
@@ -25,7 +26,6 @@ from pipeline.recipe.references import note_wrong_references
 from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection, SweepSection
 from pipeline.recipe.settings import apply_setting
 from pipeline.recipe.spec import DatasetSpec, Recipe, SourceSpec, StepSpec, input_names_of, step_inputs
-from pipeline.recipe.strict_yaml import MOST_DIGITS, Document, Place, dotted
 
 MOST_REPEATED_IDS = 0.01  # assumption, not measured; a recipe that means more writes `unique_ids` itself
 UNNAMED = "recipe"  # what one is called that has neither a name nor a file

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from pipeline.core.errors import RecipeError, shortened
+from pipeline.core.files.strict_yaml import Place
 from pipeline.core.step import Step
 from pipeline.recipe.names import step_class
 from pipeline.recipe.sections import explain_invalid
-from pipeline.recipe.strict_yaml import Place
 
 Note = Callable[[Place, str], None]  # where below what was given, and what is wrong there
 

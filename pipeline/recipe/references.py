@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import did_you_mean
+from pipeline.core.files.strict_yaml import Document, Place, dotted
 from pipeline.recipe.sections import SweepSection
-from pipeline.recipe.strict_yaml import Document, Place, dotted
 
 if TYPE_CHECKING:
     from pipeline.recipe.spec import DatasetSpec, SourceSpec

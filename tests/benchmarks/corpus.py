@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 
 from pipeline.core import document, rng
 from pipeline.core.files.shards import read_table, windows, write_table
+from pipeline.core.files.strict_yaml import load
 from pipeline.core.text.batch import Batch
-from pipeline.recipe.strict_yaml import load
 from pipeline.sources.installed_docs import InstalledDocsReader
 from pipeline.store.chain import BasePart, part_name
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.files.durable import write_text
+from pipeline.core.files.strict_yaml import parse
 from pipeline.plan.graph import Plan
 from pipeline.plan.sweep import found_in, is_found
 from pipeline.recipe.ablation import named
 from pipeline.recipe.python_recipe import yaml_of
-from pipeline.recipe.strict_yaml import parse
 from pipeline.store.workspace import Workspace
 
 

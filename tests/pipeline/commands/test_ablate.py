@@ -9,12 +9,12 @@ import pytest
 
 from pipeline.commands.ablate import ablation_text
 from pipeline.commands.run_recipe import run_recipe
+from pipeline.core.files.strict_yaml import parse
 from pipeline.engine.progress import Silent
 from pipeline.plan.make import make_plan
 from pipeline.queries.trackers.runs import told_of
 from pipeline.recipe.ablation import ablation_of
 from pipeline.recipe.load import load_recipe
-from pipeline.recipe.strict_yaml import parse
 from tests.pipeline.experiment.test_build import pages
 from tests.pipeline.house import House
 

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.core.errors import RecipeError
 from pipeline.core.files.shards import read_table
+from pipeline.core.files.strict_yaml import parse
 from pipeline.experiment.compare import DOCUMENTS
 from pipeline.experiment.streams.encode import choose
 from pipeline.plan.graph import Plan
@@ -21,7 +22,6 @@ from pipeline.queries.lanes import find_lanes, scores_of_lane
 from pipeline.queries.trackers.runs import told_of
 from pipeline.recipe.ablation import ablation_of
 from pipeline.recipe.load import load_recipe
-from pipeline.recipe.strict_yaml import parse
 from pipeline.report.mixture.heldout import held_out
 from tests.pipeline.experiment.test_build import certificate_of, pages
 from tests.pipeline.house import House, contents

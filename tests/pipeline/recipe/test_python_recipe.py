@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.errors import RecipeError
+from pipeline.core.files import strict_yaml
 from pipeline.plan.make import make_plan
-from pipeline.recipe import strict_yaml
 from pipeline.recipe.load import load_recipe
 from pipeline.recipe.python_recipe import document_of, yaml_of
 from pipeline.store.workspace import Workspace

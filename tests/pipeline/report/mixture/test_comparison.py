@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.core.files.strict_yaml import parse
 from pipeline.experiment.findings.effects import effects_on
 from pipeline.plan.graph import Plan
 from pipeline.recipe.ablation import ablation_of
 from pipeline.recipe.load import load_recipe
-from pipeline.recipe.strict_yaml import parse
 from pipeline.report.mixture.comparison import ComparisonShown, comparison_in
 from pipeline.report.page import write_report
 from tests.pipeline.report.report_parts import finish, plan_of, write_lines

@@ -1,7 +1,7 @@
 """YAML text -> plain data plus the line of every key, by strict rules.
 
 Scalars follow the YAML 1.2 core schema (`no` is a word, `3e-4` a number, `0123` a word), duplicate keys are refused,
-and so are anchors, tags and merges: a recipe is read by people. All mistakes are collected, not only the first.
+and so are anchors, tags and merges: recipes and heads of rubrics are read by people. All mistakes are collected.
 """
 
 from __future__ import annotations
@@ -116,9 +116,7 @@ def parse(text: str, *, path: Path) -> Document:
                 )
             if isinstance(token, (AliasToken, AnchorToken, TagToken)):
                 mark = token.start_mark.line + 1
-                document.mistakes.append(
-                    (mark, "anchors, aliases and tags are not used in recipes; write the value out.")
-                )
+                document.mistakes.append((mark, "anchors, aliases and tags are not used; write the value out."))
         document.raise_mistakes()
         root = YAML(pure=True).compose(text)
     except MarkedYAMLError as error:

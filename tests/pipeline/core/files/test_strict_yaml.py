@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import RecipeError
-from pipeline.recipe.strict_yaml import load, scalar
+from pipeline.core.files.strict_yaml import load, scalar
 
 
 def parse(tmp_path: Path, text: str):
