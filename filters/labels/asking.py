@@ -8,10 +8,10 @@ changes a grade: they are what the label card is made of.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -39,14 +39,16 @@ class Wishes:
     second_reading: float
     twins: float
     rounds: Rounds
+    canaries: float
+    best_answer: Mapping[str, Any]  # that canaries ask for
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One document to be graded, by its position in the survey: as it is, a second time, or as a twin."""
+    """One document to be graded, by its position in the survey: as it is, a second time, as a twin or as a canary."""
 
     position: int
-    kind: str  # FIRST, SECOND or one of TWINS
+    kind: str  # FIRST, SECOND, one of TWINS, or CANARY with a family
     specimen: Specimen
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from filters.labels.agreement import Rated, agreement
-from filters.labels.rubric import NUM_CRITERIA, Rubric
+from filters.labels.rubric import Rubric
+from filters.labels.rubric_head import BEST, YES_NO, Criterion
 from pipeline.core.errors import DataError
 from pipeline.core.files.json_lines import read_objects
 from pipeline.core.files.shards import read_table
@@ -26,7 +27,7 @@ from pipeline.core.identity import hash_file
 
 KeyKind = Literal["id", "blake3", "xxh3_128"]
 HASH_CHARACTERS: dict[int, KeyKind] = {64: "blake3", 32: "xxh3_128"}
-UNGRADED = ("refused", "truncated", "invalid", "errored")  # what `label` writes in place of a grade
+UNGRADED = ("unsupported", "refused", "truncated", "invalid", "errored")  # what `label` writes in place of a grade
 ABOUT = ("graded_by", "rubric", "rubric_blake3")  # what the first line may say
 EXAMPLES = 3
 MOST_WRONG = 0.05  # share of rows that may be left out
@@ -42,12 +43,13 @@ class GradeRow:
     reading: int
     text_hash: str
     evidence: str
-    answers: tuple[bool, ...]  # to the rubric's questions, in their order; empty if the file has them not
+    answers: Mapping[str, float]  # to the rubric's questions, places among the options; empty if one is not there
     place: str
 
-    def rated(self, criteria: Sequence[str]) -> Rated:
-        """Return the reading, its answers by the names of the rubric's questions."""
-        return Rated(self.grade, {name: float(answer) for name, answer in zip(criteria, self.answers, strict=False)})
+    @property
+    def rated(self) -> Rated:
+        """Return the reading as one that another is compared with."""
+        return Rated(self.grade, self.answers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,6 @@ class GradeFile:
     key: KeyKind
     first: Mapping[str, GradeRow]
     second: Mapping[str, GradeRow]
-    criteria: tuple[str, ...]
     graded_by: str
     blake3: str  # of the file; its name is no part of a result
     wrong: Mapping[Wrong, int] = field(default_factory=dict)  # rows that were left out
@@ -78,11 +79,11 @@ class GradeFile:
     def readings(self, *, seed: int) -> dict[str, Any]:
         """Return how well the second readings agree with the first: kappa with its 95 % interval, as plain JSON."""
         keys = sorted(self.second)
-        return agreement([(self.rated(key), self.second[key].rated(self.criteria)) for key in keys], seed=seed)
+        return agreement([(self.first[key].rated, self.second[key].rated) for key in keys], seed=seed)
 
     def rated(self, key: str) -> Rated:
         """Return the first reading of a document."""
-        return self.first[key].rated(self.criteria)
+        return self.first[key].rated
 
 
 def read_grades(path: Path, *, rubric: Rubric) -> GradeFile:
@@ -105,17 +106,17 @@ def read_grades(path: Path, *, rubric: Rubric) -> GradeFile:
     for place, row in rows:
         if row.get("grade") is None and row.get("status") in UNGRADED:
             continue
-        kind, problem = _problem(row, column=column, criteria=rubric.criteria)
+        kind, problem = _problem(row, column=column, rubric=rubric)
         if problem:
             wrong.append((place, kind, problem))
         else:
-            read.append(_row(row, column=column, criteria=rubric.criteria, place=place))
+            read.append(_row(row, column=column, rubric=rubric, place=place))
     if len(wrong) > MOST_WRONG * (len(wrong) + len(read)):
         raise DataError(_told(path, wrong))
     first, second = _by_reading(read, path=path, column=column)
     return GradeFile(
         path=path, key="id" if column == "id" else _hash_kind([*first], path=path), first=first, second=second,
-        criteria=rubric.criteria, graded_by=str(about.get("graded_by", "")), blake3=hash_file(path),
+        graded_by=str(about.get("graded_by", "")), blake3=hash_file(path),
         wrong=Counter(kind for _, kind, _ in wrong),
         wrong_examples=[f"{place}: {problem}" for place, _, problem in wrong[:EXAMPLES]],
     )  # fmt: skip
@@ -125,21 +126,34 @@ def _is_about(row: Mapping[str, Any]) -> bool:
     return "grade" not in row and any(name in row for name in ABOUT)
 
 
-def _problem(row: Mapping[str, Any], *, column: str, criteria: Sequence[str]) -> tuple[Wrong, str]:
+def _problem(row: Mapping[str, Any], *, column: str, rubric: Rubric) -> tuple[Wrong, str]:
     """Return what is wrong with a row, of which kind and in words; the words are empty if nothing is."""
     grade, reading, key = row.get("grade"), _reading(row), row.get(column)
     if not isinstance(key, (str, int)) or isinstance(key, bool) or key == "":
         return "unusable", f"`{column}` is {_shown(key)}; it must be text"
-    if not isinstance(grade, (int, float)) or isinstance(grade, bool) or not 0 <= grade <= NUM_CRITERIA:
+    if not isinstance(grade, (int, float)) or isinstance(grade, bool) or not 0 <= grade <= BEST:
         kind: Wrong = "no grade" if grade is None else "out of range"
-        return kind, f"`grade` is {_shown(grade)}; it must be a number from 0 to {NUM_CRITERIA}"
+        return kind, f"`grade` is {_shown(grade)}; it must be a number from 0 to {BEST}"
     if not isinstance(reading, int) or isinstance(reading, bool) or reading < 1:
         said = f"`reading` is {_shown(reading)}; it must be 1, or 2 for a second reading of the same document"
         return "unusable", said
-    answers = [row.get(name) for name in criteria]
-    if all(isinstance(answer, bool) for answer in answers) and sum(map(bool, answers)) != grade:
-        return "unusable", f"`grade` is {grade:g}, but {sum(map(bool, answers))} of its five answers are yes"
+    answers = _answers(row, rubric=rubric)
+    if answers and (added := rubric.scores(answers)["grade"]) != grade:
+        return "unusable", f"`grade` is {grade:g}, but its answers add up to {added}"
     return "unusable", ""
+
+
+def _answers(row: Mapping[str, Any], *, rubric: Rubric) -> dict[str, str]:
+    """Return the answers to all questions of the rubric, or none if one is missing or unsupported."""
+    found = {each.key: _option(row.get(each.key), each) for each in rubric.head.criteria}
+    return {key: option for key, option in found.items() if option} if all(found.values()) else {}
+
+
+def _option(answer: Any, criterion: Criterion) -> str:
+    """Return the option that an answer names, in words or as true or false; empty if it names none."""
+    if criterion.boolean and isinstance(answer, bool):
+        return YES_NO[answer]
+    return answer if isinstance(answer, str) and answer in criterion.options else ""
 
 
 def _reading(row: Mapping[str, Any]) -> Any:
@@ -157,12 +171,13 @@ def _told(path: Path, wrong: Sequence[tuple[str, Wrong, str]]) -> str:
     return f"{path}:{place}: {problem}.{more} Correct or delete the rows."
 
 
-def _row(row: Mapping[str, Any], *, column: str, criteria: Sequence[str], place: str) -> GradeRow:
-    answers = tuple(row.get(name) for name in criteria)
+def _row(row: Mapping[str, Any], *, column: str, rubric: Rubric, place: str) -> GradeRow:
+    answers = _answers(row, rubric=rubric)
     return GradeRow(
         key=str(row[column]), grade=float(row["grade"]), reading=_reading(row),
         text_hash=str(row.get("text_hash") or ""), evidence=" ".join(str(row.get("evidence") or "").split())[:500],
-        answers=tuple(map(bool, answers)) if all(isinstance(answer, bool) for answer in answers) else (), place=place,
+        answers={each.key: each.place(answers[each.key]) for each in rubric.head.criteria} if answers else {},
+        place=place,
     )  # fmt: skip
 
 

@@ -11,157 +11,77 @@ says what is known of the grades' quality (`label_card`).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
-from pydantic import Field, model_validator
 
 from filters.labels import label_card
 from filters.labels.asking import Texts, Wishes
 from filters.labels.brought import Here
+from filters.labels.canaries import longest_order, num_canaries
 from filters.labels.grade_file import GradeFile, count_rows, read_grades
-from filters.labels.obtain import ask, take
-from filters.labels.rounds import By, Rounds
-from filters.labels.rubric import NUM_CRITERIA, Rubric, excerpt, load_rubric
+from filters.labels.graded import Row, columns_of, counts, labels_table
+from filters.labels.injections import find_injections
+from filters.labels.label_params import OF_ROUNDS, LabelParams
+from filters.labels.languages import languages_of
+from filters.labels.obtain import Labels, ask, take
+from filters.labels.rounds import Rounds
+from filters.labels.rubric import Rubric, excerpt, load_rubric
 from filters.labels.sampling import Survey, SurveyTask, survey_part
-from filters.labels.teachers import ClaudeTeacher, Grading, OfflineTeacher, Teacher, Useless
-from filters.labels.twins import TWINS
+from filters.labels.teachers import CHUNK, ClaudeTeacher, OfflineTeacher, Teacher
+from filters.labels.twins import TWINS, padded
 from pipeline.core.claude.endpoint import foreign_endpoint
 from pipeline.core.claude.prices import PACKAGED
 from pipeline.core.errors import DataError, RecipeError, did_you_mean
 from pipeline.core.files.shards import write_table
 from pipeline.core.identity import hash_file
 from pipeline.core.rng import derive
-from pipeline.core.step import Gathering, GatheringStep, Params, Part, Signal, Step, how, input_names
+from pipeline.core.step import Gathering, GatheringStep, Quantile, Rule, Signal, Step
 
 if TYPE_CHECKING:
     from pipeline.core.claude.forecast import Forecast, Outlook
 
 LABELS = "labels.parquet"
-OF_ROUNDS = ("rounds", "round_documents", "round_by", "min_gain_per_usd")
 TOLD_BY = ("language.language", "topics.topic_name")  # signals whose values outcomes are told by, where they exist
 LARGE_CHARACTER = "\N{GRINNING FACE}"  # four bytes, as large as one gets
-Times = Annotated[int, Field(ge=1, le=5)]
-
-
-class LabelParams(Params):
-    """Who grades what, by which standard, for how much."""
-
-    rubric: str = Field(default="educational", min_length=1, description="Packaged rubric (filters/rubrics).")
-    rubric_file: str | None = input_names(None, description="A rubric of your own, Markdown, in place of `rubric`.")
-    teacher: Literal["offline", "claude", "file"] = Field(
-        default="offline", description="Who grades: signals (no model), Claude, or a file of grades."
-    )
-    path: str | None = input_names(
-        None, description="For `teacher: file`: parquet or JSONL with `grade` and `id` or `text_hash`."
-    )
-    documents: int = Field(
-        default=2000, ge=1, le=10_000_000, description="Documents to grade; a file's are all those that it grades."
-    )
-    sample: Literal["stratified", "uniform"] = Field(
-        default="stratified", description="In proportion by source and length, or blind to both."
-    )
-    model: str = Field(default="claude-haiku-5-5", min_length=1, description="For `teacher: claude`: the model's id.")
-    excerpt_chars: int = Field(
-        default=6000, ge=200, le=200_000, description="Characters of a document that the teacher sees, from its start."
-    )
-    max_usd: float = how(1.0, ge=0, description="US dollars that these grades may cost in all runs together.")
-    concurrency: int = how(8, ge=1, le=256, description="Requests in flight at once.")
-    batches: bool = how(False, description="Send Message Batches: half the price, answers within a day.")
-    max_useless: float = how(
-        0.6, gt=0, le=1,
-        description="Stop when a larger share of the last answers is useless (invalid, refused, truncated); 1: never.",
-    )  # fmt: skip
-    ask_again: dict[Useless, Times] = Field(
-        default={}, description="Useless answers to pay for once more, by kind and how often: {invalid: 1}."
-    )
-    strata: tuple[str, ...] = Field(
-        default=(), description="Signals of earlier steps whose values are strata too, such as language.language."
-    )
-    known: str | None = input_names(
-        None, description="A file of grades that are there already (as of `teacher: file`): taken, and not asked for."
-    )
-    anchors: int = Field(
-        default=50, ge=0, le=10_000, description="Documents of `known` that are asked for all the same, for drift."
-    )
-    people: str | None = input_names(
-        None, description="A file of people's grades: asked for, to tell how far the teacher agrees with them."
-    )
-    earlier: str | None = input_names(
-        None, description="An earlier label set of these documents (its labels.parquet, or a file): how grades moved."
-    )
-    second_reading: float = Field(
-        default=0.05, ge=0, le=1, description="Share of the sample that Claude reads twice, for agreement; paid for."
-    )
-    twins: float = Field(
-        default=0.02, ge=0, le=1, description="Share of the sample sent again padded and without Markdown; paid for."
-    )
-    rounds: int = Field(
-        default=0, ge=0, le=50, description="Rounds after the sample, each of `round_documents` more documents."
-    )
-    round_documents: int = Field(default=500, ge=1, le=1_000_000, description="Documents of each round.")
-    round_by: By = Field(
-        default="stratified",
-        description="More of the sample, or what classifiers of the grades so far agree on least (unsure).",
-    )
-    min_gain_per_usd: float = Field(
-        default=0.0, ge=0,
-        description="Buy no further round that promises less rank correlation (Spearman) per US dollar; 0: buy all.",
-    )  # fmt: skip
-    prices: str | None = how(
-        None, description="A price file of your own; without it, pipeline/core/claude/prices.toml."
-    )
-
-    @model_validator(mode="after")
-    def _every_setting_has_an_effect(self) -> Self:
-        if (self.teacher == "file") != (self.path is not None):
-            raise ValueError("`path` goes with `teacher: file`, and only with it")
-        paid = {"model", "max_usd", "concurrency", "batches", "prices", "max_useless", "ask_again", "second_reading"}
-        paid |= {"min_gain_per_usd"}
-        idle = set() if self.teacher == "claude" else paid
-        idle |= (
-            {"excerpt_chars", "documents", "sample", "strata", "known", "twins", "rounds"}
-            if self.teacher == "file"
-            else set()
-        )
-        without_effect = sorted(idle & self.model_fields_set)
-        if without_effect:
-            raise ValueError(f"`{'`, `'.join(without_effect)}` has no effect with `teacher: {self.teacher}`")
-        idle_without = {"`known`": ["anchors"] * (self.known is None)}
-        idle_without["`rounds`"] = [name for name in OF_ROUNDS if name != "rounds"] * (self.rounds == 0)
-        idle_without["`sample: stratified`"] = ["strata"] * (self.sample == "uniform")
-        for what, names in idle_without.items():
-            if set(names) & self.model_fields_set:
-                raise ValueError(f"`{min(set(names) & self.model_fields_set)}` has no effect without {what}")
-        if self.rubric_file is not None and "rubric" in self.model_fields_set:
-            raise ValueError("give `rubric` or `rubric_file`, not both")
-        return self
 
 
 class Label(GatheringStep):
     """Grades a sample; documents outside of it, and those without a valid grade, have a null grade. Drops nothing."""
 
     name: ClassVar[str] = "label"
-    version: ClassVar[int] = 2  # bump when a packaged rubric, its frame or the offline scorer changes
+    version: ClassVar[int] = 3  # bump when the packaged `educational`, a frame, FAMILIES or the offline scorer changes
     Params = LabelParams
-    signals = (
+    signals: ClassVar[tuple[Signal, ...]] = (
         Signal("grade", pa.float32(), "0 to 5", "criteria of the rubric that the document meets; null: no grade"),
         Signal(
             "status",
             pa.string(),
             "",
-            "graded, refused, truncated, invalid or errored (rejected); null: not in the sample",
+            "graded, unsupported, refused, truncated, invalid or errored (rejected); null: not in the sample",
         ),
         Signal("teacher", pa.string(), "", "who graded, by which rubric; null: not in the sample"),
+        Signal("injections", pa.int8(), "families", "known ways of giving orders to a model; null: not in the sample"),
+        Signal("unsupported", pa.int8(), "answers", "whose quote does not stand in the document; null: no grade"),
     )
 
     def __init__(self, *, params: LabelParams) -> None:
         super().__init__(params=params)
         self.params: LabelParams = params
+        own = params.rubric_file
+        if own is None or Path(own).is_file():  # a file that is not there is the recipe's mistake, which it notes
+            more = load_rubric(params.rubric, file=None if own is None else Path(own)).more_scores
+            told = "a further grade by the same questions; null: no grade"
+            grades = [Signal(name, pa.float32(), "0 to 5", told) for name in more]
+            self.signals = (*type(self).signals, *grades)  # type: ignore[misc]  # as many as the rubric adds up
+
+    def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:
+        """Return the rule on injections, if there is one; documents outside of the sample have no value and pass."""
+        most = self.params.max_injections
+        return () if most is None else (Rule("injection", "injections", "<=", most, "max_injections"),)
 
     def check_environment(self) -> None:
         if self.params.teacher == "claude":
@@ -170,14 +90,17 @@ class Label(GatheringStep):
             check_credentials()
 
     def identity_extras(self) -> dict[str, Any]:
-        """Name the server that answers, where it is not Anthropic's: the same model's name says nothing there."""
+        """Name a packaged rubric by its content, and a server that is not Anthropic's: names say nothing of either."""
+        extras = super().identity_extras()
+        if self.params.rubric_file is None and (rubric := load_rubric(self.params.rubric)).quotes:
+            extras |= {"rubric": rubric.hash}
         endpoint = foreign_endpoint() if self.params.teacher == "claude" else ""
-        extras = {"endpoint": endpoint} if endpoint else {}
+        extras |= {"endpoint": endpoint} if endpoint else {}
         if self.params.rounds and (self.params.round_by == "unsure" or self.params.min_gain_per_usd):
             extras["torch"] = installed("torch")  # trains what a round is chosen or refused by
         if self.params.min_gain_per_usd:
             extras["prices"] = hash_file(self._prices() or PACKAGED)
-        return super().identity_extras() | extras
+        return extras
 
     def check(self, earlier: Mapping[str, Step]) -> None:
         there = [f"{label}.{signal.name}" for label, step in earlier.items() for signal in step.signals]
@@ -197,39 +120,53 @@ class Label(GatheringStep):
         }  # fmt: skip
         survey = self._survey(work, files.get("path"), signals=signals)
         here = {name: self._here(work, file, survey) for name, file in files.items()}
+        texts = Texts(work.parts, survey, max_chars=self.excerpt_of(rubric))
         if self.params.teacher == "file":
             self._check_enough(len(here["path"].keys), work.wanted)
             labels = take(survey, here, work)
         else:
-            texts = Texts(work.parts, survey, max_chars=self.params.excerpt_chars)
             with self._teacher(work, rubric) as teacher:
                 labels = ask(
-                    survey, here, work, teacher=teacher, texts=texts, wishes=self._wishes(),
+                    survey, here, work, teacher=teacher, texts=texts, wishes=self._wishes(rubric),
                     check_enough=lambda count: self._check_enough(count, work.wanted),
                 )  # fmt: skip
-        gradings = {str(survey.ids[position]): each for position, each in labels.gradings.items()}
-        titles = {str(survey.ids[position]): title for position, title in labels.titles.items()}
-        write_table(work.output / LABELS, _labels(gradings))
+        rows = self._looked_at(work, labels, texts)
+        write_table(work.output / LABELS, labels_table(rows, rubric=rubric))
         for part in work.parts:
-            work.write(part, _columns(part, gradings, titles=titles))
+            work.write(part, columns_of(part, rows, rubric=rubric))
         work.cost_usd = labels.account.cost_usd
-        grades = Counter(round(each.grade) for each in gradings.values() if each.grade is not None)
         work.details |= {"teacher": labels.title, "rubric": rubric.name, "rubric_blake3": rubric.hash}
+        work.details |= {"rubric_version": rubric.head.version} if rubric.quotes else {}
         work.details |= label_card.outcomes(survey, labels.asked, signals=signals)
-        work.details |= {"grades": {str(grade): grades[grade] for grade in range(NUM_CRITERIA + 1)}}
+        work.details |= counts(list(rows.values()), rubric=rubric)
         work.details |= labels.found | dict(labels.account.note)
+
+    def _looked_at(self, work: Gathering, labels: Labels, texts: Texts) -> dict[str, Row]:
+        """Look at what the teacher saw; return every graded document with the orders that stand in it, by id."""
+        specimens = texts.specimens(list(labels.gradings))
+        shown = [specimen.text for specimen in specimens]
+        chunks = [shown[start : start + CHUNK] for start in range(0, len(shown), CHUNK)]
+        found = [each for chunk in work.map(find_injections, chunks, label="label (injections)") for each in chunk]
+        if self.params.teacher == "offline":
+            own = texts.specimens(list(labels.asked))
+            labels.found["languages"] = languages_of(own, any_language=self.params.any_language, say=work.say)
+        return {
+            specimen.id: Row(labels.gradings[position], labels.titles[position], families)
+            for position, specimen, families in zip(labels.gradings, specimens, found, strict=True)
+        }
 
     def _here(self, work: Gathering, file: GradeFile, survey: Survey) -> Here:
         if file.key == "id":
             return Here.found(file, survey.ids.tolist())
         return Here.found(file, self._survey(work, file).keys.tolist())
 
-    def _wishes(self) -> Wishes:
-        params = self.params
+    def _wishes(self, rubric: Rubric) -> Wishes:
+        params, paid = self.params, self.params.teacher == "claude"
         return Wishes(
             documents=params.documents, stratified=params.sample == "stratified",
             strata=range(len(params.strata)), anchors=params.anchors, twins=params.twins,
-            second_reading=params.second_reading if params.teacher == "claude" else 0.0,
+            second_reading=params.second_reading if paid else 0.0,
+            canaries=params.canaries if paid else 0.0, best_answer=rubric.best_answer(),
             rounds=Rounds(params.rounds, params.round_documents, params.round_by, params.min_gain_per_usd),
         )  # fmt: skip
 
@@ -254,6 +191,7 @@ class Label(GatheringStep):
         count = min(self.params.documents, num_documents) if num_documents > 0 else self.params.documents
         probes = round(self.params.second_reading * count) + len(TWINS) * round(self.params.twins * count)
         beside = (self.params.anchors if self.params.known is not None else 0) + self._num_people()
+        probes += num_canaries(count, share=self.params.canaries)
         further = self.params.rounds * self.params.round_documents
         further = min(further, num_documents - count) if num_documents > 0 else further
         return count + probes + beside + further
@@ -288,10 +226,19 @@ class Label(GatheringStep):
     def _bound_usd(self, count: int) -> float:
         from pipeline.core.claude.client import estimate_bound_usd
 
-        longest = LARGE_CHARACTER * self.params.excerpt_chars
-        request = self._planned_rubric().request(longest, model=self.params.model)
-        bound = estimate_bound_usd(request, prices=self._prices())
+        rubric = self._planned_rubric()
+        added = max(longest_order(rubric.best_answer()), len(padded("")))
+        longest = LARGE_CHARACTER * self.excerpt_of(rubric) + "x" * added
+        bound = estimate_bound_usd(rubric.request(longest, model=self.model_of(rubric)), prices=self._prices())
         return min(self.params.max_usd, count * bound)
+
+    def model_of(self, rubric: Rubric) -> str:
+        """Return the model that is asked."""
+        return rubric.head.model if self.params.model is None else self.params.model
+
+    def excerpt_of(self, rubric: Rubric) -> int:
+        """Return the characters of a document that are shown."""
+        return rubric.head.excerpt if self.params.excerpt_chars is None else self.params.excerpt_chars
 
     def forecast(self, outlook: Outlook) -> Forecast | None:
         """Return what the grades will probably cost, useless answers that are asked again left out."""
@@ -299,9 +246,10 @@ class Label(GatheringStep):
             return None
         from pipeline.core.claude.forecast import forecast
 
-        rubric, most = self._planned_rubric(), self.params.excerpt_chars
+        rubric = self._planned_rubric()
+        most, model = self.excerpt_of(rubric), self.model_of(rubric)
         return forecast(
-            outlook, lambda text: rubric.request(excerpt(text, max_chars=most), model=self.params.model),
+            outlook, lambda text: rubric.request(excerpt(text, max_chars=most), model=model),
             count=self._count(outlook.num_documents) if outlook.earlier is None else self._count_more(outlook.earlier),
             prices=self._prices(), batch=self.params.batches,
         )  # fmt: skip
@@ -327,31 +275,8 @@ class Label(GatheringStep):
         if self.params.teacher == "offline":
             return OfflineTeacher(rubric=rubric, map=work.map)
         return ClaudeTeacher(
-            rubric=rubric, model=self.params.model, ledger=work.ledger, max_usd=self.params.max_usd,
+            rubric=rubric, model=self.model_of(rubric), ledger=work.ledger, max_usd=self.params.max_usd,
             prices=self._prices(), concurrency=self.params.concurrency, max_useless=self.params.max_useless,
             ask_again=self.params.ask_again, batches=self.params.batches, wait=work.wait, say=work.say,
             buyer=work.buyer,
         )  # fmt: skip
-
-
-def _columns(part: Part, gradings: dict[str, Grading], *, titles: Mapping[str, str]) -> dict[str, list[Any]]:
-    ids = part.load(("id",)).column("id").to_pylist()
-    found = [gradings.get(id) for id in ids]
-    return {
-        "grade": [None if grading is None else grading.grade for grading in found],
-        "status": [None if grading is None else grading.status for grading in found],
-        "teacher": [titles.get(id) for id in ids],
-    }
-
-
-def _labels(gradings: dict[str, Grading]) -> pa.Table:
-    """Return the graded sample as a table, by id."""
-    rows = [(id, gradings[id]) for id in sorted(gradings)]
-    return pa.table(
-        {
-            "id": pa.array([id for id, _ in rows], type=pa.string()),
-            "grade": pa.array([grading.grade for _, grading in rows], type=pa.float32()),
-            "status": pa.array([grading.status for _, grading in rows], type=pa.string()),
-            "justification": pa.array([grading.justification for _, grading in rows], type=pa.string()),
-        }
-    )

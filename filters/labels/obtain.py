@@ -9,6 +9,7 @@ from typing import Any
 from filters.labels import label_card
 from filters.labels.asking import Texts, Wishes, ask_all, beside, questions, sample_of
 from filters.labels.brought import Here, found_in_file
+from filters.labels.canaries import canaries, flips
 from filters.labels.further import further
 from filters.labels.sampling import Survey
 from filters.labels.teachers import Account, Grading, Teacher
@@ -56,6 +57,9 @@ def ask(
     own = [position for position in [*sample, *others] if position not in have]
     check_enough(len(own) + len(have))
     asked = questions(sample, others, texts, second_reading=wishes.second_reading, twins=wishes.twins)
+    asked += canaries(
+        sample, texts.specimens(sample), share=wishes.canaries, seed=work.seed, best_answer=wishes.best_answer
+    )
     said, pairs = ask_all(teacher, asked)
     gradings = {position: said[position] for position in own}
     there = {} if known is None else {position: known.grading(position) for position in known.keys}
@@ -64,6 +68,7 @@ def ask(
         [said[position] for position in sample], now=said, pairs=pairs, people=people,
         earlier={name: here[name] for name in ("known", "earlier") if name in here}, seed=work.seed,
     )  # fmt: skip
+    found |= flips(asked, pairs)
     account = teacher.account()
     num_valid = sum(each.grade is not None for each in gradings.values())
     if num_valid and account.cost_usd:

@@ -3,8 +3,9 @@
 Every answer is a stated condition on a dozen counts (sentences, words that explain, definitions, examples, numbers,
 cross-references, identifiers, legal and packaging phrases), so a grade can be traced to the words that gave it. It
 makes the whole loop run without a key and does not replace a reader: it sees how a text is written, not whether it
-is true. The conditions were set by eye on 2,100 docstrings and documentation files of installed packages; they grade
-prose in English and will find little in other languages. About 0.5 ms for 2 kB. On 2,000 of these documents that Claude
+is true. The conditions were set by eye on 2,100 docstrings and documentation files of installed packages. They work for
+English alone: of manual pages they keep 91 % of those in English, 53 % in German and 6 % in Japanese, so a sample that
+is mostly not English is refused. About 0.5 ms for 2 kB. On 2,000 of these documents that Claude
 graded (recipes/grades) it agrees with Claude at Spearman 0.49 (95 % interval 0.46 to 0.53) and quadratic weighted kappa
 0.25 (0.23 to 0.27): better than length alone (Spearman 0.37), and far stricter (mean grade 1.3 against 3.0).
 """
@@ -16,6 +17,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+WORKS_FOR = "English"
 CRITERIA = ("explains", "self_contained", "coherent", "specific", "transfers")
 
 WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
@@ -40,6 +42,18 @@ def _phrases(text: str) -> frozenset[tuple[str, ...]]:
     """Read a comma-separated list of phrases of one, two or three words."""
     return frozenset(tuple(phrase.split()) for phrase in text.split(","))
 
+
+# Common words of English, a tenth of the words in 95 % of 250 manual pages in English; the middle page has 24 %, in
+# Dutch 4 %, in German 2 %, in French 1 %, in Korean none. (Some of these were never translated.)
+COMMON = frozenset(
+    phrase[0]
+    for phrase in _phrases(
+        "the, of, and, to, in, is, that, it, for, on, are, with, as, be, this, from, or, by, not, but, an, which, at, "
+        "you, can, if, when, used, will, has, have, all, one, its, other, than, may, any"
+    )
+)
+FEWEST_COMMON = 0.1  # of a text's words
+FEWEST_WORDS = 20  # that say what language a text is in
 
 REASONS = _phrases(
     "because, therefore, thus, hence, since, whereas, however, consequently, why, so that, in order, as a result, "
@@ -169,6 +183,14 @@ def grade_text(text: str) -> Grade:
         and counts.reasons + counts.defining >= 1,
     }
     return Grade(answers=answers, evidence=_evidence(counts, legal=legal, packaging=packaging))
+
+
+def reads_as_english(text: str) -> bool | None:
+    """Whether a text has the common words of English; None where it has too few words to tell."""
+    words = WORD.findall(text)
+    if len(words) < FEWEST_WORDS:
+        return None
+    return sum(word.lower() in COMMON for word in words) >= FEWEST_COMMON * len(words)
 
 
 def count(text: str) -> Counts:

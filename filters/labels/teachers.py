@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 from filters.labels.agreement import Rated
 from filters.labels.offline_rubric import CRITERIA, grade_text
 from filters.labels.rubric import Rubric
-from pipeline.core.claude.answer import writable
 from pipeline.core.claude.endpoint import foreign_endpoint, shown
 from pipeline.core.claude.request import NOBODY, Buyer
 from pipeline.core.errors import RecipeError
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from pipeline.core.claude.client import Answer, ClaudeClient
     from pipeline.core.claude.request import Request
 
-GradeStatus = Literal["graded", "refused", "truncated", "invalid", "errored"]
+GradeStatus = Literal["graded", "unsupported", "refused", "truncated", "invalid", "errored"]
 Useless = Literal["invalid", "refused", "truncated"]  # an answer that was paid for and says no grade
 
 OFFLINE_TITLE = "offline-rubric-v1 (signals, not a model)"
@@ -50,7 +49,9 @@ class Grading:
     status: GradeStatus
     grade: float | None = None  # 0 to 5
     justification: str = ""
-    answers: Mapping[str, float] = field(default_factory=dict)  # to the rubric's questions, where they are known
+    answers: Mapping[str, float] = field(default_factory=dict)  # places among the options of each question, where known
+    unsupported: tuple[str, ...] = ()  # questions whose quote does not stand in the document
+    more_scores: Mapping[str, float] = field(default_factory=dict)  # grades beside `grade`, by name
 
     @property
     def rated(self) -> Rated | None:
@@ -92,7 +93,7 @@ class OfflineTeacher:
     title = OFFLINE_TITLE
 
     def __init__(self, *, rubric: Rubric, map: Callable[..., list[Any]]) -> None:
-        if rubric.criteria != CRITERIA:
+        if rubric.criteria != CRITERIA or rubric.quotes:
             raise RecipeError(
                 f"label: the offline teacher knows the rubric `educational` only, not {rubric.name!r}. "
                 "Use `teacher: claude` or `teacher: file` with this rubric."
@@ -132,7 +133,7 @@ class ClaudeTeacher:
         max_useless: float, ask_again: Mapping[Useless, int], say: Callable[[str], None], batches: bool = False,
         wait: bool = True, buyer: Buyer = NOBODY,
     ) -> None:  # fmt: skip
-        self.title = f"{model}{shown(foreign_endpoint())}, rubric {rubric.name} {rubric.hash[:12]}"
+        self.title = f"{model}{shown(foreign_endpoint())}, {rubric.title}"
         self._rubric, self._model, self._ledger, self._ask_again = rubric, model, ledger, ask_again
         self._how: dict[str, Any] = {
             "max_usd": max_usd, "prices": prices, "workers": concurrency, "max_useless": max_useless, "say": say,
@@ -160,7 +161,9 @@ class ClaudeTeacher:
         turns = self._ask(self._client, requests)
         fresh = {answer.request_id: replace(answer, raw=b"", text="") for answers in turns for answer in answers}
         self._answers = fresh | self._answers
-        return [self._grading(answers[-1]) for answers in turns]
+        return [
+            self._grading(answers[-1], text=specimen.text) for answers, specimen in zip(turns, specimens, strict=True)
+        ]
 
     def account(self) -> Account:
         answers = list(self._answers.values())
@@ -186,10 +189,15 @@ class ClaudeTeacher:
                 turns[number].append(answer)
         return turns
 
-    def _grading(self, answer: Answer) -> Grading:
+    def _grading(self, answer: Answer, *, text: str) -> Grading:
         if answer.data is None:
             assert answer.status != "parsed"
             return Grading(answer.status, justification=answer.reason)
-        evidence = " ".join(writable(str(answer.data["evidence"])).split())[:500]
-        answers = {name: float(answer.data[name]) for name in self._rubric.criteria}
-        return Grading("graded", float(self._rubric.grade(answer.data)), evidence, answers)
+        judged = self._rubric.judge(answer.data, text=text)
+        answers = {each.key: each.place(judged.answers[each.key]) for each in self._rubric.head.criteria}
+        if judged.made_up:
+            return Grading("unsupported", None, judged.evidence, answers, judged.unsupported)
+        more = {name: float(judged.scores[name]) for name in self._rubric.more_scores}
+        return Grading(
+            "graded", float(judged.scores["grade"]), judged.evidence, answers, judged.unsupported, more_scores=more
+        )

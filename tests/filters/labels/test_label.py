@@ -63,7 +63,7 @@ def test_documents_outside_the_sample_have_nulls_in_every_signal(tmp_path: Path)
 
     outside = [row for row in room.columns.values() if row["status"] is None]
     assert len(outside) == 15
-    assert outside[0] == {"grade": None, "status": None, "teacher": None}
+    assert set(outside[0].values()) == {None}
 
 
 def test_an_empty_dataset_is_graded_in_no_time(tmp_path: Path) -> None:
@@ -87,6 +87,8 @@ def test_a_teacher_sees_a_cut_document_marked_as_cut() -> None:
         {"teacher": "offline", "ask_again": {"invalid": 1}},
         {"teacher": "claude", "path": "grades.parquet"},
         {"rubric": "educational", "rubric_file": "my.md"},
+        {"teacher": "offline", "canaries": 0.5},
+        {"teacher": "claude", "any_language": True},
         {"documents": 0},
         {"unknown": 1},
     ],
@@ -139,7 +141,7 @@ def test_a_rubric_of_ones_own_needs_five_questions_and_another_teacher(tmp_path:
     short.write_text("## one: Question?\n")
 
     assert load_rubric("educational", file=own).criteria == ("q_a", "q_b", "q_c", "q_d", "q_e")
-    with pytest.raises(RecipeError, match="has the questions one"):
+    with pytest.raises(RecipeError, match=r"short\.md:1: has no head, and the questions one"):
         load_rubric("educational", file=short)
     with pytest.raises(RecipeError, match="does not come with Tamis"):
         load_rubric("educationl")
@@ -148,8 +150,32 @@ def test_a_rubric_of_ones_own_needs_five_questions_and_another_teacher(tmp_path:
 
 
 def test_the_packaged_rubric_and_scorer_change_only_with_the_version() -> None:
-    """A changed standard must bump Label.version, or old labels would pass for new ones."""
+    """A changed standard must bump Label.version, or old labels pass for new ones; another id loses paid answers."""
     request = load_rubric("educational").request("A text.", model="claude-haiku-5-5")
     grades = [grade_text(text).grade for text in (LESSON, LICENCE, CHANGES, LESSON[:250], "", "word " * 500)]
 
-    assert (Label.version, request.id, grades) == (2, "r_cf810ae48a471afa1f7117aab88b844e8836491c", [5, 0, 0, 1, 0, 0])
+    assert (Label.version, request.id, grades) == (3, "r_cf810ae48a471afa1f7117aab88b844e8836491c", [5, 0, 0, 1, 0, 0])
+
+
+GERMAN = (
+    "Die bin\u00e4re Suche findet einen Wert in einer geordneten Liste, indem sie den Teil halbiert, in dem er liegt. "
+    "Weil die Liste geordnet ist, gen\u00fcgt ein Vergleich mit der Mitte, um die H\u00e4lfte des Restes zu verwerfen."
+)
+
+
+def test_the_offline_rubric_refuses_a_sample_that_is_mostly_not_english(tmp_path: Path) -> None:
+    texts = {"de/1": GERMAN, "de/2": GERMAN + " Ja.", "en/1": LESSON, "none/1": "1 2 3"}
+
+    with pytest.raises(DataError, match=r"2 of 3 sampled .* not read as English, such as de/\d\..*any_lang"):
+        Room(tmp_path / "refused", texts).run()
+
+    room = Room(tmp_path / "told", texts).run(any_language=True)
+    assert room.work.details["languages"] == {"works_for": "English", "english": 1, "other": 2, "too_short": 1}
+    assert any("works for English alone" in line for line in room.said)
+
+
+def test_a_sample_with_some_other_languages_is_graded_and_told(tmp_path: Path) -> None:
+    room = Room(tmp_path, {"de/1": GERMAN, "en/1": LESSON, "en/2": LESSON + " Yes."}).run()
+
+    assert len(room.graded) == 3
+    assert room.said[-1].startswith("label: 1 of 3 sampled documents do not read as English, such as de/1;")

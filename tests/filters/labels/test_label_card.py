@@ -44,7 +44,7 @@ def claude(folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch, **para
     monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
     inputs = {name: [params[name]] for name in ("known", "people", "earlier") if name in params}
     given = {name: str(value) if isinstance(value, Path) else value for name, value in params.items()}
-    return Room(folder, many(100), inputs=inputs).run(teacher="claude", **given)
+    return Room(folder, many(100), inputs=inputs).run(teacher="claude", **{"canaries": 0.0} | given)
 
 
 def grades(path: Path, of: Mapping[str, Any]) -> Path:
