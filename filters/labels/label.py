@@ -31,7 +31,7 @@ from filters.labels.obtain import Labels, ask, take
 from filters.labels.rounds import Rounds
 from filters.labels.rubric import Rubric, excerpt, load_rubric
 from filters.labels.sampling import Survey, SurveyTask, survey_part
-from filters.labels.teachers import CHUNK, ClaudeTeacher, OfflineTeacher, Teacher
+from filters.labels.teachers import CHUNK, ClaudeTeacher, OfflineTeacher, Teacher, check_offline
 from filters.labels.twins import TWINS, padded
 from pipeline.core.claude.endpoint import foreign_endpoint
 from pipeline.core.claude.prices import PACKAGED
@@ -73,9 +73,11 @@ class Label(GatheringStep):
         self.params: LabelParams = params
         own = params.rubric_file
         if own is None or Path(own).is_file():  # a file that is not there is the recipe's mistake, which it notes
-            more = load_rubric(params.rubric, file=None if own is None else Path(own)).more_scores
+            rubric = load_rubric(params.rubric, file=None if own is None else Path(own))
+            if params.teacher == "offline":
+                check_offline(rubric)
             told = "a further grade by the same questions; null: no grade"
-            grades = [Signal(name, pa.float32(), "0 to 5", told) for name in more]
+            grades = [Signal(name, pa.float32(), "0 to 5", told) for name in rubric.more_scores]
             self.signals = (*type(self).signals, *grades)  # type: ignore[misc]  # as many as the rubric adds up
 
     def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:
@@ -273,7 +275,7 @@ class Label(GatheringStep):
 
     def _teacher(self, work: Gathering, rubric: Rubric) -> Teacher:
         if self.params.teacher == "offline":
-            return OfflineTeacher(rubric=rubric, map=work.map)
+            return OfflineTeacher(map=work.map)
         return ClaudeTeacher(
             rubric=rubric, model=self.model_of(rubric), ledger=work.ledger, max_usd=self.params.max_usd,
             prices=self._prices(), concurrency=self.params.concurrency, max_useless=self.params.max_useless,

@@ -87,17 +87,21 @@ class Teacher(Protocol):
         ...
 
 
+def check_offline(rubric: Rubric) -> None:
+    """Raise RecipeError if the offline teacher cannot answer a rubric's questions."""
+    if rubric.criteria != CRITERIA or rubric.quotes:
+        raise RecipeError(
+            f"the offline teacher knows the rubric `educational` only, not {rubric.title!r}. Use `teacher: claude` or "
+            "`teacher: file` with this rubric."
+        )
+
+
 class OfflineTeacher:
     """The transparent scorer of `offline_rubric`; needs nothing."""
 
     title = OFFLINE_TITLE
 
-    def __init__(self, *, rubric: Rubric, map: Callable[..., list[Any]]) -> None:
-        if rubric.criteria != CRITERIA or rubric.quotes:
-            raise RecipeError(
-                f"label: the offline teacher knows the rubric `educational` only, not {rubric.name!r}. "
-                "Use `teacher: claude` or `teacher: file` with this rubric."
-            )
+    def __init__(self, *, map: Callable[..., list[Any]]) -> None:
         self._map = map
 
     def __enter__(self) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from filters.labels.label import Label
+from filters.labels.rubric import FOLDER
 from pipeline.commands.run_recipe import run_recipe
 from pipeline.commands.texts import plan_text
 from pipeline.core.claude.prices import dollars
@@ -115,6 +117,51 @@ def test_grades_that_a_later_step_cannot_use_are_not_bought(house: House, monkey
             house.run()
 
     assert not server.arrivals
+
+
+def test_a_rubric_of_ones_own_is_known_by_its_content_and_another_scale_buys_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template = (FOLDER / "template.md").read_text(encoding="utf-8")
+    mine = house.folder / "mine.md"
+    house.lines("docs.jsonl", texts(8))
+    house.clean(["label: {teacher: claude, rubric: DIR/mine.md, second_reading: 0, twins: 0}"])
+
+    def run(text: str) -> list[float | None]:
+        mine.write_text(text, encoding="utf-8")
+        house.run()
+        return [row["grade"] for row in house.signals("label")]
+
+    with claude_server(default=useful) as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        first, bought = run(template), len(server.arrivals)
+        rescaled = run(template.replace("useful: 2\n    audience: {experts: 1, everybody: 2}", "useful: 4"))
+        unchanged = len(server.arrivals)
+        run(template.replace("Say when the answer is yes", "Say when it is yes"))
+
+    assert (first, rescaled) == ([3.0] * 8, [5.0] * 8)
+    assert {row["reach"] for row in house.signals("label")} == {0.0}
+    assert (bought, unchanged, len(server.arrivals)) == (8, 8, 16)
+
+
+def useful(body: Mapping[str, Any]) -> Reply:
+    """Answer the template's questions: useful, with a quote, and the rest as what needs none."""
+    quote = body["messages"][0]["content"].split("\n")[1][:20]
+    first = {"useful": (True, quote), "audience": ("nobody", ""), "dated": (False, "")}
+    return Reply(text=json.dumps({key: {"quote": quote, "answer": answer} for key, (answer, quote) in first.items()}))
+
+
+def test_a_rubric_that_is_not_there_or_that_the_teacher_does_not_know_is_told_with_its_line(house: House) -> None:
+    house.lines("docs.jsonl", texts(4))
+
+    house.clean(["label: {teacher: claude, rubric: rubrics/mine.md}"])
+    with pytest.raises(RecipeError, match=r"yaml:7: .*label\.rubric_file: `rubrics/mine.md` is neither a dataset nor"):
+        house.plan()
+    house.clean(["label: {rubric: spam}"])
+    with pytest.raises(
+        RecipeError, match=r"yaml:7: .*\.label: the offline teacher knows the rubric `educational` only"
+    ):
+        house.plan()
 
 
 def bill_usd(server: Server) -> float:
