@@ -251,12 +251,10 @@ class _Builder:
         """
         declared = {*(self.data.get("datasets") or ()), *(self.data.get("sources") or ())}
         given = body if isinstance(body, dict) and self.look_at_inputs else {}
-        named = {
-            key: taken.get(key) or ((given[key],) if isinstance(given[key], str) else given[key] or ())
-            for key in given
-            if key in params.model_fields and params.role_of(key) == "input"
-        }
-        for key, names in ((taken if self.look_at_inputs else {}) | named).items():
+        named = dict(taken) if self.look_at_inputs else {}
+        for key in (key for key in given if key in params.model_fields and params.role_of(key) == "input"):
+            named[key] = taken.get(key) or ((given[key],) if isinstance(given[key], str) else tuple(given[key] or ()))
+        for key, names in named.items():
             for name in names:
                 if name not in declared and not Path(name).is_file():
                     hint = did_you_mean(name, declared)
