@@ -2,7 +2,8 @@
 
 Expected in `details`, each where it was measured: `valid` and `good` (shares with intervals), `two_readings`, `people`
 and `drift` (agreement by question, shift of the grade), `twins` (shift by style), `outcomes_by_source` and
-`outcomes_by` (signal -> value -> outcomes), `usd_per_1000_valid`, `rounds`, and of each file `wrong_rows`.
+`outcomes_by` (signal -> value -> outcomes), `usd_per_1000_valid`, `rounds`, and of each file `wrong_rows`; `canaries`
+(flip_rate, raised, by_family), `injections`, `unsupported`, `answers` and `more_grades` by name, and `languages`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ NOT_MEASURED = {
     "people": "no people's grades were brought (people: FILE)",
     "drift": "no earlier grades of these documents were brought (known or earlier: FILE)",
     "twins": "no document was sent in another style",
+    "canaries": "no document was sent with an order to the grader in it (canaries)",
 }
 
 
@@ -66,6 +68,16 @@ class RoundShown:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderShown:
+    """One kind of orders to a model: how many documents have one, and how often one that was put in changed a grade."""
+
+    kind: str
+    documents: int
+    canaries: int
+    flipped: int
+
+
+@dataclass(frozen=True, slots=True)
 class LabelCard:
     """What is known of a label set's quality, and what is not."""
 
@@ -75,6 +87,8 @@ class LabelCard:
     groups: tuple[GroupShown, ...]
     num_groups: int
     rounds: tuple[RoundShown, ...]
+    orders: tuple[OrderShown, ...]
+    answers: tuple[tuple[str, str], ...]  # question or further grade, and how it was answered how often
     wrong: tuple[str, ...]  # rows of files that were left out
     unknown: tuple[str, ...]  # what was not measured, and why
 
@@ -91,6 +105,8 @@ def label_card_of(details: Mapping[str, Any]) -> LabelCard | None:
         groups=tuple(_group(where, outcomes) for where, outcomes in groups[:MOST_GROUPS]),
         num_groups=len(groups),
         rounds=tuple(_rounds(details)),
+        orders=tuple(_orders(details)),
+        answers=tuple(_answers(details)),
         wrong=tuple(_wrong(details)),
         unknown=tuple(why for key, why in NOT_MEASURED.items() if not details.get(key)),
     )
@@ -107,6 +123,38 @@ def _facts(details: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "other documents that it calls other", _share(good["specificity"])
     if "usd_per_1000_valid" in details:
         yield "per 1,000 valid labels", figures.dollars(details["usd_per_1000_valid"])
+    if "canaries" in details:
+        yield "grades that an order in the document changed", _share(details["canaries"]["flip_rate"])
+        yield "grades below the highest that it raised", _share(details["canaries"]["raised"])
+    if "injections" in details:
+        yield "documents with an order to a model", _of(details["injections"]["documents"], details["injections"]["of"])
+    if "unsupported" in details:
+        yield (
+            "answers whose quote is not in the document",
+            _of(details["unsupported"]["answers"], details["unsupported"]["of"]),
+        )
+    if "languages" in details:
+        found = details["languages"]
+        yield f"documents that read as {found['works_for']}", _of(found["english"], found["english"] + found["other"])
+
+
+def _of(count: int, total: int) -> str:
+    return f"{figures.count(count)} of {figures.count(total)}"
+
+
+def _orders(details: Mapping[str, Any]) -> Iterator[OrderShown]:
+    """Yield every kind of orders that stands in a document, or that a canary was made of."""
+    there = details.get("injections", {}).get("by_family", {})
+    put_in = details.get("canaries", {}).get("by_family", {})
+    for family in sorted({*there, *put_in}):
+        one = put_in.get(family, {"documents": 0, "flipped": 0})
+        yield OrderShown(family.replace("_", " "), there.get(family, 0), int(one["documents"]), int(one["flipped"]))
+
+
+def _answers(details: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, found in {**details.get("answers", {}), **details.get("more_grades", {})}.items():
+        counts = ", ".join(f"{answer}: {figures.count(count)}" for answer, count in found.items() if count)
+        yield name.replace("_", " "), counts or figures.NONE
 
 
 def _share(found: Mapping[str, Any]) -> str:
