@@ -138,7 +138,7 @@ def test_with_its_files_a_recipe_can_be_planned(path: Path, tmp_path: Path, monk
 
 def make_files(path: Path, *, folder: Path) -> None:
     """Write small files under every path that a recipe names, with every column that one may ask for."""
-    for number, place in enumerate(re.findall(r"path: (\S+?)[,}]", path.read_text(encoding="utf-8"))):
+    for number, place in enumerate(re.findall(r"\b(?:path|known): (\S+?)[,}\n]", path.read_text(encoding="utf-8"))):
         file = folder / place.replace("*", "part")
         file.parent.mkdir(parents=True, exist_ok=True)
         texts = [f"{PROSE} Lake {number}-{row} is {row} metres deep." for row in range(3)]
