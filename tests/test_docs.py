@@ -10,12 +10,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from filters.labels.rubric import load_rubric
 from pipeline.catalog import READERS, STEPS
 from pipeline.cli import app, main
 from pipeline.core.errors import RecipeError
@@ -23,6 +25,7 @@ from pipeline.core.files.shards import read_table, write_table
 from pipeline.plan.make import make_plan
 from pipeline.recipe.load import KEYS, load_recipe
 from pipeline.store.workspace import Workspace
+from tests.claude_server import Reply, claude_server
 from tests.conftest import HOUSE, ROOT, house_files, need_conformance
 from tests.reference import REFERENCE, reference
 from tests.rooms import shown_in
@@ -220,6 +223,26 @@ def test_the_blocks_on_distributions_and_differences_print_what_they_print(ones_
 
         assert ran.returncode == 0, ran.stderr
         assert without_seconds(ran.stdout) == without_seconds(block(f"prints {name}"))  # identities too
+
+
+def test_the_blocks_on_labelling_and_its_costs_print_what_they_print(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taught(body: Mapping[str, Any]) -> Reply:
+        good = "because" in body["messages"][0]["content"].split(">\n", 1)[1]
+        answers = {name: good or name == "self_contained" for name in load_rubric("educational").criteria}
+        return Reply(text=json.dumps({"evidence": "because", **answers}))
+
+    with claude_server(default=taught) as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        for name in ("labelling", "costs"):
+            ran = run(["bash", "-e", "-c", block(f"runs {name}")], folder=tmp_path)
+
+            assert ran.returncode == 0, ran.stderr
+            assert without_seconds(ran.stdout) == without_seconds(block(f"prints {name}"))
+
+    assert sorted(set(server.bill.values())) == [1, 2]  # a second reading asks the same twice
 
 
 def without_seconds(text: str) -> str:
