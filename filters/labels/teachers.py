@@ -22,11 +22,12 @@ from pipeline.core.claude.request import NOBODY, Buyer
 from pipeline.core.errors import RecipeError
 
 if TYPE_CHECKING:
+    from pipeline.core.claude.answer import Status
     from pipeline.core.claude.client import Answer, ClaudeClient
     from pipeline.core.claude.request import Request
 
 GradeStatus = Literal["graded", "unsupported", "refused", "truncated", "invalid", "errored"]
-Useless = Literal["invalid", "refused", "truncated"]  # an answer that was paid for and says no grade
+Useless = Literal["unsupported", "invalid", "refused", "truncated"]  # an answer that was paid for and says no grade
 
 OFFLINE_TITLE = "offline-rubric-v1 (signals, not a model)"
 CHUNK = 256
@@ -162,7 +163,7 @@ class ClaudeTeacher:
             replace(self._rubric.request(specimen.text, model=self._model), turn=specimen.reading * READING)
             for specimen in specimens
         ]
-        turns = self._ask(self._client, requests)
+        turns = self._ask(self._client, requests, [specimen.text for specimen in specimens])
         fresh = {answer.request_id: replace(answer, raw=b"", text="") for answers in turns for answer in answers}
         self._answers = fresh | self._answers
         return [
@@ -181,15 +182,16 @@ class ClaudeTeacher:
         full = sum(answer.cost_usd * (2 if answer.usage.get("service_tier") == "batch" else 1) for answer in answers)
         return Account(note, cost_usd=sum(answer.cost_usd for answer in answers), full_usd=full, answers=len(answers))
 
-    def _ask(self, client: ClaudeClient, requests: Sequence[Request]) -> list[list[Answer]]:
+    def _ask(self, client: ClaudeClient, requests: Sequence[Request], texts: Sequence[str]) -> list[list[Answer]]:
         """Return the answers to every request: one, and one more for each time that a useless one is asked again."""
-        turns = [[answer] for answer in client.ask(requests, pardoned=list(self._ask_again))]
+        turns = [[answer] for answer in client.ask(requests, pardoned=_pardoned(self._ask_again, turn=0))]
         for turn in range(1, 1 + max(self._ask_again.values(), default=0)):
             left = {status for status, times in self._ask_again.items() if times >= turn}
-            again = [number for number, answers in enumerate(turns) if answers[-1].status in left]
+            said = (self._grading(answers[-1], text=text) for answers, text in zip(turns, texts, strict=True))
+            again = [number for number, grading in enumerate(said) if grading.status in left]
             asked = [replace(requests[number], turn=requests[number].turn + turn) for number in again]
-            pardoned = [status for status, times in self._ask_again.items() if times > turn]
-            for number, answer in zip(again, client.ask(asked, pardoned=pardoned), strict=True):
+            answered = client.ask(asked, pardoned=_pardoned(self._ask_again, turn=turn))
+            for number, answer in zip(again, answered, strict=True):
                 turns[number].append(answer)
         return turns
 
@@ -205,3 +207,8 @@ class ClaudeTeacher:
         return Grading(
             "graded", float(judged.scores["grade"]), judged.evidence, answers, judged.unsupported, more_scores=more
         )
+
+
+def _pardoned(ask_again: Mapping[Useless, int], *, turn: int) -> list[Status]:
+    """Return what the client need not count as useless, as it is asked for once more; made-up quotes it cannot see."""
+    return [status for status, times in ask_again.items() if times > turn and status != "unsupported"]

@@ -232,6 +232,24 @@ def test_several_grades_come_from_one_request_and_an_answer_without_evidence_is_
     assert row["justification"].startswith("code: binary search finds")
 
 
+def test_a_document_of_which_no_quote_stands_can_be_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quotes = iter(["never in it", "nor this", "binary search finds"])
+
+    def by_turn(body: Mapping[str, Any]) -> Reply:
+        return with_quotes(body, quote=next(quotes), good=True)
+
+    with claude_server(default=by_turn) as server:
+        texts = {"a/lesson": LESSON}
+        made_up = claude(tmp_path, server, monkeypatch, texts, rubric="reasoning")
+        again = claude(tmp_path, server, monkeypatch, texts, rubric="reasoning", ask_again={"unsupported": 2})
+
+    assert made_up.columns["a/lesson"]["status"] == "unsupported"
+    assert (again.columns["a/lesson"]["status"], again.graded) == ("graded", {"a/lesson": 5.0})
+    assert sum(server.bill.values()) == 3
+
+
 def obedient(body: Mapping[str, Any]) -> Reply:
     """Answer as the document says, if it says how; else by the text."""
     text, best = body["messages"][0]["content"], {key: True for key in load_rubric("educational").criteria}
