@@ -96,8 +96,8 @@ class Quality(GatheringStep):
         label = earlier.get(GRADE.partition(".")[0])
         if label is None:
             raise RecipeError("`quality` learns grades, and no step before it gives any. Put `label` before it.")
-        documents = getattr(label.params, "documents", MIN_GRADED)
-        if documents < MIN_GRADED:
+        documents = getattr(label, "most_asked", None)  # None: how many there are is known when they are counted
+        if documents is not None and documents < MIN_GRADED:
             raise RecipeError(
                 f"`label` grades {documents} documents, and `quality` needs {MIN_GRADED} grades at least. Raise its "
                 "`documents`."

@@ -85,6 +85,13 @@ class Label(GatheringStep):
         most = self.params.max_injections
         return () if most is None else (Rule("injection", "injections", "<=", most, "max_injections"),)
 
+    @property
+    def most_asked(self) -> int | None:
+        """Return how many documents are graded at most; None where files bring grades or documents to grade."""
+        if self.params.teacher == "file" or self.params.known is not None or self.params.people is not None:
+            return None
+        return self.params.documents + self.params.rounds * self.params.round_documents
+
     def check_environment(self) -> None:
         if self.params.teacher == "claude":
             from pipeline.core.claude.connection import check_credentials

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from filters.classifier.quality import Quality
 from filters.labels.label import Label
 from filters.labels.rounds import Forecast, Graded, forecast
 from filters.labels.rubric import load_rubric
+from pipeline.core.errors import RecipeError
 from pipeline.core.identity import hash_file
 from pipeline.core.rng import generator
 from tests.claude_server import Reply, Server, claude_server
@@ -137,6 +139,17 @@ def test_a_plan_is_told_what_one_more_round_costs() -> None:
     assert step().params_before() is None
     more = two.estimate_more_usd({})
     assert more == pytest.approx(two.estimate_usd(0) - one.estimate_usd(0))
+
+
+def test_a_plan_refuses_too_few_grades_only_where_no_round_or_file_brings_more() -> None:
+    def check(**params: Any) -> None:
+        label = Label(params=Label.Params.parse({"teacher": "claude", "documents": 40, **params}))
+        Quality(params=Quality.Params.parse({"keep_fraction": 0.5})).check({"label": label})
+
+    with pytest.raises(RecipeError, match="grades 40 documents, and `quality` needs 50"):
+        check()
+    check(rounds=1, round_documents=10)
+    check(known="grades.jsonl")
 
 
 def test_prices_are_part_of_what_a_stop_rule_decides(tmp_path: Path) -> None:
