@@ -167,6 +167,21 @@ def test_rows_of_a_file_without_a_usable_grade_are_left_out_and_counted(tmp_path
     assert room.work.details["good"]["by_teacher"] == {"documents": 80, "share": 0.4875, "low": 0.3811, "high": 0.5951}
 
 
+def test_grades_of_a_file_are_held_against_people_and_earlier_grades_too(tmp_path: Path) -> None:
+    path = grades(tmp_path / "grades.jsonl", {id_of(n): n % 6 for n in range(80)})
+    people = grades(tmp_path / "people.jsonl", {id_of(n): min(n % 6 + (n % 4 == 0), 5) for n in range(40, 90)})
+    earlier = grades(tmp_path / "earlier.jsonl", {id_of(n): max(n % 6 - 1, 0) for n in range(60)})
+
+    files = {"path": path, "people": people, "earlier": earlier}
+    room = Room(tmp_path / "room", many(100), inputs={name: [file] for name, file in files.items()})
+    details = room.run(teacher="file", **{name: str(file) for name, file in files.items()}).work.details
+
+    assert (details["people"]["documents"], details["people"]["here"]) == (40, 50)
+    assert details["good"]["corrected"]["share"] > details["good"]["by_teacher"]["share"]
+    assert details["drift"]["earlier"]["shift"] == pytest.approx(5 / 6, abs=1e-3)
+    assert "usd_per_1000_valid" not in details
+
+
 def test_labels_without_a_grade_are_no_wrong_rows_of_a_later_comparison(tmp_path: Path) -> None:
     room = Room(tmp_path / "one", many(40)).run(documents=40)
     labels = room.work.output / LABELS
