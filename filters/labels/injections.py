@@ -3,7 +3,9 @@
 54 templates are 95 % of 15,387 injections found in 1.2 billion addresses (CISPA, April 2026); the families here are
 written after such reports and recognise the phrase, not the intent: a page about injections is found too. So this is a
 signal for rules and for looking, never a verdict of its own, and what is worded anew is not found: for that there are
-canaries (`canaries.py`). In 5,375 docstrings and pages of installed packages it finds none. 15 MB/s.
+canaries (`canaries.py`). Of 22,827 manual pages and modules of the standard library, on which the families were
+narrowed, it finds 5 (fsck will "answer yes to all questions"); of 2,095 other modules 4, all of Anthropic's SDK. 7 to
+15 MB/s.
 """
 
 from __future__ import annotations
@@ -27,8 +29,10 @@ WORDS = {
 # Family -> how it is worded in a text that is `comparable`: one case, single spaces.
 FAMILIES: dict[str, tuple[str, ...]] = {
     "ignore_instructions": (
-        r"\b(?:ignore|disregard|forget|override|bypass|discard|(?:do not|don't|stop) follow(?:ing)?)"
-        r" <any><orders>\b",
+        r"\b(?:ignore|disregard|forget|override|bypass|discard) <any>(?:all|your|these|those|previous|prior|preceding"
+        r"|earlier|above|foregoing|former|initial|original|system|grading) <any>"
+        r"(?:instructions?|prompts?|directions?|directives?|guidelines?|rules?|rubrics?|orders?)\b",
+        r"\b(?:do not|don't|stop) follow(?:ing)? <any>(?:instructions?|prompts?|rubrics?)\b",
     ),
     "new_instructions": (
         r"\b(?:new|updated|revised|real|actual|true) (?:system )?(?:instructions?|prompt|task) ?"
@@ -37,7 +41,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     ),
     "chat_markers": (
         r"< \|(?:im_start|im_end|system|user|assistant|endoftext|eot_id|start_header_id)\|>",
-        r"\[ /?inst\]|< <sys>>|< (?:start|end)_of_turn>",
+        r"\[ /inst\]|< <sys>>|< (?:start|end)_of_turn>",
         r"(?:^|\s)#{2,3} ?(?:system|instruction) ?(?:prompt|message)?:",
         r"\bhuman: .{0,200}\bassistant:",
     ),

@@ -53,10 +53,10 @@ class Label(GatheringStep):
     """Grades a sample; documents outside of it, and those without a valid grade, have a null grade. Drops nothing."""
 
     name: ClassVar[str] = "label"
-    version: ClassVar[int] = 3  # bump when the packaged `educational`, a frame, FAMILIES or the offline scorer changes
+    version: ClassVar[int] = 4  # bump when the packaged `educational`, a frame, FAMILIES or the offline scorer changes
     Params = LabelParams
     signals: ClassVar[tuple[Signal, ...]] = (
-        Signal("grade", pa.float32(), "0 to 5", "criteria of the rubric that the document meets; null: no grade"),
+        Signal("grade", pa.float32(), "0 to 5", "what the answers by the rubric add up to; null: no grade"),
         Signal(
             "status",
             pa.string(),
