@@ -41,12 +41,13 @@ class Refusal:
 
     code: int
     type: str = "api_error"
+    error_code: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Item:
-    """What becomes of one request of a batch."""
+    """What becomes of one request of a batch. `{key}` in a text stands for the key that the client sent."""
 
     kind: Literal["succeeded", "errored", "canceled", "expired", "missing"] = "succeeded"
     error: str = "invalid_request_error"
@@ -94,6 +95,7 @@ class BatchHouse:
         self.takes_seconds = 0.0
         self.archives = 0  # batches that are archived as soon as they end
         self.missing_routes: set[str] = set()  # of create, list
+        self.passes_a_day = False  # when somebody looks: what is not over then expires, later batches end at once
         self.calls: list[str] = []
         self.canceled = 0
 
@@ -107,6 +109,11 @@ class BatchHouse:
             self._ahead += seconds
             for batch in self.batches:
                 self._advance(batch)
+
+    def pass_a_day(self) -> None:
+        """Let a day pass for the batches that are here."""
+        self.forward(DAY)
+        self._ahead -= DAY
 
     def add(self, requests: list[dict[str, Any]], *, created_at: float | None = None) -> Batch:
         """Take a batch, as somebody else of the same workspace would."""
@@ -190,6 +197,9 @@ class BatchHouse:
         call = parts.path.removeprefix(ROUTE).strip("/")
         verb = f"{handler.command} {call}".strip()
         self.calls.append(verb)
+        if self.passes_a_day and self.batches and handler.command == "GET":
+            self.passes_a_day, self.takes_seconds = False, 0.0
+            self.pass_a_day()
         named = {batch.id: batch for batch in self.batches}
         id, _, action = call.partition("/")
         if not call:
@@ -213,13 +223,13 @@ class BatchHouse:
     def _create(self, handler: BaseHTTPRequestHandler, body: Mapping[str, Any]) -> None:
         way = self.creations.pop(0) if self.creations else self.default
         if isinstance(way, Refusal):
-            return _error(handler, way.code, way.type, way.headers)
+            return _error(handler, way.code, way.type, way.headers, error_code=way.error_code)
         if way.way == "reset before":
-            return _reset(handler)
+            return reset(handler)
         batch = self.add(list(body["requests"]))
         time.sleep(way.delay_seconds)
         if way.way == "reset after":
-            return _reset(handler)
+            return reset(handler)
         if way.way == "500 after":
             return _error(handler, 500, "api_error")
         if way.way == "garbage after":
@@ -231,12 +241,17 @@ class BatchHouse:
             return _error(handler, 404, "not_found_error")
         if self.results.held is not None:
             self.results.held.wait()
-        content = b"".join(line + b"\n" for line in batch.lines)
+        content = b"".join(line + b"\n" for line in batch.lines).replace(b"{key}", key_of(handler).encode())
         if not self.results.cut_at:
             return _send(handler, 200, content, {"content-type": "application/x-jsonl"})
         share = self.results.cut_at.pop(0)
         _send(handler, 200, content, part=int(len(content) * share))
         handler.close_connection = True
+
+
+def key_of(handler: BaseHTTPRequestHandler) -> str:
+    """Return the key that a client sent."""
+    return handler.headers.get("x-api-key") or handler.headers.get("authorization", "").partition(" ")[2]
 
 
 def _rfc3339(moment: float) -> str:
@@ -256,13 +271,16 @@ def _send(
 
 
 def _error(
-    handler: BaseHTTPRequestHandler, status: int, kind: str, headers: Mapping[str, str] | None = None
+    handler: BaseHTTPRequestHandler, status: int, kind: str, headers: Mapping[str, str] | None = None,
+    error_code: str | None = None,
 ) -> None:  # fmt: skip
-    error = {"type": "error", "error": {"type": kind, "message": "as the test ordered"}}
+    details = {} if error_code is None else {"details": {"error_code": error_code}}
+    text = f"as the test ordered of {key_of(handler)}"  # a server may repeat what it was sent
+    error = {"type": "error", "error": {"type": kind, "message": text, **details}}
     _send(handler, status, json.dumps(error).encode(), headers)
 
 
-def _reset(handler: BaseHTTPRequestHandler) -> None:
+def reset(handler: BaseHTTPRequestHandler) -> None:
     """Close the connection so that the client sees a reset."""
     handler.close_connection = True
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

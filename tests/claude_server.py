@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.batch_server import ROUTE, BatchHouse
+from tests.batch_server import ROUTE, BatchHouse, key_of, reset
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,24 @@ class Status:
     error_code: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     text: str = "as the test ordered"
+    billed: bool = False
 
 
 @dataclass(frozen=True)
 class HangUp:
     """Accept and bill the request, then close the connection without an answer."""
+
+
+@dataclass(frozen=True)
+class Reset:
+    """Reset the connection, before or after the request is accepted and billed."""
+
+    billed: bool = False
+
+
+@dataclass(frozen=True)
+class CutShort:
+    """Accept and bill the request, then send half of the answer."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +77,7 @@ class Garbage:
     body: bytes = b"<html>welcome to the hotel network</html>"
 
 
-Behaviour = Reply | Status | HangUp | Garbage
+Behaviour = Reply | Status | HangUp | Reset | CutShort | Garbage
 
 
 @dataclass
@@ -81,6 +94,7 @@ class Server:
     input_tokens: int = 0
     output_tokens: int = 0
     most_at_once: int = 0
+    cut_uploads: int = 0  # requests, batches included, that are cut while they arrive
     _at_once: int = 0
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
@@ -97,9 +111,15 @@ class Server:
             self.most_at_once = max(self.most_at_once, self._at_once)
             behaviour = self.script.pop(0) if self.script else self.default
             behaviour = behaviour(body) if callable(behaviour) else behaviour
-            if not isinstance(behaviour, Status):
+            if not isinstance(behaviour, Status | Reset) or behaviour.billed:
                 self.bill[fingerprint(body)] += 1
             return behaviour
+
+    def cuts_upload(self) -> bool:
+        """Say whether the request that arrives now is cut."""
+        with self._mutex:
+            self.cut_uploads -= 1
+            return self.cut_uploads >= 0
 
     def leave(self) -> None:
         """Note that an answer is out."""
@@ -152,6 +172,7 @@ class _Listener(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else a body waits 40 ms for the client to acknowledge the head
 
     def do_GET(self) -> None:
         server: Server = self.server.house  # type: ignore[attr-defined]
@@ -164,7 +185,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         server: Server = self.server.house  # type: ignore[attr-defined]
-        body = json.loads(self.rfile.read(int(self.headers["content-length"] or 0)) or b"{}")
+        size = int(self.headers["content-length"] or 0)
+        if server.cuts_upload():
+            self.rfile.read(size // 2)
+            return reset(self)
+        arrived = self.rfile.read(size)
+        if len(arrived) < size:  # the client was killed
+            self.close_connection = True
+            return None
+        body = json.loads(arrived or b"{}")
         if self.path.startswith(ROUTE):
             try:
                 return server.batches.answer(self, body)
@@ -187,8 +216,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(behaviour.code, content, behaviour.headers)
         elif isinstance(behaviour, HangUp):
             self.close_connection = True
+        elif isinstance(behaviour, Reset):
+            reset(self)
         elif isinstance(behaviour, Garbage):
-            self._send(200, behaviour.body)
+            self._send(200, self._echoing(behaviour.body.decode()).encode())
+        elif isinstance(behaviour, CutShort):
+            content = json.dumps(message(body, Reply(), usage=server.usage(body, output_tokens=60))).encode()
+            self._send(200, content[: len(content) // 2], {"content-length": str(len(content))})
+            self.close_connection = True
         else:
             time.sleep(behaviour.delay_seconds)
             if behaviour.held is not None:
@@ -198,14 +233,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, self._echoing(content.decode()).encode())
 
     def _echoing(self, text: str) -> str:
-        sent = self.headers.get("x-api-key") or self.headers.get("authorization", "").partition(" ")[2]
-        return text.replace("{key}", sent)
+        return text.replace("{key}", key_of(self))
 
     def _send(self, status: int, content: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
-        for key, value in {"content-type": "application/json", "request-id": "req_loopback", **(headers or {})}.items():
+        usual = {"content-type": "application/json", "request-id": "req_loopback", "content-length": str(len(content))}
+        for key, value in {**usual, **(headers or {})}.items():
             self.send_header(key, value)
-        self.send_header("content-length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
 

@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, write the figures."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    names = [*TITLES, "minhash_check", "lanes", "what_if", "growth"]
+    names = [*TITLES, "minhash_check", "lanes", "what_if", "labelling", "growth"]
     if unknown := [word for word in options.only if not any(word in name for name in names)]:
         parser.error(f"--only {unknown[0]}: no work's name holds it; they are {', '.join(names)}")
     os.environ["TQDM_DISABLE"] = "1"
@@ -112,6 +112,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tests.benchmarks.deciding import measure_what_if
 
             results["what_if"] = measure_what_if(Path(folder))
+            _write(results, options)
+        if _wanted("labelling", options) and not options.quick:
+            from tests.benchmarks.labelling import measure_labelling
+
+            results["labelling"] = measure_labelling(Path(folder), cores=cores)
             _write(results, options)
         if _wanted("growth", options) and not options.quick:
             from tests.benchmarks.growth import measure_growth

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Collection, Iterator, Set
+from collections.abc import Collection, Iterator, Mapping, Set
 from importlib import import_module
 from pathlib import Path
 from statistics import median
@@ -90,13 +90,13 @@ def _runs(originals: pa.Table, place: Path, *, copies: int, cores: Collection[in
         (place / "growth.yaml").write_text(RECIPE, encoding="utf-8")
         size["copy_seconds"] = _copied(place / "documents", place / "copy.parquet")
         if warm:
-            _watched(place, workers=1)  # so that compiling is measured in none
+            watched(place, workers=1)  # so that compiling is measured in none
             shutil.rmtree(place / "workspace")
-        runs = [_watched(place, workers=1) | size]
+        runs = [watched(place, workers=1) | size]
         if cores:
             shutil.rmtree(place / "workspace")
             os.sched_setaffinity(0, set(cores))
-            runs.append(_watched(place, workers=WORKERS) | size)
+            runs.append(watched(place, workers=WORKERS) | size)
         return runs
     finally:
         shutil.rmtree(place, ignore_errors=True)
@@ -198,10 +198,12 @@ def _copy(base: Batch, copy: int) -> pa.Table:
     return pa.table({"id": [f"{id}#{copy}" for id in base.ids.to_pylist()], "text": text})
 
 
-def _watched(folder: Path, *, workers: int) -> dict[str, Any]:
-    """Run the recipe in processes of its own, which inherit the cores of this one; return seconds and peaks."""
-    command = tamis("run", "growth.yaml", "--workers", str(workers))
-    environment = surroundings(one_thread=workers == 1)
+def watched(
+    folder: Path, *, workers: int, recipe: str = "growth.yaml", environment: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Run a recipe in processes of its own, which inherit the cores of this one; return seconds and peaks."""
+    command = tamis("run", recipe, "--workers", str(workers))
+    environment = surroundings(one_thread=workers == 1) | dict(environment or {})
     started = time.perf_counter()
     with (folder / "log").open("w+") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)

@@ -22,6 +22,7 @@ RATIO_MARKS = {"fused_heuristics": 100, "minhash_dedup": 50, "minhash_rensa": 4,
 CONFORMING, CONFORMING_MARK = "conforming_", 20  # prefix of the presets' works; times datatrove's speed, at least
 QUIET = 0.9  # share of the core below which a table says that it had to share
 MEMORY_MARKS_GB = {1: 0.7, 2: 1.2}  # by workers, all processes together, less than
+LABELS_MARK, LABELS_MEMORY_MARK_GB = 60, 0.5  # seconds for 10,000, and all processes but the server, less than
 WHAT_IF_MARK = 2.0  # seconds for a million documents, less than
 COPY_MARK = 4  # times a plain copy, at most
 WORKERS_MARK = 1.8  # times as fast with two workers, at least
@@ -112,6 +113,7 @@ def _rows(results: dict[str, Any]) -> list[list[str]]:
     rows += _checking_rows(results.get("minhash_check"))
     rows += _lanes_rows(results.get("lanes"))
     rows += _what_if_rows(results.get("what_if"))
+    rows += _labelling_rows(results.get("labelling"))
     return rows + _growth_rows(results.get("growth"))
 
 
@@ -171,6 +173,22 @@ def _what_if_rows(found: dict[str, Any] | None) -> list[list[str]]:
     seconds = found["questions"][slowest]["median_seconds"]
     title = f"`tamis what-if`, {found['documents'] / 1e6:g} million documents, the slowest question ({slowest})"
     return [[title, f"{seconds:.2g} s", f"< {WHAT_IF_MARK:g} s", "", ""]]
+
+
+def _labelling_rows(found: dict[str, Any] | None) -> list[list[str]]:
+    if found is None or "absent" in found:
+        return []
+    titles = {"single": "bought one by one", "batches": "bought in Message Batches"}
+    return [
+        [
+            f"{found['documents']:,} labels from a server on the same two cores, {titles[way]}",
+            f"{run['seconds']:.3g} s, {run['peak_sum_gb']:.2f} GB",
+            f"< {LABELS_MARK:g} s, < {LABELS_MEMORY_MARK_GB:g} GB",
+            "",
+            "",
+        ]
+        for way, run in found["ways"].items()
+    ]
 
 
 def _growth_rows(growth: dict[str, Any] | None) -> list[list[str]]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -147,6 +148,7 @@ def cost_nano(price: Price, tokens: BilledTokens) -> int:
     return math.ceil(per_million * NANO / 1_000_000)
 
 
+@cache  # a price file has few
 def _rate(value: float) -> Fraction:
     """Return the decimal that the user wrote, not its nearest binary fraction."""
     return Fraction(str(value))

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any, Literal
 
 from pipeline.core.claude.prices import BilledTokens, Prices, cost_nano
@@ -20,7 +21,7 @@ from pipeline.core.identity import identity_of
 OVERHEAD_TOKENS = 2_000  # assumption: the most that the API adds to a prompt for a schema
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, so that the id is kept
 class Request:
     """One question to a model. `purpose` is for the ledger's reader; it is neither sent nor part of the id.
 
@@ -58,7 +59,7 @@ class Request:
         """At most what it takes in a batch, with its id and commas."""
         return len(json.dumps(self.body())) + 100
 
-    @property
+    @cached_property
     def id(self) -> str:
         """`r_` and 40 hex characters; fits a batch's custom_id."""
         body = self.body()

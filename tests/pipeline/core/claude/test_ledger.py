@@ -7,6 +7,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -116,3 +119,72 @@ def test_a_file_that_is_no_ledger_or_a_newer_one_is_refused_and_unlocked(tmp_pat
     newer.close()
     with pytest.raises(DataError, match="layout 99"):
         Ledger(path)
+
+
+def write_at_once(ledger: Ledger, requests: list[str]) -> list[str]:
+    """Let threads store an answer each, all in one transaction; return what each was told."""
+    told = dict.fromkeys(range(len(requests)), "stored")
+    attempts = [ledger.record_intent(request, reserved_nano=10, endpoint="http://here") for request in requests]
+
+    def store(number: int) -> None:
+        try:
+            ledger.record_answer(attempts[number], raw=b"raw", usage={"input_tokens": 1}, cost_nano=7, price="p")
+        except ServiceError as error:
+            told[number] = str(error)
+
+    threads = [threading.Thread(target=store, args=(number,)) for number in told]
+    with ledger._mutex:  # what waits meanwhile is done together
+        for thread in threads:
+            thread.start()
+        while len(ledger._waiting) < len(threads):
+            time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    return list(told.values())
+
+
+def test_what_several_threads_write_at_once_is_one_transaction_and_a_failure_undoes_only_its_own(
+    tmp_path: Path,
+) -> None:
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        ledger.plan(planned(4))
+        buy(ledger, "r_2")
+        commits: list[str] = []
+        ledger._database.set_trace_callback(lambda line: commits.append(line) if line == "COMMIT" else None)
+        told = write_at_once(ledger, ["r_0", "r_1", "r_2", "r_3"])
+        answers = ledger.answers(["r_0", "r_1", "r_2", "r_3"])
+
+    assert [line == "stored" for line in told] == [True, True, False, True]
+    assert "UNIQUE" in told[2]
+    assert {request: answer.raw for request, answer in answers.items()} == {
+        "r_0": b"raw", "r_1": b"raw", "r_2": b"raw r_2", "r_3": b"raw",
+    }  # fmt: skip
+    assert len(commits) == 4 + 1 + 1  # intents, answers, the look at the end
+
+
+def test_when_a_transaction_of_several_threads_fails_each_of_them_is_told(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        ledger.plan(planned(2))
+        attempts = [ledger.record_intent(request, reserved_nano=10, endpoint="h") for request in ("r_0", "r_1")]
+        ledger._database.execute("PRAGMA busy_timeout=20")
+        told: list[str] = []
+
+        def close(attempt: int) -> None:
+            with pytest.raises(ServiceError, match="locked") as caught:
+                ledger.record_failure(attempt, outcome="rejected", error="x")
+            told.append(str(caught.value))
+
+        threads = [threading.Thread(target=close, args=(attempt,)) for attempt in attempts]
+        with closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)) as other, ledger._mutex:
+            other.execute("BEGIN IMMEDIATE")
+            for thread in threads:
+                thread.start()
+            while len(ledger._waiting) < len(threads):
+                time.sleep(0.001)
+            ledger._mutex.release()
+            for thread in threads:
+                thread.join()
+            ledger._mutex.acquire()
+            other.execute("ROLLBACK")
+
+        assert len(told) == 2 and ledger.spending(["r_0", "r_1"]).open_nano == 20

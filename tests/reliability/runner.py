@@ -1,16 +1,19 @@
-"""Every way to die at every state of a batch, against every way of a server: who is billed, and what is lost?
+"""Runs that buy and die at a chosen moment, then others that buy the same until one ends well.
 
-    python -m tests.pipeline.core.claude.batch_matrix FOLDER     (cases as JSON lines on stdin, outcomes on stdout)
+    python -m tests.reliability.runner FOLDER     (cases as JSON lines on stdin, outcomes on stdout)
 
 One process imports the client and forks a child for each run of a case, so that a run costs no start. A child buys over
-a real socket; at the chosen moment it kills itself with SIGKILL. Then other children buy the same, until one ends well.
+a real socket; at the chosen moment it kills itself with SIGKILL.
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 import os
 import signal
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,7 +32,19 @@ PACING = Pacing(most_requests=5, poll_seconds=0.005, longest_poll_seconds=0.02, 
 MOST_RUNS = 6
 
 # Where a run dies: before or after which call, and at which time that it is made.
-KILLS: dict[str, tuple[type, str, str, int]] = {
+SINGLE_KILLS: dict[str, tuple[type, str, str, int]] = {
+    "planned": (Ledger, "plan", "after", 1),
+    "before the intent": (Ledger, "record_intent", "before", 1),
+    "intent in the ledger": (Ledger, "record_intent", "after", 1),
+    "later intent in the ledger": (Ledger, "record_intent", "after", 5),
+    "answered, not stored": (Ledger, "record_answer", "before", 1),
+    "answer stored": (Ledger, "record_answer", "after", 1),
+    "later answer not stored": (Ledger, "record_answer", "before", 6),
+    "failed, not stored": (Ledger, "record_failure", "before", 1),
+    "failure stored": (Ledger, "record_failure", "after", 1),
+    "concluding": (Ledger, "conclude", "before", 1),
+}
+BATCH_KILLS: dict[str, tuple[type, str, str, int]] = {
     "planned": (Ledger, "plan", "after", 1),
     "before the intent": (BatchLog, "record_intent", "before", 1),
     "intent in the ledger": (BatchLog, "record_intent", "after", 1),
@@ -49,19 +64,18 @@ KILLS: dict[str, tuple[type, str, str, int]] = {
 }
 
 
-def arm(kill: str) -> None:
+def arm(kill: str, *, batches: bool) -> None:
     """Make this process kill itself at a moment."""
-    owner, name, when, times = KILLS[kill]
+    owner, name, when, times = (BATCH_KILLS if batches else SINGLE_KILLS)[kill]
     real: Callable[..., Any] = getattr(owner, name)
-    count = 0
+    calls = itertools.count(1)
 
     def dying(*given: Any, **named: Any) -> Any:
-        nonlocal count
-        count += 1
-        if when == "before" and count == times:
+        call = next(calls)  # of several threads
+        if when == "before" and call == times:
             os.kill(os.getpid(), signal.SIGKILL)
         found = real(*given, **named)
-        if when == "after" and count == times:
+        if when == "after" and call == times:
             os.kill(os.getpid(), signal.SIGKILL)
         return found
 
@@ -87,14 +101,15 @@ def forked(work: Callable[[], str]) -> tuple[int, str]:
     return (os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0), said
 
 
-def buy(ledger: Path, *, max_usd: float, kill: str | None) -> str:
+def buy(ledger: Path, *, max_usd: float, batches: bool, kill: str | None) -> str:
     """Buy all requests; return `done` or what the error says."""
     import pipeline.core.claude.batch_desk as desk
 
     desk.PORTION = 2
     if kill is not None:
-        arm(kill)
-    how: dict[str, Any] = {"batches": True, "pacing": PACING, "timeout_seconds": 0.4, "backoff_seconds": 0.01}
+        arm(kill, batches=batches)
+    how: dict[str, Any] = {"batches": batches, "pacing": PACING, "workers": 2}
+    how |= {"timeout_seconds": 0.4, "backoff_seconds": 0.01}
     try:
         with ClaudeClient(ledger, max_usd=max_usd, **how) as client:
             answers = client.ask(requests_for(COUNT))
@@ -107,11 +122,23 @@ def run_case(case: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Die once, then buy until all is there."""
     os.environ["ANTHROPIC_BASE_URL"] = case["base_url"]
     ledger = folder / f"{case['number']}.sqlite"
-    died, first = forked(lambda: buy(ledger, max_usd=case["max_usd"], kill=case["kill"]))
+    how = {"max_usd": case["max_usd"], "batches": case["batches"]}
+    died, first = forked(lambda: buy(ledger, kill=case["kill"], **how))
     said = [first]
     while said[-1] != "done" and len(said) < MOST_RUNS:
-        said.append(forked(lambda: buy(ledger, max_usd=case["max_usd"], kill=None))[1])
+        said.append(forked(lambda: buy(ledger, kill=None, **how))[1])
     return {"died": died, "said": said, "ledger": str(ledger)}
+
+
+def warm_up(folder: Path) -> None:
+    """Do once, before any fork, what the SDK does when it is first used: imports, models of answers, certificates."""
+    from tests.claude_server import claude_server
+
+    ssl.create_default_context = functools.cache(ssl.create_default_context)
+    with claude_server() as server:
+        os.environ["ANTHROPIC_BASE_URL"] = server.base_url
+        for batches in (False, True):
+            buy(folder / f"warm-{os.getpid()}-{batches}.sqlite", max_usd=1.0, batches=batches, kill=None)
 
 
 def cases() -> Iterator[dict[str, Any]]:
@@ -121,8 +148,7 @@ def cases() -> Iterator[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    import anthropic  # noqa: F401  # once, before any fork
-
+    warm_up(Path(sys.argv[1]))
     for case in cases():
         sys.stdout.write(json.dumps(run_case(case, Path(sys.argv[1]))) + "\n")
         sys.stdout.flush()

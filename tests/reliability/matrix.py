@@ -1,0 +1,131 @@
+"""Cases played: runs that die against a server that misbehaves, and the server's own bill held against the ledger."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from queue import Queue
+from typing import Any, Protocol
+
+from pipeline.core.claude.endpoint import address_of
+from tests.claude_server import Server, claude_server, fingerprint
+from tests.conftest import ROOT
+from tests.pipeline.core.claude.asking import KEY, requests_for
+from tests.reliability.modes import BATCH_MODES, SINGLE_MODES, Mode
+from tests.reliability.runner import BATCH_KILLS, COUNT, SINGLE_KILLS
+
+MAX_USD = 0.01
+RUNNERS = 4  # a case mostly waits
+BREACHES = ("lost", "bought twice", "kept without a bill", "above the cap", "left open", "not finished")
+FATES = ("billed once", "in doubt", "not billed")  # of a request
+
+
+class Runner(Protocol):
+    """A process that plays cases."""
+
+    def __call__(self, case: Mapping[str, Any]) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Played:
+    """What became of all cases: counts for every mode, and the cases that break the promise."""
+
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
+
+    @property
+    def sums(self) -> Counter[str]:
+        return sum(self.counts.values(), Counter())
+
+
+def play(folder: Path, *, batches: bool, modes: Mapping[str, Mode] | None = None, kills: Any = None) -> Played:
+    """Play every mode against every moment of death; some of each if given."""
+    modes = modes if modes is not None else BATCH_MODES if batches else SINGLE_MODES
+    kills = list(kills if kills is not None else BATCH_KILLS if batches else SINGLE_KILLS)
+    with ExitStack() as stack:
+        free: Queue[Runner] = Queue()
+        for _ in range(RUNNERS):
+            free.put(stack.enter_context(_runner(folder)))
+
+        def of_case(numbered: tuple[int, tuple[str, str]]) -> tuple[str, str, dict[str, Any], Counter[str]]:
+            number, (mode, kill) = numbered
+            runner = free.get()
+            try:
+                with claude_server() as server:
+                    modes[mode](server)
+                    case = {"number": number, "base_url": server.base_url, "kill": kill, "batches": batches}
+                    found = runner(case | {"max_usd": MAX_USD})
+                    return mode, kill, found, judged(server, found, batches=batches)
+            finally:
+                free.put(runner)
+
+        with ThreadPoolExecutor(RUNNERS) as pool:
+            cases = list(pool.map(of_case, enumerate(product(modes, kills))))
+    played = Played()
+    for mode, kill, found, count in cases:
+        count += Counter(runs=1, killed=int(found["died"] == 9))
+        played.counts[mode] = played.counts.get(mode, Counter()) + count
+        if any(count[key] for key in BREACHES):
+            played.broken.append(f"{mode} / {kill}: {dict(count)} {found['said']}")
+    return played
+
+
+@contextmanager
+def _runner(folder: Path) -> Iterator[Runner]:
+    environment = {**os.environ, "ANTHROPIC_API_KEY": KEY, "NO_PROXY": "127.0.0.1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "tests.reliability.runner", str(folder)]
+    process = subprocess.Popen(
+        command, env=environment, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+    def run(case: Mapping[str, Any]) -> dict[str, Any]:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(json.dumps(case) + "\n")
+        process.stdin.flush()
+        found: dict[str, Any] = json.loads(process.stdout.readline())
+        return found
+
+    yield run
+    assert process.stdin is not None
+    process.stdin.close()
+    process.wait()
+
+
+def judged(server: Server, found: Mapping[str, Any], *, batches: bool) -> Counter[str]:
+    """Hold the server's bill against the ledger; count what became of requests, and what breaks the promise."""
+    database = sqlite3.connect(found["ledger"])
+    doubted = dict(database.execute("SELECT request, count(*) FROM attempts WHERE outcome='in_doubt' GROUP BY 1"))
+    answered = {request for (request,) in database.execute("SELECT request FROM answers")}
+    left_open = database.execute("SELECT count(*) FROM attempts WHERE outcome IS NULL").fetchone()[0]
+    counted = database.execute(
+        "SELECT (SELECT coalesce(sum(cost_nano), 0) FROM answers) + "
+        "(SELECT coalesce(sum(reserved_nano), 0) FROM attempts WHERE outcome='in_doubt')"
+    ).fetchone()[0]
+    database.close()
+    count: Counter[str] = Counter()
+    for request in requests_for(COUNT):
+        sent = replace(request, endpoint=address_of(server.base_url))
+        times = server.bill[fingerprint(request.body())]
+        kept, in_doubt = int(sent.id in answered), doubted.get(sent.id, 0)
+        count["requests"] += 1
+        count["in doubt"] += in_doubt > 0
+        count["billed once"] += not in_doubt and times == kept == 1
+        count["not billed"] += not in_doubt and times == 0
+        count["lost"] += max(times - kept - in_doubt, 0)  # billed, neither kept nor in doubt
+        count["bought twice"] += times > 1 + in_doubt
+        count["kept without a bill"] += kept > times
+    billed = (server.input_tokens * 0.10 + server.output_tokens * 0.50) / (2e6 if batches else 1e6)
+    count["above the cap"] += counted > MAX_USD * 1e9 or billed > MAX_USD
+    count["left open"] += left_open
+    count["not finished"] += found["said"][-1] != "done"
+    return count
