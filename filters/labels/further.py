@@ -12,6 +12,7 @@ from filters.labels.asking import Texts, Wishes
 from filters.labels.rounds import LEAST_GRADED, Forecast, Graded, committee, forecast, least_sure
 from filters.labels.sampling import Survey, choose
 from filters.labels.teachers import Grading, Teacher
+from pipeline.core.claude.prices import dollars
 from pipeline.core.rng import derive
 from pipeline.core.step import Gathering
 
@@ -56,7 +57,7 @@ def further(
         told = (
             f"label: round {number + 1}: {before.graded} graded, Spearman {before.spearman:.3f}, {gain:+.4f} expected"
         )
-        work.say(f"{told} for {usd:.4f} USD: {why or f'{count} more documents'}")
+        work.say(f"{told} for {dollars(usd)}: {why or f'{count} more documents'}")
         if why:
             return log
         gradings |= dict(zip(chosen, teacher.grade(texts.specimens(chosen)), strict=True))

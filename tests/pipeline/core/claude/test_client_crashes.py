@@ -34,7 +34,9 @@ import sys
 from pathlib import Path
 from pipeline.core.claude.client import ClaudeClient
 from tests.pipeline.core.claude.asking import requests_for
-with ClaudeClient(Path(sys.argv[1]), max_usd=1, workers=4) as client:
+def say(line):
+    print(line, flush=True)
+with ClaudeClient(Path(sys.argv[1]), max_usd=1, workers=4, say=say) as client:
     client.ask(requests_for(24))
 """
 
@@ -49,7 +51,7 @@ def wait_for(condition: Any, *, seconds: float = 200.0) -> None:
 def start_child(folder: Path, server: Server) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "ANTHROPIC_BASE_URL": server.base_url, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", CHILD, str(folder / "ledger.sqlite")]
-    return subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def killed_run(tmp_path: Path) -> Iterator[Server]:
         child = start_child(tmp_path, server)
         wait_for(lambda: len(server.arrivals) == 6 + 4)
         os.kill(child.pid, signal.SIGKILL)
-        child.wait()
+        child.communicate()
         yield server
         never.set()
 
@@ -94,9 +96,10 @@ def test_ctrl_c_waits_for_the_answers_in_flight_and_leaves_nothing_in_doubt(
         child = start_child(tmp_path, server)
         wait_for(lambda: len(server.arrivals) == 2 + 4)
         child.send_signal(signal.SIGINT)
-        time.sleep(0.5)  # it hears of the signal before the answers
+        assert child.stdout is not None
+        assert any(b"stopping" in line for line in child.stdout)  # it hears of the signal before the answers
         pressed.set()
-        child.wait()
+        child.communicate()
         asked = len(server.arrivals)
         server.default = Reply()
         answers = ask(tmp_path, server, requests_for(24), monkeypatch=monkeypatch)
