@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.bench                 # everything, about a quarter of an hour; writes results.json
     python -m tests.benchmarks.bench --quick         # 4 MB of text, two repeats: does it run, what is far off
-    python -m tests.benchmarks.bench --only minhash  # works whose name holds the word; also `lanes`, `growth`
+    python -m tests.benchmarks.bench --only minhash  # works whose name holds the word; also `lanes`, `labelling`
 
 The full run writes tests/benchmarks/results.json; a part of it writes only where `--out` says.
 """
@@ -209,7 +209,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="measure works whose name holds this; repeatable"
     )
-    parser.add_argument("--quick", action="store_true", help="little text, two repeats, neither what_if nor growth")
+    parser.add_argument(
+        "--quick", action="store_true", help="little text, two repeats, neither what_if, labelling nor growth"
+    )
     parser.add_argument("--out", type=Path, help="where the figures go")
     return parser
 

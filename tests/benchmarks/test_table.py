@@ -15,6 +15,8 @@ from tests.benchmarks.bench import comparisons, main
 from tests.benchmarks.clock import MIN_SECONDS, Work, interleaved
 from tests.benchmarks.table import (
     COPY_MARK,
+    LABELS_MARK,
+    LABELS_MEMORY_MARK_GB,
     LANES_MARK,
     LINEAR_MARK,
     MARKER,
@@ -63,6 +65,17 @@ def test_the_marks_are_those_that_were_set() -> None:
     assert RATIO_MARKS == {"fused_heuristics": 100, "minhash_dedup": 50, "minhash_rensa": 4, "minhash_rensa_ready": 4}
     assert (COPY_MARK, WORKERS_MARK, LINEAR_MARK, WHAT_IF_MARK, LANES_MARK) == (4, 1.8, 1.1, 2, 1.5)
     assert MEMORY_MARKS_GB == {1: 0.7, 2: 1.2} and START_MARKS == {"three_documents": 0.7, "nothing_to_do": 0.4}
+
+
+def test_labels_have_a_row_for_each_way_to_buy_them(results: dict[str, Any]) -> None:
+    ways = {"single": {"seconds": 41.2, "peak_sum_gb": 0.27}, "batches": {"seconds": 20.0, "peak_sum_gb": 0.3}}
+
+    lines = table({**results, "labelling": {"documents": 10_000, "ways": ways}}).splitlines()
+
+    (row,) = [line for line in lines if "bought one by one" in line]
+    assert (LABELS_MARK, LABELS_MEMORY_MARK_GB) == (60, 0.5)
+    assert row.startswith("| 10,000 labels") and "| 41.2 s, 0.27 GB | < 60 s, < 0.5 GB |" in row
+    assert any("bought in Message Batches | 20 s, 0.30 GB" in line for line in lines)
 
 
 def test_the_figures_do_not_tell_where_they_were_measured(results: dict[str, Any]) -> None:
