@@ -28,6 +28,8 @@ STEPS: dict[str, str] = {
     "label": "filters.labels.label:Label",
     "quality": "filters.classifier.quality:Quality",
     "vote": "filters.classifier.vote:Vote",
+    "fasttext": "filters.classifier.fasttext:FastText",
+    "transformer": "filters.classifier.transformer:Transformer",
     "topics": "filters.topics.topics:Topics",
     # datatrove's definitions, pinned; presets of several steps stand in filters/conformance/chains.py
     "gopher_quality@datatrove-0.10": "filters.conformance.gopher:GopherQuality",

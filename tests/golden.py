@@ -14,6 +14,7 @@ import json
 import math
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from blake3 import blake3
 from pipeline.catalog import STEPS
 from pipeline.core.step import MakingStep
 from pipeline.recipe.names import label_of, step_class
+from tests.filters.classifier.test_fasttext import write_model
+from tests.filters.classifier.test_transformer import write_classifier
 from tests.pipeline.house import House, texts, write_lines
 
 FOLDER = Path(__file__).parent / "cases" / "golden"
@@ -46,6 +49,8 @@ NEEDS: dict[str, tuple[list[str], str]] = {
     "terms": ([], "{terms: [DIR/terms.txt]}"),
     "toxicity": ([], "{terms: [DIR/terms.txt]}"),
     "topics": ([], "{count: 4, keep: [1, 2]}"),
+    "transformer": ([], "{model: DIR/classifier, scale: [-9, 9], max_tokens: 64, min_score: 0}"),
+    "fasttext": ([], "{model: DIR/model.bin, label: __label__good, min_score: 0.4}"),
     "vote": (
         ["language: {min_score: 0}"],
         "{of: [language, language.agreement], by: language, groups: [en, de], keep: {share: 0.7}, "
@@ -103,6 +108,9 @@ def furnish(folder: Path) -> House:
     }
     for name, entries in lists.items():
         (folder / f"{name}.txt").write_text(entries)
+    write_model(folder / "model.bin", minn=2, maxn=3)
+    if find_spec("transformers") is not None:
+        write_classifier(folder / "classifier")
     write_lines(folder / "held.jsonl", [{"text": texts(1, start=30)[0]}, {"text": cases[20]["text"]}])
     return house
 

@@ -41,6 +41,8 @@ GIVEN: dict[str, dict[str, Any]] = {
     "quality": {"keep_fraction": 0.3},
     "terms": {"terms": ["x"]},
     "toxicity": {"terms": ["x"]},
+    "transformer": {"model": "x"},
+    "fasttext": {"model": "x", "label": "x"},
     "vote": {"of": ["quality"], "keep": {"share": 0.3}},
     "url": {"domains": ["x"], "urls": ["x"], "words": ["x"]},
 }

@@ -73,6 +73,8 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> House:
 def test_a_steps_output_changes_only_with_its_version(furnished: House, step: str):
     if step == "datatrove" or step.endswith("@datatrove-0.10"):
         need_conformance()
+    if step == "transformer":
+        pytest.importorskip("transformers", reason="transformers is not installed")
     how = f"Bump `version` in the class of {step} if it is meant, then: python -m tests.golden --write {step}"
     assert path_of(step).exists(), f"{step} has no golden output yet. Write it: python -m tests.golden --write {step}"
     stored = json.loads(path_of(step).read_text(encoding="utf-8"))

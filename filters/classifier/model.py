@@ -97,16 +97,22 @@ class GradeModel:
 
 def read_model(folder: Path) -> tuple[dict[str, np.ndarray], Settings]:
     """Return a saved model's tensors and settings; DataError when there is none."""
+    tensors, told = read_tensors(folder)
+    try:
+        return tensors, Settings(**{key: value for key, value in told.items() if key != "kind"})
+    except TypeError as error:
+        raise DataError(f"{folder / MODEL}: no classifier can be read ({error}). Run the recipe again.") from error
+
+
+def read_tensors(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return a saved model's tensors and what its JSON says; DataError when there is none."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
     try:
-        tensors = load((folder / MODEL).read_bytes())
-        told = json.loads((folder / SETTINGS).read_bytes())
-        settings = Settings(**{key: value for key, value in told.items() if key != "kind"})
+        return load((folder / MODEL).read_bytes()), dict(json.loads((folder / SETTINGS).read_bytes()))
     except (OSError, ValueError, TypeError, SafetensorError) as error:
         raise DataError(f"{folder / MODEL}: no classifier can be read ({error}). Run the recipe again.") from error
-    return tensors, settings
 
 
 def train(

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from filters.classifier import agreement as report
 from filters.classifier.course import Student, teach, teach_at_random
@@ -25,8 +25,21 @@ from filters.classifier.graded import GRADE, MIN_GRADED, Graded, SplitBy, Traini
 from filters.classifier.model import Settings
 from filters.classifier.operating import Keep, check_scale, rule_for
 from filters.classifier.students import Kind, course_of, load_student
+from filters.topics.embedding import files_of_folder, folder_of
 from pipeline.core.errors import DataError, RecipeError
-from pipeline.core.step import Gathering, GatheringStep, Params, Part, Quantile, Rule, Scale, Signal, Step, decides
+from pipeline.core.step import (
+    Gathering,
+    GatheringStep,
+    Params,
+    Part,
+    Quantile,
+    Rule,
+    Scale,
+    Signal,
+    Step,
+    decides,
+    input_names,
+)
 
 WEAK_SPEARMAN = 0.3  # below it a classifier is called out (assumption: length alone reaches 0.46 on documentation)
 GRADES = Scale(0, 5)  # of a rubric whose grade says no other
@@ -48,7 +61,12 @@ class QualityParams(Params):
         None, ge=0, description="Short for `keep: {score: ...}`, on the scale of the grades."
     )
     student: Kind = Field(
-        default="linear", description="What learns: one weight for each n-gram, or a `hidden` layer over them."
+        default="linear",
+        description="What learns: a weight for each n-gram, a `hidden` layer over them, or a weight for each dimension "
+        "of an `embedding`.",
+    )
+    model: str | tuple[str, ...] | None = input_names(
+        None, description="For `student: embedding`: folder of a model2vec or sentence-transformers model (`[topics]`)."
     )
     buckets: int = Field(default=2**18, ge=2**10, le=2**24, description="Hash buckets, a power of two (fastText).")
     ngrams: int = Field(default=2, ge=1, le=3, description="Longest run of words that is a feature, words.")
@@ -71,8 +89,19 @@ class QualityParams(Params):
         "length alone and of shuffled grades; -1: never stop.",
     )  # fmt: skip
 
+    @field_validator("model", mode="before")
+    @classmethod
+    def _files_of_the_folder(cls, given: Any) -> Any:
+        """Take a folder for the files in it, so that it counts by its content."""
+        return files_of_folder(given)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if (self.student == "embedding") != (self.model is not None):
+            raise ValueError("`model` goes with `student: embedding`, and only with it")
+        idle = {"buckets", "ngrams"} & self.model_fields_set if self.student == "embedding" else set()
+        if idle:
+            raise ValueError(f"`{'`, `'.join(sorted(idle))}` has no effect with `student: embedding`")
         given = [key for key in ("keep", "keep_fraction", "min_score") if getattr(self, key) is not None]
         if len(given) > 1:
             raise ValueError(f"give `{given[0]}` or `{given[1]}`, not both")
@@ -132,14 +161,16 @@ class Quality(GatheringStep):
         graded = load_graded(work.parts)
         lesson = split(graded, by=self.params.split, share=self.params.held_out, seed=work.seed)
         params = self.params
+        embedding = folder_of(work.inputs["model"]) if params.student == "embedding" else None
         settings = Settings(params.buckets, params.ngrams, params.excerpt_chars)
         course = course_of(
-            params.student, graded, settings=settings, epochs=params.epochs, top=self.top, seed=work.seed
+            params.student, graded, settings=settings, epochs=params.epochs, top=self.top, seed=work.seed,
+            embedding=embedding,
         )  # fmt: skip
         work.say(f"quality: training on {len(lesson.train)} graded documents, {len(lesson.held)} held out")
         trained = teach(course, graded, lesson)
         trained.student.save(work.output)
-        jobs = [ScoreJob(part=part, folder=work.output) for part in work.parts]
+        jobs = [ScoreJob(part=part, folder=work.output, embedding=embedding) for part in work.parts]
         scores: list[np.ndarray] = work.map(score_part, jobs, label="quality scores")
         for part, column in zip(work.parts, scores, strict=True):
             work.write(part, {"score": column})
@@ -240,10 +271,11 @@ class ScoreJob:
 
     part: Part
     folder: Path
+    embedding: Path | None = None
 
 
 def score_part(job: ScoreJob) -> np.ndarray:
     """Return float32[num_rows], the scores of one part's live documents."""
     if job.part.num_rows == 0:
         return np.zeros(0, np.float32)
-    return load_student(job.folder).score(job.part.batch())
+    return load_student(job.folder, embedding=job.embedding).score(job.part.batch())

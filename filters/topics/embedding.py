@@ -31,6 +31,13 @@ def files_in(folder: Path) -> list[str]:
     return [str(path) for path in sorted(folder.rglob("*")) if path.is_file() and not _is_hidden(path, folder)]
 
 
+def files_of_folder(given: Any) -> Any:
+    """Return the files of a model's folder that a recipe names, for pydantic to judge; anything else as it is."""
+    if isinstance(given, list):  # the files, as a worker gets them
+        return tuple(given)
+    return tuple(files_in(Path(given))) or given if isinstance(given, str) else given
+
+
 def _is_hidden(path: Path, folder: Path) -> bool:
     return any(name.startswith(".") for name in path.relative_to(folder).parts)
 
@@ -160,6 +167,6 @@ def _installed(package: str, folder: Path) -> Any:
         return import_module(package)
     except ImportError as error:
         raise RecipeError(
-            f"topics.model: {folder} needs the package {package}, and it is not installed. "
+            f"model: {folder} needs the package {package}, and it is not installed. "
             "Install the extra: pip install -e '.[topics]'."
         ) from error

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -18,7 +17,7 @@ import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
 from filters.topics.clusters import STARTS, find_centres, nearest, silhouettes
-from filters.topics.embedding import Embedding, files_in, fit_embedding, folder_of
+from filters.topics.embedding import Embedding, files_of_folder, fit_embedding, folder_of
 from filters.topics.latent import WordSpace, fit_space
 from filters.topics.quality import judge, telling_words
 from filters.topics.word_counts import Counts, Vocabulary, batches_of, excerpts
@@ -53,7 +52,7 @@ class TopicsParams(Params):
     @classmethod
     def _files_of_the_folder(cls, given: Any) -> Any:
         """Take a folder for the files in it, so that it counts by its content."""
-        return tuple(files_in(Path(given))) or given if isinstance(given, str) else given
+        return files_of_folder(given)
 
     @model_validator(mode="after")
     def _topics_exist(self) -> Self:
