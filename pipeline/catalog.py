@@ -29,6 +29,7 @@ STEPS: dict[str, str] = {
     "quality": "filters.classifier.quality:Quality",
     "vote": "filters.classifier.vote:Vote",
     "fasttext": "filters.classifier.fasttext:FastText",
+    "perplexity": "filters.classifier.perplexity:Perplexity",
     "transformer": "filters.classifier.transformer:Transformer",
     "topics": "filters.topics.topics:Topics",
     # datatrove's definitions, pinned; presets of several steps stand in filters/conformance/chains.py

@@ -24,6 +24,7 @@ from pipeline.catalog import STEPS
 from pipeline.core.step import MakingStep
 from pipeline.recipe.names import label_of, step_class
 from tests.filters.classifier.test_fasttext import write_model
+from tests.filters.classifier.test_perplexity import ARPA
 from tests.filters.classifier.test_transformer import write_classifier
 from tests.pipeline.house import House, texts, write_lines
 
@@ -49,6 +50,7 @@ NEEDS: dict[str, tuple[list[str], str]] = {
     "terms": ([], "{terms: [DIR/terms.txt]}"),
     "toxicity": ([], "{terms: [DIR/terms.txt]}"),
     "topics": ([], "{count: 4, keep: [1, 2]}"),
+    "perplexity": ([], "{model: DIR/model.arpa, max_perplexity: 40}"),
     "transformer": ([], "{model: DIR/classifier, scale: [-9, 9], max_tokens: 64, min_score: 0}"),
     "fasttext": ([], "{model: DIR/model.bin, label: __label__good, min_score: 0.4}"),
     "vote": (
@@ -109,6 +111,7 @@ def furnish(folder: Path) -> House:
     for name, entries in lists.items():
         (folder / f"{name}.txt").write_text(entries)
     write_model(folder / "model.bin", minn=2, maxn=3)
+    (folder / "model.arpa").write_text(ARPA, encoding="utf-8")
     if find_spec("transformers") is not None:
         write_classifier(folder / "classifier")
     write_lines(folder / "held.jsonl", [{"text": texts(1, start=30)[0]}, {"text": cases[20]["text"]}])

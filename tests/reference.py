@@ -42,6 +42,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "terms": {"terms": ["x"]},
     "toxicity": {"terms": ["x"]},
     "transformer": {"model": "x"},
+    "perplexity": {"model": "x"},
     "fasttext": {"model": "x", "label": "x"},
     "vote": {"of": ["quality"], "keep": {"share": 0.3}},
     "url": {"domains": ["x"], "urls": ["x"], "words": ["x"]},

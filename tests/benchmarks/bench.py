@@ -40,6 +40,7 @@ class Comparison:
     rival: Callable[..., Any] | None = None
     sample_documents: int = SAMPLE_DOCUMENTS
     differences: Callable[..., int] | None = None  # between what both answer on the sample
+    agreements: Callable[..., dict[str, Any]] | None = None  # of both with a teacher, on all the text
     needs: tuple[str, ...] = DATATROVE  # packages of the rival
 
 
@@ -48,6 +49,7 @@ def comparisons() -> list[Comparison]:
     from tests.benchmarks import curation as c
     from tests.benchmarks import modelling as m
     from tests.benchmarks import rivals as r
+    from tests.benchmarks import students as s
     from tests.benchmarks.conforming import presets
 
     heuristics = tuple(c.HEURISTICS)
@@ -72,7 +74,7 @@ def comparisons() -> list[Comparison]:
         Comparison("minhash_dedup", c.minhash, r.rival_minhash, DEDUP_SAMPLE_DOCUMENTS),
         Comparison("substring_dedup", c.substrings),
         *(Comparison(row.name, row.ours, row.rival, differences=row.differences) for row in presets()),
-        Comparison("quality_scoring", c.classifying),
+        Comparison("quality_scoring", c.classifying, s.fasttext_scoring, needs=s.FASTTEXT, agreements=s.agreements),
         Comparison("tokenizer", m.tokenizing),
         Comparison("proxy_training", m.training),
         Comparison("proxy_scoring", m.scoring),
@@ -178,6 +180,8 @@ def measured(comparison: Comparison, *, text: Any, few: Any, place: Any, repeats
         found["rival"] = {"name": rival.work.name, "ours": ours.as_plain(), "ratio": spread(pairs), **rival.as_plain()}
         if comparison.differences is not None:
             found["rival"]["differences"] = comparison.differences(few, place)
+        if comparison.agreements is not None:
+            found["rival"]["agreements"] = comparison.agreements(text, place)
     elif comparison.rival is not None:
         found["rival"] = {"absent": reason}
     _say(f"{comparison.name}: {_summary(found)}")

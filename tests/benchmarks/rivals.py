@@ -27,7 +27,8 @@ SHINGLE_WORDS = 5
 def missing(packages: Sequence[str]) -> str:
     """Return why the rival is absent, or nothing."""
     lacking = [name for name in packages if installed(name) is None]
-    return f"{', '.join(lacking)} not installed (extras [conformance] and [dev])" if lacking else ""
+    way = "pip install fasttext-wheel" if "fasttext-wheel" in lacking else "extras [conformance] and [dev]"
+    return f"{', '.join(lacking)} not installed ({way})" if lacking else ""
 
 
 def rival_filter(name: str, **settings: Any) -> Callable[[Text, Place], Work]:

@@ -61,8 +61,10 @@ def test_growth_was_measured_up_to_one_gigabyte_of_text(results: dict[str, Any])
 
 
 def test_the_marks_are_those_that_were_set() -> None:
-    assert MARKS == {"fused_heuristics": 100, "minhash_signatures": 200, "quality_scoring": 16}
-    assert RATIO_MARKS == {"fused_heuristics": 100, "minhash_dedup": 50, "minhash_rensa": 4, "minhash_rensa_ready": 4}
+    assert MARKS == {"fused_heuristics": 100, "minhash_signatures": 200, "quality_scoring": 150}
+    assert RATIO_MARKS == {
+        "fused_heuristics": 100, "minhash_dedup": 50, "minhash_rensa": 4, "minhash_rensa_ready": 4, "quality_scoring": 5
+    }  # fmt: skip
     assert (COPY_MARK, WORKERS_MARK, LINEAR_MARK, WHAT_IF_MARK, LANES_MARK) == (4, 1.8, 1.1, 2, 1.5)
     assert MEMORY_MARKS_GB == {1: 0.7, 2: 1.2} and START_MARKS == {"three_documents": 0.7, "nothing_to_do": 0.4}
 
