@@ -23,6 +23,7 @@ from filters.labels.rubric import excerpt
 from filters.labels.sampling import Survey, choose
 from filters.labels.teachers import Grading, Specimen, Teacher
 from filters.labels.twins import TWINS
+from pipeline.core.errors import BudgetError
 
 if TYPE_CHECKING:
     from pipeline.core.step import Part
@@ -124,8 +125,28 @@ def questions(
     return asked
 
 
-def ask_all(teacher: Teacher, asked: Sequence[Question]) -> tuple[dict[int, Grading], dict[str, list[Pair]]]:
-    """Return the grade of every document, and of every kind of further reading (the first, that one) where both are."""
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What came of questions: the grade of every document, and how the further readings compare with it."""
+
+    asked: Sequence[Question]
+    first: Mapping[int, Grading]
+    pairs: Mapping[str, Sequence[Pair]]  # by kind (the first reading, that one), where both have a grade
+    left_out: int = 0  # further readings that the cap had no room for
+
+
+def ask_all(teacher: Teacher, asked: Sequence[Question]) -> Said:
+    """Ask everything; where the cap has no room for further readings, the labels alone. BudgetError if not for them."""
+    labels = [question for question in asked if question.kind == FIRST]
+    try:
+        return _said(teacher, asked)
+    except BudgetError:
+        if len(labels) == len(asked):
+            raise
+    return replace(_said(teacher, labels), left_out=len(asked) - len(labels))
+
+
+def _said(teacher: Teacher, asked: Sequence[Question]) -> Said:
     said = list(zip(asked, teacher.grade([question.specimen for question in asked]), strict=True))
     first = {question.position: grading for question, grading in said if question.kind == FIRST}
     pairs: dict[str, list[Pair]] = {}
@@ -133,4 +154,4 @@ def ask_all(teacher: Teacher, asked: Sequence[Question]) -> tuple[dict[int, Grad
         one, other = first[question.position].rated, grading.rated
         if question.kind != FIRST and one is not None and other is not None:
             pairs.setdefault(question.kind, []).append((one, other))
-    return first, pairs
+    return Said(asked, first, pairs)

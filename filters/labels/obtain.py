@@ -60,15 +60,21 @@ def ask(
     asked += canaries(
         sample, texts.specimens(sample), share=wishes.canaries, seed=work.seed, best_answer=wishes.best_answer
     )
-    said, pairs = ask_all(teacher, asked)
-    gradings = {position: said[position] for position in own}
+    said = ask_all(teacher, asked)
+    gradings = {position: said.first[position] for position in own}
     there = {} if known is None else {position: known.grading(position) for position in known.keys}
     log = further(survey, work, teacher=teacher, texts=texts, wishes=wishes, gradings=gradings, known=there)
     found = label_card.quality(
-        [said[position] for position in sample], now=said, pairs=pairs, people=people,
+        [said.first[position] for position in sample], now=said.first, pairs=said.pairs, people=people,
         earlier={name: here[name] for name in ("known", "earlier") if name in here}, seed=work.seed,
     )  # fmt: skip
-    found |= flips(asked, pairs)
+    found |= flips(said.asked, said.pairs)
+    if said.left_out:
+        found["readings_left_out"] = said.left_out
+        work.say(
+            f"label: max_usd has no room for {said.left_out:,} further readings (second readings, twins, canaries), so "
+            "the label card does without them; the labels are complete"
+        )
     account = teacher.account()
     num_valid = sum(each.grade is not None for each in gradings.values())
     if num_valid and account.cost_usd:

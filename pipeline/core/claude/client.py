@@ -76,11 +76,11 @@ STOPPED = Setback("stop", "stopped")
 class ClaudeClient:
     """The ledger, the budget and, once something must be bought, the SDK's client. Use as a context manager.
 
-    `max_usd` caps what all requests asked through this client have cost together, in this run and in earlier ones, so a
-    resumed run cannot spend the cap twice. `recorded` answers from the ledger alone and refuses the network.
+    `max_usd` caps what all requests asked through this client have cost together, in this run and in earlier ones, with
+    whatever else `buyer` bought by the same instructions: a resumed run cannot spend the cap twice, in whatever order
+    it asks. `recorded` answers from the ledger alone and refuses the network.
     `max_useless` is the share of useless answers (refused, truncated, invalid) beyond which no more are bought.
-    `batches` sends Message Batches; without `wait` they are left to a later run (PendingError). `buyer` is for
-    the bill.
+    `batches` sends Message Batches; without `wait` they are left to a later run (PendingError). `buyer` is who pays.
     """
 
     def __init__(
@@ -98,6 +98,8 @@ class ClaudeClient:
         self._client: Anthropic | None = None
         self._endpoint = foreign_endpoint()
         self._asked: set[str] = set()
+        self._charged: set[str] = set()  # whose money the budget counts
+        self._fresh: set[str] = set()  # bought through this client, which a later call finds in the ledger
         self._pace = Pace()
         self._mask = Mask()
         self._useless = ledger.with_name(USELESS)
@@ -126,8 +128,13 @@ class ClaudeClient:
         requests = [replace(request, endpoint=self._endpoint) for request in requests]
         unique = {request.id: request for request in requests}
         known = self._ledger.answers(list(unique))
-        self._count_earlier_spending(list(unique))
-        answers = {id: _read(request, known[id], from_ledger=True) for id, request in unique.items() if id in known}
+        self._asked.update(unique)
+        self._count_earlier_spending(list(unique.values()))
+        answers = {
+            id: _read(request, known[id], from_ledger=id not in self._fresh)
+            for id, request in unique.items()
+            if id in known
+        }
         missing = {id: request for id, request in unique.items() if id not in known}
         try:
             failures = self._buy_all(list(missing.values()), answers, pardoned=pardoned) if missing else {}
@@ -141,6 +148,7 @@ class ClaudeClient:
     def _bought(self, missing: Mapping[str, Request], failures: Mapping[str, Setback]) -> dict[str, Answer]:
         """Read what was bought, and what was not: by a failure it is `errored`, without one it is left out."""
         stored = self._ledger.answers(list(missing))
+        self._fresh.update(stored)
         return {
             id: _read(request, stored.get(id), from_ledger=False, failure=failures[id].reason if id in failures else "")
             for id, request in missing.items()
@@ -166,16 +174,20 @@ class ClaudeClient:
     @property
     def spent_usd(self) -> float:
         """Dollars that the requests asked so far have cost in all runs together, doubtful ones at their upper bound."""
-        return self._budget.spent_nano / NANO
+        spent = self._ledger.spending(sorted(self._asked))
+        return (spent.settled_nano + spent.doubted_nano) / NANO
 
     @property
     def num_in_doubt(self) -> int:
         """Attempts on the requests asked so far that may have been billed without an answer, in all runs together."""
         return self._ledger.spending(sorted(self._asked)).num_in_doubt
 
-    def _count_earlier_spending(self, ids: Sequence[str]) -> None:
-        fresh = [id for id in ids if id not in self._asked]
-        self._asked.update(fresh)
+    def _count_earlier_spending(self, requests: Sequence[Request]) -> None:
+        """Charge what these cost before, and all that the buyer bought by the same instructions, asked now or later."""
+        samples = {(request.model, request.system): request for request in requests}
+        alike = (id for request in samples.values() for id in self._ledger.bought_alike(request.model, request.body()))
+        fresh = sorted({*(request.id for request in requests), *alike} - self._charged)
+        self._charged.update(fresh)
         earlier = self._ledger.spending(fresh)
         self._budget.charge(earlier.settled_nano + earlier.doubted_nano)
         self._budget.hold(earlier.open_nano)
@@ -217,7 +229,7 @@ class ClaudeClient:
         assert self._client is not None
         buyer = BatchBuyer(
             log=log, wire=BatchWire(self._client, mask=self._mask), budget=self._budget, prices=self._prices,
-            counted=self._asked, purchase=purchase, requests=asked, pacing=self._pacing, today=_today,
+            counted=self._charged, purchase=purchase, requests=asked, pacing=self._pacing, today=_today,
             endpoint=self._endpoint or ANTHROPIC, say=self._say or (lambda line: None),
         )  # fmt: skip
         return buyer.buy(create=self._batches, wait=self._wait)

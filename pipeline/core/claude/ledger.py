@@ -305,6 +305,16 @@ class Ledger:
         ((open_nano, _),) = self.ask(f"{reserved} outcome IS NULL", requests)
         return Spending(settled_nano=settled_nano, doubted_nano=doubted_nano, num_in_doubt=count, open_nano=open_nano)
 
+    def bought_alike(self, model: str, body: Mapping[str, Any]) -> list[str]:
+        """Return what this ledger's buyer sent to a model by the instructions of `body`: each request once."""
+        query = """
+            SELECT DISTINCT requests.id FROM attempts JOIN requests ON requests.id = attempts.request
+            WHERE attempts.recipe = ? AND attempts.step = ? AND model = ?
+            AND json_extract(body, '$.system') IS json_extract(?, '$.system')"""
+        told = (self.buyer.recipe, self.buyer.step, model, json.dumps(body))
+        with self.transaction() as database:
+            return [id for (id,) in database.execute(query, told)]
+
     def refused_for_themselves(self, requests: Sequence[str]) -> set[str]:
         """Return those of `requests` that were rejected while the service was seen to answer others.
 

@@ -15,6 +15,7 @@ from filters.classifier.quality import Quality
 from filters.labels.label import Label
 from filters.labels.rounds import Forecast, Graded, forecast
 from filters.labels.rubric import load_rubric
+from pipeline.core.claude.ledger import total_usd
 from pipeline.core.errors import RecipeError
 from pipeline.core.identity import hash_file
 from pipeline.core.rng import generator
@@ -105,6 +106,33 @@ def test_what_a_round_is_refused_by_does_not_depend_on_how_it_was_sent(
     usd = single.work.details["rounds"][0]["expected_usd"]
     assert batched.work.details["rounds"][0]["expected_usd"] == pytest.approx(usd)
     assert batched.work.cost_usd == pytest.approx(single.work.cost_usd / 2)
+
+
+def test_the_cap_holds_for_rounds_that_were_paid_before_when_a_run_asks_for_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params: dict[str, Any] = {"documents": 60, "rounds": 2, "round_documents": 30, "canaries": 0}
+    with claude_server(default=graded) as server:
+        first = labelled(tmp_path, server, monkeypatch, **params)
+        cap = first.work.cost_usd * 1.05
+        more = labelled(tmp_path, server, monkeypatch, **params, second_reading=0.9, max_usd=cap)
+
+    assert total_usd(tmp_path / "ledger.sqlite") <= cap
+    assert more.graded == first.graded
+    assert more.work.details["readings_left_out"] == 54
+    assert any("max_usd has no room for 54 further readings" in line for line in more.said)
+
+
+def test_a_complete_label_set_stays_whole_where_the_cap_has_no_room_for_further_readings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with claude_server(default=graded) as server:
+        first = labelled(tmp_path, server, monkeypatch, canaries=0)
+        cap = first.work.cost_usd
+        more = labelled(tmp_path, server, monkeypatch, second_reading=0.1, twins=0.1, max_usd=cap)
+
+    assert more.graded == first.graded and sum(server.bill.values()) == 80
+    assert "two_readings" not in more.work.details and more.work.cost_usd == pytest.approx(cap)
 
 
 def test_rounds_end_when_every_document_has_a_grade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
