@@ -1,7 +1,7 @@
 """`quality`: a small classifier learns the teacher's grades and scores every document with the grade it expects.
 
-Hashed words and word pairs into a linear model (the fastText idea) read 200 MB/s a core (measured; fastText itself
-about 16), so a teacher is paid for 2,000 documents and millions are scored. Near-duplicates of a training document
+Hashed words and word pairs into a linear model (the fastText idea) read 8 times as fast as fastText itself in one run
+(eval/LOG.md), so a teacher is paid for 2,000 documents and millions are scored. Near-duplicates of a training document
 are never among the held-out ones, on which all figures in the card are measured. A classifier that cannot be told from
 chance there, or agrees no better than length alone or than one that learnt shuffled grades, selects nothing: the run
 stops, unless `min_spearman: -1` says otherwise; one that agrees weakly is called out.
