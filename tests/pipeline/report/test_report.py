@@ -150,7 +150,8 @@ def test_the_teacher_and_the_classifier_are_named_as_what_they_are(tmp_path: Pat
     good += (
         "values is the smallest, so that it can be found in 1 step. This means that sorting takes {0} log {0} steps. "
     )
-    texts = [good.format(n) * 3 if n % 2 else f"heap.push({n}) heap_pop size_{n}" for n in range(200)]
+    poor = "heap.push({0}) heap_pop size_{0} "  # as long as the good ones: length alone must not tell them apart
+    texts = [good.format(n) * 3 if n % 2 else poor.format(n) * (15 + n % 20) for n in range(200)]
     write_lines(tmp_path / "docs.jsonl", [{"text": f"{n} {text}"} for n, text in enumerate(texts)])
     text = SMALL.replace("STEPS", "{label: {documents: 200}}, {quality: {min_score: 2.2}}")
 
