@@ -29,7 +29,7 @@ from filters.labels.label_params import OF_ROUNDS, LabelParams
 from filters.labels.languages import languages_of
 from filters.labels.obtain import Labels, ask, take
 from filters.labels.rounds import Rounds
-from filters.labels.rubric import Rubric, excerpt, load_rubric
+from filters.labels.rubric import Rubric, excerpt, is_excerpt, load_rubric
 from filters.labels.sampling import Survey, SurveyTask, survey_part
 from filters.labels.teachers import CHUNK, ClaudeTeacher, OfflineTeacher, Teacher, check_offline
 from filters.labels.twins import TWINS, padded
@@ -256,10 +256,13 @@ class Label(GatheringStep):
         from pipeline.core.claude.forecast import forecast
 
         rubric = self._planned_rubric()
-        most, model = self.excerpt_of(rubric), self.model_of(rubric)
+        most, model, earlier = self.excerpt_of(rubric), self.model_of(rubric), outlook.earlier
+        count = self._count(outlook.num_documents) if earlier is None else self._count_more(earlier)
         return forecast(
             outlook, lambda text: rubric.request(excerpt(text, max_chars=most), model=model),
-            count=self._count(outlook.num_documents) if outlook.earlier is None else self._count_more(outlook.earlier),
+            count=count, fewest=count - round(self.params.twins * self.params.documents),  # no Markdown: no such twin
+            num_before=0 if earlier is None else earlier.get("from_ledger", 0) + earlier.get("bought", 0),
+            asked_so=lambda prompt: is_excerpt(prompt, max_chars=most),
             prices=self._prices(), batch=self.params.batches,
         )  # fmt: skip
 

@@ -30,6 +30,8 @@ MODEL, EXCERPT = "claude-haiku-5-5", 6000  # where a rubric names none
 MAX_TOKENS_V1 = 400  # the longest good answer is about 100 tokens
 MAX_TOKENS, MAX_TOKENS_EACH = 150, 90  # of an answer, and for each question: 12 words and punctuation are about 40
 UNSUPPORTED = "unsupported"
+CUT = re.compile(r"\n\[cut here: ([\d,]+) of ([\d,]+) characters are not shown\]")
+AROUND = 600  # characters that marks, twins and canaries add to a document at most, about
 SECTION = re.compile(r"^## ([a-z_]+): \S.*$", re.MULTILINE)
 
 FRAME_V1 = """You grade documents by the rubric below. The user's message holds one document between two marks that
@@ -208,3 +210,12 @@ def excerpt(text: str, *, max_chars: int) -> str:
     if len(text) <= max_chars:
         return text
     return f"{text[:max_chars]}\n[cut here: {len(text) - max_chars:,} of {len(text):,} characters are not shown]"
+
+
+def is_excerpt(prompt: str, *, max_chars: int) -> bool:
+    """Whether the document in a prompt can be such an excerpt: cut just there, or short enough."""
+    cut = CUT.search(prompt)
+    if cut is None:
+        return len(prompt) <= max_chars + AROUND
+    hidden, whole = (int(number.replace(",", "")) for number in cut.groups())
+    return whole - hidden == max_chars

@@ -77,19 +77,22 @@ def plan_text(plan: Plan) -> str:
 
 def _expected(rows: Sequence[dict[str, Any]]) -> str:
     """Return the sum of the forecasts; their intervals are added up too, which is wide."""
-    from pipeline.report.draw.figures import dollars
+    from pipeline.report.draw.figures import dollars_between
 
-    usd, low, high = (sum(row["forecast"][key] for row in rows) for key in ("usd", "low_usd", "high_usd"))
-    return f", probably {dollars(usd)} ({dollars(low)} to {dollars(high)})" if rows else ""
+    sums = [sum(row["forecast"][key] for row in rows) for key in ("usd", "low_usd", "high_usd")]
+    return f", probably {dollars_between(*sums)}" if rows else ""
 
 
 def _forecast_line(row: dict[str, Any]) -> str:
+    """Say what a step will cost; a cap counts what is in the ledger too."""
     from pipeline.report.draw.figures import dollars
 
     forecast, most = row["forecast"], row["max_cost_usd"]
-    told = f"{_at_home(row)}: {forecast['requests']:,} requests, probably {dollars(forecast['usd'])}"
-    told += f", by {forecast['basis']}."
-    return f"{told} The cap stops it before." if forecast["low_usd"] > most else told
+    there, wanted = forecast["there"], forecast["requests"]
+    told = f"{_at_home(row)}: {wanted:,} requests, "
+    told += f"{there:,} of them probably in the ledger, the others " if there else ""
+    told += f"probably {dollars(forecast['usd'])}, by {forecast['basis']}."
+    return f"{told} The cap stops it before." if forecast["there_usd"] + forecast["low_usd"] > most else told
 
 
 def _at_home(node: dict[str, Any]) -> str:

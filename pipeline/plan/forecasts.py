@@ -6,6 +6,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from pipeline.core.claude.forecast import Forecast, Outlook
+from pipeline.core.claude.request import Buyer
 from pipeline.core.files.card import read_card
 from pipeline.core.step import GatheringStep
 from pipeline.plan.graph import Plan
@@ -25,6 +26,7 @@ def forecasts_of(plan: Plan) -> dict[Path, Forecast]:
             earlier = result_before(plan, step, node.payload)
             outlook = Outlook(
                 num_documents=rows_known(dataset.base), pilot=pilot, ledger=plan.workspace.ledger,
+                buyer=Buyer(plan.recipe.name, f"{dataset.spec.name}.{planned.spec.label}"),
                 earlier=None if earlier is None else read_card(earlier).details,
             )  # fmt: skip
             forecast = step.forecast(outlook)

@@ -66,6 +66,9 @@ class FileReader(Reader):
     def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
         return {"files": name_content(self.files(), hash_file)}
 
+    def size_bytes(self) -> int:
+        return sum(file.path.stat().st_size for file in self.files())
+
 
 def find_files(patterns: str | tuple[str, ...], *, source: str, base: Path) -> list[InputFile]:
     """Return the files that the patterns name, in label order; RecipeError for one that names none."""

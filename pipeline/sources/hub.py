@@ -88,6 +88,9 @@ class HubReader(Reader):
         files = [InputFile(path, path.relative_to(folder).as_posix()) for path in _files_in(folder)]
         return {"files": name_content(files, hash_file)}
 
+    def size_bytes(self) -> int:
+        return 0 if self._folder is None else sum(path.stat().st_size for path in _files_in(self._folder))
+
     def slices(self) -> list[Slice]:
         with _loading(self.params.path):
             shards = self._dataset().num_shards

@@ -83,6 +83,9 @@ class InstalledDocsReader(Reader):
             named[package.name] = [package.version, _fingerprint(files, package.root, hash_file), len(files)]
         return named
 
+    def size_bytes(self) -> int:
+        return sum(file.size_bytes for package in self._packages for file in self._files(package))
+
     def notes(self) -> list[str]:
         return [
             f"{package.name} is installed editable: only its metadata is read, its source lies elsewhere."

@@ -153,6 +153,10 @@ class Reader:
         """
         raise NotImplementedError
 
+    def size_bytes(self) -> int:
+        """Return what all that may be read takes, for a first guess at the number of rows; 0 if unknown."""
+        return 0
+
     def names(self) -> list[str]:
         """Return the names that the first row gives its values, for an error on a wrong one; none if unknown."""
         return []

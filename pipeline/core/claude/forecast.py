@@ -3,7 +3,9 @@
 Answers by the same model to the same system prompt tell best: their tokens at today's price, scaled by the size of the
 documents to come where some of these are at hand. Without 20 of them, tokens are guessed from the bytes of a pilot's
 requests; how many bytes make a token, what the API adds and how long an answer is are assumptions then, and their
-range is in the interval. A 95 % interval for the sum of all requests, not for one of them.
+range is in the interval. A 95 % interval for the sum of all requests, not for one of them. What the same step of the
+same recipe bought before is in the ledger, as a sample that grows keeps what it had, and so is not counted again. Where
+no document of the pilot bears that out, as too few of very many were asked for, the interval reaches up to none.
 """
 
 from __future__ import annotations
@@ -12,20 +14,22 @@ import json
 import math
 import sqlite3
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.claude.endpoint import ANTHROPIC, foreign_endpoint
+from pipeline.core.claude.ledger import SAYS_BUYER
 from pipeline.core.claude.prices import NANO, BilledTokens, Prices, cost_nano, load_prices
-from pipeline.core.claude.request import Request
+from pipeline.core.claude.request import NOBODY, Buyer, Request
 from pipeline.core.errors import DataError
 
 FEWEST = 20  # answers that a forecast is made from
 MOST_ANSWERS = 2000  # the latest ones
+MET_AT_LEAST = 3  # documents of the pilot that were to be in the ledger, where none is: these are others
 Z = 1.96
 # Assumptions, as (low, middle, high): bytes of a request for a token, tokens that the API adds for a schema, and tokens
 # of an answer. English prose has 3 to 4.5 bytes a token and Chinese 2 to 3; a good label is about 100 tokens.
@@ -38,17 +42,34 @@ SELECT body, usage FROM answers JOIN attempts USING (attempt) JOIN requests ON r
 WHERE model = ? AND endpoint = ? AND purpose = ? AND json_extract(body, '$.system') = ?
 ORDER BY attempt DESC LIMIT ?
 """
+OWN = """
+SELECT json_extract(body, '$.messages[0].content'), cost_nano
+FROM answers JOIN attempts USING (attempt) JOIN requests ON requests.id = answers.request
+WHERE model = ? AND endpoint = ? AND purpose = ? AND json_extract(body, '$.system') = ?
+AND recipe IN ('', ?) AND step IN ('', ?)
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """What some requests will probably cost, and by what that is known."""
 
-    requests: int
-    usd: float
+    requests: int  # answers that are wanted
+    there: int  # of them probably in the ledger, and so paid
+    there_usd: float  # what these cost, which counts below a cap too
+    usd: float  # of the others
     low_usd: float  # of a 95 % interval
     high_usd: float
     basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pilot:
+    """Some texts, how many documents each stands for, and of what they are."""
+
+    texts: Sequence[str] = ()
+    weights: Sequence[float] = ()
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +77,9 @@ class Outlook:
     """What a plan knows of the documents that a step will get."""
 
     num_documents: int  # 0 before that is known
-    pilot: Callable[[], tuple[Sequence[str], str]]  # texts like theirs, and where they are from; perhaps none
+    pilot: Callable[[], Pilot]  # texts like theirs; perhaps none
     ledger: Path
+    buyer: Buyer = NOBODY  # the step
     earlier: Mapping[str, Any] | None = None  # details of the result that the step would add to
 
 
@@ -70,22 +92,45 @@ class _Like:
     output: int
 
 
+@dataclass(frozen=True, slots=True)
+class _There:
+    """What of the wanted answers is probably in the ledger."""
+
+    answers: int
+    usd: float
+    sure: bool  # whether documents of the pilot are among them
+
+
 def forecast(
-    outlook: Outlook, request_of: Callable[[str], Request], *, count: int, prices: Path | None, batch: bool
+    outlook: Outlook, request_of: Callable[[str], Request], *, count: int, fewest: int, num_before: int,
+    asked_so: Callable[[str], bool], prices: Path | None, batch: bool,
 ) -> Forecast | None:  # fmt: skip
-    """Return what `count` requests will cost; None without anything to tell it by."""
-    texts, place = outlook.pilot()
-    requests = [request_of(text) for text in texts]
-    known = _like(outlook.ledger, request_of(""))
+    """Return what `count` requests, or at least the `fewest`, will cost; None without anything to tell it by.
+
+    `num_before` answers in the ledger belong to the result that these are added to; `asked_so` tells of a prompt in it
+    whether the step would ask like that.
+    """
+    pilot = outlook.pilot()
+    requests = [request_of(text) for text in pilot.texts]
+    like = request_of("")
+    with _reading(outlook.ledger) as database:
+        known = _like(database, like)
+        there = _there(database, outlook, like, requests, count=count, num_before=num_before, asked_so=asked_so)
     rows, on = load_prices(prices), datetime.now(tz=UTC).date()
-    price = _Price(rows, on=on, model=request_of("").model, batch=batch)
-    sizes = [_size(request) for request in requests]
-    if len(known) >= FEWEST:
-        found = _by_answers(known, sizes, count=count, price=price, place=place)
-    elif sizes:
-        found = _by_pilot(sizes, count=count, price=price, place=place)
-    else:
+    price = _Price(rows, on=on, model=like.model, batch=batch)
+    sizes = _Sizes([_size(request) for request in requests], pilot)
+
+    def of(count: int) -> Forecast:
+        if len(known) >= FEWEST:
+            return _by_answers(known, sizes, count=count, price=price)
+        return _by_pilot(sizes, count=count, price=price)
+
+    if len(known) < FEWEST and not requests:
         return None
+    found = of(count - there.answers)
+    found = replace(found, requests=count, there=there.answers, there_usd=there.usd)
+    found = replace(found, low_usd=of(max(fewest - there.answers, 0)).low_usd)
+    found = found if there.sure else replace(found, high_usd=of(count).high_usd)
     return replace(found, basis=f"{found.basis}, at the price of batches") if batch else found
 
 
@@ -103,63 +148,100 @@ class _Price:
         return cost_nano(self.prices.price_of(self.model, prompt_tokens=tokens.prompt, on=self.on), tokens)
 
 
-def _by_answers(
-    known: Sequence[_Like], sizes: Sequence[int], *, count: int, price: _Price, place: str
-) -> Forecast:  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """Bytes of a pilot's requests."""
+
+    bytes: Sequence[int]
+    pilot: Pilot
+
+    @property
+    def described(self) -> str:
+        return f"{len(self.bytes):,} documents of {self.pilot.place}"
+
+
+def _by_answers(known: Sequence[_Like], sizes: _Sizes, *, count: int, price: _Price) -> Forecast:
     """Take the known costs; where documents to come are at hand, scale the prompt by their size."""
-    scale = statistics.fmean(sizes) / statistics.fmean(one.size for one in known) if sizes else 1.0
-    costs = [price.of(one.input * scale, one.output) for one in known]
-    spread = _spread(costs, count=count)
+    expected = _Mean.of(sizes.bytes, sizes.pilot.weights) if sizes.bytes else None
+    scale = 1.0 if expected is None else expected.mean / statistics.fmean(one.size for one in known)
+    costs = _Mean.of([price.of(one.input * scale, one.output) for one in known])
+    spread = costs.spread(count)
     basis = f"the tokens of {len(known):,} answers to the same rubric and model"
-    if sizes and abs(scale - 1) > 0.01:
-        spread = math.hypot(spread, count * statistics.fmean(costs) * _relative_error(sizes))
-        basis += f", for the size of {len(sizes):,} documents of {place}"
-    middle = count * statistics.fmean(costs)
+    if expected is not None and abs(scale - 1) > 0.01:
+        spread = math.hypot(spread, count * costs.mean * Z * expected.error / expected.mean)
+        basis += f", for the size of {sizes.described}"
+    middle = count * costs.mean
     return _of(count, middle, middle - spread, middle + spread, basis)
 
 
-def _by_pilot(sizes: Sequence[int], *, count: int, price: _Price, place: str) -> Forecast:
+def _by_pilot(sizes: _Sizes, *, count: int, price: _Price) -> Forecast:
     """Guess tokens from bytes, low, middle and high."""
     sums = []
     for assumed, sign in ((0, -1), (1, 0), (2, 1)):
-        costs = [
-            price.of(size / BYTES_PER_TOKEN[assumed] + ADDED_TOKENS[assumed], OUTPUT_TOKENS[assumed]) for size in sizes
-        ]
-        sums.append(count * statistics.fmean(costs) + sign * _spread(costs, count=count))
+        tokens = [size / BYTES_PER_TOKEN[assumed] + ADDED_TOKENS[assumed] for size in sizes.bytes]
+        costs = _Mean.of([price.of(each, OUTPUT_TOKENS[assumed]) for each in tokens], sizes.pilot.weights)
+        sums.append(count * costs.mean + sign * costs.spread(count))
     low, middle, high = sums
-    basis = f"a pilot of {len(sizes):,} documents of {place}, {BYTES_PER_TOKEN[1]} bytes a token assumed"
+    basis = f"a pilot of {sizes.described}, {BYTES_PER_TOKEN[1]} bytes a token assumed"
     return _of(count, middle, low, high, basis)
 
 
+@dataclass(frozen=True, slots=True)
+class _Mean:
+    """A mean, weighed, of values that differ."""
+
+    mean: float
+    deviation: float
+    num: float  # of values as they would tell as much if all weighed the same
+
+    @classmethod
+    def of(cls, values: Sequence[float], weights: Sequence[float] = ()) -> _Mean:
+        weights = weights or [1.0] * len(values)
+        whole = math.fsum(weights)
+        mean = math.fsum(value * weight for value, weight in zip(values, weights, strict=True)) / whole
+        num = whole**2 / math.fsum(weight**2 for weight in weights)
+        squares = math.fsum((value - mean) ** 2 * weight for value, weight in zip(values, weights, strict=True)) / whole
+        return cls(mean, math.sqrt(squares * num / (num - 1)) if num > 1 else 0.0, num)
+
+    @property
+    def error(self) -> float:
+        return self.deviation / math.sqrt(self.num)
+
+    def spread(self, count: int) -> float:
+        """Return half of the interval of a sum of `count` more: the mean is not known exactly, and they differ."""
+        return Z * self.deviation * math.sqrt(count**2 / self.num + count)
+
+
 def _of(count: int, middle: float, low: float, high: float, basis: str) -> Forecast:
-    return Forecast(count, usd=middle / NANO, low_usd=max(low, 0) / NANO, high_usd=high / NANO, basis=basis)
-
-
-def _spread(costs: Sequence[float], *, count: int) -> float:
-    """Return half of the interval of a sum of `count` more: the mean is not known exactly, and they differ."""
-    deviation = statistics.stdev(costs) if len(costs) > 1 else 0.0
-    return Z * deviation * math.sqrt(count**2 / len(costs) + count)
-
-
-def _relative_error(sizes: Sequence[int]) -> float:
-    deviation = statistics.stdev(sizes) if len(sizes) > 1 else 0.0
-    return Z * deviation / math.sqrt(len(sizes)) / statistics.fmean(sizes)
+    low, middle, high = max(low, 0) / NANO, middle / NANO, high / NANO
+    return Forecast(count, there=0, there_usd=0.0, usd=middle, low_usd=low, high_usd=high, basis=basis)
 
 
 def _size(request: Request) -> int:
     return len(json.dumps(request.body(), ensure_ascii=False).encode())
 
 
-def _like(ledger: Path, request: Request) -> list[_Like]:
-    """Return the latest answers of the model to the same system prompt, from the address in force."""
+@contextmanager
+def _reading(ledger: Path) -> Iterator[sqlite3.Connection | None]:
+    """Open a ledger that another process may hold; None where there is none."""
     if not ledger.exists():
-        return []
-    wanted = (request.model, foreign_endpoint() or ANTHROPIC, request.purpose, request.system, MOST_ANSWERS)
+        yield None
+        return
     try:
         with closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            rows = database.execute(LIKE, wanted).fetchall()
+            yield database
     except sqlite3.Error as error:
         raise DataError(f"{ledger}: cannot be read as a ledger ({error}). Restore a copy, or move it away.") from error
+
+
+def _asked(request: Request) -> tuple[str, ...]:
+    """Return what requests are alike in, at the address in force."""
+    return request.model, foreign_endpoint() or ANTHROPIC, request.purpose, request.system
+
+
+def _like(database: sqlite3.Connection | None, request: Request) -> list[_Like]:
+    """Return the latest answers of the model to the same system prompt, from the address in force."""
+    rows = [] if database is None else database.execute(LIKE, (*_asked(request), MOST_ANSWERS)).fetchall()
     found = []
     for body, usage in rows:
         tokens = BilledTokens.of_usage(json.loads(usage))
@@ -167,3 +249,28 @@ def _like(ledger: Path, request: Request) -> list[_Like]:
             size = len(json.dumps(json.loads(body), ensure_ascii=False).encode())
             found.append(_Like(size, tokens.prompt, tokens.output))
     return found
+
+
+def _there(
+    database: sqlite3.Connection | None, outlook: Outlook, like: Request, pilot: Sequence[Request], *, count: int,
+    num_before: int, asked_so: Callable[[str], bool],
+) -> _There:  # fmt: skip
+    """Count what the step bought before, which a sample that grows asks for again and finds."""
+    nothing = _There(0, 0.0, sure=True)
+    if database is None or outlook.buyer == NOBODY:
+        return nothing
+    (layout,) = database.execute("PRAGMA user_version").fetchone()
+    if layout < SAYS_BUYER:
+        return nothing
+    wanted = (*_asked(like), outlook.buyer.recipe, outlook.buyer.step)
+    costs = [max(cost, 0) for prompt, cost in database.execute(OWN, wanted) if asked_so(prompt)]
+    answers = min(max(len(costs) - num_before, 0), count)
+    if not answers:
+        return nothing
+    ids = [replace(request, endpoint=foreign_endpoint()).id for request in pilot]
+    marks = ",".join("?" * len(ids))
+    (met,) = database.execute(f"SELECT count(*) FROM answers WHERE request IN ({marks})", ids).fetchone()
+    among = outlook.num_documents or math.fsum(outlook.pilot().weights)
+    if not met and len(pilot) * len(costs) >= MET_AT_LEAST * among > 0:
+        return nothing  # another source, or other texts of it
+    return _There(answers, answers * statistics.fmean(costs) / NANO, sure=met > 0)

@@ -32,6 +32,7 @@ from pipeline.core.claude.request import NOBODY, Buyer
 from pipeline.core.errors import BusyError, DataError, ServiceError
 
 LAYOUT = 3  # PRAGMA user_version; 1 had no batches, 2 did not say for whom an answer was bought
+SAYS_BUYER = 3  # the first layout that does
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS requests (

@@ -154,14 +154,28 @@ def _rate(value: float) -> Fraction:
     return Fraction(str(value))
 
 
-def dollars(value: float, *, up: bool = False) -> str:
-    """Return `$0.42`, below a cent two digits that count: `$0.0040`. `up` rounds up, for what something may cost."""
+def dollars(value: float, *, up: bool = False, more: int = 0) -> str:
+    """Return `$0.42`, below a cent two digits that count: `$0.0040`, and `more`.
+
+    `up` rounds up, for what something may cost.
+    """
     if value == 0:
         return "$0"
     size = abs(value)
-    digits = 2 if size >= 0.01 else 1 - math.floor(math.log10(size))
+    digits = more + (2 if size >= 0.01 else 1 - math.floor(math.log10(size)))
     rounded = math.ceil(size * 10**digits - 1e-9) / 10**digits if up else size
     return f"{'-' if value < 0 else ''}${rounded:,.{digits}f}"
+
+
+def dollars_between(value: float, low: float, high: float) -> str:
+    """Return `$0.03 ($0.02 to $0.06)`, with as many digits as tell the three apart, four more at most."""
+    if low == value == high:
+        return dollars(value)
+    for more in range(5):
+        texts = [dollars(each, more=more) for each in (value, low, high)]
+        if len(set(texts)) == len({value, low, high}):
+            break
+    return f"{texts[0]} ({texts[1]} to {texts[2]})"
 
 
 def load_prices(path: Path | None = None) -> Prices:

@@ -12,6 +12,7 @@ import re
 from markupsafe import Markup, escape
 
 from pipeline.core.claude.prices import dollars as dollars
+from pipeline.core.claude.prices import dollars_between as dollars_between
 from pipeline.core.shown import one_line, shown
 
 MINUS = "\N{MINUS SIGN}"

@@ -10,6 +10,8 @@ import pytest
 
 from pipeline.commands.texts import plan_rows, plan_text
 from pipeline.core.claude.forecast import Forecast
+from pipeline.core.claude.ledger import total_usd
+from pipeline.core.errors import BudgetError
 from pipeline.plan.forecasts import forecasts_of
 from pipeline.queries.status import status_of
 from tests.claude_server import Reply, claude_server
@@ -65,13 +67,61 @@ def test_answers_to_the_same_rubric_tell_the_cost_of_more_within_a_few_percent(
         label(house, documents=50)
         house.run()
         label(house, documents=300)
-        found = forecast(house)
+        found, before = forecast(house), total_usd(house.workspace.ledger)
         house.run()
 
-    cost = status_of(house.workspace)["cost_usd"]
+    cost = total_usd(house.workspace.ledger) - before
     assert re.match(r"the tokens of 5\d answers to the same rubric and model", found.basis)
     assert found.low_usd < cost < found.high_usd and found.high_usd < 1.15 * found.low_usd
     assert found.usd == pytest.approx(cost, rel=0.05)
+
+
+def test_a_larger_sample_is_told_without_what_is_in_the_ledger(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    with claude_server(default=varied) as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        label(house, documents=100)
+        house.run()
+        before = total_usd(house.workspace.ledger)
+        label(house, documents=115, max_usd=round(before, 5))
+        assert plan_text(house.plan()).endswith("The cap stops it before.")
+        label(house, documents=115)
+        found, told = forecast(house), plan_text(house.plan())
+        house.run()
+        paid = total_usd(house.workspace.ledger) - before
+
+    assert (found.requests, found.there, found.there_usd) == (126, 108, pytest.approx(before))
+    assert found.low_usd < paid < found.high_usd and found.usd == pytest.approx(paid, rel=0.2)
+    assert "clean.label: 126 requests, 108 of them probably in the ledger, the others probably $0.00" in told
+    assert "The cap" not in told
+
+
+def test_a_run_that_its_cap_stopped_is_told_what_is_left(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    with claude_server(default=varied) as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        label(house, documents=100, max_usd=0.01)
+        with pytest.raises(BudgetError):
+            house.run()
+        before = total_usd(house.workspace.ledger)
+        label(house, documents=100, max_usd=1)
+        found = forecast(house)
+        house.run()
+
+    assert 20 < found.there < 100
+    assert found.low_usd < total_usd(house.workspace.ledger) - before < found.high_usd
+
+
+def test_answers_about_other_documents_are_not_taken_for_these(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    with claude_server(default=varied) as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        label(house, documents=60)
+        house.run()
+        house.lines("docs.jsonl", [text.upper() for text in texts(300)])
+        other = forecast(house)
+        house.lines("docs.jsonl", texts(20_000, start=1000))
+        of_many = forecast(house)
+
+    assert other.there == 0
+    assert of_many.high_usd > 1.5 * of_many.low_usd or of_many.there == 0  # none of 200 in 20,000 need be of 60
 
 
 def test_shorter_excerpts_than_those_of_known_answers_are_told_by_their_size(
@@ -89,6 +139,7 @@ def test_shorter_excerpts_than_those_of_known_answers_are_told_by_their_size(
 
     assert found.usd == pytest.approx(status_of(house.workspace)["cost_usd"] - before, rel=0.05)
     assert "for the size of 120 documents of docs" in found.basis
+    assert found.there == 0
 
 
 def test_batches_halve_the_forecast_and_not_the_most_that_may_be_spent(house: House) -> None:
@@ -132,3 +183,21 @@ def test_a_source_that_cannot_be_read_leaves_the_forecast_out_of_the_plan(house:
 
     assert forecasts_of(house.plan()) == {}
     assert "to build, at most $0." in plan_text(house.plan())
+
+
+def test_a_few_long_documents_weigh_no_more_than_they_are(house: House) -> None:
+    house.lines("docs.jsonl", texts(3000))
+    house.lines("long.json", [f"{text}\n" * 100 for text in texts(30, start=5000)])
+
+    def of(*sources: str) -> Forecast:
+        named = {"docs": "docs.jsonl", "long": "long.json"}
+        listed = "".join(f"  {name}: {{read: jsonl, path: DIR/{named[name]}}}\n" for name in sources)
+        house.write(
+            f"sources:\n{listed}datasets:\n  clean:\n    from: [{', '.join(sources)}]\n    steps:\n"
+            "      - label: {teacher: claude, documents: 1000, excerpt_chars: 20000}\n"
+        )
+        return forecast(house)
+
+    short, long, both = of("docs"), of("long"), of("docs", "long")
+
+    assert both.usd == pytest.approx(0.99 * short.usd + 0.01 * long.usd, rel=0.05)

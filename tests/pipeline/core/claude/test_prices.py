@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.claude.prices import PACKAGED, BilledTokens, cost_nano, load_prices
+from pipeline.core.claude.prices import PACKAGED, BilledTokens, cost_nano, dollars_between, load_prices
 from pipeline.core.errors import RecipeError
 
 TODAY = date(2026, 11, 20)
@@ -82,3 +82,9 @@ def test_a_broken_price_file_is_named(tmp_path: Path) -> None:
 def test_every_packaged_price_says_where_it_is_from() -> None:
     assert all(row.source and row.checked_on <= TODAY for row in load_prices().rows)
     assert PACKAGED.exists()
+
+
+def test_an_interval_is_printed_with_as_many_digits_as_tell_its_ends_apart() -> None:
+    assert dollars_between(0.03, 0.02, 0.06) == "$0.03 ($0.02 to $0.06)"
+    assert dollars_between(0.0301, 0.0298, 0.0304) == "$0.0301 ($0.0298 to $0.0304)"
+    assert dollars_between(0.0, 0.0, 0.0) == "$0"
