@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import pairwise
 
 from blake3 import blake3
 
@@ -27,6 +28,11 @@ JOINING = re.compile("([\u200c\u200d\ufe00-\ufe0f])[\u200c\u200d\ufe00-\ufe0f]+"
 FORGED = re.compile(
     r"[<\[](?=\||/?\s*(?:document|rubric|system|start_of_turn|end_of_turn|s)\b|</?SYS|/?INST\])", re.IGNORECASE
 )
+# Thai, Lao, Burmese, Khmer, Japanese and Chinese put no space between words; a word there is about two characters.
+UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+LEAST_WORDS, LEAST_CHARACTERS = 3, 12  # of a quote, either: less stands in nearly every text (assumption)
 TYPOGRAPHIC = str.maketrans(
     "\u2018\u2019\u201a\u201c\u201d\u201e\u2010\u2011\u2012\u2013\u2014\u2212", "'''\"\"\"------"
 )
@@ -72,6 +78,35 @@ def comparable(text: str) -> str:
 
 
 def stands_in(quote: str, document: str) -> bool:
-    """Whether a quote stands in a document that is `comparable`; marks of quotation and omission around it aside."""
-    words = comparable(quote).strip(" \"'`.")
-    return bool(words) and words in document
+    """Whether a quote stands in a document that is `comparable`; marks of quotation and omission around it aside.
+
+    Whole words of it, and at least LEAST_WORDS or LEAST_CHARACTERS, or the whole of a document that has less.
+    """
+    words = _bare(comparable(quote))
+    if len(words) < LEAST_CHARACTERS and _num_words(words) < LEAST_WORDS and words != _bare(document):
+        return False
+    start = document.find(words) if words else -1
+    while start >= 0:
+        end = start + len(words)
+        if not _one_word(document[start - 1 : start], words[0]) and not _one_word(words[-1], document[end : end + 1]):
+            return True
+        start = document.find(words, start + 1)
+    return False
+
+
+def _bare(text: str) -> str:
+    return text.strip(" \"'`.")
+
+
+def _num_words(text: str) -> float:
+    starts = (after for before, after in pairwise(f" {text}") if _is_letter(after) and not _one_word(before, after))
+    return sum(0.5 if UNSPACED.match(start) else 1.0 for start in starts)
+
+
+def _one_word(before: str, after: str) -> bool:
+    """Whether there is no end of a word between two neighbours; nothing ends words too."""
+    return all(_is_letter(each) and not UNSPACED.match(each) for each in (before, after))
+
+
+def _is_letter(character: str) -> bool:
+    return character != "" and unicodedata.category(character)[0] in "LNM"

@@ -53,7 +53,7 @@ class Label(GatheringStep):
     """Grades a sample; documents outside of it, and those without a valid grade, have a null grade. Drops nothing."""
 
     name: ClassVar[str] = "label"
-    version: ClassVar[int] = 4  # bump when the packaged `educational`, a frame, FAMILIES or the offline scorer changes
+    version: ClassVar[int] = 5  # bump when the packaged `educational`, a frame, FAMILIES or the offline scorer changes
     Params = LabelParams
     signals: ClassVar[tuple[Signal, ...]] = (
         Signal("grade", pa.float32(), "0 to 5", "what the answers by the rubric add up to; null: no grade"),
@@ -65,7 +65,12 @@ class Label(GatheringStep):
         ),
         Signal("teacher", pa.string(), "", "who graded, by which rubric; null: not in the sample"),
         Signal("injections", pa.int8(), "families", "known ways of giving orders to a model; null: not in the sample"),
-        Signal("unsupported", pa.int8(), "answers", "whose quote does not stand in the document; null: no grade"),
+        Signal(
+            "unsupported",
+            pa.int8(),
+            "answers",
+            "without the quote that they need, standing in the document; null: no grade",
+        ),
     )
 
     def __init__(self, *, params: LabelParams) -> None:

@@ -61,7 +61,7 @@ def test_a_copy_of_the_template_is_a_rubric_with_two_grades_from_one_request(tmp
     assert list(schema["properties"]["audience"]["properties"]) == ["quote", "answer"]
     assert schema["properties"]["audience"]["properties"]["answer"]["enum"] == ["nobody", "experts", "everybody"]
     judged = rubric.judge(
-        answer(rubric, useful=(True, "first out"), audience=("everybody", "who comes first")), text=DOCUMENT
+        answer(rubric, useful=(True, "first in, first out"), audience=("everybody", "who comes first")), text=DOCUMENT
     )
     assert judged.scores == {"grade": 5, "reach": 5}
 
@@ -84,7 +84,14 @@ def test_another_scale_asks_the_same_question_and_so_buys_nothing(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "quote", ["first in, first out", "FIRST OUT", '"who comes first"', 'who comes first" is served', "...served first."]
+    "quote",
+    [
+        "first in, first out",
+        "FIRST IN, FIRST OUT",
+        '"who comes first"',
+        'who comes first" is served',
+        "...served first.",
+    ],
 )
 def test_a_quote_stands_in_a_document_whatever_its_case_spaces_and_quotation_marks(quote: str, tmp_path: Path) -> None:
     rubric = load_rubric("", file=own(tmp_path))
@@ -94,11 +101,13 @@ def test_a_quote_stands_in_a_document_whatever_its_case_spaces_and_quotation_mar
     assert judged.unsupported == () and judged.scores["grade"] == 3
 
 
-@pytest.mark.parametrize("quote", ["last in, first out", "", "  ", '""', "first out: who comes first is served"])
+@pytest.mark.parametrize(
+    "quote", ["last in, first out", "", "  ", '""', "queue", "rst in, first o", "first out: who comes first is served"]
+)
 def test_an_answer_without_a_quote_that_stands_in_the_document_counts_for_nothing(quote: str, tmp_path: Path) -> None:
     rubric = load_rubric("", file=own(tmp_path))
 
-    judged = rubric.judge(answer(rubric, useful=(True, quote), audience=("experts", "queue")), text=DOCUMENT)
+    judged = rubric.judge(answer(rubric, useful=(True, quote), audience=("experts", "A queue is")), text=DOCUMENT)
 
     assert judged.answers == {"useful": "yes", "audience": "experts", "dated": "no"}
     assert judged.unsupported == ("useful",)
@@ -106,12 +115,16 @@ def test_an_answer_without_a_quote_that_stands_in_the_document_counts_for_nothin
     assert rubric.judge(answer(rubric, useful=(True, quote)), text=DOCUMENT).made_up
 
 
-def test_an_answer_for_which_nothing_speaks_needs_no_quote_and_may_not_make_one_up(tmp_path: Path) -> None:
-    rubric = load_rubric("", file=own(tmp_path))
+def test_an_answer_that_needs_no_evidence_stands_whatever_its_quote(tmp_path: Path) -> None:
+    """Points go to the absence of spam: a paraphrase beside a no is no mark of it."""
+    rubric, spam = load_rubric("", file=own(tmp_path)), load_rubric("spam")
+    slips = answer(spam, **{key: (False, "nothing of the kind") for key in spam.criteria})
 
     assert not rubric.judge(answer(rubric), text=DOCUMENT).made_up
-    judged = rubric.judge(answer(rubric, dated=(False, "nothing of the kind")), text=DOCUMENT)
-    assert judged.unsupported == ("dated",) and judged.scores["grade"] == 0
+    judged = spam.judge(slips, text=DOCUMENT)
+    assert judged.unsupported == () and judged.scores["grade"] == 5 and not judged.made_up
+    judged = spam.judge(slips | {"sells": {"quote": "buy it now", "answer": True}}, text=DOCUMENT)
+    assert judged.unsupported == ("sells",) and judged.made_up
 
 
 @pytest.mark.parametrize(
