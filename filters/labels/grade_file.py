@@ -3,9 +3,10 @@
 JSON lines or parquet with `grade`, and `id` or `text_hash` or both: matched by id where there is one, as the text may
 have been edited since. `reading: 2` is another reading of a document: where there is a first one it gives no grade, it
 measures the first ones. A row may hold the rubric's five answers, which must add up to its grade, and `evidence`. JSON
-lines may begin with a line that says by whom and by which rubric (`graded_by`, `rubric_blake3`); a file graded by
-another rubric than the recipe's is refused. A few wrong rows (no grade, out of range) are left out, counted and named;
-more than a twentieth means another scale, and stops. The `labels.parquet` of a `label` step is such a file too.
+lines may begin with a line that says by whom and by which rubric (`graded_by`, `rubric_blake3`), parquet says it in its
+metadata; a file graded by another rubric than the recipe's is refused. A few wrong rows (no grade, out of range) are
+left out, counted and named; more than a twentieth means another scale, and stops. The `labels.parquet` of a `label`
+step is such a file too.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from filters.labels.rubric import Rubric
 from filters.labels.rubric_head import BEST, YES_NO, Criterion
 from pipeline.core.errors import DataError
 from pipeline.core.files.json_lines import read_objects
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.shards import read_table, schema_of
 from pipeline.core.identity import hash_file
 
 KeyKind = Literal["id", "blake3", "xxh3_128"]
 HASH_CHARACTERS: dict[int, KeyKind] = {64: "blake3", 32: "xxh3_128"}
 UNGRADED = ("unsupported", "refused", "truncated", "invalid", "errored")  # what `label` writes in place of a grade
-ABOUT = ("graded_by", "rubric", "rubric_blake3")  # what the first line may say
+ABOUT = ("graded_by", "rubric", "rubric_blake3")  # what the first line, or the metadata, may say
 EXAMPLES = 3
 MOST_WRONG = 0.05  # share of rows that may be left out
 Wrong = Literal["no grade", "out of range", "unusable"]
@@ -89,7 +90,7 @@ class GradeFile:
 def read_grades(path: Path, *, rubric: Rubric) -> GradeFile:
     """Read a file of grades; DataError names what is missing, every wrong row, and a key that has two grades."""
     rows = _rows_of(path)
-    about = rows.pop(0)[1] if rows and _is_about(rows[0][1]) else {}
+    about = rows.pop(0)[1] if rows and _is_about(rows[0][1]) else _metadata_of(path)
     if about.get("rubric_blake3") not in (None, rubric.hash):
         raise DataError(
             f"{path}: was graded by the rubric {about.get('rubric', '')} {str(about['rubric_blake3'])[:12]}; `label` "
@@ -124,6 +125,12 @@ def read_grades(path: Path, *, rubric: Rubric) -> GradeFile:
 
 def _is_about(row: Mapping[str, Any]) -> bool:
     return "grade" not in row and any(name in row for name in ABOUT)
+
+
+def _metadata_of(path: Path) -> dict[str, str]:
+    """Return what a parquet file says of all its rows."""
+    said = (schema_of(path).metadata or {}) if path.suffix == ".parquet" else {}
+    return {name: said[name.encode()].decode() for name in ABOUT if name.encode() in said}
 
 
 def _problem(row: Mapping[str, Any], *, column: str, rubric: Rubric) -> tuple[Wrong, str]:

@@ -43,7 +43,10 @@ def columns_of(part: Part, rows: Mapping[str, Row], *, rubric: Rubric) -> dict[s
 
 
 def labels_table(rows: Mapping[str, Row], *, rubric: Rubric) -> pa.Table:
-    """Return the graded sample as a table, by id: a column for each question, and for each further grade."""
+    """Return the graded sample as a table, by id: a column for each question, and for each further grade.
+
+    Its metadata say by which rubric, as the first line of a JSONL file of grades does.
+    """
     listed = sorted(rows.items())
     gradings = [row.grading for _, row in listed]
     columns = {
@@ -57,7 +60,7 @@ def labels_table(rows: Mapping[str, Row], *, rubric: Rubric) -> pa.Table:
         columns[name] = pa.array([grading.more_scores.get(name) for grading in gradings], type=pa.float32())
     for each in rubric.head.criteria:
         columns[each.key] = pa.array([_answer(grading, each) for grading in gradings], type=pa.string())
-    return pa.table(columns)
+    return pa.table(columns).replace_schema_metadata({"rubric": rubric.name, "rubric_blake3": rubric.hash})
 
 
 def counts(rows: Sequence[Row], *, rubric: Rubric) -> dict[str, Any]:

@@ -124,6 +124,18 @@ def test_a_file_of_grades_that_cannot_be_used_is_named(text: str, message: str, 
         read_grades(path, rubric=RUBRIC)
 
 
+def test_a_label_set_by_another_rubric_is_refused(tmp_path: Path) -> None:
+    """Its grades stand on the same scale, so nothing else would tell."""
+    Room(tmp_path / "one", TEXTS).run()
+    labels = tmp_path / "one" / LABELS
+
+    assert read_grades(labels, rubric=RUBRIC).first.keys() == TEXTS.keys()
+    with pytest.raises(
+        DataError, match=rf"labels\.parquet: was graded by the rubric educational {RUBRIC.hash[:12]}; `la"
+    ):
+        read_grades(labels, rubric=load_rubric("educational-v2"))
+
+
 def test_a_second_reading_gives_no_grade_and_measures_the_first(tmp_path: Path) -> None:
     rows = [{"id": id, "grade": grade} for id, grade in zip(TEXTS, (5, 0, 3, 1), strict=True)]
     again = [{**row, "grade": min(row["grade"] + 1, 5), "reading": 2} for row in rows[:3]]
