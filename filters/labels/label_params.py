@@ -47,7 +47,7 @@ class LabelParams(Params):
     batches: bool = how(False, description="Send Message Batches: half the price, answers within a day.")
     max_useless: float = how(
         0.6, gt=0, le=1,
-        description="Stop when a larger share of the last answers is useless (invalid, refused, truncated); 1: never.",
+        description="Stop when a larger share of the last answers is useless (no grade, though paid for); 1: never.",
     )  # fmt: skip
     ask_again: dict[Useless, Times] = Field(
         default={}, description="Useless answers to pay for once more, by kind and how often: {invalid: 1}."

@@ -22,7 +22,6 @@ from pipeline.core.claude.request import NOBODY, Buyer
 from pipeline.core.errors import RecipeError
 
 if TYPE_CHECKING:
-    from pipeline.core.claude.answer import Status
     from pipeline.core.claude.client import Answer, ClaudeClient
     from pipeline.core.claude.request import Request
 
@@ -184,13 +183,19 @@ class ClaudeTeacher:
 
     def _ask(self, client: ClaudeClient, requests: Sequence[Request], texts: Sequence[str]) -> list[list[Answer]]:
         """Return the answers to every request: one, and one more for each time that a useless one is asked again."""
-        turns = [[answer] for answer in client.ask(requests, pardoned=_pardoned(self._ask_again, turn=0))]
+        shown = {request.prompt: text for request, text in zip(requests, texts, strict=True)}
+
+        def judge(request: Request, data: Mapping[str, Any]) -> str:
+            made_up = self._rubric.judge(data, text=shown[request.prompt]).made_up
+            return "unsupported (no quote stands in the document)" if made_up else ""
+
+        turns = [[answer] for answer in client.ask(requests, pardoned=_pardoned(self._ask_again, turn=0), judge=judge)]
         for turn in range(1, 1 + max(self._ask_again.values(), default=0)):
             left = {status for status, times in self._ask_again.items() if times >= turn}
             said = (self._grading(answers[-1], text=text) for answers, text in zip(turns, texts, strict=True))
             again = [number for number, grading in enumerate(said) if grading.status in left]
             asked = [replace(requests[number], turn=requests[number].turn + turn) for number in again]
-            answered = client.ask(asked, pardoned=_pardoned(self._ask_again, turn=turn))
+            answered = client.ask(asked, pardoned=_pardoned(self._ask_again, turn=turn), judge=judge)
             for number, answer in zip(again, answered, strict=True):
                 turns[number].append(answer)
         return turns
@@ -209,6 +214,6 @@ class ClaudeTeacher:
         )
 
 
-def _pardoned(ask_again: Mapping[Useless, int], *, turn: int) -> list[Status]:
-    """Return what the client need not count as useless, as it is asked for once more; made-up quotes it cannot see."""
-    return [status for status, times in ask_again.items() if times > turn and status != "unsupported"]
+def _pardoned(ask_again: Mapping[Useless, int], *, turn: int) -> list[Useless]:
+    """Return what the client need not count as useless, as it is asked for once more."""
+    return [status for status, times in ask_again.items() if times > turn]

@@ -32,7 +32,7 @@ from pipeline.core.claude.connection import connect, setback_of
 from pipeline.core.claude.endpoint import ANTHROPIC, foreign_endpoint
 from pipeline.core.claude.ledger import Ledger, Planned, State, StoredAnswer
 from pipeline.core.claude.prices import NANO, dollars, load_prices
-from pipeline.core.claude.purchase import Pace, Purchase, Usefulness
+from pipeline.core.claude.purchase import Judge, Pace, Purchase, Usefulness, no_complaint
 from pipeline.core.claude.request import NOBODY, Buyer, Request, bound_nano
 from pipeline.core.claude.setbacks import Setback, spoken
 from pipeline.core.errors import ServiceError, TamisError
@@ -117,13 +117,15 @@ class ClaudeClient:
             self._client.close()
         self._ledger.close()
 
-    def ask(self, requests: Sequence[Request], *, pardoned: Collection[Status] = ()) -> list[Answer]:
+    def ask(
+        self, requests: Sequence[Request], *, pardoned: Collection[str] = (), judge: Judge = no_complaint
+    ) -> list[Answer]:  # fmt: skip
         """Return one answer per request, in their order; buy what the ledger lacks.
 
         A request that the service rejects for its own sake is answered as `errored`. Raises BudgetError at the cap or
-        the account's limit, ServiceError when the service is out, when its answers are useless as a rule (those that
-        the ledger had with a `pardoned` status do not count), when a request got no answer or, in `recorded` mode,
-        when one is missing. Whatever was bought before is kept, so the same call resumes.
+        the account's limit, ServiceError when the service is out, when its answers are useless as a rule (`judge` says
+        it of those that can be read; what the ledger had of a `pardoned` kind does not count), when a request got no
+        answer or, in `recorded` mode, when one is missing. What was bought before is kept, so the same call resumes.
         """
         requests = [replace(request, endpoint=self._endpoint) for request in requests]
         unique = {request.id: request for request in requests}
@@ -136,10 +138,16 @@ class ClaudeClient:
             if id in known
         }
         missing = {id: request for id, request in unique.items() if id not in known}
+        usefulness = Usefulness(most_useless=self._max_useless, judge=judge)
+        for id, answer in answers.items():
+            usefulness.count(unique[id], answer, pardoned=pardoned)
+        purchase = Purchase(requests=list(missing.values()), num_known=len(answers), usefulness=usefulness)
         try:
-            failures = self._buy_all(list(missing.values()), answers, pardoned=pardoned) if missing else {}
+            failures = self._buy_all(purchase) if missing else {}
         except TamisError as error:
-            self._show_useless(error, answers | self._bought(missing, {}))
+            answers |= self._bought(missing, {})
+            self._conclude(answers)
+            self._show_useless(error, [each for id, each in answers.items() if usefulness.wrong(unique[id], each)])
             raise
         answers |= self._bought(missing, failures)
         self._conclude(answers)
@@ -158,10 +166,8 @@ class ClaudeClient:
     def _conclude(self, answers: Mapping[str, Answer]) -> None:
         self._ledger.conclude((id, STATES[answer.status], answer.reason) for id, answer in answers.items())
 
-    def _show_useless(self, error: TamisError, answers: Mapping[str, Answer]) -> None:
+    def _show_useless(self, error: TamisError, useless: Sequence[Answer]) -> None:
         """Write the useless answers of a purchase that was stopped where they can be read, and name the place."""
-        self._conclude(answers)
-        useless = [answer for answer in answers.values() if answer.status != "parsed"]
         if useless:
             lines = [
                 json.dumps({"request": answer.request_id, "status": answer.status, "reason": answer.reason,
@@ -192,22 +198,16 @@ class ClaudeClient:
         self._budget.charge(earlier.settled_nano + earlier.doubted_nano)
         self._budget.hold(earlier.open_nano)
 
-    def _buy_all(
-        self, requests: Sequence[Request], known: Mapping[str, Answer], *, pardoned: Collection[Status]
-    ) -> dict[str, Setback]:
+    def _buy_all(self, purchase: Purchase) -> dict[str, Setback]:
         """Send every request with `workers` threads; return why those without an answer have none, by id."""
+        requests = purchase.requests
         if self._mode == "recorded":
             raise ServiceError(
-                f"{len(requests)} of {len(requests) + len(known)} answers are not in the ledger "
+                f"{len(requests)} of {len(requests) + purchase.num_known} answers are not in the ledger "
                 f"(first {requests[0].id}) and the network is refused. Run once without it."
             )
         for model in sorted({request.model for request in requests}):
             self._prices.bands(model, on=_today())
-        usefulness = Usefulness(most_useless=self._max_useless)
-        for answer in known.values():
-            if answer.status not in pardoned:
-                usefulness.count(answer.status, answer.reason)
-        purchase = Purchase(requests=requests, num_known=len(known), usefulness=usefulness)
         purchase.halt_if_useless()
         if not purchase.stopped.is_set():
             self._open_client()

@@ -14,8 +14,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from pipeline.core.claude.answer import Reading, Status
 from pipeline.core.claude.request import Request
@@ -28,6 +29,26 @@ REASONS_TOLD = 3
 WINDOW = 50  # answers over which uselessness is judged
 EARLY = 10  # useless answers and no other stop at once
 ENOUGH = 30  # answers from which on a share counts
+
+Judge = Callable[[Request, Mapping[str, Any]], str]  # what makes a parsed answer useless: `kind (why)`; else empty
+
+
+class Read(Protocol):
+    """An answer that was read."""
+
+    @property
+    def status(self) -> Status: ...
+
+    @property
+    def data(self) -> Mapping[str, Any] | None: ...
+
+    @property
+    def reason(self) -> str: ...
+
+
+def no_complaint(request: Request, data: Mapping[str, Any]) -> str:
+    """Take every parsed answer for useful."""
+    return ""
 
 
 class Pace:
@@ -54,23 +75,30 @@ class Pace:
 class Usefulness:
     """Judges the last answers of a purchase: do they say what was asked for?"""
 
-    def __init__(self, *, most_useless: float) -> None:
-        self._most_useless = most_useless
-        self._last: deque[tuple[Status, str]] = deque(maxlen=WINDOW)
+    def __init__(self, *, most_useless: float, judge: Judge = no_complaint) -> None:
+        self._most_useless, self._judge = most_useless, judge
+        self._last: deque[str] = deque(maxlen=WINDOW)  # what is wrong with each; empty: nothing
 
-    def count(self, status: Status, reason: str) -> None:
-        """Count one answer."""
-        self._last.append((status, reason))
+    def wrong(self, request: Request, answer: Read) -> str:
+        """Return what makes an answer useless, as `kind (why)`; empty for a useful one."""
+        if answer.status != "parsed":
+            return f"{answer.status} ({answer.reason})"
+        return "" if answer.data is None else self._judge(request, answer.data)
+
+    def count(self, request: Request, answer: Read, *, pardoned: Collection[str] = ()) -> None:
+        """Count one answer, unless it is useless in a way that is pardoned."""
+        wrong = self.wrong(request, answer)
+        if wrong.partition(" ")[0] not in pardoned:
+            self._last.append(wrong)
 
     def complaint(self) -> str:
         """Return how many of the last answers are useless and why, if they are too many; else an empty text."""
-        useless = [(status, reason) for status, reason in self._last if status != "parsed"]
+        useless = [wrong for wrong in self._last if wrong]
         share = len(useless) / max(len(self._last), 1)
         early = len(useless) == len(self._last) >= EARLY
         if share <= self._most_useless or not (early or len(self._last) >= ENOUGH):
             return ""
-        reasons = Counter(f"{status} ({reason})" for status, reason in useless)
-        return f"{len(useless)} of the last {len(self._last)} answers are useless: {_told(reasons)}"
+        return f"{len(useless)} of the last {len(self._last)} answers are useless: {_told(Counter(useless))}"
 
 
 @dataclass(slots=True)
@@ -119,7 +147,7 @@ class Purchase:
             self.num_bought += 1
             self._failed_in_a_row = 0
             self.failures.pop(request.id, None)
-            self.usefulness.count(reading.status, reading.reason)
+            self.usefulness.count(request, reading)
         self.halt_if_useless()
 
     def halt_if_useless(self) -> None:

@@ -250,6 +250,27 @@ def test_a_document_of_which_no_quote_stands_can_be_asked_for_again(
     assert sum(server.bill.values()) == 3
 
 
+@pytest.mark.parametrize("batches", [False, True])
+def test_a_teacher_that_makes_up_its_quotes_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batches: bool
+) -> None:
+    def made_up(body: Mapping[str, Any]) -> Reply:
+        return with_quotes(body, quote="never in any of them", good=True)
+
+    texts = {f"a/{number}": f"{LESSON} {number}" for number in range(40)}
+    once: dict[str, Any] = {"rubric": "reasoning", "concurrency": 1, "batches": batches, **NO_PROBES}
+    with claude_server(default=made_up) as server:
+        with pytest.raises(ServiceError, match=r"answers are useless: \d+ x unsupported \(no quote stands") as stopped:
+            claude(tmp_path, server, monkeypatch, texts, **once)
+        first = sum(server.bill.values())
+        with pytest.raises(ServiceError, match="useless"):
+            claude(tmp_path, server, monkeypatch, texts, **once, ask_again={"unsupported": 5})
+
+    assert first == (40 if batches else 10)
+    assert "useless answers are in" in stopped.value.__notes__[-1]
+    assert sum(server.bill.values()) <= first + 40
+
+
 def obedient(body: Mapping[str, Any]) -> Reply:
     """Answer as the document says, if it says how; else by the text."""
     text, best = body["messages"][0]["content"], {key: True for key in load_rubric("educational").criteria}
