@@ -28,7 +28,7 @@ from filters.labels.injections import find_injections
 from filters.labels.label_params import OF_ROUNDS, LabelParams
 from filters.labels.languages import languages_of
 from filters.labels.obtain import Labels, ask, take
-from filters.labels.rounds import Rounds
+from filters.labels.rounds import LEAST_GRADED, Rounds
 from filters.labels.rubric import Rubric, excerpt, is_excerpt, load_rubric
 from filters.labels.sampling import Survey, SurveyTask, survey_part
 from filters.labels.teachers import CHUNK, ClaudeTeacher, OfflineTeacher, Teacher, check_offline
@@ -95,6 +95,8 @@ class Label(GatheringStep):
         """Return how many documents are graded at most; None where files bring grades or documents to grade."""
         if self.params.teacher == "file" or self.params.known is not None or self.params.people is not None:
             return None
+        if self.params.documents < LEAST_GRADED:  # no round begins
+            return self.params.documents
         return self.params.documents + self.params.rounds * self.params.round_documents
 
     def check_environment(self) -> None:
@@ -189,8 +191,8 @@ class Label(GatheringStep):
         least = wanted.get("grade", 0)
         if count < least:
             raise DataError(
-                f"label: {count} documents can be graded; a later step needs {least} grades. Nothing was bought. Let "
-                "more documents through to `label`, or leave the later step out."
+                f"label: {count} documents can be graded; a later step needs {least} grades. Nothing was bought. Raise "
+                "`documents` where more reach `label`, let more through to it, or leave the later step out."
             )
 
     def estimate_usd(self, num_documents: int) -> float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
@@ -65,7 +66,9 @@ class Account:
 
     note: Mapping[str, Any] = field(default_factory=dict)
     cost_usd: float = 0.0  # that the answers cost, whichever run paid for them
-    full_usd: float = 0.0  # that they would have cost one by one, which is the same however they were sent
+    full_usd: float = (
+        0.0  # of their tokens by the price file, one by one and uncached: the same however they were bought
+    )
     answers: int = 0
 
 
@@ -178,8 +181,21 @@ class ClaudeTeacher:
         note["bought"] = sum(not answer.from_ledger and answer.status != "errored" for answer in answers)
         note["paid_now_usd"] = sum(answer.cost_usd for answer in answers if not answer.from_ledger)
         # The cost is that of all runs: the card is written by the last one alone.
-        full = sum(answer.cost_usd * (2 if answer.usage.get("service_tier") == "batch" else 1) for answer in answers)
+        full = self._full_usd([answer.usage for answer in answers if answer.status != "errored"])
         return Account(note, cost_usd=sum(answer.cost_usd for answer in answers), full_usd=full, answers=len(answers))
+
+    def _full_usd(self, usages: Sequence[Mapping[str, object]]) -> float:
+        """Return what answers cost one by one and without a cache, by the price file alone: its last row, whatever day.
+
+        What was really paid depends on how and when they were bought, and no result may.
+        """
+        from pipeline.core.claude.prices import NANO, BilledTokens, cost_nano, load_prices
+
+        prices = load_prices(self._how["prices"])
+        counted = [tokens for usage in usages if (tokens := BilledTokens.of_usage(usage)) is not None]
+        plain = [BilledTokens(input=tokens.prompt, output=tokens.output) for tokens in counted]
+        prices_of = (prices.price_of(self._model, prompt_tokens=tokens.prompt, on=date.max) for tokens in plain)
+        return sum(cost_nano(price, tokens) for price, tokens in zip(prices_of, plain, strict=True)) / NANO
 
     def _ask(self, client: ClaudeClient, requests: Sequence[Request], texts: Sequence[str]) -> list[list[Answer]]:
         """Return the answers to every request: one, and one more for each time that a useless one is asked again."""

@@ -52,10 +52,16 @@ def bill_text(found: Bill, *, place: Path) -> str:
         lines.append(f"Reserved: the most that {found.total.on_its_way:,} requests on their way can cost.")
     if found.total.in_doubt:
         lines.append(f"In doubt: {found.total.in_doubt:,} requests without an answer may have been billed, at most so.")
+    if found.total.not_believed:
+        lines.append(
+            f"{found.total.not_believed:,} answers came with counts of tokens that cannot be right: they count at the "
+            "most that each could cost, and nothing is told of savings by them."
+        )
     if (found.total.saved_by_cache_usd or 0) < 0:
         lines.append("Prompt caching cost more than it saved: less was read from the cache than was written to it.")
     if found.unknown_prices:
-        lines.append(f"{place} lacks what is needed to tell savings: {'; '.join(found.unknown_prices)}.")
+        missing = "; ".join(found.unknown_prices)
+        lines.append(f"Savings (-) of what was paid by prices that {place} does not have are not known: {missing}.")
     return "\n".join(lines)
 
 
@@ -66,7 +72,7 @@ def _row(line: BillLine) -> list[object]:
     return [
         line.recipe or "-", line.step, line.model, line.answers, dollars(line.spent_usd),
         dollars(line.reserved_usd, up=True), dollars(line.in_doubt_usd, up=True),
-        *("-" if usd is None else dollars(usd) for usd in saved),
+        *("-" if usd is None else f"lost {dollars(-usd)}" if usd < 0 else dollars(usd) for usd in saved),
     ]  # fmt: skip
 
 

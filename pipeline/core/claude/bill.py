@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline.core.claude.batch_lines import NOT_BELIEVED
 from pipeline.core.claude.ledger import PAID
 from pipeline.core.claude.prices import NANO, BilledTokens, Price, Prices, cost_nano
 from pipeline.core.errors import DataError
@@ -53,6 +54,9 @@ class BillLine:
     reserved_usd: float = 0.0  # for what is on its way, or was when a run was killed: the next run settles that
     in_doubt: int = 0  # sent without an answer, and may have been billed
     in_doubt_usd: float = 0.0  # at most
+    not_believed: int = (
+        0  # answers whose counts of tokens cannot be right: spent is the most, their tokens are left out
+    )
     saved_by_batches_usd: float | None = 0.0  # None: by a price that the file does not have
     saved_by_cache_usd: float | None = 0.0
 
@@ -80,7 +84,7 @@ def bill_of(path: Path, *, prices: Prices) -> Bill:
         raise DataError(f"{path}: cannot be read as a ledger ({error}). Restore a copy, or move it away.") from error
     rows = {row.stamp: row for row in prices.rows}
     found = [_bought(row, rows) for row in bought] + [_other(row) for row in others]
-    unknown = sorted({row[3] for row in bought if row[3] not in rows})
+    unknown = sorted({row[3] for row in bought if row[3] not in rows and row[3] != NOT_BELIEVED})
     by_buyer: dict[tuple[str, str, str], list[BillLine]] = {}
     for line in found:
         by_buyer.setdefault((line.recipe, line.step, line.model), []).append(line)
@@ -90,6 +94,10 @@ def bill_of(path: Path, *, prices: Prices) -> Bill:
 
 def _bought(row: Sequence[object], prices: dict[str, Price]) -> BillLine:
     recipe, step, model, stamp, batch, us_only, count, nano, *counts = row
+    if stamp == NOT_BELIEVED:
+        number = int(str(count))
+        spent = int(str(nano)) / NANO
+        return BillLine(str(recipe), str(step), str(model), answers=number, spent_usd=spent, not_believed=number)
     input, output, written, one_hour, read = (round(float(str(value))) for value in counts)
     tokens = BilledTokens(
         input=input, output=output, cache_write_5m=max(written - one_hour, 0), cache_write_1h=one_hour,
@@ -131,6 +139,7 @@ def _summed(lines: Sequence[BillLine]) -> BillLine:
         reserved_usd=sum(line.reserved_usd for line in lines),
         in_doubt=sum(line.in_doubt for line in lines),
         in_doubt_usd=sum(line.in_doubt_usd for line in lines),
+        not_believed=sum(line.not_believed for line in lines),
         saved_by_batches_usd=_known(line.saved_by_batches_usd for line in lines),
         saved_by_cache_usd=_known(line.saved_by_cache_usd for line in lines),
     )  # fmt: skip

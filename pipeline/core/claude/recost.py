@@ -8,10 +8,9 @@ keep what they say.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,12 @@ from pipeline.core.claude.request import bound_of_body
 from pipeline.core.errors import RecipeError
 
 ANSWERS = """
-SELECT model, answers.request, usage, cost_nano, price, landed_at, sent_in, body
-FROM answers JOIN attempts USING (attempt) JOIN requests ON requests.id = answers.request ORDER BY model
+SELECT model, answers.request, cost_nano, price, usage, landed_at, sent_in, body
+FROM answers JOIN attempts USING (attempt) JOIN requests ON requests.id = answers.request
 """
 BOUNDS = """
 SELECT model, attempt, reserved_nano, sent_at, sent_in, body FROM attempts JOIN requests ON requests.id = request
-WHERE outcome IS NULL OR outcome = 'in_doubt' ORDER BY model
+WHERE outcome IS NULL OR outcome = 'in_doubt'
 """
 
 
@@ -57,51 +56,71 @@ def recost(path: Path, *, prices: Prices) -> Recost:
     if not path.exists():
         raise RecipeError(f"{path}: there is no ledger, so nothing was ever paid. Give --workspace.")
     done: list[Recosted] = []
-    unpriced: list[str] = []
     with Ledger(path) as ledger, ledger.transaction() as database:
-        answers = _by_model(database.execute(ANSWERS).fetchall())
-        bounds = _by_model(database.execute(BOUNDS).fetchall())
-        for model in sorted(answers.keys() | bounds.keys()):
-            try:
-                costs = [(_cost_of(row, prices), row) for row in answers.get(model, [])]
-                reserved = [(_bound_of(row, prices), row) for row in bounds.get(model, [])]
-            except RecipeError:
-                unpriced.append(model)
-                continue
+        answers = _costed(database.execute(ANSWERS), lambda row: _cost_of(row, prices))
+        bounds = _costed(database.execute(BOUNDS), lambda row: _bound_of(row, prices))
+        models = sorted(answers.keys() | bounds.keys())
+        unpriced = [model for model in models if None in (answers.get(model, []), bounds.get(model, []))]
+        for model in sorted(set(models) - set(unpriced)):
+            costs, reserved = answers.get(model) or [], bounds.get(model) or []
             database.executemany(
                 "UPDATE answers SET cost_nano=?, price=? WHERE request=?",
-                [(*cost, row[1]) for cost, row in costs if cost != (row[3], row[4])],
+                [(*one.after, one.key) for one in costs if one.after != one.before],
             )
             database.executemany(
                 "UPDATE attempts SET reserved_nano=? WHERE attempt=?",
-                [(bound, row[1]) for bound, row in reserved if bound != row[2]],
+                [(*one.after, one.key) for one in reserved if one.after != one.before],
             )
             done.append(
                 Recosted(
-                    model, answers=len(costs), changed=sum(cost[0] != row[3] for cost, row in costs),
-                    before_usd=sum(row[3] for _, row in costs) / NANO,
-                    after_usd=sum(cost[0] for cost, _ in costs) / NANO,
-                    bounds_before_usd=sum(row[2] for _, row in reserved) / NANO,
-                    bounds_after_usd=sum(bound for bound, _ in reserved) / NANO,
+                    model, answers=len(costs), changed=sum(one.after[0] != one.before[0] for one in costs),
+                    before_usd=sum(one.before[0] for one in costs) / NANO,
+                    after_usd=sum(one.after[0] for one in costs) / NANO,
+                    bounds_before_usd=sum(one.before[0] for one in reserved) / NANO,
+                    bounds_after_usd=sum(one.after[0] for one in reserved) / NANO,
                 )
             )  # fmt: skip
     return Recost(tuple(done), tuple(unpriced))
 
 
-def _by_model(rows: Iterable[tuple[Any, ...]]) -> dict[str, list[tuple[Any, ...]]]:
-    return {model: list(of_model) for model, of_model in groupby(rows, key=lambda row: str(row[0]))}
+@dataclass(frozen=True, slots=True)
+class _Costed:
+    """What one row cost and costs: nanodollars first."""
+
+    key: str | int
+    before: tuple[Any, ...]
+    after: tuple[Any, ...]
 
 
-def _cost_of(row: tuple[Any, ...], prices: Prices) -> tuple[int, str]:
-    model, _, usage, _, _, landed_at, sent_in, body = row
+def _costed(
+    rows: Iterable[tuple[Any, ...]], cost_of: Callable[[tuple[Any, ...]], _Costed]
+) -> dict[str, list[_Costed] | None]:
+    """Cost rows by model, each as it is read, as bodies of all together are large; None for a model without a price."""
+    found: dict[str, list[_Costed] | None] = {}
+    for row in rows:
+        model = str(row[0])
+        costs = found.setdefault(model, [])
+        if costs is None:
+            continue
+        try:
+            costs.append(cost_of(row))
+        except RecipeError:
+            found[model] = None
+    return found
+
+
+def _cost_of(row: tuple[Any, ...], prices: Prices) -> _Costed:
+    model, request, cost, price, usage, landed_at, sent_in, body = row
     on, batch = _day(landed_at), sent_in != "single"
     bound = bound_of_body(json.loads(body), prices=prices, on=on, batch=batch)
-    return billed_nano(json.loads(usage), model=model, prices=prices, on=on, bound=bound, batch=batch)
+    after = billed_nano(json.loads(usage), model=model, prices=prices, on=on, bound=bound, batch=batch)
+    return _Costed(request, (cost, price), after)
 
 
-def _bound_of(row: tuple[Any, ...], prices: Prices) -> int:
-    _, _, _, sent_at, sent_in, body = row
-    return bound_of_body(json.loads(body), prices=prices, on=_day(sent_at), batch=sent_in != "single")
+def _bound_of(row: tuple[Any, ...], prices: Prices) -> _Costed:
+    _, attempt, reserved, sent_at, sent_in, body = row
+    bound = bound_of_body(json.loads(body), prices=prices, on=_day(sent_at), batch=sent_in != "single")
+    return _Costed(attempt, (reserved,), (bound,))
 
 
 def _day(moment: float) -> date:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from filters.labels.label import Label
 from filters.labels.rounds import Forecast, Graded, forecast
 from filters.labels.rubric import load_rubric
 from pipeline.core.claude.ledger import total_usd
+from pipeline.core.claude.prices import PACKAGED, load_prices
+from pipeline.core.claude.recost import recost
 from pipeline.core.errors import RecipeError
 from pipeline.core.identity import hash_file
 from pipeline.core.rng import generator
@@ -135,6 +138,32 @@ def test_a_complete_label_set_stays_whole_where_the_cap_has_no_room_for_further_
     assert "two_readings" not in more.work.details and more.work.cost_usd == pytest.approx(cap)
 
 
+def test_what_a_round_is_refused_by_is_not_what_the_ledger_says_was_paid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ledger costed anew, or prompts read from a cache, are the same tokens by the same price file."""
+    params: dict[str, Any] = {"rounds": 1, "round_documents": 30, "min_gain_per_usd": 1e6}
+    dear = tmp_path / "dear.toml"
+    dear.write_text(PACKAGED.read_text().replace("input = 0.10", "input = 100.0"))
+
+    def cached(body: Mapping[str, Any]) -> Reply:
+        size = len(json.dumps(body)) // 4
+        usage = {"input_tokens": 10, "cache_read_input_tokens": size - 10, "output_tokens": 60}
+        return replace(graded(body), usage=usage)
+
+    with claude_server(default=graded) as server:
+        first = labelled(tmp_path / "first", server, monkeypatch, **params)
+        recost(tmp_path / "first" / "ledger.sqlite", prices=load_prices(dear))
+        again = labelled(tmp_path / "first", server, monkeypatch, max_usd=100, **params)
+    with claude_server(default=cached) as server:
+        read = labelled(tmp_path / "cached", server, monkeypatch, **params)
+
+    (usd,) = {room.work.details["rounds"][0]["expected_usd"] for room in (first, again)}
+    assert again.work.cost_usd > 10 * first.work.cost_usd
+    assert read.work.cost_usd < 0.9 * first.work.cost_usd
+    assert read.work.details["rounds"][0]["expected_usd"] == pytest.approx(usd, rel=0.01)
+
+
 def test_rounds_end_when_every_document_has_a_grade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with claude_server(default=graded) as server:
         room = labelled(tmp_path, server, monkeypatch, documents=390, rounds=2, round_documents=30)
@@ -176,7 +205,9 @@ def test_a_plan_refuses_too_few_grades_only_where_no_round_or_file_brings_more()
 
     with pytest.raises(RecipeError, match="grades 40 documents, and `quality` needs 50"):
         check()
-    check(rounds=1, round_documents=10)
+    with pytest.raises(RecipeError, match="grades 40 documents, and `quality` needs 50"):
+        check(rounds=1, round_documents=20)  # which does not begin before there are 50 grades
+    check(documents=50, rounds=1, round_documents=10)
     check(known="grades.jsonl")
 
 

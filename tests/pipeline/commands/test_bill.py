@@ -57,6 +57,6 @@ def test_what_a_bill_means_is_said_below_it() -> None:
 
     told = bill_text(Bill((line, line), line, ("m from 2026",)), place=Path("mine.toml"))
 
-    assert "$0.00042" in told and "-$0.00010" in told and told.splitlines()[3].startswith("all ")
+    assert "$0.00042" in told and "lost $0.00010" in told and told.splitlines()[3].startswith("all ")
     assert "most that 3 requests on their way can cost" in told and "1 requests without an answer" in told
-    assert "cost more than it saved" in told and "mine.toml lacks what is needed" in told
+    assert "cost more than it saved" in told and "paid by prices that mine.toml does not have" in told

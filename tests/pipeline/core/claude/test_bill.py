@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.commands.bill import bill_text
 from pipeline.core.claude.bill import bill_of
 from pipeline.core.claude.client import ClaudeClient
 from pipeline.core.claude.ledger import Ledger
@@ -49,6 +50,19 @@ def test_batches_save_as_much_as_they_cost(buy: Callable[..., Any], tmp_path: Pa
     (line,) = bill_of(tmp_path / "ledger.sqlite", prices=load_prices()).lines
     assert line.saved_by_batches_usd == pytest.approx(line.spent_usd, abs=1e-8)
     assert line.spent_usd == pytest.approx(usd(server) / 2, abs=1e-8)
+
+
+def test_counts_that_are_not_believed_are_in_no_sum_of_tokens_and_no_riddle(
+    buy: Callable[..., Any], tmp_path: Path
+) -> None:
+    with claude_server(script=[Reply(usage={"input_tokens": 10**15})]) as server:
+        buy(server, 3, batches=False)
+
+    found = bill_of(tmp_path / "ledger.sqlite", prices=load_prices())
+    told = bill_text(found, place=Path("prices.toml"))
+    assert (found.total.answers, found.total.not_believed, found.unknown_prices) == (3, 1, ())
+    assert found.total.input_tokens < 10**6
+    assert "1 answers came with counts of tokens that cannot be right" in told and "upper bound" not in told
 
 
 @pytest.mark.parametrize(("written", "read", "saved"), [(0, 1000, 0.09e-3), (1000, 0, -0.025e-3)])

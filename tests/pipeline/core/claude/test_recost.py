@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,29 @@ def test_a_corrected_price_costs_every_answer_anew_and_the_old_one_brings_it_bac
     assert done.bounds_after_usd > done.bounds_before_usd > 0  # the request that was lost
     assert back.after_usd == pytest.approx(done.before_usd)
     assert (rows(tmp_path, "SELECT * FROM answers"), rows(tmp_path, "SELECT * FROM attempts")) == before
+
+
+def test_costs_are_computed_in_less_memory_than_the_bodies_take(tmp_path: Path, buy: Any) -> None:
+    with claude_server() as server:
+        buy(server, 1, batches=False)
+    database = sqlite3.connect(tmp_path / "ledger.sqlite")
+    database.execute("UPDATE requests SET body = json_set(body, '$.system', ?)", ("s" * 100_000,))
+    for table, key in (("requests", "id"), ("answers", "request")):
+        names = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+        taken = ", ".join(f"{key} || '_' || n" if name == key else name for name in names)
+        database.execute(
+            f"WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 300) "
+            f"INSERT INTO {table}({', '.join(names)}) SELECT {taken} FROM {table}, c"
+        )
+    database.commit()
+    database.close()
+
+    tracemalloc.start()
+    (done,) = recost(tmp_path / "ledger.sqlite", prices=load_prices()).models
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert done.answers == 301 and most < 10_000_000  # of 30 MB
 
 
 def test_a_price_that_begins_later_changes_nothing(tmp_path: Path, buy: Any) -> None:
