@@ -3,10 +3,10 @@
 Which documents are graded depends on the seed, their ids, sources and lengths and on nothing else: each id has a place
 in a seeded order, and every stratum (source x length) gives its first ones in proportion to its size. So the sample is
 the same however the dataset is cut into shards, a share found in it is an estimate for the whole, and asking for more
-documents keeps those that were already paid for. 2,000 documents of 6,000 characters cost about 0.70 USD with Claude
-Haiku 5.5 (calculated from its list price, not measured) and nothing with the offline rubric. With a file of grades the
-sample is what the file grades: all its documents that reach this step, counted, and those that do not, named. The card
-says what is known of the grades' quality (`label_card`).
+documents keeps those that were already paid for. 2,000 documents of 6,000 characters and the 200 readings
+beside them cost about 0.75 USD with Claude Haiku 5.5 (calculated from its list price, not measured) and nothing with
+the offline rubric. With a file of grades the sample is what the file grades: all its documents that reach this step,
+counted, and those that do not, named. The card says what is known of the grades' quality (`label_card`).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from filters.labels.agreement import GOOD_GRADE, Pair, agreement, corrected_share, share, shift
+from filters.labels.agreement import GOOD_GRADE, Pair, agreement, corrected_share, share, share_with, shift
 from filters.labels.asking import SECOND
 from filters.labels.brought import Here
 from filters.labels.sampling import Survey, groups_of
@@ -44,14 +44,20 @@ def _by(values: Sequence[Any], statuses: Sequence[str], *, as_they_are: bool = F
 def quality(
     sample: Sequence[Grading], *, now: Mapping[int, Grading], pairs: Mapping[str, Sequence[Pair]],
     people: Here | None, earlier: Mapping[str, Here], seed: int,
+    among: str, known: Mapping[int, Grading], num_rest: int,
 ) -> dict[str, Any]:  # fmt: skip
     """Return what other readings of the same documents say of the grades.
 
-    `sample` is the part whose shares hold for the whole dataset, `now` all that this teacher graded, by position.
+    `sample` is a part whose shares hold for the documents named by `among`, all but the `known`, `num_rest` of them;
+    `now` is all that this teacher graded, by position.
     """
     graded = [grading.grade for grading in sample if grading.grade is not None]
     good = sum(grade >= GOOD_GRADE for grade in graded)
-    found: dict[str, Any] = {"good": {"from_grade": GOOD_GRADE, "by_teacher": share(good, len(graded))}}
+    by_teacher = share(good, len(graded))
+    found: dict[str, Any] = {"good": {"from_grade": GOOD_GRADE, "among": among, "by_teacher": by_teacher}}
+    if known:
+        num_good = sum(each.grade is not None and each.grade >= GOOD_GRADE for each in known.values())
+        found["good"]["with_known"] = share_with(by_teacher, num_rest, good=num_good, known=len(known))
     second = agreement(pairs.get(SECOND, ()), seed=seed)
     found |= {"two_readings": second} if second else {}
     if people is not None:

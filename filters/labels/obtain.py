@@ -40,6 +40,7 @@ def take(survey: Survey, here: Mapping[str, Here], work: Gathering) -> Labels:
     found |= label_card.quality(
         list(gradings.values()), now=gradings, pairs={}, people=here.get("people"),
         earlier={name: here[name] for name in ("earlier",) if name in here}, seed=work.seed,
+        among="documents that the file grades", known={}, num_rest=0,
     )  # fmt: skip
     titles = dict.fromkeys(gradings, file.title)
     return Labels(file.title, gradings, titles, asked=gradings, found=found, account=Account())
@@ -67,6 +68,8 @@ def ask(
     found = label_card.quality(
         [said.first[position] for position in sample], now=said.first, pairs=said.pairs, people=people,
         earlier={name: here[name] for name in ("known", "earlier") if name in here}, seed=work.seed,
+        among="documents without a known grade" if there else "all documents", known=there,
+        num_rest=len(survey.ids) - len(there),
     )  # fmt: skip
     found |= flips(said.asked, said.pairs)
     if said.left_out:

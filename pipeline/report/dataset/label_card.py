@@ -116,9 +116,12 @@ def _facts(details: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     good = details["good"]
     valid = details.get("valid", {}).get("graded", {"documents": details.get("asked", 0), "share": 0.0})
     yield "valid answers", _share(valid)
-    yield f"grade {figures.number(good['from_grade'])} or more, by the teacher", _share(good["by_teacher"])
+    among = f", among {good['among']}" if "among" in good else ""
+    yield f"grade {figures.number(good['from_grade'])} or more, by the teacher{among}", _share(good["by_teacher"])
+    if "with_known" in good:
+        yield "among all documents, known grades as they are", _share(good["with_known"])
     if "corrected" in good:
-        yield "the same, corrected by people's grades", _share(good["corrected"])
+        yield f"the same{among}, corrected by people's grades", _share(good["corrected"])
         yield "good documents that the teacher calls good", _share(good["sensitivity"])
         yield "other documents that it calls other", _share(good["specificity"])
     if "usd_per_1000_valid" in details:
@@ -183,8 +186,14 @@ def _before(key: str, one: Mapping[str, Any]) -> str:
 def _kappas(found: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     for name, value in sorted(found.items(), key=lambda item: item[0] != "grade"):  # the grade, then its questions
         if isinstance(value, Mapping):
-            kappa, low, high = (figures.number(value.get(key), 2) for key in ("kappa", "low", "high"))
-            yield name.replace("_", " "), kappa, f"{low} to {high}"
+            kappa, low, high = (
+                None if value.get(key) is None else figures.number(value[key], 2) for key in ("kappa", "low", "high")
+            )
+            yield name.replace("_", " "), kappa or "cannot be told", _interval(low, high) if kappa else figures.NONE
+
+
+def _interval(low: str | None, high: str | None) -> str:
+    return "too few to tell" if low is None or high is None else f"{low} to {high}"
 
 
 def _shifts(details: Mapping[str, Any]) -> Iterator[ShiftShown]:
@@ -193,11 +202,11 @@ def _shifts(details: Mapping[str, Any]) -> Iterator[ShiftShown]:
     named |= {f"now, against {_before(key, found)}": found for key, found in details.get("drift", {}).items()}
     for name, found in named.items():
         if found.get("documents") and "shift" in found:
-            low, high = (figures.NONE if found[end] is None else _signed(found[end]) for end in ("low", "high"))
+            low, high = (None if found[end] is None else _signed(found[end]) for end in ("low", "high"))
             yield ShiftShown(
                 name,
                 _signed(found["shift"]),
-                f"{low} to {high}",
+                _interval(low, high),
                 int(found["changed"]),
                 int(found["documents"]),
             )

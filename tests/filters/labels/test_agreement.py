@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from filters.labels.agreement import Rated, agreement, corrected_share, kappa, share, shift
+from filters.labels.agreement import Rated, agreement, corrected_share, kappa, share, share_with, shift
 
 BAD, GOOD = Rated(0.0), Rated(5.0)
 
@@ -32,24 +32,64 @@ def test_agreement_is_told_by_every_question_that_both_raters_answered() -> None
     found = agreement([*pairs, (Rated(1.0, {"explains": 1.0}), Rated(1.0, {"explains": 1.0, "coherent": 1.0}))], seed=1)
 
     assert found["documents"] == 41 and set(found) == {"documents", "grade", "explains"}
-    assert found["grade"] == {"kappa": 1.0, "low": 1.0, "high": 1.0}
+    assert found["grade"]["kappa"] == found["grade"]["high"] == 1.0
     assert agreement([], seed=1) == {}
 
 
-def test_a_shift_has_the_interval_of_a_paired_t_test() -> None:
-    gaps = [0, 0, 1, 0, -1, 2, 0, 1, 0, 0, 1]
+def test_a_shift_has_the_interval_of_a_paired_t_test_that_saw_one_more_change_either_way() -> None:
+    gaps = [0, 0, 1, 0, -1, 2, 0, 1, 0, 0, 1] * 3
 
     found = shift([(Rated(2.0), Rated(2.0 + gap)) for gap in gaps])
 
-    mean, deviation = np.mean(gaps), np.std(gaps, ddof=1) / np.sqrt(len(gaps))
-    assert (found["documents"], found["changed"]) == (11, 5)
+    mean = np.mean(gaps)
+    deviation = np.sqrt((np.square(gaps - mean).sum() + 2) / 32 / 33)
+    assert (found["documents"], found["changed"]) == (33, 15)
     assert found["shift"] == pytest.approx(mean, abs=1e-4)
-    assert found["high"] - found["shift"] == pytest.approx(2.228139 * deviation, abs=0.002)
+    assert found["high"] - found["shift"] == pytest.approx(2.036933 * deviation, abs=2e-4)
+
+
+def test_of_few_pairs_no_interval_is_told() -> None:
+    alike = [(Rated(float(n % 6)), Rated(float(n % 6))) for n in range(29)]
+
+    assert agreement(alike[:5], seed=1)["grade"] == {"kappa": 1.0, "low": None, "high": None}
+    assert agreement(alike, seed=1)["grade"]["low"] is None
+    assert (shift(alike)["shift"], shift(alike)["low"], shift(alike)["high"]) == (0.0, None, None)
+    assert shift(alike[:1])["low"] is None
+
+
+def test_readings_that_all_agree_leave_room_for_some_that_do_not() -> None:
+    alike = [(Rated(float(n % 6)), Rated(float(n % 6))) for n in range(60)]
+
+    found, moved = agreement(alike, seed=1)["grade"], shift(alike)
+
+    assert found["low"] < 1.0 and found["high"] == 1.0
+    assert moved["low"] < 0 < moved["high"]
+
+
+@pytest.mark.parametrize(("changed", "up"), [(0.02, 1.0), (0.05, 0.75), (0.3, 0.5)])
+def test_the_interval_of_a_shift_covers_it_where_few_grades_change(changed: float, up: float) -> None:
+    """Without one more change either way, 40 pairs of which 2 % rise have 0 as their interval in 45 of 100 cases."""
+    draw = np.random.default_rng(3)
+    covered = []
+    for _ in range(400):
+        gaps = (draw.random(40) < changed) * np.where(draw.random(40) < up, 1, -1)
+        found = shift([(Rated(2.0), Rated(2.0 + gap)) for gap in gaps])
+        covered.append(found["low"] <= changed * (2 * up - 1) <= found["high"])
+
+    assert np.mean(covered) > 0.93
 
 
 def test_a_share_of_none_or_all_still_has_an_interval() -> None:
     assert share(0, 20) == {"documents": 20, "share": 0.0, "low": 0.0, "high": 0.1611}
     assert share(0, 0)["share"] is None
+
+
+def test_a_share_with_known_documents_counts_each_part_by_its_size() -> None:
+    """200 documents are known, all of them good; of the 200 others 100 were sampled, and none is."""
+    found = share_with(share(0, 100), 200, good=200, known=200)
+
+    assert (found["share"], found["low"], found["documents"]) == (0.5, 0.5, 300)
+    assert found["high"] == pytest.approx(0.5 + share(0, 100)["high"] / 2, abs=1e-4)
 
 
 @pytest.mark.parametrize(("good", "sensitivity", "specificity"), [(0.3, 0.85, 0.9), (0.05, 0.8, 0.95), (0.5, 0.7, 0.7)])

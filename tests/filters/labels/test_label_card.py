@@ -58,13 +58,13 @@ def id_of(number: int) -> str:
 
 def test_a_teacher_that_grades_the_dress_is_found_out_by_twins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with claude_server(default=vain) as server:
-        room = claude(tmp_path, server, monkeypatch, documents=100, twins=0.2, second_reading=0)
+        room = claude(tmp_path, server, monkeypatch, documents=100, twins=0.4, second_reading=0)
 
     assert room.work.details["twins"] == {
-        "padded": {"documents": 20, "shift": 1.0, "low": 1.0, "high": 1.0, "changed": 20}
+        "padded": {"documents": 40, "shift": 1.0, "low": 0.9276, "high": 1.0724, "changed": 40}
     }
     assert room.graded == {id_of(n): float(n % 5) for n in range(100)}  # a twin gives no grade
-    assert sum(server.bill.values()) == 120  # none of the texts has any Markdown to take away
+    assert sum(server.bill.values()) == 140  # none of the texts has any Markdown to take away
 
 
 def test_a_second_reading_is_bought_once_and_measures_the_first(
@@ -121,7 +121,25 @@ def test_grades_that_are_there_are_kept_and_anchors_tell_the_drift(
     }  # fmt: skip
     drift = room.work.details["drift"]["known"]
     assert (drift["documents"], drift["shift"], drift["changed"]) == (10, -1.0, 10)
+    assert drift["low"] is None  # of 10 pairs
     assert room.work.details["known"]["not_here_examples"] == ["gone/1"]
+
+
+def test_the_share_of_good_documents_counts_the_known_ones_and_says_of_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All good documents are known, so the sample of the others has none; before, that was the share of the dataset."""
+    known = grades(tmp_path / "known.jsonl", {id_of(n): n % 5 for n in range(100) if n % 5 >= 3})
+
+    with claude_server(default=vain) as server:
+        room = claude(tmp_path, server, monkeypatch, documents=30, twins=0, second_reading=0, known=known, anchors=0)
+        every = claude(tmp_path / "all", server, monkeypatch, documents=100, twins=0, second_reading=0)
+
+    good = room.work.details["good"]
+    assert good["among"] == "documents without a known grade" and good["by_teacher"]["share"] == 0
+    assert good["with_known"]["share"] == every.work.details["good"]["by_teacher"]["share"] == 0.4
+    assert good["with_known"]["low"] == 0.4 < good["with_known"]["high"] < 0.48
+    assert every.work.details["good"].keys() == {"from_grade", "among", "by_teacher"}
 
 
 def test_an_earlier_label_set_of_the_same_documents_shows_how_grades_moved(

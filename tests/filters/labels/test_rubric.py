@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from filters.labels import label
+from filters.labels.canaries import canaries
 from filters.labels.label import Label
 from filters.labels.rubric import FOLDER, Rubric, load_rubric
+from filters.labels.teachers import Specimen
+from pipeline.core.claude.prices import PACKAGED
 from pipeline.core.errors import RecipeError
 
 SHIPPED = sorted(path.stem for path in FOLDER.glob("*.md") if path.stem != "template")
@@ -81,6 +86,21 @@ def test_another_scale_asks_the_same_question_and_so_buys_nothing(tmp_path: Path
 
     assert second.request("A text.", model="m").id == request.id
     assert second.hash != first.hash
+
+
+def test_another_scale_asks_anew_only_for_canaries_whose_order_names_another_best_answer(tmp_path: Path) -> None:
+    specimens = [Specimen(id=f"d{n}", text=f"Text {n}.") for n in range(20)]
+    plain = load_rubric("", file=own(tmp_path))
+    turned = load_rubric("", file=own(tmp_path, old="dated: {no: 1}", new="dated: {yes: 1}"))
+    other = load_rubric("", file=own(tmp_path, old="useful: 2\n    audience: {experts: 1, everybody: 2}",
+                                     new="useful: 3\n    audience: {everybody: 1}"))  # fmt: skip
+
+    def asked(rubric: Rubric) -> list[str]:
+        made = canaries(range(20), specimens, share=0.5, seed=1, best_answer=rubric.best_answer())
+        return [rubric.request(each.text, model="m").id for each in (*specimens, *(one.specimen for one in made))]
+
+    assert asked(other) == asked(plain)
+    assert asked(turned)[:20] == asked(plain)[:20] and set(asked(turned)[20:]).isdisjoint(asked(plain))
 
 
 @pytest.mark.parametrize(
@@ -200,3 +220,16 @@ def test_questions_of_a_rubric_survive_json() -> None:
 
     assert json.loads(json.dumps(schema)) == schema
     assert schema["properties"]["code"]["properties"]["answer"] == {"type": "string", "enum": ["none", "some", "most"]}
+
+
+def test_the_pages_say_what_2000_documents_cost_with_all_that_is_asked_beside_them() -> None:
+    """By the list price, 3.2 bytes a token and answers of 90 tokens."""
+    request = load_rubric("educational").request("x" * 6000, model="claude-haiku-5-5")
+    price = tomllib.loads(PACKAGED.read_text(encoding="utf-8"))["price"][0]
+    prompt, count = len(request.system + request.prompt) / 3.2, Label(params=Label.Params.parse({}))._count(2000)
+
+    told = f"about {count * (prompt * price['input'] + 90 * price['output']) / 1e6:.2f} USD"
+
+    assert (count, price["model"]) == (2200, "claude-haiku-5-5")
+    assert told in " ".join((FOLDER.parent / "README.md").read_text(encoding="utf-8").split())
+    assert told in " ".join((label.__doc__ or "").split())

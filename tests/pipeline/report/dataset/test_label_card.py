@@ -69,8 +69,10 @@ def test_the_page_shows_agreement_shifts_refusals_and_what_a_label_costs(page: t
     seen = words_of(html)
     assert "agreement: two readings" in seen and "agreement: people" in seen
     assert "agreement: anchors, graded before (known.json)" in seen
-    assert "padded with words that say nothing +" in seen and "stripped of Markdown 0.00 0.00 to 0.00 0" in seen
-    assert "the same, corrected by people&#39;s grades" in seen
+    assert "padded with words that say nothing +" in seen and "stripped of Markdown 0.00 too few to tell 0" in seen
+    assert "grade 3 or more, by the teacher, among documents without a known grade" in seen
+    assert "among all documents, known grades as they are" in seen
+    assert "the same, among documents without a known grade, corrected by people&#39;s grades" in seen
     assert "Rows left out. people.json: 1 out of range, such as 61: grade is 9" in seen
     assert "per 1,000 valid labels $" in seen
     assert "language.language de" in seen and "refused" in seen
