@@ -7,7 +7,8 @@ the gain over a baseline is that of both on the same documents. Grades go from 0
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -20,7 +21,9 @@ KEEP_FRACTIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 MIN_SCORES = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)  # of 5
 CALIBRATION_EDGES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0)
 TOP_GRADE = 5.0
-MIN_BY_SOURCE = 10  # held-out documents of a source, below which it is not told apart
+MIN_BY_SOURCE = 10  # held-out clusters of a source, below which it is not told apart
+MIN_CLUSTERS = 5  # below this, resampling says nothing of chance (assumption): one cluster would have no width at all
+Z = 1.959964  # 97.5 % point of the normal distribution
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
@@ -41,13 +44,18 @@ def ranks(values: np.ndarray) -> np.ndarray:
 def agreement(scores: np.ndarray, grades: np.ndarray, *, clusters: np.ndarray, seed: int) -> dict[str, float]:
     """Return Spearman with its 95 % interval (clusters resampled), and the size of the errors in grades."""
     resampled = [spearman(scores[rows], grades[rows]) for rows in _resampled(clusters, seed=seed)]
-    low, high = np.quantile(resampled, (0.025, 0.975))
+    low, high = _interval(resampled, clusters, widest=1.0)
     return {
-        "spearman": spearman(scores, grades),
-        "spearman_low": float(low),
-        "spearman_high": float(high),
-        **errors(scores, grades),
-    }
+        "spearman": spearman(scores, grades), "spearman_low": low, "spearman_high": high, **errors(scores, grades)
+    }  # fmt: skip
+
+
+def _interval(resampled: list[float], clusters: np.ndarray, *, widest: float) -> tuple[float, float]:
+    """Return where 95 % of the values lie; all that is possible where there are too few clusters to resample."""
+    if len(np.unique(clusters)) < MIN_CLUSTERS:
+        return -widest, widest
+    low, high = np.quantile(resampled, (0.025, 0.975)).tolist()
+    return low, high
 
 
 def _resampled(clusters: np.ndarray, *, seed: int) -> Iterator[np.ndarray]:
@@ -67,29 +75,33 @@ def beside(
         spearman(scores[rows], grades[rows]) - spearman(baseline[rows], grades[rows])
         for rows in _resampled(clusters, seed=seed)
     ]
-    low, high = np.quantile(gains, (0.025, 0.975))
+    low, high = _interval(gains, clusters, widest=2.0)
     value = spearman(baseline, grades)
     gain = spearman(scores, grades) - value
-    return {
-        "spearman": value, "gain": gain, "gain_low": float(low), "gain_high": float(high), **errors(baseline, grades)
-    }  # fmt: skip
+    return {"spearman": value, "gain": gain, "gain_low": low, "gain_high": high, **errors(baseline, grades)}
 
 
 def by_source(
     scores: np.ndarray, grades: np.ndarray, *, sources: np.ndarray, clusters: np.ndarray, seed: int
 ) -> dict[str, Any]:
-    """Return the agreement on each source that has held-out documents enough; nothing where there is one source."""
+    """Return the agreement on each source that has held-out clusters enough; nothing where there is one source."""
     names, sizes = np.unique(sources, return_counts=True)
     if len(names) < 2:
         return {}
     found = {}
     for name, size in zip(names.tolist(), sizes.tolist(), strict=True):
         rows = sources == name
-        told = (
-            agreement(scores[rows], grades[rows], clusters=clusters[rows], seed=seed) if size >= MIN_BY_SOURCE else {}
-        )
+        own = clusters[rows]
+        enough = len(np.unique(own)) >= MIN_BY_SOURCE
+        told = agreement(scores[rows], grades[rows], clusters=own, seed=seed) if enough else {}
         found[name] = {"documents": size, **told}
     return found
+
+
+def alone(details: Mapping[str, Any]) -> float:
+    """Return how many clusters of near-duplicates a card has for each document that its figures are of."""
+    held = details.get("measured_on") or {}
+    return float(held["clusters"] / held["documents"]) if held.get("documents") else 1.0
 
 
 def top_tenth(scores: np.ndarray, grades: np.ndarray, *, positive_grade: float) -> dict[str, float]:
@@ -115,35 +127,49 @@ def length_baseline(train_bytes: np.ndarray, train_grades: np.ndarray, held_byte
     return line
 
 
-def at_threshold(scores: np.ndarray, grades: np.ndarray, *, threshold: float, positive_grade: float) -> dict[str, Any]:
-    """Return precision, recall and F1 of `score >= threshold` for `grade >= positive_grade`; None where undefined."""
+def wilson(share: Any, count: Any) -> tuple[Any, Any]:
+    """Return the ends of Wilson's 95 % interval of shares, each of so many documents, element by element."""
+    weight = 1 / (1 + Z**2 / count)
+    reach = weight * Z * np.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2))
+    middle = weight * (share + Z**2 / (2 * count))
+    return middle - reach, middle + reach
+
+
+def at_threshold(
+    scores: np.ndarray, grades: np.ndarray, *, threshold: float, positive_grade: float, alone: float = 1.0
+) -> dict[str, Any]:
+    """Return precision, recall and F1 of `score >= threshold` for `grade >= positive_grade`; None where undefined.
+
+    `alone` is how many clusters of near-duplicates there are for each document: the interval counts clusters.
+    """
     kept, good = scores >= threshold, grades >= positive_grade
     both = int((kept & good).sum())
     precision = both / int(kept.sum()) if kept.any() else None
     recall = both / int(good.sum()) if good.any() else None
     total = int(kept.sum()) + int(good.sum())
+    low, high = (None, None) if precision is None else map(float, wilson(precision, int(kept.sum()) * alone))
     return {
         "threshold": float(threshold),
         "kept": int(kept.sum()),
         "precision": precision,
+        "precision_low": low,
+        "precision_high": high,
         "recall": recall,
         "f1": 2 * both / total if total else None,
     }
 
 
 def operating_points(
-    scores: np.ndarray, grades: np.ndarray, *, all_scores: np.ndarray, positive_grade: float, top: float = TOP_GRADE
-) -> list[dict[str, Any]]:
+    scores: np.ndarray, grades: np.ndarray, *, all_scores: np.ndarray, positive_grade: float, top: float = TOP_GRADE,
+    alone: float = 1.0,
+) -> list[dict[str, Any]]:  # fmt: skip
     """Return a row for each share to keep of the whole dataset, then for each fixed score."""
+    at = partial(at_threshold, scores, grades, positive_grade=positive_grade, alone=alone)
     rows = []
     for fraction in KEEP_FRACTIONS:
         threshold = float(np.quantile(all_scores, 1 - fraction, method="higher"))  # as `keep_fraction` decides
-        point = at_threshold(scores, grades, threshold=threshold, positive_grade=positive_grade)
-        rows.append({"keep_fraction": fraction, **point})
-    rows += [
-        {"min_score": score, **at_threshold(scores, grades, threshold=score, positive_grade=positive_grade)}
-        for score in (least * top / TOP_GRADE for least in MIN_SCORES)
-    ]
+        rows.append({"keep_fraction": fraction, **at(threshold=threshold)})
+    rows += [{"min_score": score, **at(threshold=score)} for score in (least * top / TOP_GRADE for least in MIN_SCORES)]
     return rows
 
 

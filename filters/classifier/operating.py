@@ -1,8 +1,9 @@
 """Where the line is drawn through a score: by share, by score, by the precision wanted or by the tokens wanted.
 
 `keep: {share: 0.2}` keeps the best fifth, `{score: 3}` what scores 3 or more, `{precision: 0.8}` as much as possible
-while 8 of 10 kept documents are good by the held-out grades, `{tokens: 1B}` the best billion tokens, 4 bytes each
-(assumed). An aim only decides, so another one measures nothing again.
+while surely 8 of 10 kept documents are good: the lower end of the 95 % interval of the held-out grades says so. (Their
+share alone, looked for over all scores, promises too much: DECISIONS.md.) `{tokens: 1B}` keeps the best billion tokens,
+4 bytes each (assumed). An aim only decides, so another one measures nothing again.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
+from filters.classifier.agreement import alone, wilson
 from pipeline.core.amounts import BYTES_PER_TOKEN, SUFFIXED, count_of
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.step import Population, Quantile, Rule, Scale
@@ -57,7 +59,10 @@ def rule_for(
 
 
 def threshold_of_precision(details: Mapping[str, Any], *, precision: float) -> float:
-    """Return the lowest score from which on so many of the held-out documents are good; DataError if there is none."""
+    """Return the lowest score from which on surely so many held-out documents are good; DataError if there is none.
+
+    Surely: the lower end of Wilson's 95 % interval, near-duplicates of each other counted as one document.
+    """
     told = details.get("held_out_scores", [])
     if len(told) < MIN_KEPT:
         raise DataError(
@@ -65,16 +70,18 @@ def threshold_of_precision(details: Mapping[str, Any], *, precision: float) -> f
             "more documents, or keep by share or score."
         )
     scores, grades = np.array(told, np.float64).T
-    rows = points(scores, grades >= float(details["positive_grade"]))
-    enough = [row for row in rows if row[1] >= MIN_KEPT]
-    good = [row for row in enough if row[2] >= precision]
-    if not good:
-        best = max(enough, key=lambda row: row[2])
+    found = np.array(points(scores, grades >= float(details["positive_grade"])))
+    score, count, share = found[found[:, 1] >= MIN_KEPT].T
+    low, high = wilson(share, count * alone(details))
+    good = np.flatnonzero(low >= precision)
+    if not len(good):
+        at = int(low.argmax())
         raise DataError(
-            f"quality: no score reaches a precision of {precision:g} on the {len(told)} held-out documents; "
-            f"the best is {best[2]:.2f}, from {best[0]:.2f} on. Ask for less, or keep by share or score."
+            f"quality: no score surely reaches a precision of {precision:g} on the {len(told)} held-out documents; the "
+            f"best is {share[at]:.2f} ({low[at]:.2f} to {high[at]:.2f}), from {score[at]:.2f} on, and the lower end "
+            "counts. Ask for less, grade more documents, or keep by share or score."
         )
-    return good[-1][0]
+    return float(score[good[-1]])
 
 
 def points(scores: np.ndarray, good: np.ndarray) -> list[tuple[float, int, float]]:

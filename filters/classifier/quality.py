@@ -4,7 +4,8 @@ Hashed words and word pairs into a linear model (the fastText idea) read 8 times
 (eval/LOG.md), so a teacher is paid for 2,000 documents and millions are scored. Near-duplicates of a training document
 are never among the held-out ones, on which all figures in the card are measured. A classifier that cannot be told from
 chance there, or agrees no better than length alone or than one that learnt shuffled grades, selects nothing: the run
-stops, unless `min_spearman: -1` says otherwise; one that agrees weakly is called out.
+stops, unless `min_spearman: -1` says otherwise. One that agrees weakly, or whose gain over these two may be chance, is
+called out.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ class QualityParams(Params):
 
     keep: Keep | None = decides(
         None,
-        description="Where the line is: {share: 0.2}, {score: 3}, {precision: 0.8} of good documents among the kept by "
-        "the held-out grades, or {tokens: 1B} of 4 bytes.",
+        description="Where the line is: {share: 0.2}, {score: 3}, {precision: 0.8} of good documents among the kept, "
+        "surely by the held-out grades, or {tokens: 1B} of 4 bytes.",
     )
     keep_fraction: float | None = decides(
         None, gt=0, le=1, description="Short for `keep: {share: ...}`: the documents with the highest scores."
@@ -85,8 +86,8 @@ class QualityParams(Params):
 
     min_spearman: float = Field(
         default=0.0, ge=-1, lt=1, json_schema_extra={"role": "alarm"},
-        description="Stop unless the held-out rank correlation with the grades is surely above this, and above that of "
-        "length alone and of shuffled grades; -1: never stop.",
+        description="Stop unless the held-out rank correlation with the grades is surely above this and, on those "
+        "documents, above that of length and of shuffled grades; -1: never stop.",
     )  # fmt: skip
 
     @field_validator("model", mode="before")
@@ -203,8 +204,10 @@ class Quality(GatheringStep):
             raise DataError(f"{told}; it does no better than {names}, so it adds nothing to that. {way_out}")
         if low <= 0:
             return [f"{told}: what it learnt cannot be told from chance"]
-        if baselines["length"].get("gain_low", 1.0) <= 0:
-            return [f"{told}: that it agrees better than length cannot be told from chance"]
+        unsure = [name for name, each in baselines.items() if each.get("gain_low", 1.0) <= 0]
+        if unsure:
+            names = " and ".join(BASELINES.get(name, name) for name in unsure)
+            return [f"{told}: that it agrees better than {names} cannot be told from chance"]
         return [f"{told}: that is weak, and selects little more than chance"] if value < WEAK_SPEARMAN else []
 
     def _evaluate(self, held: Held, *, all_scores: np.ndarray, seed: int) -> dict[str, Any]:
@@ -212,7 +215,9 @@ class Quality(GatheringStep):
         constant = np.full(len(grades), held.mean_grade)
         beside = partial(report.beside, scores=scores, grades=grades, clusters=held.clusters, seed=seed)
         bins = report.calibration(scores, grades, top=self.top)
+        measured = {"documents": len(grades), "clusters": len(np.unique(held.clusters))}
         return {
+            "measured_on": measured,
             "agreement": report.agreement(scores, grades, clusters=held.clusters, seed=seed),
             "baselines": {
                 "mean_grade": {"spearman": 0.0, **report.errors(constant, grades)},
@@ -224,7 +229,12 @@ class Quality(GatheringStep):
             "positive_grade": positive,
             "top_tenth": report.top_tenth(scores, grades, positive_grade=positive),
             "operating_points": report.operating_points(
-                scores, grades, all_scores=all_scores, positive_grade=positive, top=self.top
+                scores,
+                grades,
+                all_scores=all_scores,
+                positive_grade=positive,
+                top=self.top,
+                alone=report.alone({"measured_on": measured}),
             ),
             "calibration": bins,
             "calibration_error": report.calibration_error(bins),

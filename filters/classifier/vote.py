@@ -2,7 +2,8 @@
 
 `mean`, `max` and `min` need scores on one scale. `buckets` asks for none: each score becomes its place among all
 documents, 0 to 19 with 20 buckets, and the highest place counts, so a document that any classifier puts first is first
-(Nemotron-CC, arXiv 2412.02595). `by: language` gives each of `groups` its own column, and `keep_by` its own line.
+(Nemotron-CC, arXiv 2412.02595). Equal scores share the place of their middle. `by: language` gives each of `groups` its
+own column, and `keep_by` its own line.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pydantic import Field, model_validator
 
 from filters.classifier.operating import Keep, check_scale, rule_for
 from pipeline.core.arrow import as_numbers
-from pipeline.core.errors import RecipeError, did_you_mean
+from pipeline.core.errors import DataError, RecipeError, did_you_mean
 from pipeline.core.step import Gathering, GatheringStep, Params, Part, Quantile, Rule, Scale, Signal, Step, decides
 
 REST = "rest"
@@ -73,7 +74,7 @@ class Vote(GatheringStep):
     """Make one score of several, and keep the best by it, of each language or source."""
 
     name: ClassVar[str] = "vote"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     Params: ClassVar[type[Params]] = VoteParams
     params: VoteParams
 
@@ -175,13 +176,23 @@ def _common_scale(found: list[tuple[str, Signal]], *, how: str) -> Scale | None:
 
 
 def _edges(work: Gathering, name: str, count: int) -> np.ndarray:
-    """Return float64[count - 1]: the least score of every place but the lowest."""
+    """Return float64[count - 1]: the least score of every place but the lowest; DataError if all scores are one.
+
+    A place is that of the middle of equal scores: where nine of ten documents score 0, those are not among the best.
+    """
     values = [as_numbers(part.load_signals([name]).column(name)) for part in work.parts]
     known = np.concatenate([np.zeros(0), *values])
     known = known[~np.isnan(known)]
     if not len(known):
         return np.zeros(count - 1)
-    edges: np.ndarray = np.quantile(known, np.arange(1, count) / count, method="higher")
+    levels, times = np.unique(known, return_counts=True)
+    if len(levels) == 1 and len(known) > 1:
+        raise DataError(
+            f"vote: `{name}` is {levels[0]:g} for all {len(known)} documents, so it puts none before another. Leave it "
+            "out of `of`."
+        )
+    places = np.floor((np.cumsum(times) - times / 2) / len(known) * count)
+    edges: np.ndarray = np.append(levels, np.inf)[np.searchsorted(places, np.arange(1, count))]
     return edges
 
 

@@ -2,9 +2,9 @@
 
 Expected in `details`: agreement (spearman, spearman_low, spearman_high, rmse), baselines (name -> spearman, rmse and
 gain, gain_low, gain_high of the classifier over it), by_source, top_tenth, calibration_error,
-operating_points (threshold, precision, recall, f1, and keep_fraction or min_score), held_out_scores (score and grade of
-each document held out), calibration (documents, mean_score, mean_grade by bin of the score), the sizes of the split and
-warnings.
+operating_points (threshold, precision with its interval, recall, f1, and keep_fraction or min_score), held_out_scores
+(score and grade of each document held out), measured_on (how many these are, and clusters of them), calibration
+(documents, mean_score, mean_grade by bin of the score), the sizes of the split and warnings.
 All are measured on documents held out. The rule in force is measured at its very threshold; for a card of before
 held_out_scores, the nearest operating point is shown and named as that.
 """
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from filters.classifier.agreement import at_threshold
+from filters.classifier.agreement import alone, at_threshold
 from pipeline.report.dataset.steps import DatasetShown, StepShown
 from pipeline.report.draw import figures
 from pipeline.report.draw.charts import Axis, Curve, plot
@@ -135,6 +135,11 @@ def _interval(found: Mapping[str, Any], name: str) -> str:
     return f"{_two(low)} to {_two(high)}" if low is not None and high is not None else ""
 
 
+def _with_interval(found: Mapping[str, Any], name: str) -> str:
+    interval = _interval(found, name)
+    return _two(found.get(name)) + (f" ({interval})" if interval else "")
+
+
 def _points(step: StepShown, measured: Sequence[Mapping[str, Any]]) -> tuple[Point, ...]:
     rows = [dict(row) for row in measured]
     rule = step.rules[0] if step.rules else None
@@ -154,7 +159,8 @@ def _measured_at(threshold: float, details: Mapping[str, Any]) -> dict[str, Any]
     if not details.get("held_out_scores"):
         return None
     scores, grades = np.array(details["held_out_scores"], np.float64).T
-    return at_threshold(scores, grades, threshold=threshold, positive_grade=float(details["positive_grade"]))
+    positive = float(details["positive_grade"])
+    return at_threshold(scores, grades, threshold=threshold, positive_grade=positive, alone=alone(details))
 
 
 def _point(row: Mapping[str, Any], *, chosen: str) -> Point:
@@ -163,7 +169,7 @@ def _point(row: Mapping[str, Any], *, chosen: str) -> Point:
     return Point(
         keeps=named if share is not None or score is not None else "what is kept",
         threshold=_two(row["threshold"]),
-        precision=_two(row.get("precision")),
+        precision=_with_interval(row, "precision"),
         recall=_two(row.get("recall")),
         f1=_two(row.get("f1")),
         chosen=chosen,

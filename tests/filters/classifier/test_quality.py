@@ -194,6 +194,19 @@ def test_a_weak_classifier_is_called_out_and_a_good_one_is_not(low: float, value
     assert all(told in doubt for doubt in doubts)
 
 
+def test_a_gain_that_may_be_chance_is_called_out_whatever_it_is_over() -> None:
+    step = Quality(params=QualityParams.parse({}))
+    found = {"spearman": 0.5, "spearman_low": 0.3, "spearman_high": 0.6}
+    sure, unsure = {"spearman": 0.4, "gain_low": 0.02}, {"spearman": 0.4, "gain_low": -0.02}
+
+    (one,) = step._doubts(found, {"length": sure, "random_grades": unsure}, held=40)
+    (both,) = step._doubts(found, {"length": unsure, "random_grades": unsure}, held=40)
+
+    assert "that it agrees better than shuffled grades cannot be told from chance" in one
+    assert "that it agrees better than length alone and shuffled grades cannot be told from chance" in both
+    assert step._doubts(found, {"length": sure, "random_grades": sure}, held=40) == []
+
+
 def test_a_classifier_that_does_no_better_than_length_selects_nothing(tmp_path: Path) -> None:
     draw = rng.generator(3, "test_quality", "length")
     lengths = draw.integers(5, 400, size=250)
@@ -375,3 +388,16 @@ def test_rank_correlation_and_operating_point_on_known_numbers() -> None:
     assert report.spearman(scores, np.ones(4)) == 0
     assert (point["precision"], point["recall"], point["f1"]) == (0.5, 0.5, 0.5)
     assert report.at_threshold(scores, grades, threshold=9.0, positive_grade=3.0)["precision"] is None
+
+
+def test_a_source_that_is_one_near_duplicate_has_no_interval() -> None:
+    draw = rng.generator(2, "test_quality", "sources")
+    scores, grades = draw.normal(size=42), draw.integers(0, 6, size=42).astype(float)
+    clusters = np.array([0] * 12 + list(range(1, 31)))
+
+    found = report.by_source(scores, grades, sources=np.array(["dup"] * 12 + ["b"] * 30), clusters=clusters, seed=1)
+    agreed = report.agreement(scores[:12], grades[:12], clusters=clusters[:12], seed=1)
+
+    assert found["dup"] == {"documents": 12}
+    assert found["b"]["spearman_low"] < found["b"]["spearman"] < found["b"]["spearman_high"]
+    assert (agreed["spearman_low"], agreed["spearman_high"]) == (-1, 1)

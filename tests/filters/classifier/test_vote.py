@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from filters.classifier.quality import Quality, QualityParams
 from filters.classifier.vote import Vote, VoteParams
 from filters.labels.label import Label
-from pipeline.core.errors import RecipeError
+from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.step import Scale, Signal
 from tests.filters.gathering import Gathered, gather, parts_of
 from tests.pipeline.house import House
@@ -47,15 +47,18 @@ def test_who_says_nothing_does_not_count(tmp_path: Path, how: str, expected: lis
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.floats(0, 1, width=32), min_size=4, max_size=40), st.integers(2, 6))
+@given(
+    st.lists(st.floats(0, 1, width=32), min_size=4, max_size=40).filter(lambda values: len(set(values)) > 1),
+    st.integers(2, 6),
+)
 def test_a_bucket_is_the_place_among_all_documents_whatever_the_scale(
     tmp_path_factory: pytest.TempPathFactory, values: list[float], count: int
 ) -> None:
     folder = tmp_path_factory.mktemp("buckets")
 
-    one = vote(folder, {"a.score": values, "b.score": [0.0] * len(values)}, how="buckets", buckets=count)
+    one = vote(folder, {"a.score": values, "b.score": [None] * len(values)}, how="buckets", buckets=count)
     large = [np.float32(value) * 64 for value in values]
-    other = vote(folder, {"a.score": large, "b.score": [0.0] * len(values)}, how="buckets", buckets=count)
+    other = vote(folder, {"a.score": large, "b.score": [None] * len(values)}, how="buckets", buckets=count)
 
     places = one.column("score")
     assert places == other.column("score")
@@ -187,3 +190,18 @@ def test_a_vote_that_cannot_be_is_a_mistake_with_its_line(tmp_path: Path, step: 
 def test_a_setting_without_effect_is_refused(params: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         VoteParams.parse({"of": ["quality"], **params})
+
+
+def test_equal_scores_share_the_place_of_their_middle(tmp_path: Path) -> None:
+    """Nine of ten score 0, which is the lowest: by the place after the last of them they would be among the best."""
+    found = vote(tmp_path, {"a.score": [0.0] * 90 + [float(n) for n in range(1, 11)]}, how="buckets", buckets=20)
+
+    places = found.column("score")
+    assert places[:90] == [9] * 90
+    assert places[90:] == [18] * 5 + [19] * 5
+
+
+def test_places_need_scores_that_differ(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"`b\.score` is 1 for all 6 documents, so it puts none before another"):
+        vote(tmp_path, SCORES | {"b.score": [1.0] * 6}, how="buckets")
+    assert vote(tmp_path, SCORES | {"b.score": [None] * 6}, how="buckets", buckets=2).column("score")[3] is None
