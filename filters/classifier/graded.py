@@ -1,7 +1,9 @@
 """The graded documents of a dataset, and which of them are held out: those that every figure of a card is measured on.
 
 A near-duplicate of a training document is never held out, or a classifier that remembers would look like one that
-learnt. `sources` holds out whole sources besides: how well it does on sources that it never saw.
+learnt. `sources` holds out whole sources besides: how well it does on sources that it never saw. Where some documents
+were drawn as a sample and others chosen, by doubt or because they had grades already, only the sample is held out: what
+was chosen is learnt from, and says nothing of how well the classifier does on a dataset.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from pipeline.core.rng import derive
 from pipeline.core.text.batch import Batch
 
 MIN_GRADED = 50  # below this a held-out fifth says nothing
-GRADE, TEACHER, STATUS = "label.grade", "label.teacher", "label.status"
+MIN_MEASURED = 10  # held-out documents of the sample, below which figures are of all that are held out: 0.2 of 50
+GRADE, TEACHER, STATUS, CHOSEN = "label.grade", "label.teacher", "label.status", "label.chosen"
+SAMPLE = "sample"  # chosen so that it stands for the documents that had no grade
 
 SplitBy = Literal["clusters", "sources"]
 
@@ -31,6 +35,7 @@ class Graded:
     batch: Batch
     grades: np.ndarray  # float64[num_docs], within the scale of the rubric
     sources: np.ndarray  # str[num_docs]
+    chosen: np.ndarray  # str[num_docs]: how each came to be graded
     teachers: dict[str, int]  # who graded -> documents
 
     def describe(self) -> dict[str, Any]:
@@ -39,9 +44,15 @@ class Graded:
         return {
             "teacher": ", ".join(sorted(self.teachers)),
             "graded_by": self.teachers,
+            "graded_by_choice": counted(self.chosen),
             "graded_documents": len(self.grades),
             "documents_by_grade": {f"{value:g}": int(count) for value, count in zip(values, counts, strict=True)},
         }
+
+
+def counted(names: np.ndarray) -> dict[str, int]:
+    """Return how often each name stands there."""
+    return dict(zip(*(column.tolist() for column in np.unique(names, return_counts=True)), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +84,12 @@ def load_graded(parts: Any) -> Graded:
     """Read the graded documents; DataError when there are too few, or all have one grade."""
     tables, without = [], Counter[str]()
     for part in parts:
-        marks = part.load_signals([GRADE, TEACHER, STATUS])
+        marks = part.load_signals([GRADE, TEACHER, STATUS, CHOSEN])
         has_grade = marks.column(GRADE).is_valid()
         without.update(status for status in marks.column(STATUS).drop_null().to_pylist() if status != "graded")
         if has_grade.to_numpy().any():
             table = part.load(("id", "text", "source"))
-            for name in (GRADE, TEACHER):
+            for name in (GRADE, TEACHER, CHOSEN):
                 table = table.append_column(name, marks.column(name))
             tables.append(table.filter(has_grade))
     found = sum(table.num_rows for table in tables)
@@ -101,6 +112,7 @@ def load_graded(parts: Any) -> Graded:
         batch=Batch.from_table(table),
         grades=grades,
         sources=np.array(table.column("source").to_pylist(), dtype=str),
+        chosen=np.array(table.column(CHOSEN).to_pylist(), dtype=str),
         teachers=dict(sorted(teachers.items())),
     )
 
@@ -113,8 +125,8 @@ def split(graded: Graded, *, by: SplitBy, share: float, seed: int) -> TrainingSp
     np.minimum.at(rank, clusters, np.array(order, np.int64))  # a cluster comes where its first document comes
     ranks = rank[clusters]
     if by == "clusters":
-        held = hold_out(ranks, most=share * len(clusters))
-        train = ~held
+        held = _of_the_sample(graded, hold_out(ranks, most=share * len(clusters)))
+        train = ~np.isin(clusters, clusters[held])
     else:
         names, place = np.unique(graded.sources, return_inverse=True)
         turns = np.array([derive(seed, "quality", "source", name) for name in names.tolist()], np.int64)
@@ -125,12 +137,19 @@ def split(graded: Graded, *, by: SplitBy, share: float, seed: int) -> TrainingSp
                 f"quality: the graded documents are of {len(names)} source(s), none of which is a share of {share:g} "
                 "or less, so none can be held out whole. Raise `held_out`, or leave `split` out."
             )
+        held = _of_the_sample(graded, held)
     if not held.any():
         raise DataError(
             f"quality: the {len(clusters)} graded documents are near-duplicates of each other, so none can be held "
             "out. Put `minhash_dedup` before `label`."
         )
     return TrainingSplit(train=np.flatnonzero(train), held=np.flatnonzero(held), clusters=clusters, ranks=ranks)
+
+
+def _of_the_sample(graded: Graded, held: np.ndarray) -> np.ndarray:
+    """Return bool[num_docs]: of the held-out those that were drawn; all of them where these are too few, or none."""
+    drawn = held & (graded.chosen == SAMPLE)
+    return drawn if int(drawn.sum()) >= MIN_MEASURED else held
 
 
 def hold_out(ranks: np.ndarray, *, most: float) -> np.ndarray:

@@ -22,7 +22,18 @@ from pydantic import Field, field_validator, model_validator
 
 from filters.classifier import agreement as report
 from filters.classifier.course import Student, teach, teach_at_random
-from filters.classifier.graded import GRADE, MIN_GRADED, Graded, SplitBy, TrainingSplit, load_graded, split
+from filters.classifier.graded import (
+    GRADE,
+    MIN_GRADED,
+    MIN_MEASURED,
+    SAMPLE,
+    Graded,
+    SplitBy,
+    TrainingSplit,
+    counted,
+    load_graded,
+    split,
+)
 from filters.classifier.model import Settings
 from filters.classifier.operating import Keep, check_scale, rule_for
 from filters.classifier.students import Kind, course_of, load_student
@@ -75,7 +86,12 @@ class QualityParams(Params):
     excerpt_chars: int = Field(
         default=6000, ge=200, description="Characters read of a document, from its start: what the teacher saw (label)."
     )
-    held_out: float = Field(default=0.2, gt=0, lt=0.9, description="Share of graded documents kept for measuring.")
+    held_out: float = Field(
+        default=0.2,
+        gt=0,
+        lt=0.9,
+        description="Share of graded documents kept for measuring; where a sample stands beside others, of it alone.",
+    )
     split: SplitBy = Field(
         default="clusters",
         description="What is held out whole: near-duplicates, or `sources` too, to see how it does on ones never seen.",
@@ -181,7 +197,8 @@ class Quality(GatheringStep):
         held = Held.of(graded, lesson, trained.student, luck)
         found = self._evaluate(held, all_scores=np.concatenate(scores), seed=work.seed)
         work.details |= found
-        work.details |= {"warnings": self._doubts(found["agreement"], found["baselines"], held=len(lesson.held))}
+        doubts = self._doubts(found["agreement"], found["baselines"], held=len(lesson.held))
+        work.details |= {"warnings": doubts + _not_drawn(held.chosen)}
 
     def _doubts(self, found: Mapping[str, float], baselines: Mapping[str, Any], *, held: int) -> list[str]:
         """Return what speaks against selecting by these scores; DataError if they are no better than none."""
@@ -215,7 +232,9 @@ class Quality(GatheringStep):
         constant = np.full(len(grades), held.mean_grade)
         beside = partial(report.beside, scores=scores, grades=grades, clusters=held.clusters, seed=seed)
         bins = report.calibration(scores, grades, top=self.top)
-        measured = {"documents": len(grades), "clusters": len(np.unique(held.clusters))}
+        measured = {
+            "documents": len(grades), "clusters": len(np.unique(held.clusters)), "chosen": counted(held.chosen)
+        }  # fmt: skip
         return {
             "measured_on": measured,
             "agreement": report.agreement(scores, grades, clusters=held.clusters, seed=seed),
@@ -244,6 +263,18 @@ class Quality(GatheringStep):
         }
 
 
+def _not_drawn(chosen: np.ndarray) -> list[str]:
+    """Say that figures are of documents that were chosen, unless a file of grades says nothing of how they were."""
+    by_choice = counted(chosen)
+    if len(by_choice) == 1 and by_choice.keys() <= {SAMPLE, "file"}:
+        return []
+    told = ", ".join(f"{count} {name}" for name, count in by_choice.items())
+    return [
+        f"quality: fewer than {MIN_MEASURED} held-out documents are of the sample ({told}), so its figures are of "
+        "documents that were chosen, and may not hold for the dataset"
+    ]
+
+
 BASELINES = {"mean_grade": "one grade for all", "length": "length alone", "random_grades": "shuffled grades"}
 
 
@@ -257,6 +288,7 @@ class Held:
     by_luck: np.ndarray
     clusters: np.ndarray
     sources: np.ndarray
+    chosen: np.ndarray
     mean_grade: float  # of the documents trained on
 
     @staticmethod
@@ -271,6 +303,7 @@ class Held:
             by_luck=luck.score(graded.batch)[rows],
             clusters=lesson.clusters[rows],
             sources=graded.sources[rows],
+            chosen=graded.chosen[rows],
             mean_grade=float(taught.mean()),
         )
 

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from filters.labels.injections import FAMILIES
+from filters.labels.obtain import Choice
 from filters.labels.rubric import UNSUPPORTED, Rubric
 from filters.labels.rubric_head import BEST, Criterion
 from filters.labels.teachers import Grading
@@ -22,6 +23,7 @@ class Row:
 
     grading: Grading
     title: str  # who gave it
+    chosen: Choice  # how the document came to be graded
     injections: tuple[str, ...]  # families of orders to a model that stand in what the teacher saw
 
 
@@ -33,6 +35,7 @@ def columns_of(part: Part, rows: Mapping[str, Row], *, rubric: Rubric) -> dict[s
         "grade": [None if grading is None else grading.grade for grading in graded],
         "status": [None if row is None else row.grading.status for row in found],
         "teacher": [None if row is None else row.title for row in found],
+        "chosen": [None if row is None else row.chosen for row in found],
         "injections": [None if row is None else len(row.injections) for row in found],
         "unsupported": [None if grading is None else len(grading.unsupported) for grading in graded],
     }
@@ -53,6 +56,7 @@ def labels_table(rows: Mapping[str, Row], *, rubric: Rubric) -> pa.Table:
         "id": pa.array([id for id, _ in listed], type=pa.string()),
         "grade": pa.array([grading.grade for grading in gradings], type=pa.float32()),
         "status": pa.array([grading.status for grading in gradings], type=pa.string()),
+        "chosen": pa.array([row.chosen for _, row in listed], type=pa.string()),
         "justification": pa.array([grading.justification for grading in gradings], type=pa.string()),
         "injections": pa.array([", ".join(row.injections) for _, row in listed], type=pa.string()),
     }

@@ -34,10 +34,9 @@ from filters.labels.sampling import Survey, SurveyTask, survey_part
 from filters.labels.teachers import CHUNK, ClaudeTeacher, OfflineTeacher, Teacher, check_offline
 from filters.labels.twins import TWINS, padded
 from pipeline.core.claude.endpoint import foreign_endpoint
-from pipeline.core.claude.prices import PACKAGED
+from pipeline.core.claude.prices import load_prices
 from pipeline.core.errors import DataError, RecipeError, did_you_mean
 from pipeline.core.files.shards import write_table
-from pipeline.core.identity import hash_file
 from pipeline.core.rng import derive
 from pipeline.core.step import Gathering, GatheringStep, Quantile, Rule, Signal, Step
 
@@ -64,6 +63,7 @@ class Label(GatheringStep):
             "graded, unsupported, refused, truncated, invalid or errored (rejected); null: not in the sample",
         ),
         Signal("teacher", pa.string(), "", "who graded, by which rubric; null: not in the sample"),
+        Signal("chosen", pa.string(), "", "sample, unsure, known, people or file: why it was graded; null: it was not"),
         Signal("injections", pa.int8(), "families", "known ways of giving orders to a model; null: not in the sample"),
         Signal(
             "unsupported",
@@ -115,7 +115,8 @@ class Label(GatheringStep):
         if self.params.rounds and (self.params.round_by == "unsure" or self.params.min_gain_per_usd):
             extras["torch"] = installed("torch")  # trains what a round is chosen or refused by
         if self.params.min_gain_per_usd:
-            extras["prices"] = hash_file(self._prices() or PACKAGED)
+            model = self.model_of(self._planned_rubric())
+            extras["prices"] = load_prices(self._prices()).identity(model)
         return extras
 
     def check(self, earlier: Mapping[str, Step]) -> None:
@@ -167,7 +168,7 @@ class Label(GatheringStep):
             own = texts.specimens(list(labels.asked))
             labels.found["languages"] = languages_of(own, any_language=self.params.any_language, say=work.say)
         return {
-            specimen.id: Row(labels.gradings[position], labels.titles[position], families)
+            specimen.id: Row(labels.gradings[position], labels.titles[position], labels.chosen[position], families)
             for position, specimen, families in zip(labels.gradings, specimens, found, strict=True)
         }
 

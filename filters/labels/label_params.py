@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from filters.labels.rounds import By
-from filters.labels.rubric import EXCERPT, MODEL
+from filters.labels.rubric import EXCERPT, MODEL, load_rubric
 from filters.labels.teachers import Useless
-from pipeline.core.step import Params, decides, how, input_names
+from pipeline.core.step import Params, Role, decides, how, input_names
 
 OF_ROUNDS = ("rounds", "round_documents", "round_by", "min_gain_per_usd")
 Times = Annotated[int, Field(ge=1, le=5)]
@@ -107,6 +108,16 @@ class LabelParams(Params):
         if isinstance(rubric, str) and (rubric.endswith(".md") or "/" in rubric) and "rubric_file" not in data:
             data = {key: value for key, value in data.items() if key != "rubric"} | {"rubric_file": rubric}
         return super().parse(data)
+
+    def of_role(self, role: Role) -> dict[str, Any]:
+        """Return what differs from the defaults; the rubric's own model and excerpt, written out, differ in nothing."""
+        changed = super().of_role(role)
+        file = None if self.rubric_file is None else Path(self.rubric_file)
+        if changed.keys() & {"model", "excerpt_chars"} and (file is None or file.is_file()):
+            head = load_rubric(self.rubric, file=file).head
+            own = {"model": head.model, "excerpt_chars": head.excerpt}
+            return {key: value for key, value in changed.items() if key not in own or value != own[key]}
+        return changed
 
     @model_validator(mode="after")
     def _every_setting_has_an_effect(self) -> Self:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from filters.labels import label_card
 from filters.labels.asking import Texts, Wishes, ask_all, beside, questions, sample_of
@@ -15,6 +15,9 @@ from filters.labels.sampling import Survey
 from filters.labels.teachers import Account, Grading, Teacher
 from pipeline.core.step import Gathering
 
+# How a document came to be graded: drawn as the sample is, by doubt, or because others had graded it.
+Choice = Literal["sample", "unsure", "known", "people", "file"]
+
 
 @dataclass(slots=True)
 class Labels:
@@ -23,6 +26,7 @@ class Labels:
     title: str  # of the teacher
     gradings: dict[int, Grading]
     titles: dict[int, str]  # who gave each
+    chosen: dict[int, Choice]
     asked: Mapping[int, Grading]  # of whose outcomes the card tells
     found: dict[str, Any]
     account: Account
@@ -42,8 +46,10 @@ def take(survey: Survey, here: Mapping[str, Here], work: Gathering) -> Labels:
         earlier={name: here[name] for name in ("earlier",) if name in here}, seed=work.seed,
         among="documents that the file grades", known={}, num_rest=0,
     )  # fmt: skip
-    titles = dict.fromkeys(gradings, file.title)
-    return Labels(file.title, gradings, titles, asked=gradings, found=found, account=Account())
+    return Labels(
+        file.title, gradings, dict.fromkeys(gradings, file.title), dict.fromkeys(gradings, "file"), asked=gradings,
+        found=found, account=Account(),
+    )  # fmt: skip
 
 
 def ask(
@@ -84,11 +90,19 @@ def ask(
         found["usd_per_1000_valid"] = 1000 * account.cost_usd / num_valid
     found |= {"rounds": [each.told() for each in log]} if log else {}
     labels = Labels(
-        teacher.title, dict(gradings), dict.fromkeys(gradings, teacher.title), asked=gradings, found=found,
-        account=account,
+        teacher.title, dict(gradings), dict.fromkeys(gradings, teacher.title), _chosen(gradings, sample, own, wishes),
+        asked=gradings, found=found, account=account,
     )  # fmt: skip
     if known is not None:
         found["known"] = found_in_file(known, survey, say=work.say)
         labels.gradings |= there
         labels.titles |= dict.fromkeys(known.keys, known.file.title)
+        labels.chosen |= dict.fromkeys(known.keys, "known")
     return labels
+
+
+def _chosen(graded: Iterable[int], sample: Sequence[int], own: Sequence[int], wishes: Wishes) -> dict[int, Choice]:
+    """Return how each document that the teacher graded was chosen: a round by strata is more of the sample."""
+    by_round: Choice = "unsure" if wishes.rounds.by == "unsure" else "sample"
+    chosen: dict[int, Choice] = dict.fromkeys(graded, by_round)
+    return chosen | dict.fromkeys(own, "people") | dict.fromkeys(sample, "sample")

@@ -20,6 +20,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.core.errors import RecipeError, nearest_names
+from pipeline.core.identity import identity_of
 
 PACKAGED = Path(__file__).with_name("prices.toml")
 NANO = 1_000_000_000
@@ -125,6 +126,13 @@ class Prices:
                 f"Nearest: {nearest_names(model, known)}. Add a [[price]] row to a copy and name the copy as `prices`."
             )
         return sorted(in_force.values(), key=lambda row: row.largest_prompt)
+
+    def identity(self, model: str) -> str:
+        """Return what stands for all prices of a model: neither words about them nor another model's count."""
+        rows = [
+            row.model_dump(mode="json", exclude={"source", "checked_on"}) for row in self.rows if row.model == model
+        ]
+        return identity_of(sorted(rows, key=lambda row: (row["effective_from"], row["up_to_prompt_tokens"] or 0)))
 
     def price_of(self, model: str, *, prompt_tokens: int, on: date) -> Price:
         """Return the row that a prompt of this size is billed by."""

@@ -67,6 +67,7 @@ class Classifier:
     teacher: str
     sizes: tuple[tuple[str, str], ...]
     facts: tuple[tuple[str, str], ...]
+    learnt_only: str  # documents that nothing was measured on, as they were not drawn; empty if there are none
     sources: tuple[OfSource, ...]
     positive_grade: str
     agreements: tuple[Agreement, ...]
@@ -91,6 +92,7 @@ def _classifier(step: StepShown) -> Classifier:
         teacher=str(details.get("teacher", "")),
         sizes=tuple((name.replace("_", " "), figures.count(details[key])) for name, key in sizes if key in details),
         facts=tuple(_facts(details)),
+        learnt_only=_learnt_only(details),
         sources=tuple(_of_source(name, row) for name, row in details.get("by_source", {}).items()),
         positive_grade=figures.number(details.get("positive_grade")),
         agreements=tuple(_agreement(str(name), found) for name, found in rows),
@@ -112,6 +114,14 @@ def _facts(details: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "good of all held out", figures.share(best["good_of_all"], 1)
     if "calibration_error" in details:
         yield "calibration error, grades", _two(details["calibration_error"])
+
+
+def _learnt_only(details: Mapping[str, Any]) -> str:
+    measured = dict(details.get("measured_on") or {}).get("chosen", {})
+    if list(measured) != ["sample"]:
+        return ""
+    others = {name: count for name, count in details["graded_by_choice"].items() if name != "sample"}
+    return ", ".join(f"{figures.count(count)} {name}" for name, count in others.items())
 
 
 def _of_source(name: str, row: Mapping[str, Any]) -> OfSource:

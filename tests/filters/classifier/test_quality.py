@@ -49,13 +49,14 @@ def corpus(count: int, *, seed: int = 1) -> tuple[list[str], np.ndarray]:
 
 def run(
     tmp_path: Path, texts: list[str], grades: Any, *, num_parts: int = 1, folder: str = "out", num_invalid: int = 0,
-    **recipe: Any,
+    chosen: list[str] | None = None, **recipe: Any,
 ) -> Gathered:  # fmt: skip
     column = pa.array([None if grade is None else float(grade) for grade in grades], pa.float32())
     teacher = pa.array([None if grade is None else "offline" for grade in grades], pa.string())
     ungraded = iter(["invalid"] * num_invalid)
     status = pa.array([next(ungraded, None) if grade is None else "graded" for grade in grades], pa.string())
     signals = {"label.grade": column, "label.teacher": teacher, "label.status": status}
+    signals["label.chosen"] = pa.array(["sample"] * len(grades) if chosen is None else chosen, pa.string())
     parts = parts_of(texts, num_parts=num_parts, signals=signals)
     step = Quality(params=QualityParams.parse({"buckets": 2**12, **recipe}))
     return gather(step, parts, scratch=tmp_path / folder)
@@ -109,6 +110,7 @@ def test_no_near_duplicate_sits_on_both_sides(tmp_path: Path) -> None:
     column = pa.array([*grades, *grades], pa.float32())
     names = pa.array(["offline"] * 160)
     marks = {"label.grade": column, "label.teacher": names, "label.status": pa.array(["graded"] * 160)}
+    marks["label.chosen"] = pa.array(["sample"] * 160)
     graded = load_graded(parts_of(texts + twins, signals=marks))
     lesson = split(graded, by="clusters", share=0.2, seed=17)
 
@@ -245,6 +247,7 @@ def test_a_held_out_source_is_not_trained_on_and_neither_are_its_near_duplicates
         "label.grade": pa.array(every, pa.float32()),
         "label.teacher": pa.array(["offline"] * 150),
         "label.status": pa.array(["graded"] * 150),
+        "label.chosen": pa.array(["sample"] * 150),
     }
     graded = load_graded(parts_of(texts + twins, signals=marks, sources=sources))
 
@@ -263,6 +266,7 @@ def test_agreement_is_told_by_source_where_there_are_several(tmp_path: Path) -> 
         "label.grade": pa.array(grades, pa.float32()),
         "label.teacher": pa.array(["offline"] * 300),
         "label.status": pa.array(["graded"] * 300),
+        "label.chosen": pa.array(["sample"] * 300),
     }
     parts = parts_of(texts, signals=marks, sources=["web"] * 140 + ["books"] * 140 + ["rare"] * 20)
 
@@ -401,3 +405,31 @@ def test_a_source_that_is_one_near_duplicate_has_no_interval() -> None:
     assert found["dup"] == {"documents": 12}
     assert found["b"]["spearman_low"] < found["b"]["spearman"] < found["b"]["spearman_high"]
     assert (agreed["spearman_low"], agreed["spearman_high"]) == (-1, 1)
+
+
+def test_figures_are_of_the_sample_and_what_was_chosen_is_only_learnt_from(tmp_path: Path) -> None:
+    """Chosen documents, here all good ones, would make every held-out share too high."""
+    texts, grades = corpus(240)
+    chosen = ["sample" if grade < 3 or index % 3 == 0 else "unsure" for index, grade in enumerate(grades)]
+
+    details = run(tmp_path, texts, grades, chosen=chosen).details
+
+    num_unsure = chosen.count("unsure")
+    sample = grades[np.array(chosen) == "sample"]
+    held = details["measured_on"]
+    assert held["chosen"] == {"sample": held["documents"]} and held["documents"] == details["held_out_documents"] >= 10
+    assert details["graded_by_choice"] == {"sample": 240 - num_unsure, "unsure": num_unsure}
+    assert details["train_documents"] + details["held_out_documents"] == 240
+    assert abs(details["top_tenth"]["good_of_all"] - (sample >= 3).mean()) < 0.15 < (grades >= 3).mean() - 0.15
+    assert details["warnings"] == []
+
+
+def test_a_sample_too_small_to_measure_on_is_called_out(tmp_path: Path) -> None:
+    texts, grades = corpus(120)
+
+    details = run(tmp_path, texts, grades, chosen=["known"] * 100 + ["sample"] * 20).details
+
+    assert set(details["measured_on"]["chosen"]) == {"known", "sample"}
+    (doubt,) = details["warnings"]
+    assert "fewer than 10 held-out documents are of the sample" in doubt
+    assert run(tmp_path, texts, grades, folder="file", chosen=["file"] * 120).details["warnings"] == []

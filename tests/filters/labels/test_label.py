@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from filters.labels.label import LABELS, Label
 from filters.labels.offline_rubric import grade_text
-from filters.labels.rubric import excerpt, load_rubric
+from filters.labels.rubric import EXCERPT, FOLDER, MODEL, excerpt, load_rubric
 from filters.labels.sampling import shares
 from filters.labels.teachers import OFFLINE_TITLE
 from pipeline.core.errors import DataError, RecipeError
@@ -179,3 +179,17 @@ def test_a_sample_with_some_other_languages_is_graded_and_told(tmp_path: Path) -
 
     assert len(room.graded) == 3
     assert room.said[-1].startswith("label: 1 of 3 sampled documents do not read as English, such as de/1;")
+
+
+def test_what_the_rubric_says_itself_differs_in_nothing_when_it_is_written_out(tmp_path: Path) -> None:
+    def measured(**params: object) -> dict[str, Any]:
+        return Label.Params.parse({"teacher": "claude", **params}).of_role("measure")
+
+    own = tmp_path / "mine.md"
+    own.write_text((FOLDER / "spam.md").read_text().replace("excerpt: 4000", "excerpt: 900"))
+
+    assert measured(model=MODEL, excerpt_chars=EXCERPT) == measured() == {"teacher": "claude"}
+    assert measured(model="claude-other", excerpt_chars=900)["excerpt_chars"] == 900
+    assert measured(model="claude-other")["model"] == "claude-other"
+    assert measured(rubric_file=str(own), excerpt_chars=900) == measured(rubric_file=str(own))
+    assert measured(rubric_file=str(own), excerpt_chars=EXCERPT)["excerpt_chars"] == EXCERPT

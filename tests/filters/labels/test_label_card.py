@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,7 @@ def test_grades_that_are_there_are_kept_and_anchors_tell_the_drift(
     assert {row["teacher"][:14] for row in room.columns.values() if row["grade"] is not None} == {
         "file of grades", "claude-haiku-5",
     }  # fmt: skip
+    assert Counter(row["chosen"] for row in room.columns.values() if row["chosen"]) == {"known": 50, "sample": 30}
     drift = room.work.details["drift"]["known"]
     assert (drift["documents"], drift["shift"], drift["changed"]) == (10, -1.0, 10)
     assert drift["low"] is None  # of 10 pairs

@@ -20,7 +20,6 @@ from pipeline.core.claude.ledger import total_usd
 from pipeline.core.claude.prices import PACKAGED, load_prices
 from pipeline.core.claude.recost import recost
 from pipeline.core.errors import RecipeError
-from pipeline.core.identity import hash_file
 from pipeline.core.rng import generator
 from tests.claude_server import Reply, Server, claude_server
 from tests.filters.labels.labelling import Room
@@ -71,6 +70,7 @@ def test_one_more_round_pays_for_itself_alone(tmp_path: Path, monkeypatch: pytes
     assert [room.work.details["bought"] for room in (none, one, two)] == [80, 30, 30]
     assert [len(room.graded) for room in (none, one, two)] == [80, 110, 140]
     assert set(none.graded) < set(one.graded) < set(two.graded)
+    assert {two.columns[id]["chosen"] for id in two.graded} == {"sample"}  # a round is more of it
     assert set(server.bill.values()) == {1}
     assert [(each["graded_before"], each["asked"]) for each in two.work.details["rounds"]] == [(80, 30), (110, 30)]
 
@@ -83,6 +83,8 @@ def test_a_round_by_doubt_asks_for_what_the_grades_do_not_tell(tmp_path: Path, m
 
     assert again.columns == unsure.columns and again.work.details["bought"] == 0
     fresh = set(unsure.graded) - set(first.graded)
+    assert {id for id, row in unsure.columns.items() if row["chosen"] == "unsure"} == fresh
+    assert {unsure.columns[id]["chosen"] for id in first.graded} == {"sample"}
     assert sum(int(id[2:]) % 10 == 0 for id in fresh) >= 10  # of 40, where a tenth of all documents are of that kind
 
 
@@ -212,15 +214,24 @@ def test_a_plan_refuses_too_few_grades_only_where_no_round_or_file_brings_more()
 
 
 def test_prices_are_part_of_what_a_stop_rule_decides(tmp_path: Path) -> None:
-    prices = tmp_path / "prices.toml"
-    prices.write_text("# none")
+    packaged = PACKAGED.read_text()
 
-    def extras(**params: Any) -> dict[str, Any]:
-        return Label(params=Label.Params.parse({"teacher": "claude", **params})).identity_extras()
+    def extras(text: str = packaged, **params: Any) -> dict[str, Any]:
+        prices = tmp_path / "prices.toml"
+        prices.write_text(text)
+        given = {"teacher": "claude", "rounds": 1, "prices": str(prices), **params}
+        return Label(params=Label.Params.parse(given)).identity_extras()
 
-    assert extras(rounds=1) == extras(prices=str(prices)) == {}
-    assert extras(rounds=1, round_by="unsure").keys() == {"torch"}
-    assert extras(rounds=1, min_gain_per_usd=0.1, prices=str(prices))["prices"] == hash_file(prices)
+    def of_prices(text: str) -> Any:
+        return extras(text, min_gain_per_usd=0.1)["prices"]
+
+    assert extras() == {}
+    assert extras(round_by="unsure").keys() == {"torch"}
+    dearer = packaged.replace("input = ", "input = 1", 1)
+    said = f"# words\n{packaged}".replace('source = "', 'source = "seen at ')
+    assert of_prices(packaged) == of_prices(said) != of_prices(dearer)
+    other = packaged[packaged.index("[[price]]") :].replace('model = "', 'model = "another-')
+    assert of_prices(packaged) == of_prices(packaged + other)
 
 
 @pytest.mark.parametrize(
