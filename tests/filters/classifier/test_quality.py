@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from scipy.stats import rankdata
 
 from filters.classifier import agreement as report
-from filters.classifier.graded import hold_out, load_graded, split
+from filters.classifier.graded import load_graded, split
 from filters.classifier.kernels import features
 from filters.classifier.model import Features, GradeModel, Settings, train
 from filters.classifier.quality import Quality, QualityParams
@@ -24,7 +24,6 @@ from pipeline.core import rng
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.text.batch import Batch
 from tests.filters.gathering import Gathered, gather, parts_of
-from tests.timing import slowness
 
 GOOD = ["theorem", "explains", "because", "therefore", "example", "chapter", "reader", "concept", "proof", "lesson"]
 PLAIN = ["value", "item", "returns", "object", "name", "list", "file", "string", "option", "default", "method", "class"]
@@ -126,27 +125,6 @@ def test_one_giant_cluster_is_trained_on_and_not_held_out(tmp_path: Path) -> Non
 
     assert 0 < details["held_out_documents"] <= 24
     assert details["held_out_clusters"] == details["held_out_documents"]
-
-
-@settings(max_examples=50)
-@given(st.lists(st.integers(0, 12), max_size=60), st.floats(0, 60))
-def test_held_out_are_the_first_clusters_that_fit(ranks: list[int], most: float) -> None:
-    held, expected = hold_out(np.array(ranks, np.int64), most=most), set[int]()
-    for turn in sorted(set(ranks)):
-        if sum(rank in expected or rank == turn for rank in ranks) <= most:
-            expected.add(turn)
-
-    assert held.tolist() == [rank in expected for rank in ranks]
-
-
-def test_holding_out_takes_no_quadratic_time() -> None:
-    """Comparing each with all takes minutes for so many."""
-
-    def num_held(size: int) -> int:
-        return hold_out(rng.generator(1, "ranks").permutation(size), most=size // 5).sum()
-
-    assert num_held(300_000) == 60_000
-    assert not slowness(num_held, size=300_000)
 
 
 def test_a_saved_model_scores_as_the_one_that_was_trained(tmp_path: Path) -> None:
@@ -405,31 +383,3 @@ def test_a_source_that_is_one_near_duplicate_has_no_interval() -> None:
     assert found["dup"] == {"documents": 12}
     assert found["b"]["spearman_low"] < found["b"]["spearman"] < found["b"]["spearman_high"]
     assert (agreed["spearman_low"], agreed["spearman_high"]) == (-1, 1)
-
-
-def test_figures_are_of_the_sample_and_what_was_chosen_is_only_learnt_from(tmp_path: Path) -> None:
-    """Chosen documents, here all good ones, would make every held-out share too high."""
-    texts, grades = corpus(240)
-    chosen = ["sample" if grade < 3 or index % 3 == 0 else "unsure" for index, grade in enumerate(grades)]
-
-    details = run(tmp_path, texts, grades, chosen=chosen).details
-
-    num_unsure = chosen.count("unsure")
-    sample = grades[np.array(chosen) == "sample"]
-    held = details["measured_on"]
-    assert held["chosen"] == {"sample": held["documents"]} and held["documents"] == details["held_out_documents"] >= 10
-    assert details["graded_by_choice"] == {"sample": 240 - num_unsure, "unsure": num_unsure}
-    assert details["train_documents"] + details["held_out_documents"] == 240
-    assert abs(details["top_tenth"]["good_of_all"] - (sample >= 3).mean()) < 0.15 < (grades >= 3).mean() - 0.15
-    assert details["warnings"] == []
-
-
-def test_a_sample_too_small_to_measure_on_is_called_out(tmp_path: Path) -> None:
-    texts, grades = corpus(120)
-
-    details = run(tmp_path, texts, grades, chosen=["known"] * 100 + ["sample"] * 20).details
-
-    assert set(details["measured_on"]["chosen"]) == {"known", "sample"}
-    (doubt,) = details["warnings"]
-    assert "fewer than 10 held-out documents are of the sample" in doubt
-    assert run(tmp_path, texts, grades, folder="file", chosen=["file"] * 120).details["warnings"] == []
