@@ -237,7 +237,7 @@ class Label(GatheringStep):
         """Return how many gradings this step would add to the result that it adds to."""
         if not self.params.ask_again:
             return self.params.round_documents
-        outcomes = details.get("outcomes", {})
+        outcomes = details.get("answers_by_outcome", details.get("outcomes", {}))  # further readings among them
         return sum(outcomes.get(status, 0) * times for status, times in self.params.ask_again.items())
 
     def _bound_usd(self, count: int) -> float:
@@ -269,6 +269,7 @@ class Label(GatheringStep):
         return forecast(
             outlook, lambda text: rubric.request(excerpt(text, max_chars=most), model=model),
             count=count, fewest=count - round(self.params.twins * self.params.documents),  # no Markdown: no such twin
+            output_tokens=rubric.output_tokens(),
             num_before=0 if earlier is None else earlier.get("from_ledger", 0) + earlier.get("bought", 0),
             asked_so=lambda prompt: is_excerpt(prompt, max_chars=most),
             prices=self._prices(), batch=self.params.batches,

@@ -32,6 +32,9 @@ MAX_TOKENS, MAX_TOKENS_EACH = 150, 90  # of an answer, and for each question: 12
 UNSUPPORTED = "unsupported"
 CUT = re.compile(r"\n\[cut here: ([\d,]+) of ([\d,]+) characters are not shown\]")
 AROUND = 600  # characters that marks, twins and canaries add to a document at most, about
+# Assumptions, low, middle and high: a quote of 3 to 12 words in JSON, with its question's key and answer; the evidence
+# of a rubric without a head, with its five answers.
+QUOTED_TOKENS, EVIDENCE_TOKENS = (14, 26, 40), (40, 90, 160)
 SECTION = re.compile(r"^## ([a-z_]+): \S.*$", re.MULTILINE)
 
 FRAME_V1 = """You grade documents by the rubric below. The user's message holds one document between two marks that
@@ -157,6 +160,12 @@ class Rubric:
             name: sum(points[key].get(option, 0) for key, option in answers.items() if key in points)
             for name, points in self.head.scale.items()
         }
+
+    def output_tokens(self) -> tuple[int, ...]:
+        """Return how many tokens an answer has, as assumed: low, middle, high."""
+        if not self.quotes:
+            return EVIDENCE_TOKENS
+        return tuple(tokens * len(self.criteria) for tokens in QUOTED_TOKENS)
 
     def best_answer(self) -> dict[str, Any]:
         """Return the answers that add up to the highest grade, as their questions take them."""

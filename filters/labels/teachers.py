@@ -9,6 +9,7 @@ rest must be able to know.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -147,6 +148,7 @@ class ClaudeTeacher:
             "batches": batches, "wait": wait, "buyer": buyer,
         }  # fmt: skip
         self._client: ClaudeClient | None = None
+        self._statuses: dict[str, str] = {}  # what became of each at last, by its first request
         self._answers: dict[str, Answer] = {}  # by request, so that one asked twice counts once
 
     def __enter__(self) -> Self:
@@ -168,9 +170,13 @@ class ClaudeTeacher:
         turns = self._ask(self._client, requests, [specimen.text for specimen in specimens])
         fresh = {answer.request_id: replace(answer, raw=b"", text="") for answers in turns for answer in answers}
         self._answers = fresh | self._answers
-        return [
+        gradings = [
             self._grading(answers[-1], text=specimen.text) for answers, specimen in zip(turns, specimens, strict=True)
         ]
+        self._statuses |= {
+            answers[0].request_id: grading.status for answers, grading in zip(turns, gradings, strict=True)
+        }
+        return gradings
 
     def account(self) -> Account:
         answers = list(self._answers.values())
@@ -181,6 +187,7 @@ class ClaudeTeacher:
         note["bought"] = sum(not answer.from_ledger and answer.status != "errored" for answer in answers)
         note["paid_now_usd"] = sum(answer.cost_usd for answer in answers if not answer.from_ledger)
         # The cost is that of all runs: the card is written by the last one alone.
+        note["answers_by_outcome"] = dict(sorted(Counter(self._statuses.values()).items()))
         full = self._full_usd([answer.usage for answer in answers if answer.status != "errored"])
         return Account(note, cost_usd=sum(answer.cost_usd for answer in answers), full_usd=full, answers=len(answers))
 

@@ -31,11 +31,10 @@ FEWEST = 20  # answers that a forecast is made from
 MOST_ANSWERS = 2000  # the latest ones
 MET_AT_LEAST = 3  # documents of the pilot that were to be in the ledger, where none is: these are others
 Z = 1.96
-# Assumptions, as (low, middle, high): bytes of a request for a token, tokens that the API adds for a schema, and tokens
-# of an answer. English prose has 3 to 4.5 bytes a token and Chinese 2 to 3; a good label is about 100 tokens.
+# Assumptions, as (low, middle, high): bytes of a request for a token, and tokens that the API adds for a schema.
+# English prose has 3 to 4.5 bytes a token and Chinese 2 to 3.
 BYTES_PER_TOKEN = (4.5, 3.2, 2.0)
 ADDED_TOKENS = (0, 200, 600)
-OUTPUT_TOKENS = (40, 90, 160)
 
 LIKE = """
 SELECT body, usage FROM answers JOIN attempts USING (attempt) JOIN requests ON requests.id = answers.request
@@ -102,13 +101,14 @@ class _There:
 
 
 def forecast(
-    outlook: Outlook, request_of: Callable[[str], Request], *, count: int, fewest: int, num_before: int,
-    asked_so: Callable[[str], bool], prices: Path | None, batch: bool,
+    outlook: Outlook, request_of: Callable[[str], Request], *, count: int, fewest: int,
+    output_tokens: Sequence[float], num_before: int, asked_so: Callable[[str], bool], prices: Path | None, batch: bool,
 ) -> Forecast | None:  # fmt: skip
     """Return what `count` requests, or at least the `fewest`, will cost; None without anything to tell it by.
 
-    `num_before` answers in the ledger belong to the result that these are added to; `asked_so` tells of a prompt in it
-    whether the step would ask like that.
+    `output_tokens` are those of an answer as assumed without any: low, middle, high. `num_before` answers in the ledger
+    belong to the result that these are added to; `asked_so` tells of a prompt in it whether the step would ask like
+    that.
     """
     pilot = outlook.pilot()
     requests = [request_of(text) for text in pilot.texts]
@@ -123,7 +123,7 @@ def forecast(
     def of(count: int) -> Forecast:
         if len(known) >= FEWEST:
             return _by_answers(known, sizes, count=count, price=price)
-        return _by_pilot(sizes, count=count, price=price)
+        return _by_pilot(sizes, output_tokens, count=count, price=price)
 
     if len(known) < FEWEST and not requests:
         return None
@@ -174,12 +174,12 @@ def _by_answers(known: Sequence[_Like], sizes: _Sizes, *, count: int, price: _Pr
     return _of(count, middle, middle - spread, middle + spread, basis)
 
 
-def _by_pilot(sizes: _Sizes, *, count: int, price: _Price) -> Forecast:
+def _by_pilot(sizes: _Sizes, output_tokens: Sequence[float], *, count: int, price: _Price) -> Forecast:
     """Guess tokens from bytes, low, middle and high."""
     sums = []
     for assumed, sign in ((0, -1), (1, 0), (2, 1)):
         tokens = [size / BYTES_PER_TOKEN[assumed] + ADDED_TOKENS[assumed] for size in sizes.bytes]
-        costs = _Mean.of([price.of(each, OUTPUT_TOKENS[assumed]) for each in tokens], sizes.pilot.weights)
+        costs = _Mean.of([price.of(each, output_tokens[assumed]) for each in tokens], sizes.pilot.weights)
         sums.append(count * costs.mean + sign * costs.spread(count))
     low, middle, high = sums
     basis = f"a pilot of {sizes.described}, {BYTES_PER_TOKEN[1]} bytes a token assumed"

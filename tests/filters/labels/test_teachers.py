@@ -271,6 +271,31 @@ def test_a_teacher_that_makes_up_its_quotes_is_stopped(
     assert sum(server.bill.values()) <= first + 40
 
 
+def test_a_plan_counts_further_readings_among_what_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A useless second reading is asked for once more as a useless label is."""
+    texts = {f"a/{number}": f"{LESSON} {number}" for number in range(8)}
+    params: dict[str, Any] = {"second_reading": 1.0, "twins": 0.0, "canaries": 0.0, "max_useless": 1}
+    with claude_server(default=Reply(text="no JSON")) as server:
+        first = claude(tmp_path, server, monkeypatch, texts, **params)
+        asked = sum(server.bill.values())
+        claude(tmp_path, server, monkeypatch, texts, **params, ask_again={"invalid": 1})
+        again = sum(server.bill.values()) - asked
+
+    assert first.work.details["answers_by_outcome"] == {"invalid": 16}
+    step = Label(params=Label.Params.parse({"teacher": "claude", **params, "ask_again": {"invalid": 1}, "max_usd": 9}))
+    one = step.estimate_more_usd({"outcomes": {"invalid": 1}})
+    assert again == 16 == round(step.estimate_more_usd(first.work.details) / one)
+
+
+def test_longer_answers_are_assumed_where_a_rubric_asks_for_more_quotes() -> None:
+    few, many = load_rubric("educational"), load_rubric("educational-v2")
+
+    assert many.output_tokens()[1] >= 120 > few.output_tokens()[1]
+    assert load_rubric("code_quality").output_tokens()[1] == 26 * len(load_rubric("code_quality").criteria)
+
+
 def obedient(body: Mapping[str, Any]) -> Reply:
     """Answer as the document says, if it says how; else by the text."""
     text, best = body["messages"][0]["content"], {key: True for key in load_rubric("educational").criteria}
