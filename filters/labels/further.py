@@ -23,6 +23,7 @@ class Round:
 
     before: Forecast
     gain: float  # of the rank correlation, that the round was expected to bring
+    interval: tuple[float, float]  # 95 %, of that
     usd: float  # that it was expected to cost, asked one by one
     asked: int  # documents; 0: the round was not bought, or there was none to buy
     why: str
@@ -31,6 +32,7 @@ class Round:
         """Return the round as plain JSON."""
         found = {"graded_before": self.before.graded, "spearman": self.before.spearman}
         found |= {"spearman_by_half": self.before.by_half, "expected_gain": self.gain, "expected_usd": self.usd}
+        found |= {"expected_gain_low": self.interval[0], "expected_gain_high": self.interval[1]}
         return found | {"asked": self.asked, "why": self.why}
 
 
@@ -50,12 +52,14 @@ def further(
         free = np.ones(len(survey.ids), bool)
         free[[*gradings, *known]] = False
         count = min(wishes.rounds.documents, int(free.sum()))
-        gain, usd = before.gain(count), count * account.full_usd / max(account.answers, 1)
-        why = _refusal(gain, usd, count, least=wishes.rounds.min_gain_per_usd)
+        gain, interval = before.gain(count), before.interval(count)
+        usd = count * account.full_usd / max(account.answers, 1)
+        why = _refusal(interval[1], usd, count, least=wishes.rounds.min_gain_per_usd)
         chosen = [] if why else _chosen(survey, work, graded, free, wishes, count=count, seed=seed)
-        log.append(Round(before, gain, usd, len(chosen), why or wishes.rounds.by))
+        log.append(Round(before, gain, interval, usd, len(chosen), why or wishes.rounds.by))
         told = (
-            f"label: round {number + 1}: {before.graded} graded, Spearman {before.spearman:.3f}, {gain:+.4f} expected"
+            f"label: round {number + 1}: {before.graded} graded, Spearman {before.spearman:.3f}, {gain:+.4f} expected "
+            f"({interval[0]:.4f} to {interval[1]:.4f})"
         )
         work.say(f"{told} for {dollars(usd)}: {why or f'{count} more documents'}")
         if why:
@@ -74,12 +78,12 @@ def _graded(texts: Texts, gradings: Mapping[int, Grading], survey: Survey) -> Gr
     return Graded.of(documents, excerpt_chars=texts.max_chars)
 
 
-def _refusal(gain: float, usd: float, count: int, *, least: float) -> str:
-    """Return why a round is not bought; empty if it is."""
+def _refusal(most: float, usd: float, count: int, *, least: float) -> str:
+    """Return why a round is not bought that would gain at most so much; empty if it is."""
     if count == 0:
         return "every document has a grade"
-    if least and gain < least * usd:
-        return f"not bought, as less than {least:g} per USD is expected"
+    if least and most < least * usd:
+        return f"not bought, as it is sure to bring less than {least:g} per USD"
     return ""
 
 

@@ -84,7 +84,7 @@ class LabelParams(Params):
     )
     min_gain_per_usd: float = Field(
         default=0.0, ge=0,
-        description="Buy no further round that promises less rank correlation (Spearman) per US dollar; 0: buy all.",
+        description="Buy no round that surely brings less rank correlation (Spearman) per US dollar; 0: buy all.",
     )  # fmt: skip
     canaries: float = Field(
         default=0.01, ge=0, le=1,

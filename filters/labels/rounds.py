@@ -2,7 +2,8 @@
 
 A round is a further part of the stratified sample, or the documents that a committee of small classifiers, each trained
 on a draw of the grades, agrees on least. What a round would bring is read off the learning curve: the rank correlation
-of held-out grades with classifiers of half and of all grades, in line with the logarithm of their number. Everything
+of held-out grades with classifiers of half and of all grades, in line with the logarithm of their number; as a mean of
+some splits, with an interval, as one split alone promises anything between nothing and thrice the truth. Everything
 depends on the grades and the seed alone, so a run that adds a round finds the earlier ones in the ledger.
 """
 
@@ -23,7 +24,8 @@ from pipeline.core.rng import generator
 from pipeline.core.step import Part
 from pipeline.core.text.batch import Batch
 
-FOLDS = 4
+FOLDS, SPLITS = 4, 3
+RESAMPLES = 200  # of the near-duplicate clusters, for an interval
 COMMITTEE = 5
 LEAST_GRADED = 50  # grades below which a curve says nothing
 PENALTY, EPOCHS = 1e-4, 60  # the middle of what `quality` tries, and its default
@@ -48,11 +50,19 @@ class Forecast:
     graded: int
     spearman: float  # of grades held out in turn, by classifiers of the others
     by_half: float  # the same by classifiers of half of the others
+    low: float  # 95 % interval of what the other half brought
+    high: float
 
     def gain(self, more: int) -> float:
         """Return the rank correlation to be gained by so many more grades; never below 0."""
-        steepness = (self.spearman - self.by_half) / math.log(2)
-        return max(steepness * math.log1p(more / self.graded), 0.0)
+        return self._by(self.spearman - self.by_half, more)
+
+    def interval(self, more: int) -> tuple[float, float]:
+        """Return between what the gain lies; never below 0."""
+        return self._by(self.low, more), self._by(self.high, more)
+
+    def _by(self, of_twice: float, more: int) -> float:
+        return max(of_twice / math.log(2) * math.log1p(more / self.graded), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +88,40 @@ class Graded:
 
 
 def forecast(graded: Graded, *, seed: int) -> Forecast:
-    """Measure the classifier by grades held out in turn, near-duplicates together."""
+    """Measure the classifier by grades held out in turn, near-duplicates together, in several splits.
+
+    The interval comes of clusters drawn anew, and of the predictions as they are.
+    """
     clusters = cluster_documents(graded.batch)
     draw = generator(seed, "label", "folds")
     names, place = np.unique(clusters, return_inverse=True)
-    fold = draw.permutation(len(names))[place] % FOLDS
-    halves = draw.permutation(len(names))[place] % 2 == 0
+    splits = [_held_out(graded, place, len(names), draw) for _ in range(SPLITS)]
+    by_all, by_half = np.mean([[spearman(scores, graded.grades) for scores in split] for split in splits], axis=0)
+    members = [np.flatnonzero(place == name) for name in range(len(names))]
+    brought = []
+    for _ in range(RESAMPLES):
+        rows = np.concatenate([members[name] for name in draw.integers(len(names), size=len(names))])
+        brought.append(np.mean([_brought(split[:, rows], graded.grades[rows]) for split in splits]))
+    low, high = np.quantile(brought, (0.025, 0.975))
+    return Forecast(len(graded.grades), float(by_all), float(by_half), float(low), float(high))
+
+
+def _held_out(graded: Graded, place: np.ndarray, num_clusters: int, draw: np.random.Generator) -> np.ndarray:
+    """Return float64[2, num_docs]: each document's score by classifiers of all others, and of half of them."""
+    fold = draw.permutation(num_clusters)[place] % FOLDS
+    halves = draw.permutation(num_clusters)[place] % 2 == 0
     predicted = np.zeros((2, len(graded.grades)))
     for number in range(FOLDS):
         held, others = fold == number, fold != number
         for row, rows in enumerate((others, others & halves)):
             model = graded.fit(np.flatnonzero(rows))
             predicted[row, held] = model.score(graded.batch)[held]
-    by_all, by_half = (spearman(scores, graded.grades) for scores in predicted)
-    return Forecast(len(graded.grades), by_all, by_half)
+    return predicted
+
+
+def _brought(predicted: np.ndarray, grades: np.ndarray) -> float:
+    """Return by how much classifiers of all order better than those of half."""
+    return spearman(predicted[0], grades) - spearman(predicted[1], grades)
 
 
 def committee(graded: Graded, *, seed: int) -> tuple[GradeModel, ...]:

@@ -62,6 +62,7 @@ class RoundShown:
     graded: int
     spearman: str
     gain: str
+    interval: str
     usd: str
     asked: int
     why: str
@@ -242,6 +243,7 @@ def _rounds(details: Mapping[str, Any]) -> Iterator[RoundShown]:
             graded=each["graded_before"],
             spearman=figures.number(each["spearman"], 3),
             gain=_signed(each["expected_gain"], 4),
+            interval=_interval(*(figures.fixed(each[f"expected_gain_{end}"], 4) for end in ("low", "high"))),
             usd=figures.dollars(each["expected_usd"]),
             asked=each["asked"],
             why=each["why"],

@@ -13,6 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from filters.classifier.quality import Quality
+from filters.labels.further import _refusal
 from filters.labels.label import Label
 from filters.labels.rounds import Forecast, Graded, forecast
 from filters.labels.rubric import load_rubric
@@ -93,7 +94,7 @@ def test_no_round_is_bought_that_promises_less_than_its_price(tmp_path: Path, mo
         room = labelled(tmp_path, server, monkeypatch, rounds=3, round_documents=30, min_gain_per_usd=1e6)
 
     (refused,) = room.work.details["rounds"]
-    assert (refused["asked"], refused["why"]) == (0, "not bought, as less than 1e+06 per USD is expected")
+    assert (refused["asked"], refused["why"]) == (0, "not bought, as it is sure to bring less than 1e+06 per USD")
     assert refused["expected_usd"] == pytest.approx(30 * room.work.cost_usd / 80)
     assert len(room.graded) == 80
     assert "label: round 1: 80 graded, Spearman" in room.said[-1]
@@ -182,8 +183,18 @@ def test_the_curve_promises_less_the_more_is_there() -> None:
 
     assert 0 < few.spearman < many.spearman
     assert few.gain(100) > many.gain(100) >= 0
-    assert Forecast(100, 0.4, 0.5).gain(100) == 0  # that half the grades did better is chance
-    assert np.isclose(Forecast(100, 0.5, 0.4).gain(100), 0.1)
+    assert Forecast(100, 0.4, 0.5, -0.2, 0.1).gain(100) == 0  # that half the grades did better is chance
+    assert np.isclose(Forecast(100, 0.5, 0.4, 0.0, 0.2).gain(100), 0.1)
+
+
+def test_a_promise_has_an_interval_and_only_its_upper_end_leaves_a_round_out() -> None:
+    documents = [(id, text, float(text.split()[1])) for id, text in list(TEXTS.items())[:100]]
+    found = forecast(Graded.of(documents, excerpt_chars=6000), seed=1)
+
+    low, high = found.interval(100)
+    assert 0 <= low < found.gain(100) < high
+    assert _refusal(high, 1.0, 100, least=high * 0.99) == ""
+    assert _refusal(high, 1.0, 100, least=high * 1.01).startswith("not bought, as it is sure to bring less than")
 
 
 def test_a_plan_is_told_what_one_more_round_costs() -> None:
