@@ -122,6 +122,8 @@ def prepare(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Measuri
 def step(request: pytest.FixtureRequest, prepare: Callable[[str], MeasuringStep]) -> MeasuringStep:
     if "@" in request.param:
         need_conformance()
+    if request.param == "transformer":
+        pytest.importorskip("transformers", reason="transformers is not installed")
     return prepare(request.param)
 
 

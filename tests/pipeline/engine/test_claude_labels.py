@@ -146,7 +146,7 @@ def test_a_rubric_of_ones_own_is_known_by_its_content_and_another_scale_buys_not
 
 def useful(body: Mapping[str, Any]) -> Reply:
     """Answer the template's questions: useful, with a quote, and the rest as what needs none."""
-    quote = body["messages"][0]["content"].split("\n")[1][:20]
+    quote = " ".join(body["messages"][0]["content"].split("\n")[1].split()[:3])
     first = {"useful": (True, quote), "audience": ("nobody", ""), "dated": (False, "")}
     return Reply(text=json.dumps({key: {"quote": quote, "answer": answer} for key, (answer, quote) in first.items()}))
 

@@ -36,7 +36,7 @@ def test_grades_of_a_file_say_whose_they_are_how_two_readings_agree_and_that_not
     seen = words_of(Path(outcome.report).read_text(encoding="utf-8"))
     assert "graded by a reader of ours, file" in seen
     assert "documents graded in the file 145 of them here 145" in seen
-    assert "agreement: two readings kappa 95 % interval grade 1 1 to 1 coherent 1" in seen
+    assert "agreement: two readings kappa 95 % interval grade 1 too few to tell coherent 1" in seen
     assert "Label card valid answers 100.0 % (97.4 to 100.0)" in seen
     assert "Not measured: no people&#39;s grades were brought (people: FILE); no earlier grades" in seen
     assert "Warning. quality: on 29 held-out documents" in seen and "cannot be told from chance" in seen
