@@ -140,6 +140,7 @@ ORDER = "The pipeline's rooms stand on each other in one order"
 FAMILIES = "Filters meet in words; labels stand on the classifier"
 CORE = "The core imports nothing else of ours"
 SCORES = "Scores are taken of proxies; a verdict and a search know neither"
+LABELS = "Labels go from the standard to who grades to the card"
 PAGE = "The report's page stands on its sections, and they on its drawings"
 
 
@@ -154,6 +155,8 @@ PAGE = "The report's page stands on its sections, and they on its drawings"
         ("pipeline/queries/bad.py", "import pipeline.report", {ORDER}),
         ("pipeline/cellar.py", "", {ORDER}),
         ("filters/lists/bad.py", "import filters.dedup", {FAMILIES}),
+        ("filters/labels/rubrics/bad.py", "import filters.labels.teachers", {LABELS}),
+        ("filters/labels/cellar.py", "", {LABELS}),
         ("filters/lists/bad.py", "import synth", {"Rooms do not know each other"}),
         ("eval/search/bad.py", "import filters.words", {"Rooms do not know each other"}),
         ("eval/proxies/bad.py", "import eval.scores", {SCORES}),

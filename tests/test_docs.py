@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from filters.labels.rubric import load_rubric
+from filters.labels.rubrics.rubric import load_rubric
 from pipeline.catalog import READERS, STEPS
 from pipeline.cli import app, main
 from pipeline.core.errors import RecipeError

@@ -18,21 +18,22 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 
-from filters.labels import label_card
-from filters.labels.asking import Texts, Wishes
-from filters.labels.brought import Here
-from filters.labels.canaries import longest_order, num_canaries
-from filters.labels.grade_file import GradeFile, count_rows, read_grades
-from filters.labels.graded import Row, columns_of, counts, labels_table
-from filters.labels.injections import find_injections
+from filters.labels.asking.canaries import longest_order, num_canaries
+from filters.labels.asking.injections import find_injections
+from filters.labels.asking.questions import Texts, Wishes
+from filters.labels.asking.twins import TWINS, padded
+from filters.labels.card import label_card
+from filters.labels.card.graded import Row, columns_of, counts, labels_table
 from filters.labels.label_params import OF_ROUNDS, LabelParams
-from filters.labels.languages import languages_of
 from filters.labels.obtain import Labels, ask, take
-from filters.labels.rounds import LEAST_GRADED, Rounds
-from filters.labels.rubric import Rubric, excerpt, is_excerpt, load_rubric
-from filters.labels.sampling import Survey, SurveyTask, survey_part
-from filters.labels.teachers import CHUNK, ClaudeTeacher, OfflineTeacher, Teacher, check_offline
-from filters.labels.twins import TWINS, padded
+from filters.labels.rubrics.rubric import Rubric, excerpt, is_excerpt, load_rubric
+from filters.labels.sample.brought import Here
+from filters.labels.sample.rounds import LEAST_GRADED, Rounds
+from filters.labels.sample.sampling import Survey, SurveyTask, survey_part
+from filters.labels.teachers.claude import ClaudeTeacher
+from filters.labels.teachers.grade_file import GradeFile, count_rows, read_grades
+from filters.labels.teachers.grading import CHUNK, Teacher
+from filters.labels.teachers.offline import OfflineTeacher, check_offline, languages_of
 from pipeline.core.claude.endpoint import foreign_endpoint
 from pipeline.core.claude.prices import load_prices
 from pipeline.core.errors import DataError, RecipeError, did_you_mean

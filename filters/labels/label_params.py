@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from filters.labels.rounds import By
-from filters.labels.rubric import EXCERPT, MODEL, load_rubric
-from filters.labels.teachers import Useless
+from filters.labels.rubrics.rubric import EXCERPT, MODEL, load_rubric
+from filters.labels.sample.rounds import By
+from filters.labels.teachers.grading import Useless
 from pipeline.core.step import Params, Role, decides, how, input_names
 
 OF_ROUNDS = ("rounds", "round_documents", "round_by", "min_gain_per_usd")

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from filters.labels import label_card
-from filters.labels.asking import Texts, Wishes, ask_all, beside, questions, sample_of
-from filters.labels.brought import Here, found_in_file
-from filters.labels.canaries import canaries, flips
-from filters.labels.further import further
-from filters.labels.sampling import Survey
-from filters.labels.teachers import Account, Grading, Teacher
+from filters.labels.asking.canaries import canaries, flips
+from filters.labels.asking.further import further
+from filters.labels.asking.questions import Texts, Wishes, ask_all, beside, questions, sample_of
+from filters.labels.card import label_card
+from filters.labels.sample.brought import Here, found_in_file
+from filters.labels.sample.sampling import Choice, Survey
+from filters.labels.teachers.grading import Account, Grading, Teacher
 from pipeline.core.step import Gathering
-
-# How a document came to be graded: drawn as the sample is, by doubt, or because others had graded it.
-Choice = Literal["sample", "unsure", "known", "people", "file"]
 
 
 @dataclass(slots=True)

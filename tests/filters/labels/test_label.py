@@ -11,10 +11,10 @@ import pytest
 from pydantic import ValidationError
 
 from filters.labels.label import LABELS, Label
-from filters.labels.offline_rubric import grade_text
-from filters.labels.rubric import EXCERPT, FOLDER, MODEL, excerpt, load_rubric
-from filters.labels.sampling import shares
-from filters.labels.teachers import OFFLINE_TITLE
+from filters.labels.rubrics.rubric import EXCERPT, FOLDER, MODEL, excerpt, load_rubric
+from filters.labels.sample.sampling import shares
+from filters.labels.teachers.offline import OFFLINE_TITLE
+from filters.labels.teachers.offline_rubric import grade_text
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.shards import read_table
 from tests.filters.labels.labelling import CHANGES, LESSON, LICENCE, TEXTS, Room, many

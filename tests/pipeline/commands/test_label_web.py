@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from filters.labels.offline_rubric import CRITERIA, grade_text
+from filters.labels.teachers.offline_rubric import CRITERIA, grade_text
 from pipeline.commands.run_recipe import run_recipe
 from pipeline.core.files.shards import read_table, write_table
 from pipeline.engine.progress import Silent

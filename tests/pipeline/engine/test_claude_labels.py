@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from filters.labels.label import Label
-from filters.labels.rubric import FOLDER
+from filters.labels.rubrics.rubric import FOLDER
 from pipeline.commands.run_recipe import run_recipe
 from pipeline.commands.texts import plan_text
 from pipeline.core.claude.prices import dollars

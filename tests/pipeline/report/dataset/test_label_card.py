@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from filters.labels.rubric import FOLDER, load_rubric
-from filters.labels.twins import BEFORE
+from filters.labels.asking.twins import BEFORE
+from filters.labels.rubrics.rubric import FOLDER, load_rubric
 from pipeline.commands.run_recipe import run_recipe
 from pipeline.core.files.card import read_card
 from pipeline.engine.progress import Silent

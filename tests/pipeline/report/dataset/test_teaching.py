@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from filters.labels.rubric import load_rubric
+from filters.labels.rubrics.rubric import load_rubric
 from pipeline.commands.run_recipe import run_recipe
 from pipeline.commands.texts import outcome_text
 from pipeline.core.rng import generator
