@@ -70,7 +70,13 @@ def graded_of(text: Text) -> Graded:
     table = table.sort_by("id").combine_chunks()
     ids = table.column("id").to_pylist()
     found = np.array([grades[identity] for identity in ids])
-    return Graded(Batch.from_table(table), found, np.array(["docs"] * len(ids)), {"Claude": len(ids)})
+    return Graded(
+        Batch.from_table(table),
+        grades=found,
+        sources=np.array(["docs"] * len(ids)),
+        chosen=np.array(["file"] * len(ids)),
+        teachers={"Claude": len(ids)},
+    )
 
 
 def _one_split(graded: Graded, folder: Path, *, seed: int) -> dict[str, Any]:
