@@ -11,6 +11,7 @@ from filters.heuristics.definitions import c4_quality
 from pipeline.core.text.batch import Batch
 from tests.filters.conftest import Case, measured_rows, read_cases, verdict_of
 from tests.filters.text_strategies import BATCHES
+from tests.samples import few_and_many, hold
 
 STEP = C4Quality(params=C4Quality.Params())
 
@@ -151,13 +152,15 @@ def same_segmentation(texts: list[str], step: C4Quality) -> None:
     assert found.num_line_ends.tolist() == read.num_line_ends.tolist()
 
 
-@given(BATCHES, st.booleans(), st.integers(0, 4), st.sampled_from(["remove", "keep"]))
-@settings(max_examples=300, deadline=None)
-def test_words_and_lines_of_the_new_text_are_those_read_from_it(
-    texts: list[str], terminal: bool, fewest: int, citations: str
-) -> None:
-    params = {"terminal_punctuation": terminal, "min_words_per_line": fewest, "citations": citations}
-    same_segmentation(texts, C4Quality(params=C4Quality.Params.parse(params)))
+@few_and_many("count", 60, 300)
+def test_words_and_lines_of_the_new_text_are_those_read_from_it(count: int) -> None:
+    def are_those_read(made: tuple[list[str], bool, int, str]) -> None:
+        texts, terminal, fewest, citations = made
+        params = {"terminal_punctuation": terminal, "min_words_per_line": fewest, "citations": citations}
+        same_segmentation(texts, C4Quality(params=C4Quality.Params.parse(params)))
+
+    settings_of_one = st.tuples(BATCHES, st.booleans(), st.integers(0, 4), st.sampled_from(["remove", "keep"]))
+    hold(are_those_read, settings_of_one, examples=count)
 
 
 def test_words_and_lines_of_new_real_text_are_those_read_from_it(docstrings: list[str]) -> None:

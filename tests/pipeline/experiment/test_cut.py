@@ -137,6 +137,7 @@ def test_half_trained_proxies_are_none_of_a_mixture_that_is_compared(halved):
     assert [found.lane.facts.until for found in even.lanes] == [1, 1] and not other.lanes
 
 
+@pytest.mark.slow
 def test_a_halved_search_that_was_killed_at_its_stop_ends_with_the_same_bytes(halved, tmp_path):
     house = furnished(tmp_path, one_round(HALVED))
     command = [sys.executable, "-m", "pipeline", "run", str(house.recipe), "-w", str(house.workspace.root)]

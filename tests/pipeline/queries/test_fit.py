@@ -124,17 +124,18 @@ def test_runs_of_one_mixture_show_nothing_and_a_weight_that_is_always_the_same_i
     assert "The same in every run, so what they do is unknown and they stay there: a 0.100." in fit_text(found)
 
 
-def test_of_very_many_runs_the_process_has_some_and_says_so(tmp_path):
-    weights, values = runs(LOSS, 520, seed=3, noise=0.01)
+def test_of_very_many_runs_the_process_has_some_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("eval.search.surrogates.MOST_FOR_PROCESS", 64)  # of 512 it takes ten seconds
+    weights, values = runs(LOSS, 72, seed=3, noise=0.01)
     rows = [",".join(f"{x:.6f}" for x in (*row, value)) for row, value in zip(weights, values, strict=True)]
     path = tmp_path / "many.csv"
     path.write_text("w_a,w_b,w_c,w_d,m_x\n" + "\n".join(rows) + "\n")
 
     found = fit_runs(read(path))
 
-    assert found["runs"] == 520 and found["process_runs"] == 512
+    assert found["runs"] == 72 and found["process_runs"] == 64
     assert found["accuracy"]["target"]["rank_correlation"] > 0.95
-    assert "fitted to 512 of the 520 runs, drawn blindly" in fit_text(found)
+    assert "fitted to 64 of the 72 runs, drawn blindly" in fit_text(found)
 
 
 def test_what_cannot_be_fitted_is_refused(table, tmp_path):
