@@ -286,13 +286,12 @@ def _workspace(given: str | Path | None) -> Any:
 
 
 def _workers(given: int | None) -> int:
-    import os
-
     from pipeline.core.errors import RecipeError
+    from pipeline.core.process.start import cores
 
     if given is not None and given < 1:
         raise RecipeError(f"workers is {given}; it must be at least 1. Leave it out to use every core.")
-    return given or os.cpu_count() or 1
+    return given or cores()
 
 
 def _shown(progress: bool | Progress) -> AbstractContextManager[Progress]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+
+from pipeline.core.process.start import cores
 
 FILE = click.Path(path_type=Path)
 RECIPE = click.argument("recipe", type=FILE, metavar="RECIPE", help="The recipe, a YAML file.")
@@ -18,7 +19,7 @@ WORKSPACE = click.option(
 )  # fmt: skip
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 WORKERS = click.option(
-    "--workers", type=click.IntRange(min=1), metavar="NUMBER", default=os.cpu_count() or 1,
+    "--workers", type=click.IntRange(min=1), metavar="NUMBER", default=cores(),
     help="Worker processes; never changes a result.",
 )  # fmt: skip
 MEMORY = click.option(

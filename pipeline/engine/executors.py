@@ -13,6 +13,7 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -26,6 +27,7 @@ from pipeline.core.process.start import start
 
 Done = Callable[[Any], None]
 Apart = Callable[[Any], bool]
+START_SECONDS = 1.0  # that work has to take before workers, who take as long to start, are started for a few documents
 AHEAD = 2  # items handed out for each worker: one to work on, one so that it need not wait for the next
 
 
@@ -34,11 +36,12 @@ class Executor(Protocol):
 
     def map(
         self, function: Callable[[Any], Any], items: Iterable[Any], *, label: str, done: Done | None = None,
-        apart: Apart | None = None,
+        apart: Apart | None = None, few: bool = False,
     ) -> list[Any]:  # fmt: skip
         """Return `[function(item) for item in items]`; `done(result)` is called as results come in.
 
-        Items of which `apart` says that they may cost the process are not this process's to do.
+        Items of which `apart` says that they may cost the process are not this process's to do. Where all of it is of
+        a `few` documents, no process is started for it unless it takes longer than starting one.
         """
         ...
 
@@ -54,17 +57,18 @@ class Local:
 
     def map(
         self, function: Callable[[Any], Any], items: Iterable[Any], *, label: str, done: Done | None = None,
-        apart: Apart | None = None,
+        apart: Apart | None = None, few: bool = False,
     ) -> list[Any]:  # fmt: skip
         work = list(items)
         results: dict[int, Any] = {}
-        if self.workers == 1 or len(work) <= 1:
-            for index, item in enumerate(work):
-                if apart is not None and apart(item):
-                    self._one_by_one(function, work, [index], results, done, label)
-                else:
-                    results[index] = _report(function(item), done)
-            return [results[index] for index in range(len(work))]
+        alone, started = self.workers == 1 or len(work) <= 1, time.monotonic()
+        for index, item in enumerate(work):
+            if not alone and (not few or self._pool is not None or time.monotonic() - started > START_SECONDS):
+                break
+            if apart is not None and apart(item):
+                self._one_by_one(function, work, [index], results, done, label)
+            else:
+                results[index] = _report(function(item), done)
         while len(results) < len(work):
             left = [index for index in range(len(work)) if index not in results]
             suspects = self._in_pool(function, work, left, results, done)

@@ -45,6 +45,7 @@ from pipeline.store.results import base_parts, close, document_paths, finish_sig
 from pipeline.store.spool import Spool
 from pipeline.store.verdicts import verdicts_name
 
+FEW_DOCUMENTS = 1_000  # with which most steps are done before a worker has started
 NO_PART = BasePart(index=0, path=Path(), num_rows=0)
 
 
@@ -129,9 +130,12 @@ class Run:
                 replace(task, label=f"{label} on {part.path.name}", reader=ChainReader(base=part, links=chain.links))
                 for part in chain.base
             ]
-            self.progress.begin(label, total=sum(part.num_rows for part in chain.base), unit="documents")
+            total = sum(part.num_rows for part in chain.base)
+            self.progress.begin(label, total=total, unit="documents")
             with self.unchanged(missing):
-                self.executor.map(measure_next, tasks, label=label, done=self.progress.advance)
+                self.executor.map(
+                    measure_next, tasks, label=label, done=self.progress.advance, few=total <= FEW_DOCUMENTS
+                )
             self.progress.end()
             seconds = time.monotonic() - started + ahead
             for step in missing:
@@ -207,12 +211,12 @@ class Run:
             shared=str(self.plan.workspace.prepared),
         )  # fmt: skip
 
-    def map_for(self, step: Step) -> Callable[..., list[Any]]:
+    def map_for(self, step: Step, *, few: bool = False) -> Callable[..., list[Any]]:
         """Return the executor's `map`, for functions of the step's own file too."""
-        file = _plugin_file(step)
+        file, spread = _plugin_file(step), partial(self.executor.map, few=few)
         if file is None:
-            return self.executor.map
-        return lambda function, items, **options: self.executor.map(InPlugin(file, function), items, **options)
+            return spread
+        return lambda function, items, **options: spread(InPlugin(file, function), items, **options)
 
     def input_files(self, names: Sequence[str]) -> list[Path]:
         """Return the files behind dataset names and paths."""
@@ -232,15 +236,17 @@ class Run:
         node, started = step.node, time.monotonic()
         scratch = node.folder / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
-        parts = chain.parts(map=partial(self.executor.map, label=f"{step.spec.label}: who is left"))
-        self.progress.begin(step.spec.label, total=sum(part.num_rows for part in parts), unit="documents")
+        few = sum(part.num_rows for part in chain.base) <= FEW_DOCUMENTS
+        parts = chain.parts(map=partial(self.executor.map, label=f"{step.spec.label}: who is left", few=few))
+        total = sum(part.num_rows for part in parts)
+        self.progress.begin(step.spec.label, total=total, unit="documents")
         work = Gathering(
             parts=parts,
             scratch=scratch,
             output=node.folder,
             seed=derive(self.plan.recipe.seed, step.spec.label),
             inputs={key: self.input_files(names) for key, names in step.inputs.items()},
-            map=self.map_for(gathering),
+            map=self.map_for(gathering, few=total <= FEW_DOCUMENTS),
             write=lambda part, columns: self._store(step, part, columns),
             say=self.progress.say,
             ledger=self.plan.workspace.ledger,
@@ -332,14 +338,14 @@ class Run:
             PublishTask(label=f"{planned.spec.name} part {part.index}", reader=chain.reader(part), folder=node.folder)
             for part in chain.base
         ]
-        self.progress.begin(
-            f"publish {planned.spec.name}", total=sum(part.num_rows for part in chain.base), unit="documents"
-        )
+        total = sum(part.num_rows for part in chain.base)
+        self.progress.begin(f"publish {planned.spec.name}", total=total, unit="documents")
         published = self.executor.map(
             publish_part,
             tasks,
             label=f"publish {planned.spec.name}",
             done=lambda result: self.progress.advance(result.rows_in),
+            few=total <= FEW_DOCUMENTS,
         )
         self.progress.end()
         dropped: Counter[str] = Counter()

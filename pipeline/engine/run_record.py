@@ -22,6 +22,7 @@ from pipeline.core.errors import DataError
 from pipeline.core.files.card import is_complete, read_card
 from pipeline.core.files.durable import write_text
 from pipeline.core.identity import identity_of
+from pipeline.core.process.start import cores
 from pipeline.plan.graph import Plan
 from pipeline.store.node import Node
 
@@ -121,7 +122,7 @@ def machine() -> dict[str, Any]:
     """Return what the run ran on: no name of a host or a person."""
     return {
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "system": platform.system(),
         "python": platform.python_version(),

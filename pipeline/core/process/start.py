@@ -53,6 +53,11 @@ def start() -> None:
     _spare_pandas()
 
 
+def cores() -> int:
+    """Return how many cores this process may use: a container or `taskset` may give it fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _keep_freed_memory() -> None:
     tell = getattr(ctypes.CDLL(None), "mallopt", None)
     if tell is None:

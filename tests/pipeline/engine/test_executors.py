@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import DataError, ServiceError
+from pipeline.engine import executors
 from pipeline.engine.executors import Local
 from tests.conftest import ROOT
 
@@ -73,6 +74,20 @@ def test_done_hears_every_result(two_workers):
     two_workers.map(square, range(10), label="squares", done=heard.append)
 
     assert sorted(heard) == [n * n for n in range(10)]
+
+
+def process_of(_: int) -> int:
+    return os.getpid()
+
+
+def test_for_a_few_documents_no_worker_is_started(two_workers):
+    assert two_workers.map(process_of, range(5), label="few", few=True) == [os.getpid()] * 5
+
+
+def test_a_few_documents_that_take_long_go_to_workers_in_the_end(two_workers, monkeypatch):
+    monkeypatch.setattr(executors, "START_SECONDS", -1.0)
+
+    assert os.getpid() not in two_workers.map(process_of, range(5), label="few", few=True)
 
 
 def test_a_worker_that_keeps_dying_is_named_and_the_run_does_not_hang(two_workers):

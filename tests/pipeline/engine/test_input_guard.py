@@ -31,12 +31,12 @@ class Meddled(Local):
 
     def map(
         self, function: Callable[[Any], Any], items: Iterable[Any], *, label: str, done: Done | None = None,
-        apart: Apart | None = None,
+        apart: Apart | None = None, few: bool = False,
     ) -> list[Any]:  # fmt: skip
         meant = label.startswith(self.label)
         if meant:
             self.before()
-        found = super().map(function, items, label=label, done=done, apart=apart)
+        found = super().map(function, items, label=label, done=done, apart=apart, few=few)
         if meant:
             self.after()
         return found

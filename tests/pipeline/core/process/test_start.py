@@ -100,3 +100,11 @@ def test_every_verb_starts_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
             command.callback(no_such_flag=1)
 
         assert start.cache_info().currsize == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system holds no process to cores")
+def test_workers_are_as_many_as_cores_that_may_be_used() -> None:
+    one = min(os.sched_getaffinity(0))
+    code = f"import os; os.sched_setaffinity(0, {{{one}}})\nfrom pipeline.commands.flags import WORKERS\n"
+
+    assert said(code + "import click\nprint(WORKERS(click.Command('a')).params[-1].default)") == ["1"]
