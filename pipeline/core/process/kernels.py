@@ -1,10 +1,8 @@
-"""`njit` and `intrinsic` as numba's, but numba is imported when a kernel is first called, and what is stored is loaded.
+"""`njit` and `intrinsic` as numba's, but numba is imported when a kernel is first compiled, and not to call it again.
 
-Importing numba takes 0.25 s, which steps that are only planned need not pay: so a kernel is numba's no earlier than its
-first call. And before numba loads a stored kernel, it prepares to compile one: it imports all that it can type and
-lower, and SciPy with it, 0.3 s and 30 MB. A stored kernel needs none of that, only numba's runtime (memory of arrays).
-So a kernel's store gives it that, and leaves the rest to the compiler, which prepares itself. That was held against
-numba 0.68; another version loads as it always did.
+Importing numba takes 0.15 s, which neither steps that are only planned need pay nor those whose kernels are stored. So
+a kernel is numba's no earlier than that it is called with arguments for which no machine code is stored, or that one
+which calls it is compiled.
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-LOADS_ALONE = (0, 68)  # numba whose stored kernels were seen to need no more than its runtime
+from pipeline.core.process.machine_code import keep, kinds_of, load
 
 
 class Kernel:
@@ -23,19 +21,28 @@ class Kernel:
     def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
         functools.update_wrapper(self, function)
         self._function, self._options = function, options
+        self._ready: dict[Any, Callable[..., Any]] = {}  # by the kinds of the arguments
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        return self.native(*arguments, **named)
+        kinds = kinds_of(arguments)
+        ready = self._ready.get(kinds)
+        if ready is not None and not named:
+            return ready(*arguments)
+        if kinds is None or named or not self._options.get("cache"):
+            return self.native(*arguments, **named)
+        stored = load(self._function, kinds)
+        self._ready[kinds] = stored or self.native
+        found = self._ready[kinds](*arguments)
+        if stored is None:
+            keep(self._function, kinds, self.native, arguments)
+        return found
 
     @functools.cached_property
     def native(self) -> Any:
         """Numba's own object, made now."""
         import numba
 
-        made = numba.njit(**self._options)(self._function)
-        if self._options.get("cache") and numba.version_info.short == LOADS_ALONE:
-            made._cache = _store()(self._function)
-        return made
+        return numba.njit(**self._options)(self._function)
 
     @property
     def _numba_type_(self) -> Any:
@@ -106,37 +113,3 @@ def njit(**options: Any) -> Any:
 def intrinsic(function: Callable[..., Any]) -> Any:
     """Make a function an intrinsic, for kernels to call."""
     return Intrinsic(function)
-
-
-@functools.cache
-def _import_array_functions() -> None:
-    """Import what numba has for arrays, which stored kernels name, as if SciPy's linear algebra were there.
-
-    Numba imports that (0.2 s) only to know whether `np.dot` could be compiled. It asks again where one is.
-    """
-    from numba.np import linalg
-
-    asks = linalg.ensure_blas
-    linalg.ensure_blas = lambda: None
-    try:
-        from numba.np import arraymath
-    finally:
-        linalg.ensure_blas = asks
-    arraymath.ensure_blas = asks
-
-
-@functools.cache
-def _store() -> type[Any]:
-    from numba.core.caching import FunctionCache
-    from numba.core.runtime import rtsys
-
-    class Store(FunctionCache):
-        """Numba's files of one kernel, read without preparing to compile."""
-
-        def load_overload(self, sig: Any, target_context: Any) -> Any:
-            rtsys.initialize(target_context)
-            _import_array_functions()
-            with self._guard_against_spurious_io_errors():
-                return self._load_overload(sig, target_context)
-
-    return Store
