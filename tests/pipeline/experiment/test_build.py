@@ -58,18 +58,6 @@ def furnished(folder: Path) -> House:
     return house
 
 
-@pytest.fixture(scope="module")
-def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, Plan]:
-    house = furnished(tmp_path_factory.mktemp("first"))
-    return house, house.run()
-
-
-@pytest.fixture
-def built(first_run: tuple[House, Plan], house: House) -> House:
-    """A house of its own in which the recipe was run already."""
-    return house.with_results_of(first_run[0])
-
-
 def certificate_of(plan: Plan) -> dict[str, Any]:
     assert plan.experiment is not None and plan.experiment.certificate is not None
     return json.loads((plan.experiment.certificate.folder / "certificate.json").read_text())

@@ -13,12 +13,12 @@ import pytest
 
 from pipeline.core.errors import RecipeError
 from pipeline.experiment.lanes import WEIGHTS
-from pipeline.plan.graph import Plan
 from pipeline.plan.groups import groups_of, to_come_in
 from pipeline.plan.sweep import CUT, FOUND, found_in, told_in
 from pipeline.queries.arms import find_arms
 from pipeline.queries.lanes import find_lane, find_lanes
 from pipeline.queries.trackers.runs import told_of
+from tests.pipeline.experiment.conftest import Furnish
 from tests.pipeline.experiment.test_build import pages
 from tests.pipeline.experiment.test_search import RECIPE
 from tests.pipeline.house import House, contents
@@ -43,13 +43,12 @@ def furnished(folder: Path, recipe: str = HALVED) -> House:
 
 
 @pytest.fixture(scope="module")
-def halved(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, Plan]:
-    house = furnished(tmp_path_factory.mktemp("halved"))
-    return house, house.run()
+def furnish() -> Furnish:
+    return furnished
 
 
-def test_the_worst_are_dropped_and_the_rest_go_on_to_the_bits_of_proxies_that_never_stopped(halved, tmp_path):
-    plan = halved[1]
+def test_the_worst_are_dropped_and_the_rest_go_on_to_the_bits_of_proxies_that_never_stopped(first_run, tmp_path):
+    plan = first_run[1]
     first, found = plan.experiment.cuts[0], plan.experiment.rounds[0]
     told = told_in(first.node, CUT)
     going = {run["lane"]["name"] for run in told["runs"] if not run["dropped"]}
@@ -69,8 +68,8 @@ def test_the_worst_are_dropped_and_the_rest_go_on_to_the_bits_of_proxies_that_ne
         assert (ours / WEIGHTS).read_bytes() == (theirs / WEIGHTS).read_bytes()
 
 
-def test_what_was_dropped_counts_with_what_it_would_have_come_to_and_judges_nothing(halved):
-    found = found_in(halved[1].experiment.rounds[-1].node)
+def test_what_was_dropped_counts_with_what_it_would_have_come_to_and_judges_nothing(first_run):
+    found = found_in(first_run[1].experiment.rounds[-1].node)
 
     stopped = [run for run in found["runs"] if run["stopped"]]
     whole = [run for run in found["runs"] if not run["stopped"]]
@@ -81,12 +80,12 @@ def test_what_was_dropped_counts_with_what_it_would_have_come_to_and_judges_noth
     assert worst["goal"] == max(run["goal"] for run in found["runs"])
 
 
-def test_what_a_dropped_proxy_would_have_gone_on_from_is_taken_away(halved):
-    assert not list(halved[0].workspace.root.glob("lane/*/scratch"))
+def test_what_a_dropped_proxy_would_have_gone_on_from_is_taken_away(first_run):
+    assert not list(first_run[0].workspace.root.glob("lane/*/scratch"))
 
 
-def test_a_halved_search_has_nothing_to_do_twice(halved):
-    house = halved[0]
+def test_a_halved_search_has_nothing_to_do_twice(first_run):
+    house = first_run[0]
     before = contents(house.workspace.root)
 
     assert not house.plan().to_build
@@ -95,9 +94,9 @@ def test_a_halved_search_has_nothing_to_do_twice(halved):
     assert contents(house.workspace.root) == before
 
 
-def test_under_a_new_name_a_search_drops_whom_it_dropped_and_finds_the_same(halved, tmp_path):
-    house, before = furnished(tmp_path, HALVED.replace("anchors: 2", "anchors: 2, as: best")), halved[1].experiment
-    shutil.copytree(halved[0].workspace.root, house.workspace.root)
+def test_under_a_new_name_a_search_drops_whom_it_dropped_and_finds_the_same(first_run, tmp_path):
+    house, before = furnished(tmp_path, HALVED.replace("anchors: 2", "anchors: 2, as: best")), first_run[1].experiment
+    shutil.copytree(first_run[0].workspace.root, house.workspace.root)
 
     renamed = house.plan()
 
@@ -117,8 +116,8 @@ def test_under_a_new_name_a_search_drops_whom_it_dropped_and_finds_the_same(halv
     assert [run["goal"] for run in told["runs"]] == [run["goal"] for run in was["runs"]]
 
 
-def test_a_proxy_of_a_search_is_whole_unless_its_stop_is_named(halved):
-    workspace, experiment = halved[0].workspace, halved[1].experiment
+def test_a_proxy_of_a_search_is_whole_unless_its_stop_is_named(first_run):
+    workspace, experiment = first_run[0].workspace, first_run[1].experiment
     dropped = next(run["lane"] for run in told_in(experiment.cuts[0].node, CUT)["runs"] if run["dropped"])
 
     assert [lane.name for lane in find_lanes(workspace, "even")] == ["even/seed1000/lr1", "even/seed1001/lr1"]
@@ -129,16 +128,16 @@ def test_a_proxy_of_a_search_is_whole_unless_its_stop_is_named(halved):
         find_lane(workspace, dropped["name"])
 
 
-def test_half_trained_proxies_are_none_of_a_mixture_that_is_compared(halved):
-    dropped = next(run["lane"] for run in told_in(halved[1].experiment.cuts[0].node, CUT)["runs"] if run["dropped"])
+def test_half_trained_proxies_are_none_of_a_mixture_that_is_compared(first_run):
+    dropped = next(run["lane"] for run in told_in(first_run[1].experiment.cuts[0].node, CUT)["runs"] if run["dropped"])
 
-    even, other = find_arms(halved[0].workspace, ["even", dropped["mixture"]])
+    even, other = find_arms(first_run[0].workspace, ["even", dropped["mixture"]])
 
     assert [found.lane.facts.until for found in even.lanes] == [1, 1] and not other.lanes
 
 
 @pytest.mark.slow
-def test_a_halved_search_that_was_killed_at_its_stop_ends_with_the_same_bytes(halved, tmp_path):
+def test_a_halved_search_that_was_killed_at_its_stop_ends_with_the_same_bytes(first_run, tmp_path):
     house = furnished(tmp_path, one_round(HALVED))
     command = [sys.executable, "-m", "pipeline", "run", str(house.recipe), "-w", str(house.workspace.root)]
     killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -151,7 +150,7 @@ def test_a_halved_search_that_was_killed_at_its_stop_ends_with_the_same_bytes(ha
 
     plan = house.run()
 
-    (cut,), (found,), reference = plan.experiment.cuts, plan.experiment.rounds, halved[1].experiment
+    (cut,), (found,), reference = plan.experiment.cuts, plan.experiment.rounds, first_run[1].experiment
     assert told_in(cut.node, CUT)["runs"] == told_in(reference.cuts[0].node, CUT)["runs"]
     assert found.lanes == reference.rounds[0].lanes
     for lane in found.lanes:
@@ -182,8 +181,8 @@ def test_stops_that_cannot_be_meant_are_refused(tmp_path, stops, said):
         house.plan()
 
 
-def test_trackers_are_told_the_rate_of_the_whole_schedule_and_no_projected_score(halved):
-    plan = halved[0].plan()
+def test_trackers_are_told_the_rate_of_the_whole_schedule_and_no_projected_score(first_run):
+    plan = first_run[0].plan()
     told = {run.name: run for run in told_of(plan)}
 
     early = next(lane for lane in plan.experiment.lanes if lane.until < 1)

@@ -23,6 +23,7 @@ from pipeline.queries.trackers.runs import told_of
 from pipeline.recipe.ablation import ablation_of
 from pipeline.recipe.load import load_recipe
 from pipeline.report.mixture.heldout import held_out
+from tests.pipeline.experiment.conftest import Furnish
 from tests.pipeline.experiment.test_build import certificate_of, pages
 from tests.pipeline.house import House, contents
 
@@ -54,14 +55,8 @@ def furnished(folder: Path) -> House:
 
 
 @pytest.fixture(scope="module")
-def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, Plan]:
-    house = furnished(tmp_path_factory.mktemp("sealed"))
-    return house, house.run()
-
-
-@pytest.fixture
-def built(first_run: tuple[House, Plan], tmp_path: Path) -> House:
-    return furnished(tmp_path).with_results_of(first_run[0])
+def furnish() -> Furnish:
+    return furnished
 
 
 def ids_of(plan: Plan, part: str) -> set[str]:

@@ -15,10 +15,10 @@ import pytest
 from pipeline.core.errors import RecipeError
 from pipeline.experiment.findings.found import found_by
 from pipeline.experiment.promote import promote_mixture
-from pipeline.plan.graph import Plan
 from pipeline.plan.sweep import FOUND
 from pipeline.queries.trackers.runs import told_of
 from pipeline.recipe.load import load_recipe
+from tests.pipeline.experiment.conftest import Furnish
 from tests.pipeline.experiment.test_build import pages
 from tests.pipeline.house import House, contents
 
@@ -50,20 +50,12 @@ def furnished(folder: Path) -> House:
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, Plan]:
-    house = furnished(tmp_path_factory.mktemp("search"))
-    return house, house.run()
+def furnish() -> Furnish:
+    return furnished
 
 
-@pytest.fixture
-def done(searched: tuple[House, Plan], tmp_path: Path) -> House:
-    house = furnished(tmp_path)
-    shutil.copytree(searched[0].workspace.root, house.workspace.root)
-    return house
-
-
-def test_rounds_follow_from_each_other_and_a_gate_judges_what_they_find(searched):
-    plan = searched[1]
+def test_rounds_follow_from_each_other_and_a_gate_judges_what_they_find(first_run):
+    plan = first_run[1]
 
     assert [len(found.lanes) for found in plan.experiment.rounds] == [6, 4]  # two of the first are anchors
     assert plan.experiment.rounds_to_come == 0 and plan.experiment.certificate is not None
@@ -72,8 +64,8 @@ def test_rounds_follow_from_each_other_and_a_gate_judges_what_they_find(searched
     assert {lane.seed for found in plan.experiment.rounds for lane in found.lanes} == {1000, 1001}
 
 
-def test_what_was_found_is_told_with_all_that_it_rests_on(searched):
-    found = json.loads((searched[1].experiment.rounds[-1].node.folder / FOUND).read_bytes())
+def test_what_was_found_is_told_with_all_that_it_rests_on(first_run):
+    found = json.loads((first_run[1].experiment.rounds[-1].node.folder / FOUND).read_bytes())
 
     assert len(found["runs"]) == 10 and found["anchors"] == 2 and found["noise_sd"] > 0
     assert sum(found["optimum"]["weights"].values()) == pytest.approx(1)
@@ -81,8 +73,8 @@ def test_what_was_found_is_told_with_all_that_it_rests_on(searched):
     assert all(sum(run["weights"]) == pytest.approx(1) for run in found["runs"])
 
 
-def test_trackers_are_told_of_weights_against_scores_by_proxy(searched):
-    house, plan = searched
+def test_trackers_are_told_of_weights_against_scores_by_proxy(first_run):
+    house, plan = first_run
     found = json.loads((plan.experiment.rounds[-1].node.folder / FOUND).read_bytes())
 
     (told,) = (run for run in told_of(house.plan()) if run.name == "search")
@@ -101,44 +93,44 @@ def test_before_its_first_round_a_plan_knows_that_round_and_how_many_follow(tmp_
     assert plan.experiment.comparison is None and "proposed" not in plan.mixtures
 
 
-def test_a_second_run_has_nothing_to_do(done):
-    before = contents(done.workspace.root)
+def test_a_second_run_has_nothing_to_do(built):
+    before = contents(built.workspace.root)
 
-    assert not done.plan().to_build
-    done.run()
-    assert contents(done.workspace.root) == before
+    assert not built.plan().to_build
+    built.run()
+    assert contents(built.workspace.root) == before
 
 
-def test_a_search_that_lost_its_last_round_ends_with_the_same_bytes(done):
-    before = contents(done.workspace.root)
-    rounds = done.plan().experiment.rounds
+def test_a_search_that_lost_its_last_round_ends_with_the_same_bytes(built):
+    before = contents(built.workspace.root)
+    rounds = built.plan().experiment.rounds
     shutil.rmtree(rounds[-1].node.folder)
     for lane in rounds[-1].lanes[:2]:
-        shutil.rmtree(done.plan().experiment.lanes[lane].folder)
+        shutil.rmtree(built.plan().experiment.lanes[lane].folder)
 
-    done.run()
+    built.run()
 
-    assert contents(done.workspace.root) == before
+    assert contents(built.workspace.root) == before
 
 
-def test_the_name_of_what_is_found_costs_no_proxy(done):
-    done.write(RECIPE.replace("on: {dev: 1},", "on: {dev: 1}, as: better,").replace("proposed", "better"))
+def test_the_name_of_what_is_found_costs_no_proxy(built):
+    built.write(RECIPE.replace("on: {dev: 1},", "on: {dev: 1}, as: better,").replace("proposed", "better"))
 
-    kinds = {node.kind for node in done.plan().to_build}
+    kinds = {node.kind for node in built.plan().to_build}
 
     assert "lane" not in kinds and "search" not in kinds
 
 
-def test_the_recipe_with_the_found_mixture_builds_on_all_that_is_there(done):
-    found = found_by(done.plan())
-    plan = House(done.folder).plan()
+def test_the_recipe_with_the_found_mixture_builds_on_all_that_is_there(built):
+    found = found_by(built.plan())
+    plan = House(built.folder).plan()
 
     assert found is not None and found.mixture == "proposed" and found.proxies == 10
     recipe = load_recipe(found.recipe)
     assert recipe.sweep is None and recipe.name == "search-proposed"
     assert recipe.mixtures["proposed"] == plan.mixtures["proposed"]
-    done.write(found.recipe.read_text())
-    assert {node.kind for node in done.plan().to_build} <= {"comparison", "certificate", "tokenizer"}
+    built.write(found.recipe.read_text())
+    assert {node.kind for node in built.plan().to_build} <= {"comparison", "certificate", "tokenizer"}
 
 
 @pytest.mark.parametrize(
@@ -210,11 +202,11 @@ def test_nothing_is_promoted_before_the_search_has_found_it(tmp_path):
         promote_mixture(house.plan(), None, override="because")
 
 
-def test_the_recipe_with_the_found_mixture_has_a_name_of_the_length_that_recipes_allow(done):
+def test_the_recipe_with_the_found_mixture_has_a_name_of_the_length_that_recipes_allow(built):
     long = "p" * 60
-    done.write(RECIPE.replace("on: {dev: 1},", f"on: {{dev: 1}}, as: {long},").replace("proposed", long))
+    built.write(RECIPE.replace("on: {dev: 1},", f"on: {{dev: 1}}, as: {long},").replace("proposed", long))
 
-    found = found_by(done.plan())
+    found = found_by(built.plan())
 
     assert found is not None and load_recipe(found.recipe).name == f"rch-{long}"
 
@@ -264,13 +256,13 @@ def test_real_proxies_find_a_planted_optimum_of_three_sources(tmp_path: Path):
     assert sum(abs(found.get(name, 0) - share) for name, share in planted.items()) < 0.1, found
 
 
-def test_the_verb_prints_what_was_found_and_refuses_a_recipe_without_a_search(done: House):
+def test_the_verb_prints_what_was_found_and_refuses_a_recipe_without_a_search(built: House):
     def sweep(recipe: Path) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pipeline", "sweep", str(recipe), "-w", str(done.workspace.root)]
+        command = [sys.executable, "-m", "pipeline", "sweep", str(recipe), "-w", str(built.workspace.root)]
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
-    found = sweep(done.recipe)
-    without = sweep(done.workspace.root / "reports" / "search-proposed.yaml")
+    found = sweep(built.recipe)
+    without = sweep(built.workspace.root / "reports" / "search-proposed.yaml")
 
     assert found.returncode == 3 and "nothing to do" in found.stdout  # its tiny proxies decide nothing
     assert "Predicted from 10 proxies:" in found.stdout and "search-proposed.yaml" in found.stdout

@@ -16,6 +16,7 @@ from pipeline.experiment.chance.looking import looks_ahead, looks_in_certificate
 from pipeline.experiment.chance.power import power_of, power_text
 from pipeline.plan.graph import Plan
 from pipeline.store.looks import looks_in, note_outcome
+from tests.pipeline.experiment.conftest import Furnish
 from tests.pipeline.experiment.test_build import ONE_ORDER, certificate_of, pages
 from tests.pipeline.experiment.test_build import RECIPE as OF_TWO
 from tests.pipeline.house import House
@@ -34,6 +35,11 @@ def furnished(folder: Path) -> House:
     return house
 
 
+@pytest.fixture(scope="module")
+def furnish() -> Furnish:
+    return furnished
+
+
 class Noted(Silent):
     """Keeps what is said."""
 
@@ -42,17 +48,6 @@ class Noted(Silent):
 
     def say(self, line: str) -> None:
         self.lines.append(line)
-
-
-@pytest.fixture(scope="module")
-def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, Plan]:
-    house = furnished(tmp_path_factory.mktemp("looking"))
-    return house, house.run()
-
-
-@pytest.fixture
-def built(first_run: tuple[House, Plan], tmp_path: Path) -> House:
-    return furnished(tmp_path).with_results_of(first_run[0])
 
 
 def run_telling(house: House) -> tuple[Plan, list[str]]:

@@ -1,27 +1,14 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 import pytest
 
 from pipeline.core.errors import DataError
 from pipeline.experiment.chance.noise import FILE, Group, groups_in, near
 from pipeline.experiment.chance.power import power_of
-from pipeline.plan.graph import Plan
-from tests.pipeline.experiment.test_build import ONE_ORDER, RECIPE, furnished
+from tests.pipeline.experiment.test_build import ONE_ORDER, RECIPE
 from tests.pipeline.house import House
-
-
-@pytest.fixture(scope="module")
-def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, Plan]:
-    house = furnished(tmp_path_factory.mktemp("noise"))
-    return house, house.run()
-
-
-@pytest.fixture
-def built(first_run: tuple[House, Plan], tmp_path: Path) -> House:
-    return furnished(tmp_path).with_results_of(first_run[0])
 
 
 def group(shares: dict[str, float], *, seeds: int = 4, variance: float = 1.0) -> Group:

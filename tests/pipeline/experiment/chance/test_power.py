@@ -13,12 +13,6 @@ from tests.pipeline.experiment.test_build import ONE_ORDER, RECIPE, furnished
 from tests.pipeline.house import House
 
 
-@pytest.fixture(scope="module")
-def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, Plan]:
-    house = furnished(tmp_path_factory.mktemp("power"))
-    return house, house.run()
-
-
 def test_before_the_first_run_the_log_of_experiments_tells_how_much_proxies_of_t0_differ(tmp_path: Path):
     house = furnished(tmp_path)
     house.write((RECIPE + ONE_ORDER).replace("tokens: 4k", "tokens: 500k"))
@@ -38,11 +32,10 @@ def test_after_a_run_its_own_proxies_tell(first_run: tuple[House, Plan]):
     assert "by 6 earlier ones, 0 s a seed)." in power_text(found)
 
 
-def test_other_tokens_are_other_proxies(first_run: tuple[House, Plan]):
-    house = first_run[0]
-    house.write((RECIPE + ONE_ORDER).replace("tokens: 4k", "tokens: 1M"))
+def test_other_tokens_are_other_proxies(built: House):
+    built.write((RECIPE + ONE_ORDER).replace("tokens: 4k", "tokens: 1M"))
 
-    found = power_of(house.plan())
+    found = power_of(built.plan())
 
     assert found is not None and found.known_from == 0
 
