@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from pipeline.core.errors import RecipeError, did_you_mean
 from pipeline.engine.progress import Progress
 from pipeline.queries.export.proxy import export_proxy
-from pipeline.queries.lanes import StoredLane, find_lanes
+from pipeline.queries.lanes import LaneOnTask, StoredLane, find_lanes
 from pipeline.store.workspace import Workspace
 
 PREFIX = "lm_eval:"
@@ -25,15 +25,9 @@ DRAWS = 1_000  # of the bootstrap that gives errors of metrics which are no mean
 
 
 @dataclass(frozen=True, slots=True)
-class HarnessScore:
+class HarnessScore(LaneOnTask):
     """One number of the harness on one proxy."""
 
-    lane: str
-    folder: str
-    tier: str
-    num_tokens: int  # that it was trained on
-    task: str
-    items: int
     metric: str  # with the harness's filter behind it, if there is one
     value: float
     error: float | None

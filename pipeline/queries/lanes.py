@@ -37,6 +37,18 @@ class StoredLane:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneOnTask:
+    """A proxy and a task: what every way to score adds its numbers to."""
+
+    lane: str
+    folder: str
+    tier: str
+    num_tokens: int  # that it was trained on
+    task: str
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoredScore:
     """How well a proxy predicts one held-out set; no number where one of its bits is not finite."""
 

@@ -16,7 +16,7 @@ from pipeline.core.files.card import verify_files
 from pipeline.core.files.json_lines import read_objects
 from pipeline.engine.progress import Progress
 from pipeline.experiment.lanes import WEIGHTS, device_of
-from pipeline.queries.lanes import StoredLane, find_lanes, tokenizer_of_lane
+from pipeline.queries.lanes import LaneOnTask, StoredLane, find_lanes, tokenizer_of_lane
 from pipeline.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -24,15 +24,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskScore:
+class TaskScore(LaneOnTask):
     """One proxy on one task. Probability and accuracy are None where items have no other choices."""
 
-    lane: str
-    folder: str
-    tier: str
-    num_tokens: int  # that it was trained on
-    task: str
-    items: int
     bits_per_byte: float  # of the right choices
     bits_per_byte_error: float | None
     probability: float | None  # of the right choice
