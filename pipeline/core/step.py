@@ -9,7 +9,6 @@ and those that only decide (`decides(...)`); editing the second kind measures no
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, get_ar
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from pipeline.core.claude.request import NOBODY, Buyer
 from pipeline.core.errors import RecipeError
+from pipeline.core.strict_model import StrictModel
 
 if TYPE_CHECKING:
     from pipeline.core.claude.forecast import Forecast, Outlook
@@ -33,10 +33,8 @@ Operator = Literal[">=", ">", "<=", "<", "==", "!="]
 Role = Literal["measure", "decide", "input", "store", "alarm", "how"]
 
 
-class Params(BaseModel):
+class Params(StrictModel):
     """A step's parameters: frozen, strict, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     max_drop_fraction: float = Field(
         default=1.0, ge=0, le=1, json_schema_extra={"role": "alarm"},
@@ -46,11 +44,6 @@ class Params(BaseModel):
         default=1.0, ge=0, le=1, json_schema_extra={"role": "alarm"},
         description="Stop the run if that share lies further than this outside the band of the dataset's earlier runs.",
     )  # fmt: skip
-
-    @classmethod
-    def parse(cls, data: Mapping[str, object]) -> Self:
-        """Validate plain recipe data by JSON's type rules: a list becomes a tuple, a string a path, but '1' no int."""
-        return cls.model_validate_json(json.dumps(dict(data)))
 
     @model_validator(mode="after")
     def _limits_meet(self) -> Self:

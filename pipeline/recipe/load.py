@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from pipeline.catalog import READERS
 from pipeline.core.errors import RecipeError, did_you_mean, shortened
 from pipeline.core.files import strict_yaml
 from pipeline.core.files.strict_yaml import MOST_DIGITS, Document, Place, dotted
 from pipeline.core.step import MakingStep, Params, Step
+from pipeline.core.strict_model import StrictModel
 from pipeline.recipe.by_topic import KEY as BY_TOPIC
 from pipeline.recipe.by_topic import split_by_topic
 from pipeline.recipe.make_step import Note, note_or_make, note_or_parse
@@ -119,10 +120,10 @@ class _Builder:
             else:
                 self.wrong((key, name), f"{key}: `{name}` must be a name of letters, digits, - and _.")
 
-    def optional(self, kind: type[Any], key: str) -> Any:
+    def optional(self, kind: type[StrictModel], key: str) -> Any:
         return self.model(kind, self.data[key], (key,)) if self.data.get(key) is not None else None
 
-    def model(self, kind: type[BaseModel], body: Any, place: Place) -> Any:
+    def model(self, kind: type[StrictModel], body: Any, place: Place) -> Any:
         """Validate a section; notes the mistakes and returns None when there are any."""
         return note_or_parse(kind, body, where=dotted(place), note=self.below(place))
 

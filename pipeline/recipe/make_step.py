@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from pipeline.core.errors import RecipeError, shortened
 from pipeline.core.files.strict_yaml import Place
 from pipeline.core.step import Step
+from pipeline.core.strict_model import StrictModel
 from pipeline.recipe.names import step_class
 from pipeline.recipe.sections import explain_invalid
 
@@ -37,13 +38,13 @@ def note_or_make(kind: type[Step], given: Any, *, where: str, note: Note) -> Ste
         return None
 
 
-def note_or_parse(kind: type[BaseModel], given: Any, *, where: str, note: Note) -> Any:
+def note_or_parse(kind: type[StrictModel], given: Any, *, where: str, note: Note) -> Any:
     """Return a section or parameters as their model; None if there are mistakes, which are noted."""
     if not isinstance(given, Mapping):
         note((), f"{where} is {shortened(repr(given))}; it must be a mapping.")
         return None
     try:
-        return kind.parse(given)  # type: ignore[attr-defined]  # every model of a recipe has it
+        return kind.parse(given)
     except ValidationError as error:
         for place, message in explain_invalid(error, kind, given, where):
             note(place, message)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -24,6 +24,7 @@ from pydantic.fields import FieldInfo
 
 from pipeline.core.amounts import SUFFIXED, count_of
 from pipeline.core.errors import nearest_names, shortened
+from pipeline.core.strict_model import StrictModel
 
 _WRITTEN: dict[str, Any] = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": SUFFIXED}]}
 Count = Annotated[int, BeforeValidator(count_of), Field(ge=1), WithJsonSchema(_WRITTEN)]
@@ -32,15 +33,10 @@ Count = Annotated[int, BeforeValidator(count_of), Field(ge=1), WithJsonSchema(_W
 MOST_FIRST_SEED = 900  # searches count theirs from 1,000
 
 
-class Section(BaseModel):
-    """Base of the recipe's sections: frozen, strict, unknown keys refused."""
+class Section(StrictModel):
+    """Base of the recipe's sections."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
-
-    @classmethod
-    def parse(cls, data: Mapping[str, Any]) -> Self:
-        """Validate plain recipe data by JSON's type rules."""
-        return cls.model_validate_json(json.dumps(dict(data)))
+    model_config = ConfigDict(populate_by_name=True)
 
 
 class MixtureSection(Section):

@@ -10,18 +10,18 @@ that cannot be read at all is a DataError that names it, after whatever was whol
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pipeline.core.document import Origin
 from pipeline.core.files.in_place import InPlace
 from pipeline.core.identity import HashFile, hash_file
+from pipeline.core.strict_model import StrictModel
 
 SLICE_BYTES = 64 * 2**20
 CHUNK_BYTES = 64 * 2**20
@@ -33,10 +33,8 @@ Reason = Literal[
 ]  # fmt: skip
 
 
-class ReaderParams(BaseModel):
+class ReaderParams(StrictModel):
     """What every source accepts: frozen, strict, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     origin: Origin = Field(default="human", description="Where these texts came from.")
     max_document_bytes: int = Field(
@@ -48,11 +46,6 @@ class ReaderParams(BaseModel):
         default=None, ge=1,
         description="Read only that many rows, the first in the order of the files; what follows is hashed, not read.",
     )  # fmt: skip
-
-    @classmethod
-    def parse(cls, data: Mapping[str, object]) -> Self:
-        """Validate plain recipe data by JSON's type rules (a list becomes a tuple, never '1' an int)."""
-        return cls.model_validate_json(json.dumps(dict(data)))
 
 
 class ColumnParams(ReaderParams):
