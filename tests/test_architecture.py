@@ -130,6 +130,12 @@ def test_no_ban_is_lifted_with_a_noqa() -> None:
     assert [str(path) for path in house_files() if any(excuse in path.read_text() for excuse in excuses)] == []
 
 
+def test_every_check_that_is_silenced_says_why_beside_it() -> None:
+    silenced = re.compile(r"# (?:type: ignore|noqa)\b(?!(?:\[[\w-]+\]  # |: [A-Z]+\d+ - )\S)")
+
+    assert [str(path) for path in house_files() if silenced.search(path.read_text())] == []
+
+
 def test_only_the_pass_may_catch_anything_since_a_document_pays_for_a_broken_step() -> None:
     catching = [str(path.relative_to(ROOT)) for path in house_files() if "noqa: BLE001" in path.read_text()]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +25,7 @@ class FastText(MeasuringStep):
 
     name = "fasttext"
     version = 1
-    signals: ClassVar[tuple[Signal, ...]] = (
+    signals = (
         Signal(
             "score",
             pa.float32(),

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,9 +33,7 @@ class Perplexity(MeasuringStep):
 
     name = "perplexity"
     version = 1
-    signals: ClassVar[tuple[Signal, ...]] = (
-        Signal("perplexity", pa.float64(), "words", "10 ** (-log10 of the probability / words and line ends)."),
-    )
+    signals = (Signal("perplexity", pa.float64(), "words", "10 ** (-log10 of the probability / words and line ends)."),)
 
     class Params(BaseParams):
         model: str = input_names(description="File of an n-gram model, ARPA text as KenLM's lmplz writes it.")

@@ -135,7 +135,7 @@ class Quality(GatheringStep):
     leans_on: ClassVar[tuple[str, ...]] = ("torch",)
     wants: ClassVar[Mapping[str, int]] = {GRADE: MIN_GRADED}
     Params: ClassVar[type[Params]] = QualityParams
-    signals: ClassVar[tuple[Signal, ...]] = (Signal("score", pa.float32(), "grade, 0 to 5", SCORE, GRADES),)
+    signals = (Signal("score", pa.float32(), "grade, 0 to 5", SCORE, GRADES),)
     params: QualityParams
 
     def check(self, earlier: Mapping[str, Step]) -> None:
@@ -149,7 +149,7 @@ class Quality(GatheringStep):
                 "`documents`."
             )
         scale = next((signal.scale for signal in label.signals if signal.name == "grade"), None) or GRADES
-        self.signals = (  # type: ignore[misc]  # the grades' scale is the rubric's, so each step has its own
+        self.signals = (  # the grades' scale is the rubric's
             Signal("score", pa.float32(), f"grade, {scale}", SCORE, scale),
         )
         check_scale(self.params.keep, scale=scale, where="keep.score")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
@@ -32,7 +32,7 @@ class Transformer(MeasuringStep):
 
     name = "transformer"
     version = 1
-    signals: ClassVar[tuple[Signal, ...]] = (Signal("score", pa.float32(), "score, 0 to 1", MEANING, Scale(0, 1)),)
+    signals = (Signal("score", pa.float32(), "score, 0 to 1", MEANING, Scale(0, 1)),)
 
     class Params(BaseParams):
         model: str | tuple[str, ...] = input_names(
@@ -66,9 +66,7 @@ class Transformer(MeasuringStep):
     def __init__(self, *, params: Params) -> None:
         super().__init__(params=params)
         scale = Scale(*params.scale)
-        self.signals = (  # type: ignore[misc]  # the scale is the model's, so each step has its own
-            Signal("score", pa.float32(), f"score, {scale}", MEANING, scale),
-        )
+        self.signals = (Signal("score", pa.float32(), f"score, {scale}", MEANING, scale),)
 
     def check(self, earlier: Mapping[str, Step]) -> None:
         least = self.params.min_score

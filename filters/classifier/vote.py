@@ -81,14 +81,14 @@ class Vote(GatheringStep):
     def __init__(self, *, params: VoteParams) -> None:
         super().__init__(params=params)
         scale = Scale(0, params.buckets - 1) if params.how == "buckets" else None
-        self.signals = _signals(params.groups, scale)  # type: ignore[misc]  # as many as groups, so each has its own
+        self.signals = _signals(params.groups, scale)
 
     def check(self, earlier: Mapping[str, Step]) -> None:
         found = [(name, _signal_of(name, earlier)) for name in self.params.of]
         if self.params.by == "language" and "language" not in earlier:
             raise RecipeError("`by: language` needs to know the languages. Put `language` before `vote`.")
         if self.params.how != "buckets":
-            self.signals = _signals(self.params.groups, _common_scale(found, how=self.params.how))  # type: ignore[misc]  # as above
+            self.signals = _signals(self.params.groups, _common_scale(found, how=self.params.how))
         scale = self.signals[0].scale
         check_scale(self.params.keep, scale=scale, where="keep.score")
         for name, keep in self.params.keep_by.items():

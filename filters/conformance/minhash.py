@@ -46,7 +46,7 @@ class MinHashDedup(GatheringStep):
     version: ClassVar[int] = 1
     leans_on: ClassVar[tuple[str, ...]] = ("spacy",)
     Params: ClassVar[type[Params]] = MinHashParams
-    signals: ClassVar[tuple[Signal, ...]] = (
+    signals = (
         Signal("cluster", pa.int64(), "row", "Row of the document that the cluster keeps; its own if alone."),
         Signal("cluster_size", pa.int64(), "documents", "Documents in the cluster."),
         Signal("num_shingles", pa.int64(), "shingles", "Runs of shingle_words words; with none it has no duplicate."),

@@ -62,7 +62,7 @@ class Decontaminate(MeasuringStep):
     name: ClassVar[str] = "decontaminate"
     version: ClassVar[int] = 2
     Params: ClassVar[type[Params]] = DecontaminateParams
-    signals: ClassVar[tuple[Signal, ...]] = (
+    signals = (
         Signal("overlap", pa.int32(), "runs", "Runs of `ngram` words, or whole short items, found in evaluation sets."),
         Signal("overlap_fraction", pa.float32(), "fraction", "Share of the document's words inside such a run."),
         Signal("item", pa.string(), "id", "The evaluation item that the first such run belongs to; null without one."),

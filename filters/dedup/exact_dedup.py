@@ -43,7 +43,7 @@ class ExactDedup(GatheringStep):
     name: ClassVar[str] = "exact_dedup"
     version: ClassVar[int] = 1
     Params: ClassVar[type[Params]] = ExactDedupParams
-    signals: ClassVar[tuple[Signal, ...]] = (
+    signals = (
         Signal("duplicate_of", pa.string(), "id", "The document kept instead; null if this one is kept."),
         Signal("copies", pa.int32(), "documents", "Documents with this text, itself included."),
         Signal("is_duplicate", pa.int8(), "0 or 1", "1 if another document with this text is kept instead."),

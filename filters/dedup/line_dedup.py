@@ -51,9 +51,9 @@ class LineDedup(GatheringStep):
 
     name: ClassVar[str] = "line_dedup"
     version: ClassVar[int] = 1
-    edits: ClassVar[bool] = True
+    edits = True
     Params: ClassVar[type[BaseParams]] = LineDedupParams
-    signals: ClassVar[tuple[Signal, ...]] = (
+    signals = (
         Signal("num_removed", pa.int64(), "lines", "Lines removed."),
         Signal("removed_fraction", pa.float64(), "fraction", "Share of the document's words that was removed."),
     )
@@ -97,7 +97,7 @@ class ParagraphDedup(LineDedup):
 
     name: ClassVar[str] = "paragraph_dedup"
     Params: ClassVar[type[BaseParams]] = ParagraphDedupParams
-    signals: ClassVar[tuple[Signal, ...]] = (
+    signals = (
         Signal("num_removed", pa.int64(), "paragraphs", "Paragraphs removed."),
         Signal("removed_fraction", pa.float64(), "fraction", "Share of the document's words that was removed."),
     )

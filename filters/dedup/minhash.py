@@ -81,7 +81,7 @@ class MinHashDedup(GatheringStep):
     name: ClassVar[str] = "minhash_dedup"
     version: ClassVar[int] = 3
     Params: ClassVar[type[Params]] = MinHashParams
-    signals: ClassVar[tuple[Signal, ...]] = (
+    signals = (
         Signal(
             "cluster",
             pa.int64(),

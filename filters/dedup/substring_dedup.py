@@ -50,9 +50,9 @@ class SubstringDedup(GatheringStep):
 
     name: ClassVar[str] = "substring_dedup"
     version: ClassVar[int] = 1
-    edits: ClassVar[bool] = True
+    edits = True
     Params: ClassVar[type[BaseParams]] = SubstringDedupParams
-    signals: ClassVar[tuple[Signal, ...]] = (
+    signals = (
         Signal("num_removed", pa.int64(), "words", "Words removed."),
         Signal("removed_fraction", pa.float64(), "fraction", "Share of the document's words that was removed."),
         Signal("num_spans", pa.int64(), "spans", "Stretches of words removed."),

@@ -20,9 +20,7 @@ class UniqueIds(GatheringStep):
 
     name: ClassVar[str] = "unique_ids"
     version: ClassVar[int] = 1
-    signals: ClassVar[tuple[Signal, ...]] = (
-        Signal("is_repeated", pa.int8(), "0 or 1", "1 if an earlier document has the same id."),
-    )
+    signals = (Signal("is_repeated", pa.int8(), "0 or 1", "1 if an earlier document has the same id."),)
 
     def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:
         return (Rule("repeated_id", "is_repeated", "<=", 0),)

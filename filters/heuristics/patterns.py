@@ -120,7 +120,7 @@ class Patterns(MeasuringStep):
     def __init__(self, *, params: Params) -> None:
         super().__init__(params=params)
         self.names = sorted(params.patterns)  # the order in which a recipe names them changes nothing
-        self.signals = tuple(  # type: ignore[misc]  # as many as patterns, so each step has its own
+        self.signals = tuple(
             signal
             for name in self.names
             for signal in (
@@ -128,7 +128,7 @@ class Patterns(MeasuringStep):
                 Signal(f"per_1000_words_{name}", pa.float64(), "matches", "Those for 1,000 words; null without words."),
             )
         )
-        self.edits = bool(params.replace)  # type: ignore[misc]  # only with a replacement, for the same reason
+        self.edits = bool(params.replace)
 
     def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:
         """Return a rule for each limit, those of a pattern together."""

@@ -55,7 +55,7 @@ class Label(GatheringStep):
     name: ClassVar[str] = "label"
     version: ClassVar[int] = 5  # bump when the packaged `educational`, a frame, FAMILIES or the offline scorer changes
     Params = LabelParams
-    signals: ClassVar[tuple[Signal, ...]] = (
+    signals: tuple[Signal, ...] = (
         Signal("grade", pa.float32(), "0 to 5", "what the answers by the rubric add up to; null: no grade"),
         Signal(
             "status",
@@ -84,7 +84,7 @@ class Label(GatheringStep):
                 check_offline(rubric)
             told = "a further grade by the same questions; null: no grade"
             grades = [Signal(name, pa.float32(), "0 to 5", told) for name in rubric.more_scores]
-            self.signals = (*type(self).signals, *grades)  # type: ignore[misc]  # as many as the rubric adds up
+            self.signals = (*type(self).signals, *grades)
 
     def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:
         """Return the rule on injections, if there is one; documents outside of the sample have no value and pass."""

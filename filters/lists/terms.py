@@ -47,7 +47,7 @@ class Terms(MeasuringStep):
 
     name: ClassVar[str] = "terms"
     Params: ClassVar[type[Params]] = TermsParams
-    signals: ClassVar[tuple[Signal, ...]] = (
+    signals = (
         Signal("num_terms", pa.int64(), "terms", "Occurrences of listed terms; one inside a longer one counts too."),
         Signal("term_fraction", pa.float64(), "fraction", "Share of the document's words inside a listed term."),
         Signal("first_term", pa.string(), "text", "The listed term that comes first; null without one."),

@@ -72,7 +72,7 @@ class Topics(GatheringStep):
     name: ClassVar[str] = "topics"
     version: ClassVar[int] = 1
     Params: ClassVar[type[Params]] = TopicsParams
-    signals: ClassVar[tuple[Signal, ...]] = (
+    signals = (
         Signal("topic", pa.int32(), "number", "The topic, 0 the largest of the sample; -1: no word is known."),
         Signal("topic_name", pa.string(), "words", "Its three most telling words; null without a topic."),
         Signal("closeness", pa.float32(), "cosine", "To the centre of the topic; null without one."),

@@ -16,7 +16,7 @@ A message says, in this order: place, found value, rule, way out. Classes take o
 from __future__ import annotations
 
 import errno
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import ClassVar
 
 MOST_NAMES = 20  # of a list in a message
@@ -98,11 +98,11 @@ def did_you_mean(wanted: str, names: Collection[str]) -> str:
     return f" Did you mean {nearest_names(wanted, names)}?" if names else ""
 
 
-def nearest_names(wanted: str, names: object) -> str:
+def nearest_names(wanted: str, names: Iterable[object]) -> str:
     """Return `a, b or c`: the three names most like `wanted`, for an error's way out."""
     import difflib
 
-    known = sorted(str(name) for name in names)  # type: ignore[attr-defined]
+    known = sorted(str(name) for name in names)
     scored = sorted(known, key=lambda name: -difflib.SequenceMatcher(None, wanted, name).ratio())
     best = scored[:3]
     return " or ".join([", ".join(best[:-1]), best[-1]]) if len(best) > 1 else "".join(best)

@@ -163,8 +163,8 @@ class Step:
     name: ClassVar[str]  # as written in a recipe
     version: ClassVar[int] = 1  # bump whenever an output or a default changes
     Params: ClassVar[type[Params]] = Params
-    signals: ClassVar[tuple[Signal, ...]] = ()
-    edits: ClassVar[bool] = False
+    signals: tuple[Signal, ...] = ()  # of a class, or of one step whose parameters say how many or what they are
+    edits: bool = False
     cuts: ClassVar[bool] = False  # its edits only take away; `pipeline.core.text.cut`
     wants: ClassVar[Mapping[str, int]] = {}  # `step.signal` before this one -> documents that must have a value
     leans_on: ClassVar[tuple[str, ...]] = ()  # distributions whose version can change a signal, such as py3langid
@@ -214,7 +214,7 @@ class MeasuringStep(Step):
 class EditingStep(MeasuringStep):
     """A measuring step that also rewrites: its `measure` returns the new texts too, null where one stays as it is."""
 
-    edits: ClassVar[bool] = True
+    edits = True
 
 
 @dataclass(frozen=True, slots=True)

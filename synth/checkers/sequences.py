@@ -91,10 +91,10 @@ def _polynomial(known: Terms, degree: int) -> Rule | None:
 
 def _woven(known: Terms) -> Rule | None:
     halves = [{at: term for at, term in known.items() if at % 2 == side} for side in (0, 1)]
-    if any(len(half) < 3 for half in halves):
+    even, odd = (_polynomial(half, 1) for half in halves)
+    if even is None or odd is None:
         return None
-    rules = [_polynomial(half, 1) for half in halves]
-    return lambda at: rules[at % 2](at)  # type: ignore[misc]
+    return lambda at: odd(at) if at % 2 else even(at)
 
 
 def _recurrence(known: Terms, length: int) -> Rule | None:

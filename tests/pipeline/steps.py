@@ -46,7 +46,7 @@ class Length(MeasuringStep):
 
     name: ClassVar[str] = "length"
     Params: ClassVar[type[Params]] = LengthParams
-    signals: ClassVar[tuple[Signal, ...]] = (
+    signals = (
         Signal("length", pa.float64(), "characters", "Length of the text."),
         Signal("shared", pa.int64(), "words", "Words that stand in the files of `against` as well."),
     )
@@ -109,7 +109,7 @@ class Shout(EditingStep):
     """Edits: writes texts that ask for it in capitals."""
 
     name: ClassVar[str] = "shout"
-    signals: ClassVar[tuple[Signal, ...]] = (Signal("changed", pa.int8(), "0 or 1", "Whether the text was changed."),)
+    signals = (Signal("changed", pa.int8(), "0 or 1", "Whether the text was changed."),)
 
     def measure(self, batch: Batch) -> Measured:
         texts = [text.upper() + "!" if "loud" in text else None for text in batch.strings()]
@@ -127,7 +127,7 @@ class Count(GatheringStep):
 
     name: ClassVar[str] = "count"
     Params: ClassVar[type[Params]] = CountParams
-    signals: ClassVar[tuple[Signal, ...]] = (Signal("rank", pa.float64(), "documents", "Living documents before it."),)
+    signals = (Signal("rank", pa.float64(), "documents", "Living documents before it."),)
     params: CountParams
 
     def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:

@@ -47,13 +47,13 @@ class Memory:
         """Return the answer to each question, asking spaCy for those that are new."""
         known = self.answers
         found = [known.get(question) for question in questions]
-        new = [question for question, answer in zip(questions, found, strict=True) if answer is None]
-        self.num_remembered += len(questions) - len(new)
-        if not new:
-            return found  # type: ignore[return-value]
-        fresh = dict.fromkeys(new)
+        there = [answer for answer in found if answer is not None]
+        if len(there) == len(questions):
+            self.num_remembered += len(questions)
+            return there
+        fresh = dict.fromkeys(question for question, answer in zip(questions, found, strict=True) if answer is None)
         self.num_asked += len(fresh)
-        self.num_remembered += len(new) - len(fresh)
+        self.num_remembered += len(questions) - len(fresh)
         asked = dict(zip(fresh, ask(list(fresh), spacy=spacy), strict=True))
         answers = [
             asked[question] if answer is None else answer for question, answer in zip(questions, found, strict=True)

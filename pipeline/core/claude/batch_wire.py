@@ -63,7 +63,7 @@ class BatchWire:
     def create(self, requests: Sequence[Mapping[str, Any]]) -> ServerBatch:
         """Send a batch once."""
         with self._sorted():
-            response = self._batches.with_raw_response.create(requests=requests)  # type: ignore[arg-type]
+            response = self._batches.with_raw_response.create(requests=requests)  # type: ignore[arg-type]  # TypedDicts of the SDK
             body = response.read()
         self._mask.learn(response.http_request.headers)
         return self._batch(body)

@@ -6,13 +6,15 @@ documents from 10 datasets are scheduled in a few milliseconds.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pipeline.core.process.kernels import njit
 
 
 @njit(cache=True, nogil=True)
-def _product(a, b):  # type: ignore[no-untyped-def]
+def _product(a: Any, b: Any) -> Any:
     """Return the high and the low 64 bits of the product of two int64 that are not negative."""
     half, mask = np.uint64(32), np.uint64(0xFFFFFFFF)
     x, y = np.uint64(a), np.uint64(b)
@@ -24,7 +26,7 @@ def _product(a, b):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def exceeds(a, b, c, d):  # type: ignore[no-untyped-def]
+def exceeds(a: Any, b: Any, c: Any, d: Any) -> Any:
     """Say whether a * b > c * d, exactly, of int64 that are not negative: a trillion tokens squared is no int64."""
     high, low = _product(a, b)
     other_high, other_low = _product(c, d)
@@ -32,14 +34,14 @@ def exceeds(a, b, c, d):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def schedule(sizes, bounds, targets):  # type: ignore[no-untyped-def]
+def schedule(sizes: Any, bounds: Any, targets: Any) -> Any:
     """Return int64[num_picks]: the dataset of each document of the stream; see `fill_schedule`."""
     picks = np.empty(len(sizes), np.int64)
     return picks[: fill_schedule(sizes, bounds, targets, picks)].copy()
 
 
 @njit(cache=True, nogil=True)
-def fill_schedule(sizes, bounds, targets, picks):  # type: ignore[no-untyped-def]
+def fill_schedule(sizes: Any, bounds: Any, targets: Any, picks: Any) -> Any:
     """Write the dataset of each document of the stream to `picks`; return how many there are.
 
     `sizes` int64 holds the documents of dataset j, in their order, at `bounds[j]:bounds[j + 1]`; `targets` int64 the
@@ -75,7 +77,7 @@ def fill_schedule(sizes, bounds, targets, picks):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True)
-def picks_until(picks, sizes, bounds, wanted, given):  # type: ignore[no-untyped-def]
+def picks_until(picks: Any, sizes: Any, bounds: Any, wanted: Any, given: Any) -> Any:
     """Return how many picks, from the first, hold `wanted` tokens by other sizes of the documents; all, if none do.
 
     `sizes` is laid out as in `fill_schedule`. What each dataset gives is written to `given`.
@@ -93,7 +95,7 @@ def picks_until(picks, sizes, bounds, wanted, given):  # type: ignore[no-untyped
 
 
 @njit(cache=True, nogil=True)
-def copy_documents(tokens, offsets, documents, starts, lengths, stream, bos):  # type: ignore[no-untyped-def]
+def copy_documents(tokens: Any, offsets: Any, documents: Any, starts: Any, lengths: Any, stream: Any, bos: Any) -> Any:
     """Write each document, BOS first, to `stream[start:start + length]`; a length below the document's cuts it."""
     for d in range(len(documents)):
         begin = offsets[documents[d]]
@@ -103,7 +105,10 @@ def copy_documents(tokens, offsets, documents, starts, lengths, stream, bos):  #
 
 
 @njit(cache=True, nogil=True)
-def place_documents(picks, orders, bounds, kept, first, sizes, places, base, shard_bytes, shards):  # type: ignore[no-untyped-def]
+def place_documents(
+    picks: Any, orders: Any, bounds: Any, kept: Any, first: Any, sizes: Any, places: Any, base: Any, shard_bytes: Any,
+    shards: Any,
+) -> Any:  # fmt: skip
     """Write the place in the stream of every document of every epoch to `places`; return how many shards it takes.
 
     Dataset j's order lies at `orders[bounds[j]:bounds[j + 1]]`, `kept[j]` documents an epoch; its document d has
