@@ -20,14 +20,8 @@ from typing import Any, NoReturn
 import click
 
 from pipeline import __version__
-from pipeline.commands import ablate as ablate_verb
-from pipeline.commands import bill as bill_verb
-from pipeline.commands import cancel as cancel_verb
-from pipeline.commands import compare as compare_verb
-from pipeline.commands import export as export_verb
-from pipeline.commands import fit as fit_verb
-from pipeline.commands import proxies, questions
-from pipeline.commands.flags import AS_JSON, PLUGINS, RECIPE, WORKSPACE, load_plugins, parse_memory, running
+from pipeline.commands import ablate, bill, cancel, compare, export, fit, proxies, questions, versions
+from pipeline.commands.flags import load_plugins, parse_memory, running
 from pipeline.core.errors import PendingError, RecipeError, TamisError
 from pipeline.core.process.start import start
 from pipeline.core.shown import escaped, shown
@@ -207,167 +201,8 @@ def sweep(*, recipe: Path, plugin: Sequence[Path], **given: Any) -> None:
     _build_all(recipe=recipe, plugin=(), **given)
 
 
-@_verb(short_help="Show what `run` would do, and why.")
-@RECIPE
-@WORKSPACE
-@PLUGINS
-@AS_JSON
-def plan(*, recipe: Path, workspace: Path, plugin: Sequence[Path], as_json: bool) -> None:
-    """Show what `run` would do and why: reuse or build, rows, cost. Writes nothing, spends nothing."""
-    from pipeline.commands.texts import plan_rows, plan_text
-    from pipeline.plan.make import make_plan
-    from pipeline.recipe.load import load_recipe
-    from pipeline.store.workspace import Workspace
-
-    load_plugins(plugin)
-    made = make_plan(load_recipe(recipe), Workspace(workspace))
-    _emit(plan_rows(made), as_json, plan_text(made))
-
-
-@_verb(short_help="List what the workspace holds.")
-@WORKSPACE
-@AS_JSON
-def status(*, workspace: Path, as_json: bool) -> None:
-    """List what the workspace holds: datasets, mixtures, verdicts, money spent, and what is unfinished."""
-    from pipeline.commands.texts import status_text
-    from pipeline.queries.status import status_of
-    from pipeline.store.workspace import Workspace
-
-    data = status_of(Workspace(workspace))
-    _emit(data, as_json, status_text(data))
-
-
-@_verb(short_help="Tell why one document was kept or dropped.")
-@click.argument("doc_id", metavar="DOC_ID", help="The document's id, as `look` shows it.")
-@WORKSPACE
-@AS_JSON
-def why(*, doc_id: str, workspace: Path, as_json: bool) -> None:
-    """Tell one document's story: every step's signals, rule, threshold, verdict and margin."""
-    from pipeline.commands.texts import why_text
-    from pipeline.queries.documents import why as ask
-    from pipeline.store.workspace import Workspace
-
-    data = ask(Workspace(workspace), doc_id)
-    _emit(data, as_json, why_text(data))
-
-
-@_verb(short_help="Show documents of a dataset, kept or dropped.")
-@click.argument("dataset", metavar="DATASET", help="A dataset's name, as in the recipe.")
-@click.option("--dropped", is_flag=True, help="Show dropped documents instead of kept ones.")
-@click.option("--rule", help="Only those dropped by this rule or step.")
-@click.option("-n", "count", type=click.IntRange(min=1), metavar="NUMBER", default=20, help="How many.")
-@WORKSPACE
-@AS_JSON
-def look(*, dataset: str, dropped: bool, rule: str | None, count: int, workspace: Path, as_json: bool) -> None:
-    """Show a seeded sample of a dataset's documents, kept or dropped."""
-    from pipeline.commands.texts import look_text
-    from pipeline.queries.documents import look as sample
-    from pipeline.store.workspace import Workspace
-
-    data = sample(Workspace(workspace), dataset, dropped=dropped, rule=rule, count=count)
-    _emit(data, as_json, look_text(data))
-
-
-@_verb(short_help="Write the HTML report again.")
-@RECIPE
-@WORKSPACE
-@PLUGINS
-@AS_JSON
-def report(*, recipe: Path, workspace: Path, plugin: Sequence[Path], as_json: bool) -> None:
-    """Write the recipe's HTML report again from what is on disk; prints where it is."""
-    from pipeline.plan.make import make_plan
-    from pipeline.recipe.load import load_recipe
-    from pipeline.report.page import write_report
-    from pipeline.store.workspace import Workspace
-
-    load_plugins(plugin)
-    place = Workspace(workspace)
-    made = make_plan(load_recipe(recipe), place)
-    path = place.report(made.recipe.name)
-    write_report(made, path=path)
-    _emit({"report": str(path)}, as_json, str(path))
-
-
-@_verb(short_help="Register the candidate as a new version.")
-@RECIPE
-@click.option("--override", help="Promote without a certificate that says so; the reason is recorded.")
-@WORKSPACE
-@PLUGINS
-@AS_JSON
-def promote(*, recipe: Path, override: str | None, workspace: Path, plugin: Sequence[Path], as_json: bool) -> None:
-    """Register the recipe's candidate as a new version; refuses without a certificate that says promote."""
-    from dataclasses import asdict
-
-    from pipeline.commands.run_recipe import promote_recipe
-    from pipeline.store.workspace import Workspace
-
-    load_plugins(plugin)
-    done = promote_recipe(recipe, workspace=Workspace(workspace), override=override)
-    _emit(
-        asdict(done),
-        as_json,
-        f"{done.version.name} is {'now' if done.created else 'already'} version {done.version.version}.",
-    )
-
-
-@_verb(short_help="Keep a dataset's signatures for deduplicating later ones.")
-@click.argument("dataset", metavar="[DATASET]", required=False, help="A dataset's name.")
-@click.option("--store", metavar="NAME", default="main", help="The dedup store.")
-@click.option("--forget", metavar="ID", multiple=True, help="Take this document out; repeatable.")
-@click.option("--to", type=click.IntRange(min=1), metavar="NUMBER", help="Go back to this version of the store.")
-@WORKSPACE
-@AS_JSON
-def remember(
-    *, dataset: str | None, store: str, forget: Sequence[str], to: int | None, workspace: Path, as_json: bool
-) -> None:
-    """Add a dataset to a dedup store, take documents out, or go back; every change is a new version."""
-    from dataclasses import asdict
-
-    from pipeline.store.dedup_versions import change
-    from pipeline.store.workspace import Workspace
-
-    done = change(Workspace(workspace), dataset, store=store, ids=forget, to=to)
-    state = "is at" if done.changed else "had it already; it stays at"
-    text = f"{store} {state} version {done.version}: {done.documents:,} documents remembered, "
-    text += f"{done.added:,} of them new, {done.forgotten:,} forgotten."
-    _emit(asdict(done), as_json, text)
-
-
-@_verb(short_help="Point a name at an earlier version.")
-@click.argument("name", metavar="NAME", help="A name in the registry.")
-@click.option(
-    "--to", type=click.IntRange(min=1), metavar="NUMBER", help="Version to go back to; the one before, if left out."
-)
-@WORKSPACE
-@AS_JSON
-def rollback(*, name: str, to: int | None, workspace: Path, as_json: bool) -> None:
-    """Point a registered name at an earlier version; nothing is deleted."""
-    from dataclasses import asdict
-
-    from pipeline.store.registry import rollback as move
-    from pipeline.store.workspace import Workspace
-
-    with Workspace(workspace).locked():
-        record = move(Workspace(workspace), name, to=to)
-    _emit(asdict(record), as_json, f"{name} is back at version {record.version}.")
-
-
-@_verb(short_help="List promoted versions.")
-@click.argument("name", metavar="[NAME]", required=False, help="Only this name.")
-@WORKSPACE
-@AS_JSON
-def registry(*, name: str | None, workspace: Path, as_json: bool) -> None:
-    """List promoted versions, the current one marked."""
-    from pipeline.commands.texts import registry_text
-    from pipeline.queries.status import registry_of
-    from pipeline.store.workspace import Workspace
-
-    data = registry_of(Workspace(workspace), name)
-    _emit(data, as_json, registry_text(data))
-
-
-def _printed(question: Callable[..., questions.VerbAnswer]) -> Callable[..., None]:
-    """Return a question as a verb: what it answers is printed."""
+def _asked(question: Callable[..., questions.VerbAnswer], *, help: str, name: str | None = None) -> None:
+    """Make a question a verb, whose answer is printed."""
 
     @functools.wraps(question)
     def verb(*, as_json: bool, **given: Any) -> None:
@@ -376,24 +211,33 @@ def _printed(question: Callable[..., questions.VerbAnswer]) -> Callable[..., Non
         if answer.exit_code:
             raise click.exceptions.Exit(answer.exit_code)
 
-    return verb
+    _verb(name=name, short_help=help)(verb)
 
 
-_verb(short_help="Write a dataset or a mixture as documents.")(_printed(export_verb.export))
-_verb(short_help="Leave out each step of a recipe in turn.")(_printed(ablate_verb.ablate))
-_verb(short_help="Hold trained mixtures against each other.")(_printed(compare_verb.compare))
-_verb(short_help="Tell what paid requests cost and saved.")(_printed(bill_verb.bill))
-_verb(short_help="Stop Message Batches that are on their way.")(_printed(cancel_verb.cancel))
-_verb(name="export-proxy", short_help="Write a trained proxy as a folder of its own.")(_printed(proxies.export_proxy))
-_verb(short_help="Score finished proxies on tasks.")(_printed(proxies.score))
-_verb(short_help="Model a table of training runs: accuracy and the best weights.")(_printed(fit_verb.fit))
-_verb(name="what-if", short_help="Tell what other thresholds would keep and drop.")(_printed(questions.what_if))
-_verb(short_help="Tell what one dataset keeps and another does not.")(_printed(questions.diff))
-_verb(short_help="Tell how stored signals are distributed.")(_printed(questions.stats))
-_verb(short_help="Measure files without a recipe.")(_printed(questions.measure))
-_verb(short_help="Check every stored file against its card.")(_printed(questions.verify))
-_verb(short_help="Print the JSON Schema of recipes, for editors.")(_printed(questions.schema))
-_verb(short_help="List the steps that come from outside.")(_printed(questions.plugins))
+_asked(questions.plan, help="Show what `run` would do, and why.")
+_asked(questions.status, help="List what the workspace holds.")
+_asked(questions.why, help="Tell why one document was kept or dropped.")
+_asked(questions.look, help="Show documents of a dataset, kept or dropped.")
+_asked(questions.report, help="Write the HTML report again.")
+_asked(versions.promote, help="Register the candidate as a new version.")
+_asked(versions.remember, help="Keep a dataset's signatures for deduplicating later ones.")
+_asked(versions.rollback, help="Point a name at an earlier version.")
+_asked(versions.registry, help="List promoted versions.")
+_asked(export.export, help="Write a dataset or a mixture as documents.")
+_asked(ablate.ablate, help="Leave out each step of a recipe in turn.")
+_asked(compare.compare, help="Hold trained mixtures against each other.")
+_asked(bill.bill, help="Tell what paid requests cost and saved.")
+_asked(cancel.cancel, help="Stop Message Batches that are on their way.")
+_asked(proxies.export_proxy, help="Write a trained proxy as a folder of its own.", name="export-proxy")
+_asked(proxies.score, help="Score finished proxies on tasks.")
+_asked(fit.fit, help="Model a table of training runs: accuracy and the best weights.")
+_asked(questions.what_if, help="Tell what other thresholds would keep and drop.", name="what-if")
+_asked(questions.diff, help="Tell what one dataset keeps and another does not.")
+_asked(questions.stats, help="Tell how stored signals are distributed.")
+_asked(questions.measure, help="Measure files without a recipe.")
+_asked(questions.verify, help="Check every stored file against its card.")
+_asked(questions.schema, help="Print the JSON Schema of recipes, for editors.")
+_asked(questions.plugins, help="List the steps that come from outside.")
 
 
 if __name__ == "__main__":

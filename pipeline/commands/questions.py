@@ -31,6 +31,82 @@ class VerbAnswer:
 
 
 @RECIPE
+@WORKSPACE
+@PLUGINS
+@AS_JSON
+def plan(*, recipe: Path, workspace: Path, plugin: Sequence[Path], as_json: bool) -> VerbAnswer:
+    """Show what `run` would do and why: reuse or build, rows, cost. Writes nothing, spends nothing."""
+    from pipeline.commands.texts import plan_rows, plan_text
+    from pipeline.plan.make import make_plan
+    from pipeline.recipe.load import load_recipe
+    from pipeline.store.workspace import Workspace
+
+    load_plugins(plugin)
+    made = make_plan(load_recipe(recipe), Workspace(workspace))
+    return VerbAnswer(plan_rows(made), plan_text(made))
+
+
+@WORKSPACE
+@AS_JSON
+def status(*, workspace: Path, as_json: bool) -> VerbAnswer:
+    """List what the workspace holds: datasets, mixtures, verdicts, money spent, and what is unfinished."""
+    from pipeline.commands.texts import status_text
+    from pipeline.queries.status import status_of
+    from pipeline.store.workspace import Workspace
+
+    data = status_of(Workspace(workspace))
+    return VerbAnswer(data, status_text(data))
+
+
+@click.argument("doc_id", metavar="DOC_ID", help="The document's id, as `look` shows it.")
+@WORKSPACE
+@AS_JSON
+def why(*, doc_id: str, workspace: Path, as_json: bool) -> VerbAnswer:
+    """Tell one document's story: every step's signals, rule, threshold, verdict and margin."""
+    from pipeline.commands.texts import why_text
+    from pipeline.queries.documents import why as ask
+    from pipeline.store.workspace import Workspace
+
+    data = ask(Workspace(workspace), doc_id)
+    return VerbAnswer(data, why_text(data))
+
+
+@click.argument("dataset", metavar="DATASET", help="A dataset's name, as in the recipe.")
+@click.option("--dropped", is_flag=True, help="Show dropped documents instead of kept ones.")
+@click.option("--rule", help="Only those dropped by this rule or step.")
+@click.option("-n", "count", type=click.IntRange(min=1), metavar="NUMBER", default=20, help="How many.")
+@WORKSPACE
+@AS_JSON
+def look(*, dataset: str, dropped: bool, rule: str | None, count: int, workspace: Path, as_json: bool) -> VerbAnswer:
+    """Show a seeded sample of a dataset's documents, kept or dropped."""
+    from pipeline.commands.texts import look_text
+    from pipeline.queries.documents import look as sample
+    from pipeline.store.workspace import Workspace
+
+    data = sample(Workspace(workspace), dataset, dropped=dropped, rule=rule, count=count)
+    return VerbAnswer(data, look_text(data))
+
+
+@RECIPE
+@WORKSPACE
+@PLUGINS
+@AS_JSON
+def report(*, recipe: Path, workspace: Path, plugin: Sequence[Path], as_json: bool) -> VerbAnswer:
+    """Write the recipe's HTML report again from what is on disk; prints where it is."""
+    from pipeline.plan.make import make_plan
+    from pipeline.recipe.load import load_recipe
+    from pipeline.report.page import write_report
+    from pipeline.store.workspace import Workspace
+
+    load_plugins(plugin)
+    place = Workspace(workspace)
+    made = make_plan(load_recipe(recipe), place)
+    path = place.report(made.recipe.name)
+    write_report(made, path=path)
+    return VerbAnswer({"report": str(path)}, str(path))
+
+
+@RECIPE
 @click.option(
     "--set", "settings", metavar="PATH=VALUE", multiple=True, required=True,
     help="datasets.NAME.STEP.KEY=VALUE; repeatable.",
