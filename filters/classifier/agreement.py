@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.core import rng
+from pipeline.core.intervals import wilson
 
 RESAMPLES = 1000
 KEEP_FRACTIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -23,7 +24,6 @@ CALIBRATION_EDGES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0)
 TOP_GRADE = 5.0
 MIN_BY_SOURCE = 10  # held-out clusters of a source, below which it is not told apart
 MIN_CLUSTERS = 5  # below this, resampling says nothing of chance (assumption): one cluster would have no width at all
-Z = 1.959964  # 97.5 % point of the normal distribution
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
@@ -125,14 +125,6 @@ def length_baseline(train_bytes: np.ndarray, train_grades: np.ndarray, held_byte
     slope = ((x - x.mean()) * (train_grades - train_grades.mean())).mean() / spread if spread > 0 else 0.0
     line: np.ndarray = train_grades.mean() + slope * (np.log1p(held_bytes.astype(np.float64)) - x.mean())
     return line
-
-
-def wilson(share: Any, count: Any) -> tuple[Any, Any]:
-    """Return the ends of Wilson's 95 % interval of shares, each of so many documents, element by element."""
-    weight = 1 / (1 + Z**2 / count)
-    reach = weight * Z * np.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2))
-    middle = weight * (share + Z**2 / (2 * count))
-    return middle - reach, middle + reach
 
 
 def at_threshold(

@@ -14,9 +14,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
-from filters.classifier.agreement import alone, wilson
+from filters.classifier.agreement import alone
 from pipeline.core.amounts import BYTES_PER_TOKEN, SUFFIXED, count_of
 from pipeline.core.errors import DataError, RecipeError
+from pipeline.core.intervals import wilson
 from pipeline.core.step import Population, Quantile, Rule, Scale
 
 MIN_KEPT = 20  # held-out documents above a threshold, below which their precision says nothing (assumption)

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from filters.dedup.keep import Rows
 from filters.dedup.minhash_kernels import HashFamily, jaccard, signatures_of
 from filters.words.shingles import shingle_hashes, words_of
 from pipeline.core.files.scratch import open_array, save_array, scratch_file
+from pipeline.core.intervals import wilson
 from pipeline.core.rng import generator
 from pipeline.core.sketch import order_of
 from pipeline.core.step import Gathering, Part
@@ -31,7 +31,6 @@ BOUNDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # of the similarity bins; the last
 LOWEST, HIGHEST = 0.5, 0.95  # similarities planted
 LEAST_SHINGLES = 20  # of a document that is copied: one word replaced leaves 15 of 25, Jaccard 0.6
 MOST_BYTES = 1 << 16  # of a document that is copied: 200 copies of 1 MB took 20 s, of 10 MB 2 GB of memory
-Z = 1.96  # 95 %, both sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,12 +263,8 @@ def share_of(hits: np.ndarray) -> dict[str, float]:
     """Return the share of hits with its 95 % Wilson interval; without pairs, all that is possible."""
     count = len(hits)
     share = float(hits.mean()) if count else 0.0
-    middle = (share + Z * Z / (2 * count)) / (1 + Z * Z / count) if count else 0.5
-    half = Z * sqrt(share * (1 - share) / count + (Z / (2 * count)) ** 2) / (1 + Z * Z / count) if count else 0.5
-    return {
-        "share": _round(share), "low": _round(max(middle - half, 0.0)), "high": _round(min(middle + half, 1.0)),
-        "pairs": count,
-    }  # fmt: skip
+    low, high = wilson(share, count) if count else (0.0, 1.0)
+    return {"share": _round(share), "low": _round(max(low, 0.0)), "high": _round(min(high, 1.0)), "pairs": count}
 
 
 def _round(value: float) -> float:

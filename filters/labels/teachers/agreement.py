@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.core.intervals import Z, wilson
 from pipeline.core.rng import generator
 
 GOOD_GRADE = 3.0  # from which on a document counts as good (FineWeb-Edu)
 RESAMPLES = 1000
 LEAST_PAIRS = 30  # of fewer, resampling covers the truth in 16 % (5 pairs) to 60 % (20)
-Z = 1.959964  # 97.5 % point of the normal distribution
 LEAST_SKILL = 0.05  # sensitivity + specificity - 1 below which nothing can be corrected (assumption)
 
 
@@ -100,10 +100,8 @@ def share(count: int, total: int) -> dict[str, Any]:
     """Return a share with Wilson's 95 % interval."""
     if total == 0:
         return {"documents": 0, "share": None, "low": None, "high": None}
-    found, weight = count / total, 1 / (1 + Z**2 / total)
-    middle = weight * (found + Z**2 / (2 * total))
-    reach = weight * Z * math.sqrt(found * (1 - found) / total + Z**2 / (4 * total**2))
-    return _limited(found, middle - reach, middle + reach, documents=total)
+    low, high = wilson(count / total, total)
+    return _limited(count / total, float(low), float(high), documents=total)
 
 
 def share_with(sampled: Mapping[str, Any], num_rest: int, *, good: int, known: int) -> dict[str, Any]:
