@@ -109,7 +109,7 @@ def design(count: int, *, limits: Limits, prior_D: np.ndarray, rng: np.random.Ge
     return np.stack(chosen[:count])
 
 
-def rounded(weights_ND: np.ndarray, *, limits: Limits, decimals: int = 3) -> np.ndarray:
+def rounded(weights_ND: np.ndarray, *, decimals: int = 3) -> np.ndarray:
     """Return weights of a few decimals that still sum to one and keep the limits as well as their decimals can."""
     scale = 10**decimals
     whole_ND = np.floor(weights_ND * scale + 1e-9)

@@ -53,7 +53,7 @@ def study_runs(
     optimum = find_optimum(
         models, goal, limits=limits, prior_D=prior_D, weights_ND=weights_ND, values=values, seed=seed
     )
-    chosen_D = rounded(optimum.weights_D[None], limits=limits)[0]
+    chosen_D = rounded(optimum.weights_D[None])[0]
     mean, sd = predict(models, goal, np.stack([chosen_D, prior_D]))
     return Study(
         models=models,

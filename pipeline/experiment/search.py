@@ -54,7 +54,7 @@ def build_search(work: Work, number: str, node: Node) -> tuple[list[str], dict[s
             found.models, goal, limits=limits, prior_D=prior_D, weights_ND=weights_ND,
             tried_TD=np.array([run["weights"] for run in runs]), count=sweep.sizes[int(number)], seed=seed,
         )  # fmt: skip
-        following = rounded(chosen_ND, limits=limits).tolist()
+        following = rounded(chosen_ND).tolist()
     anchors = [run["goal"] for run in sound if run["lane"]["mixture"] == sweep.around]
     unseen = iter(found.unseen_N.tolist())
     told = {

@@ -63,7 +63,7 @@ def first_round(sweep: SweepSection, around: MixtureSection, *, proxy: ProxySect
     weights = design(count + 1, limits=limits, prior_D=prior, rng=generator(seed, "search", "design"))[1:]
     rate = proxy.learning_rates[0]
     anchors = [LaneName(sweep.around, rate, FIRST_SEED + index) for index in range(sweep.anchors)]
-    tried = _tried(rounded(weights, limits=limits), sweep, around, number=1, rate=rate)
+    tried = _tried(rounded(weights), sweep, around, number=1, rate=rate)
     return Tried(tried.sections, (*anchors, *tried.lanes))
 
 

@@ -60,8 +60,8 @@ def diff(workspace: Workspace, a: str, b: str) -> dict[str, Any]:
             "documents": resized.height,
             "bytes": int(resized["num_bytes_after"].sum()) - int(resized["num_bytes"].sum()),
         },
-        "gained": _side(workspace, after, before, rate),
-        "lost": _side(workspace, before, after, rate),
+        "gained": _side(after, before, rate),
+        "lost": _side(before, after, rate),
         "tokens_by": source,
     }
 
@@ -122,7 +122,7 @@ def _summary(side: Fates, rate: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _side(workspace: Workspace, here: Fates, there: Fates, rate: float) -> dict[str, Any]:
+def _side(here: Fates, there: Fates, rate: float) -> dict[str, Any]:
     """Return what only `here` keeps, by what `there` has against it."""
     only = here.kept.join(there.kept.select("id"), on="id", how="anti", maintain_order="left")
     only = only.join(there.dropped.unique("id", keep="first"), on="id", how="left", maintain_order="left")
@@ -143,18 +143,18 @@ def _side(workspace: Workspace, here: Fates, there: Fates, rate: float) -> dict[
             }
             for row in by.iter_rows(named=True)
         ],
-        "examples": list(_examples(workspace, here, only, by["why"].to_list()[:REASONS])),
+        "examples": list(_examples(here, only, by["why"].to_list()[:REASONS])),
     }
 
 
-def _examples(workspace: Workspace, here: Fates, only: pl.DataFrame, reasons: list[str]) -> Iterator[dict[str, Any]]:
+def _examples(here: Fates, only: pl.DataFrame, reasons: list[str]) -> Iterator[dict[str, Any]]:
     for reason in reasons:
         found = only.filter(pl.col("why") == reason)
         for row in found.gather_every(max(found.height // EXAMPLES, 1)).head(EXAMPLES).iter_rows(named=True):
-            yield {"id": row["id"], "rule": reason, "text": _text(workspace, here, row["part"], row["row"])}
+            yield {"id": row["id"], "rule": reason, "text": _text(here, row["part"], row["row"])}
 
 
-def _text(workspace: Workspace, side: Fates, part: int, row: int) -> str:
+def _text(side: Fates, part: int, row: int) -> str:
     """Return the text of a document that a side keeps, by its base row."""
     if side.card.kind != "dataset":
         path = document_paths(side.folder)[part]

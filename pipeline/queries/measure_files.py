@@ -194,7 +194,7 @@ def chosen_steps(
                 found.append((step, dict(given)))
     plain = [label_of(name) for name, _ in found]
     labels = [name if not (n := plain[:place].count(name)) else f"{name}_{n + 1}" for place, name in enumerate(plain)]
-    bodies = {label: body for label, (_, body) in zip(labels, found, strict=True)}
+    bodies = dict(zip(labels, (body for _, body in found), strict=True))
     by_name = {name: body for name, body in reversed(found)} | bodies
     for place, value in settings.items():
         step, key = head(place, by_name)

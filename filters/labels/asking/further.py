@@ -44,7 +44,7 @@ def further(
     log: list[Round] = []
     for number in range(wishes.rounds.count):
         seed = derive(work.seed, "label", "round", str(number))
-        graded = _graded(texts, {**gradings, **known}, survey)
+        graded = _graded(texts, {**gradings, **known})
         if graded is None:
             work.say(f"label: no round {number + 1}, as fewer than {LEAST_GRADED} documents have a grade")
             return log
@@ -68,7 +68,7 @@ def further(
     return log
 
 
-def _graded(texts: Texts, gradings: Mapping[int, Grading], survey: Survey) -> Graded | None:
+def _graded(texts: Texts, gradings: Mapping[int, Grading]) -> Graded | None:
     """Return the documents that have a grade; None if they are too few, or all alike."""
     have = [(position, each.grade) for position, each in gradings.items() if each.grade is not None]
     if len(have) < LEAST_GRADED or len({grade for _, grade in have}) == 1:

@@ -59,7 +59,7 @@ def story_of(workspace: Workspace, target: Target, *, given: GivenTokenizer | No
 def _of_dataset(workspace: Workspace, target: Target) -> Story:
     history = history_of(workspace, target.folder)
     steps = _steps(workspace, history)
-    info = DatasetInfo(name=target.card.name, identity=target.card.identity, **_told(workspace, history, steps))
+    info = DatasetInfo(name=target.card.name, identity=target.card.identity, **_told(history, steps))
     return Story(info=info, beside=dict(_cards([*history, *steps])), mixture=None)
 
 
@@ -75,7 +75,7 @@ def _of_mixture(workspace: Workspace, target: Target) -> Story:
     info = DatasetInfo(
         name=target.name, identity=target.card.identity, is_mixture=True,
         promoted=_promoted(chosen), gate=_gate(certificate, arm),
-        mixture=target.card, certificate=certificate, **_told(workspace, history, steps),
+        mixture=target.card, certificate=certificate, **_told(history, steps),
     )  # fmt: skip
     beside = dict(_cards([*history, *steps, mixture.model.parent, target.folder]))
     beside[TOKENIZER] = mixture.model.read_bytes()
@@ -103,7 +103,7 @@ def _cards(folders: list[Path]) -> Iterator[tuple[str, bytes]]:
         yield f"cards/{folder.parent.name}-{folder.name}.json", (folder / CARD).read_bytes()
 
 
-def _told(workspace: Workspace, history: Mapping[Path, Card], steps: Mapping[Path, StoredStep]) -> dict[str, Any]:
+def _told(history: Mapping[Path, Card], steps: Mapping[Path, StoredStep]) -> dict[str, Any]:
     """Return what the cards of some datasets and their steps tell together."""
     cards = {place: read_card(place) for place in steps}
     against = [each for step in steps.values() if step.step == "decontaminate" for each in step.params["against"]]

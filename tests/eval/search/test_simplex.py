@@ -61,6 +61,6 @@ def test_draws_reach_from_single_datasets_to_the_prior():
 def test_rounded_weights_still_sum_to_one():
     weights = LIMITED.draw(50, prior_D=np.full(4, 0.25), rng=generator(4))
 
-    found = rounded(weights, limits=LIMITED)
+    found = rounded(weights)
 
     assert (np.round(found.sum(axis=1), 9) == 1).all() and np.abs(found - weights).max() < 0.001
