@@ -53,7 +53,3 @@ class Draw:
             other = position + self.below(len(pool) - position)
             pool[position], pool[other] = pool[other], pool[position]
         return pool[:count]
-
-    def shuffled(self, items: Sequence[Item]) -> list[Item]:
-        """Return all items in drawn order."""
-        return self.sample(items, len(items))

@@ -70,4 +70,4 @@ def test_a_sample_has_no_item_twice_and_an_order_loses_none() -> None:
     draw = Draw(4, "test")
 
     assert all(len(set(draw.sample(range(20), 8))) == 8 for _ in range(50))
-    assert sorted(draw.shuffled(range(10))) == list(range(10))
+    assert sorted(draw.sample(range(10), 10)) == list(range(10))

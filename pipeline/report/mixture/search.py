@@ -24,7 +24,6 @@ MOST_ROWS = 40  # proxies listed on the page, the best; the CSV file has all
 MOST_NAMED = 4  # datasets of a mixture in a sentence
 AT_LIMIT = 0.0005  # of a weight of three decimals
 SURE = 2.0  # standard deviations within which a predicted gain may be none
-GUESSING = 0.5  # share of pairs that chance puts in the right order
 UNSURE = 0.75  # share of pairs below which an order is called a guess
 MODELS = {
     "gaussian_process": "Gaussian process on square roots of the weights",
