@@ -23,7 +23,7 @@ from filters.labels.asking.injections import find_injections
 from filters.labels.asking.questions import Texts, Wishes
 from filters.labels.asking.twins import TWINS, padded
 from filters.labels.card import label_card
-from filters.labels.card.graded import Row, columns_of, counts, labels_table
+from filters.labels.card.rows import Row, columns_of, counts, labels_table
 from filters.labels.label_params import OF_ROUNDS, LabelParams
 from filters.labels.obtain import Labels, ask, take
 from filters.labels.rubrics.rubric import Rubric, excerpt, is_excerpt, load_rubric

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from filters.labels.asking.questions import Texts, Wishes
-from filters.labels.sample.rounds import LEAST_GRADED, Forecast, Graded, committee, forecast, least_sure
+from filters.labels.sample.rounds import LEAST_GRADED, Forecast, GradesSoFar, committee, forecast, least_sure
 from filters.labels.sample.sampling import Survey, choose
 from filters.labels.teachers.grading import Grading, Teacher
 from pipeline.core.claude.prices import dollars
@@ -68,14 +68,14 @@ def further(
     return log
 
 
-def _graded(texts: Texts, gradings: Mapping[int, Grading]) -> Graded | None:
+def _graded(texts: Texts, gradings: Mapping[int, Grading]) -> GradesSoFar | None:
     """Return the documents that have a grade; None if they are too few, or all alike."""
     have = [(position, each.grade) for position, each in gradings.items() if each.grade is not None]
     if len(have) < LEAST_GRADED or len({grade for _, grade in have}) == 1:
         return None
     specimens = texts.specimens([position for position, _ in have])
     documents = [(each.id, each.text, grade) for each, (_, grade) in zip(specimens, have, strict=True)]
-    return Graded.of(documents, excerpt_chars=texts.max_chars)
+    return GradesSoFar.of(documents, excerpt_chars=texts.max_chars)
 
 
 def _refusal(most: float, usd: float, count: int, *, least: float) -> str:
@@ -88,7 +88,7 @@ def _refusal(most: float, usd: float, count: int, *, least: float) -> str:
 
 
 def _chosen(
-    survey: Survey, work: Gathering, graded: Graded, free: np.ndarray, wishes: Wishes, *, count: int, seed: int
+    survey: Survey, work: Gathering, graded: GradesSoFar, free: np.ndarray, wishes: Wishes, *, count: int, seed: int
 ) -> list[int]:
     if wishes.rounds.by == "unsure":
         models = committee(graded, seed=seed)

@@ -66,7 +66,7 @@ class Forecast:
 
 
 @dataclass(frozen=True, slots=True)
-class Graded:
+class GradesSoFar:
     """Documents with grades, as features, in an order of their own."""
 
     batch: Batch
@@ -75,7 +75,7 @@ class Graded:
     settings: Settings
 
     @classmethod
-    def of(cls, documents: Sequence[tuple[str, str, float]], *, excerpt_chars: int) -> Graded:
+    def of(cls, documents: Sequence[tuple[str, str, float]], *, excerpt_chars: int) -> GradesSoFar:
         """Take (id, text, grade) of every document."""
         ids, texts, grades = zip(*sorted(documents), strict=True)
         table = pa.table({"id": pa.array(ids, pa.string()), "text": pa.array(texts, pa.large_string())})
@@ -87,7 +87,7 @@ class Graded:
         return train(self.inputs.take(rows), self.grades[rows], settings=self.settings, l2=PENALTY, epochs=EPOCHS)
 
 
-def forecast(graded: Graded, *, seed: int) -> Forecast:
+def forecast(graded: GradesSoFar, *, seed: int) -> Forecast:
     """Measure the classifier by grades held out in turn, near-duplicates together, in several splits.
 
     The interval comes of clusters drawn anew, and of the predictions as they are.
@@ -106,7 +106,7 @@ def forecast(graded: Graded, *, seed: int) -> Forecast:
     return Forecast(len(graded.grades), float(by_all), float(by_half), float(low), float(high))
 
 
-def _held_out(graded: Graded, place: np.ndarray, num_clusters: int, draw: np.random.Generator) -> np.ndarray:
+def _held_out(graded: GradesSoFar, place: np.ndarray, num_clusters: int, draw: np.random.Generator) -> np.ndarray:
     """Return float64[2, num_docs]: each document's score by classifiers of all others, and of half of them."""
     fold = draw.permutation(num_clusters)[place] % FOLDS
     halves = draw.permutation(num_clusters)[place] % 2 == 0
@@ -124,7 +124,7 @@ def _brought(predicted: np.ndarray, grades: np.ndarray) -> float:
     return spearman(predicted[0], grades) - spearman(predicted[1], grades)
 
 
-def committee(graded: Graded, *, seed: int) -> tuple[GradeModel, ...]:
+def committee(graded: GradesSoFar, *, seed: int) -> tuple[GradeModel, ...]:
     """Train classifiers on draws of the documents with replacement."""
     draw, count = generator(seed, "label", "committee"), len(graded.grades)
     return tuple(graded.fit(draw.integers(count, size=count)) for _ in range(COMMITTEE))

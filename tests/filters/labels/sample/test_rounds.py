@@ -16,7 +16,7 @@ from filters.classifier.quality import Quality
 from filters.labels.asking.further import _refusal
 from filters.labels.label import Label
 from filters.labels.rubrics.rubric import load_rubric
-from filters.labels.sample.rounds import Forecast, Graded, forecast
+from filters.labels.sample.rounds import Forecast, GradesSoFar, forecast
 from pipeline.core.claude.ledger import total_usd
 from pipeline.core.claude.prices import PACKAGED, load_prices
 from pipeline.core.claude.recost import recost
@@ -179,7 +179,7 @@ def test_rounds_end_when_every_document_has_a_grade(tmp_path: Path, monkeypatch:
 
 def test_the_curve_promises_less_the_more_is_there() -> None:
     documents = [(id, text, float(text.split()[1])) for id, text in TEXTS.items()]
-    few, many = (forecast(Graded.of(documents[:n], excerpt_chars=6000), seed=1) for n in (100, 400))
+    few, many = (forecast(GradesSoFar.of(documents[:n], excerpt_chars=6000), seed=1) for n in (100, 400))
 
     assert 0 < few.spearman < many.spearman
     assert few.gain(100) > many.gain(100) >= 0
@@ -189,7 +189,7 @@ def test_the_curve_promises_less_the_more_is_there() -> None:
 
 def test_a_promise_has_an_interval_and_only_its_upper_end_leaves_a_round_out() -> None:
     documents = [(id, text, float(text.split()[1])) for id, text in list(TEXTS.items())[:100]]
-    found = forecast(Graded.of(documents, excerpt_chars=6000), seed=1)
+    found = forecast(GradesSoFar.of(documents, excerpt_chars=6000), seed=1)
 
     low, high = found.interval(100)
     assert 0 <= low < found.gain(100) < high
