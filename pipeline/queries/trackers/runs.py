@@ -17,7 +17,7 @@ from pipeline.core.errors import DataError, GateError
 from pipeline.core.files.card import is_complete, read_card
 from pipeline.core.identity import identity_of
 from pipeline.experiment.findings.effects import effects_on
-from pipeline.experiment.lanes import CURVE, facts_of
+from pipeline.experiment.lanes import CURVE, LaneFacts, facts_of
 from pipeline.plan.graph import Experiment, Plan
 from pipeline.plan.lanes import LaneName
 from pipeline.plan.parts import is_sealed
@@ -81,26 +81,7 @@ def _proxy(
     lane: LaneName, node: Node, domains: Mapping[str, Node], *, shares: Sequence[Mapping[str, Any]], num_tokens: int
 ) -> TrackedRun:
     """Return one proxy; `num_tokens` are those of its schedule, of which a search may have let it read a part."""
-    from eval.proxies.optimizer import schedule
-    from eval.proxies.tiers import TIERS
-    from eval.proxies.trainer import steps_of
-
     facts = facts_of(node)
-    points = json.loads((node.folder / CURVE).read_bytes())["points"]
-    full_rate = facts.learning_rate * TIERS[facts.tier].muon_lr
-    num_steps = steps_of(num_tokens, tier=TIERS[facts.tier])
-    rows = [
-        Row(
-            point["step"],
-            {
-                "train/bits_per_token": point["bits_per_token"],
-                "train/tokens": point["tokens"],
-                "train/learning_rate": full_rate * schedule(point["step"] - 1, num_steps=num_steps),
-            },
-        )
-        for point in points
-        if point["bits_per_token"] is not None  # from there on the proxy is broken
-    ]
     scores = {
         domain: read_card(score.folder).details["bits_per_byte"]
         for domain, score in domains.items()
@@ -108,7 +89,7 @@ def _proxy(
     }
     return TrackedRun(
         name=f"proxy/{lane}",
-        rows=rows,
+        rows=list(_curve(node, facts, num_tokens=num_tokens)),
         facts={
             "until": facts.until,
             "mixture": lane.mixture, "seed": lane.seed, "learning_rate": lane.learning_rate, "tier": facts.tier,
@@ -124,6 +105,21 @@ def _proxy(
         },
         texts={"health": "; ".join(facts.findings) or "sound"},
     )  # fmt: skip
+
+
+def _curve(node: Node, facts: LaneFacts, *, num_tokens: int) -> Iterator[Row]:
+    """Yield a proxy's loss by step, up to where it broke, with the rate of its whole schedule."""
+    from eval.proxies.optimizer import schedule
+    from eval.proxies.tiers import TIERS
+    from eval.proxies.trainer import steps_of
+
+    full_rate = facts.learning_rate * TIERS[facts.tier].muon_lr
+    num_steps = steps_of(num_tokens, tier=TIERS[facts.tier])
+    for point in json.loads((node.folder / CURVE).read_bytes())["points"]:
+        if point["bits_per_token"] is not None:
+            rate = full_rate * schedule(point["step"] - 1, num_steps=num_steps)
+            values = {"bits_per_token": point["bits_per_token"], "tokens": point["tokens"], "learning_rate": rate}
+            yield Row(point["step"], {f"train/{name}": value for name, value in values.items()})
 
 
 def _gains(name: str, gain: float, low: float, high: float) -> dict[str, float]:
