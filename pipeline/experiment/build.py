@@ -49,9 +49,8 @@ def build_experiment(run: Run) -> None:
     """Build every node of the experiment that is not complete."""
     work = Work(run)
     experiment = work.experiment
-    if not experiment.rounds_to_come and all(
-        [run.finished(node) for node in experiment.nodes]
-    ):  # a list: each is swept
+    finished = [run.finished(node) for node in experiment.nodes]  # of all, as each is swept
+    if all(finished) and not experiment.rounds_to_come:
         return
     refuse_shared_texts(run.plan)
     _build(work, {"": experiment.tokenizer}, _build_tokenizer)

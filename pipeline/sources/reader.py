@@ -88,9 +88,7 @@ class Chunk:
     quarantined: tuple[Quarantined, ...]
     rows_in: int  # always table.num_rows + len(quarantined)
     text_in: InPlace | None = None  # its BLAKE3 is for the plan to fill in
-    text: pa.ChunkedArray | None = (
-        None  # large_string, of the table's rows, where it stays in place and was not too much
-    )
+    text: pa.ChunkedArray | None = None  # large_string, by row, where it stays in place and is little enough
 
     @property
     def documents(self) -> pa.Table | None:

@@ -19,9 +19,7 @@ from pipeline.core.files.record import read_record, write_record
 from pipeline.store.workspace import Workspace
 
 FILE = "looks.json"
-UNKNOWN = (
-    ""  # baseline of a look at what is gone; it counts against every baseline, so that none seems fresher than it is
-)
+UNKNOWN = ""  # baseline of a look at what is gone: it counts against every one, so that none seems fresher than it is
 
 
 @dataclass(frozen=True, slots=True)

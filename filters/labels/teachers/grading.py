@@ -53,9 +53,7 @@ class Account:
 
     note: Mapping[str, Any] = field(default_factory=dict)
     cost_usd: float = 0.0  # that the answers cost, whichever run paid for them
-    full_usd: float = (
-        0.0  # of their tokens by the price file, one by one and uncached: the same however they were bought
-    )
+    full_usd: float = 0.0  # of their tokens, one by one and uncached: the same however they were bought
     answers: int = 0
 
 

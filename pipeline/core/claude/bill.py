@@ -54,9 +54,7 @@ class BillLine:
     reserved_usd: float = 0.0  # for what is on its way, or was when a run was killed: the next run settles that
     in_doubt: int = 0  # sent without an answer, and may have been billed
     in_doubt_usd: float = 0.0  # at most
-    not_believed: int = (
-        0  # answers whose counts of tokens cannot be right: spent is the most, their tokens are left out
-    )
+    not_believed: int = 0  # answers whose tokens cannot be right: spent is the most, and the tokens are left out
     saved_by_batches_usd: float | None = 0.0  # None: by a price that the file does not have
     saved_by_cache_usd: float | None = 0.0
 
