@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.commands.flags import load_plugins, parse_memory, running
 from pipeline.commands.questions import VerbAnswer
 
-UNSEALED = (
-    "It read the documents that the gate judges by, and no look was counted: a recipe with `gate.sealed: 0.5` keeps "
-    "half of them for the gate."
-)
+if TYPE_CHECKING:
+    from pipeline.experiment.findings.effects import Effect
+    from pipeline.plan.graph import Plan
+    from pipeline.recipe.ablation import Arm
 
 
 @click.option("--step", "steps", metavar="DATASET.STEP", multiple=True, help="Only this step; repeatable.")
@@ -29,7 +29,7 @@ def ablate(
     from pipeline.commands.tracking import tracking
     from pipeline.core.files.strict_yaml import parse
     from pipeline.core.process.kernel_cache import notice
-    from pipeline.experiment.findings.effects import documents_of, effects_on
+    from pipeline.experiment.findings.effects import effects_on
     from pipeline.plan.make import make_plan
     from pipeline.recipe.ablation import ablation_of
     from pipeline.recipe.load import load_recipe
@@ -48,36 +48,44 @@ def ablate(
             memory_bytes=parse_memory(memory),
         )  # fmt: skip
     plan = make_plan(load_recipe(ablation.data), place)
+    gate = plan.recipe.gate
+    assert gate is not None  # an ablation is of a candidate
     effects = effects_on(plan, base=ablation.candidate, mixtures=[arm.mixture for arm in ablation.arms])
-    rows: list[dict[str, Any]] = []
-    for arm, effect in zip(ablation.arms, effects, strict=True):
-        kept = {name: (documents_of(plan, name), documents_of(plan, other)) for name, other in arm.final.items()}
-        rows.append(
-            {
-                "dataset": arm.dataset,
-                "step": arm.step,
-                "effect": effect.gain,
-                "low": effect.low,
-                "high": effect.high,
-                "by_domain": effect.by_domain,
-                "seeds": effect.seeds,
-                "documents": {name: {"with": whole, "without": without} for name, (whole, without) in kept.items()},
-            }
-        )
+    rows = [_row(plan, arm, effect) for arm, effect in zip(ablation.arms, effects, strict=True)]
     data = {
         "candidate": ablation.candidate,
-        "confidence": plan.recipe.gate.confidence if plan.recipe.gate is not None else 0.95,
+        "confidence": gate.confidence,
         "steps": sorted(rows, key=lambda row: -row["effect"]),
         "needed": list(ablation.needed),
-        "sealed": plan.recipe.gate.sealed if plan.recipe.gate is not None else 0.0,
+        "judged_too": [] if gate.sealed else sorted(gate.on),
         "report": outcome.report,
     }
     return VerbAnswer(data, ablation_text(data))
 
 
+def _row(plan: Plan, arm: Arm, effect: Effect) -> dict[str, Any]:
+    """Return what one step is worth, and the documents that are left with it and without."""
+    from pipeline.experiment.findings.effects import documents_of
+
+    return {
+        "dataset": arm.dataset,
+        "step": arm.step,
+        "effect": effect.gain,
+        "low": effect.low,
+        "high": effect.high,
+        "by_domain": effect.by_domain,
+        "seeds": effect.seeds,
+        "documents": {
+            name: {"with": documents_of(plan, name), "without": documents_of(plan, other)}
+            for name, other in arm.final.items()
+        },
+    }
+
+
 def ablation_text(data: dict[str, Any]) -> str:
     """Return one line for each step, the most useful first, and how to read them."""
     from pipeline.commands.texts import table
+    from pipeline.experiment.findings.judged import uncounted
 
     rows = [
         [
@@ -100,7 +108,7 @@ def ablation_text(data: dict[str, Any]) -> str:
             f"{many} interval{'s' if many > 1 else ''}: one in {1 / (1 - data['confidence']):.0f} misses by chance. "
             "A step that seems worth nothing may serve another text.",
             *([f"Not left out, as other steps need them: {', '.join(data['needed'])}."] if data["needed"] else ()),
-            *([] if data["sealed"] else [UNSEALED]),
+            *([uncounted(data["judged_too"])] if data["judged_too"] else ()),
             f"report: {data['report']}",
         ]
     )

@@ -90,6 +90,6 @@ def test_again_it_trains_nothing_and_says_the_same_in_a_table(house: House):
     text = ablate(house)
 
     assert "Bits per byte that kept needs less with the step than without it:" in text
-    assert "It read the documents that the gate judges by, and no look was counted" in text
-    assert "It read the documents" not in ablation_text({**json.loads(ablate(house, "--json")), "sealed": 0.5})
+    assert "It read documents that a gate judges by (held), and no look was counted" in text
+    assert "It read documents" not in ablation_text({**json.loads(ablate(house, "--json")), "judged_too": []})
     assert "clean.exact_dedup" in text and "clean 60 of 65 documents" in text
