@@ -15,7 +15,7 @@ from pipeline.plan.make import make_plan
 from pipeline.queries.trackers.runs import told_of
 from pipeline.recipe.ablation import ablation_of
 from pipeline.recipe.load import load_recipe
-from tests.pipeline.experiment.test_build import pages
+from tests.pipeline.experiment.small_experiment import pages
 from tests.pipeline.house import House
 
 RECIPE = """

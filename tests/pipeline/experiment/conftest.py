@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.plan.graph import Plan
-from tests.pipeline.experiment import test_build
+from tests.pipeline.experiment.small_experiment import furnished
 from tests.pipeline.house import House
 
 Furnish = Callable[[Path], House]
@@ -17,7 +17,7 @@ Furnish = Callable[[Path], House]
 @pytest.fixture(scope="module")
 def furnish() -> Furnish:
     """What writes the recipe and its inputs into a folder; a module with a recipe of its own says so."""
-    return test_build.furnished
+    return furnished
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -17,50 +16,17 @@ from pipeline.core.files.card import read_card, write_card
 from pipeline.experiment.work import Work
 from pipeline.plan.graph import Plan
 from pipeline.store.node import Node
+from tests.pipeline.experiment.small_experiment import ONE_ORDER, RECIPE, certificate_of, furnished
 from tests.pipeline.house import House, contents
 
-RECIPE = """
-name: order
-sources: {one: {read: jsonl, path: DIR/one.jsonl}, two: {read: jsonl, path: DIR/two.jsonl}}
-datasets:
-  held: {from: one, steps: [exact_dedup]}
-  also: {from: one, steps: [exact_dedup: {keep: longest}]}
-  raw: {from: two, steps: [exact_dedup]}
-  good: {from: two, steps: [exact_dedup: {normalise: words}]}
-proxy: {tokens: 4k, seeds: 3, held_out_bytes: 1k}
-"""
-ONE_ORDER = """mixtures: {raw: {weights: {raw: 1}}, both: {weights: {raw: 1, good: 3}}}
-gate: {candidate: both, baseline: raw, on: [held, also]}
-"""
 OTHER_ORDER = """mixtures: {both: {weights: {good: 3, raw: 1}}, raw: {weights: {raw: 1}}}
 gate: {candidate: both, baseline: raw, on: [also, held]}
 """
 
 
-def pages(seed: int) -> list[str]:
-    draw = random.Random(seed)
-    return [
-        " ".join(draw.choice(["water", "rain", "stone", "river", "cloud", "the", "of", "falls"]) for _ in range(120))
-        for _ in range(60)
-    ]
-
-
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     return furnished(tmp_path)
-
-
-def furnished(folder: Path) -> House:
-    house = House(folder)
-    house.lines("one.jsonl", pages(1))
-    house.lines("two.jsonl", pages(2))
-    house.write(RECIPE + ONE_ORDER)
-    return house
-
-
-def certificate_of(plan: Plan) -> dict[str, Any]:
-    assert plan.experiment is not None and plan.experiment.certificate is not None
-    return json.loads((plan.experiment.certificate.folder / "certificate.json").read_text())
 
 
 def to_build(house: House) -> Counter[str]:

@@ -20,7 +20,7 @@ from pipeline.core.files.shards import read_table
 from pipeline.experiment.compare import DOCUMENTS
 from pipeline.experiment.scores import bits_on
 from pipeline.plan.lanes import LaneName
-from tests.pipeline.experiment.test_build import certificate_of
+from tests.pipeline.experiment.small_experiment import certificate_of
 from tests.pipeline.house import House
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a minute on two cores that do nothing else

@@ -19,7 +19,7 @@ from pipeline.queries.arms import find_arms
 from pipeline.queries.lanes import find_lane, find_lanes
 from pipeline.queries.trackers.runs import told_of
 from tests.pipeline.experiment.conftest import Furnish
-from tests.pipeline.experiment.test_build import pages
+from tests.pipeline.experiment.small_experiment import pages
 from tests.pipeline.experiment.test_search import RECIPE
 from tests.pipeline.house import House, contents
 

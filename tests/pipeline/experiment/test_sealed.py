@@ -24,7 +24,7 @@ from pipeline.recipe.ablation import ablation_of
 from pipeline.recipe.load import load_recipe
 from pipeline.report.mixture.heldout import held_out
 from tests.pipeline.experiment.conftest import Furnish
-from tests.pipeline.experiment.test_build import certificate_of, pages
+from tests.pipeline.experiment.small_experiment import certificate_of, pages
 from tests.pipeline.house import House, contents
 
 RECIPE = """

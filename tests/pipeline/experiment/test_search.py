@@ -19,7 +19,7 @@ from pipeline.plan.sweep import FOUND
 from pipeline.queries.trackers.runs import told_of
 from pipeline.recipe.load import load_recipe
 from tests.pipeline.experiment.conftest import Furnish
-from tests.pipeline.experiment.test_build import pages
+from tests.pipeline.experiment.small_experiment import pages
 from tests.pipeline.house import House, contents
 
 RECIPE = """

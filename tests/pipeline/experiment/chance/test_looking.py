@@ -17,8 +17,8 @@ from pipeline.experiment.chance.power import power_of, power_text
 from pipeline.plan.graph import Plan
 from pipeline.store.looks import looks_in, note_outcome
 from tests.pipeline.experiment.conftest import Furnish
-from tests.pipeline.experiment.test_build import ONE_ORDER, certificate_of, pages
-from tests.pipeline.experiment.test_build import RECIPE as OF_TWO
+from tests.pipeline.experiment.small_experiment import ONE_ORDER, certificate_of, pages
+from tests.pipeline.experiment.small_experiment import RECIPE as OF_TWO
 from tests.pipeline.house import House
 
 RECIPE = OF_TWO.replace("sources: {", "sources: {three: {read: jsonl, path: DIR/three.jsonl}, ").replace(

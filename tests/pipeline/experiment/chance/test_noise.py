@@ -7,7 +7,7 @@ import pytest
 from pipeline.core.errors import DataError
 from pipeline.experiment.chance.noise import FILE, Group, groups_in, near
 from pipeline.experiment.chance.power import power_of
-from tests.pipeline.experiment.test_build import ONE_ORDER, RECIPE
+from tests.pipeline.experiment.small_experiment import ONE_ORDER, RECIPE
 from tests.pipeline.house import House
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.experiment.chance.power import power_of, power_text
 from pipeline.plan.graph import Plan
-from tests.pipeline.experiment.test_build import ONE_ORDER, RECIPE, furnished
+from tests.pipeline.experiment.small_experiment import ONE_ORDER, RECIPE, furnished
 from tests.pipeline.house import House
 
 
