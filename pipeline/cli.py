@@ -1,7 +1,6 @@
 """The verbs. The only place that prints: results on stdout (`--json` on each), progress and errors on stderr.
 
-Exit codes: 0 done; 1 a step failed; 2 bad recipe, usage or environment; 3 the gate refused or is undecided;
-4 budget reached, run again to go on; 75 the workspace is in use; 130 and 143 stopped by a signal.
+Exit codes: 0 done; 1 a step failed; 2 bad recipe or usage; 3 not promoted; 4 budget reached; 75 busy; 130, 143 signals.
 """
 
 from __future__ import annotations
@@ -156,7 +155,7 @@ def _verb(**about: Any) -> Callable[[Callable[..., None]], None]:
 
 def _build_all(
     *, recipe: Path, workspace: Path, workers: int, device: str, memory: str, track: Sequence[str],
-    plugin: Sequence[Path], as_json: bool, wait: bool = True,
+    plugin: Sequence[Path], as_json: bool, wait: bool = True, test_endpoint: bool = False,
 ) -> NoReturn:  # fmt: skip
     from dataclasses import asdict
 
@@ -172,7 +171,7 @@ def _build_all(
     with Terminal(notice=notice) as progress, tracking(recipe, wanted=track, workspace=place, progress=progress):
         outcome = run_recipe(
             recipe, workspace=place, workers=workers, progress=progress, device=device,
-            memory_bytes=parse_memory(memory), wait=wait,
+            memory_bytes=parse_memory(memory), wait=wait, test_endpoint=test_endpoint,
         )  # fmt: skip
     _emit(asdict(outcome), as_json, outcome_text(outcome))
     raise click.exceptions.Exit(outcome.exit_code)
@@ -181,6 +180,7 @@ def _build_all(
 @_verb(short_help="Build, judge, promote and report what a recipe names.")
 @running
 @click.option("--no-wait", is_flag=True, help="Leave batches that are on their way to the next run, and end with 0.")
+@click.option("--test-endpoint", is_flag=True, help="Test anew what the server at ANTHROPIC_BASE_URL can do.")
 def run(*, no_wait: bool, as_json: bool, **given: Any) -> None:
     """Build everything a recipe names, judge the candidate, promote it if the gate says so, write the report."""
     try:

@@ -23,6 +23,8 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
+from tests.claude_requests import fingerprint
+
 DAY = 86_400.0
 ROUTE = "/v1/messages/batches"
 
@@ -96,6 +98,7 @@ class BatchHouse:
         self.archives = 0  # batches that are archived as soon as they end
         self.missing_routes: set[str] = set()  # of create, list
         self.passes_a_day = False  # when somebody looks: what is not over then expires, later batches end at once
+        self.hits = 1.0  # share of requests in batches that read what is kept
         self.calls: list[str] = []
         self.canceled = 0
 
@@ -133,12 +136,15 @@ class BatchHouse:
             if not (batch.canceled or expired or self.now() >= batch.ends_at):
                 return
             batch.outcomes = []
-            for request in batch.requests:
+            kept = [self._server.is_kept(request["params"], among="batches") for request in batch.requests]
+            for request, is_kept in zip(batch.requests, kept, strict=True):  # all of a batch begin at once
                 item = self.item(request["params"], request["custom_id"])
                 over = Item("canceled") if batch.canceled else Item("expired")
                 item = over if batch.canceled or expired else item
                 batch.outcomes.append(item)
-                line = json.dumps({"custom_id": request["custom_id"], "result": self._result(request["params"], item)})
+                line = json.dumps(
+                    {"custom_id": request["custom_id"], "result": self._result(request["params"], item, is_kept)}
+                )
                 if item.kind != "missing":
                     batch.lines += [line.encode()] * (2 if item.twice else 1)
             for number in range(self.results.unknown):
@@ -149,13 +155,19 @@ class BatchHouse:
             if self.results.shuffled:
                 batch.lines.sort(key=lambda line: hash(line[20:40]))
 
-    def _result(self, body: Mapping[str, Any], item: Item) -> dict[str, Any]:
-        from tests.claude_server import Reply, fingerprint, message
+    def _result(self, body: Mapping[str, Any], item: Item, is_kept: bool) -> dict[str, Any]:
+        from tests.claude_server import Reply, message
 
         if item.kind in ("succeeded", "missing"):
             self._server.bill[fingerprint(body)] += 1
-            usage = self._server.usage(body, output_tokens=60) | {"service_tier": "batch"}
-            return {"type": "succeeded", "message": message(body, Reply(text=item.text), usage=usage)}
+            lucky = is_kept and int(fingerprint(body)[:4], 16) < self.hits * 0x10000
+            usage = self._server.usage(body, output_tokens=60, is_kept=lucky, among="batches") | {
+                "service_tier": "batch"
+            }
+            return {
+                "type": "succeeded",
+                "message": message(body, Reply(text=item.text), usage=usage, server=self._server),
+            }
         if item.kind == "errored":
             error = {"type": item.error, "message": "as the test ordered"}
             return {"type": "errored", "error": {"type": "error", "error": error, "request_id": "req_loopback"}}

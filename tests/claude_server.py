@@ -3,6 +3,15 @@
     with claude_server(script=[Status(429, headers={"retry-after": "1"}), Reply()]) as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
 
+What the server can do stands in `can`: give JSON by a schema, by a tool, or when told in the prompt; `lacks` says
+whether it rejects or ignores what it cannot. The questions of the self-test are answered by that alone, and are on a
+bill of their own (`tests`), so what a test orders is for what it asks.
+
+Prompt caching is as documented: what comes before a mark is written (`written`, by how long it is kept) and read by
+later requests (`read_tokens`) once an answer to an earlier one has begun, for five minutes or an hour of
+`batches.now()` since it was last read; a prefix below `cache_minimum` is not kept. Without `cache_works` it is written
+for ever and never read.
+
 `script` answers the first requests in order of arrival; `default` answers the rest. The bill is by what was asked
 (a hash of the body that arrived), so it knows nothing of the house's own request ids. A request is billed when the
 server has accepted it, whether or not anybody is still there to read the answer.
@@ -20,9 +29,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Literal
 
 from tests.batch_server import ROUTE, BatchHouse, key_of, reset
+from tests.claude_requests import asked_by, asked_schema, fingerprint, is_test, mark_of, plain, prefix_key
+
+KEPT_SECONDS = {"5m": 300.0, "1h": 3600.0}
 
 
 @dataclass(frozen=True)
@@ -91,9 +103,24 @@ class Server:
     headers: list[Mapping[str, str]] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     bill: Counter[str] = field(default_factory=Counter)  # hash of the body -> times billed
-    input_tokens: int = 0
+    input_tokens: int = 0  # that no cache had
     output_tokens: int = 0
     most_at_once: int = 0
+    can: frozenset[str] = frozenset({"schema", "tool", "prompt"})  # ways to give JSON
+    lacks: Literal["ignores", "rejects"] = "rejects"
+    wrapping: str = "Here you are:\n\n```json\n{json}\n```\nI hope that helps."  # JSON that was asked for in words
+    tests: list[Mapping[str, Any]] = field(default_factory=list)  # bodies of the self-test, all billed but rejections
+    test_bill: Counter[str] = field(default_factory=Counter)
+    test_tokens: Counter[str] = field(default_factory=Counter)
+    test_script: list[Behaviour] = field(default_factory=list)  # how the first of them are answered
+    written: Counter[str] = field(default_factory=Counter)  # tokens
+    read_tokens: int = 0
+    marks: list[str] = field(
+        default_factory=list
+    )  # of answered requests, in order: how long they ask to be kept, or ""
+    cache_minimum: int = 512
+    cache_works: bool = True
+    kept: dict[str, float] = field(default_factory=dict)  # a prefix's hash -> until when
     cut_uploads: int = 0  # requests, batches included, that are cut while they arrive
     _at_once: int = 0
     _mutex: threading.Lock = field(default_factory=threading.Lock)
@@ -103,6 +130,16 @@ class Server:
 
     def arrive(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> Behaviour:
         """Note an arrival and say how to answer it."""
+        body, way = plain(body), asked_by(body)
+        lacking = way in ("schema", "tool") and way not in self.can and self.lacks == "rejects"
+        refusal = Status(400, "invalid_request_error", text=f"{way}: no such field") if lacking else None
+        if is_test(body):
+            with self._mutex:
+                self._at_once += 1
+                self.tests.append(body)
+                behaviour = self.test_script.pop(0) if self.test_script else refusal or Reply()
+                self.test_bill.update([fingerprint(body)] * _is_billed(behaviour))
+                return behaviour
         with self._mutex:
             self.arrivals.append(body)
             self.headers.append(headers)
@@ -110,9 +147,8 @@ class Server:
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
             behaviour = self.script.pop(0) if self.script else self.default
-            behaviour = behaviour(body) if callable(behaviour) else behaviour
-            if not isinstance(behaviour, Status | Reset) or behaviour.billed:
-                self.bill[fingerprint(body)] += 1
+            behaviour = refusal or (behaviour(body) if callable(behaviour) else behaviour)
+            self.bill.update([fingerprint(body)] * _is_billed(behaviour))
             return behaviour
 
     def cuts_upload(self) -> bool:
@@ -126,18 +162,40 @@ class Server:
         with self._mutex:
             self._at_once -= 1
 
-    def usage(self, body: Mapping[str, Any], *, output_tokens: int) -> dict[str, Any]:
-        """Count tokens as four bytes each and put them on the bill."""
-        input_tokens = len(json.dumps(body)) // 4
+    def is_kept(self, body: Mapping[str, Any], *, among: str = "single") -> bool:
+        """Say whether the marked beginning of a request can be read now."""
+        key = prefix_key(body, among=among)
+        return self.cache_works and self.kept.get(key, 0.0) > self.batches.now()
+
+    def usage(
+        self, body: Mapping[str, Any], *, output_tokens: int, is_kept: bool = False, among: str = "single"
+    ) -> dict[str, Any]:
+        """Count tokens as four bytes each and put them on the bill; `among` are those that share a cache."""
+        mark, prefix = mark_of(body), len(json.dumps([body.get("tools"), plain(body)["system"]])) // 4
+        input_tokens = len(json.dumps(plain(body))) // 4
+        usage = {"input_tokens": input_tokens, "output_tokens": output_tokens, "service_tier": "standard"}
         with self._mutex:
-            self.input_tokens += input_tokens
+            if is_test(body):
+                self.test_tokens += Counter(input=input_tokens, output=output_tokens)
+                return usage
             self.output_tokens += output_tokens
-        return {"input_tokens": input_tokens, "output_tokens": output_tokens, "service_tier": "standard"}
+            self.marks.append(mark)
+            if mark and prefix >= self.cache_minimum:
+                input_tokens -= prefix
+                self.read_tokens += prefix * is_kept
+                self.written[mark] += prefix * (not is_kept)
+                self.kept[prefix_key(body, among=among)] = self.batches.now() + KEPT_SECONDS[mark]
+                split = {
+                    f"ephemeral_{each}_input_tokens": prefix * (each == mark and not is_kept) for each in KEPT_SECONDS
+                }
+                usage |= {"cache_creation_input_tokens": prefix * (not is_kept), "cache_creation": split}
+                usage |= {"cache_read_input_tokens": prefix * is_kept, "input_tokens": input_tokens}
+            self.input_tokens += input_tokens
+        return usage
 
 
-def fingerprint(body: Mapping[str, Any]) -> str:
-    """Return the hash that the bill is kept by."""
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+def _is_billed(behaviour: Behaviour) -> bool:
+    return not isinstance(behaviour, Status | Reset) or behaviour.billed
 
 
 @contextmanager
@@ -221,15 +279,18 @@ class _Handler(BaseHTTPRequestHandler):
         elif isinstance(behaviour, Garbage):
             self._send(200, self._echoing(behaviour.body.decode()).encode())
         elif isinstance(behaviour, CutShort):
-            content = json.dumps(message(body, Reply(), usage=server.usage(body, output_tokens=60))).encode()
+            content = json.dumps(
+                message(body, Reply(), usage=server.usage(body, output_tokens=60), server=server)
+            ).encode()
             self._send(200, content[: len(content) // 2], {"content-length": str(len(content))})
             self.close_connection = True
         else:
+            is_kept = server.is_kept(body)
             time.sleep(behaviour.delay_seconds)
             if behaviour.held is not None:
                 behaviour.held.wait()
-            usage = server.usage(body, output_tokens=behaviour.output_tokens)
-            content = json.dumps(message(body, behaviour, usage={**usage, **behaviour.usage})).encode()
+            usage = server.usage(body, output_tokens=behaviour.output_tokens, is_kept=is_kept)
+            content = json.dumps(message(body, behaviour, usage={**usage, **behaviour.usage}, server=server)).encode()
             self._send(200, self._echoing(content.decode()).encode())
 
     def _echoing(self, text: str) -> str:
@@ -247,16 +308,24 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def message(body: Mapping[str, Any], reply: Reply, *, usage: Mapping[str, Any]) -> dict[str, Any]:
-    """Build a Messages answer."""
+def message(body: Mapping[str, Any], reply: Reply, *, usage: Mapping[str, Any], server: Server) -> dict[str, Any]:
+    """Build a Messages answer, in the way that was asked for where the server can do that."""
+    body = plain(body)
     text = reply.text(body) if callable(reply.text) else reply.text
     if text is None:
-        text = json.dumps(
-            filled(body.get("output_config", {}).get("format", {}).get("schema", {"type": "string"}), seed=body)
-        )
-    content = [] if reply.stop_reason == "refusal" else [{"type": "text", "text": text}]
+        text = json.dumps(filled(asked_schema(body), seed=body))
+    way = asked_by(body)
+    content: list[dict[str, Any]] = [{"type": "text", "text": text}]
+    if way not in server.can and way != "text":
+        content = [{"type": "text", "text": "Yes, it is."}]
+    elif way == "tool" and reply.stop_reason == "end_turn":
+        name = body["tools"][0]["name"]
+        content = [{"type": "tool_use", "id": "toolu_loopback", "name": name, "input": json.loads(text)}]
+    elif way == "prompt":
+        content = [{"type": "text", "text": server.wrapping.replace("{json}", text)}]
     return {
-        "id": "msg_loopback", "type": "message", "role": "assistant", "model": body["model"], "content": content,
+        "id": "msg_loopback", "type": "message", "role": "assistant", "model": body["model"],
+        "content": [] if reply.stop_reason == "refusal" else content,
         "stop_reason": reply.stop_reason, "stop_details": reply.stop_details, "stop_sequence": None,
         "usage": dict(usage),
     }  # fmt: skip

@@ -25,6 +25,7 @@ from pipeline.core.files.shards import read_table, write_table
 from pipeline.plan.make import make_plan
 from pipeline.recipe.load import KEYS, load_recipe
 from pipeline.store.workspace import Workspace
+from tests.anthropic_gate import anthropic_gate
 from tests.claude_server import Reply, claude_server
 from tests.conftest import HOUSE, ROOT, house_files, need_conformance
 from tests.reference import REFERENCE, reference
@@ -233,9 +234,10 @@ def test_the_blocks_on_labelling_and_its_costs_print_what_they_print(
         answers = {name: good or name == "self_contained" for name in load_rubric("educational").criteria}
         return Reply(text=json.dumps({"evidence": "because", **answers}))
 
-    with claude_server(default=taught) as server:
-        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with claude_server(default=taught) as server, anthropic_gate(server, folder=tmp_path) as gate:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-test")
+        for key, value in gate.items():
+            monkeypatch.setenv(key, value)
         for name in ("labelling", "costs"):
             ran = run(["bash", "-e", "-c", block(f"runs {name}")], folder=tmp_path)
 

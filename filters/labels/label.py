@@ -12,6 +12,7 @@ counted, and those that do not, named. The card says what is known of the grades
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -242,13 +243,14 @@ class Label(GatheringStep):
         return sum(outcomes.get(status, 0) * times for status, times in self.params.ask_again.items())
 
     def _bound_usd(self, count: int) -> float:
-        from pipeline.core.claude.client import estimate_bound_usd
+        from pipeline.core.claude.self_test import most_usd
 
         rubric = self._planned_rubric()
         added = max(longest_order(rubric.best_answer()), len(padded("")))
         longest = LARGE_CHARACTER * self.excerpt_of(rubric) + "x" * added
-        bound = estimate_bound_usd(rubric.request(longest, model=self.model_of(rubric)), prices=self._prices())
-        return min(self.params.max_usd, count * bound)
+        request = rubric.request(longest, model=self.model_of(rubric))
+        how: dict[str, Any] = {"demand": self.params.ask_by, "cache": self.params.cache, "prices": self._prices()}
+        return min(self.params.max_usd, most_usd(request, count=count, **how))
 
     def model_of(self, rubric: Rubric) -> str:
         """Return the model that is asked."""
@@ -263,18 +265,22 @@ class Label(GatheringStep):
         if self.params.teacher != "claude":
             return None
         from pipeline.core.claude.forecast import forecast
+        from pipeline.core.claude.self_test import known_abilities
 
         rubric = self._planned_rubric()
         most, model, earlier = self.excerpt_of(rubric), self.model_of(rubric), outlook.earlier
         count = self._count(outlook.num_documents) if earlier is None else self._count_more(earlier)
-        return forecast(
-            outlook, lambda text: rubric.request(excerpt(text, max_chars=most), model=model),
+        abilities = known_abilities(outlook.ledger, model=model)
+        way = abilities.likely(self.params.ask_by)
+        found = forecast(
+            outlook, lambda text: replace(rubric.request(excerpt(text, max_chars=most), model=model), way=way),
             count=count, fewest=count - round(self.params.twins * self.params.documents),  # no Markdown: no such twin
             output_tokens=rubric.output_tokens(),
             num_before=0 if earlier is None else earlier.get("from_ledger", 0) + earlier.get("bought", 0),
             asked_so=lambda prompt: is_excerpt(prompt, max_chars=most),
-            prices=self._prices(), batch=self.params.batches,
+            prices=self._prices(), batch=self.params.batches, cache=self.params.cache,
         )  # fmt: skip
+        return None if found is None else replace(found, note=abilities.told(self.params.ask_by))
 
     def _planned_rubric(self) -> Rubric:
         return self._rubric(() if self.params.rubric_file is None else (Path(self.params.rubric_file),))
@@ -300,5 +306,5 @@ class Label(GatheringStep):
             rubric=rubric, model=self.model_of(rubric), ledger=work.ledger, max_usd=self.params.max_usd,
             prices=self._prices(), concurrency=self.params.concurrency, max_useless=self.params.max_useless,
             ask_again=self.params.ask_again, batches=self.params.batches, wait=work.wait, say=work.say,
-            buyer=work.buyer,
+            buyer=work.buyer, ask_by=self.params.ask_by, cache=self.params.cache,
         )  # fmt: skip

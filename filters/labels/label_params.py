@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from filters.labels.rubrics.rubric import EXCERPT, MODEL, load_rubric
 from filters.labels.sample.rounds import By
 from filters.labels.teachers.grading import Useless
+from pipeline.core.claude.request import Demand, Wish
 from pipeline.core.step import Params, Role, decides, how, input_names
 
 OF_ROUNDS = ("rounds", "round_documents", "round_by", "min_gain_per_usd")
@@ -45,7 +46,15 @@ class LabelParams(Params):
     )  # fmt: skip
     max_usd: float = how(1.0, ge=0, description="US dollars that these grades may cost in all runs together.")
     concurrency: int = how(8, ge=1, le=256, description="Requests in flight at once.")
+    ask_by: Demand = Field(
+        default="best",
+        description="For `teacher: claude`: how JSON is asked for; `best` of what the server turns out to give.",
+    )
     batches: bool = how(False, description="Send Message Batches: half the price, answers within a day.")
+    cache: Wish = how(
+        "auto",
+        description="Have the server keep what all requests begin with: where that pays at Anthropic's, or anywhere.",
+    )
     max_useless: float = how(
         0.6, gt=0, le=1,
         description="Stop when a larger share of the last answers is useless (no grade, though paid for); 1: never.",
@@ -124,7 +133,7 @@ class LabelParams(Params):
         if (self.teacher == "file") != (self.path is not None):
             raise ValueError("`path` goes with `teacher: file`, and only with it")
         paid = {"model", "max_usd", "concurrency", "batches", "prices", "max_useless", "ask_again", "second_reading"}
-        paid |= {"min_gain_per_usd", "canaries"}
+        paid |= {"min_gain_per_usd", "canaries", "ask_by", "cache"}
         idle = set() if self.teacher == "claude" else paid
         idle |= {"any_language"} if self.teacher != "offline" else set()
         idle |= (

@@ -63,15 +63,20 @@ class Outcome:
 
 def run_recipe(
     given: Path | Mapping[str, Any], *, workspace: Workspace, workers: int, progress: Progress, device: str = "auto",
-    memory_bytes: int = 2 << 30, wait: bool = True,
+    memory_bytes: int = 2 << 30, wait: bool = True, test_endpoint: bool = False,
 ) -> Outcome:  # fmt: skip
     """Run a recipe to its end; everything that is already there is reused.
 
-    Without `wait`, PendingError ends it where batches of paid requests are on their way.
+    Without `wait`, PendingError ends it where batches of paid requests are on their way. `test_endpoint` has what is
+    known of a server other than Anthropic's found out anew.
     """
     started = time.monotonic()
     recipe = load_recipe(given)  # first, so that a bad recipe leaves nothing behind
     with workspace.locked():
+        if test_endpoint:
+            from pipeline.core.claude.self_test import forget_abilities
+
+            forget_abilities(workspace.ledger)
         plan = make_plan(recipe, workspace)
         plan.hashes.save()
 

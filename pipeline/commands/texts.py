@@ -92,7 +92,8 @@ def _forecast_line(row: dict[str, Any]) -> str:
     told = f"{_at_home(row)}: {wanted:,} requests, "
     told += f"{there:,} of them probably in the ledger, the others " if there else ""
     told += f"probably {dollars(forecast['usd'])}, by {forecast['basis']}."
-    return f"{told} The cap stops it before." if forecast["there_usd"] + forecast["low_usd"] > most else told
+    told += " The cap stops it before." if forecast["there_usd"] + forecast["low_usd"] > most else ""
+    return f"{told}\n{_at_home(row)}: {forecast['note']}." if forecast["note"] else told
 
 
 def _at_home(node: dict[str, Any]) -> str:

@@ -18,7 +18,8 @@ from queue import Queue
 from typing import Any, Protocol
 
 from pipeline.core.claude.endpoint import address_of
-from tests.claude_server import Server, claude_server, fingerprint
+from tests.claude_requests import fingerprint
+from tests.claude_server import Server, claude_server
 from tests.conftest import ROOT
 from tests.pipeline.core.claude.asking import KEY, requests_for
 from tests.reliability.modes import BATCH_MODES, SINGLE_MODES, Mode

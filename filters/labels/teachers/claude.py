@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Self
 from filters.labels.rubrics.rubric import Rubric
 from filters.labels.teachers.grading import Account, Grading, Specimen, Useless
 from pipeline.core.claude.endpoint import foreign_endpoint, shown
-from pipeline.core.claude.request import NOBODY, Buyer
+from pipeline.core.claude.request import NOBODY, Buyer, Demand, Way, Wish
 
 if TYPE_CHECKING:
-    from pipeline.core.claude.client import Answer, ClaudeClient
+    from pipeline.core.claude.bought import Answer
+    from pipeline.core.claude.client import ClaudeClient
     from pipeline.core.claude.request import Request
 
 READING = 1000  # turns apart, so that asking again for useless answers never meets another reading
@@ -27,13 +28,14 @@ class ClaudeTeacher:
     def __init__(
         self, *, rubric: Rubric, model: str, ledger: Path, max_usd: float, prices: Path | None, concurrency: int,
         max_useless: float, ask_again: Mapping[Useless, int], say: Callable[[str], None], batches: bool = False,
-        wait: bool = True, buyer: Buyer = NOBODY,
+        wait: bool = True, buyer: Buyer = NOBODY, ask_by: Demand = "best", cache: Wish = "auto",
     ) -> None:  # fmt: skip
         self.title = f"{model}{shown(foreign_endpoint())}, {rubric.title}"
+        self._ask_by: Demand = ask_by
         self._rubric, self._model, self._ledger, self._ask_again = rubric, model, ledger, ask_again
         self._how: dict[str, Any] = {
             "max_usd": max_usd, "prices": prices, "workers": concurrency, "max_useless": max_useless, "say": say,
-            "batches": batches, "wait": wait, "buyer": buyer,
+            "batches": batches, "wait": wait, "buyer": buyer, "cache": cache,
         }  # fmt: skip
         self._client: ClaudeClient | None = None
         self._statuses: dict[str, str] = {}  # what became of each at last, by its first request
@@ -55,6 +57,8 @@ class ClaudeTeacher:
             replace(self._rubric.request(specimen.text, model=self._model), turn=specimen.reading * READING)
             for specimen in specimens
         ]
+        requests = self._client.fitted(requests, demand=self._ask_by)
+        self._name_way({request.way for request in requests})
         turns = self._ask(self._client, requests, [specimen.text for specimen in specimens])
         fresh = {answer.request_id: replace(answer, raw=b"", text="") for answers in turns for answer in answers}
         self._answers = fresh | self._answers
@@ -65,6 +69,11 @@ class ClaudeTeacher:
             answers[0].request_id: grading.status for answers, grading in zip(turns, gradings, strict=True)
         }
         return gradings
+
+    def _name_way(self, ways: Set[Way]) -> None:
+        """Have every row say how it was asked, where that is not by a schema: all of one result are asked alike."""
+        for way in ways - {"schema"}:
+            self.title = f"{self._model}{shown(foreign_endpoint())}, asked by {way}, {self._rubric.title}"
 
     def account(self) -> Account:
         answers = list(self._answers.values())

@@ -9,13 +9,17 @@ old answers better at no cost.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
+
+from pipeline.core.claude.request import TOOL, Way
 
 Status = Literal["parsed", "invalid", "refused", "truncated", "errored"]
 
 CUT = ("max_tokens", "model_context_window_exceeded")
+MOST_OBJECTS = 200  # looked for in one answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +32,15 @@ class Reading:
     reason: str = ""
 
 
-def read_answer(raw: bytes, *, schema: Mapping[str, Any] | None) -> Reading:
-    """Read the body of one successful response against the schema that was asked for, if any."""
+def read_answer(raw: bytes, *, schema: Mapping[str, Any] | None, way: Way = "schema") -> Reading:
+    """Read the body of one successful response against the schema that was asked for, if any, in that way."""
     message = _message_of(raw)
     if message is None:
         return Reading("invalid", reason="the body is not a message object")
     text = writable("".join(_text_blocks(message.get("content"))))
+    by_tool = schema is not None and way == "tool"
+    called = writable(_tool_input(message.get("content"))) if by_tool else ""
+    text = called or text
     stop = message.get("stop_reason")
     if stop == "refusal":
         return Reading("refused", text=text, reason=_refusal_category(message))
@@ -41,14 +48,47 @@ def read_answer(raw: bytes, *, schema: Mapping[str, Any] | None) -> Reading:
         return Reading("truncated", text=text, reason=str(stop))
     if schema is None:
         return Reading("parsed", text=text) if text else Reading("invalid", reason="the answer has no text")
+    if by_tool and not called:
+        return _invalid(text, "the tool was not called once")
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        return Reading("invalid", text=text, reason=f"not JSON: {error}")
+        return _among_words(text, schema=schema) if way == "prompt" else _invalid(text, f"not JSON: {error}")
     problem = mismatch(data, schema=schema)
-    if problem:
-        return Reading("invalid", text=text, reason=problem)
-    return Reading("parsed", text=text, data=data)
+    return _invalid(text, problem) if problem else Reading("parsed", text=text, data=data)
+
+
+def _invalid(text: str, reason: str) -> Reading:
+    return Reading("invalid", text=text, reason=reason)
+
+
+def _among_words(text: str, *, schema: Mapping[str, Any]) -> Reading:
+    """Read the one object that meets the schema among words, such as a code fence.
+
+    Two that differ are no answer: one of them may be quoted from what was to be judged.
+    """
+    fitting: list[Any] = []
+    for found in islice(_objects(text), MOST_OBJECTS):
+        if not mismatch(found, schema=schema) and found not in fitting:
+            fitting.append(found)
+    if len(fitting) == 1:
+        return Reading("parsed", text=text, data=fitting[0])
+    return _invalid(text, "several objects that meet the schema" if fitting else "no object that meets the schema")
+
+
+def _objects(text: str) -> Iterator[Any]:
+    """Yield the JSON objects that stand in a text, none of those inside another; gives up after many false starts."""
+    decoder, start = json.JSONDecoder(), text.find("{")
+    for _ in range(2 * MOST_OBJECTS):
+        if start < 0:
+            return
+        try:
+            found, end = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            end = start + 1
+        else:
+            yield found
+        start = text.find("{", end)
 
 
 def usage_of(raw: bytes) -> dict[str, Any]:
@@ -71,6 +111,14 @@ def _text_blocks(content: object) -> list[str]:
     blocks = content if isinstance(content, list) else []
     texts = [block.get("text") for block in blocks if isinstance(block, dict) and block.get("type") == "text"]
     return [text for text in texts if isinstance(text, str)]
+
+
+def _tool_input(content: object) -> str:
+    """Return the input of the one call of the tool that is the answer, as JSON; empty without one."""
+    blocks = content if isinstance(content, list) else []
+    calls = [block for block in blocks if isinstance(block, dict) and block.get("type") == "tool_use"]
+    inputs = [call.get("input") for call in calls if call.get("name") == TOOL]
+    return json.dumps(inputs[0], ensure_ascii=False) if len(inputs) == 1 else ""
 
 
 def _refusal_category(message: Mapping[str, Any]) -> str:

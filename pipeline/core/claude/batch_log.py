@@ -73,7 +73,7 @@ class BatchLog:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def record_intent(self, requests: Sequence[tuple[str, int]], *, endpoint: str) -> LoggedBatch:
+    def record_intent(self, requests: Sequence[tuple[str, int]], *, endpoint: str, keep: str = "") -> LoggedBatch:
         """Make durable that (request, reserved nanodollars) will be sent in one batch; before the first byte."""
         now, buyer = time.time(), self._ledger.buyer
         with self._ledger.transaction() as database:
@@ -84,7 +84,10 @@ class BatchLog:
             )
             database.executemany(
                 ATTEMPT,
-                [(id, _sent_in(key), endpoint, now, reserved, buyer.recipe, buyer.step) for id, reserved in requests],
+                [
+                    (id, _sent_in(key), endpoint, now, reserved, buyer.recipe, buyer.step, keep)
+                    for id, reserved in requests
+                ],
             )
         return LoggedBatch(key, None, endpoint, now, len(requests))
 

@@ -8,6 +8,7 @@ here, because creating a batch twice is paying twice; see `batches`.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -91,6 +92,19 @@ class BatchWire:
             if not found or old[-1] or not page.get("has_more") or after.get("after_id") == found[-1].id:
                 return
             after = {"after_id": found[-1].id}
+
+    def lacking(self) -> str:
+        """Return how a server says that it has no batches; empty where it has. Asks for one of the list, which is free.
+
+        WireError where that cannot be told now.
+        """
+        try:
+            next(self.listed(since=time.time()), None)
+        except WireError as trouble:
+            if trouble.status in (None, 401, 429, 502, 503, 504, 529):
+                raise
+            return f"HTTP {trouble.status}"
+        return ""
 
     def lines(self, id: str) -> Iterator[bytes]:
         """Yield the lines of a batch's results with the keys masked, as they arrive; WireError at a cut."""

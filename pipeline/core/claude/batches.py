@@ -19,7 +19,8 @@ from pipeline.core.claude.batch_desk import BatchDesk, Pacing
 from pipeline.core.claude.batch_log import BatchLog, Landed, LoggedBatch, Sent
 from pipeline.core.claude.batch_wire import NO_BATCHES, BatchWire, WireError
 from pipeline.core.claude.budget import Budget
-from pipeline.core.claude.prices import Prices
+from pipeline.core.claude.caching import Caching
+from pipeline.core.claude.prices import BilledTokens, Prices
 from pipeline.core.claude.purchase import Purchase
 from pipeline.core.claude.request import Request, bound_nano
 from pipeline.core.claude.setbacks import Setback
@@ -36,13 +37,14 @@ class BatchBuyer:
     def __init__(
         self, *, log: BatchLog, wire: BatchWire, budget: Budget, prices: Prices, endpoint: str,
         today: Callable[[], date], say: Callable[[str], None], pacing: Pacing, counted: Collection[str],
-        purchase: Purchase, requests: dict[str, Request],
+        purchase: Purchase, requests: dict[str, Request], caching: Caching,
     ) -> None:  # fmt: skip
         self.desk = BatchDesk(
             log=log, wire=wire, prices=prices, endpoint=endpoint, today=today, say=say, pause=purchase.stopped.wait,
             pacing=pacing, owner=self,
         )  # fmt: skip
         self._budget, self._purchase, self._requests = budget, purchase, requests
+        self._caching = caching
         self._counted = counted  # ids of the requests whose money the budget counts
         self._queue: deque[Request] = deque()
         self._offered = True  # False once the server turned out to have no batches
@@ -110,7 +112,10 @@ class BatchBuyer:
             room = MOST_REQUESTS - sum(batch.size for batch in self.desk.open.values())
             if room <= 0 or any(batch.server_id is None for batch in self.desk.open.values()):
                 return  # what is in doubt is found first: a server that lost one answer may lose the next
-            shard = self._next_shard(most=min(room, self._most))
+            most = self._caching.most
+            if most is not None and self._own & self.desk.open.keys():
+                return  # by what comes back the rest is marked or not
+            shard = self._next_shard(most=min(room, self._most, room if most is None else most))
             if not shard:
                 return  # what is in flight holds the money
             self._create(shard)
@@ -124,7 +129,9 @@ class BatchBuyer:
             size += request.size_bytes
             if shard and size > MOST_BYTES:
                 break
-            bound = bound_nano(request, prices=self.desk.prices, on=self.desk.today(), batch=True)
+            bound = bound_nano(
+                request, prices=self.desk.prices, on=self.desk.today(), batch=True, keep=self._caching.mark
+            )
             if not self._budget.reserve_now(bound):
                 break
             shard.append((self._queue.popleft(), bound))
@@ -132,11 +139,16 @@ class BatchBuyer:
 
     def _create(self, shard: Sequence[tuple[Request, int]]) -> None:
         desk = self.desk
-        batch = desk.log.record_intent([(request.id, bound) for request, bound in shard], endpoint=desk.endpoint)
+        keep = self._caching.mark
+        batch = desk.log.record_intent(
+            [(request.id, bound) for request, bound in shard], endpoint=desk.endpoint, keep=keep or ""
+        )
         desk.open[batch.key] = batch
         self._own.add(batch.key)
         try:
-            created = desk.wire.create([{"custom_id": request.id, "params": request.body()} for request, _ in shard])
+            created = desk.wire.create(
+                [{"custom_id": request.id, "params": request.wire(keep=keep)} for request, _ in shard]
+            )
         except WireError as trouble:
             return self._not_created(batch, trouble)
         self._failed_creations = 0
@@ -195,11 +207,13 @@ class BatchBuyer:
         """Count one result: an answer, a request to send again, or a failure."""
         self._num_landed += 1
         self._settle(landed.sent, cost=landed.spent_nano)
+        if batch.key in self._own and landed.outcome == "answered":
+            self._caching.count(BilledTokens.of_usage(landed.usage, batch=True), model=landed.sent.model)
         request = self._requests.get(landed.sent.request)
         if request is None:
             return  # another recipe's
         if landed.setback is None:
-            self._purchase.count_answer(request, read_answer(landed.raw, schema=request.schema))
+            self._purchase.count_answer(request, read_answer(landed.raw, schema=request.schema, way=request.way))
         elif self._may_be_sent_again(batch, landed.setback, request):
             self._queue.append(request)
         else:
@@ -225,5 +239,7 @@ class BatchBuyer:
                 self._purchase.failures[sent.request] = setback
 
     def ended(self, batch: LoggedBatch) -> None:
-        """Stop sending where rejections are the rule."""
+        """Stop sending where rejections are the rule, and marking where that costs more than it saves."""
         self._purchase.judge_batch()
+        if batch.key in self._own:
+            self._caching.end_round()

@@ -17,6 +17,7 @@ from pathlib import Path
 from pipeline.core.claude.batch_lines import NOT_BELIEVED
 from pipeline.core.claude.ledger import PAID
 from pipeline.core.claude.prices import NANO, BilledTokens, Price, Prices, cost_nano
+from pipeline.core.claude.self_test import PURPOSE
 from pipeline.core.errors import DataError
 
 # One row for each price: a saving is linear in tokens within it.
@@ -35,7 +36,9 @@ SELECT {buyer}, model, outcome IS NULL, count(*), sum(reserved_nano)
 FROM attempts JOIN requests ON requests.id = attempts.request
 WHERE outcome IS NULL OR outcome = 'in_doubt' GROUP BY 1, 2, 3, 4
 """
-BUYER = "attempts.recipe, coalesce(nullif(attempts.step, ''), purpose)"
+BUYER = (
+    f"attempts.recipe, CASE purpose WHEN '{PURPOSE}' THEN purpose ELSE coalesce(nullif(attempts.step, ''), purpose) END"
+)
 NOBODY_KNOWN = "'', purpose"  # before layout 3
 
 

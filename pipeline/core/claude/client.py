@@ -13,30 +13,32 @@ from __future__ import annotations
 import json
 import sys
 import threading
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-from pipeline.core.claude.answer import Reading, Status, read_answer, usage_of
+from pipeline.core.claude.answer import Reading, read_answer, usage_of
 from pipeline.core.claude.batch_desk import Pacing
 from pipeline.core.claude.batch_lines import billed_nano
 from pipeline.core.claude.batch_log import BatchLog
-from pipeline.core.claude.batch_wire import BatchWire
+from pipeline.core.claude.batch_wire import BatchWire, WireError
 from pipeline.core.claude.batches import BatchBuyer
+from pipeline.core.claude.bought import STATES, Answer, bought_answer, show_useless
 from pipeline.core.claude.budget import Budget
+from pipeline.core.claude.caching import SHARD, Caching
 from pipeline.core.claude.connection import connect, setback_of
+from pipeline.core.claude.crew import PROGRESS_SECONDS, work
 from pipeline.core.claude.endpoint import ANTHROPIC, foreign_endpoint
-from pipeline.core.claude.ledger import Ledger, Planned, State, StoredAnswer
-from pipeline.core.claude.prices import NANO, dollars, load_prices
+from pipeline.core.claude.ledger import Ledger, Planned
+from pipeline.core.claude.prices import NANO, BilledTokens, dollars, load_prices
 from pipeline.core.claude.purchase import Judge, Pace, Purchase, Usefulness, no_complaint
-from pipeline.core.claude.request import NOBODY, Buyer, Request, bound_nano
+from pipeline.core.claude.request import NOBODY, Buyer, Demand, Keep, Request, Way, Wish, bound_nano
+from pipeline.core.claude.self_test import WAYS, AbilityLog, find_out, probe
 from pipeline.core.claude.setbacks import Setback, spoken
 from pipeline.core.errors import ServiceError, TamisError
-from pipeline.core.files.durable import write_text
 from pipeline.core.process.keys import Mask
 from pipeline.core.rng import generator
 
@@ -47,29 +49,9 @@ MAX_TRIES = 4  # per request and run, of errors that cost nothing
 MAX_LOST = 2  # sends per request and run that may have been billed without an answer
 MAX_WAITS = 60  # 429 answers per request and run
 MAX_BACKOFF_SECONDS = 60.0
-PROGRESS_SECONDS = 10.0
-GRACE_SECONDS = 5.0  # that answers in flight have after ctrl-C
 USELESS = "useless-answers.jsonl"  # beside the ledger: what made a run stop, to be read
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What became of one request. `data` is set where a schema was asked for and met; `reason` where it was not."""
-
-    request_id: str
-    status: Status
-    data: Mapping[str, Any] | None = None
-    text: str = ""
-    reason: str = ""
-    raw: bytes = b""
-    usage: Mapping[str, Any] = field(default_factory=dict)
-    cost_usd: float = 0.0
-    from_ledger: bool = False
-
-
-STATES: dict[Status, State] = {
-    "parsed": "PARSED", "invalid": "INVALID", "refused": "REFUSED", "truncated": "TRUNCATED", "errored": "ERRORED",
-}  # fmt: skip
 STOPPED = Setback("stop", "stopped")
 
 
@@ -80,12 +62,13 @@ class ClaudeClient:
     whatever else `buyer` bought by the same instructions: a resumed run cannot spend the cap twice, in whatever order
     it asks. `recorded` answers from the ledger alone and refuses the network.
     `max_useless` is the share of useless answers (refused, truncated, invalid) beyond which no more are bought.
-    `batches` sends Message Batches; without `wait` they are left to a later run (PendingError). `buyer` is who pays.
+    `batches` sends Message Batches; without `wait` they are left to a later run (PendingError). `cache`: see `caching`.
+    `buyer` is who pays.
     """
 
     def __init__(
         self, ledger: Path, *, max_usd: float, prices: Path | None = None, mode: Literal["live", "recorded"] = "live",
-        workers: int = 8, max_useless: float = 1.0, batches: bool = False, wait: bool = True,
+        workers: int = 8, max_useless: float = 1.0, batches: bool = False, wait: bool = True, cache: Wish = "auto",
         pacing: Pacing | None = None, buyer: Buyer = NOBODY,
         timeout_seconds: float = 600.0, backoff_seconds: float = 1.0, say: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
@@ -94,9 +77,16 @@ class ClaudeClient:
         self._budget = Budget(max_usd=max_usd)
         self._mode, self._workers, self._say, self._max_useless = mode, workers, say, max_useless
         self._timeout_seconds, self._backoff_seconds = timeout_seconds, backoff_seconds
-        self._batches, self._wait, self._pacing = batches, wait, pacing or Pacing()
+        self._batches, self._wait, self._pacing, self._cache = batches, wait, pacing or Pacing(), cache
+        shards: dict[Keep, int] = {"5m": SHARD, "1h": self._pacing.most_requests}  # one by one, in batches
+        self._caching = {
+            keep: Caching(self._ledger, self._prices, _today(), keep, shard, say or (lambda line: None))
+            for keep, shard in shards.items()
+        }
         self._client: Anthropic | None = None
         self._endpoint = foreign_endpoint()
+        self._abilities = AbilityLog(self._ledger)
+        self._ways: dict[str, Way] = {}  # by model
         self._asked: set[str] = set()
         self._charged: set[str] = set()  # whose money the budget counts
         self._fresh: set[str] = set()  # bought through this client, which a later call finds in the ledger
@@ -117,6 +107,56 @@ class ClaudeClient:
             self._client.close()
         self._ledger.close()
 
+    def fitted(self, requests: Sequence[Request], *, demand: Demand = "best") -> list[Request]:
+        """Return requests as the endpoint can answer them, tested where that is not known and some must be bought.
+
+        All requests to a model through one client are asked in one way.
+        Raises ServiceError where no way of asking works, RecipeError where the demanded one does not.
+        """
+        for model in sorted({each.model for each in requests} - self._ways.keys()):
+            self._ways[model] = self._way(model, demand, requests)
+        return [replace(request, way=self._ways[request.model]) for request in requests]
+
+    def _way(self, model: str, demand: Demand, requests: Sequence[Request]) -> Way:
+        plain: Way = "schema" if demand == "best" else demand
+        if not self._endpoint:
+            return plain  # Anthropic's abilities are documented
+        known = self._abilities.of(model, self._endpoint)
+        probes = [probe(model, way, turn=known.of(way).turn) for way in WAYS]
+        self._count_earlier_spending([replace(each, endpoint=self._endpoint) for each in probes])
+        if not known.known(demand):
+            wanted = {replace(each, endpoint=self._endpoint, way=plain).id for each in requests if each.model == model}
+            if self._mode == "recorded" or len(self._ledger.answers(list(wanted))) == len(wanted):
+                return plain  # bought before there was a test, or another run's recording
+        return find_out(
+            self._abilities, model=model, endpoint=self._endpoint, demand=demand, ask=self._probe,
+            lacks_batches=self._lacks_batches, say=self._say or (lambda line: None),
+        )  # fmt: skip
+
+    def _probe(self, request: Request) -> Setback | Reading:
+        """Ask one question of the self-test, once: what is lost is not sent again in this run."""
+        request = replace(request, endpoint=self._endpoint)
+        self._asked.add(request.id)
+        if request.id not in self._ledger.answers([request.id]):
+            self._open_client()
+            self._ledger.plan([Planned(request.id, request.model, request.purpose, json.dumps(request.body()))])
+            purchase = Purchase([request], num_known=0, usefulness=Usefulness(most_useless=1.0))
+            outcome = self._buy(request, purchase=purchase, most_lost=1)
+            if isinstance(outcome, Setback):
+                return outcome
+        answer = bought_answer(request, self._ledger.answers([request.id])[request.id], from_ledger=False)
+        self._conclude({request.id: answer})
+        return Reading(answer.status, text=answer.text, data=answer.data, reason=answer.reason)
+
+    def _lacks_batches(self) -> str:
+        self._open_client()
+        assert self._client is not None
+        try:
+            return BatchWire(self._client, mask=self._mask).lacking()
+        except WireError as trouble:
+            reason = trouble.setback.reason
+            raise trouble.setback.error or ServiceError(f"Claude: cannot be reached ({reason}). Run again.") from None
+
     def ask(
         self, requests: Sequence[Request], *, pardoned: Collection[str] = (), judge: Judge = no_complaint
     ) -> list[Answer]:  # fmt: skip
@@ -133,7 +173,7 @@ class ClaudeClient:
         self._asked.update(unique)
         self._count_earlier_spending(list(unique.values()))
         answers = {
-            id: _read(request, known[id], from_ledger=id not in self._fresh)
+            id: bought_answer(request, known[id], from_ledger=id not in self._fresh)
             for id, request in unique.items()
             if id in known
         }
@@ -147,35 +187,35 @@ class ClaudeClient:
         except TamisError as error:
             answers |= self._bought(missing, {})
             self._conclude(answers)
-            self._show_useless(error, [each for id, each in answers.items() if usefulness.wrong(unique[id], each)])
+            self._doubt_abilities(purchase, error)
+            show_useless(
+                self._useless, error, [each for id, each in answers.items() if usefulness.wrong(unique[id], each)]
+            )
             raise
         answers |= self._bought(missing, failures)
         self._conclude(answers)
         return [answers[request.id] for request in requests]
+
+    def _doubt_abilities(self, purchase: Purchase, error: TamisError) -> None:
+        """Forget what a test showed of a server that answers otherwise, so that the next run tests it anew."""
+        models = {request.model for request in purchase.requests}
+        if purchase.unlike and self._endpoint and self._abilities.forget(self._endpoint, sorted(models)):
+            error.add_note("what the self-test showed of this server no longer holds; the next run tests it anew")
 
     def _bought(self, missing: Mapping[str, Request], failures: Mapping[str, Setback]) -> dict[str, Answer]:
         """Read what was bought, and what was not: by a failure it is `errored`, without one it is left out."""
         stored = self._ledger.answers(list(missing))
         self._fresh.update(stored)
         return {
-            id: _read(request, stored.get(id), from_ledger=False, failure=failures[id].reason if id in failures else "")
+            id: bought_answer(
+                request, stored.get(id), from_ledger=False, failure=failures[id].reason if id in failures else ""
+            )
             for id, request in missing.items()
             if id in stored or id in failures
         }
 
     def _conclude(self, answers: Mapping[str, Answer]) -> None:
         self._ledger.conclude((id, STATES[answer.status], answer.reason) for id, answer in answers.items())
-
-    def _show_useless(self, error: TamisError, useless: Sequence[Answer]) -> None:
-        """Write the useless answers of a purchase that was stopped where they can be read, and name the place."""
-        if useless:
-            lines = [
-                json.dumps({"request": answer.request_id, "status": answer.status, "reason": answer.reason,
-                            "answer": answer.text or answer.raw.decode(errors="replace")}, ensure_ascii=False)
-                for answer in useless
-            ]  # fmt: skip
-            write_text(self._useless, "".join(f"{line}\n" for line in lines))
-            error.add_note(f"{len(useless)} useless answers are in {self._useless}, such as {useless[0].text[:200]!r}")
 
     @property
     def spent_usd(self) -> float:
@@ -190,7 +230,7 @@ class ClaudeClient:
 
     def _count_earlier_spending(self, requests: Sequence[Request]) -> None:
         """Charge what these cost before, and all that the buyer bought by the same instructions, asked now or later."""
-        samples = {(request.model, request.system): request for request in requests}
+        samples = {(request.model, request.instructions): request for request in requests}
         alike = (id for request in samples.values() for id in self._ledger.bought_alike(request.model, request.body()))
         fresh = sorted({*(request.id for request in requests), *alike} - self._charged)
         self._charged.update(fresh)
@@ -215,9 +255,12 @@ class ClaudeClient:
                 Planned(request.id, request.model, request.purpose, json.dumps(request.body())) for request in requests
             )
         left = requests if purchase.stopped.is_set() else self._buy_in_batches(purchase)
-        for size in purchase.rounds(left):
+        caching = self._caching["5m"]
+        caching.begin(left, wish=self._cache)
+        for size in purchase.rounds(left, most=lambda: caching.most):
             if size and not purchase.stopped.is_set():
                 self._buy_round(purchase, num_threads=min(self._workers, size))
+                caching.end_round()
         return purchase.finish(at_fault=self._ledger.refused_for_themselves(list(purchase.failures)))
 
     def _buy_in_batches(self, purchase: Purchase) -> Sequence[Request]:
@@ -227,46 +270,23 @@ class ClaudeClient:
         if not self._batches and not log.unsettled(list(asked)):
             return purchase.requests
         assert self._client is not None
+        caching = self._caching["1h"]
+        caching.begin(purchase.requests, wish=self._cache if self._batches and self._wait else "never")
         buyer = BatchBuyer(
             log=log, wire=BatchWire(self._client, mask=self._mask), budget=self._budget, prices=self._prices,
             counted=self._charged, purchase=purchase, requests=asked, pacing=self._pacing, today=_today,
-            endpoint=self._endpoint or ANTHROPIC, say=self._say or (lambda line: None),
+            endpoint=self._endpoint or ANTHROPIC, say=self._say or (lambda line: None), caching=caching,
         )  # fmt: skip
         return buyer.buy(create=self._batches, wait=self._wait)
 
     def _buy_round(self, purchase: Purchase, *, num_threads: int) -> None:
-        """Buy until the queue is empty. Ctrl-C leaves answers in flight a moment, and then leaves them in doubt."""
-        threads = [
-            threading.Thread(target=self._buy_until_empty, args=(purchase,), name=f"claude-{number}", daemon=True)
-            for number in range(num_threads)
-        ]
-        try:
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(PROGRESS_SECONDS)
-                    if thread.is_alive():
-                        self._tell(purchase)
-        except BaseException:
-            purchase.stopped.set()
-            self._give_grace([thread for thread in threads if thread.is_alive()])
-            raise
+        """Buy until the queue is empty."""
+        work(
+            lambda: self._buy_until_empty(purchase), num_threads=num_threads, stop=purchase.stopped.set,
+            on_the_wire=self._on_the_wire, tell=lambda: self._tell(purchase), say=self._say,
+        )  # fmt: skip
         if purchase.crash is not None:
             raise purchase.crash
-
-    def _give_grace(self, threads: Sequence[threading.Thread]) -> None:
-        """Wait for answers in flight, for long if they have arrived, but not for a server that hangs.
-
-        The threads that wait for it end with the process.
-        """
-        if threads and self._say is not None:
-            self._say(f"claude: stopping; {len(threads)} answers in flight have {GRACE_SECONDS:g} s to arrive")
-        deadline = time.monotonic() + GRACE_SECONDS
-        while alive := [thread for thread in threads if thread.is_alive()]:
-            if time.monotonic() > deadline and len(alive) <= len(self._on_the_wire):
-                return  # none is left that stores what has arrived
-            alive[0].join(0.05)
 
     def _open_client(self) -> None:
         if self._client is None:
@@ -293,24 +313,27 @@ class ClaudeClient:
                 purchase.crash = sys.exception()
                 purchase.stopped.set()
 
-    def _buy(self, request: Request, *, purchase: Purchase) -> Setback | Reading:
+    def _buy(self, request: Request, *, purchase: Purchase, most_lost: int = MAX_LOST) -> Setback | Reading:
         """Send one request until it is answered; return what the answer says, or why it was given up."""
         counts = {"wait": 0, "again": 0, "lost": 0}
-        bound = bound_nano(request, prices=self._prices, on=_today())
-        while self._pace.await_turn(purchase.stopped) and self._budget.reserve(bound, stopped=purchase.stopped.is_set):
-            outcome = self._send(request, bound=bound)
+        while self._pace.await_turn(purchase.stopped):
+            keep = self._caching["5m"].mark
+            bound = bound_nano(request, prices=self._prices, on=_today(), keep=keep)
+            if not self._budget.reserve(bound, stopped=purchase.stopped.is_set):
+                break
+            outcome = self._send(request, bound=bound, keep=keep)
             if isinstance(outcome, Reading) or outcome.kind == "reject":
                 return outcome
             if outcome.error is not None:
                 raise outcome.error
             counts[outcome.kind] += 1
             tries = sum(counts.values())
-            if counts["again"] >= MAX_TRIES or counts["lost"] >= MAX_LOST or counts["wait"] >= MAX_WAITS:
+            if counts["again"] >= MAX_TRIES or counts["lost"] >= most_lost or counts["wait"] >= MAX_WAITS:
                 return Setback(outcome.kind, f"{outcome.reason} (given up after {tries} tries)")
             self._back_off(request, outcome, tries=tries, stopped=purchase.stopped)
         return STOPPED
 
-    def _send(self, request: Request, *, bound: int) -> Setback | Reading:
+    def _send(self, request: Request, *, bound: int, keep: Keep | None) -> Setback | Reading:
         """Send once, with the intent and the outcome in the ledger; return what a stored answer says, or the setback.
 
         Whatever comes back is masked first: a server may repeat the key that it was sent.
@@ -320,10 +343,12 @@ class ClaudeClient:
         assert self._client is not None
         cost, attempt = 0, None
         try:
-            attempt = self._ledger.record_intent(request.id, reserved_nano=bound, endpoint=self._endpoint or ANTHROPIC)
+            attempt = self._ledger.record_intent(
+                request.id, reserved_nano=bound, endpoint=self._endpoint or ANTHROPIC, keep=keep or ""
+            )
             cost = bound  # until the outcome is known, the reservation counts as spent
             with self._waiting():
-                response = self._client.messages.with_raw_response.create(**request.body())
+                response = self._client.messages.with_raw_response.create(**request.wire(keep=keep))
                 body = response.read()
             self._mask.learn(response.http_request.headers)
             raw = self._mask.body(body)
@@ -334,7 +359,9 @@ class ClaudeClient:
             billed, price = billed_nano(usage, model=request.model, prices=self._prices, on=_today(), bound=bound)
             self._ledger.record_answer(attempt, raw=raw, usage=usage, cost_nano=billed, price=price)
             cost = billed
-            return read_answer(raw, schema=request.schema)
+            if keep is not None:
+                self._caching[keep].count(BilledTokens.of_usage(usage), model=request.model)
+            return read_answer(raw, schema=request.schema, way=request.way)
         except AnthropicError as error:
             assert attempt is not None
             setback = setback_of(error, mask=self._mask)
@@ -364,21 +391,6 @@ class ClaudeClient:
             stopped.wait(seconds)
         elif self._pace.hold(seconds) and seconds >= PROGRESS_SECONDS and self._say is not None:
             self._say(f"claude: nothing is sent for {spoken(seconds)}, as the server asked ({setback.reason})")
-
-
-def estimate_bound_usd(request: Request, *, prices: Path | None = None) -> float:
-    """Return the most that one such request can cost, for a plan."""
-    return bound_nano(request, prices=load_prices(prices), on=_today()) / NANO
-
-
-def _read(request: Request, stored: StoredAnswer | None, *, from_ledger: bool, failure: str = "") -> Answer:
-    if stored is None:
-        return Answer(request.id, "errored", reason=failure)
-    reading = read_answer(stored.raw, schema=request.schema)
-    return Answer(
-        request.id, reading.status, data=reading.data, text=reading.text, reason=reading.reason, raw=stored.raw,
-        usage=stored.usage, cost_usd=stored.cost_nano / NANO, from_ledger=from_ledger,
-    )  # fmt: skip
 
 
 def _today() -> date:

@@ -21,20 +21,20 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline.core.claude.batch_desk import Pacing
+from pipeline.core.claude.caching import SHARD, promise
 from pipeline.core.claude.endpoint import ANTHROPIC, foreign_endpoint
 from pipeline.core.claude.ledger import SAYS_BUYER
 from pipeline.core.claude.prices import NANO, BilledTokens, Prices, cost_nano, load_prices
-from pipeline.core.claude.request import NOBODY, Buyer, Request
+from pipeline.core.claude.request import BYTES_PER_TOKEN, NOBODY, Buyer, Keep, Request, Wish
 from pipeline.core.errors import DataError
 
 FEWEST = 20  # answers that a forecast is made from
 MOST_ANSWERS = 2000  # the latest ones
 MET_AT_LEAST = 3  # documents of the pilot that were to be in the ledger, where none is: these are others
 Z = 1.96
-# Assumptions, as (low, middle, high): bytes of a request for a token, and tokens that the API adds for a schema.
-# English prose has 3 to 4.5 bytes a token and Chinese 2 to 3.
-BYTES_PER_TOKEN = (4.5, 3.2, 2.0)
-ADDED_TOKENS = (0, 200, 600)
+ELSEWHERE = 1.15  # assumed: instructions have so many times the tokens that documents have, for the same bytes
+ADDED_TOKENS = (0, 200, 600)  # assumed, low, middle, high: that the API adds for a schema
 
 LIKE = """
 SELECT body, usage FROM answers JOIN attempts USING (attempt) JOIN requests ON requests.id = answers.request
@@ -60,6 +60,7 @@ class Forecast:
     low_usd: float  # of a 95 % interval
     high_usd: float
     basis: str
+    note: str = ""  # on who is asked, and how
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ class _There:
 def forecast(
     outlook: Outlook, request_of: Callable[[str], Request], *, count: int, fewest: int,
     output_tokens: Sequence[float], num_before: int, asked_so: Callable[[str], bool], prices: Path | None, batch: bool,
+    cache: Wish,
 ) -> Forecast | None:  # fmt: skip
     """Return what `count` requests, or at least the `fewest`, will cost; None without anything to tell it by.
 
@@ -131,7 +133,28 @@ def forecast(
     found = replace(found, requests=count, there=there.answers, there_usd=there.usd)
     found = replace(found, low_usd=of(max(fewest - there.answers, 0)).low_usd)
     found = found if there.sure else replace(found, high_usd=of(count).high_usd)
+    found = _cached(found, like, count=count - there.answers, price=price, wish=cache, known=known)
     return replace(found, basis=f"{found.basis}, at the price of batches") if batch else found
+
+
+def _cached(
+    found: Forecast, like: Request, *, count: int, price: _Price, wish: Wish, known: Sequence[_Like]
+) -> Forecast:  # fmt: skip
+    """Return a forecast with what the cache will give, where the run will try one."""
+    sizes = BYTES_PER_TOKEN
+    if len(known) >= FEWEST:
+        size = sum(one.size for one in known) / max(sum(one.input for one in known), 1)
+        sizes = (size / ELSEWHERE, size, size / ELSEWHERE)
+    row = price.prices.price_of(price.model, prompt_tokens=0, on=price.on)
+    keep: Keep = "1h" if price.batch else "5m"
+    shard = Pacing().most_requests if price.batch else SHARD
+    saved = promise(like, count=count, price=row, keep=keep, wish=wish, shard=shard, bytes_per_token=sizes)
+    if saved is None:
+        return found
+    return replace(
+        found, usd=max(found.usd - saved.middle / NANO, 0.0), low_usd=max(found.low_usd - saved.high / NANO, 0.0),
+        high_usd=found.high_usd - min(saved.low, 0.0) / NANO, basis=f"{found.basis}, with what the cache saves",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +259,7 @@ def _reading(ledger: Path) -> Iterator[sqlite3.Connection | None]:
 
 def _asked(request: Request) -> tuple[str, ...]:
     """Return what requests are alike in, at the address in force."""
-    return request.model, foreign_endpoint() or ANTHROPIC, request.purpose, request.system
+    return request.model, foreign_endpoint() or ANTHROPIC, request.purpose, request.instructions
 
 
 def _like(database: sqlite3.Connection | None, request: Request) -> list[_Like]:

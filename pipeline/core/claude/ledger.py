@@ -7,9 +7,11 @@ outcome, and those are counted as in doubt. Two commits per request, each with a
 to commit at the same time shares one.
 
     request   PLANNED -> SENT -> LANDED -> PARSED | INVALID | REFUSED | TRUNCATED, or ERRORED without an answer
-    attempt   open -> answered | rejected | in_doubt;  `sent_in` is 'single' or `batch:` and a batch's key,
-              `recipe` and `step` say for whom it was bought; whoever needs the same answer later pays nothing
+    attempt   open -> answered | rejected | in_doubt;  `sent_in` is 'single' or `batch:` and a batch's key, `keep`
+              how long the server was to keep its beginning; `recipe` and `step` say for whom it was bought; whoever
+              needs the same answer later pays nothing
     batch     INTENDED -> OPEN -> ENDED, or REFUSED | ABSENT | LOST; see `batch_log`
+    ability   what a server other than Anthropic's turned out to take; see `self_test`
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ from pipeline.core.claude.prices import NANO
 from pipeline.core.claude.request import NOBODY, Buyer
 from pipeline.core.errors import BusyError, DataError, ServiceError
 
-LAYOUT = 3  # PRAGMA user_version; 1 had no batches, 2 did not say for whom an answer was bought
-SAYS_BUYER = 3  # the first layout that does
+LAYOUT = 5  # PRAGMA user_version; 1 had no batches, 2 did not say who bought, 3 had no abilities, 4 no `keep`
+SAYS_BUYER, KNOWS_ABILITIES, SAYS_KEEP = 3, 4, 5  # the first layouts that do
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS requests (
@@ -43,7 +45,7 @@ CREATE TABLE IF NOT EXISTS attempts (
     attempt INTEGER PRIMARY KEY AUTOINCREMENT, request TEXT NOT NULL REFERENCES requests(id),
     sent_in TEXT NOT NULL, endpoint TEXT NOT NULL, sent_at REAL NOT NULL, reserved_nano INTEGER NOT NULL,
     outcome TEXT, error TEXT NOT NULL DEFAULT '', ended_at REAL,
-    recipe TEXT NOT NULL DEFAULT '', step TEXT NOT NULL DEFAULT ''
+    recipe TEXT NOT NULL DEFAULT '', step TEXT NOT NULL DEFAULT '', keep TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS attempts_of_request ON attempts(request);
 CREATE TABLE IF NOT EXISTS answers (
@@ -59,14 +61,22 @@ CREATE TABLE IF NOT EXISTS batches (
 );
 CREATE INDEX IF NOT EXISTS attempts_of_batch ON attempts(sent_in) WHERE sent_in != 'single';
 """
+ABILITY_TABLE = """
+CREATE TABLE IF NOT EXISTS abilities (
+    endpoint TEXT NOT NULL, model TEXT NOT NULL, ability TEXT NOT NULL, turn INTEGER NOT NULL,
+    works INTEGER, reason TEXT NOT NULL, found_at REAL NOT NULL, PRIMARY KEY (endpoint, model, ability)
+) WITHOUT ROWID;
+"""
 BUYER_COLUMNS = """
 ALTER TABLE attempts ADD COLUMN recipe TEXT NOT NULL DEFAULT '';
 ALTER TABLE attempts ADD COLUMN step TEXT NOT NULL DEFAULT '';
 """
+KEEP_COLUMN = "ALTER TABLE attempts ADD COLUMN keep TEXT NOT NULL DEFAULT '';"
 
 PAID = "coalesce(sum(max(cost_nano, 0)), 0)"  # earlier versions believed negative counts of tokens
 ATTEMPT = (
-    "INSERT INTO attempts(request, sent_in, endpoint, sent_at, reserved_nano, recipe, step) VALUES (?,?,?,?,?,?,?)"
+    "INSERT INTO attempts(request, sent_in, endpoint, sent_at, reserved_nano, recipe, step, keep) "
+    "VALUES (?,?,?,?,?,?,?,?)"
 )
 
 State = Literal["PARSED", "INVALID", "REFUSED", "TRUNCATED", "ERRORED"]
@@ -174,8 +184,10 @@ class Ledger:
             database.execute("PRAGMA synchronous=FULL")
             (layout,) = database.execute("PRAGMA user_version").fetchone()
             if layout < LAYOUT:
-                older = BUYER_COLUMNS if layout else ""
-                database.executescript(f"BEGIN; {TABLES} {BATCH_TABLES} {older} PRAGMA user_version={LAYOUT}; COMMIT;")
+                tables = TABLES + BATCH_TABLES + ABILITY_TABLE
+                tables += BUYER_COLUMNS if 0 < layout < SAYS_BUYER else ""
+                tables += KEEP_COLUMN if 0 < layout < SAYS_KEEP else ""
+                database.executescript(f"BEGIN; {tables} PRAGMA user_version={LAYOUT}; COMMIT;")
         except sqlite3.DatabaseError as error:
             raise DataError(
                 f"{self._path}: cannot be opened as a ledger ({error}). Restore a copy, or move it away."
@@ -247,9 +259,11 @@ class Ledger:
         with self.transaction() as database:
             database.executemany(insert, rows)
 
-    def record_intent(self, request: str, *, reserved_nano: int, endpoint: str, sent_in: str = "single") -> int:
+    def record_intent(
+        self, request: str, *, reserved_nano: int, endpoint: str, sent_in: str = "single", keep: str = ""
+    ) -> int:
         """Make the intent to send durable and return its attempt number; call before the first byte leaves."""
-        row = (request, sent_in, endpoint, time.time(), reserved_nano, self.buyer.recipe, self.buyer.step)
+        row = (request, sent_in, endpoint, time.time(), reserved_nano, self.buyer.recipe, self.buyer.step, keep)
 
         def work(database: sqlite3.Connection) -> int | None:
             database.execute("UPDATE requests SET state='SENT', reason='' WHERE id=?", (request,))
@@ -315,6 +329,18 @@ class Ledger:
         told = (self.buyer.recipe, self.buyer.step, model, json.dumps(body))
         with self.transaction() as database:
             return [id for (id,) in database.execute(query, told)]
+
+    def kept_since(
+        self, moment: float, model: str, body: Mapping[str, Any], *, keep: str, most: int
+    ) -> list[dict[str, Any]]:
+        """Return the usage of the latest answers to the instructions of `body` that asked the server to keep them."""
+        query = """
+            SELECT usage FROM answers JOIN attempts USING (attempt) JOIN requests ON requests.id = attempts.request
+            WHERE keep = ? AND landed_at >= ? AND model = ?
+            AND json_extract(body, '$.system') IS json_extract(?, '$.system') ORDER BY attempt DESC LIMIT ?"""
+        with self.transaction() as database:
+            found = database.execute(query, (keep, moment, model, json.dumps(body), most)).fetchall()
+        return [json.loads(usage) for (usage,) in found]
 
     def refused_for_themselves(self, requests: Sequence[str]) -> set[str]:
         """Return those of `requests` that were rejected while the service was seen to answer others.

@@ -41,6 +41,7 @@ class Price(BaseModel):
     cache_write_5m: Rate
     cache_write_1h: Rate
     cache_read: Rate
+    cache_from_tokens: int | None = Field(default=None, ge=0)  # a shorter prefix is not kept; None: not known
     batch_multiplier: float = Field(default=1.0, gt=0, le=1)
     us_multiplier: float = Field(default=1.1, ge=1)  # inference_geo "us", as third parties report it
     source: str
@@ -74,7 +75,7 @@ class BilledTokens:
         return self.input + self.cache_write_5m + self.cache_write_1h + self.cache_read
 
     @staticmethod
-    def of_usage(usage: Mapping[str, object]) -> BilledTokens | None:
+    def of_usage(usage: Mapping[str, object], *, batch: bool = False) -> BilledTokens | None:
         """Read the `usage` object of an answer; absent and null counts are zero. None if a count cannot be one."""
         written = usage.get("cache_creation")
         split = written if isinstance(written, Mapping) else {}
@@ -89,7 +90,7 @@ class BilledTokens:
             cache_write_5m=max(cache_written - one_hour, 0),
             cache_write_1h=one_hour,
             cache_read=cache_read,
-            batch=usage.get("service_tier") == "batch",
+            batch=batch or usage.get("service_tier") == "batch",
             us_only=usage.get("inference_geo") == "us",
         )
 
@@ -129,9 +130,8 @@ class Prices:
 
     def identity(self, model: str) -> str:
         """Return what stands for all prices of a model: neither words about them nor another model's count."""
-        rows = [
-            row.model_dump(mode="json", exclude={"source", "checked_on"}) for row in self.rows if row.model == model
-        ]
+        unpriced = {"source", "checked_on", "cache_from_tokens"}
+        rows = [row.model_dump(mode="json", exclude=unpriced) for row in self.rows if row.model == model]
         return identity_of(sorted(rows, key=lambda row: (row["effective_from"], row["up_to_prompt_tokens"] or 0)))
 
     def price_of(self, model: str, *, prompt_tokens: int, on: date) -> Price:

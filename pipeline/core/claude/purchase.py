@@ -112,17 +112,27 @@ class Purchase:
     failures: dict[str, Setback] = field(default_factory=dict)
     fatal: TamisError | None = None
     crash: BaseException | None = None  # of a thread: our bug
+    unlike: bool = False  # stopped as what came back is as a rule not in the form that was asked for, or rejected
     stopped: threading.Event = field(default_factory=threading.Event)
     _queue: Iterator[Request] = field(default_factory=lambda: iter(()))
     _mutex: threading.Lock = field(default_factory=threading.Lock)
     _failed_in_a_row: int = 0
     _once_more: bool = False
 
-    def rounds(self, requests: Sequence[Request]) -> Iterator[int]:
-        """Fill the queue, three times; yield its length. All but the last request, the last one, what was rejected."""
-        for batch in (requests[:-1], requests[-1:]):
-            self._queue = iter(batch)
-            yield len(batch)
+    def rounds(self, requests: Sequence[Request], *, most: Callable[[], int | None] = lambda: None) -> Iterator[int]:
+        """Fill the queue, again and again; yield its length. All but the last request, the last one, what was rejected.
+
+        The first come in portions, as long as `most` says of how many.
+        """
+        start = 0
+        while start < len(requests) - 1:
+            portion = most()
+            end = len(requests) - 1 if portion is None else min(start + portion, len(requests) - 1)
+            self._queue = iter(requests[start:end])
+            yield end - start
+            start = end
+        self._queue = iter(requests[-1:])
+        yield len(requests[-1:])
         again = [request for request in requests if self._rejected(request.id)]
         self._once_more, self._queue = True, iter(again)
         yield len(again)
@@ -155,6 +165,7 @@ class Purchase:
         with self._mutex:
             complaint = self.usefulness.complaint()
         if complaint:
+            self.unlike = "x invalid" in complaint
             self.halt(
                 ServiceError(
                     f"Claude: {complaint}. They are paid for and kept, and no more are bought. Try another `model` or "
@@ -200,6 +211,7 @@ class Purchase:
         return self.failures
 
     def _out_of_service(self, last: Setback) -> ServiceError:
+        self.unlike = last.kind == "reject"
         tried = self.num_bought + len(self.failures)
         return ServiceError(
             f"Claude: {len(self.failures)} of {tried} requests failed, the last with {last.reason}. That is the "

@@ -21,11 +21,11 @@ from pipeline.core.claude.request import bound_of_body
 from pipeline.core.errors import RecipeError
 
 ANSWERS = """
-SELECT model, answers.request, cost_nano, price, usage, landed_at, sent_in, body
+SELECT model, answers.request, cost_nano, price, usage, landed_at, sent_in, keep, body
 FROM answers JOIN attempts USING (attempt) JOIN requests ON requests.id = answers.request
 """
 BOUNDS = """
-SELECT model, attempt, reserved_nano, sent_at, sent_in, body FROM attempts JOIN requests ON requests.id = request
+SELECT model, attempt, reserved_nano, sent_at, sent_in, keep, body FROM attempts JOIN requests ON requests.id = request
 WHERE outcome IS NULL OR outcome = 'in_doubt'
 """
 
@@ -110,16 +110,17 @@ def _costed(
 
 
 def _cost_of(row: tuple[Any, ...], prices: Prices) -> _Costed:
-    model, request, cost, price, usage, landed_at, sent_in, body = row
+    model, request, cost, price, usage, landed_at, sent_in, keep, body = row
     on, batch = _day(landed_at), sent_in != "single"
-    bound = bound_of_body(json.loads(body), prices=prices, on=on, batch=batch)
+    bound = bound_of_body(json.loads(body), prices=prices, on=on, batch=batch, keep=keep or None)
     after = billed_nano(json.loads(usage), model=model, prices=prices, on=on, bound=bound, batch=batch)
     return _Costed(request, (cost, price), after)
 
 
 def _bound_of(row: tuple[Any, ...], prices: Prices) -> _Costed:
-    _, attempt, reserved, sent_at, sent_in, body = row
-    bound = bound_of_body(json.loads(body), prices=prices, on=_day(sent_at), batch=sent_in != "single")
+    _, attempt, reserved, sent_at, sent_in, keep, body = row
+    batch = sent_in != "single"
+    bound = bound_of_body(json.loads(body), prices=prices, on=_day(sent_at), batch=batch, keep=keep or None)
     return _Costed(attempt, (reserved,), (bound,))
 
 

@@ -38,14 +38,15 @@ def test_a_run_is_billed_and_costed_anew(tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
         house.run()
 
-    head, line = tamis(house, "bill").splitlines()
+    head, line, test, total = tamis(house, "bill").splitlines()
     changed = tamis(house, "bill", "--recost", "--prices", "mine.toml")
 
     assert head.split("  ")[0] == "recipe" and line.split()[:4] == ["recipe", "clean.label", "claude-haiku-5-5", "3"]
+    assert test.split()[:4] == ["recipe", "self-test", "claude-haiku-5-5", "1"] and total.startswith("all")
     amounts = [word for word in line.split() if word.startswith("$")]
     assert amounts[0].startswith("$0.000") and amounts[0] == amounts[3]  # batches save half
     assert (amounts[1], amounts[2], amounts[4]) == ("$0", "$0", "$0")
-    assert f"claude-haiku-5-5: 3 of 3 answers have another cost, {amounts[0]} -> $0.000" in changed
+    assert "claude-haiku-5-5: 4 of 4 answers have another cost, $0.000" in changed
     assert json.loads(tamis(house, "bill", "--json"))["total"]["spent_usd"] > 0
 
 

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from pipeline.commands.texts import plan_rows, plan_text
+from pipeline.core.claude.bill import bill_of
 from pipeline.core.claude.forecast import Forecast
 from pipeline.core.claude.ledger import total_usd
+from pipeline.core.claude.prices import load_prices
 from pipeline.core.errors import BudgetError
 from pipeline.plan.forecasts import forecasts_of
 from pipeline.queries.status import status_of
@@ -82,14 +84,15 @@ def test_a_larger_sample_is_told_without_what_is_in_the_ledger(house: House, mon
         label(house, documents=100)
         house.run()
         before = total_usd(house.workspace.ledger)
+        (labels,) = (line for line in bill_of(house.workspace.ledger, prices=load_prices()).lines if line.answers > 1)
         label(house, documents=115, max_usd=round(before, 5))
-        assert plan_text(house.plan()).endswith("The cap stops it before.")
+        assert "The cap stops it before.\n" in plan_text(house.plan())
         label(house, documents=115)
         found, told = forecast(house), plan_text(house.plan())
         house.run()
         paid = total_usd(house.workspace.ledger) - before
 
-    assert (found.requests, found.there, found.there_usd) == (126, 108, pytest.approx(before))
+    assert (found.requests, found.there, found.there_usd) == (126, 108, pytest.approx(labels.spent_usd))
     assert found.low_usd < paid < found.high_usd and found.usd == pytest.approx(paid, rel=0.2)
     assert "clean.label: 126 requests, 108 of them probably in the ledger, the others probably $0.00" in told
     assert "The cap" not in told
@@ -143,14 +146,50 @@ def test_shorter_excerpts_than_those_of_known_answers_are_told_by_their_size(
 
 
 def test_batches_halve_the_forecast_and_not_the_most_that_may_be_spent(house: House) -> None:
-    label(house, documents=60)
+    label(house, documents=60, cache="never")
     single, most = forecast(house), plan_rows(house.plan())["max_cost_usd"]
-    label(house, documents=60, batches="true")
+    label(house, documents=60, batches="true", cache="never")
     batched = forecast(house)
 
     assert batched.usd == pytest.approx(single.usd / 2, rel=1e-3)
     assert batched.basis.endswith("at the price of batches")
     assert plan_rows(house.plan())["max_cost_usd"] == most
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_forecast_holds_whether_the_cache_is_read_or_not(
+    works: bool, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with claude_server(default=varied) as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        for documents in (60, 200):  # by a pilot, then by answers
+            label(house, documents=documents, cache="always", second_reading=0.0, twins=0.0, canaries=0.0)
+            found, before = forecast(house), status_of(house.workspace)["cost_usd"]
+            server.cache_works = works
+            house.run()
+            spent = status_of(house.workspace)["cost_usd"] - before
+
+            assert found.low_usd <= spent <= found.high_usd, (documents, found, spent)
+            assert "with what the cache saves" in found.basis
+
+
+def test_a_plan_says_how_a_server_will_be_asked(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    with claude_server() as server:
+        server.can = frozenset({"tool"})
+        server.batches.missing_routes = {"create", "list"}
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        label(house, documents=20)
+        before = plan_text(house.plan())
+        house.run()
+        label(house, documents=40)
+        after = plan_text(house.plan())
+
+    assert "can do is not known yet; the run first asks it at most 3 tiny questions." in before
+    assert "does not give JSON by a schema (HTTP 400 invalid_request_error" in after
+    assert after.endswith(
+        "so it is asked for JSON by a strict tool; it has no Message Batches, so requests are sent one by one, at the "
+        "full price."
+    )
 
 
 def test_answers_of_another_server_or_rubric_tell_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,6 +114,19 @@ def test_answers_of_another_server_never_pass_for_claudes(tmp_path: Path, monkey
     assert sum(first.bill.values()) == sum(second.bill.values()) == 4
 
 
+@pytest.mark.parametrize("can", ["tool", "prompt"])
+def test_a_server_without_schemas_is_asked_otherwise_and_every_row_says_so(
+    can: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with claude_server(default=by_text) as server:
+        server.can = frozenset({can})
+        room = claude(tmp_path, server, monkeypatch, TEXTS)
+
+    assert room.graded == {"a/lesson": 5.0, "a/licence": 1.0}
+    assert {row["status"] for row in room.columns.values()} == {"graded", "refused", "truncated"}
+    assert f"(not Anthropic's address), asked by {can}, rubric educational" in room.columns["a/lesson"]["teacher"]
+
+
 def test_the_same_text_under_two_ids_is_bought_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with claude_server(default=by_text) as server:
         room = claude(tmp_path, server, monkeypatch, {"a/1": LESSON, "a/2": LESSON})
@@ -283,6 +296,7 @@ def test_a_plan_counts_further_readings_among_what_is_asked_again(
         claude(tmp_path, server, monkeypatch, texts, **params, ask_again={"invalid": 1})
         again = sum(server.bill.values()) - asked
 
+    monkeypatch.delenv("ANTHROPIC_BASE_URL")
     assert first.work.details["answers_by_outcome"] == {"invalid": 16}
     step = Label(params=Label.Params.parse({"teacher": "claude", **params, "ask_again": {"invalid": 1}, "max_usd": 9}))
     one = step.estimate_more_usd({"outcomes": {"invalid": 1}})

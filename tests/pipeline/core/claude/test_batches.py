@@ -261,6 +261,7 @@ def test_a_ledger_of_the_time_before_batches_is_taken_over(tmp_path: Path, buy: 
         database.executescript(
             "DROP TABLE batches; DROP INDEX attempts_of_batch; PRAGMA user_version=1;"
             "ALTER TABLE attempts DROP COLUMN recipe; ALTER TABLE attempts DROP COLUMN step;"
+            "ALTER TABLE attempts DROP COLUMN keep;"
         )
         database.close()
         answers = buy(server, 6)

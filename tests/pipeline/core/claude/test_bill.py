@@ -103,7 +103,8 @@ def test_a_ledger_of_before_is_read_as_it_is_and_upgraded_by_the_next_run(tmp_pa
         buy(server, 3, batches=False, buyer=WEB)
         older = sqlite3.connect(ledger)
         older.executescript(
-            "ALTER TABLE attempts DROP COLUMN recipe; ALTER TABLE attempts DROP COLUMN step; PRAGMA user_version=2;"
+            "ALTER TABLE attempts DROP COLUMN recipe; ALTER TABLE attempts DROP COLUMN step; "
+            "ALTER TABLE attempts DROP COLUMN keep; PRAGMA user_version=2;"
         )
         older.close()
         (before,) = bill_of(ledger, prices=load_prices()).lines

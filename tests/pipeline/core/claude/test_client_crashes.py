@@ -16,7 +16,8 @@ import pytest
 
 from pipeline.core.claude.client import ClaudeClient
 from pipeline.core.errors import ServiceError
-from tests.claude_server import Garbage, HangUp, Reply, Server, Status, claude_server, fingerprint
+from tests.claude_requests import fingerprint
+from tests.claude_server import Garbage, HangUp, Reply, Server, Status, claude_server
 from tests.pipeline.core.claude.asking import KEY, ask, requests_for
 from tests.pipeline.house import House, texts
 

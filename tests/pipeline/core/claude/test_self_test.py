@@ -1,0 +1,228 @@
+"""What a server other than Anthropic's can do is found out by few tiny questions, each bought once, and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.core.claude.bill import bill_of
+from pipeline.core.claude.bought import Answer
+from pipeline.core.claude.client import ClaudeClient
+from pipeline.core.claude.prices import load_prices
+from pipeline.core.claude.request import Demand, Request
+from pipeline.core.claude.self_test import forget_abilities, known_abilities
+from pipeline.core.errors import BudgetError, RecipeError, ServiceError
+from tests.claude_server import HangUp, Reply, Server, Status, claude_server
+from tests.pipeline.core.claude.asking import KEY, requests_for
+from tests.pipeline.core.claude.batching import FAST, outcomes
+
+MODEL = "claude-haiku-5-5"
+
+
+@pytest.fixture(autouse=True)
+def a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: list[str]) -> Callable[..., list[Answer]]:
+    """Return what asks a server in the way that it can be asked, with the ledger in `tmp_path`."""
+
+    def fitted(
+        server: Server, requests: Sequence[Request] = (), *, demand: Demand = "best", max_usd: float = 1.0, **how: Any
+    ) -> list[Answer]:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        how = {"max_usd": max_usd, "backoff_seconds": 0.02, "pacing": FAST, "say": said.append} | how
+        with ClaudeClient(tmp_path / "ledger.sqlite", **how) as client:
+            return client.ask(client.fitted(requests or requests_for(3), demand=demand))
+
+    return fitted
+
+
+def known(folder: Path) -> dict[str, bool | None]:
+    return {name: found.works for name, found in known_abilities(folder / "ledger.sqlite", model=MODEL).found.items()}
+
+
+def ability_set(server: Server, *can: str, lacks: str, batches: bool = True) -> None:
+    server.can, server.lacks = frozenset(can), lacks  # type: ignore[assignment]
+    server.batches.missing_routes = set() if batches else {"create", "list"}
+
+
+@pytest.mark.parametrize("lacks", ["rejects", "ignores"])
+@pytest.mark.parametrize(
+    ("can", "way", "num_asked"),
+    [
+        (("schema", "tool", "prompt"), "schema", 1),
+        (("tool", "prompt"), "tool", 2),
+        (("tool",), "tool", 2),
+        (("prompt",), "prompt", 3),
+    ],
+)
+def test_the_best_way_that_works_is_found_in_three_tiny_requests_at_most(
+    can: tuple[str, ...], way: str, num_asked: int, lacks: str, ask: Any, tmp_path: Path, said: list[str]
+) -> None:
+    with claude_server() as server:
+        ability_set(server, *can, lacks=lacks)
+        answers = ask(server)
+        again = ask(server)
+
+    assert [answer.status for answer in answers + again] == ["parsed"] * 6
+    assert all(isinstance(answer.data["clear"], bool) for answer in answers)
+    assert len(server.tests) == num_asked and all(body["max_tokens"] <= 128 for body in server.tests)
+    assert max(server.test_bill.values()) == 1 and set(server.bill.values()) == {1} and len(server.bill) == 3
+    assert [name for name, works in known(tmp_path).items() if works] == sorted({"batches", way})
+    (told,) = said
+    fallen_back = "so it is asked for JSON" in told
+    assert "it has Message Batches" in told and fallen_back == (way != "schema")
+
+
+def test_a_server_without_batches_is_asked_one_by_one_and_that_is_said_before(
+    ask: Any, tmp_path: Path, said: list[str]
+) -> None:
+    with claude_server() as server:
+        ability_set(server, "schema", lacks="rejects", batches=False)
+        answers = ask(server, batches=True)
+
+    assert [answer.status for answer in answers] == ["parsed"] * 3 and not server.batches.batches
+    assert said[0].endswith("it has no Message Batches, so requests are sent one by one, at the full price")
+    assert known(tmp_path) == {"batches": False, "schema": True}
+
+
+@pytest.mark.parametrize("lacks", ["rejects", "ignores"])
+def test_batches_carry_the_way_that_was_found(lacks: str, ask: Any) -> None:
+    with claude_server() as server:
+        ability_set(server, "tool", lacks=lacks)
+        answers = ask(server, batches=True)
+
+    assert [answer.status for answer in answers] == ["parsed"] * 3
+    (batch,) = server.batches.batches
+    assert all(request["params"]["tool_choice"]["type"] == "tool" for request in batch.requests)
+
+
+def test_a_server_that_gives_no_json_is_told_with_reasons_and_asked_nothing_else(ask: Any) -> None:
+    with claude_server() as server:
+        ability_set(server, lacks="rejects")
+        for _ in range(2):
+            with pytest.raises(ServiceError, match="gives no JSON, however it is asked") as end:
+                ask(server)
+
+    assert "schema: HTTP 400" in str(end.value) and "prompt: invalid (no object" in str(end.value)
+    assert len(server.tests) == 3 and not server.bill
+
+
+def test_what_a_recipe_demands_and_the_server_lacks_is_refused_and_the_rest_of_it_untried(ask: Any) -> None:
+    with claude_server() as server:
+        ability_set(server, "prompt", lacks="ignores")
+        with pytest.raises(RecipeError, match=r"ask_by is tool, and .* does not give JSON by a strict tool"):
+            ask(server, demand="tool")
+        assert len(server.tests) == 1 and not server.bill
+        answers = ask(server, demand="prompt")
+
+    assert [answer.status for answer in answers] == ["parsed"] * 3
+    assert len(server.tests) == 2
+
+
+def test_answers_got_in_one_way_are_never_used_for_another(ask: Any) -> None:
+    with claude_server() as server:
+        ask(server, demand="schema")
+        ask(server, demand="tool")
+        ask(server, demand="schema")
+
+    assert len(server.bill) == 6 and set(server.bill.values()) == {1}
+    one, other = (replace(requests_for(1)[0], way=way) for way in ("schema", "tool"))
+    assert one.id == requests_for(1)[0].id != other.id
+
+
+def test_a_test_whose_answer_was_lost_is_in_doubt_and_asked_once_by_the_next_run(ask: Any, tmp_path: Path) -> None:
+    with claude_server() as server:
+        server.test_script = [HangUp()]
+        with pytest.raises(ServiceError, match="the self-test of a server has no answer"):
+            ask(server)
+        assert outcomes(tmp_path) == {"in_doubt": 1} and not server.bill
+        ask(server)
+
+    assert outcomes(tmp_path) == {"in_doubt": 1, "answered": 4}
+    assert list(server.test_bill.values()) == [2]  # as with any request: one lost and counted, one answered
+
+
+def test_a_server_that_breaks_at_a_schema_is_asked_in_the_next_way(ask: Any, tmp_path: Path) -> None:
+    with claude_server() as server:
+        server.test_script = [Status(500, billed=True)]
+        answers = ask(server)
+
+    assert answers[0].status == "parsed" and known(tmp_path) == {"batches": True, "schema": False, "tool": True}
+    assert outcomes(tmp_path) == {"in_doubt": 1, "answered": 4}
+
+
+def test_the_cap_holds_for_the_test_and_counts_it_in_later_runs(ask: Any, tmp_path: Path) -> None:
+    long = [replace(request, max_tokens=2000) for request in requests_for(3)]
+    with claude_server() as server:
+        with pytest.raises(BudgetError, match=r"max_usd is 1e-06; \$0 are spent"):
+            ask(server, max_usd=1e-6)
+        assert not server.tests
+        for _ in range(2):
+            with pytest.raises(BudgetError, match=r"\$0.0000\d+ are spent or in doubt"):
+                ask(server, long, max_usd=0.0004)  # room for the test
+        spent = bill_of(tmp_path / "ledger.sqlite", prices=load_prices()).total.spent_usd
+
+    assert len(server.tests) == 1 and spent > 0
+
+
+def test_the_test_stands_on_the_bill_by_itself(ask: Any, tmp_path: Path) -> None:
+    with claude_server() as server:
+        ask(server)
+
+    bill = bill_of(tmp_path / "ledger.sqlite", prices=load_prices())
+    assert {line.step: line.answers for line in bill.lines} == {"self-test": 1, "test": 3}
+
+
+def test_a_server_that_answers_unlike_the_test_is_tested_anew_by_the_next_run(ask: Any, tmp_path: Path) -> None:
+    with claude_server() as server:
+        ask(server, requests_for(2))
+        ability_set(server, "prompt", lacks="rejects")  # another server at the same address
+        with pytest.raises(ServiceError, match="the service's fault or that of all requests alike") as end:
+            ask(server, requests_for(30))
+        assert "the next run tests it anew" in end.value.__notes__[-1] and known(tmp_path)["schema"] is None
+        num_tests = len(server.tests)
+        answers = ask(server, requests_for(30))
+
+    assert len(server.tests) == num_tests + 3 and max(server.test_bill.values()) == 1
+    assert {answer.status for answer in answers} == {"parsed"}
+    assert not any(answer.from_ledger for answer in answers)  # not even the two that were asked by a schema
+
+
+def test_useless_answers_have_a_server_tested_anew(ask: Any, tmp_path: Path) -> None:
+    with claude_server(default=Reply(text="no JSON")) as server, pytest.raises(ServiceError, match="useless"):
+        ask(server, requests_for(30), max_useless=0.5)
+
+    assert set(known(tmp_path).values()) == {None}
+
+
+def test_a_run_can_be_told_to_test_anew(ask: Any, tmp_path: Path) -> None:
+    with claude_server() as server:
+        ask(server)
+        forget_abilities(tmp_path / "ledger.sqlite")
+        ask(server, requests_for(4))
+
+    assert len(server.tests) == 2 and list(server.test_bill.values()) == [2]  # the same question, asked anew
+    assert set(server.bill.values()) == {1}
+
+
+def test_what_is_all_in_the_ledger_needs_no_test(ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with claude_server() as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        with ClaudeClient(tmp_path / "ledger.sqlite", max_usd=1.0) as client:
+            client.ask(requests_for(3))  # as before there was a test
+        answers = ask(server)
+
+    assert not server.tests and all(answer.from_ledger for answer in answers)
