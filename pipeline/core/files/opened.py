@@ -11,16 +11,19 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.core.document import SCHEMA
 from pipeline.core.errors import DataError, ServiceError
 from pipeline.core.files.in_place import InPlace, Stamp, file_of, stamp_of
 from pipeline.core.files.parquet_bounds import WIDTHS, Leaf
 from pipeline.core.files.parquet_pages import PageError, pages_of
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetFile
 
 TEXT = "text"
 TAKEN_ROWS = 1024  # unpacked at a time where a few rows of a group are wanted
@@ -37,7 +40,7 @@ class RowGroup:
 class WholeFile:
     """An open file that holds all of its columns."""
 
-    def __init__(self, file: pq.ParquetFile) -> None:
+    def __init__(self, file: ParquetFile) -> None:
         self.file = file
         self.schema = file.schema_arrow
         groups = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
@@ -85,7 +88,7 @@ class WholeFile:
 class WithTextElsewhere:
     """An open file whose text lies in another; its row groups are those of the text, without rows that are skipped."""
 
-    def __init__(self, file: pq.ParquetFile, *, text: InPlace, path: Path, stack: ExitStack) -> None:
+    def __init__(self, file: ParquetFile, *, text: InPlace, path: Path, stack: ExitStack) -> None:
         self.rest, self.text, self.path, self.stack = WholeFile(file), text, path, stack
         fields = list(self.rest.schema)
         fields.insert(SCHEMA.names.index(TEXT), SCHEMA.field(TEXT))
@@ -184,8 +187,10 @@ def opened(path: Path) -> Iterator[WholeFile | WithTextElsewhere]:
         both.refuse_changed()
 
 
-def _parquet(path: Path) -> pq.ParquetFile:
-    return pq.ParquetFile(path, page_checksum_verification=True)
+def _parquet(path: Path) -> ParquetFile:
+    from pyarrow.parquet import ParquetFile  # 0.03 s, which runs with nothing to do need not
+
+    return ParquetFile(path, page_checksum_verification=True)
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
+from pipeline.core.process.dataclass_code import reuse_compiled_dataclasses
 from pipeline.core.process.kernel_cache import use_own_cache
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
@@ -49,6 +50,7 @@ def start() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported, which is below
     use_own_cache()
+    reuse_compiled_dataclasses()
     _keep_freed_memory()
     _spare_pandas()
 
