@@ -53,7 +53,7 @@ def document_sd(*, ratio: float, seeds: int, seed_sd: float, clusters: int) -> f
     return float(np.sqrt(ratio / seeds * 2 * clusters) * seed_sd)
 
 
-@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("seeds", [3, pytest.param(5, marks=pytest.mark.slow)])
 def test_the_95_percent_interval_covers_the_truth_in_93_to_97_of_100_experiments(seeds: int) -> None:
     ratios, runs = (0.1, 0.5, 2.0, 10.0), 500
     covered = np.zeros((len(ratios), runs))

@@ -47,6 +47,7 @@ def furnish() -> Furnish:
     return furnished
 
 
+@pytest.mark.slow
 def test_the_worst_are_dropped_and_the_rest_go_on_to_the_bits_of_proxies_that_never_stopped(first_run, tmp_path):
     plan = first_run[1]
     first, found = plan.experiment.cuts[0], plan.experiment.rounds[0]
