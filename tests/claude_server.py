@@ -209,7 +209,7 @@ def claude_server(
         script=list(script),
         default=Reply() if default is None else default,
     )
-    listener.house = server  # type: ignore[attr-defined]
+    listener.house = server
     thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
@@ -221,6 +221,7 @@ def claude_server(
 
 class _Listener(ThreadingHTTPServer):
     daemon_threads = True
+    house: Server
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of clients that were killed; anything else is printed, as always."""
@@ -229,11 +230,12 @@ class _Listener(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    server: _Listener
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # else a body waits 40 ms for the client to acknowledge the head
 
     def do_GET(self) -> None:
-        server: Server = self.server.house  # type: ignore[attr-defined]
+        server = self.server.house
         if not self.path.startswith(ROUTE):
             return self._send(404, error_body("not_found_error", None, "no such route"))
         try:
@@ -242,7 +244,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def do_POST(self) -> None:
-        server: Server = self.server.house  # type: ignore[attr-defined]
+        server = self.server.house
         size = int(self.headers["content-length"] or 0)
         if server.cuts_upload():
             self.rfile.read(size // 2)

@@ -32,7 +32,7 @@ def pytest_configure() -> None:
         os.environ.pop(name, None)
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["HF_DATASETS_OFFLINE"] = "1"
-    os.fsync = lambda handle: None
+    os.fsync = lambda fd: None
     # How long an example takes says more of the machine than of the code: tests/timing.py tells linear work from other.
     # Examples are the same each time: a change is held against what it changed, and not against a new draw.
     how = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

@@ -42,7 +42,7 @@ datasets:
       - label: {teacher: offline}
       - quality: {keep_fraction: 0.7}
 """
-QUESTIONS = {
+QUESTIONS: dict[str, dict[str, float]] = {
     "one threshold": {"gopher_quality.min_words": 40},
     "three thresholds": {
         "gopher_quality.min_words": 40, "gopher_repetition.max_top_2_gram": 0.15, "fineweb_quality.max_list_ratio": 0.2,
@@ -83,7 +83,7 @@ def _generate(folder: Path, wanted: int) -> int:
     return count
 
 
-def _asked(home: Path, settings: dict[str, Any], *, repeats: int) -> dict[str, Any]:
+def _asked(home: Path, settings: dict[str, float], *, repeats: int) -> dict[str, Any]:
     flags = [flag for key, value in settings.items() for flag in ("--set", f"datasets.clean.{key}={value}")]
     times = [_tamis(home, "what-if", "deciding.yaml", *flags) for _ in range(repeats + 1)][1:]
     wall, cpu = ([rounded(each[kind]) for each in times] for kind in (0, 1))

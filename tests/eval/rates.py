@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train, score, and print a line for every lane and then one for every cell."""
     parser = argparse.ArgumentParser(prog="python -m tests.eval.rates", description=str(__doc__).split("\n")[0])
     parser.add_argument("tier", choices=sorted(TIERS))
-    parser.add_argument("--tokens", type=lambda text: ProxySection(tokens=text).tokens, required=True)
+    parser.add_argument("--tokens", type=lambda text: ProxySection.parse({"tokens": text}).tokens, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--axes", action="store_true", help="change one of the two rates at a time")
     options = parser.parse_args(arguments)
@@ -68,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _texts(source: str, limit_bytes: int) -> list[str]:
     """Return documents of a source in a seeded order, up to so many bytes."""
     texts = [text for table in documents_of(source) for text in table.column("text").to_pylist()]
-    found, size = [], 0
+    found: list[str] = []
+    size = 0
     for index in generator(17, "rates", source).permutation(len(texts)):
         size += len(texts[index].encode())
         if size > limit_bytes and found:

@@ -15,6 +15,7 @@ import operator
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,7 +73,7 @@ def verdict_of(step: MeasuringStep, text: str) -> str:
     return "keep"
 
 
-def measured_rows(step: MeasuringStep, texts: list[str]) -> list[dict[str, object]]:
+def measured_rows(step: MeasuringStep, texts: list[str]) -> list[dict[str, Any]]:
     """Return each text's signals as plain values, with `text` where the step edits; every signal must be there."""
     measured = step.measure(Batch.from_texts(texts))
     assert set(measured.signals) == {signal.name for signal in step.signals}

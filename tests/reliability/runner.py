@@ -134,7 +134,7 @@ def warm_up(folder: Path) -> None:
     """Do once, before any fork, what the SDK does when it is first used: imports, models of answers, certificates."""
     from tests.claude_server import claude_server
 
-    ssl.create_default_context = functools.cache(ssl.create_default_context)
+    vars(ssl)["create_default_context"] = functools.cache(ssl.create_default_context)
     with claude_server() as server:
         os.environ["ANTHROPIC_BASE_URL"] = server.base_url
         for batches in (False, True):

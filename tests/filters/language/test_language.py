@@ -146,7 +146,7 @@ def test_chinese_in_any_script_is_chinese_unless_it_is_spoken_cantonese(step: La
     rows = measured_rows(Language(params=Language.Params(keep=("zh",))), list(texts.values()))
 
     assert [row["language"] for row in rows] == ["zh", "zh", "yue"]
-    assert min(row["kept_language_score"] for row in rows) > 0.99  # type: ignore[type-var]
+    assert min(row["kept_language_score"] for row in rows) > 0.99
 
 
 def test_a_page_between_english_notices_is_no_english(step: Language) -> None:
@@ -154,7 +154,7 @@ def test_a_page_between_english_notices_is_no_english(step: Language) -> None:
     (row,) = measured_rows(step, [read_case("french page between english notices, fr")])
 
     assert row["language"] == "fr"
-    assert row["kept_language_score"] < 0.01  # type: ignore[operator]
+    assert row["kept_language_score"] < 0.01
     assert row["agreement"] == 0.75
 
 
@@ -172,7 +172,7 @@ def test_a_document_half_in_another_language_is_seen(step: Language) -> None:
 def test_no_score_is_higher_than_the_model_deserves(step: Language, docstrings: list[str]) -> None:
     scores = [row["score"] for row in measured_rows(step, docstrings[:300])]
 
-    assert 0.998 < max(scores) <= 0.999  # type: ignore[type-var]
+    assert 0.998 < max(scores) <= 0.999
 
 
 def read_case(name: str) -> str:

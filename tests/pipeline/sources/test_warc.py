@@ -231,7 +231,7 @@ def _runs(pid: int) -> bool:
 
 def test_an_extractor_that_cannot_start_is_nobodys_page() -> None:
     broken = PageExtractor("resiliparse", max_seconds=5, max_memory_bytes=10_000_000)
-    broken.extractor = "no_such"  # type: ignore[assignment]
+    broken.extractor = "no_such"
 
     with broken, pytest.raises(ServiceError, match="did not start"):
         broken.extract(page(), charset="utf-8")

@@ -20,7 +20,7 @@ def buy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
     def in_batches(server: Server, count: int, **how: Any) -> Any:
-        how = {"batches": True, "pacing": FAST, "timeout_seconds": 20.0} | how
-        return ask(tmp_path, server, requests_for(count), monkeypatch=monkeypatch, **how)
+        settings: dict[str, Any] = {"batches": True, "pacing": FAST, "timeout_seconds": 20.0, **how}
+        return ask(tmp_path, server, requests_for(count), monkeypatch=monkeypatch, **settings)
 
     return in_batches

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,9 +35,9 @@ def many(documents: int, *, mean: int = 20, draw: int = 0, first: int = 100) -> 
     return dataset(generator(draw, "pool test").integers(1, 2 * mean, size=documents).tolist(), first=first)
 
 
-def pool_of(datasets: dict[str, Tokens], *, num_rows: int = 64, **more: object) -> Pool:
-    settings: dict[str, object] = {"weights": dict.fromkeys(datasets, 1.0), "seed": 0, **more}
-    return build_pool(datasets, num_rows=num_rows, context=CONTEXT, bos=BOS, **settings)  # type: ignore[arg-type]
+def pool_of(datasets: dict[str, Tokens], *, num_rows: int = 64, **more: Any) -> Pool:
+    settings: dict[str, Any] = {"weights": dict.fromkeys(datasets, 1.0), "seed": 0, **more}
+    return build_pool(datasets, num_rows=num_rows, context=CONTEXT, bos=BOS, **settings)
 
 
 def rows_of(pool: Pool, name: str, rows: np.ndarray) -> np.ndarray:

@@ -263,7 +263,7 @@ def test_of_racing_exports_one_wins_and_the_others_say_who_does(
         child = os.fork()
         if child == 0:
             time.sleep(max(0.0, start - time.time()))
-            os._exit(forked(lambda number=number: export(mixed, to, (NEW, OLD)[number % 2])))  # type: ignore[misc]
+            os._exit(forked(lambda number=number: export(mixed, to, (NEW, OLD)[number % 2])))
         children.append(child)
     codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
 

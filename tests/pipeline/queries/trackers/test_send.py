@@ -116,7 +116,7 @@ def test_what_cannot_be_told_any_more_leaves_the_outcome_as_it_is(house: House):
     needs("tensorboard")
     said: list[str] = []
     progress = Silent()
-    progress.say = said.append  # type: ignore[method-assign]
+    progress.say = said.append
 
     with tracking(house.recipe, wanted=["tensorboard"], workspace=house.workspace, progress=progress):
         certificate = house.plan().experiment.certificate.folder / "certificate.json"
