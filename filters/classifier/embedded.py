@@ -7,7 +7,6 @@ transformer, so it is for a corpus that the default has thinned out.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from filters.classifier.model import BIAS_L2, MODEL, SETTINGS, one_thread, read_tensors, targets_of
+from filters.classifier.model import BIAS_L2, one_thread, read_tensors, targets_of, write_model
 from filters.topics.embedding import open_model
-from pipeline.core.files.durable import write_atomically, write_text
 from pipeline.core.text.batch import Batch
 
 KIND = "embedding"
@@ -46,12 +44,8 @@ class EmbeddedModel:
 
     def save(self, folder: Path) -> None:
         """Write `model.safetensors` and `model.json`; the embedding model stays where it is."""
-        from safetensors.numpy import save
-
-        payload = save({"weights": self.weights, "biases": self.biases})
-        write_atomically(folder / MODEL, lambda file: file.write(payload))
         told = {"kind": KIND, "excerpt_chars": self.excerpt_chars}
-        write_text(folder / SETTINGS, json.dumps(told, indent=1, sort_keys=True) + "\n")
+        write_model(folder, {"weights": self.weights, "biases": self.biases}, told=told)
 
     @staticmethod
     def load(folder: Path, *, embedding: Path) -> EmbeddedModel:

@@ -7,7 +7,6 @@ documents give the same bytes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,20 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from filters.classifier.kernels import hash_tokens, longest, next_mark, present
+from filters.classifier.kernels import expected_grade, hash_tokens, next_mark, present, room_for
 from filters.classifier.model import (
     BIAS_L2,
-    MODEL,
-    SETTINGS,
     Features,
     Lookup,
     Settings,
     one_thread,
     read_model,
     targets_of,
+    write_model,
 )
 from pipeline.core import rng
-from pipeline.core.files.durable import write_atomically, write_text
 from pipeline.core.process.kernels import njit
 from pipeline.core.text.batch import Batch
 
@@ -59,22 +56,14 @@ class HiddenModel:
 
     def save(self, folder: Path) -> None:
         """Write `model.safetensors` and `model.json`."""
-        from safetensors.numpy import save
-
         named = {"vectors": self.vectors, "shifts": self.shifts, "outputs": self.outputs, "biases": self.biases}
-        payload = save(named)
-        write_atomically(folder / MODEL, lambda file: file.write(payload))
-        told = {"kind": KIND, **asdict(self.settings)}
-        write_text(folder / SETTINGS, json.dumps(told, indent=1, sort_keys=True) + "\n")
+        write_model(folder, named, told={"kind": KIND, **asdict(self.settings)})
 
     @staticmethod
     def load(folder: Path) -> HiddenModel:
         """Read a model that `save` wrote; DataError when there is none."""
         tensors, settings = read_model(folder)
-        return HiddenModel(
-            vectors=tensors["vectors"], shifts=tensors["shifts"], outputs=tensors["outputs"], biases=tensors["biases"],
-            settings=settings,
-        )  # fmt: skip
+        return HiddenModel(**tensors, settings=settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +141,7 @@ def hidden_grades(
 ) -> Any:
     """Return float32[num_docs]: the expected grade, the sum over thresholds k of P(grade > k)."""
     num_docs, width = len(offsets) - 1, vectors.shape[1]
-    room = min(longest(offsets), 4 * excerpt) + 1
-    hashes = np.empty(room, np.uint64)
-    buckets = np.empty(room * ngrams + 1, np.int64)
-    marks = np.zeros(1 << bits, np.uint8)
-    mark = 0
-    shift = np.uint64(64 - bits)
+    hashes, buckets, marks, mark, shift = room_for(offsets, ngrams, bits, excerpt)
     sums = np.empty(width, np.float32)
     grades = np.empty(num_docs, np.float32)
     for doc in range(num_docs):
@@ -172,8 +156,5 @@ def hidden_grades(
         latent = 0.0
         for unit in range(width):
             latent += outputs[unit] * np.tanh(sums[unit] / np.sqrt(max(found, 1)) + shifts[unit])
-        grade = 0.0
-        for k in range(len(biases)):
-            grade += 1.0 / (1.0 + np.exp(-(latent + biases[k])))
-        grades[doc] = grade
+        grades[doc] = expected_grade(latent, biases)
     return grades

@@ -105,15 +105,27 @@ def longest(offsets: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
+def room_for(offsets: Any, ngrams: Any, bits: Any, excerpt: Any) -> Any:
+    """Return (hashes, buckets, marks, mark, shift): room for one document's tokens and n-grams at a time."""
+    room = min(longest(offsets), 4 * excerpt) + 1
+    marks = np.zeros(1 << bits, np.uint8)
+    return np.empty(room, np.uint64), np.empty(room * ngrams + 1, np.int64), marks, 0, np.uint64(64 - bits)
+
+
+@njit(cache=True, nogil=True)
+def expected_grade(latent: Any, biases: Any) -> Any:
+    """Return the sum over thresholds k of P(grade > k)."""
+    grade = 0.0
+    for k in range(len(biases)):
+        grade += 1.0 / (1.0 + np.exp(-(latent + biases[k])))
+    return grade
+
+
+@njit(cache=True, nogil=True)
 def features(data: Any, offsets: Any, ngrams: Any, bits: Any, excerpt: Any) -> Any:
     """Return (buckets int32[num_features], starts int64[num_docs + 1]): the features of every document."""
     num_docs = len(offsets) - 1
-    room = min(longest(offsets), 4 * excerpt) + 1
-    hashes = np.empty(room, np.uint64)
-    buckets = np.empty(room * ngrams + 1, np.int64)
-    marks = np.zeros(1 << bits, np.uint8)
-    mark = 0
-    shift = np.uint64(64 - bits)
+    hashes, buckets, marks, mark, shift = room_for(offsets, ngrams, bits, excerpt)
     starts = np.zeros(num_docs + 1, np.int64)
     found = np.empty(1024, np.int32)
     size = 0
@@ -136,29 +148,14 @@ def features(data: Any, offsets: Any, ngrams: Any, bits: Any, excerpt: Any) -> A
 def expected_grades(data: Any, offsets: Any, ngrams: Any, bits: Any, excerpt: Any, weights: Any, biases: Any) -> Any:
     """Return float32[num_docs]: the expected grade, the sum over thresholds k of P(grade > k)."""
     num_docs = len(offsets) - 1
-    room = min(longest(offsets), 4 * excerpt) + 1
-    hashes = np.empty(room, np.uint64)
-    marks = np.zeros(1 << bits, np.uint8)
-    mark = 0
-    shift = np.uint64(64 - bits)
+    hashes, buckets, marks, mark, shift = room_for(offsets, ngrams, bits, excerpt)
     grades = np.empty(num_docs, np.float32)
     for doc in range(num_docs):
         mark = next_mark(mark, marks)
         count = hash_tokens(data, offsets[doc], offsets[doc + 1], excerpt, hashes)
-        total, found = 0.0, 0
-        for at in range(count):
-            value = np.uint64(0)
-            for back in range(min(ngrams, at + 1)):  # as in `present`, in the same order
-                value = (value ^ hashes[at - back]) * MIX
-                value ^= value >> np.uint64(29)
-                bucket = np.int64((value * MIX) >> shift)
-                first = marks[bucket] != mark
-                marks[bucket] = mark
-                found += first
-                total += float(weights[bucket]) if first else 0.0
-        latent = total / np.sqrt(max(found, 1))
-        grade = 0.0
-        for k in range(len(biases)):
-            grade += 1.0 / (1.0 + np.exp(-(latent + biases[k])))
-        grades[doc] = grade
+        found = present(hashes, count, ngrams, shift, marks, mark, buckets)
+        total = 0.0
+        for at in range(found):
+            total += float(weights[buckets[at]])
+        grades[doc] = expected_grade(total / np.sqrt(max(found, 1)), biases)
     return grades

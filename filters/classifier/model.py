@@ -8,7 +8,7 @@ depend on: the same documents give the same bytes. 2,000 documents of 1 kB take 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -82,17 +82,22 @@ class GradeModel:
 
     def save(self, folder: Path) -> None:
         """Write `model.safetensors` and `model.json`."""
-        from safetensors.numpy import save
-
-        payload = save({"weights": self.weights, "biases": self.biases})
-        write_atomically(folder / MODEL, lambda file: file.write(payload))
-        write_text(folder / SETTINGS, json.dumps(asdict(self.settings), indent=1, sort_keys=True) + "\n")
+        write_model(folder, {"weights": self.weights, "biases": self.biases}, told=asdict(self.settings))
 
     @staticmethod
     def load(folder: Path) -> GradeModel:
         """Read a model that `save` wrote; DataError when there is none."""
         tensors, settings = read_model(folder)
         return GradeModel(weights=tensors["weights"], biases=tensors["biases"], settings=settings)
+
+
+def write_model(folder: Path, tensors: Mapping[str, np.ndarray], *, told: Mapping[str, object]) -> None:
+    """Write a model's tensors, and what else is to be known of it as JSON."""
+    from safetensors.numpy import save
+
+    payload = save(dict(tensors))
+    write_atomically(folder / MODEL, lambda file: file.write(payload))
+    write_text(folder / SETTINGS, json.dumps(dict(told), indent=1, sort_keys=True) + "\n")
 
 
 def read_model(folder: Path) -> tuple[dict[str, np.ndarray], Settings]:
