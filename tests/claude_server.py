@@ -146,8 +146,8 @@ class Server:
             self.times.append(time.monotonic())
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
-            behaviour = self.script.pop(0) if self.script else self.default
-            behaviour = refusal or (behaviour(body) if callable(behaviour) else behaviour)
+            said = self.script.pop(0) if self.script else self.default
+            behaviour = refusal or (said(body) if callable(said) else said)
             self.bill.update([fingerprint(body)] * _is_billed(behaviour))
             return behaviour
 

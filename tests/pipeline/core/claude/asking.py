@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.claude.client import Answer, ClaudeClient
+from pipeline.core.claude.bought import Answer
+from pipeline.core.claude.client import ClaudeClient
 from pipeline.core.claude.request import Request
 from tests.claude_server import Server
 
