@@ -47,7 +47,7 @@ class BatchBuyer:
         self._caching = caching
         self._counted = counted  # ids of the requests whose money the budget counts
         self._queue: deque[Request] = deque()
-        self._offered = True  # False once the server turned out to have no batches
+        self.offered = True  # False once the server turned out to have no batches
         self._own: set[int] = set()  # batches of this run
         self._tried: Counter[str] = Counter()  # times that a request failed on the server's side
         self._failed_creations = 0  # in a row
@@ -63,13 +63,13 @@ class BatchBuyer:
         desk.open = {batch.key: batch for batch in desk.log.unsettled(list(self._requests))}
         on_its_way = {id for key in desk.open for id, sent in desk.log.sent(key).items() if sent.outcome is None}
         self._queue = deque(request for id, request in self._requests.items() if id not in on_its_way)
-        self._offered = create and (not self._queue or self._is_offered())
+        self.offered = create and (not self._queue or self._is_offered())
         delay = desk.pacing.poll_seconds
         while not stopped.is_set():
             num_before = self._num_landed
             desk.find_doubted()
             desk.collect_ended()
-            if self._offered:
+            if self.offered:
                 self._submit()
             if not desk.open:
                 break
@@ -108,7 +108,7 @@ class BatchBuyer:
 
     def _submit(self) -> None:
         """Send batches while requests, money and room are left."""
-        while self._queue and self._offered and not self._purchase.stopped.is_set():
+        while self._queue and self.offered and not self._purchase.stopped.is_set():
             room = MOST_REQUESTS - sum(batch.size for batch in self.desk.open.values())
             if room <= 0 or any(batch.server_id is None for batch in self.desk.open.values()):
                 return  # what is in doubt is found first: a server that lost one answer may lose the next
@@ -169,7 +169,7 @@ class BatchBuyer:
             return
         self._take_back(self.desk.refuse(batch, setback.reason))
         if status in NO_BATCHES:
-            self._offered = self._say_not_offered(trouble)
+            self.offered = self._say_not_offered(trouble)
         elif setback.error is not None:
             raise setback.error
         elif status == 413 and batch.size > 1:

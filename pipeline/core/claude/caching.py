@@ -86,7 +86,7 @@ class Caching:
     shard: int  # requests that are sent before they are judged, and after the first ones again
     say: Callable[[str], None]
     stage: Stage = "off"
-    tried: bool = False  # an earlier purchase of the same client has shown what caching does
+    works: bool | None = None  # as far as was tried
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _window: list[tuple[int, BilledTokens]] = field(default_factory=list)  # saved nanodollars and tokens of each
 
@@ -94,14 +94,14 @@ class Caching:
         """Decide whether these requests, which are about to be bought, begin with a primer."""
         alike = len({(each.model, each.instructions, each.way) for each in requests}) == 1
         outcome = None
-        if alike and not (self.tried and self.stage == "off"):
+        if alike and self.works is not False:
             price = self.prices.price_of(requests[0].model, prompt_tokens=0, on=self.on)
             outcome = promise(
                 requests[0], count=len(requests), price=price, keep=self.keep, wish=wish, shard=self.shard
             )
         self._window.clear()
         self.stage = "off" if outcome is None else "primer"
-        if self.stage == "primer" and not self.tried:
+        if self.stage == "primer" and self.works is None:
             self._look_back(requests[0])
 
     def _look_back(self, request: Request) -> None:
@@ -145,7 +145,7 @@ class Caching:
                 tokens = self._window[-1][1]
                 kept = tokens.cache_read + tokens.cache_write_5m + tokens.cache_write_1h
                 if kept:
-                    self.stage = "on" if self.tried else "trial"
+                    self.stage = "on" if self.works else "trial"
                 else:
                     self._stop("the server kept nothing of the first request, which may be too short")
             elif self._window and (self.stage == "trial" or self.keep == "1h"):
@@ -161,11 +161,10 @@ class Caching:
         if saved < 0:
             self._stop(f"{told}, which cost {dollars(-saved)} more than it saved")
         elif self.stage == "trial":
-            self.stage = "on"
+            self.stage, self.works = "on", True
             self.say(f"claude: prompt caching works: {told}, which saved {dollars(saved)}")
-        self.tried = True
         self._window.clear()
 
     def _stop(self, why: str) -> None:
-        self.stage, self.tried = "off", True
+        self.stage, self.works = "off", False
         self.say(f"claude: prompt caching is off for the rest: {why}")

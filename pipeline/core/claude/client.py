@@ -277,7 +277,10 @@ class ClaudeClient:
             counted=self._charged, purchase=purchase, requests=asked, pacing=self._pacing, today=_today,
             endpoint=self._endpoint or ANTHROPIC, say=self._say or (lambda line: None), caching=caching,
         )  # fmt: skip
-        return buyer.buy(create=self._batches, wait=self._wait)
+        left = buyer.buy(create=self._batches, wait=self._wait)
+        if self._batches and not buyer.offered:
+            self._abilities.record_no_batches(self._endpoint)
+        return left
 
     def _buy_round(self, purchase: Purchase, *, num_threads: int) -> None:
         """Buy until the queue is empty."""

@@ -137,6 +137,12 @@ class AbilityLog:
         with self._ledger.transaction() as database:
             database.execute("INSERT OR REPLACE INTO abilities VALUES (?,?,?,?,?,?,?)", row)
 
+    def record_no_batches(self, endpoint: str) -> None:
+        """Note that a server turned out to have no batches, whatever a test said."""
+        with self._ledger.transaction() as database:
+            note = "UPDATE abilities SET works = 0, reason = 'it said so when asked' WHERE endpoint = ? AND ability = ?"
+            database.execute(note, (endpoint, BATCHES))
+
     def forget(self, endpoint: str, models: Sequence[str] | None = None) -> int:
         """Have everything that is known of an address (of some models) tested anew; return how many models that is."""
         clear = "UPDATE abilities SET works = NULL, turn = turn + 1 WHERE endpoint = ? AND works IS NOT NULL"

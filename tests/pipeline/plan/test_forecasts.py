@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from pipeline.commands.run_recipe import run_recipe
 from pipeline.commands.texts import plan_rows, plan_text
 from pipeline.core.claude.bill import bill_of
 from pipeline.core.claude.forecast import Forecast
 from pipeline.core.claude.ledger import total_usd
 from pipeline.core.claude.prices import load_prices
 from pipeline.core.errors import BudgetError
+from pipeline.engine.progress import Silent
 from pipeline.plan.forecasts import forecasts_of
 from pipeline.queries.status import status_of
 from tests.claude_server import Reply, claude_server
@@ -182,8 +184,10 @@ def test_a_plan_says_how_a_server_will_be_asked(house: House, monkeypatch: pytes
         before = plan_text(house.plan())
         house.run()
         label(house, documents=40)
-        after = plan_text(house.plan())
+        after, num_asked = plan_text(house.plan()), len(server.tests)
+        run_recipe(house.recipe, workspace=house.workspace, workers=1, progress=Silent(), test_endpoint=True)
 
+    assert (num_asked, len(server.tests)) == (2, 4)  # `run --test-endpoint`
     assert "can do is not known yet; the run first asks it at most 3 tiny questions." in before
     assert "does not give JSON by a schema (HTTP 400 invalid_request_error" in after
     assert after.endswith(

@@ -139,6 +139,20 @@ def test_below_the_least_length_nothing_is_marked_or_it_costs_nothing(
     assert len(said) == (1 if system == LONG else 0)
 
 
+def test_a_small_purchase_between_two_large_ones_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, buy: Any
+) -> None:
+    requests = long_requests(130)
+    with claude_server() as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        with ClaudeClient(tmp_path / "ledger.sqlite", max_usd=1.0, cache="always") as client:
+            for some in (requests[:60], requests[60:61], requests[61:]):
+                client.ask(some)
+
+    assert [server.marks.count(mark) for mark in ("5m", "")] == [129, 1]
+    assert server.read_tokens == 128 * server.written["5m"]
+
+
 def test_at_another_address_than_anthropics_nothing_is_marked_unasked(buy: Any) -> None:
     with claude_server() as server:
         buy(server, 20, cache="auto")

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +22,7 @@ from pipeline.core.claude.request import Demand, Request
 from pipeline.core.claude.self_test import forget_abilities, known_abilities
 from pipeline.core.errors import BudgetError, RecipeError, ServiceError
 from tests.claude_server import HangUp, Reply, Server, Status, claude_server
+from tests.conftest import ROOT
 from tests.pipeline.core.claude.asking import KEY, requests_for
 from tests.pipeline.core.claude.batching import FAST, outcomes
 
@@ -98,6 +104,15 @@ def test_a_server_without_batches_is_asked_one_by_one_and_that_is_said_before(
     assert known(tmp_path) == {"batches": False, "schema": True}
 
 
+def test_batches_that_are_gone_are_noted(ask: Any, tmp_path: Path) -> None:
+    with claude_server() as server:
+        ask(server)
+        server.batches.missing_routes = {"create", "list"}
+        ask(server, requests_for(6), batches=True)
+
+    assert known(tmp_path) == {"batches": False, "schema": True} and len(server.tests) == 1
+
+
 @pytest.mark.parametrize("lacks", ["rejects", "ignores"])
 def test_batches_carry_the_way_that_was_found(lacks: str, ask: Any) -> None:
     with claude_server() as server:
@@ -153,6 +168,28 @@ def test_a_test_whose_answer_was_lost_is_in_doubt_and_asked_once_by_the_next_run
 
     assert outcomes(tmp_path) == {"in_doubt": 1, "answered": 4}
     assert list(server.test_bill.values()) == [2]  # as with any request: one lost and counted, one answered
+
+
+def test_a_run_killed_in_the_test_leaves_it_in_doubt_and_asks_it_once_more(ask: Any, tmp_path: Path) -> None:
+    child = f"""
+from pathlib import Path
+from pipeline.core.claude.client import ClaudeClient
+from tests.pipeline.core.claude.asking import requests_for
+with ClaudeClient(Path({str(tmp_path)!r}) / "ledger.sqlite", max_usd=1.0) as client:
+    client.fitted(requests_for(3))
+"""
+    with claude_server() as server:
+        server.test_script = [Reply(held=threading.Event())]
+        environment = {**os.environ, "ANTHROPIC_BASE_URL": server.base_url, "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen([sys.executable, "-c", child], env=environment)
+        while not server.tests:
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        ask(server)
+
+    assert outcomes(tmp_path) == {"in_doubt": 1, "answered": 4}
+    assert list(server.test_bill.values()) == [2] and set(server.bill.values()) == {1}
 
 
 def test_a_server_that_breaks_at_a_schema_is_asked_in_the_next_way(ask: Any, tmp_path: Path) -> None:
