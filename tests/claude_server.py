@@ -137,9 +137,9 @@ class Server:
             with self._mutex:
                 self._at_once += 1
                 self.tests.append(body)
-                behaviour = self.test_script.pop(0) if self.test_script else refusal or Reply()
-                self.test_bill.update([fingerprint(body)] * _is_billed(behaviour))
-                return behaviour
+                told = self.test_script.pop(0) if self.test_script else refusal or Reply()
+                self.test_bill.update([fingerprint(body)] * _is_billed(told))
+                return told
         with self._mutex:
             self.arrivals.append(body)
             self.headers.append(headers)
