@@ -192,9 +192,6 @@ def find_out(
     """
     abilities = log.of(model, endpoint)
     if not abilities.known(demand):
-        if abilities.of(BATCHES).works is None:
-            why = lacks_batches()
-            log.record(model, endpoint, BATCHES, Found(not why, why, abilities.of(BATCHES).turn))
         for way in ways_for(demand):
             if abilities.of(way).works is None:
                 turn = abilities.of(way).turn
@@ -202,6 +199,10 @@ def find_out(
             abilities = log.of(model, endpoint)
             if abilities.of(way).works:
                 break
+        if abilities.of(BATCHES).works is None:
+            why = lacks_batches()
+            log.record(model, endpoint, BATCHES, Found(not why, why, abilities.of(BATCHES).turn))
+        abilities = log.of(model, endpoint)
         say(f"claude: {abilities.told(demand)}")
     best = abilities.best(demand)
     if best is None:

@@ -192,6 +192,15 @@ with ClaudeClient(Path({str(tmp_path)!r}) / "ledger.sqlite", max_usd=1.0) as cli
     assert list(server.test_bill.values()) == [2] and set(server.bill.values()) == {1}
 
 
+def test_a_server_that_is_busy_at_first_is_waited_for(ask: Any) -> None:
+    with claude_server() as server:
+        server.test_script = [Status(529), Status(429), Status(503)]
+        answers = ask(server)
+
+    assert answers[0].status == "parsed" and len(server.tests) == 4
+    assert list(server.test_bill.values()) == [1]
+
+
 def test_a_server_that_breaks_at_a_schema_is_asked_in_the_next_way(ask: Any, tmp_path: Path) -> None:
     with claude_server() as server:
         server.test_script = [Status(500, billed=True)]
