@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import operator
 import unicodedata
+from bisect import bisect
 from dataclasses import dataclass
 from functools import cache
 from itertools import compress
@@ -25,6 +26,7 @@ _UNSPACED = (
     (0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x31F0, 0x31FF), (0x3400, 0x4DBF),
     (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0xFF66, 0xFF9F), (0x1B000, 0x1B16F), (0x20000, LAST_TABULATED),
 )  # fmt: skip
+_UNSPACED_ENDS = [end for first, last in _UNSPACED for end in (first, last + 1)]
 _IGNORABLE = frozenset((0x00AD, 0x200C, 0x200D, 0x2060, 0xFEFF))
 _ACCENTS = range(0x0300, 0x0370)
 _SELECTORS = range(0xFE00, 0xFE10)  # those above LAST_TABULATED are skipped without the table
@@ -84,4 +86,4 @@ def _fold(code: int) -> int:
     if len(folded) > 1:
         folded = character.lower()
     result = ord(folded) if len(folded) == 1 else code
-    return result | ALONE if any(first <= code <= last for first, last in _UNSPACED) else result
+    return result | ALONE if bisect(_UNSPACED_ENDS, code) % 2 else result

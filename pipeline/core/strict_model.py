@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 class StrictModel(BaseModel):
     """The base of sections and of the parameters of steps and readers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     @classmethod
     def parse(cls, data: Mapping[str, object]) -> Self:

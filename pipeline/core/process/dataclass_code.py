@@ -10,7 +10,6 @@ from __future__ import annotations
 import atexit
 import builtins
 import dataclasses
-import hashlib
 import marshal
 import os
 import sys
@@ -18,9 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from xxhash import xxh3_128_digest
+
 from pipeline.core.process.kernel_cache import own_folder
 
-SUM_BYTES = 16
+SUM_BYTES = 16  # of the sum before what is stored
 NAME = f"dataclasses-{sys.implementation.cache_tag}-{sys.hexversion:x}.code"
 
 
@@ -49,7 +50,7 @@ def _read(path: Path) -> dict[str, bytes]:
     except OSError:
         return {}
     body = memoryview(stored)[SUM_BYTES:]
-    return marshal.loads(body) if _sum(body) == stored[:SUM_BYTES] else {}
+    return marshal.loads(body) if xxh3_128_digest(body) == stored[:SUM_BYTES] else {}
 
 
 def _write(path: Path, new: dict[str, bytes]) -> None:
@@ -57,9 +58,5 @@ def _write(path: Path, new: dict[str, bytes]) -> None:
         body = marshal.dumps(_read(path) | new)  # others may have written meanwhile
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
         with suppress(OSError):  # no room for what is only faster
-            temporary.write_bytes(_sum(body) + body)
+            temporary.write_bytes(xxh3_128_digest(body) + body)
             os.replace(temporary, path)
-
-
-def _sum(body: bytes | memoryview) -> bytes:
-    return hashlib.blake2b(body, digest_size=SUM_BYTES).digest()
