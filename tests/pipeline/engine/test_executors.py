@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
@@ -88,6 +89,17 @@ def test_a_few_documents_that_take_long_go_to_workers_in_the_end(two_workers, mo
     monkeypatch.setattr(executors, "START_SECONDS", -1.0)
 
     assert os.getpid() not in two_workers.map(process_of, range(5), label="few", few=True)
+
+
+def never_end(_: int) -> None:
+    atexit.register(time.sleep, 1000)
+
+
+def test_workers_end_at_once_when_they_are_told_to():
+    executor = Local(workers=2)
+    executor.map(never_end, range(4), label="linger")
+
+    executor.close()  # would wait
 
 
 def test_a_worker_that_keeps_dying_is_named_and_the_run_does_not_hang(two_workers):
