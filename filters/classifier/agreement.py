@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from filters.classifier.weighed import Census, Share, Weighed
 from pipeline.core import rng
-from pipeline.core.intervals import wilson
 
 RESAMPLES = 1000
 KEEP_FRACTIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -43,22 +43,22 @@ def ranks(values: np.ndarray) -> np.ndarray:
 
 def agreement(scores: np.ndarray, grades: np.ndarray, *, clusters: np.ndarray, seed: int) -> dict[str, float]:
     """Return Spearman with its 95 % interval (clusters resampled), and the size of the errors in grades."""
-    resampled = [spearman(scores[rows], grades[rows]) for rows in _resampled(clusters, seed=seed)]
-    low, high = _interval(resampled, clusters, widest=1.0)
+    found = [spearman(scores[rows], grades[rows]) for rows in resampled(clusters, seed=seed)]
+    low, high = _interval(found, clusters, widest=1.0)
     return {
         "spearman": spearman(scores, grades), "spearman_low": low, "spearman_high": high, **errors(scores, grades)
     }  # fmt: skip
 
 
-def _interval(resampled: list[float], clusters: np.ndarray, *, widest: float) -> tuple[float, float]:
+def _interval(values: list[float], clusters: np.ndarray, *, widest: float) -> tuple[float, float]:
     """Return where 95 % of the values lie; all that is possible where there are too few clusters to resample."""
     if len(np.unique(clusters)) < MIN_CLUSTERS:
         return -widest, widest
-    low, high = np.quantile(resampled, (0.025, 0.975)).tolist()
+    low, high = np.quantile(values, (0.025, 0.975)).tolist()
     return low, high
 
 
-def _resampled(clusters: np.ndarray, *, seed: int) -> Iterator[np.ndarray]:
+def resampled(clusters: np.ndarray, *, seed: int) -> Iterator[np.ndarray]:
     """Yield rows of as many clusters as there are, drawn with replacement."""
     draw = rng.generator(seed, "quality", "bootstrap")
     sizes = np.unique(clusters, return_counts=True)[1]
@@ -73,7 +73,7 @@ def beside(
     """Return a baseline's agreement, and by how much the scores agree better: `gain`, with its 95 % interval."""
     gains = [
         spearman(scores[rows], grades[rows]) - spearman(baseline[rows], grades[rows])
-        for rows in _resampled(clusters, seed=seed)
+        for rows in resampled(clusters, seed=seed)
     ]
     low, high = _interval(gains, clusters, widest=2.0)
     value = spearman(baseline, grades)
@@ -104,12 +104,18 @@ def alone(details: Mapping[str, Any]) -> float:
     return float(held["clusters"] / held["documents"]) if held.get("documents") else 1.0
 
 
-def top_tenth(scores: np.ndarray, grades: np.ndarray, *, positive_grade: float) -> dict[str, float]:
-    """Return how many of the tenth with the highest scores are good, and how many of all."""
-    count = max(round(len(scores) / 10), 1)
-    best = np.argsort(-scores, kind="stable")[:count]
-    good = grades >= positive_grade
-    return {"documents": count, "precision": float(good[best].mean()), "good_of_all": float(good.mean())}
+def top_tenth(
+    scores: np.ndarray, grades: np.ndarray, *, positive_grade: float, alone: float = 1.0, census: Census | None = None
+) -> dict[str, Any]:
+    """Return how many of the tenth with the highest scores are good, and how many of all, with their intervals."""
+    weighed = Weighed.of(scores, grades, positive_grade=positive_grade, alone=alone, census=census)
+    best = weighed.best(0.1)
+    every = np.ones(len(best), bool)
+    return {
+        "documents": int((best & weighed.drawn).sum()),
+        **_named("precision", weighed.share(best)),
+        **_named("good_of_all", weighed.share(every)),
+    }
 
 
 def errors(scores: np.ndarray, grades: np.ndarray) -> dict[str, float]:
@@ -127,36 +133,37 @@ def length_baseline(train_bytes: np.ndarray, train_grades: np.ndarray, held_byte
     return line
 
 
+def _named(name: str, share: Share) -> dict[str, float | None]:
+    return {name: share.value, f"{name}_low": share.low, f"{name}_high": share.high}
+
+
 def at_threshold(
-    scores: np.ndarray, grades: np.ndarray, *, threshold: float, positive_grade: float, alone: float = 1.0
-) -> dict[str, Any]:
+    scores: np.ndarray, grades: np.ndarray, *, threshold: float, positive_grade: float, alone: float = 1.0,
+    census: Census | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Return precision, recall and F1 of `score >= threshold` for `grade >= positive_grade`; None where undefined.
 
-    `alone` is how many clusters of near-duplicates there are for each document: the interval counts clusters.
+    `alone` is how many clusters of near-duplicates there are for each document: the interval counts clusters. With a
+    `census` they hold for the whole dataset.
     """
-    kept, good = scores >= threshold, grades >= positive_grade
-    both = int((kept & good).sum())
-    precision = both / int(kept.sum()) if kept.any() else None
-    recall = both / int(good.sum()) if good.any() else None
-    total = int(kept.sum()) + int(good.sum())
-    low, high = (None, None) if precision is None else map(float, wilson(precision, int(kept.sum()) * alone))
+    weighed = Weighed.of(scores, grades, positive_grade=positive_grade, alone=alone, census=census)
+    kept, good = weighed.scores >= threshold, weighed.good
+    total = float(weighed.weights @ kept + weighed.weights @ good)
     return {
         "threshold": float(threshold),
-        "kept": int(kept.sum()),
-        "precision": precision,
-        "precision_low": low,
-        "precision_high": high,
-        "recall": recall,
-        "f1": 2 * both / total if total else None,
+        "kept": int((kept & weighed.drawn).sum()),
+        **_named("precision", weighed.share(kept)),
+        **_named("recall", weighed.share(good, of=kept)),
+        "f1": 2 * float(weighed.weights @ (kept & good)) / total if total else None,
     }
 
 
 def operating_points(
     scores: np.ndarray, grades: np.ndarray, *, all_scores: np.ndarray, positive_grade: float, top: float = TOP_GRADE,
-    alone: float = 1.0,
+    alone: float = 1.0, census: Census | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Return a row for each share to keep of the whole dataset, then for each fixed score."""
-    at = partial(at_threshold, scores, grades, positive_grade=positive_grade, alone=alone)
+    at = partial(at_threshold, scores, grades, positive_grade=positive_grade, alone=alone, census=census)
     rows = []
     for fraction in KEEP_FRACTIONS:
         threshold = float(np.quantile(all_scores, 1 - fraction, method="higher"))  # as `keep_fraction` decides

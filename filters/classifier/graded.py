@@ -23,7 +23,9 @@ from pipeline.core.text.batch import Batch
 MIN_GRADED = 50  # below this a held-out fifth says nothing
 MIN_MEASURED = 10  # held-out documents of the sample, below which figures are of all that are held out: 0.2 of 50
 GRADE, TEACHER, STATUS, CHOSEN = "label.grade", "label.teacher", "label.status", "label.chosen"
+PEOPLE = "label.people"  # there where people's grades were brought
 SAMPLE = "sample"  # chosen so that it stands for the documents that had no grade
+KNOWN = "known"  # those that had one
 
 SplitBy = Literal["clusters", "sources"]
 
@@ -37,6 +39,7 @@ class Graded:
     sources: np.ndarray  # str[num_docs]
     chosen: np.ndarray  # str[num_docs]: how each came to be graded
     teachers: dict[str, int]  # who graded -> documents
+    people: np.ndarray  # float64[num_docs], what people graded it; NaN where they did not
 
     def describe(self) -> dict[str, Any]:
         """Return who graded what, as plain JSON."""
@@ -63,6 +66,7 @@ class TrainingSplit:
     held: np.ndarray
     clusters: np.ndarray  # int64[num_docs]
     ranks: np.ndarray  # int64[num_docs]: the cluster's place in the seeded order
+    judged: np.ndarray  # rows that people graded, of clusters that nothing was learnt from
 
     def describe(self) -> dict[str, int]:
         """Return the sizes of the split."""
@@ -71,7 +75,7 @@ class TrainingSplit:
             "held_out_documents": len(self.held),
             "clusters": len(np.unique(self.clusters)),
             "held_out_clusters": len(np.unique(self.clusters[self.held])),
-        }
+        } | ({"people_documents": len(self.judged)} if len(self.judged) else {})
 
     def inner(self) -> tuple[np.ndarray, np.ndarray]:
         """Return rows to fit and rows to check a penalty on: a fifth of the clusters that are trained on."""
@@ -80,16 +84,17 @@ class TrainingSplit:
         return self.train[~inside], self.train[inside]
 
 
-def load_graded(parts: Any) -> Graded:
-    """Read the graded documents; DataError when there are too few, or all have one grade."""
+def load_graded(parts: Any, *, by_people: bool = False) -> Graded:
+    """Read the graded documents, and what people graded them; DataError when they are too few, or have one grade."""
+    names = [GRADE, TEACHER, CHOSEN, *([PEOPLE] if by_people else [])]
     tables, without = [], Counter[str]()
     for part in parts:
-        marks = part.load_signals([GRADE, TEACHER, STATUS, CHOSEN])
+        marks = part.load_signals([STATUS, *names])
         has_grade = marks.column(GRADE).is_valid()
         without.update(status for status in marks.column(STATUS).drop_null().to_pylist() if status != "graded")
         if has_grade.to_numpy().any():
             table = part.load(("id", "text", "source"))
-            for name in (GRADE, TEACHER, CHOSEN):
+            for name in names:
                 table = table.append_column(name, marks.column(name))
             tables.append(table.filter(has_grade))
     found = sum(table.num_rows for table in tables)
@@ -114,11 +119,15 @@ def load_graded(parts: Any) -> Graded:
         sources=np.array(table.column("source").to_pylist(), dtype=str),
         chosen=np.array(table.column(CHOSEN).to_pylist(), dtype=str),
         teachers=dict(sorted(teachers.items())),
+        people=table.column(PEOPLE).to_numpy().astype(np.float64) if by_people else np.full(found, np.nan),
     )
 
 
 def split(graded: Graded, *, by: SplitBy, share: float, seed: int) -> TrainingSplit:
-    """Hold out whole clusters of near-duplicates, or whole sources; which ones depends on seed and names alone."""
+    """Hold out whole clusters of near-duplicates, or whole sources; which ones depends on seed and names alone.
+
+    Up to the same share again is kept from training because people graded it: what it learnt, it cannot be judged by.
+    """
     clusters = cluster_documents(graded.batch)
     order = [derive(seed, "quality", identity) for identity in graded.batch.ids.to_pylist()]
     rank = np.full(len(clusters), np.iinfo(np.int64).max)
@@ -143,7 +152,17 @@ def split(graded: Graded, *, by: SplitBy, share: float, seed: int) -> TrainingSp
             f"quality: the {len(clusters)} graded documents are near-duplicates of each other, so none can be held "
             "out. Put `minhash_dedup` before `label`."
         )
-    return TrainingSplit(train=np.flatnonzero(train), held=np.flatnonzero(held), clusters=clusters, ranks=ranks)
+    by_people = ~np.isnan(graded.people)
+    judged = by_people & np.isin(clusters, clusters[held])
+    others = np.isin(clusters, clusters[by_people]) & train
+    if others.any():
+        apart = np.flatnonzero(others)[hold_out(ranks[others], most=min(share, (1 - share) / 2) * len(clusters))]
+        train &= ~np.isin(clusters, clusters[apart])
+        judged |= by_people & np.isin(clusters, clusters[apart])
+    return TrainingSplit(
+        train=np.flatnonzero(train), held=np.flatnonzero(held), clusters=clusters, ranks=ranks,
+        judged=np.flatnonzero(judged),
+    )  # fmt: skip
 
 
 def _of_the_sample(graded: Graded, held: np.ndarray) -> np.ndarray:

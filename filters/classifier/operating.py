@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from filters.classifier.agreement import alone
+from filters.classifier.weighed import Census, mixed
 from pipeline.core.amounts import BYTES_PER_TOKEN, SUFFIXED, count_of
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.intervals import wilson
@@ -62,7 +63,8 @@ def rule_for(
 def threshold_of_precision(details: Mapping[str, Any], *, precision: float) -> float:
     """Return the lowest score from which on surely so many held-out documents are good; DataError if there is none.
 
-    Surely: the lower end of Wilson's 95 % interval, near-duplicates of each other counted as one document.
+    Surely: the lower end of Wilson's 95 % interval, near-duplicates of each other counted as one document, and known
+    documents, where there are any, as what they are.
     """
     told = details.get("held_out_scores", [])
     if len(told) < MIN_KEPT:
@@ -74,6 +76,16 @@ def threshold_of_precision(details: Mapping[str, Any], *, precision: float) -> f
     found = np.array(points(scores, grades >= float(details["positive_grade"])))
     score, count, share = found[found[:, 1] >= MIN_KEPT].T
     low, high = wilson(share, count * alone(details))
+    census = Census.of(details)
+    if census is not None:
+        least = float(details["positive_grade"])
+        known_hits, known_among = (
+            census.num_from(score, good) for good in (census.grades >= least, np.ones(len(census.grades), bool))
+        )
+        share, low, high = mixed(
+            np.rint(share * count), count, num_drawn=len(told), num_others=census.num_others, alone=alone(details),
+            known_hits=known_hits, known_among=known_among,
+        )  # fmt: skip
     good = np.flatnonzero(low >= precision)
     if not len(good):
         at = int(low.argmax())

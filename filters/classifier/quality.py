@@ -24,8 +24,10 @@ from filters.classifier import agreement as report
 from filters.classifier.course import Student, teach, teach_at_random
 from filters.classifier.graded import (
     GRADE,
+    KNOWN,
     MIN_GRADED,
     MIN_MEASURED,
+    PEOPLE,
     SAMPLE,
     Graded,
     SplitBy,
@@ -37,6 +39,8 @@ from filters.classifier.graded import (
 from filters.classifier.model import Settings
 from filters.classifier.operating import Keep, check_scale, rule_for
 from filters.classifier.students import Kind, course_of, load_student
+from filters.classifier.triangle import triangle
+from filters.classifier.weighed import Census
 from filters.topics.embedding import files_of_folder, folder_of
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.step import (
@@ -131,7 +135,7 @@ class Quality(GatheringStep):
     """Train on the grades of an earlier `label` step; score every document; keep the best."""
 
     name: ClassVar[str] = "quality"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     leans_on: ClassVar[tuple[str, ...]] = ("torch",)
     wants: ClassVar[Mapping[str, int]] = {GRADE: MIN_GRADED}
     Params: ClassVar[type[Params]] = QualityParams
@@ -175,7 +179,7 @@ class Quality(GatheringStep):
         return ()
 
     def gather(self, work: Gathering) -> None:
-        graded = load_graded(work.parts)
+        graded = load_graded(work.parts, by_people=PEOPLE in work.signals_before)
         lesson = split(graded, by=self.params.split, share=self.params.held_out, seed=work.seed)
         params = self.params
         embedding = folder_of(work.inputs["model"]) if params.student == "embedding" else None
@@ -194,9 +198,12 @@ class Quality(GatheringStep):
         work.details |= graded.describe() | lesson.describe()
         work.details |= {"l2": trained.penalty, "l2_loss": trained.losses, **course.describe(lesson.train)}
         luck = teach_at_random(course, graded, lesson, penalty=trained.penalty, seed=work.seed)
-        held = Held.of(graded, lesson, trained.student, luck)
-        found = self._evaluate(held, all_scores=np.concatenate(scores), seed=work.seed)
-        work.details |= found
+        of_graded, all_scores = trained.student.score(graded.batch), np.concatenate(scores)
+        held = Held.of(graded, lesson, of_graded, luck)
+        census = census_of(graded, held.chosen, of_graded, num_documents=len(all_scores))
+        found = self._evaluate(held, all_scores=all_scores, census=census, seed=work.seed)
+        sides = triangle(graded, lesson, of_graded, seed=work.seed)
+        work.details |= found | ({"triangle": sides} if sides else {})
         doubts = self._doubts(found["agreement"], found["baselines"], held=len(lesson.held))
         work.details |= {"warnings": doubts + _not_drawn(held.chosen)}
 
@@ -227,7 +234,9 @@ class Quality(GatheringStep):
             return [f"{told}: that it agrees better than {names} cannot be told from chance"]
         return [f"{told}: that is weak, and selects little more than chance"] if value < WEAK_SPEARMAN else []
 
-    def _evaluate(self, held: Held, *, all_scores: np.ndarray, seed: int) -> dict[str, Any]:
+    def _evaluate(
+        self, held: Held, *, all_scores: np.ndarray, census: Census | None, seed: int
+    ) -> dict[str, Any]:  # fmt: skip
         scores, grades, positive = held.scores, held.grades, self.params.positive_grade
         constant = np.full(len(grades), held.mean_grade)
         beside = partial(report.beside, scores=scores, grades=grades, clusters=held.clusters, seed=seed)
@@ -235,6 +244,8 @@ class Quality(GatheringStep):
         measured = {
             "documents": len(grades), "clusters": len(np.unique(held.clusters)), "chosen": counted(held.chosen)
         }  # fmt: skip
+        alone = report.alone({"measured_on": measured})
+        weigh: dict[str, Any] = {"positive_grade": positive, "alone": alone, "census": census}
         return {
             "measured_on": measured,
             "agreement": report.agreement(scores, grades, clusters=held.clusters, seed=seed),
@@ -246,21 +257,22 @@ class Quality(GatheringStep):
             "by_source": report.by_source(scores, grades, sources=held.sources, clusters=held.clusters, seed=seed),
             "scale": [0, self.top],
             "positive_grade": positive,
-            "top_tenth": report.top_tenth(scores, grades, positive_grade=positive),
-            "operating_points": report.operating_points(
-                scores,
-                grades,
-                all_scores=all_scores,
-                positive_grade=positive,
-                top=self.top,
-                alone=report.alone({"measured_on": measured}),
-            ),
+            "top_tenth": report.top_tenth(scores, grades, **weigh),
+            "operating_points": report.operating_points(scores, grades, all_scores=all_scores, top=self.top, **weigh),
             "calibration": bins,
             "calibration_error": report.calibration_error(bins),
             "held_out_scores": sorted(
                 [score, grade] for score, grade in zip(scores.tolist(), grades.tolist(), strict=True)
             ),
-        }
+        } | ({"census": census.told()} if census is not None else {})
+
+
+def census_of(graded: Graded, held: np.ndarray, scores: np.ndarray, *, num_documents: int) -> Census | None:
+    """Return the documents that had a grade, where what is held out is a sample of the others; else None."""
+    known = graded.chosen == KNOWN
+    if not known.any() or (held != SAMPLE).any():
+        return None
+    return Census(scores[known].astype(np.float64), graded.grades[known], num_documents - int(known.sum()))
 
 
 def _not_drawn(chosen: np.ndarray) -> list[str]:
@@ -292,12 +304,12 @@ class Held:
     mean_grade: float  # of the documents trained on
 
     @staticmethod
-    def of(graded: Graded, lesson: TrainingSplit, student: Student, luck: Student) -> Held:
-        """Score the held-out documents in every way."""
+    def of(graded: Graded, lesson: TrainingSplit, scores: np.ndarray, luck: Student) -> Held:
+        """Score the held-out documents in every way; `scores` are the classifier's of all graded ones."""
         rows, sizes = lesson.held, np.diff(graded.batch.offsets)
         taught = graded.grades[lesson.train]
         return Held(
-            scores=student.score(graded.batch)[rows],
+            scores=scores[rows],
             grades=graded.grades[rows],
             by_length=report.length_baseline(sizes[lesson.train], taught, sizes[rows]),
             by_luck=luck.score(graded.batch)[rows],

@@ -26,35 +26,36 @@ from filters.labels.asking.twins import TWINS, padded
 from filters.labels.card import label_card
 from filters.labels.card.rows import Row, columns_of, counts, labels_table
 from filters.labels.label_params import OF_ROUNDS, LabelParams
-from filters.labels.obtain import Labels, ask, take
+from filters.labels.obtain import First, Labels, ask, take
 from filters.labels.rubrics.rubric import Rubric, excerpt, is_excerpt, load_rubric
-from filters.labels.sample.brought import Here
+from filters.labels.sample.brought import look
 from filters.labels.sample.rounds import LEAST_GRADED, Rounds
-from filters.labels.sample.sampling import Survey, SurveyTask, survey_part
-from filters.labels.teachers.claude import ClaudeTeacher
-from filters.labels.teachers.grade_file import GradeFile, count_rows, read_grades
+from filters.labels.teachers.claude import ClaudeTeacher, request_of
+from filters.labels.teachers.grade_file import count_rows, grade_files
 from filters.labels.teachers.grading import CHUNK, Teacher
 from filters.labels.teachers.offline import OfflineTeacher, check_offline, languages_of
 from pipeline.core.claude.endpoint import foreign_endpoint
 from pipeline.core.claude.prices import load_prices
 from pipeline.core.errors import DataError, RecipeError, did_you_mean
 from pipeline.core.files.shards import write_table
-from pipeline.core.rng import derive
 from pipeline.core.step import Gathering, GatheringStep, Quantile, Rule, Signal, Step
 
 if TYPE_CHECKING:
     from pipeline.core.claude.forecast import Forecast, Outlook
+    from pipeline.core.claude.request import Request
 
 LABELS = "labels.parquet"
 TOLD_BY = ("language.language", "topics.topic_name")  # signals whose values outcomes are told by, where they exist
+MOST_LOOKED_AT = 200_000  # documents whose sample a plan draws beforehand: some seconds
 LARGE_CHARACTER = "\N{GRINNING FACE}"  # four bytes, as large as one gets
+BY_PEOPLE = Signal("people", pa.float32(), "0 to 5", "the grade that people gave; null: none was brought")
 
 
 class Label(GatheringStep):
     """Grades a sample; documents outside of it, and those without a valid grade, have a null grade. Drops nothing."""
 
     name: ClassVar[str] = "label"
-    version: ClassVar[int] = 5  # bump when the packaged `educational`, a frame, FAMILIES or the offline scorer changes
+    version: ClassVar[int] = 6  # bump when the packaged `educational`, a frame, FAMILIES or the offline scorer changes
     Params = LabelParams
     signals: tuple[Signal, ...] = (
         Signal("grade", pa.float32(), "0 to 5", "what the answers by the rubric add up to; null: no grade"),
@@ -85,6 +86,7 @@ class Label(GatheringStep):
                 check_offline(rubric)
             told = "a further grade by the same questions; null: no grade"
             grades = [Signal(name, pa.float32(), "0 to 5", told) for name in rubric.more_scores]
+            grades += [] if params.people is None else [BY_PEOPLE]
             self.signals = (*type(self).signals, *grades)
 
     def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:
@@ -133,12 +135,8 @@ class Label(GatheringStep):
         rubric = self._rubric(work.inputs.get("rubric_file", ()))
         signals = self.params.strata + tuple(name for name in TOLD_BY if name in work.signals_before)
         signals = tuple(dict.fromkeys(signals))
-        files = {
-            name: read_grades(work.inputs[name][0], rubric=rubric)
-            for name in ("path", "known", "people", "earlier") if work.inputs.get(name)
-        }  # fmt: skip
-        survey = self._survey(work, files.get("path"), signals=signals)
-        here = {name: self._here(work, file, survey) for name, file in files.items()}
+        seen = look(work, files=grade_files(work.inputs, rubric=rubric), signals=signals)
+        survey, here = seen.survey, seen.here
         texts = Texts(work.parts, survey, max_chars=self.excerpt_of(rubric))
         if self.params.teacher == "file":
             self._check_enough(len(here["path"].keys), work.wanted)
@@ -151,8 +149,9 @@ class Label(GatheringStep):
                 )  # fmt: skip
         rows = self._looked_at(work, labels, texts)
         write_table(work.output / LABELS, labels_table(rows, rubric=rubric))
+        by_people = here["people"].grades(survey) if "people" in here else None
         for part in work.parts:
-            work.write(part, columns_of(part, rows, rubric=rubric))
+            work.write(part, columns_of(part, rows, rubric=rubric, people=by_people))
         work.cost_usd = labels.account.cost_usd
         work.details |= {"teacher": labels.title, "rubric": rubric.name, "rubric_blake3": rubric.hash}
         work.details |= {"rubric_version": rubric.head.version} if rubric.quotes else {}
@@ -173,11 +172,6 @@ class Label(GatheringStep):
             specimen.id: Row(labels.gradings[position], labels.titles[position], labels.chosen[position], families)
             for position, specimen, families in zip(labels.gradings, specimens, found, strict=True)
         }
-
-    def _here(self, work: Gathering, file: GradeFile, survey: Survey) -> Here:
-        if file.key == "id":
-            return Here.found(file, survey.ids.tolist())
-        return Here.found(file, self._survey(work, file).keys.tolist())
 
     def _wishes(self, rubric: Rubric) -> Wishes:
         params, paid = self.params, self.params.teacher == "claude"
@@ -211,9 +205,12 @@ class Label(GatheringStep):
         probes = round(self.params.second_reading * count) + len(TWINS) * round(self.params.twins * count)
         beside = (self.params.anchors if self.params.known is not None else 0) + self._num_people()
         probes += num_canaries(count, share=self.params.canaries)
+        return count + probes + beside + self._num_further(num_documents)
+
+    def _num_further(self, num_documents: int) -> int:
+        """Return how many documents the rounds ask for, at most."""
         further = self.params.rounds * self.params.round_documents
-        further = min(further, num_documents - count) if num_documents > 0 else further
-        return count + probes + beside + further
+        return min(further, max(num_documents - self.params.documents, 0)) if num_documents > 0 else further
 
     def _num_people(self) -> int:
         """Return how many rows the file of people's grades has at most."""
@@ -272,15 +269,31 @@ class Label(GatheringStep):
         count = self._count(outlook.num_documents) if earlier is None else self._count_more(earlier)
         abilities = known_abilities(outlook.ledger, model=model)
         way = abilities.likely(self.params.ask_by)
+        wanted = [replace(request, way=way) for request in self._wanted(outlook, rubric)] if earlier is None else []
+        fewest = count - round(self.params.twins * self.params.documents)  # no Markdown: no such twin
+        if wanted:
+            fewest = count = len(wanted) + self._num_further(outlook.num_documents)
         found = forecast(
             outlook, lambda text: replace(rubric.request(excerpt(text, max_chars=most), model=model), way=way),
-            count=count, fewest=count - round(self.params.twins * self.params.documents),  # no Markdown: no such twin
-            output_tokens=rubric.output_tokens(),
+            count=count, fewest=fewest, wanted=wanted, output_tokens=rubric.output_tokens(),
             num_before=0 if earlier is None else earlier.get("from_ledger", 0) + earlier.get("bought", 0),
             asked_so=lambda prompt: is_excerpt(prompt, max_chars=most),
             prices=self._prices(), batch=self.params.batches, cache=self.params.cache,
         )  # fmt: skip
         return None if found is None else replace(found, note=abilities.told(self.params.ask_by))
+
+    def _wanted(self, outlook: Outlook, rubric: Rubric) -> list[Request]:
+        """Return what would be asked before any round; nothing where that is not known, or takes long to find out."""
+        if outlook.num_documents > MOST_LOOKED_AT or self.params.documents > MOST_LOOKED_AT:
+            return []
+        work = outlook.work()
+        if work is None:
+            return []
+        named = {name: work.inputs[name] for name in ("known", "people") if name in work.inputs}
+        seen = look(work, files=grade_files(named, rubric=rubric), signals=self.params.strata)
+        texts, wishes = Texts(work.parts, seen.survey, max_chars=self.excerpt_of(rubric)), self._wishes(rubric)
+        asked = First.of(seen.survey, seen.here, wishes).questions(texts, wishes, seed=work.seed)
+        return [request_of(each.specimen, rubric=rubric, model=self.model_of(rubric)) for each in asked]
 
     def _planned_rubric(self) -> Rubric:
         return self._rubric(() if self.params.rubric_file is None else (Path(self.params.rubric_file),))
@@ -290,14 +303,6 @@ class Label(GatheringStep):
 
     def _prices(self) -> Path | None:
         return None if self.params.prices is None else Path(self.params.prices)
-
-    def _survey(self, work: Gathering, file: GradeFile | None, *, signals: tuple[str, ...] = ()) -> Survey:
-        """Look at every document's id, source, length and signals, and at what a file knows it by."""
-        seed = derive(work.seed, "label", "sample")
-        key = "id" if file is None else file.key
-        hash = file.hash_kind if file is not None and key == "id" else None
-        tasks = [SurveyTask(part, seed, key=key, hash=hash, signals=signals) for part in work.parts]
-        return Survey.concatenate(work.map(survey_part, tasks, label="label (sampling)"))
 
     def _teacher(self, work: Gathering, rubric: Rubric) -> Teacher:
         if self.params.teacher == "offline":

@@ -74,8 +74,8 @@ class LabelParams(Params):
     people: str | None = input_names(
         None, description="A file of people's grades: asked for, to tell how far the teacher agrees with them."
     )
-    earlier: str | None = input_names(
-        None, description="An earlier label set of these documents (its labels.parquet, or a file): how grades moved."
+    earlier: str | tuple[str, ...] | None = input_names(
+        None, description="Earlier label sets of these documents (labels.parquet, or files), the oldest first: drift."
     )
     second_reading: float = Field(
         default=0.05, ge=0, le=1, description="Share of the sample that Claude reads twice, for agreement; paid for."

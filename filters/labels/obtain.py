@@ -8,7 +8,7 @@ from typing import Any
 
 from filters.labels.asking.canaries import canaries, flips
 from filters.labels.asking.further import further
-from filters.labels.asking.questions import Texts, Wishes, ask_all, beside, questions, sample_of
+from filters.labels.asking.questions import Question, Texts, Wishes, ask_all, beside, questions, sample_of
 from filters.labels.card import label_card
 from filters.labels.sample.brought import Here, found_in_file
 from filters.labels.sample.sampling import Choice, Survey
@@ -29,6 +29,29 @@ class Labels:
     account: Account
 
 
+@dataclass(frozen=True, slots=True)
+class First:
+    """What is asked for before any round; documents by their position in the survey."""
+
+    sample: Sequence[int]
+    beside: Sequence[int]  # anchors, and what people graded
+
+    @classmethod
+    def of(cls, survey: Survey, here: Mapping[str, Here], wishes: Wishes) -> First:
+        """Choose, as the seed and the documents say."""
+        known = here.get("known")
+        sample = sample_of(survey, wishes, known=known)
+        return cls(sample, beside(survey, sample, wishes, known=known, people=here.get("people")))
+
+    def questions(self, texts: Texts, wishes: Wishes, *, seed: int) -> list[Question]:
+        """Return the labels, second readings, twins and canaries to ask for."""
+        asked = questions(self.sample, self.beside, texts, second_reading=wishes.second_reading, twins=wishes.twins)
+        specimens = texts.specimens(self.sample)
+        return asked + canaries(
+            self.sample, specimens, share=wishes.canaries, seed=seed, best_answer=wishes.best_answer
+        )  # fmt: skip
+
+
 def take(survey: Survey, here: Mapping[str, Here], work: Gathering) -> Labels:
     """Take the grades of a file, which stands under `path`."""
     taken, file = here["path"], here["path"].file
@@ -40,7 +63,7 @@ def take(survey: Survey, here: Mapping[str, Here], work: Gathering) -> Labels:
     found |= {"two_readings": readings} if readings else {}
     found |= label_card.quality(
         list(gradings.values()), now=gradings, pairs={}, people=here.get("people"),
-        earlier={name: here[name] for name in ("earlier",) if name in here}, seed=work.seed,
+        earlier=_earlier(here), seed=work.seed,
         among="documents that the file grades", known={}, num_rest=0,
     )  # fmt: skip
     return Labels(
@@ -55,22 +78,18 @@ def ask(
 ) -> Labels:  # fmt: skip
     """Ask a teacher for a sample, and for what shows how far its grades can be trusted; add grades that are there."""
     known, people = here.get("known"), here.get("people")
-    sample = sample_of(survey, wishes, known=known)
-    others = beside(survey, sample, wishes, known=known, people=people)
+    first = First.of(survey, here, wishes)
+    sample = first.sample
     have = set() if known is None else set(known.keys)
-    own = [position for position in [*sample, *others] if position not in have]
+    own = [position for position in [*sample, *first.beside] if position not in have]
     check_enough(len(own) + len(have))
-    asked = questions(sample, others, texts, second_reading=wishes.second_reading, twins=wishes.twins)
-    asked += canaries(
-        sample, texts.specimens(sample), share=wishes.canaries, seed=work.seed, best_answer=wishes.best_answer
-    )
-    said = ask_all(teacher, asked)
+    said = ask_all(teacher, first.questions(texts, wishes, seed=work.seed))
     gradings = {position: said.first[position] for position in own}
     there = {} if known is None else {position: known.grading(position) for position in known.keys}
     log = further(survey, work, teacher=teacher, texts=texts, wishes=wishes, gradings=gradings, known=there)
     found = label_card.quality(
         [said.first[position] for position in sample], now=said.first, pairs=said.pairs, people=people,
-        earlier={name: here[name] for name in ("known", "earlier") if name in here}, seed=work.seed,
+        earlier={name: here[name] for name in ("known",) if name in here} | _earlier(here), seed=work.seed,
         among="documents without a known grade" if there else "all documents", known=there,
         num_rest=len(survey.ids) - len(there),
     )  # fmt: skip
@@ -96,6 +115,11 @@ def ask(
         labels.titles |= dict.fromkeys(known.keys, known.file.title)
         labels.chosen |= dict.fromkeys(known.keys, "known")
     return labels
+
+
+def _earlier(here: Mapping[str, Here]) -> dict[str, Here]:
+    """Return the earlier label sets, the oldest first."""
+    return {name: file for name, file in here.items() if name.startswith("earlier")}
 
 
 def _chosen(graded: Iterable[int], sample: Sequence[int], own: Sequence[int], wishes: Wishes) -> dict[int, Choice]:

@@ -90,7 +90,9 @@ def _forecast_line(row: dict[str, Any]) -> str:
     forecast, most = row["forecast"], row["max_cost_usd"]
     there, wanted = forecast["there"], forecast["requests"]
     told = f"{_at_home(row)}: {wanted:,} requests, "
-    told += f"{there:,} of them probably in the ledger, the others " if there else ""
+    told += (
+        f"{there:,} of them {'' if forecast['looked_up'] else 'probably '}in the ledger, the others " if there else ""
+    )
     told += f"probably {dollars(forecast['usd'])}, by {forecast['basis']}."
     told += " The cap stops it before." if forecast["there_usd"] + forecast["low_usd"] > most else ""
     return f"{told}\n{_at_home(row)}: {forecast['note']}." if forecast["note"] else told

@@ -37,6 +37,7 @@ from pipeline.engine.publish import PublishTask, publish_part, stored_dataset
 from pipeline.engine.settled import is_finished, is_settled, locate_again, remember_names
 from pipeline.engine.sketching import SketchRef
 from pipeline.plan.graph import Plan, PlannedDataset, PlannedStep
+from pipeline.plan.living import link_of, signals_of
 from pipeline.recipe.names import outside
 from pipeline.recipe.plugins import InPlugin, PluginFile
 from pipeline.store.chain import EDIT, ERROR, TEXT, BasePart, Chain, ChainReader, Link, part_name, write_signals
@@ -255,7 +256,7 @@ class Run:
             workers=self.workers,
             wait=self.wait,
             buyer=Buyer(self.plan.recipe.name, f"{planned.spec.name}.{step.spec.label}"),
-            signals_before=[f"{each.spec.label}.{signal.name}" for each in before for signal in each.spec.step.signals],
+            signals_before=signals_of(before),
         )
         with self.unchanged([step]):
             gathering.gather(work)
@@ -389,9 +390,3 @@ def _wanted(step: PlannedStep, later: Sequence[PlannedStep]) -> dict[str, int]:
             if label == step.spec.label:
                 wanted[signal] = max(count, wanted.get(signal, 0))
     return wanted
-
-
-def link_of(chain: Chain, step: PlannedStep) -> Link:
-    """Return a finished step as a link, its thresholds resolved against the documents alive before it."""
-    rules = step.spec.step.rules(quantile=chain.quantile_of(step.node.folder))
-    return Link(label=step.spec.label, folder=step.node.folder, rules=rules, edits=step.spec.step.edits)

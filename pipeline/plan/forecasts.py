@@ -10,6 +10,7 @@ from pipeline.core.claude.request import Buyer
 from pipeline.core.files.card import read_card
 from pipeline.core.step import GatheringStep
 from pipeline.plan.graph import Plan
+from pipeline.plan.living import gathering_now
 from pipeline.plan.make import result_before, rows_known
 from pipeline.plan.pilot import pilot_of
 
@@ -19,7 +20,7 @@ def forecasts_of(plan: Plan) -> dict[Path, Forecast]:
     found: dict[Path, Forecast] = {}
     for dataset in plan.datasets.values():
         pilot = cache(partial(pilot_of, plan, dataset))
-        for planned in dataset.steps:
+        for number, planned in enumerate(dataset.steps):
             node, step = planned.node, planned.spec.step
             if not isinstance(step, GatheringStep) or not node.cost_usd or node.folder in found:
                 continue
@@ -28,6 +29,7 @@ def forecasts_of(plan: Plan) -> dict[Path, Forecast]:
                 num_documents=rows_known(dataset.base), pilot=pilot, ledger=plan.workspace.ledger,
                 buyer=Buyer(plan.recipe.name, f"{dataset.spec.name}.{planned.spec.label}"),
                 earlier=None if earlier is None else read_card(earlier).details,
+                work=partial(gathering_now, plan, dataset, number),
             )  # fmt: skip
             forecast = step.forecast(outlook)
             if forecast is not None:

@@ -18,12 +18,11 @@ from pipeline.experiment.lanes import CURVE
 from pipeline.plan.lanes import LaneName
 from pipeline.report.draw import figures
 from pipeline.report.draw.charts import Axis, Interval, interval, ruler
+from pipeline.report.draw.forest import Forest, Row
 from pipeline.report.mixture.comparison import NO_DIFFERENCE
 from pipeline.report.mixture.experiment import (
     HUES,
     CurvePlot,
-    Forest,
-    Row,
     curve_plot,
     decimals_for,
     known_points,

@@ -127,6 +127,10 @@ def _of_dataset(item: Mapping[str, Any]) -> Iterator[ReportTable]:
         head = ("graded by", "spearman", "95 % interval", "root mean square error", "the classifier's gain")
         rows = [(row.name, row.spearman, row.interval, row.rmse, row.gain) for row in model.agreements]
         yield _table(f"{shown.name}-{model.step}-agreement", head, rows)
+        head = ("side", "of", "spearman", "95 % interval", "says")
+        sides = model.triangle.plot.rows if model.triangle.plot else ()
+        rows = [(row.name, row.guard, row.gain, row.range, row.says) for row in sides]
+        yield _table(f"{shown.name}-{model.step}-triangle", head, rows)
         head = ("held out, by source", "documents", "spearman", "95 % interval")
         rows = [(row.name, row.documents, row.spearman, row.interval) for row in model.sources]
         yield _table(f"{shown.name}-{model.step}-sources", head, rows)

@@ -76,6 +76,7 @@ def graded_of(text: Text) -> Graded:
         sources=np.array(["docs"] * len(ids)),
         chosen=np.array(["file"] * len(ids)),
         teachers={"Claude": len(ids)},
+        people=np.full(len(ids), np.nan),
     )
 
 

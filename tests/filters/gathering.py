@@ -92,6 +92,7 @@ def gather(
     work = Gathering(
         parts=parts, scratch=scratch, output=scratch, seed=17, inputs={}, map=run, write=write,
         say=said.append, ledger=scratch / "ledger",
+        signals_before=parts[0].reader.signals.column_names if parts else [],
     )  # fmt: skip
     step.gather(work)
     assert set(written) == {part.index for part in parts}

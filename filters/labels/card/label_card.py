@@ -13,6 +13,7 @@ from typing import Any
 
 from filters.labels.asking.questions import SECOND
 from filters.labels.asking.twins import TWINS
+from filters.labels.card.drift import drift_of, drift_warnings, of_file
 from filters.labels.sample.brought import Here
 from filters.labels.sample.sampling import Survey, groups_of
 from filters.labels.teachers.agreement import GOOD_GRADE, Pair, agreement, corrected_share, share, share_with, shift
@@ -55,30 +56,20 @@ def quality(
     good = sum(grade >= GOOD_GRADE for grade in graded)
     by_teacher = share(good, len(graded))
     found: dict[str, Any] = {"good": {"from_grade": GOOD_GRADE, "among": among, "by_teacher": by_teacher}}
+    num_good = sum(each.grade is not None and each.grade >= GOOD_GRADE for each in known.values())
     if known:
-        num_good = sum(each.grade is not None and each.grade >= GOOD_GRADE for each in known.values())
         found["good"]["with_known"] = share_with(by_teacher, num_rest, good=num_good, known=len(known))
     second = agreement(pairs.get(SECOND, ()), seed=seed)
     found |= {"two_readings": second} if second else {}
     if people is not None:
         both = people.pairs(now)
         found["good"] |= corrected_share(good, len(graded), both)
-        found["people"] = _of_file(people, both, seed=seed)
-    drift = {
-        name: _of_file(here, both, seed=seed) | shift(both)
-        for name, here in earlier.items()
-        if (both := here.pairs(now))
-    }
+        if known:
+            corrected = found["good"]["corrected"]
+            found["good"]["corrected_with_known"] = share_with(corrected, num_rest, good=num_good, known=len(known))
+        found["people"] = of_file(people, both, seed=seed)
+    drift = drift_of(earlier, now, seed=seed)
     found |= {"drift": drift} if drift else {}
+    found |= {"warnings": warnings} if (warnings := drift_warnings(drift)) else {}
     twins = {name: shift(pairs[name]) for name in TWINS if pairs.get(name)}
     return found | ({"twins": twins} if twins else {})
-
-
-def _of_file(here: Here, pairs: Sequence[Pair], *, seed: int) -> dict[str, Any]:
-    named = {"file": here.file.path.name, "blake3": here.file.blake3, "title": here.file.title}
-    counts = {"graded": len(here.file.first), "here": len(here.keys), "documents": len(pairs)}
-    return named | counts | {"agreement": agreement(pairs, seed=seed), **_wrong(here.file)}
-
-
-def _wrong(file: Any) -> dict[str, Any]:
-    return {"wrong_rows": dict(file.wrong), "wrong_examples": list(file.wrong_examples)} if file.wrong else {}

@@ -27,9 +27,12 @@ class Row:
     injections: tuple[str, ...]  # families of orders to a model that stand in what the teacher saw
 
 
-def columns_of(part: Part, rows: Mapping[str, Row], *, rubric: Rubric) -> dict[str, list[Any]]:
-    """Return the signals of a part's documents."""
-    found = [rows.get(id) for id in part.load(("id",)).column("id").to_pylist()]
+def columns_of(
+    part: Part, rows: Mapping[str, Row], *, rubric: Rubric, people: Mapping[str, float] | None
+) -> dict[str, list[Any]]:
+    """Return the signals of a part's documents; `people` are the grades that people gave, if any were brought."""
+    ids = part.load(("id",)).column("id").to_pylist()
+    found = [rows.get(id) for id in ids]
     graded = [None if row is None or row.grading.grade is None else row.grading for row in found]
     columns: dict[str, list[Any]] = {
         "grade": [None if grading is None else grading.grade for grading in graded],
@@ -39,6 +42,7 @@ def columns_of(part: Part, rows: Mapping[str, Row], *, rubric: Rubric) -> dict[s
         "injections": [None if row is None else len(row.injections) for row in found],
         "unsupported": [None if grading is None else len(grading.unsupported) for grading in graded],
     }
+    columns |= {} if people is None else {"people": [people.get(id) for id in ids]}
     return columns | {
         name: [None if grading is None else grading.more_scores.get(name) for grading in graded]
         for name in rubric.more_scores

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from filters.labels.sample.sampling import Survey
+from filters.labels.sample.sampling import Survey, SurveyTask, survey_part
 from filters.labels.teachers.agreement import Pair
 from filters.labels.teachers.grade_file import EXAMPLES, GradeFile
 from filters.labels.teachers.grading import Grading
 from pipeline.core.errors import DataError
+from pipeline.core.rng import derive
+from pipeline.core.step import Gathering
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,11 @@ class Here:
         row, rated = self.file.first[self.keys[position]], self.file.rated(self.keys[position])
         return Grading("graded", row.grade, row.evidence, rated.answers)
 
+    def grades(self, survey: Survey) -> dict[str, float]:
+        """Return the file's grade of every document that is here, by id."""
+        ids = survey.ids[list(self.keys)].tolist() if self.keys else []
+        return {id: self.file.first[key].grade for id, key in zip(ids, self.keys.values(), strict=True)}
+
     def pairs(self, others: Mapping[int, Grading]) -> list[Pair]:
         """Return (the file's, the other's) reading of every document that both graded."""
         return [
@@ -37,6 +44,33 @@ class Here:
             for position, key in self.keys.items()
             if position in others and (rated := others[position].rated) is not None
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """All documents of a dataset as sampling sees them, and what of each file of grades is among them."""
+
+    survey: Survey
+    here: Mapping[str, Here]
+
+
+def look(work: Gathering, *, files: Mapping[str, GradeFile], signals: tuple[str, ...] = ()) -> Seen:
+    """Look at every document's id, source, length and signals, and find those of each file."""
+    survey = _survey(work, files.get("path"), signals=signals)
+    here = {
+        name: Here.found(file, (survey.ids if file.key == "id" else _survey(work, file).keys).tolist())
+        for name, file in files.items()
+    }
+    return Seen(survey, here)
+
+
+def _survey(work: Gathering, file: GradeFile | None, *, signals: tuple[str, ...] = ()) -> Survey:
+    """Look at every document, and at what a file knows it by."""
+    seed = derive(work.seed, "label", "sample")
+    key = "id" if file is None else file.key
+    hash = file.hash_kind if file is not None and key == "id" else None
+    tasks = [SurveyTask(part, seed, key=key, hash=hash, signals=signals) for part in work.parts]
+    return Survey.concatenate(work.map(survey_part, tasks, label="label (sampling)"))
 
 
 def found_in_file(here: Here, survey: Survey, *, say: Callable[[str], None]) -> dict[str, Any]:

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 READING = 1000  # turns apart, so that asking again for useless answers never meets another reading
 
 
+def request_of(specimen: Specimen, *, rubric: Rubric, model: str) -> Request:
+    """Return what Claude is asked of a document at first."""
+    return replace(rubric.request(specimen.text, model=model), turn=specimen.reading * READING)
+
+
 class ClaudeTeacher:
     """Claude, one document per request, through the client that buys every answer once."""
 
@@ -53,10 +58,7 @@ class ClaudeTeacher:
 
         if self._client is None:
             self._client = ClaudeClient(self._ledger, **self._how).__enter__()
-        requests = [
-            replace(self._rubric.request(specimen.text, model=self._model), turn=specimen.reading * READING)
-            for specimen in specimens
-        ]
+        requests = [request_of(specimen, rubric=self._rubric, model=self._model) for specimen in specimens]
         requests = self._client.fitted(requests, demand=self._ask_by)
         self._name_way({request.way for request in requests})
         turns = self._ask(self._client, requests, [specimen.text for specimen in specimens])

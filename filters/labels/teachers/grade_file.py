@@ -87,6 +87,18 @@ class GradeFile:
         return self.first[key].rated
 
 
+def grade_files(inputs: Mapping[str, Sequence[Path]], *, rubric: Rubric) -> dict[str, GradeFile]:
+    """Read the files that a step's parameters name; of several earlier ones each has a name of its own."""
+    named = {name: inputs[name][0] for name in ("path", "known", "people") if inputs.get(name)}
+    named |= {earlier_name(number): path for number, path in enumerate(inputs.get("earlier", ()))}
+    return {name: read_grades(path, rubric=rubric) for name, path in named.items()}
+
+
+def earlier_name(number: int) -> str:
+    """Return what the set of this place among `earlier` is called in a card: earlier, earlier_2, earlier_3."""
+    return "earlier" if number == 0 else f"earlier_{number + 1}"
+
+
 def read_grades(path: Path, *, rubric: Rubric) -> GradeFile:
     """Read a file of grades; DataError names what is missing, every wrong row, and a key that has two grades."""
     rows = _rows_of(path)

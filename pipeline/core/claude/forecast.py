@@ -3,9 +3,10 @@
 Answers by the same model to the same system prompt tell best: their tokens at today's price, scaled by the size of the
 documents to come where some of these are at hand. Without 20 of them, tokens are guessed from the bytes of a pilot's
 requests; how many bytes make a token, what the API adds and how long an answer is are assumptions then, and their
-range is in the interval. A 95 % interval for the sum of all requests, not for one of them. What the same step of the
-same recipe bought before is in the ledger, as a sample that grows keeps what it had, and so is not counted again. Where
-no document of the pilot bears that out, as too few of very many were asked for, the interval reaches up to none.
+range is in the interval. A 95 % interval for the sum of all requests, not for one of them. Where the very requests are
+known, as the documents are there and the seed says which are asked for, those that the ledger has are counted, and the
+others by their own sizes. Else what the same step of the same recipe bought before is taken for a part of what it will
+ask for, as a sample that grows keeps what it had; a changed seed does not, so the interval reaches up to none of it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from pipeline.core.errors import DataError
 
 FEWEST = 20  # answers that a forecast is made from
 MOST_ANSWERS = 2000  # the latest ones
+AT_ONCE = 500  # requests looked for in one query
 MET_AT_LEAST = 3  # documents of the pilot that were to be in the ledger, where none is: these are others
 Z = 1.96
 ELSEWHERE = 1.15  # assumed: instructions have so many times the tokens that documents have, for the same bytes
@@ -54,13 +56,14 @@ class Forecast:
     """What some requests will probably cost, and by what that is known."""
 
     requests: int  # answers that are wanted
-    there: int  # of them probably in the ledger, and so paid
+    there: int  # of them in the ledger, and so paid; probably, unless `looked_up`
     there_usd: float  # what these cost, which counts below a cap too
     usd: float  # of the others
     low_usd: float  # of a 95 % interval
     high_usd: float
     basis: str
     note: str = ""  # on who is asked, and how
+    looked_up: bool = False  # whether `there` was
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class Outlook:
     ledger: Path
     buyer: Buyer = NOBODY  # the step
     earlier: Mapping[str, Any] | None = None  # details of the result that the step would add to
+    work: Callable[[], Any] = lambda: None  # the step's `Gathering` as of now; None before its documents are known
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,33 +98,42 @@ class _Like:
 
 @dataclass(frozen=True, slots=True)
 class _There:
-    """What of the wanted answers is probably in the ledger."""
+    """What of the wanted answers is in the ledger, or probably is."""
 
     answers: int
     usd: float
-    sure: bool  # whether documents of the pilot are among them
+    sure: bool  # whether they were looked up, and not guessed
 
 
 def forecast(
     outlook: Outlook, request_of: Callable[[str], Request], *, count: int, fewest: int,
     output_tokens: Sequence[float], num_before: int, asked_so: Callable[[str], bool], prices: Path | None, batch: bool,
-    cache: Wish,
+    cache: Wish, wanted: Sequence[Request] = (),
 ) -> Forecast | None:  # fmt: skip
     """Return what `count` requests, or at least the `fewest`, will cost; None without anything to tell it by.
 
-    `output_tokens` are those of an answer as assumed without any: low, middle, high. `num_before` answers in the ledger
-    belong to the result that these are added to; `asked_so` tells of a prompt in it whether the step would ask like
-    that.
+    `wanted` are those of them that are known. `output_tokens` are those of an answer as assumed without any: low,
+    middle, high. `num_before` answers in the ledger belong to the result that these are added to; `asked_so` tells of a
+    prompt in it whether the step would ask like that.
     """
-    pilot = outlook.pilot()
-    requests = [request_of(text) for text in pilot.texts]
     like = request_of("")
+    named = {request.id: request for request in (replace(each, endpoint=foreign_endpoint()) for each in wanted)}
+    twice = len(wanted) - len(named)  # the same request again is answered with the first
+    count, fewest = count - twice, fewest - twice
     with _reading(outlook.ledger) as database:
         known = _like(database, like)
-        there = _there(database, outlook, like, requests, count=count, num_before=num_before, asked_so=asked_so)
+        paid = _paid(database, list(named))
+        missing = [request for name, request in named.items() if name not in paid]
+        pilot = Pilot() if missing else outlook.pilot()
+        requests = missing or [request_of(text) for text in pilot.texts]
+        there = _there(
+            database, outlook, like, requests, count=count - len(named), num_before=num_before + len(paid),
+            asked_so=asked_so,
+        )  # fmt: skip
+    there = _There(there.answers + len(paid), there.usd + sum(paid.values()) / NANO, there.sure)
     rows, on = load_prices(prices), datetime.now(tz=UTC).date()
     price = _Price(rows, on=on, model=like.model, batch=batch)
-    sizes = _Sizes([_size(request) for request in requests], pilot)
+    sizes = _Sizes([_size(request) for request in requests], pilot, exact=bool(missing))
 
     def of(count: int) -> Forecast:
         if len(known) >= FEWEST:
@@ -130,9 +143,9 @@ def forecast(
     if len(known) < FEWEST and not requests:
         return None
     found = of(count - there.answers)
-    found = replace(found, requests=count, there=there.answers, there_usd=there.usd)
+    found = replace(found, requests=count, there=there.answers, there_usd=there.usd, looked_up=there.sure)
     found = replace(found, low_usd=of(max(fewest - there.answers, 0)).low_usd)
-    found = found if there.sure else replace(found, high_usd=of(count).high_usd)
+    found = found if there.sure else replace(found, high_usd=of(count - len(paid)).high_usd)
     found = _cached(found, like, count=count - there.answers, price=price, wish=cache, known=known)
     return replace(found, basis=f"{found.basis}, at the price of batches") if batch else found
 
@@ -173,14 +186,15 @@ class _Price:
 
 @dataclass(frozen=True, slots=True)
 class _Sizes:
-    """Bytes of a pilot's requests."""
+    """Bytes of a pilot's requests, or of all that are to be sent."""
 
     bytes: Sequence[int]
     pilot: Pilot
+    exact: bool
 
     @property
     def described(self) -> str:
-        return f"{len(self.bytes):,} documents of {self.pilot.place}"
+        return "the documents to be asked for" if self.exact else f"{len(self.bytes):,} documents of {self.pilot.place}"
 
 
 def _by_answers(known: Sequence[_Like], sizes: _Sizes, *, count: int, price: _Price) -> Forecast:
@@ -191,7 +205,8 @@ def _by_answers(known: Sequence[_Like], sizes: _Sizes, *, count: int, price: _Pr
     spread = costs.spread(count)
     basis = f"the tokens of {len(known):,} answers to the same rubric and model"
     if expected is not None and abs(scale - 1) > 0.01:
-        spread = math.hypot(spread, count * costs.mean * Z * expected.error / expected.mean)
+        error = 0.0 if sizes.exact else expected.error
+        spread = math.hypot(spread, count * costs.mean * Z * error / expected.mean)
         basis += f", for the size of {sizes.described}"
     middle = count * costs.mean
     return _of(count, middle, middle - spread, middle + spread, basis)
@@ -274,13 +289,26 @@ def _like(database: sqlite3.Connection | None, request: Request) -> list[_Like]:
     return found
 
 
+def _paid(database: sqlite3.Connection | None, wanted: Sequence[str]) -> dict[str, int]:
+    """Return what of the wanted answers is in the ledger: what each cost, in nanodollars."""
+    if database is None:
+        return {}
+    found: dict[str, int] = {}
+    for start in range(0, len(wanted), AT_ONCE):
+        ids = wanted[start : start + AT_ONCE]
+        marks = ",".join("?" * len(ids))
+        rows = database.execute(f"SELECT request, max(cost_nano, 0) FROM answers WHERE request IN ({marks})", ids)
+        found |= dict(rows)
+    return found
+
+
 def _there(
     database: sqlite3.Connection | None, outlook: Outlook, like: Request, pilot: Sequence[Request], *, count: int,
     num_before: int, asked_so: Callable[[str], bool],
 ) -> _There:  # fmt: skip
-    """Count what the step bought before, which a sample that grows asks for again and finds."""
+    """Guess how much of `count` requests the step bought before: a sample that grows asks for it again and finds it."""
     nothing = _There(0, 0.0, sure=True)
-    if database is None or outlook.buyer == NOBODY:
+    if database is None or outlook.buyer == NOBODY or not count:
         return nothing
     (layout,) = database.execute("PRAGMA user_version").fetchone()
     if layout < SAYS_BUYER:
@@ -296,4 +324,4 @@ def _there(
     among = outlook.num_documents or math.fsum(outlook.pilot().weights)
     if not met and len(pilot) * len(costs) >= MET_AT_LEAST * among > 0:
         return nothing  # another source, or other texts of it
-    return _There(answers, answers * statistics.fmean(costs) / NANO, sure=met > 0)
+    return _There(answers, answers * statistics.fmean(costs) / NANO, sure=False)

@@ -4,9 +4,9 @@ Expected in `details`: agreement (spearman, spearman_low, spearman_high, rmse), 
 gain, gain_low, gain_high of the classifier over it), by_source, top_tenth, calibration_error,
 operating_points (threshold, precision with its interval, recall, f1, and keep_fraction or min_score), held_out_scores
 (score and grade of each document held out), measured_on (how many these are, and clusters of them), calibration
-(documents, mean_score, mean_grade by bin of the score), the sizes of the split and warnings.
-All are measured on documents held out. The rule in force is measured at its very threshold; for a card of before
-held_out_scores, the nearest operating point is shown and named as that.
+(documents, mean_score, mean_grade by bin of the score), census (documents whose grades were known), triangle, the sizes
+of the split and warnings. All are measured on documents held out. The rule in force is measured at its very threshold;
+for a card of before held_out_scores, the nearest operating point is shown and named as that.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ import numpy as np
 from markupsafe import Markup
 
 from filters.classifier.agreement import alone, at_threshold
+from filters.classifier.weighed import Census
 from pipeline.report.dataset.steps import DatasetShown, StepShown
+from pipeline.report.dataset.triangle import TriangleShown, triangle_shown
 from pipeline.report.draw import figures
 from pipeline.report.draw.charts import Axis, Curve, plot
 
@@ -68,8 +70,11 @@ class Classifier:
     sizes: tuple[tuple[str, str], ...]
     facts: tuple[tuple[str, str], ...]
     learnt_only: str  # documents that nothing was measured on, as they were not drawn; empty if there are none
+    known: str  # how many documents had a grade before, and so are weighed as they are; empty if none were
+    triangle: TriangleShown
     sources: tuple[OfSource, ...]
     positive_grade: str
+    agreement: str  # of the classifier with the teacher
     agreements: tuple[Agreement, ...]
     points: tuple[Point, ...]
     calibration: Markup | None
@@ -93,8 +98,11 @@ def _classifier(step: StepShown) -> Classifier:
         sizes=tuple((name.replace("_", " "), figures.count(details[key])) for name, key in sizes if key in details),
         facts=tuple(_facts(details)),
         learnt_only=_learnt_only(details),
+        known=figures.count(details["census"]["documents"]) if "census" in details else "",
+        triangle=triangle_shown(details),
         sources=tuple(_of_source(name, row) for name, row in details.get("by_source", {}).items()),
         positive_grade=figures.number(details.get("positive_grade")),
+        agreement=_with_interval(details["agreement"], "spearman"),
         agreements=tuple(_agreement(str(name), found) for name, found in rows),
         points=_points(step, details.get("operating_points", ())),
         calibration=_calibration(bins, highest=details.get("scale", SCALE)[1]) if bins else None,
@@ -110,10 +118,20 @@ def _two(value: float | None) -> str:
 def _facts(details: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     best = details.get("top_tenth")
     if best:
-        yield "good in the top tenth", figures.share(best["precision"], 1)
-        yield "good of all held out", figures.share(best["good_of_all"], 1)
+        yield f"good in the top tenth, by {figures.count(best['documents'])} held out", _percent(best, "precision")
+        among = "the dataset" if "census" in details else "all held out"
+        yield f"good of {among}", _percent(best, "good_of_all")
     if "calibration_error" in details:
         yield "calibration error, grades", _two(details["calibration_error"])
+
+
+def _percent(found: Mapping[str, Any], name: str) -> str:
+    """Return a share in percent with its interval, for a card of before without it."""
+    if found[name] is None:
+        return "cannot be told"
+    low, high = found.get(f"{name}_low"), found.get(f"{name}_high")
+    interval = "" if low is None or high is None else f" ({100 * low:.1f} to {100 * high:.1f})"
+    return figures.share(found[name], 1) + interval
 
 
 def _learnt_only(details: Mapping[str, Any]) -> str:
@@ -170,7 +188,9 @@ def _measured_at(threshold: float, details: Mapping[str, Any]) -> dict[str, Any]
         return None
     scores, grades = np.array(details["held_out_scores"], np.float64).T
     positive = float(details["positive_grade"])
-    return at_threshold(scores, grades, threshold=threshold, positive_grade=positive, alone=alone(details))
+    return at_threshold(
+        scores, grades, threshold=threshold, positive_grade=positive, alone=alone(details), census=Census.of(details)
+    )  # fmt: skip
 
 
 def _point(row: Mapping[str, Any], *, chosen: str) -> Point:
@@ -180,7 +200,7 @@ def _point(row: Mapping[str, Any], *, chosen: str) -> Point:
         keeps=named if share is not None or score is not None else "what is kept",
         threshold=_two(row["threshold"]),
         precision=_with_interval(row, "precision"),
-        recall=_two(row.get("recall")),
+        recall=_with_interval(row, "recall"),
         f1=_two(row.get("f1")),
         chosen=chosen,
     )

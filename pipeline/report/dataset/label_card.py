@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.report.draw import figures
+from pipeline.report.draw.charts import Axis
+from pipeline.report.draw.forest import Estimate, Forest, forest_of
 
 MOST_GROUPS = 12  # in which documents were not graded, those with most of them first
 NOT_MEASURED = {
@@ -42,6 +44,14 @@ class ShiftShown:
     interval: str
     changed: int
     documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class DriftShown:
+    """How far grades moved since each earlier set, the oldest first."""
+
+    plot: Forest
+    looks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +95,7 @@ class LabelCard:
     facts: tuple[tuple[str, str], ...]
     agreements: tuple[AgreementShown, ...]
     shifts: tuple[ShiftShown, ...]
+    drift: DriftShown | None
     groups: tuple[GroupShown, ...]
     num_groups: int
     rounds: tuple[RoundShown, ...]
@@ -103,6 +114,7 @@ def label_card_of(details: Mapping[str, Any]) -> LabelCard | None:
         facts=tuple(_facts(details)),
         agreements=tuple(_agreements(details)),
         shifts=tuple(_shifts(details)),
+        drift=_drift(details),
         groups=tuple(_group(where, outcomes) for where, outcomes in groups[:MOST_GROUPS]),
         num_groups=len(groups),
         rounds=tuple(_rounds(details)),
@@ -123,6 +135,8 @@ def _facts(details: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "among all documents, known grades as they are", _share(good["with_known"])
     if "corrected" in good:
         yield f"the same{among}, corrected by people's grades", _share(good["corrected"])
+        if "corrected_with_known" in good:
+            yield "the same among all documents, known grades as they are", _share(good["corrected_with_known"])
         yield "good documents that the teacher calls good", _share(good["sensitivity"])
         yield "other documents that it calls other", _share(good["specificity"])
     if "usd_per_1000_valid" in details:
@@ -170,7 +184,9 @@ def _share(found: Mapping[str, Any]) -> str:
 
 def _agreements(details: Mapping[str, Any]) -> Iterator[AgreementShown]:
     named = {"two readings": details.get("two_readings"), "people": _agreement_in(details.get("people"))}
-    named |= {_before(key, one): _agreement_in(one) for key, one in details.get("drift", {}).items()}
+    sets = _sets(details)
+    newest = [key for key, _ in sets if key != "known"][-1:]  # of several earlier sets; the plot has all of them
+    named |= {_before(key, one): _agreement_in(one) for key, one in sets if key in ("known", *newest)}
     for name, found in named.items():
         if found:
             yield AgreementShown(name, int(found["documents"]), tuple(_kappas(found)))
@@ -181,7 +197,8 @@ def _agreement_in(found: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 def _before(key: str, one: Mapping[str, Any]) -> str:
-    return f"{'anchors, graded before' if key == 'known' else 'earlier labels'} ({one['file']})"
+    number = key.removeprefix("earlier").removeprefix("_") or "1"
+    return f"{'anchors, graded before' if key == 'known' else f'earlier set {number}'} ({one['file']})"
 
 
 def _kappas(found: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -199,18 +216,43 @@ def _interval(low: str | None, high: str | None) -> str:
 
 def _shifts(details: Mapping[str, Any]) -> Iterator[ShiftShown]:
     twins = {"padded": "padded with words that say nothing", "stripped": "stripped of Markdown"}
-    named = {twins.get(key, key): found for key, found in details.get("twins", {}).items()}
-    named |= {f"now, against {_before(key, found)}": found for key, found in details.get("drift", {}).items()}
-    for name, found in named.items():
-        if found.get("documents") and "shift" in found:
+    for key, found in details.get("twins", {}).items():
+        if found.get("documents"):
             low, high = (None if found[end] is None else _signed(found[end]) for end in ("low", "high"))
             yield ShiftShown(
-                name,
+                twins.get(key, key),
                 _signed(found["shift"]),
                 _interval(low, high),
                 int(found["changed"]),
                 int(found["documents"]),
             )
+
+
+def _sets(details: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the earlier grades by their name in the card, the oldest first."""
+    return sorted(details.get("drift", {}).items(), key=lambda item: item[1].get("place", 0))
+
+
+def _drift(details: Mapping[str, Any]) -> DriftShown | None:
+    """Draw the shift since each earlier set; a card of before the sets were counted had one or two."""
+    sets = _sets(details)
+    if not sets:
+        return None
+    ends = [float(one[end]) for _, one in sets for end in ("shift", "low", "high") if one[end] is not None]
+    reach = 1.1 * max(0.25, *map(abs, ends))
+    estimates = [_since(key, one) for key, one in sets]
+    zero = [(0.0, "zero")]
+    plot = forest_of(estimates, axis=Axis(-reach, reach), text=lambda value: _signed(value), marks=zero)
+    return DriftShown(plot, max(one.get("looks", len(sets)) for _, one in sets))
+
+
+def _since(key: str, one: Mapping[str, Any]) -> Estimate:
+    says, moved = "", bool(one.get("moved"))
+    if one.get("sure_low") is not None:
+        says = f"widened {_signed(one['sure_low'])} to {_signed(one['sure_high'])}: "
+        says += "moved" if moved else "may be chance"
+    changed = f"{figures.count(one['changed'])} of {figures.counted(one['documents'], 'document')} changed"
+    return Estimate(_before(key, one), changed, one["shift"], one["low"], one["high"], says, strong=moved)
 
 
 def _signed(value: float, decimals: int = 2) -> str:

@@ -47,6 +47,7 @@ class TeacherShown:
     cost_usd: float
     found: tuple[tuple[str, str], ...]  # of a file of grades: what of it is here
     card: LabelCard | None
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ def _teacher(label: str, card: Card) -> TeacherShown:
         picture=columns(list(grades.values()), list(grades), title=spoken) if any(grades.values()) else None,
         found=tuple(_found_in_file(details.get("file"))),
         card=label_card_of(details),
+        warnings=tuple(map(str, details.get("warnings", ()))),
     )
 
 

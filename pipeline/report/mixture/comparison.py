@@ -17,7 +17,8 @@ from pipeline.plan.graph import Plan
 from pipeline.recipe.ablation import step_left_out
 from pipeline.report.draw import figures
 from pipeline.report.draw.charts import Axis, Interval, interval, ruler
-from pipeline.report.mixture.experiment import Forest, Row, decimals_for
+from pipeline.report.draw.forest import Forest, Row
+from pipeline.report.mixture.experiment import decimals_for
 from pipeline.report.run.account import finished
 
 NO_DIFFERENCE = [(0.0, "zero")]

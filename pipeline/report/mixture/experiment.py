@@ -21,32 +21,12 @@ from pipeline.plan.graph import Plan
 from pipeline.plan.lanes import LaneName
 from pipeline.report.draw import figures
 from pipeline.report.draw.charts import Axis, Curve, Interval, interval, plot, ruler
+from pipeline.report.draw.forest import Forest, Row
 from pipeline.report.run.account import finished
 
 Point = tuple[float, float]  # tokens, bits per token
 HUES = 5  # mixtures beside candidate and baseline that have a colour of their own
 BURN_IN = 0.05  # share of the tokens left out when the height of a curve plot is chosen
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of an interval plot."""
-
-    name: str
-    picture: Markup
-    gain: str
-    range: str
-    guard: str  # what stands under the name
-    strong: bool
-    says: str = ""  # what stands under the range
-
-
-@dataclass(frozen=True, slots=True)
-class Forest:
-    """Rows of intervals over one axis."""
-
-    rows: tuple[Row, ...]
-    axis: Markup
 
 
 @dataclass(frozen=True, slots=True)

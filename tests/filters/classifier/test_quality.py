@@ -48,7 +48,7 @@ def corpus(count: int, *, seed: int = 1) -> tuple[list[str], np.ndarray]:
 
 def run(
     tmp_path: Path, texts: list[str], grades: Any, *, num_parts: int = 1, folder: str = "out", num_invalid: int = 0,
-    chosen: list[str] | None = None, **recipe: Any,
+    chosen: list[str | None] | None = None, people: list[float | None] | None = None, **recipe: Any,
 ) -> Gathered:  # fmt: skip
     column = pa.array([None if grade is None else float(grade) for grade in grades], pa.float32())
     teacher = pa.array([None if grade is None else "offline" for grade in grades], pa.string())
@@ -56,6 +56,7 @@ def run(
     status = pa.array([next(ungraded, None) if grade is None else "graded" for grade in grades], pa.string())
     signals = {"label.grade": column, "label.teacher": teacher, "label.status": status}
     signals["label.chosen"] = pa.array(["sample"] * len(grades) if chosen is None else chosen, pa.string())
+    signals |= {} if people is None else {"label.people": pa.array(people, pa.float32())}
     parts = parts_of(texts, num_parts=num_parts, signals=signals)
     step = Quality(params=QualityParams.parse({"buckets": 2**12, **recipe}))
     return gather(step, parts, scratch=tmp_path / folder)

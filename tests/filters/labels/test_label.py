@@ -154,7 +154,7 @@ def test_the_packaged_rubric_and_scorer_change_only_with_the_version() -> None:
     request = load_rubric("educational").request("A text.", model="claude-haiku-5-5")
     grades = [grade_text(text).grade for text in (LESSON, LICENCE, CHANGES, LESSON[:250], "", "word " * 500)]
 
-    assert (Label.version, request.id, grades) == (5, "r_cf810ae48a471afa1f7117aab88b844e8836491c", [5, 0, 0, 1, 0, 0])
+    assert (Label.version, request.id, grades) == (6, "r_cf810ae48a471afa1f7117aab88b844e8836491c", [5, 0, 0, 1, 0, 0])
 
 
 GERMAN = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,8 @@ import pytest
 
 from pipeline.commands.run_recipe import run_recipe
 from pipeline.commands.texts import plan_rows, plan_text
-from pipeline.core.claude.bill import bill_of
 from pipeline.core.claude.forecast import Forecast
 from pipeline.core.claude.ledger import total_usd
-from pipeline.core.claude.prices import load_prices
 from pipeline.core.errors import BudgetError
 from pipeline.engine.progress import Silent
 from pipeline.plan.forecasts import forecasts_of
@@ -85,8 +84,7 @@ def test_a_larger_sample_is_told_without_what_is_in_the_ledger(house: House, mon
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
         label(house, documents=100)
         house.run()
-        before = total_usd(house.workspace.ledger)
-        (labels,) = (line for line in bill_of(house.workspace.ledger, prices=load_prices()).lines if line.answers > 1)
+        before, num_before = total_usd(house.workspace.ledger), server.bill.total()
         label(house, documents=115, max_usd=round(before, 5))
         assert "The cap stops it before.\n" in plan_text(house.plan())
         label(house, documents=115)
@@ -94,10 +92,57 @@ def test_a_larger_sample_is_told_without_what_is_in_the_ledger(house: House, mon
         house.run()
         paid = total_usd(house.workspace.ledger) - before
 
-    assert (found.requests, found.there, found.there_usd) == (126, 108, pytest.approx(labels.spent_usd))
+    bought = server.bill.total() - num_before
+    assert (found.requests, found.there) == (124, 124 - bought)  # looked up, not guessed
+    assert 0.8 * before < found.there_usd <= before
     assert found.low_usd < paid < found.high_usd and found.usd == pytest.approx(paid, rel=0.2)
-    assert "clean.label: 126 requests, 108 of them probably in the ledger, the others probably $0.00" in told
+    assert f"clean.label: 124 requests, {found.there} of them in the ledger, the others probably $0.00" in told
     assert "The cap" not in told
+
+
+@pytest.mark.parametrize("files", ["as they were", "changed"])
+def test_with_another_seed_the_interval_holds_what_the_other_sample_costs(
+    house: House, monkeypatch: pytest.MonkeyPatch, files: str
+) -> None:
+    """Before, all that the step had bought was taken for a part of the new sample: 100 of 100, and not 36."""
+    with claude_server(default=varied) as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        label(house, documents=100)
+        house.run()
+        before, num_before = total_usd(house.workspace.ledger), server.bill.total()
+        label(house, documents=110)
+        house.write(f"seed: 5\n{house.recipe.read_text()}")
+        if files == "changed":  # so the documents are not there before the run, and the overlap is not known
+            lines = (house.folder / "docs.jsonl").read_text().splitlines()
+            house.lines("docs.jsonl", [json.loads(line)["text"] for line in lines] + ["one more"])
+        found = forecast(house)
+        house.run()
+        paid, bought = total_usd(house.workspace.ledger) - before, server.bill.total() - num_before
+
+    assert 50 < bought < 100
+    assert found.low_usd < paid < found.high_usd
+    if files == "changed":
+        assert found.high_usd > 2 * found.low_usd  # from all of it in the ledger to none
+    else:
+        assert found.requests - found.there == bought and found.high_usd < 1.2 * found.low_usd
+
+
+def test_a_sample_after_a_filter_is_known_once_the_filter_has_run(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def after(documents: int) -> None:
+        house.clean(["length: {min_words: 9}", f"label: {{teacher: claude, documents: {documents}}}"])
+
+    with claude_server(default=varied) as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        after(60)
+        house.run()
+        num_before = server.bill.total()
+        after(90)
+        found = forecast(house)
+        house.run()
+
+    assert found.requests - found.there == server.bill.total() - num_before > 25
 
 
 def test_a_run_that_its_cap_stopped_is_told_what_is_left(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +188,7 @@ def test_shorter_excerpts_than_those_of_known_answers_are_told_by_their_size(
         house.run()
 
     assert found.usd == pytest.approx(status_of(house.workspace)["cost_usd"] - before, rel=0.05)
-    assert "for the size of 120 documents of docs" in found.basis
+    assert "for the size of the documents to be asked for" in found.basis
     assert found.there == 0
 
 

@@ -163,7 +163,7 @@ def test_the_teacher_and_the_classifier_are_named_as_what_they_are(tmp_path: Pat
     seen = words_of((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "offline-rubric-v1 (signals, not a model) , the offline rubric: counts of words and marks, no model" in seen
     assert "Classifier: quality" in seen and "95 % interval" in seen and "Calibration" in seen
-    assert f"F1 at the threshold {rule['threshold']:.2f}, in force" in seen
+    assert f"precision at the threshold {rule['threshold']:.2f}, in force" in seen
     assert "what is kept, in force" in seen  # no operating point of the card lies at 2.2
 
 

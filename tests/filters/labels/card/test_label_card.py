@@ -104,6 +104,8 @@ def test_what_people_graded_is_asked_for_and_corrects_the_share(
     assert good["sensitivity"]["share"] < 1 and good["specificity"]["share"] == 1
     assert good["by_teacher"]["share"] < good["corrected"]["share"] < good["corrected"]["high"]
     assert len(room.graded) == sum(server.bill.values()) > 60  # who graded first does not matter to a label
+    by_people = {id: row["people"] for id, row in room.columns.items() if row["people"] is not None}
+    assert by_people == {id_of(n): min(n % 5 + (n % 3 == 0), 5) for n in range(60)}  # for a classifier's card
 
 
 def test_grades_that_are_there_are_kept_and_anchors_tell_the_drift(
@@ -141,6 +143,7 @@ def test_the_share_of_good_documents_counts_the_known_ones_and_says_of_what_it_i
     assert good["among"] == "documents without a known grade" and good["by_teacher"]["share"] == 0
     assert good["with_known"]["share"] == every.work.details["good"]["by_teacher"]["share"] == 0.4
     assert good["with_known"]["low"] == 0.4 < good["with_known"]["high"] < 0.48
+    assert "people" not in next(iter(room.columns.values()))
     assert every.work.details["good"].keys() == {"from_grade", "among", "by_teacher"}
 
 
