@@ -35,9 +35,9 @@ def drift_warnings(found: Mapping[str, Any]) -> list[str]:
     """Return what to say of every set since which grades moved."""
     return [
         f"label: grades are {'higher' if one['shift'] > 0 else 'lower'} than those of {one['file']} by "
-        f"{abs(one['shift']):.2f} on the {one['documents']} documents that both graded ({one['sure_low']:+.2f} to "
-        f"{one['sure_high']:+.2f}, widened for {one['looks']} earlier set(s)): the two are not on one scale, so learn "
-        "from one of them, and see by question what moved (label card)"
+        f"{abs(one['shift']):.2f} on the {one['documents']} documents that both graded ({one['sure_low']:+.3f} to "
+        f"{one['sure_high']:+.3f}, widened for {one['looks']} earlier set{'s' * (one['looks'] > 1)}): the two are not "
+        "on one scale, so learn from one of them, and see by question what moved (label card)"
         for one in found.values()
         if one["moved"]
     ]

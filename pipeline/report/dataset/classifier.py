@@ -48,6 +48,7 @@ class Point:
     precision: str
     recall: str
     f1: str
+    kept: str  # held-out documents at the threshold or above
     chosen: str
 
 
@@ -89,13 +90,14 @@ def classifiers_in(shown: DatasetShown) -> list[Classifier]:
 
 def _classifier(step: StepShown) -> Classifier:
     details = step.card.details
-    sizes = [(name, f"{name}_documents") for name in ("graded", "train", "held_out")]
+    named = {"graded": "documents graded", "train": "of them learnt from", "held_out": "held out"}
+    sizes = [(said, f"{name}_documents") for name, said in named.items()]
     rows = [("the classifier", details["agreement"]), *dict(details.get("baselines", {})).items()]
     bins = list(details["calibration"])
     return Classifier(
         step=step.label,
         teacher=str(details.get("teacher", "")),
-        sizes=tuple((name.replace("_", " "), figures.count(details[key])) for name, key in sizes if key in details),
+        sizes=tuple((said, figures.count(details[key])) for said, key in sizes if key in details),
         facts=tuple(_facts(details)),
         learnt_only=_learnt_only(details),
         known=figures.count(details["census"]["documents"]) if "census" in details else "",
@@ -202,6 +204,7 @@ def _point(row: Mapping[str, Any], *, chosen: str) -> Point:
         precision=_with_interval(row, "precision"),
         recall=_with_interval(row, "recall"),
         f1=_two(row.get("f1")),
+        kept=figures.count(row.get("kept")),
         chosen=chosen,
     )
 

@@ -247,12 +247,12 @@ def _drift(details: Mapping[str, Any]) -> DriftShown | None:
 
 
 def _since(key: str, one: Mapping[str, Any]) -> Estimate:
-    says, moved = "", bool(one.get("moved"))
+    moved, says = bool(one.get("moved")), ""
+    under = f"{figures.count(one['changed'])} of {figures.counted(one['documents'], 'document')} changed"
     if one.get("sure_low") is not None:
-        says = f"widened {_signed(one['sure_low'])} to {_signed(one['sure_high'])}: "
-        says += "moved" if moved else "may be chance"
-    changed = f"{figures.count(one['changed'])} of {figures.counted(one['documents'], 'document')} changed"
-    return Estimate(_before(key, one), changed, one["shift"], one["low"], one["high"], says, strong=moved)
+        under += f"; widened {_signed(one['sure_low'], 3)} to {_signed(one['sure_high'], 3)}"
+        says = "moved" if moved else "may be chance"
+    return Estimate(_before(key, one), under, one["shift"], one["low"], one["high"], says, strong=moved)
 
 
 def _signed(value: float, decimals: int = 2) -> str:

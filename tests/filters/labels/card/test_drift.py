@@ -43,7 +43,7 @@ def test_several_earlier_sets_are_told_in_their_order_and_only_what_surely_moved
     assert drift["earlier_2"]["sure_low"] < drift["earlier_2"]["low"] < 5 / 6 < drift["earlier_2"]["sure_high"]
     (warning,) = details["warnings"]
     assert warning.startswith("label: grades are higher than those of second.jsonl by 0.83 on the 60 documents")
-    assert "widened for 2 earlier set(s)" in warning
+    assert "widened for 2 earlier sets)" in warning
 
 
 def test_of_many_earlier_sets_that_did_not_move_hardly_any_is_warned_of() -> None:
