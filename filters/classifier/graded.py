@@ -41,6 +41,12 @@ class Graded:
     teachers: dict[str, int]  # who graded -> documents
     people: np.ndarray  # float64[num_docs], what people graded it; NaN where they did not
 
+    @property
+    def by_both(self) -> np.ndarray:
+        """Return bool[num_docs]: graded by people and by the teacher. A known grade is neither's, but a file's."""
+        both: np.ndarray = ~np.isnan(self.people) & (self.chosen != KNOWN)
+        return both
+
     def describe(self) -> dict[str, Any]:
         """Return who graded what, as plain JSON."""
         values, counts = np.unique(np.round(self.grades), return_counts=True)
@@ -152,7 +158,7 @@ def split(graded: Graded, *, by: SplitBy, share: float, seed: int) -> TrainingSp
             f"quality: the {len(clusters)} graded documents are near-duplicates of each other, so none can be held "
             "out. Put `minhash_dedup` before `label`."
         )
-    by_people = ~np.isnan(graded.people)
+    by_people = graded.by_both
     judged = by_people & np.isin(clusters, clusters[held])
     others = np.isin(clusters, clusters[by_people]) & train
     if others.any():

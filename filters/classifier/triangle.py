@@ -24,7 +24,7 @@ def triangle(graded: Graded, lesson: TrainingSplit, scores: np.ndarray, *, seed:
     `scores` are the classifier's of all graded documents. Teacher and people are compared on all that both graded, too:
     neither of them has learnt from any.
     """
-    both = np.flatnonzero(~np.isnan(graded.people))
+    both = np.flatnonzero(graded.by_both)
     if not len(both):
         return {}
     rows, clusters = lesson.judged, lesson.clusters

@@ -5,7 +5,8 @@ has no error of sampling. Each held-out document of the sample stands for as man
 (the inverse of its chance to be held out). Without known grades every document weighs the same, and intervals are
 Wilson's. With them a share is a ratio of two sums, each partly known and partly estimated: what is drawn is a hit, a
 miss or neither, half a document is added to each (Jeffreys), and the variance of the ratio gives an interval on the
-scale of log odds, which covered the truth in 94 to 98 % of 400 draws of 60 to 300. Near-duplicates count as one.
+scale of log odds, which covered the truth in 94 to 98 % of 400 draws of 60 to 300; in 90 %, always missed above, where
+nearly all of ten or fewer are good and hardly a document is known. Near-duplicates count as one.
 """
 
 from __future__ import annotations

@@ -272,7 +272,8 @@ class Label(GatheringStep):
         wanted = [replace(request, way=way) for request in self._wanted(outlook, rubric)] if earlier is None else []
         fewest = count - round(self.params.twins * self.params.documents)  # no Markdown: no such twin
         if wanted:
-            fewest = count = len(wanted) + self._num_further(outlook.num_documents)
+            fewest = len(wanted)  # rounds may end early
+            count = fewest + self._num_further(outlook.num_documents)
         found = forecast(
             outlook, lambda text: replace(rubric.request(excerpt(text, max_chars=most), model=model), way=way),
             count=count, fewest=fewest, wanted=wanted, output_tokens=rubric.output_tokens(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,19 @@ def test_where_people_graded_everything_most_of_it_is_still_learnt_from() -> Non
     graded = graded_by(grades, grades.tolist(), texts)
 
     assert [len(split(graded, by="clusters", share=share, seed=17).train) for share in (0.2, 0.6)] == [60, 20]
+
+
+def test_a_known_grade_is_not_taken_for_the_teachers() -> None:
+    """Whoever brings people's grades as known ones too would see a teacher who agrees with people in everything."""
+    texts, grades = corpus(100)
+    known = graded_by(grades, grades.tolist(), texts)
+    known = replace(known, chosen=np.where(np.arange(100) < 60, "known", known.chosen))
+
+    lesson = split(known, by="clusters", share=0.2, seed=17)
+
+    assert known.by_both.sum() == 40 and set(known.chosen[lesson.judged]) == {"people"}
+    found = triangle(known, lesson, grades, seed=1)
+    assert found["teacher_people_all"]["documents"] == 40
 
 
 def readings(people_noise: float, student_noise: float, *, count: int = 120) -> dict[str, Any]:
