@@ -4,7 +4,9 @@ Creating a batch cannot be repeated safely, as the server takes the same batch t
 first, and a creation whose answer was lost is never sent again before the server's own list was asked (`batch_desk`).
 Several batches are in flight, as nothing of one can be seen before all of it has ended. What is on its way stays
 reserved, in later runs too, so the cap holds; a batch is as large as what is left of the cap allows. Requests that are
-in a batch are collected from there even by a run that sends none.
+in a batch are collected from there even by a run that sends none. So are batches of other requests whose money counts
+below the same cap, as of an earlier seed: what they did not cost is free again. They are waited for only where a batch
+waits for that money.
 """
 
 from __future__ import annotations
@@ -60,8 +62,12 @@ class BatchBuyer:
         Without `wait`, PendingError says what is on its way.
         """
         desk, stopped = self.desk, self._purchase.stopped
-        desk.open = {batch.key: batch for batch in desk.log.unsettled(list(self._requests))}
-        on_its_way = {id for key in desk.open for id, sent in desk.log.sent(key).items() if sent.outcome is None}
+        unsettled = desk.log.unsettled(sorted(self._counted))
+        desk.open = {batch.key: batch for batch in unsettled if batch.endpoint == desk.endpoint}
+        self._budget.adopt(self._held_nano())
+        holds = {key: {id for id, sent in desk.log.sent(key).items() if sent.outcome is None} for key in desk.open}
+        awaited = {key for key, ids in holds.items() if not ids.isdisjoint(self._requests)}
+        on_its_way = set().union(*holds.values())
         self._queue = deque(request for id, request in self._requests.items() if id not in on_its_way)
         self.offered = create and (not self._queue or self._is_offered())
         delay = desk.pacing.poll_seconds
@@ -71,14 +77,20 @@ class BatchBuyer:
             desk.collect_ended()
             if self.offered:
                 self._submit()
-            if not desk.open:
+            if not (desk.open.keys() & (awaited | self._own) or (desk.open and self.offered and self._queue)):
                 break
             if not wait:
                 raise self._pending()
             delay = desk.pacing.poll_seconds if self._num_landed > num_before else delay
             stopped.wait(delay)
             delay = min(2 * delay, desk.pacing.longest_poll_seconds)
+        self._budget.leave(self._held_nano())
         return list(self._queue)
+
+    def _held_nano(self) -> int:
+        """Return what is reserved for open batches, of the requests whose money is counted."""
+        sent = (sent for key in self.desk.open for sent in self.desk.log.sent(key).values())
+        return sum(one.reserved_nano for one in sent if one.outcome is None and one.request in self._counted)
 
     def _is_offered(self) -> bool:
         """Ask for the list before anything is sent: without one, a lost batch could not be found again."""

@@ -27,16 +27,16 @@ from pipeline.core.claude.batch_log import BatchLog
 from pipeline.core.claude.batch_wire import BatchWire, WireError
 from pipeline.core.claude.batches import BatchBuyer
 from pipeline.core.claude.bought import STATES, Answer, bought_answer, show_useless
-from pipeline.core.claude.budget import Budget
 from pipeline.core.claude.caching import SHARD, Caching
 from pipeline.core.claude.connection import connect, setback_of
 from pipeline.core.claude.crew import PROGRESS_SECONDS, work
 from pipeline.core.claude.endpoint import ANTHROPIC, foreign_endpoint
 from pipeline.core.claude.ledger import Ledger, Planned
-from pipeline.core.claude.prices import NANO, BilledTokens, dollars, load_prices
+from pipeline.core.claude.prices import BilledTokens, dollars, load_prices
 from pipeline.core.claude.purchase import Judge, Pace, Purchase, Usefulness, no_complaint
-from pipeline.core.claude.request import NOBODY, Buyer, Demand, Keep, Request, Way, Wish, bound_nano
-from pipeline.core.claude.self_test import WAYS, AbilityLog, find_out, probe
+from pipeline.core.claude.purse import Purse
+from pipeline.core.claude.request import NOBODY, WAYS, Buyer, Demand, Keep, Request, Way, Wish, bound_nano
+from pipeline.core.claude.self_test import AbilityLog, find_out, probe, ways_for
 from pipeline.core.claude.setbacks import Setback, spoken
 from pipeline.core.errors import ServiceError, TamisError
 from pipeline.core.process.keys import Mask
@@ -74,7 +74,8 @@ class ClaudeClient:
     ) -> None:  # fmt: skip
         self._prices = load_prices(prices)
         self._ledger = Ledger(ledger, buyer=buyer)
-        self._budget = Budget(max_usd=max_usd)
+        self._purse = Purse(self._ledger, max_usd=max_usd)
+        self._budget = self._purse.budget
         self._mode, self._workers, self._say, self._max_useless = mode, workers, say, max_useless
         self._timeout_seconds, self._backoff_seconds = timeout_seconds, backoff_seconds
         self._batches, self._wait, self._pacing, self._cache = batches, wait, pacing or Pacing(), cache
@@ -87,8 +88,7 @@ class ClaudeClient:
         self._endpoint = foreign_endpoint()
         self._abilities = AbilityLog(self._ledger)
         self._ways: dict[str, Way] = {}  # by model
-        self._asked: set[str] = set()
-        self._charged: set[str] = set()  # whose money the budget counts
+        self._sure: set[str] = set()  # models of which the way is known, and not only that the ledger had all of it
         self._fresh: set[str] = set()  # bought through this client, which a later call finds in the ledger
         self._pace = Pace()
         self._mask = Mask()
@@ -113,30 +113,40 @@ class ClaudeClient:
         All requests to a model through one client are asked in one way.
         Raises ServiceError where no way of asking works, RecipeError where the demanded one does not.
         """
-        for model in sorted({each.model for each in requests} - self._ways.keys()):
+        for model in sorted({each.model for each in requests} - self._sure):
             self._ways[model] = self._way(model, demand, requests)
         return [replace(request, way=self._ways[request.model]) for request in requests]
 
     def _way(self, model: str, demand: Demand, requests: Sequence[Request]) -> Way:
-        plain: Way = "schema" if demand == "best" else demand
+        """Return how to ask: as the ledger has all of it, else in the best way of the server's."""
         if not self._endpoint:
-            return plain  # Anthropic's abilities are documented
+            return ways_for(demand)[0]  # Anthropic's abilities are documented
         known = self._abilities.of(model, self._endpoint)
+        before = self._ways.get(model)  # what was asked before is all in the ledger
+        if before is not None and known.of(before).works is not False:
+            demand = before  # all of a result are asked alike
         probes = [probe(model, way, turn=known.of(way).turn) for way in WAYS]
-        self._count_earlier_spending([replace(each, endpoint=self._endpoint) for each in probes])
+        self._purse.count_earlier([replace(each, endpoint=self._endpoint) for each in probes])
+        asked = [replace(each, endpoint=self._endpoint) for each in requests if each.model == model]
+        for way in ways_for(demand):
+            if self._ledger.has_all({replace(each, way=way).id for each in asked}):
+                return way  # whatever the server can do now
+        if self._mode == "recorded":
+            return known.likely(demand)
         if not known.known(demand):
-            wanted = {replace(each, endpoint=self._endpoint, way=plain).id for each in requests if each.model == model}
-            if self._mode == "recorded" or len(self._ledger.answers(list(wanted))) == len(wanted):
-                return plain  # bought before there was a test, or another run's recording
-        return find_out(
+            self._purse.count_earlier([replace(each, way=way) for way in ways_for(demand) for each in asked])
+            self._buy_in_batches(Purchase([], num_known=0, usefulness=Usefulness(most_useless=1.0)))  # collects
+        way = find_out(
             self._abilities, model=model, endpoint=self._endpoint, demand=demand, ask=self._probe,
             lacks_batches=self._lacks_batches, say=self._say or (lambda line: None),
         )  # fmt: skip
+        self._sure.add(model)
+        return way
 
     def _probe(self, request: Request) -> Setback | Reading:
         """Ask one question of the self-test, once: what is lost is not sent again in this run."""
         request = replace(request, endpoint=self._endpoint)
-        self._asked.add(request.id)
+        self._purse.asked.add(request.id)
         if request.id not in self._ledger.answers([request.id]):
             self._open_client()
             self._ledger.plan([Planned(request.id, request.model, request.purpose, json.dumps(request.body()))])
@@ -170,8 +180,8 @@ class ClaudeClient:
         requests = [replace(request, endpoint=self._endpoint) for request in requests]
         unique = {request.id: request for request in requests}
         known = self._ledger.answers(list(unique))
-        self._asked.update(unique)
-        self._count_earlier_spending(list(unique.values()))
+        self._purse.asked.update(unique)
+        self._purse.count_earlier(list(unique.values()))
         answers = {
             id: bought_answer(request, known[id], from_ledger=id not in self._fresh)
             for id, request in unique.items()
@@ -220,23 +230,12 @@ class ClaudeClient:
     @property
     def spent_usd(self) -> float:
         """Dollars that the requests asked so far have cost in all runs together, doubtful ones at their upper bound."""
-        spent = self._ledger.spending(sorted(self._asked))
-        return (spent.settled_nano + spent.doubted_nano) / NANO
+        return self._purse.spent_usd
 
     @property
     def num_in_doubt(self) -> int:
         """Attempts on the requests asked so far that may have been billed without an answer, in all runs together."""
-        return self._ledger.spending(sorted(self._asked)).num_in_doubt
-
-    def _count_earlier_spending(self, requests: Sequence[Request]) -> None:
-        """Charge what these cost before, and all that the buyer bought by the same instructions, asked now or later."""
-        samples = {(request.model, request.instructions): request for request in requests}
-        alike = (id for request in samples.values() for id in self._ledger.bought_alike(request.model, request.body()))
-        fresh = sorted({*(request.id for request in requests), *alike} - self._charged)
-        self._charged.update(fresh)
-        earlier = self._ledger.spending(fresh)
-        self._budget.charge(earlier.settled_nano + earlier.doubted_nano)
-        self._budget.hold(earlier.open_nano)
+        return self._purse.num_in_doubt
 
     def _buy_all(self, purchase: Purchase) -> dict[str, Setback]:
         """Send every request with `workers` threads; return why those without an answer have none, by id."""
@@ -265,17 +264,18 @@ class ClaudeClient:
 
     def _buy_in_batches(self, purchase: Purchase) -> Sequence[Request]:
         """Collect what earlier runs sent in batches and, if told so, send the rest; return what is left."""
-        log = BatchLog(self._ledger)
+        log, endpoint = BatchLog(self._ledger), self._endpoint or ANTHROPIC
         asked = {request.id: request for request in purchase.requests}
-        if not self._batches and not log.unsettled(list(asked)):
+        if not self._batches and all(each.endpoint != endpoint for each in log.unsettled(sorted(self._purse.charged))):
             return purchase.requests
+        self._open_client()
         assert self._client is not None
         caching = self._caching["1h"]
         caching.begin(purchase.requests, wish=self._cache if self._batches and self._wait else "never")
         buyer = BatchBuyer(
             log=log, wire=BatchWire(self._client, mask=self._mask), budget=self._budget, prices=self._prices,
-            counted=self._charged, purchase=purchase, requests=asked, pacing=self._pacing, today=_today,
-            endpoint=self._endpoint or ANTHROPIC, say=self._say or (lambda line: None), caching=caching,
+            counted=self._purse.charged, purchase=purchase, requests=asked, pacing=self._pacing, today=_today,
+            endpoint=endpoint, say=self._say or (lambda line: None), caching=caching,
         )  # fmt: skip
         left = buyer.buy(create=self._batches, wait=self._wait)
         if self._batches and not buyer.offered:

@@ -21,7 +21,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -309,6 +309,11 @@ class Ledger:
         rows = self.ask(query, requests)
         return {request: StoredAnswer(raw, json.loads(usage), cost_nano) for request, raw, usage, cost_nano in rows}
 
+    def has_all(self, requests: Collection[str]) -> bool:
+        """Say whether all of `requests` are answered."""
+        ((count,),) = self.ask("SELECT count(*) FROM answers JOIN wanted ON request = wanted.id", requests)
+        return bool(count == len(requests))
+
     def spending(self, requests: Sequence[str]) -> Spending:
         """Return what `requests` have cost in all runs together."""
         paid = f"SELECT {PAID} FROM answers JOIN wanted ON request = wanted.id"
@@ -320,13 +325,13 @@ class Ledger:
         ((open_nano, _),) = self.ask(f"{reserved} outcome IS NULL", requests)
         return Spending(settled_nano=settled_nano, doubted_nano=doubted_nano, num_in_doubt=count, open_nano=open_nano)
 
-    def bought_alike(self, model: str, body: Mapping[str, Any]) -> list[str]:
-        """Return what this ledger's buyer sent to a model by the instructions of `body`: each request once."""
+    def bought_alike(self, model: str, systems: Sequence[str]) -> list[str]:
+        """Return what this ledger's buyer sent to a model by any of these system prompts: each request once."""
         query = """
             SELECT DISTINCT requests.id FROM attempts JOIN requests ON requests.id = attempts.request
             WHERE attempts.recipe = ? AND attempts.step = ? AND model = ?
-            AND json_extract(body, '$.system') IS json_extract(?, '$.system')"""
-        told = (self.buyer.recipe, self.buyer.step, model, json.dumps(body))
+            AND json_extract(body, '$.system') IN (SELECT value FROM json_each(?))"""
+        told = (self.buyer.recipe, self.buyer.step, model, json.dumps(systems))
         with self.transaction() as database:
             return [id for (id,) in database.execute(query, told)]
 
@@ -370,7 +375,7 @@ class Ledger:
             )"""
         return {request for (request,) in self.ask(query, requests)}
 
-    def ask(self, query: str, requests: Sequence[str]) -> list[tuple[Any, ...]]:
+    def ask(self, query: str, requests: Collection[str]) -> list[tuple[Any, ...]]:
         """Run a query that joins the temporary table `wanted` of request ids."""
         with self.transaction() as database:
             database.execute("DELETE FROM wanted")

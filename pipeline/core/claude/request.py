@@ -23,6 +23,7 @@ from pipeline.core.claude.prices import NANO, BilledTokens, Prices, cost_nano, l
 from pipeline.core.identity import identity_of
 
 Way = Literal["schema", "tool", "prompt"]  # of asking for JSON, the best first
+WAYS: tuple[Way, ...] = ("schema", "tool", "prompt")
 Demand = Literal["best", "schema", "tool", "prompt"]  # `best` of those that work
 Keep = Literal["5m", "1h"]  # how long a server is to keep what a request begins with
 Wish = Literal[
@@ -62,7 +63,11 @@ class Request:
     @property
     def instructions(self) -> str:
         """The system prompt as it is sent."""
-        in_words = self.way == "prompt" and self.schema is not None
+        return self.told_by(self.way)
+
+    def told_by(self, way: Way) -> str:
+        """Return the system prompt as it is sent in a way: words in the prompt are a part of it."""
+        in_words = way == "prompt" and self.schema is not None
         return self.system + (IN_WORDS.format(schema=json.dumps(self.schema)) if in_words else "")
 
     def body(self) -> dict[str, Any]:

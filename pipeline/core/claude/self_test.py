@@ -21,12 +21,11 @@ from pipeline.core.claude.answer import Reading
 from pipeline.core.claude.caching import may_cache
 from pipeline.core.claude.endpoint import foreign_endpoint, shown
 from pipeline.core.claude.ledger import KNOWS_ABILITIES, Ledger
-from pipeline.core.claude.request import Demand, Keep, Request, Way, Wish, estimate_bound_usd
+from pipeline.core.claude.request import WAYS, Demand, Keep, Request, Way, Wish, estimate_bound_usd
 from pipeline.core.claude.setbacks import Setback
 from pipeline.core.errors import RecipeError, ServiceError
 
 PURPOSE = "self-test"
-WAYS: tuple[Way, ...] = ("schema", "tool", "prompt")
 BATCHES = "batches"
 SYSTEM = "You are asked one short question. Quote a word of it, and answer it."
 QUESTION = "Is fresh snow white?"
