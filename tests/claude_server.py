@@ -121,6 +121,7 @@ class Server:
     cache_minimum: int = 512
     cache_works: bool = True
     kept: dict[str, float] = field(default_factory=dict)  # a prefix's hash -> until when
+    listing: Behaviour | None = None  # what the list of batches is answered with, where it is none
     cut_uploads: int = 0  # requests, batches included, that are cut while they arrive
     _at_once: int = 0
     _mutex: threading.Lock = field(default_factory=threading.Lock)
@@ -239,6 +240,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.path.startswith(ROUTE):
             return self._send(404, error_body("not_found_error", None, "no such route"))
         try:
+            if server.listing is not None and self.path.startswith(f"{ROUTE}?"):
+                return self._answer(server, {}, server.listing)
             server.batches.answer(self, {})
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True

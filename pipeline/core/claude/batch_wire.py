@@ -86,7 +86,9 @@ class BatchWire:
             with self._sorted():
                 body = self._batches.with_raw_response.list(limit=PAGE, **after).read()
             page = _object(body)
-            found = [batch for item in page.get("data") or () if (batch := _read_batch(item)) is not None]
+            if not isinstance(page.get("data"), list):  # some servers answer whatever is asked with a page of theirs
+                raise WireError(Setback("lost", "HTTP 200 without a list of batches"), 200)
+            found = [batch for item in page["data"] if (batch := _read_batch(item)) is not None]
             old = [batch.created_at is not None and batch.created_at < since for batch in found]
             yield from (batch for batch, is_old in zip(found, old, strict=True) if not is_old)
             if not found or old[-1] or not page.get("has_more") or after.get("after_id") == found[-1].id:
@@ -101,9 +103,9 @@ class BatchWire:
         try:
             next(self.listed(since=time.time()), None)
         except WireError as trouble:
-            if trouble.status in (None, 401, 429, 502, 503, 504, 529):
+            if trouble.status in (None, 401, 429, 500, 502, 503, 504, 529):
                 raise
-            return f"HTTP {trouble.status}"
+            return trouble.setback.reason if trouble.status == 200 else f"HTTP {trouble.status}"
         return ""
 
     def lines(self, id: str) -> Iterator[bytes]:

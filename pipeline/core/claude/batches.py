@@ -97,7 +97,7 @@ class BatchBuyer:
         try:
             next(iter(self.desk.wire.listed(since=time.time())), None)
         except WireError as trouble:
-            if trouble.status in NO_BATCHES:
+            if trouble.status in (200, *NO_BATCHES):  # 200: what it answers is no list
                 return self._say_not_offered(trouble)
             self.desk.bear(trouble)
         return True

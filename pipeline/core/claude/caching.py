@@ -29,7 +29,7 @@ SHARD = 50  # single requests after the primer by which caching is judged, and a
 HITS: dict[Keep, tuple[float, float, float]] = {"5m": (0.5, 0.9, 1.0), "1h": (0.3, 0.64, 0.98)}
 FEWEST = 5  # answers of earlier runs by which caching is judged
 REMEMBERED_SECONDS = 86_400.0
-LEAST_SAVING_USD = {"5m": 0.0, "1h": 0.05}  # a primer of batches takes up to an hour or so
+LEAST_SAVING_USD = {"5m": 0.0, "1h": 1.0}  # a primer of batches takes up to an hour or so
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,12 @@ class Caching:
         self.stage = "off" if outcome is None else "primer"
         if self.stage == "primer" and self.works is None:
             self._look_back(requests[0])
+        if outcome is not None and self.stage == "primer" and self.keep == "1h":
+            self.say(
+                "claude: a batch of one request goes first, so that all others can read what they begin with: that "
+                f"takes up to an hour or so, and will probably save {dollars(outcome.middle / NANO)} (`cache: never` "
+                "sends all at once)"
+            )
 
     def _look_back(self, request: Request) -> None:
         """Do not try again what an earlier run has just tried in vain."""

@@ -24,19 +24,19 @@ from pipeline.core.claude.answer import Reading, read_answer, usage_of
 from pipeline.core.claude.batch_desk import Pacing
 from pipeline.core.claude.batch_lines import billed_nano
 from pipeline.core.claude.batch_log import BatchLog
-from pipeline.core.claude.batch_wire import BatchWire, WireError
+from pipeline.core.claude.batch_wire import BatchWire
 from pipeline.core.claude.batches import BatchBuyer
 from pipeline.core.claude.bought import STATES, Answer, bought_answer, show_useless
 from pipeline.core.claude.caching import SHARD, Caching
 from pipeline.core.claude.connection import connect, setback_of
 from pipeline.core.claude.crew import PROGRESS_SECONDS, work
 from pipeline.core.claude.endpoint import ANTHROPIC, foreign_endpoint
+from pipeline.core.claude.fitting import Fitting
 from pipeline.core.claude.ledger import Ledger, Planned
 from pipeline.core.claude.prices import BilledTokens, dollars, load_prices
 from pipeline.core.claude.purchase import Judge, Pace, Purchase, Usefulness, no_complaint
 from pipeline.core.claude.purse import Purse
-from pipeline.core.claude.request import NOBODY, WAYS, Buyer, Demand, Keep, Request, Way, Wish, bound_nano
-from pipeline.core.claude.self_test import AbilityLog, find_out, probe, ways_for
+from pipeline.core.claude.request import NOBODY, Buyer, Demand, Keep, Request, Wish, bound_nano
 from pipeline.core.claude.setbacks import Setback, spoken
 from pipeline.core.errors import ServiceError, TamisError
 from pipeline.core.process.keys import Mask
@@ -86,14 +86,16 @@ class ClaudeClient:
         }
         self._client: Anthropic | None = None
         self._endpoint = foreign_endpoint()
-        self._abilities = AbilityLog(self._ledger)
-        self._ways: dict[str, Way] = {}  # by model
-        self._sure: set[str] = set()  # models of which the way is known, and not only that the ledger had all of it
         self._fresh: set[str] = set()  # bought through this client, which a later call finds in the ledger
         self._pace = Pace()
         self._mask = Mask()
         self._useless = ledger.with_name(USELESS)
         self._on_the_wire: set[int] = set()
+        self._fitting = Fitting(
+            self._ledger, self._purse, self._endpoint, recorded=mode == "recorded", needs_batches=batches,
+            pause_seconds=backoff_seconds, buy=self._buy_alone, wire=self._wire, collect=self._collect,
+            say=say or (lambda line: None),
+        )  # fmt: skip
 
     def __enter__(self) -> Self:
         return self
@@ -113,59 +115,18 @@ class ClaudeClient:
         All requests to a model through one client are asked in one way.
         Raises ServiceError where no way of asking works, RecipeError where the demanded one does not.
         """
-        for model in sorted({each.model for each in requests} - self._sure):
-            self._ways[model] = self._way(model, demand, requests)
-        return [replace(request, way=self._ways[request.model]) for request in requests]
+        return self._fitting.fitted(requests, demand=demand)
 
-    def _way(self, model: str, demand: Demand, requests: Sequence[Request]) -> Way:
-        """Return how to ask: as the ledger has all of it, else in the best way of the server's."""
-        if not self._endpoint:
-            return ways_for(demand)[0]  # Anthropic's abilities are documented
-        known = self._abilities.of(model, self._endpoint)
-        before = self._ways.get(model)  # what was asked before is all in the ledger
-        if before is not None and known.of(before).works is not False:
-            demand = before  # all of a result are asked alike
-        probes = [probe(model, way, turn=known.of(way).turn) for way in WAYS]
-        self._purse.count_earlier([replace(each, endpoint=self._endpoint) for each in probes])
-        asked = [replace(each, endpoint=self._endpoint) for each in requests if each.model == model]
-        for way in ways_for(demand):
-            if self._ledger.has_all({replace(each, way=way).id for each in asked}):
-                return way  # whatever the server can do now
-        if self._mode == "recorded":
-            return known.likely(demand)
-        if not known.known(demand):
-            self._purse.count_earlier([replace(each, way=way) for way in ways_for(demand) for each in asked])
-            self._buy_in_batches(Purchase([], num_known=0, usefulness=Usefulness(most_useless=1.0)))  # collects
-        way = find_out(
-            self._abilities, model=model, endpoint=self._endpoint, demand=demand, ask=self._probe,
-            lacks_batches=self._lacks_batches, say=self._say or (lambda line: None),
-        )  # fmt: skip
-        self._sure.add(model)
-        return way
-
-    def _probe(self, request: Request) -> Setback | Reading:
-        """Ask one question of the self-test, once: what is lost is not sent again in this run."""
-        request = replace(request, endpoint=self._endpoint)
-        self._purse.asked.add(request.id)
-        if request.id not in self._ledger.answers([request.id]):
-            self._open_client()
-            self._ledger.plan([Planned(request.id, request.model, request.purpose, json.dumps(request.body()))])
-            purchase = Purchase([request], num_known=0, usefulness=Usefulness(most_useless=1.0))
-            outcome = self._buy(request, purchase=purchase, most_lost=1)
-            if isinstance(outcome, Setback):
-                return outcome
-        answer = bought_answer(request, self._ledger.answers([request.id])[request.id], from_ledger=False)
-        self._conclude({request.id: answer})
-        return Reading(answer.status, text=answer.text, data=answer.data, reason=answer.reason)
-
-    def _lacks_batches(self) -> str:
+    def _buy_alone(self, request: Request) -> Setback | Reading:
+        """Send one request, again where nothing was lost."""
         self._open_client()
-        assert self._client is not None
-        try:
-            return BatchWire(self._client, mask=self._mask).lacking()
-        except WireError as trouble:
-            reason = trouble.setback.reason
-            raise trouble.setback.error or ServiceError(f"Claude: cannot be reached ({reason}). Run again.") from None
+        return self._buy(
+            request, purchase=Purchase([request], num_known=0, usefulness=Usefulness(most_useless=1.0)), most_lost=1
+        )
+
+    def _collect(self) -> None:
+        """Store what has ended of batches that earlier runs sent, and whose money is counted."""
+        self._buy_in_batches(Purchase([], num_known=0, usefulness=Usefulness(most_useless=1.0)))
 
     def ask(
         self, requests: Sequence[Request], *, pardoned: Collection[str] = (), judge: Judge = no_complaint
@@ -209,7 +170,7 @@ class ClaudeClient:
     def _doubt_abilities(self, purchase: Purchase, error: TamisError) -> None:
         """Forget what a test showed of a server that answers otherwise, so that the next run tests it anew."""
         models = {request.model for request in purchase.requests}
-        if purchase.unlike and self._endpoint and self._abilities.forget(self._endpoint, sorted(models)):
+        if purchase.unlike and self._endpoint and self._fitting.log.forget(self._endpoint, sorted(models)):
             error.add_note("what the self-test showed of this server no longer holds; the next run tests it anew")
 
     def _bought(self, missing: Mapping[str, Request], failures: Mapping[str, Setback]) -> dict[str, Answer]:
@@ -268,18 +229,16 @@ class ClaudeClient:
         asked = {request.id: request for request in purchase.requests}
         if not self._batches and all(each.endpoint != endpoint for each in log.unsettled(sorted(self._purse.charged))):
             return purchase.requests
-        self._open_client()
-        assert self._client is not None
         caching = self._caching["1h"]
         caching.begin(purchase.requests, wish=self._cache if self._batches and self._wait else "never")
         buyer = BatchBuyer(
-            log=log, wire=BatchWire(self._client, mask=self._mask), budget=self._budget, prices=self._prices,
+            log=log, wire=self._wire(), budget=self._budget, prices=self._prices,
             counted=self._purse.charged, purchase=purchase, requests=asked, pacing=self._pacing, today=_today,
             endpoint=endpoint, say=self._say or (lambda line: None), caching=caching,
         )  # fmt: skip
         left = buyer.buy(create=self._batches, wait=self._wait)
         if self._batches and not buyer.offered:
-            self._abilities.record_no_batches(self._endpoint)
+            self._fitting.log.record_no_batches(self._endpoint)
         return left
 
     def _buy_round(self, purchase: Purchase, *, num_threads: int) -> None:
@@ -295,6 +254,11 @@ class ClaudeClient:
         if self._client is None:
             self._client = connect(timeout_seconds=self._timeout_seconds, endpoint=self._endpoint)
             self._mask = Mask(base_url=str(self._client.base_url))
+
+    def _wire(self) -> BatchWire:
+        self._open_client()
+        assert self._client is not None
+        return BatchWire(self._client, mask=self._mask)
 
     def _tell(self, purchase: Purchase) -> None:
         if self._say is not None:

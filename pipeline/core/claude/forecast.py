@@ -16,7 +16,7 @@ import math
 import sqlite3
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -25,10 +25,9 @@ from typing import Any
 from pipeline.core.claude.batch_desk import Pacing
 from pipeline.core.claude.caching import SHARD, promise
 from pipeline.core.claude.endpoint import ANTHROPIC, foreign_endpoint
-from pipeline.core.claude.ledger import SAYS_BUYER
+from pipeline.core.claude.ledger import SAYS_BUYER, reading
 from pipeline.core.claude.prices import NANO, BilledTokens, Prices, cost_nano, load_prices
 from pipeline.core.claude.request import BYTES_PER_TOKEN, NOBODY, Buyer, Keep, Request, Wish
-from pipeline.core.errors import DataError
 
 FEWEST = 20  # answers that a forecast is made from
 MOST_ANSWERS = 2000  # the latest ones
@@ -265,11 +264,8 @@ def _reading(ledger: Path) -> Iterator[sqlite3.Connection | None]:
     if not ledger.exists():
         yield None
         return
-    try:
-        with closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            yield database
-    except sqlite3.Error as error:
-        raise DataError(f"{ledger}: cannot be read as a ledger ({error}). Restore a copy, or move it away.") from error
+    with reading(ledger) as database:
+        yield database
 
 
 def _asked(request: Request) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -115,15 +115,19 @@ def total_usd(path: Path) -> float:
     """Return the dollars paid for all answers of a ledger, which another process may hold; 0 where there is none."""
     if not path.exists():
         return 0.0
+    with reading(path) as database:
+        (paid,) = database.execute(f"SELECT {PAID} FROM answers").fetchone()
+    return int(paid) / NANO
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a ledger that is there, and that another process may hold, to be read; DataError where it is damaged."""
     try:
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        try:
-            (paid,) = database.execute(f"SELECT {PAID} FROM answers").fetchone()
-        finally:
-            database.close()
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            yield database
     except sqlite3.Error as error:
         raise DataError(f"{path}: cannot be read as a ledger ({error}). Restore a copy, or move it away.") from error
-    return int(paid) / NANO
 
 
 @dataclass(slots=True)

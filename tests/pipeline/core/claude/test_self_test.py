@@ -20,8 +20,9 @@ from pipeline.core.claude.client import ClaudeClient
 from pipeline.core.claude.prices import load_prices
 from pipeline.core.claude.request import Demand, Request
 from pipeline.core.claude.self_test import forget_abilities, known_abilities
-from pipeline.core.errors import BudgetError, RecipeError, ServiceError
-from tests.claude_server import HangUp, Reply, Server, Status, claude_server
+from pipeline.core.errors import BudgetError, DataError, RecipeError, ServiceError
+from tests.claude_requests import asked_by
+from tests.claude_server import Garbage, HangUp, Reply, Server, Status, claude_server
 from tests.conftest import ROOT
 from tests.pipeline.core.claude.asking import KEY, requests_for
 from tests.pipeline.core.claude.batching import FAST, outcomes
@@ -84,7 +85,7 @@ def test_the_best_way_that_works_is_found_in_three_tiny_requests_at_most(
 
     assert [answer.status for answer in answers + again] == ["parsed"] * 6
     assert all(isinstance(answer.data["clear"], bool) for answer in answers)
-    assert len(server.tests) == num_asked and all(body["max_tokens"] <= 128 for body in server.tests)
+    assert len(server.tests) == num_asked and all(body["max_tokens"] <= 1024 for body in server.tests)
     assert max(server.test_bill.values()) == 1 and set(server.bill.values()) == {1} and len(server.bill) == 3
     assert [name for name, works in known(tmp_path).items() if works] == sorted({"batches", way})
     (told,) = said
@@ -124,15 +125,35 @@ def test_batches_carry_the_way_that_was_found(lacks: str, ask: Any) -> None:
     assert all(request["params"]["tool_choice"]["type"] == "tool" for request in batch.requests)
 
 
-def test_a_server_that_gives_no_json_is_told_with_reasons_and_asked_nothing_else(ask: Any) -> None:
+def test_a_server_that_gives_no_json_is_told_with_reasons_and_asked_nothing_else_until_the_next_run(
+    ask: Any, tmp_path: Path
+) -> None:
     with claude_server() as server:
         ability_set(server, lacks="rejects")
         for _ in range(2):
             with pytest.raises(ServiceError, match="gives no JSON, however it is asked") as end:
                 ask(server)
+        assert "schema: HTTP 400" in str(end.value) and "prompt: invalid (no object" in str(end.value)
+        assert len(server.tests) == 6 and not server.bill
+        assert "the next run tests it anew" in known_abilities(tmp_path / "ledger.sqlite", model=MODEL).told()
+        ability_set(server, "schema", lacks="rejects")  # mended
+        answers = ask(server)
 
-    assert "schema: HTTP 400" in str(end.value) and "prompt: invalid (no object" in str(end.value)
-    assert len(server.tests) == 3 and not server.bill
+    assert [answer.status for answer in answers] == ["parsed"] * 3
+
+
+@pytest.mark.parametrize("stop", ["max_tokens", "refusal"])
+@pytest.mark.parametrize(("num_useless", "way"), [(1, "tool"), (3, "prompt")])
+def test_an_answer_that_was_cut_off_or_refused_shows_nothing_of_a_server(
+    num_useless: int, way: str, stop: str, ask: Any, tmp_path: Path, said: list[str]
+) -> None:
+    with claude_server() as server:
+        server.test_script = [Reply(text="{}", stop_reason=stop)] * num_useless
+        answers = ask(server) + ask(server, requests_for(4))
+
+    assert {answer.status for answer in answers} == {"parsed"} and len(server.tests) == min(num_useless + 1, 3)
+    assert known(tmp_path)["schema"] is None and asked_by(server.arrivals[-1]) == way
+    assert len(said) == 1 and "was not seen to give JSON by a schema" in said[0]
 
 
 def test_what_a_recipe_demands_and_the_server_lacks_is_refused_and_the_rest_of_it_untried(ask: Any) -> None:
@@ -201,13 +222,35 @@ def test_a_server_that_is_busy_at_first_is_waited_for(ask: Any) -> None:
     assert list(server.test_bill.values()) == [1]
 
 
-def test_a_server_that_breaks_at_a_schema_is_asked_in_the_next_way(ask: Any, tmp_path: Path) -> None:
+def test_a_server_that_breaks_twice_at_a_schema_is_asked_in_the_next_way(ask: Any, tmp_path: Path) -> None:
     with claude_server() as server:
-        server.test_script = [Status(500, billed=True)]
+        server.test_script = [Status(500, billed=True)] * 2
         answers = ask(server)
 
     assert answers[0].status == "parsed" and known(tmp_path) == {"batches": True, "schema": False, "tool": True}
-    assert outcomes(tmp_path) == {"in_doubt": 1, "answered": 4}
+    assert outcomes(tmp_path) == {"in_doubt": 2, "answered": 4}
+
+
+def test_a_fault_of_the_moment_is_not_believed(ask: Any, tmp_path: Path) -> None:
+    with claude_server() as server:
+        server.test_script = [Status(500)]
+        ask(server)
+
+    assert known(tmp_path) == {"batches": True, "schema": True} and outcomes(tmp_path) == {"in_doubt": 1, "answered": 4}
+
+
+def test_a_server_that_gave_answers_in_a_way_keeps_it_until_it_rejects_it(ask: Any, tmp_path: Path) -> None:
+    with claude_server() as server:
+        ask(server)
+        forget_abilities(tmp_path / "ledger.sqlite")
+        server.test_script = [Status(500)] * 2
+        ask(server, requests_for(4))
+        assert known(tmp_path) == {"batches": True, "schema": True} and set(server.bill.values()) == {1}
+        forget_abilities(tmp_path / "ledger.sqlite")
+        server.test_script = [Status(400, "invalid_request_error")]
+        ask(server, requests_for(5))
+
+    assert known(tmp_path) == {"batches": True, "schema": False, "tool": True}
 
 
 def test_the_cap_holds_for_the_test_and_counts_it_in_later_runs(ask: Any, tmp_path: Path) -> None:
@@ -218,7 +261,7 @@ def test_the_cap_holds_for_the_test_and_counts_it_in_later_runs(ask: Any, tmp_pa
         assert not server.tests
         for _ in range(2):
             with pytest.raises(BudgetError, match=r"\$0.0000\d+ are spent or in doubt"):
-                ask(server, long, max_usd=0.0004)  # room for the test
+                ask(server, long, max_usd=0.0009)  # room for the test
         spent = bill_of(tmp_path / "ledger.sqlite", prices=load_prices()).total.spent_usd
 
     assert len(server.tests) == 1 and spent > 0
@@ -272,3 +315,65 @@ def test_what_is_all_in_the_ledger_needs_no_test(ask: Any, tmp_path: Path, monke
         answers = ask(server)
 
     assert not server.tests and all(answer.from_ledger for answer in answers)
+
+
+def test_what_is_all_in_the_ledger_is_not_bought_again_in_a_better_way(
+    ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with claude_server() as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        with ClaudeClient(tmp_path / "ledger.sqlite", max_usd=1.0) as client:
+            client.ask([replace(request, way="prompt") for request in requests_for(3)])
+        ask(server, requests_for(4)[3:])  # which finds that a schema works
+        num_arrived = len(server.arrivals)
+        answers = ask(server)
+
+    assert all(answer.from_ledger for answer in answers) and len(server.arrivals) == num_arrived
+
+
+def test_what_comes_later_is_asked_as_what_the_ledger_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with claude_server() as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        with ClaudeClient(tmp_path / "ledger.sqlite", max_usd=1.0) as client:
+            client.ask([replace(request, way="tool") for request in requests_for(3)])
+        with ClaudeClient(tmp_path / "ledger.sqlite", max_usd=1.0) as client:
+            ways = [request.way for some in (3, 4) for request in client.fitted(requests_for(some))]
+
+    assert set(ways) == {"tool"} and len(server.tests) == 1
+
+
+@pytest.mark.parametrize("trouble", [Status(401), Status(429), Status(500), Status(503), HangUp()])
+def test_a_run_that_needs_no_batches_goes_on_where_their_list_cannot_be_had(
+    trouble: Status | HangUp, ask: Any, tmp_path: Path, said: list[str]
+) -> None:
+    with claude_server() as server:
+        server.listing = trouble
+        answers = ask(server)
+
+    assert {answer.status for answer in answers} == {"parsed"} and known(tmp_path) == {"batches": None, "schema": True}
+    assert "whether it has Message Batches is not known (" in said[0]
+
+
+@pytest.mark.parametrize("batches", [False, True])
+def test_a_server_that_answers_everything_with_a_page_has_no_batches(batches: bool, ask: Any, tmp_path: Path) -> None:
+    with claude_server() as server:
+        server.listing = Garbage()
+        answers = ask(server, batches=batches)
+
+    assert {answer.status for answer in answers} == {"parsed"} and known(tmp_path) == {"batches": False, "schema": True}
+    assert not server.batches.batches
+
+
+def test_a_damaged_ledger_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
+    (tmp_path / "ledger.sqlite").write_bytes(b"no database" * 1000)
+
+    with pytest.raises(DataError, match="cannot be read as a ledger"):
+        known_abilities(tmp_path / "ledger.sqlite", model=MODEL)
+
+
+def test_there_is_nothing_to_test_at_anthropics_own_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ANTHROPIC_BASE_URL", raising=False)
+
+    with pytest.raises(RecipeError, match="ANTHROPIC_BASE_URL names no server but Anthropic's own"):
+        forget_abilities(tmp_path / "ledger.sqlite")
