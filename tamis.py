@@ -151,14 +151,15 @@ def run(
     memory: str = "2G",
     plugins: Sequence[str | Path] = (),
     progress: bool | Progress = False,
+    test_endpoint: bool = False,
 ) -> Outcome:
     """Build everything a recipe names, judge the candidate, promote it if the gate says so, write the report.
 
     `recipe` is a file, or the same as a mapping: `{"sources": {...}, "datasets": {...}}`. What is there already is
     reused, as by `tamis run`; the results are the same bytes. `workspace` is the folder of results: $TAMIS_WORKSPACE
     or else `workspace`. `workers` are processes, one per core if left out; `device` is where proxies train (`auto`,
-    `cpu` or `cuda`); `plugins` are Python files with steps of your own. An undecided or rejecting gate is an outcome;
-    evidence that is missing is a GateError.
+    `cpu` or `cuda`); `plugins` are Python files with steps of your own. `test_endpoint` tests anew what the server at
+    ANTHROPIC_BASE_URL can do. An undecided or rejecting gate is an outcome; evidence that is missing is a GateError.
     """
     from pipeline.commands.flags import parse_memory
     from pipeline.commands.run_recipe import run_recipe
@@ -167,7 +168,7 @@ def run(
     with _shown(progress) as told:
         return run_recipe(
             _recipe(recipe), workspace=_workspace(workspace), workers=_workers(workers), progress=told, device=device,
-            memory_bytes=parse_memory(memory),
+            memory_bytes=parse_memory(memory), test_endpoint=test_endpoint,
         )  # fmt: skip
 
 

@@ -230,6 +230,13 @@ def test_steps_of_plugins_work_in_every_function(house: House) -> None:
     assert tamis.plan(given, plugins=["vowels.py"]).to_build == 0
 
 
+def test_a_run_can_be_told_to_test_an_endpoint(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ANTHROPIC_BASE_URL", raising=False)
+
+    with pytest.raises(tamis.RecipeError, match="so there is nothing to test"):
+        tamis.run(recipe(), workers=1, test_endpoint=True)
+
+
 def test_a_candidate_is_not_promoted_without_a_gate(house: House, done: tamis.Outcome) -> None:
     with pytest.raises(tamis.RecipeError, match="has no `gate:` or no `promote:`"):
         tamis.promote(recipe(), override="because")

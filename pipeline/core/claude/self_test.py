@@ -201,8 +201,8 @@ def forget_abilities(ledger: Path) -> None:
     """Have whatever a ledger knows of the address in force tested anew before it is used again."""
     if not foreign_endpoint():
         raise RecipeError(
-            f"--test-endpoint: {VARIABLE} names no server but Anthropic's own, whose abilities are documented, so there "
-            "is nothing to test. Set it, or leave the flag out."
+            f"--test-endpoint: {VARIABLE} names no server but Anthropic's own, whose abilities are documented, so "
+            "there is nothing to test. Set it, or leave the flag out."
         )
     if ledger.exists():
         with Ledger(ledger) as opened:
