@@ -12,6 +12,7 @@ itself again, after 3 ms, while they are.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -32,11 +33,24 @@ def use_own_cache() -> None:
     """Point numba, here and in processes started from here, to this code's own folder; before numba is imported."""
     if VARIABLE in os.environ:
         return
-    house = Path(__file__).parents[3]
-    home = house / "filters" / "__pycache__"
+    house, home = _own_place()
     if not os.access(home if home.exists() else home.parent, os.W_OK):
         return  # numba then finds a folder of the user's
     os.environ[VARIABLE] = str(_folder_of(house, home=home))
+
+
+def _own_place() -> tuple[Path, Path]:
+    """Return this house, and where in it the folders are."""
+    house = Path(__file__).parents[3]
+    return house, house / "filters" / "__pycache__"
+
+
+@functools.cache
+def foreign_state() -> str:
+    """Return this house's stamps where the folder in use is none of its own, which several houses may then share."""
+    (house, home), folder = _own_place(), own_folder()
+    own = folder is None or (folder.parent == home and folder.name.startswith(PREFIX))
+    return "" if own else _stamps_of(house)
 
 
 def _folder_of(house: Path, *, home: Path) -> Path:

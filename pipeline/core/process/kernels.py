@@ -12,7 +12,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from pipeline.core.process.machine_code import keep, kinds_of, load
+from pipeline.core.process.machine_code import keep, kinds_of, load, stamp_of
 
 
 class Kernel:
@@ -20,7 +20,7 @@ class Kernel:
 
     def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
         functools.update_wrapper(self, function)
-        self._function, self._options = function, options
+        self._function, self._options, self._stamp = function, options, stamp_of(function)
         self._ready: dict[Any, Callable[..., Any]] = {}  # by the kinds of the arguments
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
@@ -30,19 +30,20 @@ class Kernel:
             return ready(*arguments)
         if kinds is None or named or not self._options.get("cache"):
             return self.native(*arguments, **named)
-        stored = load(self._function, kinds)
+        stored = load(self._function, kinds, self._stamp)
         self._ready[kinds] = stored or self.native
         found = self._ready[kinds](*arguments)
         if stored is None:
-            keep(self._function, kinds, self.native, arguments)
+            keep(self._function, kinds, self._stamp, self.native, arguments)
         return found
 
     @functools.cached_property
     def native(self) -> Any:
-        """Numba's own object, made now."""
+        """Numba's own object, made now; it keeps nothing of code that its file no longer holds."""
         import numba
 
-        return numba.njit(**self._options)(self._function)
+        stale = {"cache": False} if stamp_of(self._function) != self._stamp else {}
+        return numba.njit(**self._options | stale)(self._function)
 
     @property
     def _numba_type_(self) -> Any:

@@ -3,9 +3,11 @@
 Importing and preparing numba takes 0.2 s, and it reads each stored kernel as if it were to compile another one that
 calls it: 28 kernels took 0.39 s and take 0.05. So after a kernel's first call through numba, its object code and the
 names that it needs are kept beside numba's own files. Later processes hand the code to LLVM themselves, and load of
-numba three small libraries alone. A file's name is a hash of all that the code depends on: kernel, kinds of the
-arguments, module file, numba, llvmlite, numpy, Python, processor, settings. Whatever is not there or does not fit, such
-as a name that nobody defines, goes through numba as always. Linux only, and held against numba 0.68 alone.
+numba three small libraries alone. A file's name is a hash of all that the code depends on: kernel, its bytecode, kinds
+of the arguments, module file as it was when the kernel was made, numba, llvmlite, numpy, Python, processor, settings;
+and all modules of this house where the folder is not of its own state. Whatever is not there or does not fit, such as
+a name that nobody defines, goes through numba as always, and so do kernels that functions make: what these close over
+is frozen into them. Linux only, and held against numba 0.68 alone.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import ctypes
 import functools
 import hashlib
 import json
+import marshal
 import os
 import pickle
 import struct
@@ -29,13 +32,28 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.core.process.kernel_cache import VARIABLE, own_folder
+from pipeline.core.process.kernel_cache import VARIABLE, foreign_state, own_folder
 
 KNOWN = (0, 68)  # numba whose stored kernels were seen to be as `keep` takes them apart
 FLAGS = 0x503  # of an array, by which numba tells types apart: C and F order, aligned, writable
 SUM_BYTES = 16
 ELF, SYMBOLS, UNDEFINED = b"\x7fELF\x02\x01", 2, 0  # a little-endian file of 64 bits, its kind of section, its mark
-_one_at_a_time = threading.Lock()
+CONFIGURATION = ".numba_config.yaml"  # numba reads it where a process starts
+Stamp = tuple[Any, ...]
+_one_at_a_time = threading.RLock()
+os.register_at_fork(  # a child that forks in the middle of it would find LLVM's own lock taken for ever
+    before=_one_at_a_time.acquire, after_in_parent=_one_at_a_time.release, after_in_child=_one_at_a_time.release
+)
+
+
+def stamp_of(function: Callable[..., Any]) -> Stamp | None:
+    """Return what tells states of a function's file apart, to be taken when the function is made; None without one."""
+    path = function.__code__.co_filename
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return path, found.st_size, found.st_mtime_ns, foreign_state()
 
 
 def kinds_of(arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
@@ -57,26 +75,29 @@ def _kind_of(value: Any) -> Any:
     return value.dtype.str if isinstance(value, np.generic) and not value.dtype.names else None
 
 
-def load(function: Callable[..., Any], kinds: tuple[Any, ...]) -> Callable[..., Any] | None:
+def load(function: Callable[..., Any], kinds: tuple[Any, ...], stamp: Stamp | None) -> Callable[..., Any] | None:
     """Return a kernel's stored code for arguments of these kinds as a function, None if it cannot be had."""
-    path = _file_of(function, kinds)
-    try:
-        stored = b"" if path is None else path.read_bytes()
-    except OSError:
-        return None
-    if not stored or _sum(stored[SUM_BYTES:]) != stored[:SUM_BYTES]:
-        return None
-    head, _, code = stored[SUM_BYTES:].partition(b"\n")
     with _one_at_a_time:
-        return _linker().link(function, code, **json.loads(head))
+        path = _file_of(function, kinds, stamp)
+        try:
+            stored = b"" if path is None else path.read_bytes()
+        except OSError:
+            return None
+        if path is None or _sum(stored[SUM_BYTES:]) != stored[:SUM_BYTES]:
+            return None
+        head, _, code = stored[SUM_BYTES:].partition(b"\n")
+        return _linker().link(function, code, file=path.name, stamp=stamp, **json.loads(head))
 
 
-def keep(function: Callable[..., Any], kinds: tuple[Any, ...], dispatcher: Any, arguments: tuple[Any, ...]) -> None:
+def keep(
+    function: Callable[..., Any], kinds: tuple[Any, ...], stamp: Stamp | None, dispatcher: Any,
+    arguments: tuple[Any, ...],
+) -> None:  # fmt: skip
     """Store the code that numba stored for such arguments, if all that it comes with is names and types of arrays."""
     from numba import config, version_info
 
-    path = None if config.DISABLE_JIT or version_info.short != KNOWN else _file_of(function, kinds)
-    if path is None:
+    path = None if config.DISABLE_JIT or version_info.short != KNOWN else _file_of(function, kinds, stamp)
+    if path is None or dispatcher._cache.cache_path is None:
         return
     cache, given = dispatcher._cache, tuple(map(dispatcher.typeof_pyval, arguments))
     compiled = cache._cache_file.load(cache._index_key(given, dispatcher.targetctx.codegen()))
@@ -101,15 +122,14 @@ def _sum(body: bytes) -> bytes:
     return hashlib.blake2b(body, digest_size=SUM_BYTES).digest()
 
 
-def _file_of(function: Callable[..., Any], kinds: tuple[Any, ...]) -> Path | None:
+def _file_of(function: Callable[..., Any], kinds: tuple[Any, ...], stamp: Stamp | None) -> Path | None:
     folder = own_folder()
-    if folder is None or sys.platform != "linux":
+    if folder is None or stamp is None or sys.platform != "linux":
         return None
-    try:
-        found = Path(function.__code__.co_filename).stat()
-    except OSError:
+    if function.__closure__ or "<locals>" in function.__qualname__:
         return None
-    known = (function.__module__, function.__qualname__, kinds, found.st_size, found.st_mtime_ns, _surroundings())
+    bytecode = marshal.dumps(function.__code__, 2)  # later versions also tell how often its constants are used
+    known = (function.__module__, function.__qualname__, kinds, stamp, bytecode, _surroundings())
     return folder / f"{_sum(repr(known).encode()).hex()}.code"
 
 
@@ -126,10 +146,12 @@ def _surroundings() -> str:
     import llvmlite
     import llvmlite.binding as llvm
 
+    file = Path(CONFIGURATION)
     settings = sorted(item for item in os.environ.items() if item[0].startswith("NUMBA_") and item[0] != VARIABLE)
     return repr((
         (_numba() / "_version.py").read_bytes(), llvmlite.__version__, np.__version__, sys.version,
         llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), settings,
+        file.read_bytes() if file.is_file() else b"",
     ))  # fmt: skip
 
 
@@ -187,15 +209,21 @@ class _Linker:
         self._llvm, self._engine = llvm, llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
         self._dynamic = _library("numba._dynfunc")
         self._environments: dict[str, Any] = {}
-        self._linked: dict[str, Callable[..., Any]] = {}
+        self._linked: dict[str, Callable[..., Any]] = {}  # by file
+        self._stamps: dict[str, Stamp | None] = {}  # of modules
 
     def link(
-        self, function: Callable[..., Any], code: bytes, *, entry: str, own: str, needed: list[str],
-        types: dict[str, list[str]],
+        self, function: Callable[..., Any], code: bytes, *, file: str, stamp: Stamp | None, entry: str, own: str,
+        needed: list[str], types: dict[str, list[str]],
     ) -> Callable[..., Any] | None:  # fmt: skip
-        """Return code as a function, None where it needs a name that nobody defines: LLVM would end the process."""
-        if entry in self._linked:
-            return self._linked[entry]
+        """Return code as a function, None where it needs a name that nobody defines: LLVM would end the process.
+
+        None too for a module that was edited and imported again: LLVM would go on with what it knows by the same names.
+        """
+        if file in self._linked:
+            return self._linked[file]
+        if self._stamps.setdefault(function.__module__, stamp) != stamp:
+            return None
         for name in needed:
             if name in self._known:
                 self._llvm.add_symbol(name, self._known[name])
@@ -209,11 +237,11 @@ class _Linker:
                 self._environments[name].consts[:] = map(np.dtype, named)
             place = self._engine.get_global_value_address(name)
             ctypes.c_void_p.from_address(place).value = id(self._environments[name])
-        self._linked[entry] = self._dynamic.make_function(
+        self._linked[file] = self._dynamic.make_function(
             sys.modules[function.__module__], function.__name__, function.__doc__ or "",
             self._engine.get_function_address(entry), self._environments[own], (self,),
         )  # fmt: skip
-        return self._linked[entry]
+        return self._linked[file]
 
 
 _linker = functools.cache(_Linker)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.core.process.machine_code import SUM_BYTES, kinds_of, load
+from pipeline.core.process.machine_code import SUM_BYTES, kinds_of, load, stamp_of
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere kernels go through numba")
@@ -57,16 +57,19 @@ SAID = [
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A kernel that was compiled and called once."""
-    folder = tmp_path_factory.mktemp("compiled")
+    folder = tmp_path_factory.mktemp("compiled") / "house"
+    (folder / "cache").mkdir(parents=True)
     (folder / "kernels.py").write_text(KERNELS, encoding="utf-8")
-    (folder / "cache").mkdir()
     assert said(folder, ASK) == [f"{line} True" for line in SAID]
-    return folder
+    return Path(shutil.copytree(folder, folder.with_name("as compiled")))
 
 
 @pytest.fixture
-def house(compiled: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(compiled, tmp_path / "house")
+def house(compiled: Path) -> Path:
+    """The same, for a test to change; where it was compiled."""
+    folder = compiled.with_name("house")
+    shutil.rmtree(folder)
+    return Path(shutil.copytree(compiled, folder))
 
 
 def said(house: Path, code: str, **settings: str) -> list[str]:
@@ -150,4 +153,120 @@ def test_what_only_numba_can_say_is_left_to_it() -> None:
 
 
 def test_a_function_without_a_file_has_no_code() -> None:
-    assert load(eval("lambda: None"), ()) is None
+    nameless = eval("lambda: None")
+
+    assert stamp_of(nameless) is None
+    assert load(nameless, (), None) is None
+
+
+HELPER = """
+from pipeline.core.process.kernels import njit
+
+
+@njit(cache=True, nogil=True)
+def times(value: int) -> int:
+    return value * 2
+"""
+USER = """
+from helper import times
+from pipeline.core.process.kernels import njit
+
+STEP = 1
+
+
+@njit(cache=True, nogil=True)
+def more(value: int) -> int:
+    return times(value) + STEP
+
+
+def adder(number: int):
+    @njit(cache=True, nogil=True)
+    def add(value: int) -> int:
+        return value + number
+
+    return add
+"""
+MORE = "import user; print(user.more(10))"
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Path:
+    """A kernel that calls another module's, neither compiled."""
+    folder = tmp_path / "pair"
+    (folder / "cache").mkdir(parents=True)
+    (folder / "user.py").write_text(USER, encoding="utf-8")
+    (folder / "helper.py").write_text(HELPER, encoding="utf-8")
+    return folder
+
+
+def python(house: Path, code: str, **settings: str) -> list[str]:
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(house / "cache"), "PYTHONPATH": f"{house}{os.pathsep}{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment | settings, cwd=house
+    )
+    return done.stdout.splitlines()
+
+
+def test_a_copy_of_a_house_that_shares_its_folder_runs_its_own_code(pair: Path) -> None:
+    assert python(pair, MORE) == ["21"]
+    copy = shutil.copytree(pair, pair.with_name("copy"))  # with the files' times
+    (copy / "helper.py").write_text(HELPER.replace("* 2", "* 3"), encoding="utf-8")
+
+    assert python(copy, MORE, NUMBA_CACHE_DIR=str(pair / "cache")) == ["31"]
+
+
+def test_a_module_edited_after_its_import_leaves_no_code_behind(pair: Path) -> None:
+    edit = "open('user.py', 'a').write('STEP = 5\\n')"
+
+    assert python(pair, f"import user; {edit}; print(user.more(10))") == ["21"]
+    assert python(pair, MORE) == python(pair, MORE) == ["25"]
+
+
+def test_a_module_edited_and_imported_again_runs_its_new_code(pair: Path) -> None:
+    (pair / "edit.py").write_text(
+        f"import os\nfrom pathlib import Path\n\ndef edit(step):\n"
+        f"    Path('user.py').write_text({USER!r}.replace('STEP = 1', f'STEP = {{step}}'))\n"
+        "    os.utime('user.py', (step, step))\n",
+        encoding="utf-8",
+    )
+    code = "from edit import edit; edit({}); " + MORE
+    again = f"{code.format(5)}; edit(700); import importlib; importlib.reload(user); print(user.more(10))"
+
+    assert [python(pair, code.format(step)) for step in (5, 700)] == [["25"], ["720"]]
+    assert python(pair, again) == ["25", "720"]
+
+
+def test_kernels_that_functions_make_keep_what_each_was_made_with(pair: Path) -> None:
+    make = "import user; print(user.adder(10)(1), user.adder(20)(1))"
+
+    assert python(pair, make) == python(pair, make) == ["11 21"]
+
+
+def test_a_file_of_settings_of_numbas_tells_code_apart(house: Path) -> None:
+    place = f"import os; os.chdir({str(house)!r})\n"
+    (house / ".numba_config.yaml").write_text("{OPT: 1}", encoding="utf-8")
+
+    assert said(house, place + ASK)[0] == f"{SAID[0]} True"
+    assert said(house, place + ASK)[0] == f"{SAID[0]} False"
+
+
+def test_a_child_forked_while_a_thread_links_code_can_call_kernels(house: Path) -> None:
+    code = (
+        "import os, threading, time\n"
+        "from pipeline.core.process import machine_code\n"
+        "held = threading.Event()\n"
+        "def link():\n"
+        "    with machine_code._one_at_a_time:\n"
+        "        held.set()\n"
+        "        time.sleep(0.2)\n"
+        "threading.Thread(target=link).start()\n"
+        "held.wait()\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    import signal; signal.alarm(20)\n"
+        "    share(np.arange(4), 2)\n"
+        "    os._exit(7)\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+
+    assert said(house, code) == ["7"]
