@@ -91,8 +91,14 @@ def test_a_few_documents_that_take_long_go_to_workers_in_the_end(two_workers, mo
     assert os.getpid() not in two_workers.map(process_of, range(5), label="few", few=True)
 
 
+class Lingering:
+    def __del__(self) -> None:
+        time.sleep(100)
+
+
 def never_end(_: int) -> None:
-    atexit.register(time.sleep, 1000)
+    if not hasattr(sys, "lingering"):
+        vars(sys)["lingering"] = Lingering()  # the last thing that Python takes apart
 
 
 def test_workers_end_at_once_when_they_are_told_to():
@@ -100,6 +106,52 @@ def test_workers_end_at_once_when_they_are_told_to():
     executor.map(never_end, range(4), label="linger")
 
     executor.close()  # would wait
+
+
+def say_and_leave(name: str) -> str:
+    atexit.register(print, f"{name} leaves")
+    sys.stdout.write(f"{name} works\n")
+    return name
+
+
+def leave_with_an_exception(code: int) -> int:
+    if code:
+        raise SystemExit(code)
+    raise MemoryError("no room")
+
+
+def test_what_workers_print_arrives() -> None:
+    done = python(
+        "from tests.pipeline.engine.test_executors import say_and_leave\n"
+        "executor = Local(workers=2)\n"
+        "executor.map(say_and_leave, ['one', 'two'], label='say')\n"
+        "executor.close()\n"
+    )
+
+    assert sorted(done.stdout.split("\n")[:-1]) == ["one leaves", "one works", "two leaves", "two works"]
+
+
+def test_a_worker_that_an_exception_ends_says_so() -> None:
+    done = python(
+        "from pipeline.engine.executors import _Worker\n"
+        "from tests.pipeline.engine.test_executors import leave_with_an_exception\n"
+        "workers = [_Worker(target=leave_with_an_exception, args=(code,)) for code in (0, 7)]\n"
+        "for worker in workers:\n"
+        "    worker.start()\n"
+        "    worker.join()\n"
+        "print([worker.exitcode for worker in workers])\n"
+    )
+
+    assert done.stdout == "[1, 7]\n"
+    assert "MemoryError: no room" in done.stderr
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    return subprocess.run(
+        [sys.executable, "-c", f"from pipeline.engine.executors import Local\n{code}"], capture_output=True, text=True,
+        env=environment | {"PYTHONPATH": str(ROOT)}, check=True, timeout=100,
+    )  # fmt: skip
 
 
 def test_a_worker_that_keeps_dying_is_named_and_the_run_does_not_hang(two_workers):
