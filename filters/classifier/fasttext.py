@@ -25,6 +25,7 @@ class FastText(MeasuringStep):
 
     name = "fasttext"
     version = 1
+    foreign = True
     signals = (
         Signal(
             "score",

@@ -32,6 +32,7 @@ class Transformer(MeasuringStep):
 
     name = "transformer"
     version = 1
+    foreign = True
     signals = (Signal("score", pa.float32(), "score, 0 to 1", MEANING, Scale(0, 1)),)
 
     class Params(BaseParams):

@@ -41,6 +41,7 @@ class DatatroveStep(EditingStep):  # formatters edit, and so do some filters, su
     """Run one filter or formatter of datatrove."""
 
     name = "datatrove"
+    foreign = True
     needs = ("metadata",)
     signals = (
         Signal("passed", pa.int64(), "0 or 1", "Whether the filter lets the document through; a formatter always."),

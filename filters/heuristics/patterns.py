@@ -90,6 +90,7 @@ class Patterns(MeasuringStep):
     """Count what regular expressions match, keep documents within limits, and replace what is matched."""
 
     name = "patterns"
+    foreign = True
     leans_on = ("google-re2",)
 
     class Params(BaseParams):

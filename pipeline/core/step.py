@@ -167,6 +167,7 @@ class Step:
     edits: bool = False
     cuts: ClassVar[bool] = False  # its edits only take away; `pipeline.core.text.cut`
     wants: ClassVar[Mapping[str, int]] = {}  # `step.signal` before this one -> documents that must have a value
+    foreign: ClassVar[bool] = False  # runs code, models or expressions that are not ours and may cost the process
     leans_on: ClassVar[tuple[str, ...]] = ()  # distributions whose version can change a signal, such as py3langid
 
     def __init__(self, *, params: Any) -> None:

@@ -135,7 +135,7 @@ class Run:
             self.progress.begin(label, total=total, unit="documents")
             with self.unchanged(missing):
                 self.executor.map(
-                    measure_next, tasks, label=label, done=self.progress.advance, few=total <= FEW_DOCUMENTS
+                    measure_next, tasks, label=label, done=self.progress.advance, few=_few(total, missing)
                 )
             self.progress.end()
             seconds = time.monotonic() - started + ahead
@@ -247,7 +247,7 @@ class Run:
             output=node.folder,
             seed=derive(self.plan.recipe.seed, step.spec.label),
             inputs={key: self.input_files(names) for key, names in step.inputs.items()},
-            map=self.map_for(gathering, few=total <= FEW_DOCUMENTS),
+            map=self.map_for(gathering, few=_few(total, [step])),
             write=lambda part, columns: self._store(step, part, columns),
             say=self.progress.say,
             ledger=self.plan.workspace.ledger,
@@ -367,6 +367,12 @@ class Run:
             details=stored_dataset(chain, planned, kept_bytes=sum(result.kept_bytes for result in published)).details(),
             seconds=time.monotonic() - started,
         )
+
+
+def _few(total: int, steps: Sequence[PlannedStep]) -> bool:
+    """Return whether it takes no worker to measure: little work, and none that may cost the process it is done in."""
+    safe = not any(step.spec.step.foreign or outside(step.spec.step.name) for step in steps)
+    return safe and total <= FEW_DOCUMENTS
 
 
 def _plugin_file(step: Step) -> PluginFile | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.commands.texts import plugins_text
-from pipeline.core.errors import RecipeError
+from pipeline.core.errors import RecipeError, ServiceError
 from pipeline.engine.executors import Local
 from pipeline.engine.progress import Silent
 from pipeline.queries.measure_files import measure
@@ -96,6 +96,46 @@ def test_workers_find_a_step_that_only_the_parent_loaded(vowels: House):
         executor.close()
 
     assert sum(row["count"] for row in vowels.signals("vowels")) == sum(text.count("e") for text in texts(21))
+
+
+DEADLY = VOWELS.replace(
+    "    def measure(self, batch):",
+    """
+    def measure(self, batch):
+        import os, signal
+        if any("died" in text for text in batch.strings()):
+            os.kill(os.getpid(), signal.SIGKILL)
+""".rstrip(),
+)
+
+
+def test_a_plugin_that_ends_its_process_does_not_end_a_small_run(house: House, two_workers: Local):
+    add_plugin(plugin(house, DEADLY))
+    house.lines("a.jsonl", texts(3))
+    house.lines("b.jsonl", ["The worker died of this text."])
+    house.clean(["exact_dedup"])
+    house.run()
+    house.clean(["vowels"])
+
+    with pytest.raises(ServiceError, match="vowels: the worker died twice on vowels on"):
+        house.run(executor=two_workers)
+
+
+def test_a_gathering_plugin_that_ends_its_process_does_not_end_a_small_run(house: House, two_workers: Local):
+    add_plugin(plugin(house, GATHERING.replace("return Found", "import os; os._exit(9); return Found")))
+    house.lines("a.jsonl", texts(3))
+    house.lines("b.jsonl", texts(5, start=3))
+    house.clean(["counted"])
+
+    with pytest.raises(ServiceError, match="the worker died twice"):
+        house.run(executor=two_workers)
+
+
+@pytest.fixture
+def two_workers() -> Iterator[Local]:
+    executor = Local(workers=2)
+    yield executor
+    executor.close()
 
 
 def test_a_gathering_plugin_may_map_its_own_functions_over_its_own_classes(house: House):
