@@ -281,7 +281,9 @@ class Label(GatheringStep):
             asked_so=lambda prompt: is_excerpt(prompt, max_chars=most),
             prices=self._prices(), batch=self.params.batches, cache=self.params.cache,
         )  # fmt: skip
-        return None if found is None else replace(found, note=abilities.told(self.params.ask_by))
+        return None if found is None else replace(
+            found, note=abilities.told(self.params.ask_by), cap_usd=self.params.max_usd
+        )  # fmt: skip
 
     def _wanted(self, outlook: Outlook, rubric: Rubric) -> list[Request]:
         """Return what would be asked before any round; nothing where that is not known, or takes long to find out."""

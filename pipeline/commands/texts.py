@@ -87,14 +87,16 @@ def _forecast_line(row: dict[str, Any]) -> str:
     """Say what a step will cost; a cap counts what is in the ledger too."""
     from pipeline.report.draw.figures import dollars
 
-    forecast, most = row["forecast"], row["max_cost_usd"]
+    forecast = row["forecast"]
     there, wanted = forecast["there"], forecast["requests"]
     told = f"{_at_home(row)}: {wanted:,} requests, "
     told += (
         f"{there:,} of them {'' if forecast['looked_up'] else 'probably '}in the ledger, the others " if there else ""
     )
     told += f"probably {dollars(forecast['usd'])}, by {forecast['basis']}."
-    told += " The cap stops it before." if forecast["there_usd"] + forecast["low_usd"] > most else ""
+    cap = forecast["cap_usd"]
+    stops = cap is not None and forecast["counted_usd"] + forecast["low_usd"] > cap
+    told += " The cap stops it before." if stops else ""
     return f"{told}\n{_at_home(row)}: {forecast['note']}." if forecast["note"] else told
 
 

@@ -27,7 +27,7 @@ from pipeline.core.claude.caching import SHARD, promise
 from pipeline.core.claude.endpoint import ANTHROPIC, foreign_endpoint
 from pipeline.core.claude.ledger import SAYS_BUYER, reading
 from pipeline.core.claude.prices import NANO, BilledTokens, Prices, cost_nano, load_prices
-from pipeline.core.claude.request import BYTES_PER_TOKEN, NOBODY, Buyer, Keep, Request, Wish
+from pipeline.core.claude.request import BYTES_PER_TOKEN, NOBODY, WAYS, Buyer, Keep, Request, Wish
 
 FEWEST = 20  # answers that a forecast is made from
 MOST_ANSWERS = 2000  # the latest ones
@@ -49,6 +49,15 @@ WHERE model = ? AND endpoint = ? AND purpose = ? AND json_extract(body, '$.syste
 AND recipe IN ('', ?) AND step IN ('', ?)
 """
 
+ALIKE = """
+WITH alike AS (
+    SELECT DISTINCT requests.id FROM attempts JOIN requests ON requests.id = attempts.request
+    WHERE recipe = ? AND step = ? AND model = ? AND json_extract(body, '$.system') IN (SELECT value FROM json_each(?))
+)
+SELECT (SELECT coalesce(sum(max(cost_nano, 0)), 0) FROM answers WHERE request IN alike)
+     + (SELECT coalesce(sum(reserved_nano), 0) FROM attempts WHERE request IN alike AND outcome = 'in_doubt')
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
@@ -56,13 +65,15 @@ class Forecast:
 
     requests: int  # answers that are wanted
     there: int  # of them in the ledger, and so paid; probably, unless `looked_up`
-    there_usd: float  # what these cost, which counts below a cap too
+    there_usd: float  # what these cost
     usd: float  # of the others
     low_usd: float  # of a 95 % interval
     high_usd: float
     basis: str
     note: str = ""  # on who is asked, and how
     looked_up: bool = False  # whether `there` was
+    counted_usd: float = 0.0  # what a cap counts already: these, or all that the step bought by the same instructions
+    cap_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +140,7 @@ def forecast(
             database, outlook, like, requests, count=count - len(named), num_before=num_before + len(paid),
             asked_so=asked_so,
         )  # fmt: skip
+        alike = _alike_usd(database, outlook.buyer, like)
     there = _There(there.answers + len(paid), there.usd + sum(paid.values()) / NANO, there.sure)
     rows, on = load_prices(prices), datetime.now(tz=UTC).date()
     price = _Price(rows, on=on, model=like.model, batch=batch)
@@ -143,6 +155,7 @@ def forecast(
         return None
     found = of(count - there.answers)
     found = replace(found, requests=count, there=there.answers, there_usd=there.usd, looked_up=there.sure)
+    found = replace(found, counted_usd=max(there.usd, alike))
     found = replace(found, low_usd=of(max(fewest - there.answers, 0)).low_usd)
     found = found if there.sure else replace(found, high_usd=of(count - len(paid)).high_usd)
     found = _cached(found, like, count=count - there.answers, price=price, wish=cache, known=known)
@@ -296,6 +309,15 @@ def _paid(database: sqlite3.Connection | None, wanted: Sequence[str]) -> dict[st
         rows = database.execute(f"SELECT request, max(cost_nano, 0) FROM answers WHERE request IN ({marks})", ids)
         found |= dict(rows)
     return found
+
+
+def _alike_usd(database: sqlite3.Connection | None, buyer: Buyer, like: Request) -> float:
+    """Return what a run of the step would count below its cap before it asks, as `purse` does."""
+    if database is None or database.execute("PRAGMA user_version").fetchone()[0] < SAYS_BUYER:
+        return 0.0
+    systems = json.dumps(sorted({like.told_by(way) for way in WAYS}))
+    (nano,) = database.execute(ALIKE, (buyer.recipe, buyer.step, like.model, systems)).fetchone()
+    return float(nano) / NANO
 
 
 def _there(

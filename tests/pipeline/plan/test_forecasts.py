@@ -289,3 +289,19 @@ def test_a_few_long_documents_weigh_no_more_than_they_are(house: House) -> None:
     short, long, both = of("docs"), of("long"), of("docs", "long")
 
     assert both.usd == pytest.approx(0.99 * short.usd + 0.01 * long.usd, rel=0.05)
+
+
+def test_a_cap_that_another_way_has_used_up_is_said_to_stop_the_run(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with claude_server() as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        label(house, documents=40, max_usd=1)
+        house.run()
+        cap = 1.2 * total_usd(house.workspace.ledger)
+        label(house, documents=40, max_usd=cap, ask_by="prompt")
+        told = plan_text(house.plan())
+        with pytest.raises(BudgetError):
+            house.run()
+
+    assert "The cap stops it before." in told and total_usd(house.workspace.ledger) <= cap

@@ -101,7 +101,7 @@ def test_the_test_of_a_server_is_below_a_cap_that_counts_what_was_bought_before(
     buy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with claude_server() as server:
-        buy(server, "schema")
+        buy(server, "schema", requests_for(30))  # for more than a test can cost
         with (
             ClaudeClient(tmp_path / "ledger.sqlite", max_usd=spent(tmp_path) + 1e-6) as client,
             pytest.raises(BudgetError),
