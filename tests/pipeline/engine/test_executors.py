@@ -115,6 +115,7 @@ def say_and_leave(name: str) -> str:
 
 
 def leave_with_an_exception(code: int) -> int:
+    executors._start_worker(os.getppid())
     if code:
         raise SystemExit(code)
     raise MemoryError("no room")

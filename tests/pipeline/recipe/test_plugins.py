@@ -125,6 +125,8 @@ def test_a_gathering_plugin_that_ends_its_process_does_not_end_a_small_run(house
     add_plugin(plugin(house, GATHERING.replace("return Found", "import os; os._exit(9); return Found")))
     house.lines("a.jsonl", texts(3))
     house.lines("b.jsonl", texts(5, start=3))
+    house.clean(["exact_dedup"])
+    house.run()
     house.clean(["counted"])
 
     with pytest.raises(ServiceError, match="the worker died twice"):
