@@ -15,10 +15,10 @@ from tests.reliability.matrix import BREACHES, FATES, Played, play
 from tests.reliability.modes import BATCH_MODES, SINGLE_MODES
 from tests.reliability.runner import BATCH_KILLS, COUNT, SINGLE_KILLS
 
-QUICK_MODES = ("well", "reset after accept", "reset before accept", "mixed", "missing", "cut", "archived", "strangers")
+QUICK_MODES = ("well", "reset after accept", "mixed", "cut", "strangers")
 QUICK_KILLS = ("intent in the ledger", "created, not recorded", "first lines stored")
 QUICK_SINGLE_MODES = ("slow after accept", "reset after accept", "answer cut", "spend limit", "500 after accept")
-QUICK_SINGLE_KILLS = ("intent in the ledger", "answered, not stored", "failure stored")
+QUICK_SINGLE_KILLS = ("intent in the ledger", "answered, not stored")
 
 
 def assert_promise_kept(played: Played, *, cases: int, least_killed: float) -> None:
