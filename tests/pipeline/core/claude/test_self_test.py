@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -60,8 +60,8 @@ def known(folder: Path) -> dict[str, bool | None]:
     return {name: found.works for name, found in known_abilities(folder / "ledger.sqlite", model=MODEL).found.items()}
 
 
-def ability_set(server: Server, *can: str, lacks: str, batches: bool = True) -> None:
-    server.can, server.lacks = frozenset(can), lacks  # type: ignore[assignment]
+def ability_set(server: Server, *can: str, lacks: Literal["ignores", "rejects"], batches: bool = True) -> None:
+    server.can, server.lacks = frozenset(can), lacks
     server.batches.missing_routes = set() if batches else {"create", "list"}
 
 
@@ -76,7 +76,13 @@ def ability_set(server: Server, *can: str, lacks: str, batches: bool = True) -> 
     ],
 )
 def test_the_best_way_that_works_is_found_in_three_tiny_requests_at_most(
-    can: tuple[str, ...], way: str, num_asked: int, lacks: str, ask: Any, tmp_path: Path, said: list[str]
+    can: tuple[str, ...],
+    way: str,
+    num_asked: int,
+    lacks: Literal["ignores", "rejects"],
+    ask: Any,
+    tmp_path: Path,
+    said: list[str],
 ) -> None:
     with claude_server() as server:
         ability_set(server, *can, lacks=lacks)
@@ -115,7 +121,7 @@ def test_batches_that_are_gone_are_noted(ask: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lacks", ["rejects", "ignores"])
-def test_batches_carry_the_way_that_was_found(lacks: str, ask: Any) -> None:
+def test_batches_carry_the_way_that_was_found(lacks: Literal["ignores", "rejects"], ask: Any) -> None:
     with claude_server() as server:
         ability_set(server, "tool", lacks=lacks)
         answers = ask(server, batches=True)
