@@ -33,13 +33,15 @@ def certificate(
     machine: Mapping[str, str],
     earlier: Sequence[Mapping[str, Any]] = (),
     sealed: float = 0.0,
+    judge: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the evidence as plain JSON that carries its own hash.
 
     `candidate` and `baseline` need the keys `name` and `identity`; `held_out` maps domain to content identity, and
     `sealed` is the share of each that was judged by, 0 for all; `lanes` describes each trained proxy (arm, seed,
     learning rate, health, identity); `machine` names the processors and versions that they were trained and scored
-    with, `earlier` the lanes that told how much proxies differ by chance.
+    with, `earlier` the lanes that told how much proxies differ by chance; `judge` holds the hashes of the code
+    that judged and of the data that it judged by, which certificates of before 2026-11-30 do not have.
     """
     content = {
         "kind": "certificate",
@@ -55,6 +57,7 @@ def certificate(
         "held_out": dict(held_out),
         **({"sealed": sealed} if sealed else {}),
         "code_version": code_version,
+        **({"judge": dict(judge)} if judge is not None else {}),
         "proxy": dict(proxy),
         "seeds": sorted({seed for comparison in comparisons for seed in comparison.seeds}),
         "lanes": [dict(lane) for lane in lanes],

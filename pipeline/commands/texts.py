@@ -367,7 +367,7 @@ def excerpt(text: str, length: int) -> str:
 
 def verify_text(data: dict[str, Any]) -> str:
     """Return one line for each damaged file, and one on what was checked."""
-    lines = [row["problem"] for row in (*data["damaged"], *data["changed_inputs"])]
+    lines = [row["problem"] for row in (*data["damaged"], *data["changed_inputs"])] + data["judged_otherwise"]
     checked = f"{data['results']:,} results, {data['files']:,} files, {data['size_bytes'] / 1e6:,.1f} MB"
     checked += f", {data['stores']:,} dedup stores" if data["stores"] else ""
     checked += f", {data['versions']:,} registered versions" if data["versions"] else ""

@@ -23,12 +23,15 @@ def promote(
     from dataclasses import asdict
 
     from pipeline.commands.run_recipe import promote_recipe
+    from pipeline.store.judge import judged_otherwise, judging_code
     from pipeline.store.workspace import Workspace
 
     load_plugins(plugin)
     done = promote_recipe(recipe, workspace=Workspace(workspace), override=override)
     state = "now" if done.created else "already"
-    return VerbAnswer(asdict(done), f"{done.version.name} is {state} version {done.version.version}.")
+    note = judged_otherwise(done.version.certificate or {}, now=judging_code())
+    text = f"{done.version.name} is {state} version {done.version.version}."
+    return VerbAnswer(asdict(done) | {"judged_otherwise": note}, f"{text}\n{note}".rstrip())
 
 
 @click.argument("dataset", metavar="[DATASET]", required=False, help="A dataset's name.")

@@ -36,6 +36,7 @@ from pipeline.experiment.work import Work
 from pipeline.plan.experiment import plan_experiment
 from pipeline.plan.lanes import LaneName
 from pipeline.plan.parts import parts_of
+from pipeline.store.judge import judging_code, judging_data
 from pipeline.store.looks import note_outcome
 from pipeline.store.node import Node
 
@@ -234,6 +235,13 @@ def _build_certificate(work: Work, name: str, node: Node) -> Built:
         machine=details["machine"],
         earlier=details["earlier"],
         sealed=gate.sealed,
+        judge={
+            "code": judging_code(),
+            "data": judging_data(
+                {domain: plan.documents_node(domain).folder for domain in gate.on},
+                tokenizer=experiment.tokenizer.folder,
+            ),
+        },
     )
     write_text(node.folder / "certificate.json", json.dumps(found, indent=1, sort_keys=True) + "\n")
     told = {"outcome": verdict.outcome, "sentence": verdict.sentence, "next_step": verdict.next_step}

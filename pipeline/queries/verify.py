@@ -4,11 +4,14 @@ Plans trust a card where they find one, so a bit that flipped on a disk, or a fi
 unnoticed until its documents are read. This reads all of it, 0.2 s for a gigabyte in memory and 0.4 to 0.7 s for one
 that comes from a disk (see `input_hashes.py`). Cards, lists of where inputs lie, the registry's versions and pointers
 carry a hash of their own content (`core/record.py`); a dedup store is held against its lists of files. The ledger,
-reports and what is unfinished are not checked.
+reports and what is unfinished are not checked. That a certificate was made by other code than would judge now
+is told, and is no damage.
 """
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from pipeline.core.files.card import CARD, KINDS, Card, content_of, difference, 
 from pipeline.core.files.in_place import INPUTS, inputs_of
 from pipeline.core.identity import hash_file, identity_of
 from pipeline.store.dedup_versions import current_version, stores
+from pipeline.store.judge import judged_otherwise, judging_code
 from pipeline.store.registry import current, versions
 from pipeline.store.stored_source import StoredSource
 from pipeline.store.workspace import LATEST, Workspace
@@ -62,7 +66,7 @@ def verify(workspace: Workspace) -> dict[str, Any]:
     return {
         "workspace": str(workspace.root), "results": len(folders), "files": num_files, "size_bytes": size_bytes,
         "stores": len(stores(workspace)), "versions": num_versions, "damaged": [*damaged, *in_stores, *wrong],
-        "changed_inputs": others,
+        "changed_inputs": others, "judged_otherwise": _judged_otherwise(workspace),
     }  # fmt: skip
 
 
@@ -116,6 +120,15 @@ def _stores(workspace: Workspace) -> tuple[int, int, list[dict[str, str]]]:
             found = {file.file: damage(piece.folder, file) for file in files}
             damaged += [{"path": str(piece.folder / name), "problem": told} for name, told in found.items() if told]
     return count, size_bytes, damaged
+
+
+def _judged_otherwise(workspace: Workspace) -> list[str]:
+    """Return a sentence on each certificate that other code made than would judge now."""
+    now, told = judging_code(), list[str]()
+    for path in sorted((workspace.root / "certificate").glob("*/certificate.json")):
+        with suppress(ValueError, TypeError, KeyError):  # damaged, which its card tells
+            told.append(judged_otherwise(json.loads(path.read_bytes()), now=now))
+    return [sentence for sentence in told if sentence]
 
 
 def _registry(workspace: Workspace) -> tuple[int, list[dict[str, str]]]:

@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
+from pipeline.commands.texts import verify_text
 from pipeline.core.errors import RecipeError
 from pipeline.core.files.card import read_card, write_card
 from pipeline.experiment.work import Work
 from pipeline.plan.graph import Plan
+from pipeline.queries.verify import verify
+from pipeline.store.judge import judging_code, judging_data
 from pipeline.store.node import Node
 from tests.pipeline.experiment.small_experiment import ONE_ORDER, RECIPE, certificate_of, furnished
 from tests.pipeline.house import House, contents
@@ -86,6 +89,31 @@ def test_one_more_seed_trains_one_pair_and_ends_with_the_bytes_of_a_fresh_run_bu
     later, first = (json.loads(path.read_bytes()) for path in (found, fresh / "certificate.json"))
     assert (later["verdict"]["looks"]["number"], first["verdict"]["looks"]["number"]) == (2, 1)
     assert later["comparisons"] == first["comparisons"] and later["lanes"] == first["lanes"]
+
+
+def test_a_certificate_names_the_code_that_judged_and_the_text_it_judged_by(first_run: tuple[House, Plan]):
+    plan = first_run[1]
+    folders = {name: plan.documents_node(name).folder for name in ("held", "also")}
+    tokenizer = plan.experiment.tokenizer.folder
+
+    judge = certificate_of(plan)["judge"]
+
+    assert judge == {"code": judging_code(), "data": judging_data(folders, tokenizer=tokenizer)}
+    assert judge["data"] != judging_data({"held": folders["held"]}, tokenizer=tokenizer)
+    assert judge["data"] != judging_data(folders, tokenizer=folders["held"])
+
+
+def test_verify_tells_a_certificate_that_other_code_made_and_calls_it_no_damage(built: House):
+    plan = built.plan()
+    made = certificate_of(plan)
+    other = plan.experiment.certificate.folder.with_name("other-code")
+    other.mkdir()
+    (other / "certificate.json").write_text(json.dumps(made | {"judge": made["judge"] | {"code": "f" * 64}}))
+
+    found = verify(plan.workspace)
+
+    assert found["damaged"] == [] and ["ffffffffffff" in told for told in found["judged_otherwise"]] == [True]
+    assert found["judged_otherwise"][0] in verify_text(found)
 
 
 def test_a_certificate_that_was_lost_is_made_again_with_the_same_bytes(built: House):

@@ -1,0 +1,81 @@
+"""A process -> the same process, from now on without the calls by which it could reach others: Linux's seccomp.
+
+A list of what is refused and not of what is allowed, since libraries differ in what they call; so calls that are newer
+than this list fail as on an older kernel. Refused calls fail with EPERM, and the process lives. It may still
+signal and limit itself. On processors that are not in the table nothing is refused, and `refuse` says so.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+import struct
+
+PROCESSORS = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # as the kernel names them; both are little endian
+NEWEST = 450  # the last call that was looked at, set_mempolicy_home_node; numbers are the same everywhere from 424 on
+OTHER_CALLS = 0x40000000  # x86_64: the same calls by other numbers (x32)
+
+REFUSED = {  # name: number on x86_64, on aarch64; None where there is none
+    # the network, and a way past this filter
+    "socket": (41, 198), "io_uring_setup": (425, 425),
+    # other processes: their memory, files and clocks
+    "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
+    "process_madvise": (440, 440), "pidfd_open": (434, 434), "pidfd_getfd": (438, 438), "pidfd_send_signal": (424, 424),
+    "kcmp": (312, 272), "perf_event_open": (298, 241), "bpf": (321, 280), "userfaultfd": (323, 282),
+    "move_pages": (279, 239), "migrate_pages": (256, 238), "setpriority": (141, 140), "ioprio_set": (251, 30),
+    "sched_setscheduler": (144, 119), "sched_setparam": (142, 118), "sched_setattr": (314, 274),
+    "sched_setaffinity": (203, 122),
+    # processes and threads of its own
+    "fork": (57, None), "vfork": (58, None), "clone": (56, 220), "clone3": (435, 435), "execve": (59, 221),
+    "execveat": (322, 281), "unshare": (272, 97), "setns": (308, 268),
+    # what of files Landlock lets pass
+    "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "chown": (92, None), "lchown": (94, None),
+    "fchown": (93, 55), "fchownat": (260, 54), "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7),
+    "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16), "utime": (132, None),
+    "utimes": (235, None), "futimesat": (261, None), "utimensat": (280, 88), "open_by_handle_at": (304, 265),
+    # what all processes of a user share
+    "shmget": (29, 194), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180), "keyctl": (250, 219),
+    "add_key": (248, 217), "request_key": (249, 218),
+}  # fmt: skip
+ONLY_ITSELF = {  # allowed where the first argument is the process itself
+    "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240), "prlimit64": (302, 261),
+}  # fmt: skip
+
+LOAD, EQUAL, GREATER, RETURN = 0x20, 0x15, 0x25, 0x06  # of BPF, the filter's language
+NUMBER, PROCESSOR, FIRST_ARGUMENT = 0, 4, 16  # where the kernel puts them for a filter
+ALLOW, KILL, FAIL = 0x7FFF0000, 0x80000000, 0x00050000
+PR_SET_SECCOMP, FILTER = 22, 2
+
+
+def refuse() -> bool:
+    """Refuse the calls above to this process for the rest of its life; say whether the kernel does.
+
+    The process must have given up new privileges before.
+    """
+    here = PROCESSORS.get(platform.machine())
+    if here is None or not hasattr(ctypes.CDLL(None), "prctl"):
+        return False
+    program = _program(here, column=list(PROCESSORS).index(platform.machine()), own=os.getpid())
+    kept = ctypes.create_string_buffer(program)
+    about = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(kept))
+    c = ctypes.CDLL(None, use_errno=True)
+    return bool(c.prctl(PR_SET_SECCOMP, ctypes.c_long(FILTER), about, ctypes.c_long(0), ctypes.c_long(0)) == 0)
+
+
+def _program(processor: int, *, column: int, own: int) -> bytes:
+    """Return the filter: instructions of code, steps to skip if true and if not, and a value."""
+    refused, unknown = (RETURN, 0, 0, FAIL | errno.EPERM), (RETURN, 0, 0, FAIL | errno.ENOSYS)
+    steps = [(LOAD, 0, 0, PROCESSOR), (EQUAL, 1, 0, processor), (RETURN, 0, 0, KILL), (LOAD, 0, 0, NUMBER)]
+    steps += [(GREATER, 0, 1, OTHER_CALLS - 1), (RETURN, 0, 0, KILL), (GREATER, 0, 1, NEWEST), unknown]
+    for number in (numbers[column] for numbers in REFUSED.values()):
+        if number is not None:
+            steps += [(EQUAL, 0, 1, number), refused]
+    for name, numbers in ONLY_ITSELF.items():
+        itself = [(EQUAL, 0, 1, 0), (RETURN, 0, 0, ALLOW)] if name == "prlimit64" else []  # which also calls itself 0
+        itself += [(EQUAL, 0, 1, own), (RETURN, 0, 0, ALLOW), refused]
+        steps += [(EQUAL, 0, len(itself) + 1, numbers[column]), (LOAD, 0, 0, FIRST_ARGUMENT), *itself]
+    steps.append((RETURN, 0, 0, ALLOW))
+    return b"".join(struct.pack("<HBBI", *step) for step in steps)
