@@ -144,6 +144,7 @@ def test_only_the_pass_may_catch_anything_since_a_document_pays_for_a_broken_ste
 
 ORDER = "The pipeline's rooms stand on each other in one order"
 FAMILIES = "Filters meet in words; labels stand on the classifier"
+CLAUDE = "Requests go from money and answers to the server and its prices"
 CORE = "The core imports nothing else of ours"
 SCORES = "Scores are taken of proxies; a verdict and a search know neither"
 LABELS = "Labels go from the standard to who grades to the card"
@@ -156,6 +157,8 @@ PAGE = "The report's page stands on its sections, and they on its drawings"
         ("pipeline/core/bad.py", "import pipeline.catalog", {CORE, ORDER}),
         ("pipeline/core/bad.py", "import filters.words", {CORE}),
         ("pipeline/core/files/bad.py", "import pipeline.core.claude", {"The core has layers of its own"}),
+        ("pipeline/core/claude/messages/bad.py", "import pipeline.core.claude.ledger", {CLAUDE}),
+        ("pipeline/core/claude/cellar.py", "", {CLAUDE}),
         ("pipeline/store/bad.py", "import pipeline.plan", {ORDER}),
         ("pipeline/recipe/bad.py", "def f():\n    from pipeline import store", {ORDER}),
         ("pipeline/queries/bad.py", "import pipeline.report", {ORDER}),

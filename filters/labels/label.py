@@ -34,15 +34,15 @@ from filters.labels.teachers.claude import ClaudeTeacher, request_of
 from filters.labels.teachers.grade_file import count_rows, grade_files
 from filters.labels.teachers.grading import CHUNK, Teacher
 from filters.labels.teachers.offline import OfflineTeacher, check_offline, languages_of
-from pipeline.core.claude.endpoint import foreign_endpoint
 from pipeline.core.claude.prices import load_prices
+from pipeline.core.claude.server.endpoint import foreign_endpoint
 from pipeline.core.errors import DataError, RecipeError, did_you_mean
 from pipeline.core.files.shards import write_table
 from pipeline.core.step import Gathering, GatheringStep, Quantile, Rule, Signal, Step
 
 if TYPE_CHECKING:
-    from pipeline.core.claude.forecast import Forecast, Outlook
-    from pipeline.core.claude.request import Request
+    from pipeline.core.claude.accounting.forecast import Forecast, Outlook
+    from pipeline.core.claude.messages.request import Request
 
 LABELS = "labels.parquet"
 TOLD_BY = ("language.language", "topics.topic_name")  # signals whose values outcomes are told by, where they exist
@@ -105,7 +105,7 @@ class Label(GatheringStep):
 
     def check_environment(self) -> None:
         if self.params.teacher == "claude":
-            from pipeline.core.claude.connection import check_credentials
+            from pipeline.core.claude.server.connection import check_credentials
 
             check_credentials()
 
@@ -240,7 +240,7 @@ class Label(GatheringStep):
         return sum(outcomes.get(status, 0) * times for status, times in self.params.ask_again.items())
 
     def _bound_usd(self, count: int) -> float:
-        from pipeline.core.claude.self_test import most_usd
+        from pipeline.core.claude.abilities.self_test import most_usd
 
         rubric = self._planned_rubric()
         added = max(longest_order(rubric.best_answer()), len(padded("")))
@@ -261,8 +261,8 @@ class Label(GatheringStep):
         """Return what the grades will probably cost, useless answers that are asked again left out."""
         if self.params.teacher != "claude":
             return None
-        from pipeline.core.claude.forecast import forecast
-        from pipeline.core.claude.self_test import known_abilities
+        from pipeline.core.claude.abilities.self_test import known_abilities
+        from pipeline.core.claude.accounting.forecast import forecast
 
         rubric = self._planned_rubric()
         most, model, earlier = self.excerpt_of(rubric), self.model_of(rubric), outlook.earlier

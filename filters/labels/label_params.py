@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from filters.labels.rubrics.rubric import EXCERPT, MODEL, load_rubric
 from filters.labels.sample.rounds import By
 from filters.labels.teachers.grading import Useless
-from pipeline.core.claude.request import Demand, Wish
+from pipeline.core.claude.messages.request import Demand, Wish
 from pipeline.core.step import Params, Role, decides, how, input_names
 
 OF_ROUNDS = ("rounds", "round_documents", "round_by", "min_gain_per_usd")

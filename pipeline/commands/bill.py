@@ -12,8 +12,8 @@ from pipeline.commands.flags import AS_JSON, FILE, WORKSPACE
 from pipeline.commands.questions import VerbAnswer
 
 if TYPE_CHECKING:
-    from pipeline.core.claude.bill import Bill, BillLine
-    from pipeline.core.claude.recost import Recost
+    from pipeline.core.claude.accounting.bill import Bill, BillLine
+    from pipeline.core.claude.accounting.recost import Recost
 
 HEAD = (
     "recipe", "step", "model", "answers", "spent", "reserved", "in doubt", "saved by batches", "saved by cache",
@@ -26,9 +26,9 @@ HEAD = (
 @AS_JSON
 def bill(*, anew: bool, prices: Path | None, workspace: Path, as_json: bool) -> VerbAnswer:
     """Tell what paid requests cost: spent, reserved, in doubt and saved, by recipe, step and model."""
-    from pipeline.core.claude.bill import bill_of
+    from pipeline.core.claude.accounting.bill import bill_of
+    from pipeline.core.claude.accounting.recost import recost
     from pipeline.core.claude.prices import load_prices
-    from pipeline.core.claude.recost import recost
     from pipeline.store.workspace import Workspace
 
     ledger, rows = Workspace(workspace).ledger, load_prices(prices)

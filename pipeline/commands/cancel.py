@@ -13,7 +13,7 @@ from pipeline.commands.flags import AS_JSON, WORKSPACE
 from pipeline.commands.questions import VerbAnswer
 
 if TYPE_CHECKING:
-    from pipeline.core.claude.cancel import Cancellation
+    from pipeline.core.claude.batches.cancel import Cancellation
 
 
 @click.option("--forget", metavar="BATCH", multiple=True, help="Count a batch that was deleted as spent; repeatable.")
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @AS_JSON
 def cancel(*, forget: Sequence[str], workspace: Path, as_json: bool) -> VerbAnswer:
     """Stop the Message Batches of a workspace that are on their way; what was answered is kept for the next run."""
-    from pipeline.core.claude.cancel import cancel_batches
+    from pipeline.core.claude.batches.cancel import cancel_batches
     from pipeline.store.workspace import Workspace
 
     notes: list[str] = []

@@ -74,7 +74,7 @@ def run_recipe(
     recipe = load_recipe(given)  # first, so that a bad recipe leaves nothing behind
     with workspace.locked():
         if test_endpoint:
-            from pipeline.core.claude.self_test import forget_abilities
+            from pipeline.core.claude.abilities.self_test import forget_abilities
 
             forget_abilities(workspace.ledger)
         plan = make_plan(recipe, workspace)

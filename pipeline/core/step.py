@@ -18,12 +18,12 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from pipeline.core.claude.request import NOBODY, Buyer
+from pipeline.core.claude.messages.request import NOBODY, Buyer
 from pipeline.core.errors import RecipeError
 from pipeline.core.strict_model import StrictModel
 
 if TYPE_CHECKING:
-    from pipeline.core.claude.forecast import Forecast, Outlook
+    from pipeline.core.claude.accounting.forecast import Forecast, Outlook
     from pipeline.core.text.batch import Batch
 
 Operator = Literal[">=", ">", "<=", "<", "==", "!="]

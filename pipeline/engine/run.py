@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.core import document
-from pipeline.core.claude.request import Buyer
+from pipeline.core.claude.messages.request import Buyer
 from pipeline.core.errors import DataError
 from pipeline.core.files.card import Card, read_card
 from pipeline.core.files.scratch import until_reboot

@@ -1,12 +1,12 @@
-"""A plan -> what each step that pays will probably cost, beside the most that it may; see `core/claude/forecast.py`."""
+"""A plan -> what each step that pays will probably cost, beside the most that it may; see `core/claude/accounting`."""
 
 from __future__ import annotations
 
 from functools import cache, partial
 from pathlib import Path
 
-from pipeline.core.claude.forecast import Forecast, Outlook
-from pipeline.core.claude.request import Buyer
+from pipeline.core.claude.accounting.forecast import Forecast, Outlook
+from pipeline.core.claude.messages.request import Buyer
 from pipeline.core.files.card import read_card
 from pipeline.core.step import GatheringStep
 from pipeline.plan.graph import Plan

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.claude.request import Buyer
+from pipeline.core.claude.messages.request import Buyer
 from pipeline.core.rng import derive
 from pipeline.core.step import Gathering, Part
 from pipeline.plan.graph import Plan, PlannedDataset, PlannedStep

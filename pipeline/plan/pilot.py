@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.core.claude.forecast import Pilot
+from pipeline.core.claude.accounting.forecast import Pilot
 from pipeline.core.errors import TamisError
 from pipeline.core.rng import generator
 from pipeline.plan.graph import Plan, PlannedDataset

@@ -11,7 +11,7 @@ from pipeline.plan.graph import Plan
 from pipeline.plan.groups import lanes_by_folder, to_come_in
 
 if TYPE_CHECKING:
-    from pipeline.core.claude.forecast import Forecast
+    from pipeline.core.claude.accounting.forecast import Forecast
 
 
 @dataclass(frozen=True, slots=True)

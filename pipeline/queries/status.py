@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.claude.ledger import total_usd
+from pipeline.core.claude.ledger.ledger import total_usd
 from pipeline.core.errors import RecipeError, listed_names
 from pipeline.core.files.card import CARD, KINDS, read_card
 from pipeline.store.workspace import Workspace

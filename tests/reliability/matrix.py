@@ -17,7 +17,7 @@ from pathlib import Path
 from queue import Queue
 from typing import Any, Protocol
 
-from pipeline.core.claude.endpoint import address_of
+from pipeline.core.claude.server.endpoint import address_of
 from tests.claude_requests import fingerprint
 from tests.claude_server import Server, claude_server
 from tests.conftest import ROOT

@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.claude.batch_desk import BatchDesk, Pacing
-from pipeline.core.claude.batch_log import BatchLog
-from pipeline.core.claude.batch_wire import BatchWire
+from pipeline.core.claude.batches.desk import BatchDesk, Pacing
+from pipeline.core.claude.batches.log import BatchLog
+from pipeline.core.claude.batches.wire import BatchWire
 from pipeline.core.claude.client import ClaudeClient
-from pipeline.core.claude.ledger import Ledger
+from pipeline.core.claude.ledger.ledger import Ledger
 from pipeline.core.errors import TamisError
 from tests.pipeline.core.claude.asking import requests_for
 
@@ -103,7 +103,7 @@ def forked(work: Callable[[], str]) -> tuple[int, str]:
 
 def buy(ledger: Path, *, max_usd: float, batches: bool, kill: str | None) -> str:
     """Buy all requests; return `done` or what the error says."""
-    import pipeline.core.claude.batch_desk as desk
+    import pipeline.core.claude.batches.desk as desk
 
     desk.PORTION = 2
     if kill is not None:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from filters.labels.rubrics.rubric import Rubric
 from filters.labels.teachers.grading import Account, Grading, Specimen, Useless
-from pipeline.core.claude.endpoint import foreign_endpoint, shown
-from pipeline.core.claude.request import NOBODY, Buyer, Demand, Way, Wish
+from pipeline.core.claude.messages.request import NOBODY, Buyer, Demand, Way, Wish
+from pipeline.core.claude.server.endpoint import foreign_endpoint, shown
 
 if TYPE_CHECKING:
-    from pipeline.core.claude.bought import Answer
+    from pipeline.core.claude.buying.bought import Answer
     from pipeline.core.claude.client import ClaudeClient
-    from pipeline.core.claude.request import Request
+    from pipeline.core.claude.messages.request import Request
 
 READING = 1000  # turns apart, so that asking again for useless answers never meets another reading
 

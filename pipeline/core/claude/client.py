@@ -2,7 +2,7 @@
 
 A request is addressed by the hash of what is sent. The client looks in the ledger first, reserves the most a request
 can cost, makes the intent durable, sends it through the anthropic SDK (no SDK retries: see `setbacks`), and stores the
-raw answer before reading it. With `batches` it sends Message Batches, at half price (see `batches`). Refused and
+raw answer before reading it. With `batches` it sends Message Batches, at half price (see `batches/buyer`). Refused and
 truncated answers are outcomes, recorded and asked for again only on demand.
 After a crash, requests that were in flight are counted as in doubt and sent again, once per run, because a single
 Messages request cannot be looked up afterwards; at most `workers` requests can be in doubt per crash.
@@ -20,24 +20,24 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
-from pipeline.core.claude.answer import Reading, read_answer, usage_of
-from pipeline.core.claude.batch_desk import Pacing
-from pipeline.core.claude.batch_lines import billed_nano
-from pipeline.core.claude.batch_log import BatchLog
-from pipeline.core.claude.batch_wire import BatchWire
-from pipeline.core.claude.batches import BatchBuyer
-from pipeline.core.claude.bought import STATES, Answer, bought_answer, show_useless
-from pipeline.core.claude.caching import SHARD, Caching
-from pipeline.core.claude.connection import connect, setback_of
-from pipeline.core.claude.crew import PROGRESS_SECONDS, work
-from pipeline.core.claude.endpoint import ANTHROPIC, foreign_endpoint
-from pipeline.core.claude.fitting import Fitting
-from pipeline.core.claude.ledger import Ledger, Planned
+from pipeline.core.claude.abilities.fitting import Fitting
+from pipeline.core.claude.batches.buyer import BatchBuyer
+from pipeline.core.claude.batches.desk import Pacing
+from pipeline.core.claude.batches.lines import billed_nano
+from pipeline.core.claude.batches.log import BatchLog
+from pipeline.core.claude.batches.wire import BatchWire
+from pipeline.core.claude.buying.bought import STATES, Answer, bought_answer, show_useless
+from pipeline.core.claude.buying.caching import SHARD, Caching
+from pipeline.core.claude.buying.crew import PROGRESS_SECONDS, work
+from pipeline.core.claude.buying.purchase import Judge, Pace, Purchase, Usefulness, no_complaint
+from pipeline.core.claude.buying.purse import Purse
+from pipeline.core.claude.ledger.ledger import Ledger, Planned
+from pipeline.core.claude.messages.answer import Reading, read_answer, usage_of
+from pipeline.core.claude.messages.request import NOBODY, Buyer, Demand, Keep, Request, Wish, bound_nano
 from pipeline.core.claude.prices import BilledTokens, dollars, load_prices
-from pipeline.core.claude.purchase import Judge, Pace, Purchase, Usefulness, no_complaint
-from pipeline.core.claude.purse import Purse
-from pipeline.core.claude.request import NOBODY, Buyer, Demand, Keep, Request, Wish, bound_nano
-from pipeline.core.claude.setbacks import Setback, spoken
+from pipeline.core.claude.server.connection import connect, setback_of
+from pipeline.core.claude.server.endpoint import ANTHROPIC, foreign_endpoint
+from pipeline.core.claude.server.setbacks import Setback, spoken
 from pipeline.core.errors import ServiceError, TamisError
 from pipeline.core.process.keys import Mask
 from pipeline.core.rng import generator

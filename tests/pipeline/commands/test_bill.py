@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.commands.bill import bill_text
-from pipeline.core.claude.bill import Bill, BillLine
+from pipeline.core.claude.accounting.bill import Bill, BillLine
 from pipeline.core.claude.prices import load_prices
 from tests.claude_server import claude_server
 from tests.conftest import ROOT

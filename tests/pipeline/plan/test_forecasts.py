@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.commands.run_recipe import run_recipe
 from pipeline.commands.texts import plan_rows, plan_text
-from pipeline.core.claude.forecast import Forecast
-from pipeline.core.claude.ledger import total_usd
+from pipeline.core.claude.accounting.forecast import Forecast
+from pipeline.core.claude.ledger.ledger import total_usd
 from pipeline.core.errors import BudgetError
 from pipeline.engine.progress import Silent
 from pipeline.plan.forecasts import forecasts_of

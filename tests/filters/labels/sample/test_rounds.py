@@ -17,9 +17,9 @@ from filters.labels.asking.further import _refusal
 from filters.labels.label import Label
 from filters.labels.rubrics.rubric import load_rubric
 from filters.labels.sample.rounds import Forecast, GradesSoFar, forecast
-from pipeline.core.claude.ledger import total_usd
+from pipeline.core.claude.accounting.recost import recost
+from pipeline.core.claude.ledger.ledger import total_usd
 from pipeline.core.claude.prices import PACKAGED, load_prices
-from pipeline.core.claude.recost import recost
 from pipeline.core.errors import RecipeError
 from pipeline.core.rng import generator
 from tests.claude_server import Reply, Server, claude_server

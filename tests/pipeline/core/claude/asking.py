@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.claude.bought import Answer
+from pipeline.core.claude.buying.bought import Answer
 from pipeline.core.claude.client import ClaudeClient
-from pipeline.core.claude.request import Request
+from pipeline.core.claude.messages.request import Request
 from tests.claude_server import Server
 
 KEY = "sk-ant-CANARY-0123456789"

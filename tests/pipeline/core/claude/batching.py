@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.claude.batch_desk import Pacing
+from pipeline.core.claude.batches.desk import Pacing
 from tests.batch_server import Item
 
 FAST = Pacing(most_requests=8, poll_seconds=0.01, longest_poll_seconds=0.02, grace_seconds=0.05)

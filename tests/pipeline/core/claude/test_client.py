@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.claude.client import ClaudeClient
-from pipeline.core.claude.request import Request
+from pipeline.core.claude.messages.request import Request
 from pipeline.core.errors import BudgetError, BusyError, RecipeError, ServiceError
 from tests.claude_server import Garbage, HangUp, Reply, Status, claude_server
 from tests.pipeline.core.claude.asking import KEY, SCHEMA, ask, requests_for
