@@ -89,6 +89,63 @@ def _starts_with(data: Any, start: Any, end: Any, prefix: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
+def _is_space(byte: Any) -> Any:
+    return byte == 32 or 9 <= byte <= 13 or byte == 0
+
+
+@njit(cache=True, nogil=True)
+def _add_words(
+    data: Any, at: Any, end: Any, words: Any, word_offsets: Any, slots: Any, matrix: Any, num_words: Any, minn: Any,
+    maxn: Any, bucket: Any, hashes: Any, total: Any,
+) -> Any:  # fmt: skip
+    """Add the vectors of the words and subwords of data[at:end], which the end of a sentence ends.
+
+    Return how many vectors, and how many words: the hashes of these are written into `hashes`.
+    """
+    added, found = 0, 0
+    while at < end:
+        start, value = at, BASIS
+        while at < end and not _is_space(data[at]):
+            value = _step(value, data[at])
+            at += 1
+        if at > start and not _starts_with(data, start, at, LABEL_PREFIX):
+            is_eos = at - start == 4 and _starts_with(data, start, at, EOS)
+            number = _number(data, start, at, value, words, word_offsets, slots)
+            if number >= 0:
+                _add(matrix[number], total)
+                added += 1
+            if maxn > 0 and not is_eos:
+                added += _add_subwords(data, start, at, minn, maxn, bucket, num_words, matrix, total)
+            hashes[found] = np.int32(value)
+            found += 1
+            if is_eos:
+                return added, found
+        at += 1
+    value = BASIS
+    for byte in EOS:
+        value = _step(value, byte)
+    number = _number(EOS, 0, 4, value, words, word_offsets, slots)
+    if number >= 0:
+        _add(matrix[number], total)
+        added += 1
+    hashes[found] = np.int32(value)
+    return added, found + 1
+
+
+@njit(cache=True, nogil=True)
+def _add_ngrams(hashes: Any, found: Any, ngrams: Any, bucket: Any, num_words: Any, matrix: Any, total: Any) -> Any:
+    """Add the vectors of the word n-grams of a document's `found` hashes; return how many."""
+    added = 0
+    for first in range(found):
+        mixed = np.uint64(np.int64(hashes[first]))
+        for place in range(first + 1, min(first + ngrams, found)):
+            mixed = mixed * NGRAM_PRIME + np.uint64(np.int64(hashes[place]))
+            _add(matrix[num_words + np.int64(mixed % np.uint64(bucket))], total)
+            added += 1
+    return added
+
+
+@njit(cache=True, nogil=True)
 def document_vectors(
     data: Any, offsets: Any, words: Any, word_offsets: Any, slots: Any, matrix: Any, num_words: Any, minn: Any,
     maxn: Any, ngrams: Any, bucket: Any,
@@ -102,46 +159,13 @@ def document_vectors(
         longest = max(longest, offsets[doc + 1] - offsets[doc])
     hashes = np.empty(longest // 2 + 2, np.int32)
     for doc in range(num_docs):
-        total, added, found, at, end = vectors[doc], 0, 0, offsets[doc], offsets[doc + 1]
-        while at <= end:
-            start = at
-            value = BASIS
-            while at < end and not (data[at] == 32 or 9 <= data[at] <= 13 or data[at] == 0):
-                value = _step(value, data[at])
-                at += 1
-            last = at == end
-            at += 1
-            if at - 1 > start and not _starts_with(data, start, at - 1, LABEL_PREFIX):
-                number = _number(data, start, at - 1, value, words, word_offsets, slots)
-                is_eos = at - 1 - start == 4 and _starts_with(data, start, at - 1, EOS)
-                if number >= 0:
-                    _add(matrix[number], total)
-                    added += 1
-                if maxn > 0 and not is_eos:
-                    added += _add_subwords(
-                        data, start, at - 1, minn, maxn, bucket, num_words, matrix, total
-                    )  # fmt: skip
-                hashes[found] = np.int32(value)
-                found += 1
-                if is_eos:
-                    break
-            if last:
-                value = BASIS
-                for byte in EOS:
-                    value = _step(value, byte)
-                number = _number(EOS, 0, 4, value, words, word_offsets, slots)
-                if number >= 0:
-                    _add(matrix[number], total)
-                    added += 1
-                hashes[found] = np.int32(value)
-                found += 1
-                break
-        for first in range(found if bucket > 0 else 0):
-            mixed = np.uint64(np.int64(hashes[first]))
-            for place in range(first + 1, min(first + ngrams, found)):
-                mixed = mixed * NGRAM_PRIME + np.uint64(np.int64(hashes[place]))
-                _add(matrix[num_words + np.int64(mixed % np.uint64(bucket))], total)
-                added += 1
+        total = vectors[doc]
+        added, found = _add_words(
+            data, offsets[doc], offsets[doc + 1], words, word_offsets, slots, matrix, num_words, minn, maxn, bucket,
+            hashes, total,
+        )  # fmt: skip
+        if bucket > 0:
+            added += _add_ngrams(hashes, found, ngrams, bucket, num_words, matrix, total)
         counts[doc] = added
         if added:
             scale = np.float32(1.0 / added)

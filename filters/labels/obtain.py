@@ -8,7 +8,7 @@ from typing import Any
 
 from filters.labels.asking.canaries import canaries, flips
 from filters.labels.asking.further import further
-from filters.labels.asking.questions import Question, Texts, Wishes, ask_all, beside, questions, sample_of
+from filters.labels.asking.questions import Question, Said, Texts, Wishes, ask_all, beside, questions, sample_of
 from filters.labels.card import label_card
 from filters.labels.sample.brought import Here, found_in_file
 from filters.labels.sample.sampling import Choice, Survey
@@ -77,21 +77,43 @@ def ask(
     check_enough: Callable[[int], None],
 ) -> Labels:  # fmt: skip
     """Ask a teacher for a sample, and for what shows how far its grades can be trusted; add grades that are there."""
-    known, people = here.get("known"), here.get("people")
+    known = here.get("known")
     first = First.of(survey, here, wishes)
-    sample = first.sample
     have = set() if known is None else set(known.keys)
-    own = [position for position in [*sample, *first.beside] if position not in have]
+    own = [position for position in [*first.sample, *first.beside] if position not in have]
     check_enough(len(own) + len(have))
     said = ask_all(teacher, first.questions(texts, wishes, seed=work.seed))
     gradings = {position: said.first[position] for position in own}
     there = {} if known is None else {position: known.grading(position) for position in known.keys}
     log = further(survey, work, teacher=teacher, texts=texts, wishes=wishes, gradings=gradings, known=there)
+    found = _found(said, survey, here, work, sample=first.sample, known=there)
+    account = teacher.account()
+    num_valid = sum(each.grade is not None for each in gradings.values())
+    if num_valid and account.cost_usd:
+        found["usd_per_1000_valid"] = 1000 * account.cost_usd / num_valid
+    found |= {"rounds": [each.told() for each in log]} if log else {}
+    labels = Labels(
+        teacher.title, dict(gradings), dict.fromkeys(gradings, teacher.title),
+        _chosen(gradings, first.sample, own, wishes), asked=gradings, found=found, account=account,
+    )  # fmt: skip
+    if known is not None:
+        found["known"] = found_in_file(known, survey, say=work.say)
+        labels.gradings |= there
+        labels.titles |= dict.fromkeys(known.keys, known.file.title)
+        labels.chosen |= dict.fromkeys(known.keys, "known")
+    return labels
+
+
+def _found(
+    said: Said, survey: Survey, here: Mapping[str, Here], work: Gathering, *, sample: Sequence[int],
+    known: Mapping[int, Grading],
+) -> dict[str, Any]:  # fmt: skip
+    """Return what the card tells of the answers: how far grades can be trusted, and what had no room below the cap."""
     found = label_card.quality(
-        [said.first[position] for position in sample], now=said.first, pairs=said.pairs, people=people,
+        [said.first[position] for position in sample], now=said.first, pairs=said.pairs, people=here.get("people"),
         earlier={name: here[name] for name in ("known",) if name in here} | _earlier(here), seed=work.seed,
-        among="documents without a known grade" if there else "all documents", known=there,
-        num_rest=len(survey.ids) - len(there),
+        among="documents without a known grade" if known else "all documents", known=known,
+        num_rest=len(survey.ids) - len(known),
     )  # fmt: skip
     found |= flips(said.asked, said.pairs)
     if said.left_out:
@@ -100,21 +122,7 @@ def ask(
             f"label: max_usd has no room for {said.left_out:,} further readings (second readings, twins, canaries), so "
             "the label card does without them; the labels are complete"
         )
-    account = teacher.account()
-    num_valid = sum(each.grade is not None for each in gradings.values())
-    if num_valid and account.cost_usd:
-        found["usd_per_1000_valid"] = 1000 * account.cost_usd / num_valid
-    found |= {"rounds": [each.told() for each in log]} if log else {}
-    labels = Labels(
-        teacher.title, dict(gradings), dict.fromkeys(gradings, teacher.title), _chosen(gradings, sample, own, wishes),
-        asked=gradings, found=found, account=account,
-    )  # fmt: skip
-    if known is not None:
-        found["known"] = found_in_file(known, survey, say=work.say)
-        labels.gradings |= there
-        labels.titles |= dict.fromkeys(known.keys, known.file.title)
-        labels.chosen |= dict.fromkeys(known.keys, "known")
-    return labels
+    return found
 
 
 def _earlier(here: Mapping[str, Here]) -> dict[str, Here]:

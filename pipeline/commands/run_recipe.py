@@ -83,25 +83,15 @@ def run_recipe(
         def record(*, verdict: dict[str, Any] | None) -> None:  # a search adds to the plan on its way
             record_run(plan, verdict=verdict, built=len(plan.to_build), started=started, workers=workers, device=device)
 
-        if not workspace.ledger.exists():  # what was asked once may be all there, and needs no key
-            for step in (step for dataset in plan.datasets.values() for step in dataset.steps):
-                if not step.node.complete:
-                    step.spec.step.check_environment()
+        _check_environment(plan)
         with _on_demand(workers) as executor:
             report_on = partial(_report, plan, progress=progress, executor=executor)
             if plan.to_build:
-                from pipeline.engine.run import Run  # all that builds, which takes longer to import than the plan
-
-                run = Run(
-                    plan=plan, executor=executor(), progress=progress, device=device, threads=workers,
-                    memory_bytes=memory_bytes, workers=workers, wait=wait,
-                )  # fmt: skip
                 try:
-                    run.execute()
-                    if plan.experiment is not None:
-                        from pipeline.experiment.build import build_experiment
-
-                        build_experiment(run)
+                    _build(
+                        plan, executor=executor, progress=progress, device=device, memory_bytes=memory_bytes,
+                        workers=workers, wait=wait,
+                    )  # fmt: skip
                 except GateError:
                     record(verdict=None)
                     with suppress(DataError):  # there may be nothing yet
@@ -112,11 +102,44 @@ def run_recipe(
             certificate = certificate_of(plan)
             promoted = _promote(plan, certificate)
             found = _found(plan)
-            verdict = certificate["verdict"] if certificate else None
-            record(verdict=verdict)
+            record(verdict=certificate["verdict"] if certificate else None)
             report = report_on()
-    todo = plan.to_build
+    return _outcome(plan, certificate, promoted=promoted, found=found, report=report, started=started)
+
+
+def _check_environment(plan: Plan) -> None:
+    """Have the steps that are to be built say what they lack; what was asked once may be all there, without a key."""
+    if not plan.workspace.ledger.exists():
+        for dataset in plan.datasets.values():
+            for step in dataset.steps:
+                if not step.node.complete:
+                    step.spec.step.check_environment()
+
+
+def _build(
+    plan: Plan, *, executor: Callable[[], Executor], progress: Progress, device: str, memory_bytes: int, workers: int,
+    wait: bool,
+) -> None:  # fmt: skip
+    from pipeline.engine.run import Run  # all that builds, which takes longer to import than the plan
+
+    run = Run(
+        plan=plan, executor=executor(), progress=progress, device=device, threads=workers, memory_bytes=memory_bytes,
+        workers=workers, wait=wait,
+    )  # fmt: skip
+    run.execute()
+    if plan.experiment is not None:
+        from pipeline.experiment.build import build_experiment
+
+        build_experiment(run)
+
+
+def _outcome(
+    plan: Plan, certificate: dict[str, Any] | None, *, promoted: str | None, found: Found | None, report: Path,
+    started: float,
+) -> Outcome:  # fmt: skip
+    recipe, todo = plan.recipe, plan.to_build
     cost = sum(read_card(node.folder).cost_usd for node in todo)
+    verdict = certificate["verdict"] if certificate else None
     return Outcome(
         recipe=recipe.name,
         built=tuple(f"{node.kind} {node.name}" for node in todo),
@@ -124,7 +147,7 @@ def run_recipe(
         seconds=time.monotonic() - started,
         cost_usd=cost,
         verdict=verdict["outcome"] if verdict else None,
-        sentence=verdict["sentence"] if verdict else _unjudged(plan, workspace),
+        sentence=verdict["sentence"] if verdict else _unjudged(plan),
         next_step=verdict["next_step"] if verdict else "",
         report=str(report),
         promoted=promoted,
@@ -134,7 +157,7 @@ def run_recipe(
     )
 
 
-def _unjudged(plan: Plan, workspace: Workspace) -> str:
+def _unjudged(plan: Plan) -> str:
     """Say that nothing was judged, and where a comparison read what another gate judges by, what that means."""
     gate = plan.recipe.gate
     if gate is None:
@@ -143,7 +166,7 @@ def _unjudged(plan: Plan, workspace: Workspace) -> str:
     if plan.experiment is not None and not gate.verdict:
         from pipeline.experiment.findings.judged import judged_too, uncounted
 
-        names = judged_too(workspace, {name: plan.experiment.tokens[name].payload for name in gate.on})
+        names = judged_too(plan.workspace, {name: plan.experiment.tokens[name].payload for name in gate.on})
         told += f" {uncounted(names)}" if names else ""
     return told
 

@@ -70,12 +70,9 @@ def build_source(
     progress.begin(doing, total=len(tasks), unit="slices")
     with unchanged({**measuring.files, **files_read}, hashes=hashes, nodes=[node, *measuring.nodes]):
         results = executor.map(
-            read_slice,
-            tasks,
-            label=f"source {node.name}",
+            read_slice, tasks, label=f"source {node.name}", apart=lambda task: reading.may_break(task.slice),
             done=lambda result: progress.advance(1, documents=result.rows_in),
-            apart=lambda task: reading.may_break(task.slice),
-        )
+        )  # fmt: skip
     both = sum(result.seconds for result in results)
     share = sum(result.ahead_seconds for result in results) / both if both else 0.0
     measured = share * (time.monotonic() - started)
@@ -93,15 +90,7 @@ def build_source(
         notes = [*notes, f"{len(empty)} without a row: {listed_names(empty)}."]
         progress.say(f"{node.name}: {notes[-1]}")
     if not rows_out:
-        shutil.rmtree(node.folder)  # no document to go on with, but what was refused can be looked at
-        if rejected:
-            node.folder.mkdir()
-            save(node.folder, rejected)
-        refuse_empty(
-            f"sources.{node.name}", rows_in=rows_in, reasons=counts, first=next((row[1] for row in rejected), ""),
-            readers=[reader],
-            way_out="Set `text:` (and `id:`) of the source to the keys that hold the text and the id.",
-        )  # fmt: skip
+        _refuse(node, reader, rejected, rows_in=rows_in, reasons=counts)
     (node.folder / QUARANTINE).unlink(missing_ok=True)  # of a run that could use no row
     if rejected:
         save(node.folder, rejected)
@@ -113,6 +102,19 @@ def build_source(
         details={"notes": notes} if notes else {}, seconds=time.monotonic() - started - measured,
     )  # fmt: skip
     return measured
+
+
+def _refuse(node: Node, reader: Any, rejected: list[list[str]], *, rows_in: int, reasons: Mapping[str, int]) -> None:
+    """End with no document to go on with: what was refused is kept, to be looked at."""
+    shutil.rmtree(node.folder)
+    if rejected:
+        node.folder.mkdir()
+        save(node.folder, rejected)
+    refuse_empty(
+        f"sources.{node.name}", rows_in=rows_in, reasons=reasons, first=next((row[1] for row in rejected), ""),
+        readers=[reader],
+        way_out="Set `text:` (and `id:`) of the source to the keys that hold the text and the id.",
+    )  # fmt: skip
 
 
 def _without_rows(

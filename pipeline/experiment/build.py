@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -189,16 +189,11 @@ def _build_certificate(work: Work, name: str, node: Node) -> Built:
         guards=dict(gate.guards),
         min_tokens=TIERS[proxy.tier].least_tokens,
     )
-    folder = work.folder(experiment.comparison)
     details = work.card(experiment.comparison).details
-    unhealthy = {
-        LaneName(lane["mixture"], lane["learning_rate"], lane["seed"]): "; ".join(lane["findings"])
-        for lane in details["lanes"]
-        if lane["mixture"] in (gate.candidate, gate.baseline) and not lane["healthy"]
-    }
+    unhealthy = _unhealthy(details["lanes"], mixtures=(gate.candidate, gate.baseline))
     comparisons = comparisons_of(
         experiment,
-        read_table(folder / DOCUMENTS),
+        read_table(work.folder(experiment.comparison) / DOCUMENTS),
         gate=gate,
         proxy=proxy,
         unhealthy=unhealthy.keys(),
@@ -246,3 +241,12 @@ def _build_certificate(work: Work, name: str, node: Node) -> Built:
     write_text(node.folder / "certificate.json", json.dumps(found, indent=1, sort_keys=True) + "\n")
     told = {"outcome": verdict.outcome, "sentence": verdict.sentence, "next_step": verdict.next_step}
     return ["certificate.json"], told, 0
+
+
+def _unhealthy(lanes: Iterable[Mapping[str, Any]], *, mixtures: Collection[str]) -> dict[LaneName, str]:
+    """Return what is wrong with proxies of some mixtures, by lane."""
+    return {
+        LaneName(lane["mixture"], lane["learning_rate"], lane["seed"]): "; ".join(lane["findings"])
+        for lane in lanes
+        if lane["mixture"] in mixtures and not lane["healthy"]
+    }
