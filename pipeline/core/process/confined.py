@@ -18,12 +18,13 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 CHILD = Path(__file__).with_name("confined_child.py")
@@ -107,16 +108,24 @@ class Outcome:
     confinement: Confinement
 
 
-def ask_confined(function: str, question: Any, *, limits: Limits = Limits(), hidden: Sequence[Path] = ()) -> Outcome:
+def ask_confined(
+    function: str,
+    question: Any,
+    *,
+    limits: Limits = Limits(),
+    files: Mapping[str, Path] = MappingProxyType({}),
+    hidden: Sequence[Path] = (),
+) -> Outcome:
     """Call `module:function` with one value of plain JSON, confined; whatever it does, an outcome is returned.
 
+    The module is one that can be imported here, or one of `files` by its name, which is all that can be read around it.
     `hidden` is what must not be readable, such as workspace and recipe: where it lies inside of what Python needs, the
     outcome says that files are not kept.
     """
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tamis-") as folder, tempfile.TemporaryFile() as given:
         Path(folder).chmod(0o755)  # for the user that it will be
-        task = _task(function, question, folder=folder, limits=limits, hidden=hidden)
+        task = _task(function, question, folder=folder, limits=limits, files=files, hidden=hidden)
         given.write(json.dumps(task, allow_nan=False).encode())
         given.seek(0)
         child = subprocess.Popen(
@@ -128,10 +137,13 @@ def ask_confined(function: str, question: Any, *, limits: Limits = Limits(), hid
     return _outcome(heard, limits=limits, wall_seconds=time.monotonic() - began)
 
 
-def _task(function: str, question: Any, *, folder: str, limits: Limits, hidden: Sequence[Path]) -> dict[str, Any]:
+def _task(
+    function: str, question: Any, *, folder: str, limits: Limits, files: Mapping[str, Path], hidden: Sequence[Path]
+) -> dict[str, Any]:
     """Return what the child is told."""
     own = function.partition(":")[0].partition(".")[0]
-    packages = {name: str(place) for name in {*HOUSE, own} if (place := _place(name)) is not None}
+    packages = {name: str(place) for name in {*HOUSE, own} - files.keys() if (place := _place(name)) is not None}
+    packages |= {name: str(path.resolve()) for name, path in files.items()}
     libraries = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
     python = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), str(sysconfig.get_config_var("LIBDIR"))]
     needed = (*packages.values(), *libraries, *python, folder)
@@ -142,6 +154,11 @@ def _task(function: str, question: Any, *, folder: str, limits: Limits, hidden: 
         "hides": not any(place.resolve().is_relative_to(path) for path in readable for place in hidden),
         "closed": not all(map(_is_open_to_all, readable)),
     }  # fmt: skip
+
+
+def confinement() -> Confinement:
+    """Return what this machine holds a confined process to, by confining one."""
+    return ask_confined("builtins:dict", {}).confinement
 
 
 def _place(package: str) -> Path | None:

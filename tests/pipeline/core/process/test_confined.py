@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.process import landlock
-from pipeline.core.process.confined import Confinement, Limits, Outcome, ask_confined
+from pipeline.core.process.confined import Confinement, Limits, Outcome, ask_confined, confinement
 from pipeline.core.process.system_calls import PROCESSORS
 
 STRANGERS = "tests.pipeline.core.process.strangers"
@@ -98,12 +98,31 @@ def test_it_is_ended_when_its_time_is_over(name: str, limits: Limits):
     assert outcome.kind == "timed_out" and time.monotonic() - began < 30
 
 
+def test_a_file_may_answer_and_sees_nothing_of_the_folder_that_it_lies_in(tmp_path: Path):
+    (tmp_path / "key.txt").write_text("secret")
+    own = tmp_path / "own.py"
+    own.write_text(
+        "from pathlib import Path\n"
+        "def answer(asked):\n"
+        "    try:\n        return {'read': Path(__file__).with_name('key.txt').read_text()}\n"
+        "    except PermissionError:\n        return {**asked}\n"
+    )
+
+    outcome = ask_confined("own:answer", {"a": 1}, files={"own": own}, limits=QUICK)
+
+    assert outcome.kind == "answer" and outcome.answer.get("a") == 1
+
+
 def test_a_function_that_is_not_there_is_told():
     assert ask_confined("nowhere.at_all:f", None).told.startswith("ModuleNotFoundError")
 
 
 def test_what_it_prints_is_no_answer_and_no_harm():
     assert ask("chatty").answer == {"said": "enough"}
+
+
+def test_what_a_machine_holds_a_process_to_can_be_asked_beforehand():
+    assert confinement() == ask("echo").confinement
 
 
 def test_a_workspace_inside_of_what_python_needs_is_told_as_readable(tmp_path: Path):
