@@ -147,6 +147,7 @@ FAMILIES = "Filters meet in words; labels stand on the classifier"
 CLAUDE = "Requests go from money and answers to the server and its prices"
 CORE = "The core imports nothing else of ours"
 SCORES = "Scores are taken of proxies; a verdict and a search know neither"
+MIND = "The mind of the research loop knows statistics and search, and no proxy"
 LABELS = "Labels go from the standard to who grades to the card"
 PAGE = "The report's page stands on its sections, and they on its drawings"
 
@@ -169,6 +170,8 @@ PAGE = "The report's page stands on its sections, and they on its drawings"
         ("filters/lists/bad.py", "import synth", {"Rooms do not know each other"}),
         ("eval/search/bad.py", "import filters.words", {"Rooms do not know each other"}),
         ("eval/proxies/bad.py", "import eval.scores", {SCORES}),
+        ("eval/loop/bad.py", "import eval.proxies.tiers", {MIND}),
+        ("eval/search/bad.py", "import eval.loop", {SCORES}),
         ("eval/cellar.py", "", {SCORES}),
         ("pipeline/report/draw/bad.py", "import pipeline.report.run", {PAGE}),
         ("synth/bad.py", "def f():\n    from pipeline import plan", {"Of the pipeline, rooms know only the core"}),

@@ -7,15 +7,15 @@ runs determine the optimum, dataset by dataset.
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from eval.search.acquisition import expected_improvement
 from eval.search.simplex import Limits
-from eval.search.surrogates import FITS, Ensemble
+from eval.search.surrogates import FITS, Ensemble, Fitted
 from pipeline.core.rng import generator
 
 CANDIDATES = 4096
@@ -52,7 +52,7 @@ class Optimum:
     by_metric: Mapping[str, float]
 
 
-def predict(models: Mapping[str, Ensemble], goal: Goal, weights_CD: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def predict(models: Mapping[str, Fitted], goal: Goal, weights_CD: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation of the goal, float64[C] each; metrics are taken to err independently."""
     mean_C, variance_C = np.zeros(len(weights_CD)), np.zeros(len(weights_CD))
     for metric, factor in goal.factors.items():
@@ -101,7 +101,7 @@ def _again(model: Ensemble, weights_ND: np.ndarray, values_N: np.ndarray) -> Ens
 
 
 def _descend(
-    models: Mapping[str, Ensemble], goal: Goal, *, limits: Limits, prior_D: np.ndarray, starts_CD: np.ndarray
+    models: Mapping[str, Fitted], goal: Goal, *, limits: Limits, prior_D: np.ndarray, starts_CD: np.ndarray
 ) -> np.ndarray:
     """Return the best of the starts after moving weight between pairs of datasets as long as that helps."""
 
@@ -135,7 +135,7 @@ def divergence(weights_CD: np.ndarray, prior_D: np.ndarray) -> np.ndarray:
 
 
 def propose(
-    models: Mapping[str, Ensemble],
+    models: Mapping[str, Fitted],
     goal: Goal,
     *,
     limits: Limits,
@@ -144,16 +144,16 @@ def propose(
     tried_TD: np.ndarray,
     count: int,
     seed: int,
+    chance_of: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> np.ndarray:
     """Return float64[count, D]: mixtures whose runs would tell most, the next batch of a search, none of them tried.
 
     `tried_TD` are the weights of all runs, with those that broke, to which no model was fitted. By expected improvement
     over the best that is predicted anywhere, each point then marking down its neighbours, so that a batch does not
     measure one place over and over. The first is where the optimum is thought to be, unless a run was there. Only where
-    the limits leave nothing new is something tried again.
+    the limits leave nothing new is something tried again. `chance_of` says of weights how likely they are to train,
+    and what is expected of them counts by as much.
     """
-    from scipy.special import ndtr
-
     drawn_CD = limits.draw(CANDIDATES, prior_D=prior_D, rng=generator(seed, "proposals"))
     starts_CD = np.concatenate([drawn_CD, weights_ND[limits.hold_for(weights_ND)]])
     best_D = _descend(models, goal, limits=limits, prior_D=prior_D, starts_CD=starts_CD)
@@ -165,9 +165,11 @@ def propose(
     mean_C, sd_C = predict(models, goal, candidates_CD)
     mean_C = mean_C + goal.pull * divergence(candidates_CD, prior_D)
     best = float(predict(models, goal, best_D[None])[0][0] + goal.pull * divergence(best_D[None], prior_D)[0])
-    gap_C = (best - mean_C) / np.maximum(sd_C, 1e-12)
-    gain_C = sd_C * (gap_C * ndtr(gap_C) + np.exp(-(gap_C**2) / 2) / math.sqrt(2 * math.pi))
+    gain_C = expected_improvement(mean_C, sd_C, best=best)
     is_new = not _is_near(best_D[None], tried_TD)[0]
+    if chance_of is not None:
+        gain_C = gain_C * chance_of(candidates_CD)
+        is_new = is_new and chance_of(best_D[None])[0] > 0.5
     chosen = [best_D if is_new or tried_C.all() else candidates_CD[int(np.argmax(gain_C))]]
     while len(chosen) < count:
         apart_C = np.sqrt(np.maximum(2 - 2 * np.sqrt(candidates_CD) @ np.sqrt(np.stack(chosen)).T, 0)).min(axis=1)

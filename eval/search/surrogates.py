@@ -16,6 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from eval.search.restricted import Fit as RestrictedFit
+from eval.search.restricted import Process, Warped
 from eval.search.simplex import distances
 from eval.search.warp import Warp, warps_for
 from pipeline.core.errors import DataError
@@ -23,7 +25,6 @@ from pipeline.core.rng import generator
 
 LENGTHS = np.geomspace(0.1, 4.0, 16)  # of the process, in distances between square roots of weights, at most 1.41
 NEARBY = 0.3  # in the logarithm of the length: the one that nearly the same runs had, and its neighbours
-NOISES = np.geomspace(1e-5, 1e2, 22)  # variance of the noise over that of the process
 PENALTIES = np.geomspace(1e-6, 1e2, 33)  # of the ridge, over the variance of its features
 FOLDS = 10
 SHARPNESS = 4  # how fast a member's say falls with its error: half the say at 1.19 of the best's
@@ -49,21 +50,12 @@ class GaussianProcess:
     """Smooth functions of the square roots of the weights, with a constant mean; see `fit_gaussian_process`."""
 
     weights_ND: np.ndarray
-    warp: Warp
     length: float
-    noise: float  # variance of the noise over that of the process
-    variance: float  # of the process
-    mean: float
-    solved_N: np.ndarray  # inverse covariance times (values - mean)
-    inverse_NN: np.ndarray
+    process: Process
 
     def predict(self, weights_CD: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         near_CN = np.exp(-distances(weights_CD, self.weights_ND) / (2 * self.length**2))
-        mean_C = self.mean + near_CN @ self.solved_N
-        explained_C = ((near_CN @ self.inverse_NN) * near_CN).sum(axis=1)
-        unseen_C = 1 - near_CN @ self.inverse_NN.sum(axis=1)  # of the mean, which is estimated too
-        extra_C = unseen_C**2 / self.inverse_NN.sum()
-        return self.warp.back(mean_C, np.sqrt(self.variance * np.maximum(1 - explained_C + extra_C, 0)))
+        return self.process.warp.back(self.process.mean_at(near_CN), np.sqrt(self.process.variance_at(near_CN)))
 
 
 def fit_gaussian_process(
@@ -74,44 +66,18 @@ def fit_gaussian_process(
     Where a model of nearly the same runs is given, only lengths beside its own are tried, of more than a few runs its
     own alone. Of more runs than `MOST_FOR_PROCESS` it is fitted to so many, drawn blindly.
     """
-    from scipy.linalg import eigh
-
     if len(values_N) > MOST_FOR_PROCESS:
         drawn_N = np.sort(generator(0, "process").permutation(len(values_N))[:MOST_FOR_PROCESS])
         weights_ND, values_N = weights_ND[drawn_N], values_N[drawn_N]
-    warps = warps_for(values_N)
-    warped_WN = np.stack([warp.forward(values_N) for warp in warps])
-    slope_W = np.array([warp.log_slope(warped_N) for warp, warped_N in zip(warps, warped_WN, strict=True)])
-    apart_NN, num_runs = distances(weights_ND, weights_ND), len(values_N)
-    best: tuple[float, GaussianProcess] | None = None
-    nearby = NEARBY if num_runs <= FEW else 0.01
+    warped, apart_NN = Warped.of(values_N), distances(weights_ND, weights_ND)
+    nearby = NEARBY if len(values_N) <= FEW else 0.01
+    best: tuple[float, RestrictedFit] | None = None
     for length in LENGTHS if near is None else LENGTHS[np.abs(np.log(LENGTHS / near.length)) < nearby]:
-        levels_N, basis_NN = eigh(np.exp(-apart_NN / (2 * length**2)), driver="evr")  # numpy's can fail on these
-        ones_N, turned_WN = basis_NN.sum(axis=0), warped_WN @ basis_NN
-        inverse_GN = 1 / (np.maximum(levels_N, 0) + NOISES[:, None])
-        precision_G = inverse_GN @ ones_N**2
-        mean_WG = (turned_WN * ones_N) @ inverse_GN.T / precision_G
-        left_WG = turned_WN**2 @ inverse_GN.T - mean_WG**2 * precision_G
-        variance_WG = np.maximum(left_WG / (num_runs - 1), 1e-12)
-        likelihood_WG = slope_W[:, None] - 0.5 * (
-            (num_runs - 1) * np.log(variance_WG) - np.log(inverse_GN).sum(axis=1) + np.log(precision_G)
-        )
-        warp, noise = np.unravel_index(int(np.argmax(likelihood_WG)), likelihood_WG.shape)
-        if best is None or likelihood_WG[warp, noise] > best[0]:
-            inverse_NN = (basis_NN * inverse_GN[noise]) @ basis_NN.T
-            process = GaussianProcess(
-                weights_ND=weights_ND,
-                warp=warps[warp],
-                length=float(length),
-                noise=float(NOISES[noise]),
-                variance=float(variance_WG[warp, noise]),
-                mean=float(mean_WG[warp, noise]),
-                solved_N=inverse_NN @ (warped_WN[warp] - mean_WG[warp, noise]),
-                inverse_NN=inverse_NN,
-            )
-            best = float(likelihood_WG[warp, noise]), process
+        found = warped.fit(np.exp(-apart_NN / (2 * length**2)))
+        if best is None or found.likelihood > best[1].likelihood:
+            best = float(length), found
     assert best is not None
-    return best[1]
+    return GaussianProcess(weights_ND, best[0], warped.solved(best[1]))
 
 
 @dataclass(frozen=True, slots=True)
