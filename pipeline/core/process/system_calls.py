@@ -43,6 +43,7 @@ ONLY_ITSELF = {  # allowed where the first argument is the process itself
     "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240), "prlimit64": (302, 261),
 }  # fmt: skip
+PRCTL, PR_SET_PDEATHSIG = (157, 167), 1  # no way to outlive the parent
 
 LOAD, EQUAL, GREATER, RETURN = 0x20, 0x15, 0x25, 0x06  # of BPF, the filter's language
 NUMBER, PROCESSOR, FIRST_ARGUMENT = 0, 4, 16  # where the kernel puts them for a filter
@@ -73,6 +74,8 @@ def _program(processor: int, *, column: int, own: int) -> bytes:
     for number in (numbers[column] for numbers in REFUSED.values()):
         if number is not None:
             steps += [(EQUAL, 0, 1, number), refused]
+    steps += [(EQUAL, 0, 4, PRCTL[column]), (LOAD, 0, 0, FIRST_ARGUMENT), (EQUAL, 0, 1, PR_SET_PDEATHSIG), refused]
+    steps.append((RETURN, 0, 0, ALLOW))
     for name, numbers in ONLY_ITSELF.items():
         itself = [(EQUAL, 0, 1, 0), (RETURN, 0, 0, ALLOW)] if name == "prlimit64" else []  # which also calls itself 0
         itself += [(EQUAL, 0, 1, own), (RETURN, 0, 0, ALLOW), refused]

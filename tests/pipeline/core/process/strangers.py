@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import time
@@ -57,6 +58,13 @@ def leaving(question: Any) -> dict[str, Any]:
 
 def stalling(question: Any) -> dict[str, Any]:
     time.sleep(60)
+    return {}
+
+
+def clinging(question: Any) -> dict[str, Any]:
+    """Ask the kernel not to be ended with its parent, and stay."""
+    ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)
+    time.sleep(600)
     return {}
 
 

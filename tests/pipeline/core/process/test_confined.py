@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,6 +100,27 @@ def test_it_is_ended_when_its_time_is_over(name: str, limits: Limits):
     outcome = ask(name, limits=limits)
 
     assert outcome.kind == "timed_out" and time.monotonic() - began < 30
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the process by Linux's /proc")
+def test_it_ends_with_a_parent_that_is_killed_whatever_it_asks_of_the_kernel():
+    code = f"from pipeline.core.process.confined import ask_confined; ask_confined('{STRANGERS}:clinging', None)"
+    with subprocess.Popen([sys.executable, "-c", code]) as parent:
+        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+        child = _soon(lambda: children.read_text().strip())
+        _soon(lambda: "Seccomp:\t2" in Path(f"/proc/{child}/status").read_text())
+        time.sleep(0.3)  # what it does when it is confined takes less
+        parent.kill()
+
+    assert _soon(lambda: not Path(f"/proc/{child}").exists() or ") Z " in Path(f"/proc/{child}/stat").read_text())
+
+
+def _soon(found: Callable[[], Any]) -> Any:
+    """Return what is found in the next seconds."""
+    deadline = time.monotonic() + 10
+    while not (value := found()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return value
 
 
 def test_a_file_may_answer_and_sees_nothing_of_the_folder_that_it_lies_in(tmp_path: Path):
