@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from eval.proxies.tiers import TIERS
 from pipeline.core.identity import identity_of
 from pipeline.plan.graph import ENGINE_VERSION, Experiment, Plan, SearchRound
-from pipeline.plan.lanes import LaneName, lane_label, lanes_of
+from pipeline.plan.lanes import LaneName, lane_label, lanes_of, trial_lanes
 from pipeline.plan.parts import judged_by, parts_of
 from pipeline.plan.sweep import FIRST_SEED, first_round, going_on, is_found, next_round, proposed
 
@@ -42,6 +42,10 @@ def plan_experiment(plan: Plan) -> None:
     rounds, cuts, to_come = draft.rounds(sections, mixtures, tokens)
     lanes = {lane: node for found in (*cuts, *rounds) for lane, node in found.lanes.items()}
     scores = {name: node for found in (*cuts, *rounds) for name, node in found.scores.items()}
+    if plan.recipe.trials is not None:
+        tried = draft.lanes(trial_lanes(plan.recipe), mixtures)
+        lanes |= tried
+        scores |= draft.scores(tried, tokens, plan.recipe.trials.on)
     gate, judged, comparison, certificate = plan.recipe.gate, list[LaneName](), None, None
     if gate is not None and {gate.candidate, gate.baseline} <= mixtures.keys():  # a search may have to find one first
         judged = lanes_of(plan.recipe, sections)
@@ -75,20 +79,21 @@ class _Draft:
         self.add, self.recipe, self.proxy = plan.add, plan.recipe, plan.recipe.proxy
         self.held_out = parts_of(plan.recipe)
         self.trained_on = sorted({name for mixture in self.recipe.mixtures.values() for name in mixture.weights})
-        self.documents = {name: plan.documents_node(name).identity for name in self.trained_on}
+        self.sampled = self.proxy.tokenizer_on or self.trained_on
+        self.documents = {name: plan.documents_node(name).identity for name in (*self.trained_on, *self.sampled)}
         self.documents |= {name: plan.documents_node(part.dataset).identity for name, part in self.held_out.items()}
         self.common = {"engine": ENGINE_VERSION, "eval": EVAL_VERSION, "seed": self.recipe.seed}
         self.torch = version("torch").partition("+")[0]  # CPU and CUDA builds of one version count as one
 
     def tokenizer(self) -> Node:
+        parents = {name: self.documents[name] for name in self.sampled}
         payload = {
             "kind": "tokenizer",
             **self.common,
             "tier": self.proxy.tier,
-            "sample": sorted({self.documents[name] for name in self.trained_on}),
+            "sample": sorted(set(parents.values())),
             "sentencepiece": version("sentencepiece"),
         }
-        parents = {name: self.documents[name] for name in self.trained_on}
         return self.add("tokenizer", self.recipe.name, payload, parents)
 
     def tokens(self, tokenizer: Node) -> dict[str, Node]:

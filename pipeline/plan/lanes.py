@@ -55,6 +55,13 @@ def lanes_of(recipe: Recipe, mixtures: Iterable[str]) -> list[LaneName]:
     ]
 
 
+def trial_lanes(recipe: Recipe) -> list[LaneName]:
+    """Return the proxies that a recipe's trials ask for, mixture by mixture."""
+    assert recipe.trials is not None and recipe.proxy is not None
+    rate = recipe.proxy.learning_rates[0]
+    return [LaneName(mixture, rate, seed) for mixture, seeds in recipe.trials.seeds.items() for seed in seeds]
+
+
 def seeds_said(lanes: Iterable[LaneName]) -> str:
     """Return lanes of one mixture in words: `5 seeds`, `seed 5`, `5 seeds x 2 rates`, or their number."""
     found = set(lanes)

@@ -52,10 +52,11 @@ def parts_of(recipe: Recipe) -> dict[str, Part]:
     """Return every part that is scored by its name, in the order of the recipe."""
     gate, found = recipe.gate, dict[str, Part]()
     for name in held_out_by(recipe):
-        share = gate.sealed if gate is not None and name in gate.on else 0.0
-        group_by = gate.group_by if gate is not None and share else None
+        keeper = gate if gate is not None and name in gate.on else recipe.trials
+        share = keeper.sealed if keeper is not None and name in keeper.on else 0.0
+        group_by = keeper.group_by if keeper is not None and share else None
         found[name] = Part(name, share=share, group_by=group_by)
-        if gate is not None and share and gate.verdict:
+        if gate is not None and keeper is gate and share and gate.verdict:
             found[judged_part(gate, name)] = Part(name, is_sealed=True, share=share, group_by=group_by)
     return found
 

@@ -24,13 +24,21 @@ from pipeline.recipe.make_step import Note, note_or_make, note_or_parse
 from pipeline.recipe.names import label_of, reader_class, step_class, steps_of
 from pipeline.recipe.python_recipe import document_of
 from pipeline.recipe.references import note_wrong_references
-from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection, SweepSection
+from pipeline.recipe.research import ResearchSection
+from pipeline.recipe.sections import (
+    GateSection,
+    MixtureSection,
+    PromoteSection,
+    ProxySection,
+    SweepSection,
+    TrialsSection,
+)
 from pipeline.recipe.settings import apply_setting
 from pipeline.recipe.spec import DatasetSpec, Recipe, SourceSpec, StepSpec, input_names_of, step_inputs
 
 MOST_REPEATED_IDS = 0.01  # assumption, not measured; a recipe that means more writes `unique_ids` itself
 UNNAMED = "recipe"  # what one is called that has neither a name nor a file
-KEYS = ("name", "seed", "sources", "datasets", "mixtures", "proxy", "sweep", "gate", "promote")
+KEYS = ("name", "seed", "sources", "datasets", "mixtures", "proxy", "sweep", "trials", "research", "gate", "promote")
 
 
 def load_recipe(
@@ -68,6 +76,8 @@ class _Builder:
         }
         proxy = self.optional(ProxySection, "proxy")
         sweep = self.optional(SweepSection, "sweep")
+        trials = self.optional(TrialsSection, "trials")
+        research = self.optional(ResearchSection, "research")
         gate = self.optional(GateSection, "gate")
         promote = self.optional(PromoteSection, "promote")
         for name in set(sources) & set(datasets):
@@ -91,6 +101,8 @@ class _Builder:
             gate=gate,
             promote=promote,
             sweep=sweep,
+            trials=trials,
+            research=research,
         )
 
     def wrong(self, place: Place, message: str) -> None:

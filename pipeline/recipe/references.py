@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import did_you_mean
 from pipeline.core.files.strict_yaml import Document, Place, dotted
+from pipeline.recipe.research import ResearchSection
 from pipeline.recipe.sections import SweepSection
 
 if TYPE_CHECKING:
     from pipeline.recipe.spec import DatasetSpec, SourceSpec
 
 
+HEAD = str(ResearchSection.model_fields["as_"].default)
 PROPOSED = str(SweepSection.model_fields["as_"].default)
 
 
@@ -28,6 +30,9 @@ def note_wrong_references(
     names.note_mixtures()
     if document.data.get("sweep") is not None:
         names.note_sweep()
+    names.note_trials()
+    if document.data.get("research") is not None:
+        names.note_research()
     if document.data.get("gate") is not None:
         names.note_gate()
     names.note_promote()
@@ -52,6 +57,9 @@ class _Names:
         if self.weights and self.data.get("proxy") is None:
             message = "mixtures need a `proxy:` section, which says how large they are and how they are judged."
             self.document.mistake(("mixtures",), message)
+        sampled = _mapping(self.data, "proxy").get("tokenizer_on")
+        for index, name in enumerate(sampled if isinstance(sampled, list) else ()):
+            self._known(name, _mapping(self.data, "datasets"), ("proxy", "tokenizer_on", index), "dataset")
         if "tier" in _mapping(self.data, "proxy"):
             from eval.proxies.tiers import TIERS
 
@@ -66,7 +74,7 @@ class _Names:
         if name in self.weights:
             mistake(("sweep", "as"), f"sweep.as: `{name}` is a mixture already; what is found needs a name of its own.")
         self._note_held_out(list(_mapping(sweep, "on")), section="sweep")
-        self._note_judged_by_the_searched(list(_mapping(sweep, "on")))
+        self._note_judged_by_the_searched(list(_mapping(sweep, "on")), section="sweep")
         searched = self.weights.get(str(sweep.get("around")), [])
         if len(searched) == 1:
             mistake(
@@ -77,7 +85,43 @@ class _Names:
             for dataset in _mapping(sweep, key) if searched else ():
                 self._known(dataset, searched, ("sweep", key, dataset), "dataset of the mixture")
 
-    def _note_judged_by_the_searched(self, on: list[Any]) -> None:
+    def note_trials(self) -> None:
+        """Note trials of mixtures that are not there, or on what is trained on."""
+        trials = _mapping(self.data, "trials")
+        for name in _mapping(trials, "seeds"):
+            self._known(name, self.weights, ("trials", "seeds", name), "mixture")
+        on = trials.get("on")
+        self._note_held_out(on if isinstance(on, list) else [], section="trials")
+
+    def note_research(self) -> None:
+        """Note research on an incumbent that is not there, on what judges it, or without a gate for its claim."""
+        research, mistake = _mapping(self.data, "research"), self.document.mistake
+        incumbent, gate = research.get("incumbent"), _mapping(self.data, "gate")
+        if incumbent is not None:
+            self._known(incumbent, self.weights, ("research", "incumbent"), "mixture")
+        name = research.get("as", HEAD)
+        if name in self.weights:
+            mistake(("research", "as"), f"research.as: `{name}` is a mixture already; give what is found another name.")
+        self._note_held_out(list(_mapping(research, "on")), section="research")
+        self._note_judged_by_the_searched(list(_mapping(research, "on")), section="research")
+        if not gate or gate.get("verdict") is False:
+            mistake(("research",), "research: needs a `gate:` with a verdict, by which its claim is judged. Add one.")
+        elif (gate.get("candidate"), gate.get("baseline")) != (name, incumbent):
+            mistake(
+                ("gate",),
+                f"gate: judges {gate.get('candidate')} against {gate.get('baseline')}; with `research:` it must judge "
+                f"`candidate: {name}` (research.as) against `baseline: {incumbent}` (research.incumbent).",
+            )
+        if self.data.get("sweep") is not None:
+            mistake(("research",), "research: and `sweep:` both look for a candidate; take one of the two out.")
+        weights = _mapping(_mapping(research, "space"), "weights")
+        for key in ("least", "most"):
+            for dataset in _mapping(weights, key):
+                listed = self.weights.get(str(incumbent), [])
+                place = ("research", "space", "weights", key, dataset)
+                self._known(dataset, listed, place, "dataset of the incumbent")
+
+    def _note_judged_by_the_searched(self, on: list[Any], *, section: str) -> None:
         gate = _mapping(self.data, "gate")
         judged = [str(dataset) for dataset in gate["on"]] if isinstance(gate.get("on"), list) else []
         sealed = gate.get("sealed") and gate.get("verdict") is not False  # without a verdict nothing sealed is opened
@@ -85,22 +129,25 @@ class _Names:
             others = [other for other in judged if other != dataset]
             if dataset in judged and not sealed:
                 self.document.mistake(
-                    ("sweep", "on", dataset),
-                    f"sweep.on: `{dataset}` also stands in gate.on; what a search looked at cannot judge what it "
+                    (section, "on", dataset),
+                    f"{section}.on: `{dataset}` also stands in gate.on; what a search looked at cannot judge what it "
                     "found. Seal a part of it for the gate (`gate.sealed: 0.5`), or hold out another set for one.",
                 )
             elif shared := [other for other in others if self._leaks(other, dataset) and self._leaks(dataset, other)]:
                 self.document.mistake(
-                    ("sweep", "on", dataset),
-                    f"sweep.on: `{dataset}` and `{shared[0]}` of gate.on have documents of one source or file; what a "
-                    "search looked at cannot judge what it found. Hold out another source, or "
+                    (section, "on", dataset),
+                    f"{section}.on: `{dataset}` and `{shared[0]}` of gate.on have documents of one source or file; "
+                    "what a search looked at cannot judge what it found. Hold out another source, or "
                     f"`decontaminate: {{against: [{dataset}]}}` in `{shared[0]}`.",
                 )
 
     def note_gate(self) -> None:
         """Note mixtures, held-out sets and guards of the gate that are not there."""
         gate = _mapping(self.data, "gate")
-        found = [str(_mapping(self.data, "sweep").get("as", PROPOSED))] if self.data.get("sweep") is not None else []
+        searches = (("sweep", PROPOSED), ("research", HEAD))
+        found = [
+            str(_mapping(self.data, key).get("as", name)) for key, name in searches if self.data.get(key) is not None
+        ]
         for role in ("candidate", "baseline"):
             if role in gate:
                 self._known(gate[role], [*self.weights, *found], ("gate", role), "mixture")
@@ -122,7 +169,7 @@ class _Names:
 
     def _note_held_out(self, on: list[Any], *, section: str) -> None:
         for index, dataset in enumerate(on):
-            place = (section, "on", index if section == "gate" else str(dataset))
+            place = (section, "on", index if section in ("gate", "trials") else str(dataset))
             self._known(dataset, _mapping(self.data, "datasets"), place, "dataset")
             for name, listed in self.weights.items():
                 if dataset in listed:

@@ -19,7 +19,15 @@ from pipeline.core.errors import RecipeError
 from pipeline.core.step import MakingStep, Step
 from pipeline.recipe.names import preset_names, reader_class, step_class
 from pipeline.recipe.plugins import plugin_names
-from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection, SweepSection
+from pipeline.recipe.research import ResearchSection
+from pipeline.recipe.sections import (
+    GateSection,
+    MixtureSection,
+    PromoteSection,
+    ProxySection,
+    SweepSection,
+    TrialsSection,
+)
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 NAME = {"pattern": "^[A-Za-z0-9_-]{1,64}$"}
@@ -32,6 +40,8 @@ MEANINGS = {
     "mixtures": "Named weighted datasets to train on; they need `proxy`.",
     "proxy": "Size and number of the small models that judge.",
     "sweep": "Search for the weights of a mixture by training many proxies.",
+    "trials": "Proxies on mixtures of which nothing is claimed.",
+    "research": "Search for a better mixture by cards, overnight: `tamis research`.",
     "gate": "The rule, fixed before the experiment, for which mixture wins.",
     "promote": "Where a promoted mixture is registered; needs `gate`.",
     "from": "A source or dataset, or a list of them. Before the steps on several inputs stands `unique_ids` with "
@@ -64,6 +74,8 @@ def recipe_schema() -> dict[str, Any]:
         "mixtures": _named(_ref("mixture")),
         "proxy": _model(ProxySection),
         "sweep": _model(SweepSection),
+        "trials": _model(TrialsSection),
+        "research": _model(ResearchSection),
         "gate": _model(GateSection),
         "promote": _model(PromoteSection),
     }

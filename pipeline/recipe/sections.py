@@ -77,6 +77,11 @@ class ProxySection(Section):
         default=300_000,
         description="Text scored of each held-out set, bytes: the first context of each document.",
     )
+    tokenizer_on: tuple[str, ...] = Field(
+        default=(),
+        description="Datasets that the tokenizer is trained on; all that the mixtures name unless given. Fixed, it "
+        "stays the same when another dataset is tried.",
+    )
 
     @property
     def seed_numbers(self) -> range:
@@ -157,6 +162,21 @@ class SweepSection(Section):
         first = self.proxies if self.rounds == 1 else max(4, self.proxies // 2)
         rest, later = self.proxies - first, self.rounds - 1
         return (first, *(rest * (k + 1) // later - rest * k // later for k in range(later)))
+
+
+class TrialsSection(Section):
+    """Proxies on mixtures of which nothing is claimed, scored on open held-out sets: for a reader, or for research."""
+
+    on: tuple[str, ...] = Field(min_length=1, description="Held-out datasets to score on; never trained on.")
+    seeds: dict[str, Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]] = Field(
+        min_length=1, description="Seeds of the proxies to train, by mixture."
+    )
+    sealed: float = Field(
+        default=0.0, ge=0, le=0.9, description="Share of each held-out set that is kept for a gate, as `gate.sealed`."
+    )
+    group_by: str | None = Field(
+        default=None, description="Key of the metadata by which the sealed share is chosen, as `gate.group_by`."
+    )
 
 
 class GateSection(Section):

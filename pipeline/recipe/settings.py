@@ -82,9 +82,13 @@ def _keys(node: Any) -> list[str]:
 
 
 def _positions(node: Any) -> dict[str, int]:
-    """Return the place of a dataset's steps in their list, by label (`pii_2` for the second) and by full name."""
+    """Return where each of a dataset's steps stands."""
     steps = node.get("steps") if isinstance(node, dict) else None
-    listed = steps if isinstance(steps, list) else []
+    return step_positions(steps if isinstance(steps, list) else [])
+
+
+def step_positions(listed: Sequence[Any]) -> dict[str, int]:
+    """Return where each entry of a list of steps stands, by label (`pii_2` for the second) and by full name."""
     names = [str(next(iter(step), "")) if isinstance(step, dict) else str(step) for step in listed]
     labels = [name.partition("@")[0] for name in names]
     found: dict[str, int] = {}

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.step import Params, Step
-from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection, SweepSection
+from pipeline.recipe.research import ResearchSection
+from pipeline.recipe.sections import (
+    GateSection,
+    MixtureSection,
+    PromoteSection,
+    ProxySection,
+    SweepSection,
+    TrialsSection,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,8 @@ class Recipe:
     gate: GateSection | None
     promote: PromoteSection | None
     sweep: SweepSection | None = None
+    trials: TrialsSection | None = None
+    research: ResearchSection | None = None
 
     @property
     def place(self) -> str:
@@ -61,10 +71,9 @@ class Recipe:
 
 
 def held_out_by(recipe: Recipe) -> tuple[str, ...]:
-    """Return the datasets that a gate or a search holds out, each once."""
-    gate = recipe.gate.on if recipe.gate is not None else ()
-    sweep = recipe.sweep.on if recipe.sweep is not None else ()
-    return tuple(dict.fromkeys((*gate, *sweep)))
+    """Return the datasets that a gate, a search or trials hold out, each once."""
+    sections = (recipe.gate, recipe.sweep, recipe.trials, recipe.research)
+    return tuple(dict.fromkeys(name for section in sections if section is not None for name in section.on))
 
 
 def step_inputs(spec: DatasetSpec) -> list[str]:

@@ -1,0 +1,108 @@
+"""The head of a search -> one claim by fresh seeds of both mixtures, and what each of its edits turned out to be worth.
+
+A claim is written down before its first proxy is trained, so a night that is killed claims the same head by the same
+seeds. Every claim of a search has seeds of its own; how often the held-out sets were opened is counted by the
+workspace's looks, across nights, searches and whoever else asked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.core.errors import RecipeError
+from pipeline.plan.sweep import FIRST_SEED
+from pipeline.recipe.edits import Edit, edit_of, key_of
+from pipeline.recipe.sections import MOST_FIRST_SEED
+from pipeline.research.card import Card, Cost, card_id
+from pipeline.research.search import Search
+
+ATTRIBUTED = 3  # proxies of the head without each of its edits
+ATTRIBUTION = "attribution"  # who proposes these
+
+
+def open_claim(search: Search) -> None:
+    """Write down what is claimed, before a fresh proxy is trained; or that there is nothing to claim."""
+    from eval.loop.state import head
+
+    space = search.space()
+    best = head(search.state(space))
+    if best.point == space.base:
+        search.write("ended", why="Nothing was found that is expected to be better than the incumbent; no claim.")
+        return
+    claims = len(search.ledger.of("claim_opened"))
+    first = search.proxy.first_seed + claims * search.proxy.seeds
+    if first > MOST_FIRST_SEED:
+        raise RecipeError(f"{search.recipe.place}: no fresh seeds are left for a claim; set another `seed:`.")
+    search.write(
+        "claim_opened", head=[edit.told for edit in space.edits_of(best.point)], expected=best.gain, sd=best.sd,
+        probability_better=best.probability_better, lanes=best.num_lanes, seeds=search.proxy.seeds, first_seed=first,
+    )  # fmt: skip
+
+
+def claim_recipe(search: Search, claim: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the recipe by which a claim is judged: both mixtures by fresh seeds, and the gate as it is written."""
+    name, incumbent, data = search.research.as_, search.research.incumbent, search.bench.data
+    variant = search.bench.variant(tuple(edit_of(told) for told in claim["head"]), tag=name)
+    return {
+        "name": f"{search.recipe.name}-claim",
+        "seed": search.recipe.seed,
+        "sources": data.get("sources"),
+        "datasets": {**data["datasets"], **variant.datasets},
+        "mixtures": {incumbent: data["mixtures"][incumbent], name: variant.mixture},
+        "proxy": search.bench.proxy_section(
+            seeds=int(claim["seeds"]), rates=search.proxy.learning_rates, first_seed=int(claim["first_seed"])
+        ),
+        "gate": data["gate"],
+    }
+
+
+def attribute(search: Search) -> None:
+    """Leave out each edit of a promoted head in turn; write down what each is worth, once that is known."""
+    standing = search.standing
+    assert standing.claim is not None and standing.verdict is not None
+    edits = tuple(edit_of(told) for told in standing.claim["head"])
+    if standing.verdict["outcome"] != "promote" or len(edits) < 2:
+        search.write("attributed", edits=[])
+        return
+    seeds = range(FIRST_SEED, FIRST_SEED + ATTRIBUTED)
+    own = {(card.key, seed) for card in standing.cards.values() for seed in card.seeds}
+    cards: list[Card] = []
+    for each in (edits, *(_without(edits, edit) for edit in edits)):
+        left = tuple(seed for seed in seeds if (key_of(each), seed) not in own)
+        if left:
+            card = Card(
+                id=card_id(standing.base, each, "ablation"), number=len(standing.cards) + len(cards), kind="ablation",
+                edits=each, parent="head", proposer=ATTRIBUTION, hypothesis="The head is worse without an edit.",
+                mechanism="leave one edit out", falsifier="It is as good or better.", prediction=None, cost=Cost(),
+                seeds=left,
+            )  # fmt: skip
+            cards.append(card)
+    if cards:
+        search.write("batch", batch=standing.batches, cards=[card.told for card in cards], refused=[], remarks=[])
+        return
+    search.write("attributed", edits=[_worth(search, edit, edits, seeds) for edit in edits])
+
+
+def _without(edits: Sequence[Edit], edit: Edit) -> tuple[Edit, ...]:
+    return tuple(other for other in edits if other != edit)
+
+
+def _worth(search: Search, edit: Edit, edits: Sequence[Edit], seeds: Sequence[int]) -> dict[str, Any]:
+    """Return what an edit of the head is worth, seed by seed: how much worse the head is without it."""
+    import numpy as np
+
+    goals = {
+        (card.key, int(seed)): value
+        for number, card in search.standing.cards.items()
+        if number in search.standing.results
+        for seed, value in search.standing.results[number].goals.items()
+    }
+    without, whole = key_of(_without(edits, edit)), key_of(edits)
+    keys = [seed for seed in seeds if (without, seed) in goals and (whole, seed) in goals]
+    paired = [goals[without, seed] - goals[whole, seed] for seed in keys]
+    if not paired:
+        return {"edit": edit.told, "worth": None, "sd": None, "pairs": 0}
+    sd = float(np.std(paired, ddof=1)) / math.sqrt(len(paired)) if len(paired) > 1 else None
+    return {"edit": edit.told, "worth": float(np.mean(paired)), "sd": sd, "pairs": len(paired)}

@@ -1,0 +1,47 @@
+"""How long a search has worked, all its nights together: the hours of its budget, kept beside the ledger.
+
+Seconds are in no event: a night that is killed and taken up again takes longer, and must write the same lines.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.core.files.record import read_record, write_record
+
+FILE = "clock.json"
+
+
+@dataclass(slots=True)
+class Clock:
+    """Seconds worked before this night and in it. What a kill lost since the last `keep` is not counted."""
+
+    folder: Path
+    nights: int = 0
+    before: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def of(cls, folder: Path) -> Clock:
+        """Return the clock of a search; a damaged file counts nothing, as it decides no result."""
+        try:
+            told = read_record(folder / FILE)
+            return cls(folder, int(told["nights"]) + 1, float(told["seconds"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return cls(folder, 1)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of work, all nights together."""
+        return self.before + self.tonight
+
+    @property
+    def tonight(self) -> float:
+        """Seconds of this night."""
+        return time.monotonic() - self.started
+
+    def keep(self) -> None:
+        """Write down what was worked by now."""
+        write_record(self.folder / FILE, {"nights": self.nights, "seconds": round(self.seconds, 3)})

@@ -1,0 +1,246 @@
+"""Where a search stands -> the next batch of cards, each priced and checked before it is written down.
+
+Our own proposers see points, advisers see a view and answer in edits. Both come out as cards; what cannot be done, was
+asked before or touches what judges is a card too, refused with the reason, and found again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.errors import RecipeError
+from pipeline.core.rng import derive
+from pipeline.plan.sweep import FIRST_SEED
+from pipeline.recipe.edits import key_of, refuse_forbidden
+from pipeline.research.card import Card, Cost, Kind, Prediction, Result, card_id
+from pipeline.research.ideas import Adviser, Idea
+from pipeline.research.search import Search
+from pipeline.research.space import EditSpace, OutsideError
+from pipeline.research.view import view_of
+
+if TYPE_CHECKING:
+    from eval.loop.propose import Proposed
+    from eval.loop.space import Point
+    from eval.loop.state import Head, State
+
+BLEND = 16  # experiments after which a proposer's record counts as much as the share that it began with
+ATTEMPTS = 3  # to fill a batch whose cards were refused
+CONTROLS = 3  # proxies of the incumbent before the first card
+KINDS: Mapping[str, Kind] = {"replicate": "replication", "ablation": "ablation", "control": "control"}
+
+
+@dataclass(slots=True)
+class Batch:
+    """Cards to write down together, those of them that are refused, and what proposers had to be told."""
+
+    cards: list[Card] = field(default_factory=list)
+    refused: list[dict[str, Any]] = field(default_factory=list)
+    remarks: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def sound(self) -> int:
+        """How many cards are not refused."""
+        return len(self.cards) - len(self.refused)
+
+
+@dataclass(slots=True)
+class Proposing:
+    """The making of one batch."""
+
+    search: Search
+    advisers: Sequence[Adviser]
+    space: EditSpace
+    state: State
+    best: Head
+    batch: Batch = field(default_factory=Batch)
+    ideas: dict[Point, Idea] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)  # advisers, each once a batch
+
+    def fill(self, count: int) -> Batch:
+        """Return a batch of `count` cards that can be tried, fewer where the space holds no more."""
+        standing = self.search.standing
+        blocked = set(self._known(result.status for result in standing.results.values()))
+        for attempt in range(ATTEMPTS):
+            wanted = count - self.batch.sound
+            if wanted <= 0:
+                break
+            for proposed in self._proposed(wanted, attempt=attempt, blocked=blocked):
+                blocked.add(proposed.point)
+                self._add(proposed)
+        return self.batch
+
+    def _known(self, statuses: Any) -> list[Point]:
+        """Return the points of cards that were refused or rejected, or wait."""
+        found = []
+        for card in self.search.standing.cards.values():
+            result = self.search.standing.results.get(card.number)
+            if (result is None or result.status in ("refused", "rejected")) and card.edits:
+                try:
+                    found.append(self.space.point_of(card.edits))
+                except RecipeError:  # outside the space, where no model proposes
+                    continue
+        return found
+
+    def _proposed(self, count: int, *, attempt: int, blocked: set[Point]) -> Sequence[Proposed]:
+        from eval.loop.batch import next_batch
+        from eval.loop.propose import PROPOSERS
+
+        given = self.search.research.proposers
+        known = {name: PROPOSERS[name] for name in given if name in PROPOSERS}
+        for adviser in self.advisers:
+            known[adviser.name] = self._asking(adviser)
+        seed = derive(self.search.recipe.seed, "night", self.search.standing.batches, attempt)
+        return next_batch(
+            self.state, count, self._shares(list(known), seed=seed), seed, proposers=known, blocked=blocked
+        )
+
+    def _shares(self, names: Sequence[str], *, seed: int) -> dict[str, float]:
+        """Return each proposer's share: what it began with, and more and more what its cards were worth."""
+        from eval.loop.state import shares
+
+        given = {name: self.search.research.proposers[name] for name in names}
+        total = math.fsum(given.values())
+        own = BLEND / (BLEND + len(self.state.trials))
+        earned = shares(self.state, names, seed=seed)
+        return {name: own * given[name] / total + (1 - own) * earned[name] for name in names}
+
+    def _asking(self, adviser: Adviser) -> Any:
+        """Return a proposer that asks an adviser, once a batch; ideas outside the space wait for a person."""
+
+        def proposer(state: State, count: int, seed: int) -> list[Proposed]:
+            from eval.loop.propose import Proposed
+            from eval.loop.state import Prediction as Predicted
+
+            if count < 1 or adviser.name in self.asked:
+                return []
+            self.asked.add(adviser.name)
+            advice = adviser.ideas(view_of(self.search, self.space, self.state), count, seed)
+            self._remark(adviser.name, advice.why_none, advice.unusable, usd=advice.usd)
+            found = []
+            for idea in advice.ideas[:count]:
+                try:
+                    refuse_forbidden(self.search.recipe, idea.edits)
+                    point = self.space.point_of(idea.edits)
+                except OutsideError as error:
+                    self._add_outside(adviser.name, idea, str(error))
+                    continue
+                except RecipeError as error:
+                    self._refuse(adviser.name, idea, str(error))
+                    continue
+                told = idea.prediction
+                prediction = None if told is None else Predicted(told.median, told.low, told.high)
+                self.ideas.setdefault(point, idea)
+                found.append(Proposed(point, adviser.name, prediction, idea.mechanism))
+            return found
+
+        return proposer
+
+    def _remark(self, name: str, why: str, unusable: Sequence[str], *, usd: float) -> None:
+        if why or unusable or usd:
+            self.batch.remarks.append(
+                {
+                    "what": "advice", "batch": self.search.standing.batches, "proposer": name,
+                    "words": why, "unusable": list(unusable), "usd": usd,
+                }
+            )  # fmt: skip
+
+    def _add(self, proposed: Proposed) -> None:
+        """Put a proposal's card into the batch, unless its question was asked before."""
+        edits = self.space.edits_of(proposed.point)
+        kind = KINDS.get(proposed.kind, "bundle" if proposed.proposer == "combine" else "tune")
+        key = key_of(edits)
+        seen = sum(len(card.seeds) for card in self._cards() if card.key == key)
+        if kind in ("tune", "bundle") and seen:
+            return
+        idea, told = self.ideas.get(proposed.point), proposed.prediction
+        prediction = None if told is None else Prediction(told.median, told.low, told.high)
+        card = Card(
+            id=card_id(self.search.standing.base, edits, kind), number=self._number(), kind=kind, edits=edits,
+            parent=self._parent(), proposer=proposed.proposer, hypothesis=idea.hypothesis if idea else "",
+            mechanism=idea.mechanism if idea else proposed.reason, falsifier=idea.falsifier if idea else "",
+            prediction=prediction, cost=Cost(), seeds=(FIRST_SEED + seen,),
+        )  # fmt: skip
+        if not card.hypothesis:
+            card = replace(card, hypothesis=_hypothesis(card, self.search.research.incumbent))
+        self._checked(card if card.falsifier else replace(card, falsifier=_falsifier(card)))
+
+    def _checked(self, card: Card) -> None:
+        """Price a card and put it into the batch, refused where it cannot be done."""
+        search = self.search
+        try:
+            refuse_forbidden(search.recipe, card.edits)
+            cost, plan = search.bench.price(card.edits, name=card.id, seeds=card.seeds)
+        except RecipeError as error:
+            self._put(card, refused=str(error))
+            return
+        needs, most = card.needs, search.research.usd_without_person
+        if cost.usd > most:
+            needs = f"it costs up to ${cost.usd:.2f}, more than ${most:g}"
+        self._put(replace(card, cost=cost, plan=plan, needs=needs))
+
+    def _put(self, card: Card, *, refused: str = "") -> None:
+        self.batch.cards.append(card)
+        if refused:
+            result = Result(card.id, "refused", why=refused)
+            self.batch.refused.append({"number": card.number, "result": result.told})
+
+    def _add_outside(self, name: str, idea: Idea, why: str) -> None:
+        """Let an idea outside the space wait for a person, or refuse it where no person is to be asked."""
+        card = self._of_idea(name, idea)
+        if any(card.id == other.id for other in self._cards()):
+            return
+        if "outside" in self.search.research.person:
+            self._checked(replace(card, needs=why))
+        else:
+            self._put(card, refused=why)
+
+    def _refuse(self, name: str, idea: Idea, why: str) -> None:
+        card = self._of_idea(name, idea)
+        if all(card.id != other.id for other in self._cards()):
+            self._put(card, refused=why)
+
+    def _of_idea(self, name: str, idea: Idea) -> Card:
+        return Card(
+            id=card_id(self.search.standing.base, idea.edits, "structural"), number=self._number(), kind="structural",
+            edits=idea.edits, parent="incumbent", proposer=name, hypothesis=idea.hypothesis, mechanism=idea.mechanism,
+            falsifier=idea.falsifier, prediction=idea.prediction, cost=Cost(), seeds=(FIRST_SEED,),
+        )  # fmt: skip
+
+    def _cards(self) -> list[Card]:
+        return [*self.search.standing.cards.values(), *self.batch.cards]
+
+    def _number(self) -> int:
+        return len(self.search.standing.cards) + len(self.batch.cards)
+
+    def _parent(self) -> str:
+        """Return the card of the head, on whose edits the batch builds."""
+        key = key_of(self.space.edits_of(self.best.point))
+        return next((card.id for card in self.search.standing.cards.values() if card.key == key and key), "incumbent")
+
+
+def next_cards(search: Search, count: int, *, advisers: Sequence[Adviser] = ()) -> Batch:
+    """Return the next batch of a search; empty where nothing is left that was not tried."""
+    from eval.loop.state import head
+
+    space = search.space()
+    state = search.state(space)
+    wanted = count if state.trials else min(CONTROLS, count)
+    return Proposing(search, advisers if state.trials else (), space, state, head(state)).fill(wanted)
+
+
+def _hypothesis(card: Card, incumbent: str) -> str:
+    if not card.edits:
+        return f"Proxies of {incumbent} differ by chance alone."
+    if card.prediction is None:
+        return f"{incumbent} is better with {card.words}."
+    told = card.prediction
+    return f"{incumbent} gains {told.median:+.4f} bits per byte ({told.low:+.4f} to {told.high:+.4f}) by {card.words}."
+
+
+def _falsifier(card: Card) -> str:
+    if card.prediction is None or not card.edits:
+        return ""
+    return f"A gain outside {card.prediction.low:+.4f} to {card.prediction.high:+.4f}."

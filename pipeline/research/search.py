@@ -1,0 +1,82 @@
+"""A search under way: its recipe, bench and ledger, and where it stands. Every change of that is one event."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.identity import identity_of
+from pipeline.engine.progress import Progress
+from pipeline.recipe.research import ResearchSection
+from pipeline.recipe.sections import GateSection, ProxySection
+from pipeline.recipe.spec import Recipe
+from pipeline.research.bench import Bench, plain_data
+from pipeline.research.card import Card, card_id
+from pipeline.research.fold import Standing, folded, state_of
+from pipeline.research.ledger import Event, Ledger
+from pipeline.research.space import EditSpace, space_of
+
+if TYPE_CHECKING:
+    from eval.loop.state import State
+
+
+@dataclass(slots=True)
+class Search:
+    """One search of one recipe, whatever night it is."""
+
+    recipe: Recipe
+    bench: Bench
+    ledger: Ledger
+    progress: Progress
+    standing: Standing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.standing = folded(self.ledger)
+
+    @property
+    def research(self) -> ResearchSection:
+        assert self.recipe.research is not None
+        return self.recipe.research
+
+    @property
+    def gate(self) -> GateSection:
+        assert self.recipe.gate is not None
+        return self.recipe.gate
+
+    @property
+    def proxy(self) -> ProxySection:
+        assert self.recipe.proxy is not None
+        return self.recipe.proxy
+
+    def write(self, kind: str, **body: Any) -> Event:
+        """Make an event durable, and take it in."""
+        event = self.ledger.append(kind, body)
+        self.standing.taken_in(event)
+        return event
+
+    def space(self) -> EditSpace:
+        """Return the space as it stands: with what text allows and what people let in."""
+        return space_of(self.recipe, supply=self.standing.supply, let_in=self.standing.let_in)
+
+    def state(self, space: EditSpace) -> State:
+        """Return what models see of the search."""
+        return state_of(self.standing, space)
+
+    def goal_of(self, scored: dict[str, float]) -> float:
+        """Return the weighted bits per byte of one proxy, of what it scored on each held-out set."""
+        total = math.fsum(self.research.on.values())
+        return math.fsum(share / total * scored[name] for name, share in self.research.on.items())
+
+    def name_of(self, card: Card) -> str:
+        """Return what a card's mixture is called: by its edits, so that a second seed is a second proxy of one."""
+        return card_id(self.standing.base, card.edits, "tune") if card.edits else self.research.incumbent
+
+
+def rule_of(recipe: Recipe) -> dict[str, str]:
+    """Return hashes of what no night may change: all but the budget, which may grow from one to the next."""
+    data = plain_data(recipe)
+    research = {key: value for key, value in data["research"].items() if key != "budget"}
+    keys = ("seed", "sources", "datasets", "mixtures", "proxy", "gate")
+    parts = {key: data.get(key) for key in keys} | {f"research.{key}": value for key, value in research.items()}
+    return {key: identity_of(value) for key, value in parts.items()}
