@@ -30,7 +30,8 @@ class Standing:
 
     base: str = ""  # hash of the incumbent's plan: another recipe or other text is another search
     rule: Mapping[str, Any] = field(default_factory=dict)  # what no night may change: space, gate, on
-    supply: dict[str, float] | None = None  # the most that each dataset's text allows it to weigh, once it is known
+    lane: Mapping[str, float] | None = None  # variance and freedom of single proxies, as it was known at the beginning
+    supply: dict[str, float] = field(default_factory=dict)  # the most that each dataset's text allows it to weigh
     cards: dict[int, Card] = field(default_factory=dict)  # by number, in the order in which they were written
     batch_of: dict[int, int] = field(default_factory=dict)
     results: dict[int, Result] = field(default_factory=dict)
@@ -73,10 +74,7 @@ class Standing:
         getattr(self, f"_{event.kind}")(event.body)
 
     def _began(self, body: Mapping[str, Any]) -> None:
-        self.base, self.rule = body["base"], body["rule"]
-
-    def _supply(self, body: Mapping[str, Any]) -> None:
-        self.supply = dict(body["most"])
+        self.base, self.rule, self.lane = body["base"], body["rule"], body["lane"]
 
     def _batch(self, body: Mapping[str, Any]) -> None:
         for told in body["cards"]:
@@ -91,6 +89,7 @@ class Standing:
     def _results(self, body: Mapping[str, Any]) -> None:
         for told in body["results"]:
             self._resulted(told)
+        self.supply = self.supply or dict(body["supply"])
 
     def _resulted(self, told: Mapping[str, Any]) -> None:
         result = Result(**{**told["result"], "health": tuple(told["result"]["health"])})
@@ -138,6 +137,7 @@ def folded(ledger: Ledger) -> Standing:
 def state_of(standing: Standing, space: EditSpace) -> State:
     """Return what models and proposers see: numbers of the open held-out sets, and nothing of a claim."""
     from eval.loop.state import Prediction, State, Trial
+    from eval.verdict.deviation import Deviation
 
     trials = []
     for number, card, result in _told(standing):
@@ -159,7 +159,8 @@ def state_of(standing: Standing, space: EditSpace) -> State:
                     KINDS.get(card.kind, "fresh"),
                 )
             )
-    return State(space.space, space.base, tuple(trials))
+    lane = None if standing.lane is None else Deviation(**standing.lane)
+    return State(space.space, space.base, tuple(trials), lane)
 
 
 def _told(standing: Standing) -> Iterator[tuple[int, Card, Result]]:

@@ -22,7 +22,7 @@ from pipeline.research.card import Card, Result
 from pipeline.research.claiming import attribute, claim_recipe, open_claim
 from pipeline.research.clock import Clock
 from pipeline.research.ideas import Adviser
-from pipeline.research.proposing import CONTROLS, next_cards
+from pipeline.research.proposing import next_cards
 from pipeline.research.search import Search, rule_of
 from pipeline.research.space import space_of
 
@@ -139,10 +139,8 @@ class Night:
             {"number": card.number, "result": result_of(search, card, tried[search.name_of(card)]).told}
             for card in cards
         ]
-        search.write("results", results=results)
-        if search.standing.supply is None:
-            supply = next((tried[search.name_of(card)].supply for card in cards if not card.edits), {})
-            search.write("supply", most={name: round(share, 6) for name, share in supply.items()})
+        supply = next((tried[search.name_of(card)].supply for card in cards if not card.edits), {})
+        search.write("results", results=results, supply={name: round(share, 6) for name, share in supply.items()})
         self.say(cards)
 
     def say(self, cards: Sequence[Card]) -> None:
@@ -161,18 +159,25 @@ class Night:
 
 def begin(search: Search) -> None:
     """Write down what is searched; refuse a ledger of another recipe or other text, and a budget of no search."""
+    from eval.loop.batch import ANCHORS
+
     space = space_of(search.recipe)
     research = search.research
-    least = CONTROLS + research.batch // 2
+    least = ANCHORS + research.batch
     if research.budget.experiments < least:
         raise RecipeError(
-            f"{search.recipe.place}: research.budget.experiments is {research.budget.experiments}; {CONTROLS} show "
+            f"{search.recipe.place}: research.budget.experiments is {research.budget.experiments}; {ANCHORS} show "
             f"what chance does, so a search needs {least} at least with batches of {research.batch}. Raise it."
         )
     _, base = search.bench.price((), name=research.incumbent, seeds=[FIRST_SEED])
     rule = rule_of(search.recipe)
     if not search.ledger.events:
-        search.write("began", base=base, rule=rule, space=[knob.name for knob in space.space.knobs])
+        from pipeline.experiment.chance.power import noise_of
+
+        incumbent = search.recipe.mixtures[research.incumbent]
+        noise = noise_of(search.bench.workspace, search.proxy, [incumbent.weights])
+        lane = None if noise is None else {"variance": noise.variance, "freedom": noise.freedom}
+        search.write("began", base=base, rule=rule, lane=lane, space=[knob.name for knob in space.space.knobs])
         return
     changed = sorted(key for key in {*rule, *search.standing.rule} if rule.get(key) != search.standing.rule.get(key))
     if changed or base != search.standing.base:

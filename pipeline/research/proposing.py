@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 BLEND = 16  # experiments after which a proposer's record counts as much as the share that it began with
 ATTEMPTS = 3  # to fill a batch whose cards were refused
-CONTROLS = 3  # proxies of the incumbent before the first card
 KINDS: Mapping[str, Kind] = {"replicate": "replication", "ablation": "ablation", "control": "control"}
 
 
@@ -223,11 +222,14 @@ class Proposing:
 
 def next_cards(search: Search, count: int, *, advisers: Sequence[Adviser] = ()) -> Batch:
     """Return the next batch of a search; empty where nothing is left that was not tried."""
+    from eval.loop.batch import ANCHORS
     from eval.loop.state import head
 
     space = search.space()
     state = search.state(space)
-    wanted = count if state.trials else min(CONTROLS, count)
+    wanted = (
+        count if state.trials else min(ANCHORS, count)
+    )  # the incumbent first: what its text allows, what chance does
     return Proposing(search, advisers if state.trials else (), space, state, head(state)).fill(wanted)
 
 

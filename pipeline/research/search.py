@@ -74,9 +74,11 @@ class Search:
 
 
 def rule_of(recipe: Recipe) -> dict[str, str]:
-    """Return hashes of what no night may change: all but the budget, which may grow from one to the next."""
+    """Return hashes of what no night may change beside the incumbent's plan: how it is judged, and what may move.
+
+    The budget may grow from one night to the next.
+    """
     data = plain_data(recipe)
-    research = {key: value for key, value in data["research"].items() if key != "budget"}
-    keys = ("seed", "sources", "datasets", "mixtures", "proxy", "gate")
-    parts = {key: data.get(key) for key in keys} | {f"research.{key}": value for key, value in research.items()}
+    research = {f"research.{key}": value for key, value in data["research"].items() if key != "budget"}
+    parts = {"gate": data["gate"], "proxy": data["proxy"], **research}
     return {key: identity_of(value) for key, value in parts.items()}

@@ -8,12 +8,15 @@ much as no plan can know, so what is told is the least that must be true.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.experiment.chance.noise import groups_in, near
+from pipeline.experiment.chance.noise import METRIC, groups_in, near
 from pipeline.plan.graph import Plan
+from pipeline.recipe.sections import ProxySection
+from pipeline.store.workspace import Workspace
 
 T0_DEVIATIONS = {250_000: 0.009, 500_000: 0.0065, 1_000_000: 0.006}  # eval/LOG.md, 2026-11-29
 T0_FREEDOM = 8.0  # that they count for; they are of other text
@@ -75,7 +78,7 @@ def power_of(plan: Plan) -> Power | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Noise:
+class Noise:
     """What is known of chance: a proxy's variance, degrees of freedom lent, by how many proxies, and their speed."""
 
     variance: float
@@ -85,34 +88,39 @@ class _Noise:
     tokens_per_second: float
 
 
-def _found(plan: Plan) -> _Noise | None:
+def _found(plan: Plan) -> Noise | None:
+    proxy, gate, experiment = plan.recipe.proxy, plan.recipe.gate, plan.experiment
+    assert proxy is not None and gate is not None and experiment is not None
+    sections = [experiment.sections[arm] for arm in (gate.candidate, gate.baseline) if arm in experiment.sections]
+    return noise_of(plan.workspace, proxy, [section.weights for section in sections])
+
+
+def noise_of(workspace: Workspace, proxy: ProxySection, mixtures: Sequence[Mapping[str, float]]) -> Noise | None:
+    """Return what is known of the chance of proxies of this kind before any of an experiment is trained."""
     from eval.proxies.tiers import TIERS
     from eval.verdict.deviation import MOST_EARLIER_FREEDOM, Deviation, pooled
 
-    proxy, gate, experiment = plan.recipe.proxy, plan.recipe.gate, plan.experiment
-    assert proxy is not None and gate is not None and experiment is not None
     tier = TIERS[proxy.tier]
     step = tier.batch_rows * tier.context
     of_kind = [
         group
-        for group in groups_in(plan.workspace)
+        for group in groups_in(workspace)
         if group.tier == proxy.tier
-        and group.metric == gate.metric
+        and group.metric == METRIC
         and group.learning_rate == proxy.learning_rates[0]
         and abs(group.tokens - proxy.tokens) < step
     ]
-    sections = [experiment.sections[arm] for arm in (gate.candidate, gate.baseline) if arm in experiment.sections]
-    groups = near(of_kind, [section.weights for section in sections])
+    groups = near(of_kind, mixtures)
     if groups:
         found = pooled([Deviation(group.variance, group.freedom) for group in groups])
         proxies = {(group.draw, seed) for group in groups for seed in group.seeds}
         speed = float(np.mean([group.tokens_per_second for group in groups]))
         freedom = min(found.freedom, MOST_EARLIER_FREEDOM)
-        return _Noise(found.variance, freedom, len(proxies), len(groups) < len(of_kind), speed)
+        return Noise(found.variance, freedom, len(proxies), len(groups) < len(of_kind), speed)
     if proxy.tier != "t0":
         return None
     like = min(T0_DEVIATIONS, key=lambda tokens: abs(math.log(tokens / proxy.tokens)))
-    return _Noise(T0_DEVIATIONS[like] ** 2, T0_FREEDOM, 0, False, 0.0)
+    return Noise(T0_DEVIATIONS[like] ** 2, T0_FREEDOM, 0, False, 0.0)
 
 
 def power_text(power: Power) -> str:
