@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 import click
 
 from pipeline import __version__
-from pipeline.commands import ablate, bill, cancel, compare, export, fit, proxies, questions, research, versions
+from pipeline.commands import ablate, bill, cancel, compare, errors, export, fit, proxies, questions, research, versions
 from pipeline.commands.flags import load_plugins, parse_memory, running
 from pipeline.core.errors import PendingError, RecipeError, TamisError
 from pipeline.core.process.start import start
@@ -227,6 +227,7 @@ _asked(export.export, help="Write a dataset or a mixture as documents.")
 _asked(ablate.ablate, help="Leave out each step of a recipe in turn.")
 _asked(research.research, help="Search for a better mixture overnight.")
 _asked(compare.compare, help="Hold trained mixtures against each other.")
+_asked(errors.errors, help="Tell what the worst documents of an experiment have in common.")
 _asked(bill.bill, help="Tell what paid requests cost and saved.")
 _asked(cancel.cancel, help="Stop Message Batches that are on their way.")
 _asked(proxies.export_proxy, help="Write a trained proxy as a folder of its own.", name="export-proxy")

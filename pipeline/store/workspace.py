@@ -1,7 +1,7 @@
 """Where results live: one folder per result under its kind, one lock for writers, one ledger.
 
     <root>/source measured gathered dataset made counted /<name>-<hash>/
-    <root>/tokenizer tokens mixture lane score search comparison certificate /<name>-<hash>/
+    <root>/tokenizer tokens mixture lane score search comparison certificate claims /<name>-<hash>/
     <root>/registry/  <root>/reports/  <root>/runs/  <root>/dedup/  <root>/prepared/  <root>/ledger.sqlite  <root>/lock
 
 The lock is the kernel's (flock): a killed run frees it at once, so there is no unlock command. Readers need no lock.

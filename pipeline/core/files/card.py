@@ -21,7 +21,7 @@ CARD = "card.json"
 # What a result is, in the order in which results come from each other: each has a folder of the workspace.
 Kind = Literal[
     "source", "measured", "gathered", "made", "dataset", "tokenizer", "tokens", "mixture", "lane", "score",
-    "search", "comparison", "certificate", "counted",
+    "search", "comparison", "certificate", "counted", "claims",
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
 

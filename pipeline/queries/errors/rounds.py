@@ -1,0 +1,171 @@
+"""Two mixtures and settings -> a round of claims about their documents, held once and stored for ever; its findings.
+
+claims/<name>-<hash>/claims.json with a card beside it. The same experiment and settings are the same round, which is
+read and asks nobody; a round that was stopped asks only for what its ledger lacks.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from eval.claims.record import Claim, Round
+from pipeline.core.claude.messages.request import Buyer
+from pipeline.core.claude.server.endpoint import foreign_endpoint
+from pipeline.core.errors import DataError, RecipeError, TamisError
+from pipeline.core.files.card import CARD, Card, is_complete, read_card
+from pipeline.core.files.durable import write_text
+from pipeline.core.identity import identity_of
+from pipeline.queries.errors.judging import MATCHED, match
+from pipeline.queries.errors.material import Material, material_of, two_arms
+from pipeline.queries.errors.members import members_of
+from pipeline.queries.errors.round import hold_round
+from pipeline.queries.errors.settings import Settings
+from pipeline.queries.errors.words import propose_words
+from pipeline.store.node import Node
+from pipeline.store.results import close
+from pipeline.store.workspace import Workspace
+
+VERSION = 1  # bump when the same documents would be asked or told otherwise
+CLAIMS = "claims.json"
+NO_KEY = "There is no key for Claude, so claims are contrasts of words, and a pattern decides what a document has."
+MOST_USELESS = 0.6  # share of answers that say nothing, beyond which no more are bought
+
+
+def run_round(workspace: Workspace, names: Sequence[str], settings: Settings) -> Round:
+    """Return the round of an experiment, held now if it was not held before; the caller holds the workspace's lock."""
+    material = material_of(workspace, names, which=settings.which)
+    found = _stored(workspace, material, settings)
+    if found is not None:
+        return found
+    settings, notes = _resolved(settings)
+    started = time.monotonic()
+    told = _held(workspace, material, settings)
+    node = _node(workspace, material, settings)
+    told = replace(told, identity=node.identity, notes=(*notes, *told.notes))
+    node.folder.mkdir(parents=True, exist_ok=True)
+    write_text(node.folder / CLAIMS, json.dumps(asdict(told), indent=1, allow_nan=False) + "\n")
+    details = {"findings": len(told.findings), "claims": len(told.claims), "void": told.void}
+    close(
+        node, {CLAIMS: -1}, rows_in=told.documents, rows_out=told.documents, details=details,
+        seconds=time.monotonic() - started, cost_usd=told.cost_usd,
+    )  # fmt: skip
+    return told
+
+
+def stored_round(workspace: Workspace, names: Sequence[str], settings: Settings) -> Round | None:
+    """Return the round of these settings if it was held before."""
+    return _stored(workspace, material_of(workspace, names, which=settings.which), settings)
+
+
+def rounds_of(workspace: Workspace, names: Sequence[str]) -> list[Round]:
+    """Return every round that was held of two mixtures, the oldest first."""
+    mixtures = [arm.card.identity for arm in two_arms(workspace, names)]
+    mine = [folder for folder, card in _cards(workspace) if card.payload["mixtures"] == mixtures]
+    return [read_round(folder) for folder in sorted(mine, key=lambda folder: (folder / CARD).stat().st_mtime_ns)]
+
+
+def findings_of(workspace: Workspace, names: Sequence[str]) -> tuple[Claim, ...]:
+    """Return the claims about two mixtures that passed, in no round that is void; of one that passed twice the last."""
+    found = {claim.id: claim for told in rounds_of(workspace, names) for claim in told.findings}
+    return tuple(found.values())
+
+
+def read_round(folder: Path) -> Round:
+    """Read what is stored of a round."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        found: Round = TypeAdapter(Round).validate_json((folder / CLAIMS).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise DataError(f"{folder / CLAIMS}: cannot be read ({type(error).__name__}). Delete the folder.") from error
+    return found
+
+
+def _cards(workspace: Workspace) -> Iterator[tuple[Path, Card]]:
+    for path in sorted((workspace.root / "claims").glob(f"*/{CARD}")):
+        try:
+            yield path.parent, read_card(path.parent)
+        except TamisError:  # not a question's to repair
+            continue
+
+
+def _stored(workspace: Workspace, material: Material, settings: Settings) -> Round | None:
+    """Look for the round; where nobody says who is to state claims, Claude's comes first."""
+    for by in ("claude", "words") if settings.by == "auto" else (settings.by,):
+        if by == "words" and settings.by == "auto" and _has_key():
+            break
+        node = _node(workspace, material, replace(settings, by=by))
+        if is_complete(node.folder, node.identity):
+            return read_round(node.folder)
+    return None
+
+
+def _node(workspace: Workspace, material: Material, settings: Settings) -> Node:
+    payload: dict[str, Any] = {
+        "kind": "claims",
+        "claims": VERSION,
+        "mixtures": list(material.mixtures),
+        "experiment": material.experiment,
+        "which": settings.which,
+        "by": settings.by,
+        "documents": settings.documents,
+        "seed": settings.seed,
+    }
+    if settings.by == "claude":
+        payload |= {"proposer": settings.proposer, "judge": settings.judge, "endpoint": foreign_endpoint()}
+    identity, name = identity_of(payload), f"{material.label}-{settings.which}"
+    folder = workspace.folder("claims", name, identity)
+    parents = dict(zip(("first", "other"), material.mixtures, strict=True))
+    return Node("claims", name, identity, payload, parents, folder, is_complete(folder, identity), "")
+
+
+def _has_key() -> bool:
+    from pipeline.core.claude.server.connection import check_credentials
+
+    try:
+        check_credentials()
+    except RecipeError:
+        return False
+    return True
+
+
+def _resolved(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
+    """Decide who states claims, and say so where that was left open and there is no key."""
+    if settings.by == "words":
+        return settings, ()
+    if _has_key():
+        return replace(settings, by="claude"), ()
+    if settings.by == "claude":
+        raise RecipeError(
+            "--by claude: ANTHROPIC_API_KEY is not set, and neither is ANTHROPIC_BASE_URL; asking Claude needs one of "
+            "them. Set it, or take `--by words`, which asks nobody."
+        )
+    return replace(settings, by="words"), (NO_KEY,)
+
+
+def _held(workspace: Workspace, material: Material, settings: Settings) -> Round:
+    members = members_of(material, workspace)
+    how: dict[str, Any] = {"members": members, "documents": settings.documents, "seed": settings.seed}
+    if settings.by == "words":
+        return hold_round(material, propose=propose_words, judge=match, judge_title=MATCHED, **how)
+    from pipeline.core.claude.client import ClaudeClient
+    from pipeline.queries.errors.claude import ClaudeJudge, propose_with_claude
+
+    client = ClaudeClient(
+        workspace.ledger, max_usd=settings.max_usd, prices=settings.prices, workers=settings.concurrency,
+        max_useless=MOST_USELESS, buyer=Buyer(material.other, "errors"), say=settings.say,
+    )  # fmt: skip
+    with closing(client):
+        judge = ClaudeJudge(client, model=settings.judge)
+        told = hold_round(
+            material, propose=partial(propose_with_claude, client=client, model=settings.proposer), judge=judge,
+            judge_title=judge.title, fallback=propose_words, **how,
+        )  # fmt: skip
+        return replace(told, cost_usd=told.cost_usd + judge.cost_usd)
