@@ -19,7 +19,20 @@ from typing import Any, NoReturn
 import click
 
 from pipeline import __version__
-from pipeline.commands import ablate, bill, cancel, compare, errors, export, fit, proxies, questions, research, versions
+from pipeline.commands import (
+    ablate,
+    approve,
+    bill,
+    cancel,
+    compare,
+    errors,
+    export,
+    fit,
+    proxies,
+    questions,
+    research,
+    versions,
+)  # fmt: skip
 from pipeline.commands.flags import load_plugins, parse_memory, running
 from pipeline.core.errors import PendingError, RecipeError, TamisError
 from pipeline.core.process.start import start
@@ -226,6 +239,8 @@ _asked(versions.registry, help="List promoted versions.")
 _asked(export.export, help="Write a dataset or a mixture as documents.")
 _asked(ablate.ablate, help="Leave out each step of a recipe in turn.")
 _asked(research.research, help="Search for a better mixture overnight.")
+_asked(approve.approve, help="Say yes to what waits for a person.")
+_asked(approve.reject, help="Say no to what waits for a person.")
 _asked(compare.compare, help="Hold trained mixtures against each other.")
 _asked(errors.errors, help="Tell what the worst documents of an experiment have in common.")
 _asked(bill.bill, help="Tell what paid requests cost and saved.")

@@ -13,11 +13,11 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from blake3 import blake3
 
-from pipeline.core.errors import DataError, ServiceError, write_advice
+from pipeline.core.errors import BusyError, DataError, ServiceError, write_advice
 from pipeline.core.files.durable import sync_folder
 
 FILE = "ledger.jsonl"
@@ -39,6 +39,7 @@ class Ledger:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
+        self._size = 0  # bytes of whole lines
         self.events: list[Event] = list(self._read())
 
     @property
@@ -57,9 +58,12 @@ class Ledger:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             is_new = not self.path.exists()
             with self.path.open("ab") as file:
+                if file.tell() != self._size:
+                    self._take_away(file)
                 file.write(line.encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
+                self._size = file.tell()
             if is_new:
                 sync_folder(self.path.parent)
         except OSError as error:
@@ -79,9 +83,7 @@ class Ledger:
         except OSError as error:
             raise DataError(f"{self.path}: cannot be read ({error.strerror}). Correct its permissions.") from error
         whole = data[: data.rfind(b"\n") + 1]
-        if len(whole) < len(data):  # a crash cut the last line, before anything was done by it
-            with self.path.open("r+b") as file:
-                file.truncate(len(whole))
+        self._size = len(whole)
         before = ROOT
         for number, line in enumerate(whole.splitlines(), start=1):
             event = self._parsed(number, line)
@@ -89,6 +91,12 @@ class Ledger:
                 raise self._broken(number, "does not follow from the lines before it")
             before = event.hash
             yield event
+
+    def _take_away(self, file: BinaryIO) -> None:
+        """Cut off what a crash left of a line, before anything was done by it; whoever only reads changes nothing."""
+        if b"\n" in self.path.read_bytes()[self._size :]:
+            raise BusyError(f"{self.path}: another process appended to it meanwhile. Run again.")
+        file.truncate(self._size)
 
     def _parsed(self, number: int, line: bytes) -> Event:
         try:

@@ -89,9 +89,12 @@ def test_every_verb_of_the_help_is_tried_here():
     promoting = {"promote", "rollback"}  # tests/pipeline/store/test_registry.py
     training = {"sweep", "ablate", "research"}  # tests/pipeline/experiment/test_search.py, tests/pipeline/research
     asking = {"fit", "score", "export-proxy", "compare", "errors"}  # tests/pipeline/queries/test_fit.py, test_score.py
+    deciding = {"approve", "reject"}  # tests/pipeline/research/test_approvals.py
     paying = {"cancel", "bill"}  # tests/pipeline/commands/test_cancel.py, test_bill.py
 
-    assert set(cli.app.commands) == {verb.split()[0] for verb in VERBS} | promoting | training | asking | paying
+    assert (
+        set(cli.app.commands) == {verb.split()[0] for verb in VERBS} | promoting | training | asking | paying | deciding
+    )
 
 
 def test_progress_goes_to_stderr_only(house: House, tamis):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.errors import DataError
+from pipeline.core.errors import BusyError, DataError
 from pipeline.research.ledger import ROOT, Ledger
 
 
@@ -40,6 +40,22 @@ def test_a_line_that_a_crash_cut_is_taken_away_and_the_next_one_follows(tmp_path
     assert [event.kind for event in ledger.events] == ["began", "supply"]
     ledger.append("ended", {"why": "over"})
     assert path.read_bytes() == whole
+
+
+def test_who_only_reads_takes_no_half_line_away_that_another_process_is_writing(tmp_path: Path) -> None:
+    path = filled(tmp_path).path
+    path.write_bytes(path.read_bytes() + b'{"n": 4, "kind"')
+
+    assert len(Ledger(tmp_path).events) == 3 and path.read_bytes().endswith(b'"kind"')
+
+
+def test_who_read_before_another_process_appended_appends_nothing(tmp_path: Path) -> None:
+    early, late = Ledger(tmp_path), filled(tmp_path)
+
+    with pytest.raises(BusyError, match="another process appended"):
+        early.append("began", {})
+
+    assert Ledger(tmp_path).events == late.events
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])

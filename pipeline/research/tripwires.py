@@ -1,0 +1,81 @@
+"""Bait where nobody has reason to look -> whether somebody looked: a canary document beside the ledger, under a token.
+
+    <search>/sealed-<token>/documents.jsonl   one document of words that no language has, which no step ever reads
+
+No proposer is told of it, and a confined one cannot read it. So an idea that holds the token or a word of the document
+comes from somebody who went where results and sealed text lie; whatever else it saw, its numbers are no evidence any
+more, and the search makes no claim. An idea in disguise (its letters turned round, say) goes unseen: this shows a hole
+and closes none. Token and words are drawn from the system and from no seed, since the recipe, which proposers see,
+holds the seed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.errors import DataError
+from pipeline.core.files.durable import write_text
+
+FOLDER, FILE = "sealed-", "documents.jsonl"
+TOKEN_BYTES = 16
+SYLLABLES, WORDS = 6, 12  # of a word: 1 in 10**12 is met by chance
+CONSONANTS, VOWELS = "bdfghjklmnprstvwz", "aeiou"
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """What gives a reader away."""
+
+    token: str
+    words: tuple[str, ...]
+
+    def found_in(self, told: Any) -> str:
+        """Return the first piece of bait that plain JSON holds, keys and any spelling in capitals included; else ""."""
+        for text in _texts(told):
+            plain = re.sub(r"[^a-z0-9]", "", text.casefold())
+            for bait in (self.token, *self.words):
+                if bait in plain:
+                    return bait
+        return ""
+
+
+def planted(folder: Path) -> Canary:
+    """Return a search's canary, which is planted when it is first asked for."""
+    known = sorted(folder.glob(f"{FOLDER}*/{FILE}"))
+    if not known:
+        place = folder / f"{FOLDER}{os.urandom(TOKEN_BYTES).hex()}"
+        place.mkdir(parents=True)
+        text = " ".join(_word() for _ in range(WORDS))
+        write_text(place / FILE, json.dumps({"id": "sealed/0", "text": text}) + "\n")
+        known = [place / FILE]
+    try:
+        words = tuple(json.loads(known[0].read_bytes())["text"].split())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{known[0]}: is not as it was planted ({error}). Delete its folder; another is made."
+        ) from error
+    return Canary(known[0].parent.name.removeprefix(FOLDER), words)
+
+
+def _word() -> str:
+    drawn = os.urandom(2 * SYLLABLES)
+    pairs = zip(drawn[::2], drawn[1::2], strict=True)
+    return "".join(CONSONANTS[one % len(CONSONANTS)] + VOWELS[other % len(VOWELS)] for one, other in pairs)
+
+
+def _texts(told: Any) -> Iterator[str]:
+    if isinstance(told, str):
+        yield told
+    elif isinstance(told, Mapping):
+        for key, value in told.items():
+            yield str(key)
+            yield from _texts(value)
+    elif isinstance(told, (list, tuple)):
+        for value in told:
+            yield from _texts(value)
