@@ -231,9 +231,12 @@ def verify(*, workspace: Path, as_json: bool) -> VerbAnswer:
     """Read every byte of every finished result and hold it against its card; ends with 1 if anything differs."""
     from pipeline.commands.texts import verify_text
     from pipeline.queries.verify import verify as ask
+    from pipeline.research.ledger import damaged_ledgers
     from pipeline.store.workspace import Workspace
 
-    data = ask(Workspace(workspace))
+    place = Workspace(workspace)
+    data = ask(place)
+    data["damaged"] += damaged_ledgers(place.root / "research")
     return VerbAnswer(data, verify_text(data), exit_code=1 if data["damaged"] else 0)
 
 

@@ -11,7 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.errors import DataError, GateError
+from pipeline.core.errors import DataError, GateError, RecipeError
 from pipeline.core.files.card import read_card
 from pipeline.engine.progress import Progress
 from pipeline.engine.run_record import is_shown, mark_of, record_run, records_of, run_of
@@ -72,6 +72,10 @@ def run_recipe(
     """
     started = time.monotonic()
     recipe = load_recipe(given)  # first, so that a bad recipe leaves nothing behind
+    if recipe.research is not None:
+        raise RecipeError(
+            f"{recipe.place}: has `research:`, whose {recipe.research.as_} is yet to be found. Use `tamis research`."
+        )
     with workspace.locked():
         if test_endpoint:
             from pipeline.core.claude.abilities.self_test import forget_abilities

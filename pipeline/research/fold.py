@@ -125,6 +125,10 @@ class Standing:
     def _ended(self, body: Mapping[str, Any]) -> None:
         self.ended = True
 
+    def _reopened(self, body: Mapping[str, Any]) -> None:
+        self.search_ended = self.claim = self.verdict = self.attribution = None
+        self.ended = False
+
 
 def folded(ledger: Ledger) -> Standing:
     """Return where a search stands by its ledger."""

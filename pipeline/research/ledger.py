@@ -112,6 +112,17 @@ class Ledger:
         )
 
 
+def damaged_ledgers(folder: Path) -> list[dict[str, str]]:
+    """Return what is wrong with the ledgers of a workspace's searches, in path order."""
+    found = []
+    for path in sorted(folder.glob(f"*/{FILE}")):
+        try:
+            Ledger(path.parent)
+        except DataError as error:
+            found.append({"path": str(path), "problem": str(error)})
+    return found
+
+
 def _chained(before: str, kind: str, body: Mapping[str, Any]) -> str:
     text = json.dumps([before, kind, body], sort_keys=True, separators=(",", ":"))
     return blake3(text.encode()).hexdigest()

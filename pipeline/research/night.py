@@ -1,6 +1,6 @@
 """One night of a search: propose, write down, try, write down, until the budget is spent; then one claim.
 
-    began -> (batch -> results)* -> search_ended -> claim_opened -> claimed -> attributed -> ended
+    began -> (batch -> results)* -> search_ended -> claim_opened -> claimed -> attributed -> ended -> (reopened -> ...)
 
 Each arrow is one event of the ledger and follows from those before it, so a night that was killed goes on with the
 arrow that it was at. What proxies say of cards chooses the next ones and claims nothing: the working head is free. The
@@ -45,6 +45,7 @@ class Night:
     def go_on(self) -> bool:
         """Do everything that the budget and this night's hours allow; say whether the search is at its end."""
         begin(self.search)
+        self.reopen()
         while not self.search.standing.ended:
             if self.search.standing.open_cards:
                 self.try_cards()
@@ -54,6 +55,14 @@ class Night:
                 self.step()
             self.clock.keep()
         return True
+
+    def reopen(self) -> None:
+        """Go on with a search that ended where its budget has grown since; its next claim is a further look."""
+        ended, room = self.search.standing.search_ended, self.search.research.budget
+        if not self.search.standing.ended or ended is None or ended["why"] not in ("budget", "hours"):
+            return
+        if self.search.standing.tried < room.experiments and self.clock.seconds < room.hours * 3600:
+            self.search.write("reopened", experiments=room.experiments)
 
     def step(self) -> None:
         """Take the next step that is not the trying of cards."""
@@ -114,7 +123,8 @@ class Night:
                 }
             )  # fmt: skip
         room = search.research.budget.experiments - search.standing.tried
-        batch = next_cards(search, min(search.research.batch, room), advisers=self.advisers)
+        widen = stuck.at_limits if remarks and stuck is not None and "widening" in search.research.person else ()
+        batch = next_cards(search, min(search.research.batch, room), advisers=self.advisers, widen=widen)
         search.write(
             "batch", batch=number, cards=[card.told for card in batch.cards], refused=batch.refused,
             remarks=[*remarks, *batch.remarks],

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.errors import RecipeError
 from pipeline.core.rng import derive
 from pipeline.plan.sweep import FIRST_SEED
-from pipeline.recipe.edits import key_of, refuse_forbidden
+from pipeline.recipe.edits import Edit, key_of, refuse_forbidden
 from pipeline.research.card import Card, Cost, Kind, Prediction, Result, card_id
 from pipeline.research.ideas import Adviser, Idea
 from pipeline.research.search import Search
@@ -23,7 +23,7 @@ from pipeline.research.view import view_of
 
 if TYPE_CHECKING:
     from eval.loop.propose import Proposed
-    from eval.loop.space import Point
+    from eval.loop.space import Knob, Point
     from eval.loop.state import Head, State
 
 BLEND = 16  # experiments after which a proposer's record counts as much as the share that it began with
@@ -196,6 +196,21 @@ class Proposing:
         else:
             self._put(card, refused=why)
 
+    def widen(self, names: Sequence[str]) -> None:
+        """Ask a person for what lies beyond the range of settings at whose end the head is."""
+        for axis, place in zip(self.space.axes, self.best.point.knobs, strict=True):
+            if axis.knob.name in names and axis.knob.is_ordered and axis.flag is None:
+                value = beyond(axis.knob, place)
+                edit = Edit("set", axis.place, round(value) if axis.knob.kind == "int" else float(f"{value:.4g}"))
+                others = (other for other in self.space.edits_of(self.best.point) if other.place != axis.place)
+                end = axis.knob.from_unit(place)
+                idea = Idea(
+                    (*others, edit), f"{axis.place} is best beyond {end:g}, where its range ends.",
+                    "the head lies at the end of the range, and the search found nothing better inside",
+                    f"With {edit.value:g} it is no better than with {end:g}.",
+                )  # fmt: skip
+                self._add_outside("plateau", idea, f"{edit.words}: lies outside the space.")
+
     def _refuse(self, name: str, idea: Idea, why: str) -> None:
         card = self._of_idea(name, idea)
         if all(card.id != other.id for other in self._cards()):
@@ -220,8 +235,11 @@ class Proposing:
         return next((card.id for card in self.search.standing.cards.values() if card.key == key and key), "incumbent")
 
 
-def next_cards(search: Search, count: int, *, advisers: Sequence[Adviser] = ()) -> Batch:
-    """Return the next batch of a search; empty where nothing is left that was not tried."""
+def next_cards(search: Search, count: int, *, advisers: Sequence[Adviser] = (), widen: Sequence[str] = ()) -> Batch:
+    """Return the next batch of a search; empty where nothing is left that was not tried.
+
+    `widen` are settings at an end of their range: for each, a card beyond it waits for a person.
+    """
     from eval.loop.batch import ANCHORS
     from eval.loop.state import head
 
@@ -230,7 +248,18 @@ def next_cards(search: Search, count: int, *, advisers: Sequence[Adviser] = ()) 
     wanted = (
         count if state.trials else min(ANCHORS, count)
     )  # the incumbent first: what its text allows, what chance does
-    return Proposing(search, advisers if state.trials else (), space, state, head(state)).fill(wanted)
+    proposing = Proposing(search, advisers if state.trials else (), space, state, head(state))
+    proposing.widen(widen)
+    return proposing.fill(wanted)
+
+
+def beyond(knob: Knob, place: float) -> float:
+    """Return a value outside a range by half of it, on the side where a place lies; on a log scale by its root."""
+    if knob.log:
+        step = math.sqrt(knob.high / knob.low)
+        return knob.high * step if place > 0.5 else knob.low / step
+    step = (knob.high - knob.low) / 2
+    return knob.high + step if place > 0.5 else knob.low - step
 
 
 def _hypothesis(card: Card, incumbent: str) -> str:

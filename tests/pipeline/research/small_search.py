@@ -39,8 +39,8 @@ research:
     weights: {least: {markets: 0.05}}
     set: {datasets.rivers.gopher_quality.min_words: {low: 10, high: 60}}
     remove_step: [markets.exact_dedup]
-  budget: {experiments: 14, hours: 1}
-  batch: 6
+  budget: {experiments: 10, hours: 1}
+  batch: 4
   person: []
 gate: {candidate: head, baseline: even, on: [judged], min_gain: 0.004}
 """

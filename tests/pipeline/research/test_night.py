@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.commands.run_recipe import run_recipe
 from pipeline.core.errors import BusyError, RecipeError
+from pipeline.engine.progress import Silent
 from pipeline.recipe.load import load_recipe
 from pipeline.research.fold import folded, gain_of, incumbent_goals
 from pipeline.research.ledger import Ledger
@@ -36,7 +38,7 @@ def test_a_search_runs_its_budget_and_claims_once(searched: House) -> None:
     assert kinds.count("claim_opened") == kinds.count("claimed") == 1
     assert kinds.index("search_ended") < kinds.index("claim_opened") < kinds.index("claimed")
     standing = folded(Ledger(ledger_of(searched).parent))
-    assert standing.tried == 14
+    assert standing.tried == 10
     assert len(incumbent_goals(standing)) >= 2
 
 
@@ -128,7 +130,7 @@ def test_hours_that_are_over_leave_the_search_to_the_next_night(tmp_path: Path) 
 def test_another_recipe_under_one_name_is_refused_and_a_larger_budget_is_not(tmp_path: Path) -> None:
     house = furnished(tmp_path)
     night_of(house, hours=1e-9).go_on()
-    house.write(RECIPE.replace("experiments: 14", "experiments: 20"))
+    house.write(RECIPE.replace("experiments: 10", "experiments: 14"))
     night_of(house, hours=1e-9).go_on()
     house.write(RECIPE.replace("high: 60", "high: 70"))
     with pytest.raises(RecipeError, match=r"is the ledger of another search: research\.space changed since"):
@@ -137,6 +139,31 @@ def test_another_recipe_under_one_name_is_refused_and_a_larger_budget_is_not(tmp
     house.lines("plain.jsonl", ["other text " * 40] * 60)
     with pytest.raises(RecipeError, match="the incumbent's text, code or versions changed since"):
         night_of(house).go_on()
+
+
+def test_a_larger_budget_takes_a_search_up_again_and_its_next_claim_has_fresh_seeds(
+    tmp_path: Path, searched: House
+) -> None:
+    asked: list[Mapping[str, Any]] = []
+
+    def judge(claim: Mapping[str, Any]) -> dict[str, Any]:
+        asked.append(claim)
+        return {"outcome": "undecided", "sentence": "Undecided.", "report": ""}
+
+    house = furnished(tmp_path, RECIPE.replace("experiments: 10", "experiments: 14")).with_results_of(searched)
+    before = folded(Ledger(ledger_of(house).parent))
+    assert night_of(house, judge=judge).go_on()
+    after = folded(Ledger(ledger_of(house).parent))
+    assert (before.tried, after.tried) == (10, 14)
+    assert "reopened" in [event["kind"] for event in events_of(house)]
+    assert [claim["proxy"]["first_seed"] for claim in asked] == [3]
+    assert night_of(house, judge=judge).go_on()
+    assert len(asked) == 1
+
+
+def test_run_sends_a_search_to_its_own_verb(searched: House) -> None:
+    with pytest.raises(RecipeError, match=r"whose head is yet to be found\. Use `tamis research`"):
+        run_recipe(searched.recipe, workspace=searched.workspace, workers=1, progress=Silent())
 
 
 def test_two_nights_at_once_are_refused(tmp_path: Path) -> None:
@@ -149,6 +176,6 @@ def test_two_nights_at_once_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_budget_that_holds_no_search_is_refused(tmp_path: Path) -> None:
-    house = furnished(tmp_path, RECIPE.replace("experiments: 14", "experiments: 5"))
+    house = furnished(tmp_path, RECIPE.replace("experiments: 10", "experiments: 5"))
     with pytest.raises(RecipeError, match=r"research\.budget\.experiments is 5; 2 show what chance does"):
         night_of(house).go_on()

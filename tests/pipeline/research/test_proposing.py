@@ -1,0 +1,126 @@
+"""A batch of cards: advisers' ideas inside, outside and against the rules, and what a plateau asks a person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eval.loop.space import Knob
+from pipeline.recipe.edits import Edit
+from pipeline.research.card import Card
+from pipeline.research.ideas import Advice, Idea, View, idea_of
+from pipeline.research.proposing import Batch, beyond, next_cards
+from tests.pipeline.house import House
+from tests.pipeline.research.small_search import RECIPE, furnished, night_of
+
+ASKING = RECIPE.replace("person: []", "person: [outside]").replace(
+    "  batch: 4", "  batch: 4\n  proposers: {gp: 0.4, script: 0.6}\n  script: DIR/ideas.py"
+)
+
+
+class Somebody:
+    """An adviser with the ideas that a test gives it."""
+
+    name = "script"
+
+    def __init__(self, *ideas: Idea) -> None:
+        self.given = ideas
+        self.views: list[View] = []
+
+    def ideas(self, view: View, count: int, seed: int) -> Advice:
+        self.views.append(view)
+        return Advice(self.given)
+
+
+def idea(*edits: Edit) -> Idea:
+    return Idea(edits, "It is better.", "Because of what it keeps.")
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """A search whose incumbent was measured, and nothing else."""
+    house = furnished(tmp_path_factory.mktemp("proposing"), ASKING)
+    night = night_of(house)
+    for _ in range(2):
+        if night.search.standing.open_cards:
+            night.try_cards()
+        else:
+            from pipeline.research.night import begin
+
+            begin(night.search)
+            night.step()
+    return house
+
+
+def batch_of(house: House, *ideas: Idea) -> Batch:
+    return next_cards(night_of(house).search, 6, advisers=[Somebody(*ideas)])
+
+
+def of_somebody(batch: Batch) -> list[Card]:
+    return [card for card in batch.cards if card.proposer == "script"]
+
+
+def test_an_idea_inside_the_space_is_a_card_with_its_words(begun: House) -> None:
+    edit = Edit("set", "datasets.rivers.gopher_quality.min_words", 55)
+    (card,) = of_somebody(batch_of(begun, idea(edit)))
+    assert (card.edits, card.hypothesis, card.needs) == ((edit,), "It is better.", "")
+
+
+def test_an_idea_outside_the_space_waits_for_a_person_with_the_hash_of_its_plan(begun: House) -> None:
+    batch = batch_of(begun, idea(Edit("set", "datasets.rivers.gopher_quality.min_words", 90)))
+    (card,) = of_somebody(batch)
+    assert "outside" in card.needs or "10 to 60" in card.needs
+    assert len(card.plan) == 64 and batch.sound == 7  # it takes nobody's place
+
+
+def test_a_forbidden_idea_is_a_refused_card_with_the_reason(begun: House) -> None:
+    batch = batch_of(begun, idea(Edit("set", "gate.min_gain", 0)))
+    (card,) = of_somebody(batch)
+    (refused,) = batch.refused
+    assert refused["number"] == card.number and "out of reach" in refused["result"]["why"]
+    assert batch.sound == 6
+
+
+def test_the_same_idea_twice_is_one_card(begun: House) -> None:
+    edit = Edit("set", "datasets.rivers.gopher_quality.min_words", 55)
+    assert len(of_somebody(batch_of(begun, idea(edit), idea(edit)))) == 1
+
+
+def test_what_an_adviser_sees_holds_nothing_that_judges(begun: House) -> None:
+    somebody = Somebody()
+    next_cards(night_of(begun).search, 6, advisers=[somebody])
+    (view,) = somebody.views
+    assert "judged" not in str(view) and "min_gain" not in str(view) and str(begun.folder) not in str(view)
+    assert {"incumbent", "space", "cards", "head", "refused"} <= view.keys()
+
+
+def test_beyond_a_range_is_half_of_it_further() -> None:
+    assert beyond(Knob("a", "float", low=10, high=60), 1.0) == 85
+    assert beyond(Knob("a", "float", low=10, high=60), 0.0) == -15
+    assert beyond(Knob("a", "float", low=1, high=100, log=True), 1.0) == pytest.approx(1000)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "make it better",
+        {"edits": [], "hypothesis": "a", "mechanism": "b"},
+        {"edits": [{"op": "set", "place": "a", "value": 1}], "hypothesis": "", "mechanism": "b"},
+        {"edits": [{"op": "set", "place": "a"}], "hypothesis": "a", "mechanism": 3},
+        {"edits": ["x"], "hypothesis": "a", "mechanism": "b"},
+        {"edits": [{"op": "set", "place": "a"}], "hypothesis": "a", "mechanism": "b", "prediction": {"median": 1}},
+    ],
+)
+def test_what_is_no_idea_is_refused(told: Any) -> None:
+    from pipeline.core.errors import RecipeError
+
+    with pytest.raises(RecipeError):
+        idea_of(told)
+
+
+def test_a_script_beside_the_recipe_is_no_path_of_the_view(begun: House, tmp_path: Path) -> None:
+    somebody = Somebody()
+    next_cards(night_of(begun).search, 6, advisers=[somebody])
+    assert "ideas.py" not in str(somebody.views)
