@@ -31,6 +31,7 @@ class Standing:
     base: str = ""  # hash of the incumbent's plan: another recipe or other text is another search
     rule: Mapping[str, Any] = field(default_factory=dict)  # what no night may change: space, gate, on
     lane: Mapping[str, float] | None = None  # variance and freedom of single proxies, as it was known at the beginning
+    judge: Mapping[str, Any] | None = None  # hash of the judging code, and what proposers are held to
     supply: dict[str, float] = field(default_factory=dict)  # the most that each dataset's text allows it to weigh
     cards: dict[int, Card] = field(default_factory=dict)  # by number, in the order in which they were written
     batch_of: dict[int, int] = field(default_factory=dict)
@@ -75,6 +76,9 @@ class Standing:
 
     def _began(self, body: Mapping[str, Any]) -> None:
         self.base, self.rule, self.lane = body["base"], body["rule"], body["lane"]
+
+    def _judge(self, body: Mapping[str, Any]) -> None:
+        self.judge = body
 
     def _batch(self, body: Mapping[str, Any]) -> None:
         for told in body["cards"]:

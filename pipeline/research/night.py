@@ -25,6 +25,7 @@ from pipeline.research.ideas import Adviser
 from pipeline.research.proposing import next_cards
 from pipeline.research.search import Search, rule_of
 from pipeline.research.space import space_of
+from pipeline.research.tripwires import note_judge
 
 RESERVE = 0.1  # of the hours, at least, for the claim
 
@@ -46,6 +47,8 @@ class Night:
         """Do everything that the budget and this night's hours allow; say whether the search is at its end."""
         begin(self.search)
         self.reopen()
+        if not self.search.standing.ended:
+            note_judge(self.search)
         while not self.search.standing.ended:
             if self.search.standing.open_cards:
                 self.try_cards()
@@ -76,6 +79,7 @@ class Night:
         elif at.claim is None:
             open_claim(search)
         elif at.verdict is None:
+            note_judge(search)
             search.write("claimed", **self.judge(claim_recipe(search, at.claim)))
         elif at.attribution is None:
             attribute(search)

@@ -1,4 +1,4 @@
-"""Bait where nobody has reason to look -> whether somebody looked: a canary document beside the ledger, under a token.
+"""Bait where nobody has reason to look, and the judge's hash -> whether somebody looked, or changed the judge.
 
     <search>/sealed-<token>/documents.jsonl   one document of words that no language has, which no step ever reads
 
@@ -7,6 +7,9 @@ comes from somebody who went where results and sealed text lie; whatever else it
 more, and the search makes no claim. An idea in disguise (its letters turned round, say) goes unseen: this shows a hole
 and closes none. Token and words are drawn from the system and from no seed, since the recipe, which proposers see,
 holds the seed.
+
+The code that judges and what a confined process is held to are events of the ledger: one when a search begins, one more
+whenever a night finds them changed, be it between two nights or while one was under way.
 """
 
 from __future__ import annotations
@@ -15,16 +18,24 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import DataError
 from pipeline.core.files.durable import write_text
+from pipeline.core.process.confined import confinement
+from pipeline.store.judge import judging_code
+
+if TYPE_CHECKING:
+    from pipeline.research.fold import Standing
+    from pipeline.research.search import Search
 
 FOLDER, FILE = "sealed-", "documents.jsonl"
 TOKEN_BYTES = 16
 SYLLABLES, WORDS = 6, 12  # of a word: 1 in 10**12 is met by chance
+TRIPPED = "tripped"  # the kind of remark
+CONFINED = frozenset({"script"})  # proposers whose code is not ours
 CONSONANTS, VOWELS = "bdfghjklmnprstvwz", "aeiou"
 
 
@@ -61,6 +72,37 @@ def planted(folder: Path) -> Canary:
             f"{known[0]}: is not as it was planted ({error}). Delete its folder; another is made."
         ) from error
     return Canary(known[0].parent.name.removeprefix(FOLDER), words)
+
+
+def tripped(standing: Standing) -> str:
+    """Return in a sentence that somebody took the bait of a search, so that it can claim nothing; "" if nobody did."""
+    return next((str(mark["words"]) for mark in standing.remarks if mark["what"] == TRIPPED), "")
+
+
+def remark_of(proposer: str, *, batch: int) -> dict[str, Any]:
+    """Return the remark that a proposer took the bait. It does not say which, as proposers may come to see it."""
+    words = (
+        f"{proposer} gave ideas that hold what lies only where results and sealed text do. It saw what it must not "
+        "see, so this search claims nothing. Find out how, and begin anew under another `name:`."
+    )
+    return {"what": TRIPPED, "batch": batch, "proposer": proposer, "words": words}
+
+
+def note_judge(search: Search) -> None:
+    """Write down which code judges and what proposers are held to, unless the ledger says so; tell of a change."""
+    held = confinement() if CONFINED & search.research.proposers.keys() else None
+    code, before = judging_code(), search.standing.judge
+    now = {"code": code, "confinement": None if held is None else asdict(held)}
+    if now == before:
+        return
+    if before is not None and before["code"] != code:
+        search.progress.say(
+            f"the code that judges is another than this search was begun with: {code[:12]}, before "
+            f"{before['code'][:12]}. What is claimed is judged by what runs now, and the certificate says so."
+        )
+    if held is not None:
+        search.progress.say(held.sentence)
+    search.write("judge", **now)
 
 
 def _word() -> str:

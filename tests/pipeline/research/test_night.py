@@ -124,7 +124,7 @@ def test_no_proxy_is_trained_twice_by_a_night_that_is_taken_up_again(tmp_path: P
 def test_hours_that_are_over_leave_the_search_to_the_next_night(tmp_path: Path) -> None:
     house = furnished(tmp_path)
     assert not night_of(house, hours=1e-9).go_on()
-    assert [event["kind"] for event in events_of(house)] == ["began"]
+    assert [event["kind"] for event in events_of(house)] == ["began", "judge"]
 
 
 def test_another_recipe_under_one_name_is_refused_and_a_larger_budget_is_not(tmp_path: Path) -> None:
