@@ -25,6 +25,7 @@ from pipeline.commands import (
     bill,
     cancel,
     compare,
+    doctor,
     errors,
     export,
     fit,
@@ -242,6 +243,7 @@ _asked(research.research, help="Search for a better mixture overnight.")
 _asked(approve.approve, help="Say yes to what waits for a person.")
 _asked(approve.reject, help="Say no to what waits for a person.")
 _asked(compare.compare, help="Hold trained mixtures against each other.")
+_asked(doctor.doctor, help="Examine the proxies of an experiment.")
 _asked(errors.errors, help="Tell what the worst documents of an experiment have in common.")
 _asked(bill.bill, help="Tell what paid requests cost and saved.")
 _asked(cancel.cancel, help="Stop Message Batches that are on their way.")

@@ -70,12 +70,12 @@ def findings(nats_S: npt.NDArray[np.float64], *, vocab_size: int) -> tuple[Findi
         return (Finding("diverged", step, f"diverged at step {step:,}: its loss or gradient was not finite"),)
     found = [_start(bits_S, vocab_size=vocab_size)]
     if len(bits_S) >= LEAST_STEPS:
-        noise = _noise(bits_S)
+        noise = step_noise(bits_S)
         found += [_spike(bits_S, noise=noise), _end(bits_S, noise=noise), _plateau(bits_S)]
     return tuple(item for item in found if item is not None)
 
 
-def _noise(bits_S: npt.NDArray[np.float64]) -> float:
+def step_noise(bits_S: npt.NDArray[np.float64]) -> float:
     """Return the deviation of one step's loss from the curve, robustly: from differences of neighbours."""
     steps = np.diff(bits_S[int(BURN_IN * len(bits_S)) :])
     return float(1.4826 * np.median(np.abs(steps - np.median(steps))) / math.sqrt(2))
@@ -100,26 +100,42 @@ def _spike(bits_S: npt.NDArray[np.float64], *, noise: float) -> Finding | None:
     return Finding("spike", step, f"its loss jumped by {over.max():.1f} bits per token at step {step:,}")
 
 
+def end_rise(bits_S: npt.NDArray[np.float64]) -> float:
+    """Return by how many bits the last twentieth lies above the tenth before it."""
+    size = _twentieth(bits_S)
+    return float(bits_S[-size:].mean() - bits_S[-3 * size : -size].mean())
+
+
+def end_limit(bits_S: npt.NDArray[np.float64], *, noise: float) -> float:
+    """Return what a sound lane's end stays below."""
+    return max(END_BITS, END_SIGMAS * noise * math.sqrt(1.5 / _twentieth(bits_S)))
+
+
+def late_gain(bits_S: npt.NDArray[np.float64]) -> float:
+    """Return by how many bits the last fifth lies below the fifth before the middle."""
+    size, middle = len(bits_S) // 5, len(bits_S) // 2
+    return float(bits_S[middle - size : middle].mean() - bits_S[-size:].mean())
+
+
+def _twentieth(bits_S: npt.NDArray[np.float64]) -> int:
+    return max(2, len(bits_S) // 20)
+
+
 def _end(bits_S: npt.NDArray[np.float64], *, noise: float) -> Finding | None:
-    """Compare the last twentieth with the tenth before it."""
-    size = max(2, len(bits_S) // 20)
-    last, before = bits_S[-size:], bits_S[-3 * size : -size]
-    rise = float(last.mean() - before.mean())
-    if rise <= max(END_BITS, END_SIGMAS * noise * math.sqrt(1.5 / size)):
+    rise = end_rise(bits_S)
+    if rise <= end_limit(bits_S, noise=noise):
         return None
-    return Finding("jump at the end", len(bits_S) - size, f"its loss rose by {rise:.2f} bits per token at the end")
+    step = len(bits_S) - _twentieth(bits_S)
+    return Finding("jump at the end", step, f"its loss rose by {rise:.2f} bits per token at the end")
 
 
 def _plateau(bits_S: npt.NDArray[np.float64]) -> Finding | None:
-    """Compare the last fifth with the fifth before the middle."""
-    size = len(bits_S) // 5
-    middle = len(bits_S) // 2
-    gain = float(bits_S[middle - size : middle].mean() - bits_S[-size:].mean())
+    gain = late_gain(bits_S)
     if gain >= PLATEAU_BITS:
         return None
     return Finding(
         "plateau",
-        middle,
+        len(bits_S) // 2,
         f"learnt nothing in its second half: {gain:+.3f} bits per token, at least {PLATEAU_BITS:g} due",
     )
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from eval.proxies.optimizer import LaneOptimizer, Rates, rates_at
 from eval.proxies.packing import IGNORE, Stream
 from eval.proxies.proxy import total_nats
-from eval.proxies.step import take_step
+from eval.proxies.step import norms_of, take_step
 from eval.proxies.tiers import Tier
 
 Stepping = Literal["auto", "host", "device", "graph", "compiled"]
@@ -71,7 +71,7 @@ class DeviceSteps:
         self._rates_S4 = torch.tensor(table, dtype=torch.float32, device=device)
         self._step_1 = torch.zeros(1, dtype=torch.int64, device=device)
         self.nats_KS = torch.full((len(streams), num_steps), torch.nan, device=device)
-        self.gradient_KG = torch.zeros(len(streams), len(params), device=device)  # of the newest step
+        self.gradient_KM = norms_of({name: torch.zeros_like(param) for name, param in params.items()})  # of the newest
         self._captures = stepping in ("graph", "compiled") and device.type == "cuda"
         self._graph: torch.cuda.CUDAGraph | None = None
         self._nats_of: Callable[..., Tensor] = total_nats
@@ -123,8 +123,8 @@ class DeviceSteps:
             nats_of=self._nats_of,
         )
         self.nats_KS.index_copy_(1, self._step_1, taken.nats_K.unsqueeze(1))
-        if taken.gradient_KG is not None:
-            self.gradient_KG.copy_(taken.gradient_KG)
+        if taken.gradient_KM is not None:
+            self.gradient_KM.copy_(taken.gradient_KM)
         self._step_1 += 1
 
     def _warm(self) -> None:

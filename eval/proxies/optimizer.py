@@ -1,9 +1,8 @@
 """Muon for the block matrices, AdamW for embedding and head, each on stacks of lanes with a learning rate per lane.
 
 Muon replaces a matrix gradient by (nearly) the closest orthogonal matrix, found by five Newton-Schulz steps on all
-matrices of one shape at once; the scheme and its constants are Keller Jordan's, the schedule is nanochat's: a short
-warm-up, then constant, then linear decay over the last 65 % of the run. Every norm is taken per matrix, so lanes never
-meet. A lane that is not alive keeps its weights as they are.
+matrices of one shape at once; the scheme and its constants are Keller Jordan's. Every norm is taken per matrix, so
+lanes never meet. A lane that is not alive keeps its weights as they are.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from eval.proxies.schedule import schedule
 from eval.proxies.tiers import Tier
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
@@ -22,15 +22,6 @@ MUON_MOMENTUM = (0.85, 0.95)
 MUON_MOMENTUM_STEPS = 300
 ADAM_BETAS = (0.8, 0.95)
 ADAM_EPSILON = 1e-10
-WARMUP_STEPS, WARMUP_FRACTION = 40, 0.05
-DECAY_FRACTION, FLOOR = 0.65, 0.05
-
-
-def schedule(step: int, *, num_steps: int) -> float:
-    """Return the learning rate's factor at `step`, counted from 0."""
-    warmup = max(1, min(WARMUP_STEPS, round(WARMUP_FRACTION * num_steps)))
-    left = (num_steps - step) / (DECAY_FRACTION * num_steps)
-    return min(1.0, (step + 1) / warmup, FLOOR + (1 - FLOOR) * left)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ F = 4 D hidden width, V vocabulary.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -56,7 +56,7 @@ def total_nats(
     params: Mapping[str, Tensor], ids_KBT: Tensor, targets_KBT: Tensor, *, tier: Tier, dtype: torch.dtype
 ) -> Tensor:
     """Return each lane's summed cross-entropy in nats, (K,), with gradients; targets below 0 do not count."""
-    hidden_KND = _hidden(params, ids_KBT, tier=tier, dtype=dtype)
+    hidden_KND = hidden(params, ids_KBT, tier=tier, dtype=dtype)
     return summed_nats(hidden_KND, params["head_KVD"], targets_KBT.flatten(1))
 
 
@@ -65,11 +65,19 @@ def token_nats(
     params: Mapping[str, Tensor], ids_KBT: Tensor, targets_KBT: Tensor, *, tier: Tier, dtype: torch.dtype
 ) -> Tensor:
     """Return the cross-entropy of every target in nats, (K, B, T) float32; 0 where the target is below 0."""
-    hidden_KND = _hidden(params, ids_KBT, tier=tier, dtype=dtype)
+    hidden_KND = hidden(params, ids_KBT, tier=tier, dtype=dtype)
     return nats_per_target(hidden_KND, params["head_KVD"], targets_KBT.flatten(1)).view(targets_KBT.shape)
 
 
-def _hidden(params: Mapping[str, Tensor], ids_KBT: Tensor, *, tier: Tier, dtype: torch.dtype) -> Tensor:
+def hidden(
+    params: Mapping[str, Tensor],
+    ids_KBT: Tensor,
+    *,
+    tier: Tier,
+    dtype: torch.dtype,
+    watch: Callable[[Tensor], None] | None = None,
+) -> Tensor:
+    """Return the last hidden states, (K, N, D); `watch` is shown what goes into the units of every layer, (K, N, F)."""
     K, _, T = ids_KBT.shape
     V, D = params["embed_KVD"].shape[1:]
     first_row = torch.arange(K, device=ids_KBT.device)[:, None] * V
@@ -80,7 +88,10 @@ def _hidden(params: Mapping[str, Tensor], ids_KBT: Tensor, *, tier: Tier, dtype:
     for qkv_K3DD, out_KDD, up_KFD, down_KDF in zip(*layers, strict=True):
         qkv = _linear(_Norm.apply(x, dtype), qkv_K3DD.flatten(1, 2))
         x = x + _linear(_attend(qkv, rotation, num_heads=tier.num_heads, context=T), out_KDD)
-        x = x + _linear(_SquaredRelu.apply(_linear(_Norm.apply(x, dtype), up_KFD)), down_KDF)
+        up_KNF = _linear(_Norm.apply(x, dtype), up_KFD)
+        if watch is not None:
+            watch(up_KNF)
+        x = x + _linear(_SquaredRelu.apply(up_KNF), down_KDF)
     return _Norm.apply(x, dtype)
 
 

@@ -6,7 +6,7 @@ replay it (`eval/proxies/on_device.py`). A lane whose loss or gradient is not fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +24,7 @@ class Taken:
     """What a step shows of itself."""
 
     nats_K: Tensor  # mean loss; nan where a lane is broken
-    gradient_KG: Tensor | None  # norm of each group's gradient, where it was asked for
+    gradient_KM: Tensor | None  # norm of each matrix's gradient, where it was asked for
 
 
 def take_step(
@@ -43,12 +43,9 @@ def take_step(
 
     `update` is that of an optimiser, `nats_of` the loss; both may be compiled.
     """
-    K = ids_KBS.shape[0]
-    num_targets_K = (ids_KBS[..., 1:] >= 0).sum((1, 2)).clamp(min=1)
-    total_K = torch.zeros(K, device=ids_KBS.device)
-    size = max(1, TOKENS_IN_FLIGHT["cpu" if ids_KBS.device.type == "cpu" else "cuda"] // (K * tier.context))
-    for part_KbS in ids_KBS.split(size, dim=1):
-        inputs, targets = part_KbS[..., :-1].clamp(min=0), part_KbS[..., 1:].contiguous()
+    num_targets_K = _num_targets(ids_KBS)
+    total_K = torch.zeros(ids_KBS.shape[0], device=ids_KBS.device)
+    for inputs, targets in _in_flight(ids_KBS, tier=tier):
         nats_K = nats_of(params, inputs, targets, tier=tier, dtype=dtype)
         (nats_K / num_targets_K).sum().backward()
         total_K += nats_K.detach()
@@ -57,13 +54,41 @@ def take_step(
     alive_K &= mean_K.isfinite()
     for grad in grads.values():
         alive_K &= grad.flatten(1).sum(1).isfinite()
-    gradient_KG = norms_of(grads) if norms else None
+    gradient_KM = norms_of(grads) if norms else None
     update(params, grads, rates=rates, alive_K=alive_K, dtype=dtype)
     for param in params.values():
         param.grad = None
-    return Taken(nats_K=torch.where(alive_K, mean_K, torch.nan), gradient_KG=gradient_KG)
+    return Taken(nats_K=torch.where(alive_K, mean_K, torch.nan), gradient_KM=gradient_KM)
+
+
+def mean_gradients(
+    params: Mapping[str, Tensor], ids_KBS: Tensor, *, tier: Tier, dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """Return the gradient of the mean loss of some rows; changes nothing."""
+    num_targets_K = _num_targets(ids_KBS)
+    grads = {name: torch.zeros_like(param) for name, param in params.items()}
+    for inputs, targets in _in_flight(ids_KBS, tier=tier):
+        nats_K = total_nats(params, inputs, targets, tier=tier, dtype=dtype)
+        of_part = torch.autograd.grad((nats_K / num_targets_K).sum(), list(params.values()))
+        for name, grad in zip(params, of_part, strict=True):
+            grads[name] += grad
+    return grads
+
+
+def _num_targets(ids_KBS: Tensor) -> Tensor:
+    return (ids_KBS[..., 1:] >= 0).sum((1, 2)).clamp(min=1)
+
+
+def _in_flight(ids_KBS: Tensor, *, tier: Tier) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield inputs and targets of as many rows as may be between a forward and its backward."""
+    size = max(
+        1, TOKENS_IN_FLIGHT["cpu" if ids_KBS.device.type == "cpu" else "cuda"] // (ids_KBS.shape[0] * tier.context)
+    )
+    for part_KbS in ids_KBS.split(size, dim=1):
+        yield part_KbS[..., :-1].clamp(min=0), part_KbS[..., 1:].contiguous()
 
 
 def norms_of(tensors: Mapping[str, Tensor]) -> Tensor:
-    """Return the norm of every group of a stack, (K, groups) float32, in the order of the mapping."""
-    return torch.stack([torch.linalg.vector_norm(tensor.flatten(1), dim=1) for tensor in tensors.values()], dim=1)
+    """Return the norm of every matrix of a stack, (K, matrices) float32, in the order of `matrices_of`."""
+    norms = (torch.linalg.vector_norm(tensor, dim=(-2, -1)) for tensor in tensors.values())
+    return torch.cat([norm.flatten(1) if norm.ndim > 1 else norm.unsqueeze(1) for norm in norms], dim=1)

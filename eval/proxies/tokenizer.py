@@ -30,7 +30,8 @@ UNCARRIED = re.compile("([\x00\u2581]+)")
 class Tokenizer:
     """A frozen vocabulary; `bos` starts every document and is never part of an encoded text.
 
-    `num_bytes` int64[vocab_size] is how many bytes of text a token stands for.
+    `num_bytes` int64[vocab_size] is how many bytes of text a token stands for; `num_words` of the tokens are neither
+    single bytes that stand in for what is unknown nor signs of control.
     """
 
     def __init__(self, model: bytes) -> None:
@@ -41,6 +42,7 @@ class Tokenizer:
         self.bos: int = self._processor.bos_id()
         self._bytes = [self._piece_bytes(i) for i in range(self.vocab_size)]
         self.num_bytes = np.array([len(piece) for piece in self._bytes])
+        self.num_words = sum(not self._is_sign(i) for i in range(self.vocab_size))
         self._byte_ids = [self._processor.piece_to_id(f"<0x{value:02X}>") for value in range(256)]
 
     @classmethod
@@ -68,6 +70,10 @@ class Tokenizer:
     def decode(self, ids: Iterable[int], *, errors: str = "strict") -> str:
         """Return the text of one document's tokens; `errors` as of `bytes.decode`, for what is no whole character."""
         return b"".join(self._bytes[i] for i in ids).decode(errors=errors)
+
+    def _is_sign(self, token: int) -> bool:
+        of = self._processor
+        return bool(of.is_control(token) or of.is_unknown(token) or of.is_byte(token))
 
     def _piece_bytes(self, token: int) -> bytes:
         if self._processor.is_control(token) or self._processor.is_unknown(token):

@@ -24,12 +24,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from eval.proxies.account import Account, Norms, tally, unmoved
+from eval.proxies.account import Account, Norms, reading_of, tally, unmoved
 from eval.proxies.checkpoint import fingerprint, hash_of, load_checkpoint, save_checkpoint
 from eval.proxies.machine import Precision, compute_dtype, lane_groups, spread
 from eval.proxies.on_device import DeviceSteps, Stepping, stepping_on
 from eval.proxies.optimizer import LaneOptimizer, rates_at
 from eval.proxies.packing import IGNORE, Stream, num_rows, read_rows
+from eval.proxies.probe import Probes
 from eval.proxies.proxy import init_lane, stack
 from eval.proxies.step import take_step
 from eval.proxies.tiers import Tier
@@ -68,6 +69,7 @@ class Trained:
     precision: str
     device: str
     seconds: float  # its share of the time that the run took
+    waited: float  # share of that in which its steps waited for rows
 
 
 class _Stack:
@@ -87,7 +89,8 @@ class _Stack:
         self.alive_K = torch.ones(len(lanes), dtype=torch.bool, device=device)
         self.nats_KS = np.full((len(lanes), num_steps), math.nan)
         self.norms = Norms(self.params, num_lanes=len(lanes), num_steps=num_steps)
-        self.step, self.seconds = 0, 0.0
+        self.probes = Probes(num_lanes=len(lanes), norms=self.norms)
+        self.step, self.seconds, self.waited = 0, 0.0, 0.0
         self.on_device = None
         if stepping != "host":
             self.on_device = DeviceSteps(
@@ -97,22 +100,28 @@ class _Stack:
 
     def advance(self) -> None:
         """Take one step; a lane whose loss or gradient is not finite is broken from here on, its loss nan."""
+        self.probes.look(self.params, self._read, step=self.step, tier=self.tier, dtype=self.dtype)
         with self.norms.watching(self.params, step=self.step) as watched:
             if self.on_device is not None:
                 self.on_device.advance()
-                watched.gradient_KG = self.on_device.gradient_KG
+                watched.gradient_KM = self.on_device.gradient_KM
             else:
                 taken = take_step(
-                    self.params, self._read(), update=self.optimizer.update, alive_K=self.alive_K,
+                    self.params, self._next_rows(), update=self.optimizer.update, alive_K=self.alive_K,
                     rates=rates_at(self.step, num_steps=self.num_steps), tier=self.tier, dtype=self.dtype,
                     norms=watched.wanted,
                 )  # fmt: skip
-                watched.gradient_KG = taken.gradient_KG
+                watched.gradient_KM = taken.gradient_KM
                 self.nats_KS[:, self.step] = taken.nats_K.cpu().numpy()
         self.step += 1
 
-    def _read(self) -> Tensor:
-        rows = slice(self.step * self.tier.batch_rows, (self.step + 1) * self.tier.batch_rows)
+    def _next_rows(self) -> Tensor:
+        started = time.monotonic()
+        rows_KBS = self._read(slice(self.step * self.tier.batch_rows, (self.step + 1) * self.tier.batch_rows))
+        self.waited += time.monotonic() - started
+        return rows_KBS
+
+    def _read(self, rows: slice) -> Tensor:
         ids = [
             read_rows(lane.stream, order[rows], context=self.tier.context)
             for lane, order in zip(self.lanes, self.orders, strict=True)
@@ -136,8 +145,10 @@ class _Stack:
         for k, lane in enumerate(self.lanes):
             if lane.checkpoint is not None:
                 mine = {name: array[k : k + 1] for name, array in stacked.items()}
-                stand = {"step": np.array(self.step), "seconds": np.array(self.seconds), "nats_S": self.nats_KS[k]}
-                save_checkpoint(lane.checkpoint, mine | stand | self.norms.of_lane(k), run=names[lane.name])
+                stand = {"step": np.array(self.step), "nats_S": self.nats_KS[k]}
+                times = {"seconds": np.array(self.seconds), "waited": np.array(self.waited)}
+                watched = self.norms.of_lane(k) | self.probes.of_lane(k)
+                save_checkpoint(lane.checkpoint, mine | stand | times | watched, run=names[lane.name])
 
     @torch.no_grad()
     def restore(self, names: dict[str, str]) -> None:
@@ -150,8 +161,10 @@ class _Stack:
             return  # it stands beyond where it should stop
         for k, arrays in enumerate(loaded):
             self.step, self.seconds = int(arrays["step"]), float(arrays["seconds"])
+            self.waited = float(arrays.get("waited", 0.0))
             self.nats_KS[k] = arrays["nats_S"]
             self.norms.restore(k, arrays)
+            self.probes.restore(k, arrays)
             for name, tensor in self.tensors().items():
                 tensor[k : k + 1].copy_(torch.from_numpy(arrays[name]))
         if self.on_device is not None:
@@ -160,6 +173,7 @@ class _Stack:
     def results(self, *, at_once: int) -> list[Trained]:
         """Return every lane, now that all its steps are taken; `at_once` stacks shared the machine."""
         self.fetch()
+        self.probes.look_last(self.params, self._read, tier=self.tier, dtype=self.dtype)
         step_tokens = self.tier.batch_rows * self.tier.context
         nats_KS = self.nats_KS[:, : self.last]
         broken = ~np.isfinite(nats_KS)
@@ -176,6 +190,7 @@ class _Stack:
                 precision=str(self.dtype).removeprefix("torch."),
                 device=self.device,
                 seconds=self.seconds / (len(self.lanes) * at_once),
+                waited=self.waited / max(self.seconds, 1e-9),
             )
             for k, lane in enumerate(self.lanes)
         ]
@@ -184,11 +199,15 @@ class _Stack:
         lane, params = self.lanes[k], {name: param.detach()[k : k + 1].cpu() for name, param in self.params.items()}
         rows = self.orders[k][: self.step * self.tier.batch_rows]
         read = tally(lane.stream, rows, context=self.tier.context, vocab_size=self.tier.vocab_size)
+        start = init_lane(self.tier, seed=lane.init_seed)
         return Account(
             norms=self.norms.points(k, step_tokens=self.tier.batch_rows * self.tier.context),
-            unmoved=unmoved(init_lane(self.tier, seed=lane.init_seed), params, seen_V=read.inputs_V > 0),
+            unmoved=unmoved(start, params, seen_V=read.inputs_V > 0),
             num_targets=read.num_targets,
             schedule_done=self.step / self.num_steps,
+            matrices=self.norms.matrices(k),
+            probes=self.probes.told(k, tier=self.tier, end=self.step),
+            reading=reading_of(start, params, inputs_V=read.inputs_V),
         )
 
 

@@ -1,7 +1,7 @@
 """Missing lanes of an experiment -> trained proxies: one stack of lanes, each a result of its own.
 
-weights.safetensors holds a proxy's float32 parameters, curve.json its training loss, the norms of its gradients and
-updates by group, and what it read; the card says whether it trained soundly, and on what. All lanes of a recipe have
+weights.safetensors holds a proxy's float32 parameters, curve.json its training loss, what was seen of its matrices and
+insides on the way, and what it read; the card says whether it trained soundly, and on what. All lanes of a recipe have
 one shape, so those that are missing train in one run, whatever else is there already: on a CPU no bit of a lane depends
 on the others (`eval/proxies/trainer.py`), and as many lanes train at once as there are threads, pair by pair, so a
 killed run keeps the pairs that it finished. On a GPU all are one stack and finish together. A search may look at lanes
@@ -12,6 +12,7 @@ waits in the folder of the whole one.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -25,11 +26,13 @@ from pipeline.core.files.durable import write_atomically, write_text
 from pipeline.core.identity import identity_of
 from pipeline.core.rng import derive
 from pipeline.experiment.streams.pool import Pool, draw_identity, draw_rows, largest_share, load_pool, shares_read
+from pipeline.experiment.streams.reading import reads_of, twins_of
 from pipeline.experiment.work import Work
 from pipeline.plan.lanes import LaneName, lane_label
 from pipeline.store.node import Node
 
 if TYPE_CHECKING:
+    from eval.proxies.tiers import Tier
     from eval.proxies.trainer import Trained
 
 WEIGHTS, CURVE = "weights.safetensors", "curve.json"
@@ -53,6 +56,7 @@ class LaneFacts:
     machine: Mapping[str, str]
     tokens_per_second: int
     until: float = 1.0  # the share of its schedule that it has trained
+    waited: float | None = None  # the share of the time in which its steps waited for rows; not always kept
 
     @property
     def kind(self) -> tuple[Any, ...]:
@@ -147,10 +151,8 @@ def _store(work: Work, node: Node, lane: LaneName, trained: Trained, stream: _St
         wrong += account_findings(trained.account, plan=plan, shares=shares)
     node.folder.mkdir(parents=True, exist_ok=True)
     write_atomically(node.folder / WEIGHTS, lambda file: file.write(save(_whole(trained.params))))
-    account = asdict(trained.account) | {
-        "planned_tokens": work.proxy.tokens, "shares": shares, "planned_shares": planned
-    }  # fmt: skip
-    write_text(node.folder / CURVE, json.dumps({"points": trained.points, "account": account}) + "\n")
+    told = told_of(trained, stream.pool, read, tier=tier, planned_tokens=work.proxy.tokens, seed=lane.seed)
+    write_text(node.folder / CURVE, json.dumps(told) + "\n")
     facts = LaneFacts(
         tier=tier.name,
         parameters=tier.num_parameters,
@@ -166,8 +168,41 @@ def _store(work: Work, node: Node, lane: LaneName, trained: Trained, stream: _St
         machine=described(trained.device),
         tokens_per_second=round(trained.num_tokens / max(trained.seconds, 1e-9)),
         until=lane.until,
+        waited=float(f"{trained.waited:.3g}"),
     )
     work.finish(node, [WEIGHTS, CURVE], details=asdict(facts), seconds=trained.seconds)
+
+
+def told_of(
+    trained: Trained, pool: Pool, read: np.ndarray, *, tier: Tier, planned_tokens: int, seed: int
+) -> dict[str, Any]:
+    """Return what curve.json keeps of a lane that read these rows of a pool."""
+    bits_S = trained.nats_S / math.log(2)
+    account = asdict(trained.account) | {
+        "planned_tokens": planned_tokens,
+        "shares": shares_read(pool.parts, read),
+        "planned_shares": _planned(pool),
+        "reads": reads_of(pool.parts, read),
+        "twins": _twins(trained, pool, read, tier=tier, seed=seed),
+    }
+    losses = [round(bits, 4) if math.isfinite(bits) else None for bits in bits_S.tolist()]
+    return {"points": trained.points, "losses": losses, "account": account}
+
+
+def _twins(trained: Trained, pool: Pool, read: np.ndarray, *, tier: Tier, seed: int) -> dict[str, Any] | None:
+    """Return bits per token of rows that a lane read beside those of rows that it did not."""
+    from eval.proxies.probe import row_bits
+
+    twins = twins_of(pool.parts, read, context=tier.context, seed=seed)
+    if twins is None or trained.broken_at is not None:
+        return None
+    mine, others = (
+        row_bits(trained.params, pool.tokens, rows, tier=tier, device=trained.device, precision=trained.precision)
+        for rows in (twins.read, twins.unread)
+    )
+    error = math.sqrt((mine.var(ddof=1) + others.var(ddof=1)) / len(mine))
+    numbers = {"read": float(mine.mean()), "unread": float(others.mean()), "error": error}
+    return {"rows": len(mine)} | {name: float(f"{value:.5g}") for name, value in numbers.items()}
 
 
 def _planned(pool: Pool) -> dict[str, float]:

@@ -9,6 +9,7 @@ import pytest
 from pipeline import catalog
 from pipeline.engine.measure import prepared
 from tests.pipeline.house import House
+from tests.pipeline.queries.proxies import trained
 from tests.pipeline.queries.several import several
 from tests.pipeline.steps import STEPS
 
@@ -25,3 +26,9 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
 def several_house(tmp_path_factory: pytest.TempPathFactory) -> House:
     """Four mixtures with finished proxies; not to be written to."""
     return several(tmp_path_factory.mktemp("several"))
+
+
+@pytest.fixture(scope="session")
+def trained_house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """Two mixtures with three finished proxies each; not to be written to."""
+    return trained(tmp_path_factory.mktemp("proxies"))

@@ -88,7 +88,14 @@ def test_text_says_something_and_keeps_stderr_for_progress(built: House, tamis, 
 def test_every_verb_of_the_help_is_tried_here():
     promoting = {"promote", "rollback"}  # tests/pipeline/store/test_registry.py
     training = {"sweep", "ablate", "research"}  # tests/pipeline/experiment/test_search.py, tests/pipeline/research
-    asking = {"fit", "score", "export-proxy", "compare", "errors"}  # tests/pipeline/queries/test_fit.py, test_score.py
+    asking = {
+        "fit",
+        "score",
+        "export-proxy",
+        "compare",
+        "doctor",
+        "errors",
+    }  # tests/pipeline/queries/test_fit.py, test_score.py
     deciding = {"approve", "reject"}  # tests/pipeline/research/test_approvals.py
     paying = {"cancel", "bill"}  # tests/pipeline/commands/test_cancel.py, test_bill.py
 

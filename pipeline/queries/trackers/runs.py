@@ -109,7 +109,7 @@ def _proxy(
 
 def _curve(node: Node, facts: LaneFacts, *, num_tokens: int) -> Iterator[Row]:
     """Yield a proxy's loss by step, up to where it broke, with the rate of its whole schedule."""
-    from eval.proxies.optimizer import schedule
+    from eval.proxies.schedule import schedule
     from eval.proxies.tiers import TIERS
     from eval.proxies.trainer import steps_of
 

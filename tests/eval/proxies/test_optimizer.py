@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from eval.proxies.optimizer import ADAM_BETAS, ADAM_EPSILON, LaneOptimizer, orthogonalize, rates_at, schedule
+from eval.proxies.optimizer import ADAM_BETAS, ADAM_EPSILON, LaneOptimizer, orthogonalize, rates_at
 from eval.proxies.proxy import init_lane, stack
+from eval.proxies.schedule import schedule
 from eval.proxies.tiers import Tier
 
 NUM_STEPS = 8
