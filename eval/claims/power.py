@@ -12,7 +12,7 @@ from statistics import NormalDist
 from eval.claims.associations import LEVEL
 
 POWER = 0.8
-LEAST_PAIRS = 40  # below, the question that must pass would fail too often: in 2 of 100 rounds with 16 questions
+LEAST_PAIRS = 40  # below, the planted question fails too often: of 40 pairs in 2 rounds of 100, 5 with a noisy judge
 
 
 def documents_needed(worst: float, neutral: float, *, claims: int, power: float = POWER) -> int:

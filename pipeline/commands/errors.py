@@ -33,6 +33,10 @@ WHICH = {
     help="Documents that the second mixture made worse or better, or that it predicts worst.",
 )  # fmt: skip
 @click.option(
+    "--on", metavar="DATASET", multiple=True,
+    help="Documents of a dataset, such as one to train on, scored anew; else the held-out sets; repeatable.",
+)  # fmt: skip
+@click.option(
     "--by", type=click.Choice(["auto", "claude", "words"]), default="auto",
     help="Who states claims; auto is Claude where there is a key, else contrasts of words.",
 )  # fmt: skip
@@ -45,8 +49,8 @@ WHICH = {
 @PLUGINS
 @AS_JSON
 def errors(
-    *, experiment: Sequence[str], which: Which, by: By, documents: int, seed: int, max_usd: float, to: Path | None,
-    workspace: Path, plugin: Sequence[Path], as_json: bool,
+    *, experiment: Sequence[str], which: Which, on: Sequence[str], by: By, documents: int, seed: int, max_usd: float,
+    to: Path | None, workspace: Path, plugin: Sequence[Path], as_json: bool,
 ) -> VerbAnswer:  # fmt: skip
     """Tell what the worst documents of an experiment have in common: claims that were tested on others, with quotes.
 
@@ -54,6 +58,7 @@ def errors(
     """
     from pipeline.commands.display import Terminal
     from pipeline.core.errors import RecipeError
+    from pipeline.core.process.start import cores
     from pipeline.queries.errors.rounds import run_round, stored_round
     from pipeline.queries.errors.settings import Settings
     from pipeline.store.workspace import Workspace
@@ -64,7 +69,8 @@ def errors(
     place = Workspace(workspace)
     with Terminal() as progress:
         settings = Settings(
-            which=which, by=by, documents=documents, seed=seed, max_usd=max_usd, say=progress.say,
+            which=which, on=tuple(on), by=by, documents=documents, seed=seed, max_usd=max_usd, threads=cores(),
+            say=progress.say,
         )  # fmt: skip
         found = stored_round(place, experiment, settings)
         if found is None:
@@ -107,15 +113,18 @@ def _findings(found: Round) -> str:
     many = len(found.findings)
     lines = [f"{many} finding{'s' if many > 1 else ''}, each an association and not yet a cause:"]
     for claim in sorted(found.findings, key=lambda each: each.adjusted or 0):
-        lines += _finding(claim)
+        lines += _finding(found, claim)
     return "\n".join(lines)
 
 
-def _finding(claim: Claim) -> list[str]:
+def _finding(found: Round, claim: Claim) -> list[str]:
     from pipeline.core.shown import one_line
 
     assert claim.effect is not None and claim.adjusted is not None
-    lines = [f"  {claim.id}  {one_line(claim.question)}", f"    {_effect(claim.effect)}, p {_p(claim.adjusted)}"]
+    lines = [
+        f"  {claim.id}  {one_line(claim.question)}",
+        f"    {_effect(claim.effect)}, p {_p(claim.adjusted)}{_corrected(found, claim)}",
+    ]
     if claim.measured is None:
         lines[-1] += "; measured where it was tested, so rather too large"
     lines += [f'    "{one_line(quote.text)}" ({one_line(quote.doc_id)})' for quote in claim.quotes]
@@ -123,6 +132,17 @@ def _finding(claim: Claim) -> list[str]:
         edit = claim.edit
         lines.append(one_line(f"    would justify: {edit.get('op')} {edit.get('target')} {edit.get('value')}"))
     return lines
+
+
+def _corrected(found: Round, claim: Claim) -> str:
+    """Say what a judge who errs would have to be corrected to."""
+    from eval.claims.known_answers import Accuracy
+
+    if found.judging is None or claim.effect is None:
+        return ""
+    accuracy = Accuracy(found.judging.sensitivity, found.judging.specificity)
+    difference = accuracy.corrected(claim.effect.difference)
+    return "" if difference is None or accuracy.seeing == 1 else f"; {100 * difference:+.0f} points if no answer erred"
 
 
 def _effect(effect: Effect) -> str:

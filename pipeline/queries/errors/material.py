@@ -7,7 +7,7 @@ sealed. How bad a document is: bits for each byte that the second mixture needs 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -43,8 +43,6 @@ class Material:
     """Documents, as far as they were predicted, with how badly."""
 
     experiment: str  # identity of all that the numbers depend on
-    mixtures: tuple[str, str]  # identities
-    label: str  # of the second mixture, for a folder
     first: str
     other: str
     which: Which
@@ -74,13 +72,16 @@ class Material:
         drawn = [xxhash.xxh64_intdigest(text.encode(errors="replace"), KEY_SEED) for text in self.texts]
         return np.array(drawn, np.uint64)
 
-    def where(self, kept: np.ndarray) -> Material:
-        """Return the material of some of the documents, bool[D]."""
-        rows = np.flatnonzero(kept).tolist()
+    def known(self) -> Material:
+        """Return the material without documents on which a proxy broke, or of which nothing was predicted."""
+        known = np.isfinite(self.bits) & (self.num_bytes > 0)
+        if known.all():
+            return self
+        rows = np.flatnonzero(known).tolist()
         return replace(
-            self, domain=self.domain[kept], ids=[self.ids[row] for row in rows],
-            texts=[self.texts[row] for row in rows], num_bytes=self.num_bytes[kept], cluster=self.cluster[kept],
-            bits=self.bits[kept],
+            self, domain=self.domain[known], ids=[self.ids[row] for row in rows],
+            texts=[self.texts[row] for row in rows], num_bytes=self.num_bytes[known], cluster=self.cluster[known],
+            bits=self.bits[known],
         )  # fmt: skip
 
 
@@ -95,48 +96,47 @@ def two_arms(workspace: Workspace, names: Sequence[str]) -> tuple[Arm, Arm]:
     return first, other
 
 
-def material_of(workspace: Workspace, names: Sequence[str], *, which: Which) -> Material:
-    """Read what is stored of two mixtures; DataError where they cannot be compared."""
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a round is about, before any document is read: enough to find one that was held."""
+
+    experiment: str  # identity of all that the numbers depend on
+    mixtures: tuple[str, str]  # identities
+    label: str  # of the second mixture, for a folder
+    load: Callable[[], Material]
+
+
+def subject_of(workspace: Workspace, names: Sequence[str], *, which: Which) -> Subject:
+    """Return the documents on which two mixtures were scored; DataError where they cannot be compared."""
     arms = two_arms(workspace, names)
     refuse_unlike(arms)
     lanes = lanes_alike(arms)
     stored = built_by_gates(workspace, arms)
     rate, wanted = shared_by(arms, lanes, stored)
-    documents = held_out_documents(workspace, arms[0], lanes[0], wanted, stored)
     seeds = pairs_of(lanes[0], lanes[1], rate, wanted)
-    bits = [_mean_bits(mine, rate, seeds, documents) for mine in lanes]
-    lost = bits[1] - bits[0]
-    texts = _texts(documents)
-    material = Material(
-        experiment=identity_of(
-            {
-                "mixtures": [arm.card.identity for arm in arms],
-                "rate": rate,
-                "scores": sorted(
-                    mine[rate, seed].scores[held].card.identity
-                    for mine in lanes
-                    for seed in seeds
-                    for held in documents.held_out.values()
-                ),
-            }
-        ),
-        mixtures=(arms[0].card.identity, arms[1].card.identity),
-        label=arms[1].card.name,
-        first=arms[0].name,
-        other=arms[1].name,
-        which=which,
-        on=tuple(documents.held_out),
-        domain=documents.domain,
-        ids=documents.ids,
-        texts=texts,
-        num_bytes=documents.num_bytes,
-        cluster=documents.cluster,
-        bits={"lost": lost, "gained": -lost, "hard": bits[1]}[which],
-        folders=documents.folders,
-        notes=_notes(workspace, arms, documents),
+    scores = sorted(
+        mine[rate, seed].scores[held].card.identity for mine in lanes for seed in seeds for held in sorted(wanted)
     )
-    known = np.isfinite(material.bits) & (material.num_bytes > 0)
-    return material if known.all() else material.where(known)
+    mixtures = (arms[0].card.identity, arms[1].card.identity)
+    experiment = identity_of({"mixtures": list(mixtures), "rate": rate, "scores": scores})
+
+    def load() -> Material:
+        documents = held_out_documents(workspace, arms[0], lanes[0], wanted, stored)
+        bits = [_mean_bits(mine, rate, seeds, documents) for mine in lanes]
+        return Material(
+            experiment=experiment, first=arms[0].name, other=arms[1].name, which=which,
+            on=tuple(documents.held_out), domain=documents.domain, ids=documents.ids, texts=_texts(documents),
+            num_bytes=documents.num_bytes, cluster=documents.cluster, bits=badness_of(bits[0], bits[1], which=which),
+            folders=documents.folders, notes=_notes(workspace, arms, documents),
+        ).known()  # fmt: skip
+
+    return Subject(experiment, mixtures, arms[1].card.name, load)
+
+
+def badness_of(first: np.ndarray, other: np.ndarray, *, which: Which) -> np.ndarray:
+    """Return what makes documents bad, from the bits that they need under each mixture."""
+    found: np.ndarray = {"lost": other - first, "gained": first - other, "hard": other}[which]
+    return found
 
 
 def _mean_bits(lanes: Lanes, rate: float, seeds: Sequence[int], documents: HeldOutDocuments) -> np.ndarray:

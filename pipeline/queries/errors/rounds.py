@@ -23,7 +23,7 @@ from pipeline.core.files.card import CARD, Card, is_complete, read_card
 from pipeline.core.files.durable import write_text
 from pipeline.core.identity import identity_of
 from pipeline.queries.errors.judging import MATCHED, match
-from pipeline.queries.errors.material import Material, material_of, two_arms
+from pipeline.queries.errors.material import Material, Subject, subject_of, two_arms
 from pipeline.queries.errors.members import members_of
 from pipeline.queries.errors.round import hold_round
 from pipeline.queries.errors.settings import Settings
@@ -40,14 +40,14 @@ MOST_USELESS = 0.6  # share of answers that say nothing, beyond which no more ar
 
 def run_round(workspace: Workspace, names: Sequence[str], settings: Settings) -> Round:
     """Return the round of an experiment, held now if it was not held before; the caller holds the workspace's lock."""
-    material = material_of(workspace, names, which=settings.which)
-    found = _stored(workspace, material, settings)
+    subject = _subject(workspace, names, settings)
+    found = _stored(workspace, subject, settings)
     if found is not None:
         return found
     settings, notes = _resolved(settings)
     started = time.monotonic()
-    told = _held(workspace, material, settings)
-    node = _node(workspace, material, settings)
+    told = _held(workspace, subject.load(), settings)
+    node = _node(workspace, subject, settings)
     told = replace(told, identity=node.identity, notes=(*notes, *told.notes))
     node.folder.mkdir(parents=True, exist_ok=True)
     write_text(node.folder / CLAIMS, json.dumps(asdict(told), indent=1, allow_nan=False) + "\n")
@@ -61,7 +61,7 @@ def run_round(workspace: Workspace, names: Sequence[str], settings: Settings) ->
 
 def stored_round(workspace: Workspace, names: Sequence[str], settings: Settings) -> Round | None:
     """Return the round of these settings if it was held before."""
-    return _stored(workspace, material_of(workspace, names, which=settings.which), settings)
+    return _stored(workspace, _subject(workspace, names, settings), settings)
 
 
 def rounds_of(workspace: Workspace, names: Sequence[str]) -> list[Round]:
@@ -96,23 +96,33 @@ def _cards(workspace: Workspace) -> Iterator[tuple[Path, Card]]:
             continue
 
 
-def _stored(workspace: Workspace, material: Material, settings: Settings) -> Round | None:
+def _subject(workspace: Workspace, names: Sequence[str], settings: Settings) -> Subject:
+    if not settings.on:
+        return subject_of(workspace, names, which=settings.which)
+    from pipeline.queries.errors.anew import subject_on
+
+    return subject_on(
+        workspace, names, settings.on, which=settings.which, threads=settings.threads, say=settings.say
+    )  # fmt: skip
+
+
+def _stored(workspace: Workspace, subject: Subject, settings: Settings) -> Round | None:
     """Look for the round; where nobody says who is to state claims, Claude's comes first."""
     for by in ("claude", "words") if settings.by == "auto" else (settings.by,):
         if by == "words" and settings.by == "auto" and _has_key():
             break
-        node = _node(workspace, material, replace(settings, by=by))
+        node = _node(workspace, subject, replace(settings, by=by))
         if is_complete(node.folder, node.identity):
             return read_round(node.folder)
     return None
 
 
-def _node(workspace: Workspace, material: Material, settings: Settings) -> Node:
+def _node(workspace: Workspace, subject: Subject, settings: Settings) -> Node:
     payload: dict[str, Any] = {
         "kind": "claims",
         "claims": VERSION,
-        "mixtures": list(material.mixtures),
-        "experiment": material.experiment,
+        "mixtures": list(subject.mixtures),
+        "experiment": subject.experiment,
         "which": settings.which,
         "by": settings.by,
         "documents": settings.documents,
@@ -120,9 +130,9 @@ def _node(workspace: Workspace, material: Material, settings: Settings) -> Node:
     }
     if settings.by == "claude":
         payload |= {"proposer": settings.proposer, "judge": settings.judge, "endpoint": foreign_endpoint()}
-    identity, name = identity_of(payload), f"{material.label}-{settings.which}"
+    identity, name = identity_of(payload), f"{subject.label}-{settings.which}"
     folder = workspace.folder("claims", name, identity)
-    parents = dict(zip(("first", "other"), material.mixtures, strict=True))
+    parents = dict(zip(("first", "other"), subject.mixtures, strict=True))
     return Node("claims", name, identity, payload, parents, folder, is_complete(folder, identity), "")
 
 

@@ -22,6 +22,7 @@ class Settings:
     """What is asked about which documents, and what that may cost in all runs together."""
 
     which: Which = "lost"
+    on: tuple[str, ...] = ()  # datasets to score anew; none: the held-out sets, as they were scored
     by: By = "auto"  # who states claims: Claude where there is a key, else words
     proposer: str = PROPOSER
     judge: str = JUDGE
@@ -29,5 +30,6 @@ class Settings:
     seed: int = 0
     max_usd: float = 2.0
     concurrency: int = 8
+    threads: int = 1  # that score anew
     prices: Path | None = None
     say: Callable[[str], None] = silence

@@ -49,7 +49,7 @@ def material(*, count: int = COUNT, seed: int = 1, which: Which = "lost", hostil
     cluster[9::10] -= 1
     size = np.array([len(text.encode()) for text in texts])
     return Material(
-        experiment=identity_of([count, seed, hostile]), mixtures=("a" * 64, "b" * 64), label="other", first="first",
+        experiment=identity_of([count, seed, hostile]), first="first",
         other="other", which=which, on=("held",), domain=np.array(["held"] * count),
         ids=[f"doc-{row}" for row in range(count)], texts=texts, num_bytes=size, cluster=cluster,
         bits=badness * size,

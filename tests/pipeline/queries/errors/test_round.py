@@ -60,6 +60,7 @@ def test_true_claims_are_findings_and_false_ones_are_not(documents, judge):
     assert {sentence_of(claim) for claim in found.claims if claim.status == "not verified"} >= set(BLIND)
 
 
+@pytest.mark.slow
 def test_over_rounds_of_other_documents_nearly_all_true_claims_pass_and_hardly_a_false_one():
     rounds = [hold(material(seed=seed), stating(SENTENCES), noisy, seed=seed) for seed in range(2, 8)]
 

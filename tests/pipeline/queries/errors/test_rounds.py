@@ -14,7 +14,8 @@ import pytest
 from eval.claims.record import Round
 from pipeline.commands.errors import errors
 from pipeline.core.errors import BudgetError, DataError, RecipeError
-from pipeline.queries.errors.material import material_of
+from pipeline.queries.errors.anew import SEEN, subject_on
+from pipeline.queries.errors.material import subject_of
 from pipeline.queries.errors.rounds import NO_KEY, findings_of, read_round, rounds_of, run_round, stored_round
 from pipeline.queries.errors.settings import Settings
 from pipeline.queries.verify import verify
@@ -120,11 +121,11 @@ def test_findings_are_the_claims_of_all_rounds_that_count(house: House) -> None:
 
 
 def test_how_bad_a_document_is_comes_from_the_same_pairs_as_a_comparison(house: House) -> None:
-    lost, gained = (material_of(house.workspace, NAMES, which=which) for which in ("lost", "gained"))
+    lost, gained = (subject_of(house.workspace, NAMES, which=which).load() for which in ("lost", "gained"))
 
     assert (lost.bits == -gained.bits).all() and len(lost.ids) == 400
     assert all(len(text.encode()) == size for text, size in zip(lost.texts, lost.num_bytes, strict=True))
-    assert (material_of(house.workspace, NAMES, which="hard").bits > 0).all()
+    assert (subject_of(house.workspace, NAMES, which="hard").load().bits > 0).all()
 
 
 def test_stored_signals_of_held_out_documents_are_slices(house: House) -> None:
@@ -237,7 +238,15 @@ def test_names_that_mean_nothing_and_scores_that_are_missing_are_told(house: Hou
 
 def test_the_verb_tells_findings_and_what_they_rest_on_and_writes_a_page(house: House) -> None:
     page = house.folder / "told" / "errors.html"
-    given: dict[str, Any] = {"which": "hard", "by": "auto", "documents": 400, "seed": 0, "max_usd": 2.0, "plugin": ()}
+    given: dict[str, Any] = {
+        "which": "hard",
+        "on": (),
+        "by": "auto",
+        "documents": 400,
+        "seed": 0,
+        "max_usd": 2.0,
+        "plugin": (),
+    }
 
     answer = errors(experiment=NAMES, to=page, workspace=house.workspace.root, as_json=False, **given)
 
@@ -249,3 +258,27 @@ def test_the_verb_tells_findings_and_what_they_rest_on_and_writes_a_page(house: 
     assert "Tamis looks at the documents that both predicts worst" in page.read_text()
     with pytest.raises(RecipeError, match=r"--to .*: must name a file that ends in \.html"):
         errors(experiment=NAMES, to=Path("page.txt"), workspace=house.workspace.root, as_json=False, **given)
+
+
+def test_documents_of_a_dataset_are_scored_anew_as_held_out_ones_were(house: House) -> None:
+    """Of the held-out set itself the numbers are those that are stored."""
+    stored = subject_of(house.workspace, NAMES, which="lost").load()
+
+    anew = subject_on(house.workspace, NAMES, ["held"], which="lost", threads=1, say=lambda line: None).load()
+
+    mine = dict(zip(anew.ids, zip(anew.bits, anew.texts, strict=True), strict=True))
+    assert mine.keys() == set(stored.ids) and anew.notes == (SEEN,)
+    assert all(mine[name][1] == text for name, text in zip(stored.ids, stored.texts, strict=True))
+    assert [mine[name][0] for name in stored.ids] == pytest.approx(stored.bits.tolist(), abs=1e-3)
+
+
+@pytest.mark.slow
+def test_a_round_on_a_dataset_is_another_round_and_its_dataset_must_be_there(house: House) -> None:
+    told = run_round(house.workspace, NAMES, replace(WORDS, on=("held",)))
+
+    assert told.on == ("held",) and told.notes == (SEEN,) and told != run_round(house.workspace, NAMES, WORDS)
+    assert stored_round(house.workspace, NAMES, replace(WORDS, on=("held",))) == told
+    with pytest.raises(RecipeError, match=r"`helt` is not a dataset .* Did you mean held"):
+        run_round(house.workspace, NAMES, replace(WORDS, on=("helt",)))
+    with pytest.raises(DataError, match="pairs to test claims on; 40 are needed"):
+        run_round(house.workspace, NAMES, replace(WORDS, on=("good",)))

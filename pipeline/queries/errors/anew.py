@@ -1,0 +1,115 @@
+"""Documents of any dataset and two mixtures' finished proxies -> how badly each is predicted, scored anew.
+
+For what proxies were trained on, or could be: scores are stored of held-out sets alone. Nothing is stored of this but
+the round. Documents are drawn by their ids, each is read as far as one context, as a held-out one is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from eval.claims.record import Which
+from pipeline.core.errors import DataError
+from pipeline.core.files.shards import read_table
+from pipeline.core.identity import identity_of
+from pipeline.experiment.compare import clusters_of
+from pipeline.experiment.lanes import WEIGHTS, device_of
+from pipeline.experiment.streams.encode import HEAD_BYTES_PER_TOKEN, EncodeTask, choose, encode_rows
+from pipeline.queries.arms import Arm, ScoredLane
+from pipeline.queries.comparable import LEAST_PAIRS, Lanes, built_by_gates, lanes_alike, refuse_unlike
+from pipeline.queries.errors.material import Material, Subject, badness_of, two_arms
+from pipeline.queries.lanes import folder_of
+from pipeline.store.workspace import Workspace
+
+MOST_BYTES = 2_000_000  # of all datasets together: minutes for proxies of the smallest tier on two cores
+SEED = 0  # of the draw of documents
+SEEN = "Proxies may have been trained on these documents, and of one mixture more than of the other."
+
+
+def subject_on(
+    workspace: Workspace, names: Sequence[str], on: Sequence[str], *, which: Which, threads: int,
+    say: Callable[[str], None],
+) -> Subject:  # fmt: skip
+    """Return documents of datasets, to be scored by the proxies of two mixtures; DataError where these are too few."""
+    arms = two_arms(workspace, names)
+    refuse_unlike(arms)
+    lanes = lanes_alike(arms)
+    pairs = _pairs(workspace, arms, lanes)
+    datasets = {name: workspace.dataset(name) for name in on}
+    mixtures = (arms[0].card.identity, arms[1].card.identity)
+    experiment = identity_of(
+        {
+            "mixtures": list(mixtures),
+            "lanes": sorted(found.lane.card.identity for pair in pairs for found in pair),
+            "on": {name: card.identity for name, (_, card) in datasets.items()},
+            "bytes": MOST_BYTES,
+        }
+    )
+    folders = {name: folder for name, (folder, _) in datasets.items()}
+
+    def load() -> Material:
+        return _scored(workspace, arms, pairs, folders, experiment=experiment, which=which, threads=threads, say=say)
+
+    return Subject(experiment, mixtures, arms[1].card.name, load)
+
+
+def _pairs(workspace: Workspace, arms: Sequence[Arm], lanes: Sequence[Lanes]) -> list[tuple[ScoredLane, ScoredLane]]:
+    """Return the proxies of both mixtures with one seed, at the learning rate of a gate's verdict, or the highest."""
+    shared = sorted(set(lanes[0]) & set(lanes[1]))
+    deciding = [rate for item in built_by_gates(workspace, arms) for rate in item.card.payload["learning_rates"]]
+    for wanted in [*deciding, *sorted({rate for rate, _ in shared}, reverse=True)]:
+        found = [(lanes[0][key], lanes[1][key]) for key in shared if key[0] == wanted]
+        if len(found) >= LEAST_PAIRS:
+            return found
+    raise DataError(
+        f"errors: {arms[0].name} and {arms[1].name} have fewer than {LEAST_PAIRS} sound proxies each with the same "
+        f"seeds and learning rate. {arms[1].way_out}"
+    )
+
+
+def _scored(
+    workspace: Workspace, arms: Sequence[Arm], pairs: Sequence[tuple[ScoredLane, ScoredLane]],
+    folders: dict[str, Path], *, experiment: str, which: Which, threads: int, say: Callable[[str], None],
+) -> Material:  # fmt: skip
+    from safetensors.torch import load_file
+
+    from eval.proxies.packing import Tokens
+    from eval.proxies.proxy import stack
+    from eval.proxies.tiers import TIERS
+    from eval.proxies.tokenizer import Tokenizer
+    from eval.scores.bits_per_byte import document_bits
+
+    tier = TIERS[pairs[0][0].lane.facts.tier]
+    model = folder_of(workspace, "tokenizer", arms[0].tokenizer, of=arms[0].name) / "tokenizer.model"
+    domain, ids, texts, flat, lengths, sizes = list[str](), list[str](), list[str](), [], [], []
+    for name, folder in folders.items():
+        head = tier.context * HEAD_BYTES_PER_TOKEN
+        chosen, *_ = choose(folder, limit_bytes=MOST_BYTES // len(folders), seed=SEED, head_bytes=head)
+        for path, rows in chosen:
+            tokens, counts, num_bytes, mine = encode_rows(EncodeTask(name, model, path, rows, tier.context))
+            whole = read_table(path, columns=["text"]).column("text").take(rows).to_pylist()
+            texts += [text.encode()[:size].decode(errors="ignore") for text, size in zip(whole, num_bytes, strict=True)]
+            domain += [name] * len(mine)
+            ids += mine
+            flat.append(tokens)
+            lengths.append(counts)
+            sizes.append(num_bytes)
+    if not ids:
+        raise DataError(f"--on {', '.join(folders)}: holds no documents. Name another dataset.")
+    lanes = [found.lane for side in (0, 1) for found in (pair[side] for pair in pairs)]
+    say(f"score {len(ids):,} documents of {', '.join(folders)} by {len(lanes)} proxies")
+    bits_KD = document_bits(
+        stack([load_file(lane.folder / WEIGHTS) for lane in lanes]),
+        Tokens(flat=np.concatenate(flat), offsets=np.concatenate([[0], np.cumsum(np.concatenate(lengths))])),
+        tier=tier, bos=Tokenizer.load(model).bos, device=device_of("auto"), threads=threads,
+    )  # fmt: skip
+    first, other = bits_KD[: len(pairs)].mean(axis=0), bits_KD[len(pairs) :].mean(axis=0)
+    return Material(
+        experiment=experiment, first=arms[0].name, other=arms[1].name, which=which, on=tuple(folders),
+        domain=np.array(domain), ids=ids, texts=texts, num_bytes=np.concatenate(sizes),
+        cluster=clusters_of({"domain": domain, "id": ids}, folders, group_by=None),
+        bits=badness_of(first, other, which=which), folders=folders, notes=(SEEN,),
+    ).known()  # fmt: skip
