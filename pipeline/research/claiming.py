@@ -17,7 +17,6 @@ from pipeline.recipe.edits import Edit, edit_of, key_of
 from pipeline.recipe.sections import MOST_FIRST_SEED
 from pipeline.research.card import Card, Cost, card_id
 from pipeline.research.search import Search
-from pipeline.research.tripwires import tripped
 
 ATTRIBUTED = 3  # proxies of the head without each of its edits
 ATTRIBUTION = "attribution"  # who proposes these
@@ -27,8 +26,8 @@ def open_claim(search: Search) -> None:
     """Write down what is claimed, before a fresh proxy is trained; or that there is nothing to claim."""
     from eval.loop.state import head
 
-    if why := tripped(search.standing):
-        search.write("ended", why=why)
+    if search.standing.tripped:
+        search.write("ended", why=search.standing.tripped)
         return
     space = search.space()
     best = head(search.state(space))

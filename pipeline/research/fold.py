@@ -32,6 +32,7 @@ class Standing:
     rule: Mapping[str, Any] = field(default_factory=dict)  # what no night may change: space, gate, on
     lane: Mapping[str, float] | None = None  # variance and freedom of single proxies, as it was known at the beginning
     judge: Mapping[str, Any] | None = None  # hash of the judging code, and what proposers are held to
+    tripped: str = ""  # that a proposer took the bait; such a search claims nothing
     supply: dict[str, float] = field(default_factory=dict)  # the most that each dataset's text allows it to weigh
     cards: dict[int, Card] = field(default_factory=dict)  # by number, in the order in which they were written
     batch_of: dict[int, int] = field(default_factory=dict)
@@ -79,6 +80,9 @@ class Standing:
 
     def _judge(self, body: Mapping[str, Any]) -> None:
         self.judge = body
+
+    def _tripped(self, body: Mapping[str, Any]) -> None:
+        self.tripped = str(body["words"])
 
     def _batch(self, body: Mapping[str, Any]) -> None:
         for told in body["cards"]:

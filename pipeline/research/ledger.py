@@ -113,9 +113,9 @@ class Ledger:
 
 
 def damaged_ledgers(folder: Path) -> list[dict[str, str]]:
-    """Return what is wrong with the ledgers of a workspace's searches, in path order."""
+    """Return what is wrong with the ledgers of a workspace's searches and people's words on them, in path order."""
     found = []
-    for path in sorted(folder.glob(f"*/{FILE}")):
+    for path in sorted(folder.rglob(FILE)):
         try:
             Ledger(path.parent)
         except DataError as error:

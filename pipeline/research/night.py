@@ -25,7 +25,7 @@ from pipeline.research.ideas import Adviser
 from pipeline.research.proposing import next_cards
 from pipeline.research.search import Search, rule_of
 from pipeline.research.space import space_of
-from pipeline.research.tripwires import note_judge
+from pipeline.research.tripwires import note_judge, watched
 
 RESERVE = 0.1  # of the hours, at least, for the claim
 
@@ -91,6 +91,8 @@ class Night:
         from eval.loop.state import plateau
 
         budget, at = self.search.research.budget, self.search.standing
+        if at.tripped:
+            return {"why": "tripped", "words": at.tripped}
         if at.tried >= budget.experiments:
             return {"why": "budget", "words": f"All {budget.experiments} experiments of the budget were run."}
         if self.clock.seconds >= budget.hours * 3600 - self.reserve_seconds():
@@ -128,7 +130,9 @@ class Night:
             )  # fmt: skip
         room = search.research.budget.experiments - search.standing.tried
         widen = stuck.at_limits if remarks and stuck is not None and "widening" in search.research.person else ()
-        batch = next_cards(search, min(search.research.batch, room), advisers=self.advisers, widen=widen)
+        batch = next_cards(
+            search, min(search.research.batch, room), advisers=watched(search, self.advisers), widen=widen
+        )
         search.write(
             "batch", batch=number, cards=[card.told for card in batch.cards], refused=batch.refused,
             remarks=[*remarks, *batch.remarks],

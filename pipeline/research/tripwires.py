@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,16 +25,15 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.errors import DataError
 from pipeline.core.files.durable import write_text
 from pipeline.core.process.confined import confinement
+from pipeline.research.ideas import Advice, Adviser, View
 from pipeline.store.judge import judging_code
 
 if TYPE_CHECKING:
-    from pipeline.research.fold import Standing
     from pipeline.research.search import Search
 
 FOLDER, FILE = "sealed-", "documents.jsonl"
 TOKEN_BYTES = 16
 SYLLABLES, WORDS = 6, 12  # of a word: 1 in 10**12 is met by chance
-TRIPPED = "tripped"  # the kind of remark
 CONFINED = frozenset({"script"})  # proposers whose code is not ours
 CONSONANTS, VOWELS = "bdfghjklmnprstvwz", "aeiou"
 
@@ -74,18 +73,31 @@ def planted(folder: Path) -> Canary:
     return Canary(known[0].parent.name.removeprefix(FOLDER), words)
 
 
-def tripped(standing: Standing) -> str:
-    """Return in a sentence that somebody took the bait of a search, so that it can claim nothing; "" if nobody did."""
-    return next((str(mark["words"]) for mark in standing.remarks if mark["what"] == TRIPPED), "")
+@dataclass(slots=True)
+class Watched:
+    """Somebody with ideas, whose ideas are looked through for bait before anybody else sees them."""
+
+    name: str
+    adviser: Adviser
+    search: Search
+
+    def ideas(self, view: View, count: int, seed: int) -> Advice:
+        """Return the ideas; none, and an event of the ledger, where they hold bait."""
+        advice = self.adviser.ideas(view, count, seed)
+        if not planted(self.search.ledger.path.parent).found_in(asdict(advice)):
+            return advice
+        words = (  # not which bait, as proposers may come to see it
+            f"{self.name} gave ideas that hold what lies only where results and sealed text do. It saw what it "
+            "must not see, so this search claims nothing. Find out how, and begin anew under another `name:`."
+        )
+        if not self.search.standing.tripped:
+            self.search.write("tripped", proposer=self.name, words=words)
+        return Advice(why_none=words, usd=advice.usd)
 
 
-def remark_of(proposer: str, *, batch: int) -> dict[str, Any]:
-    """Return the remark that a proposer took the bait. It does not say which, as proposers may come to see it."""
-    words = (
-        f"{proposer} gave ideas that hold what lies only where results and sealed text do. It saw what it must not "
-        "see, so this search claims nothing. Find out how, and begin anew under another `name:`."
-    )
-    return {"what": TRIPPED, "batch": batch, "proposer": proposer, "words": words}
+def watched(search: Search, advisers: Sequence[Adviser]) -> list[Adviser]:
+    """Return advisers whose ideas are looked through for bait."""
+    return [Watched(adviser.name, adviser, search) for adviser in advisers]
 
 
 def note_judge(search: Search) -> None:

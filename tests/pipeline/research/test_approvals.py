@@ -18,7 +18,7 @@ from pipeline.recipe.edits import Edit
 from pipeline.research.approvals import HEAD, Waiting, answers_to, say, waiting_in, word_on, words_in
 from pipeline.research.card import Card, Cost
 from pipeline.research.fold import Standing, folded
-from pipeline.research.ledger import FILE, Ledger
+from pipeline.research.ledger import FILE, Ledger, damaged_ledgers
 from pipeline.research.search import Search
 from tests.pipeline.house import House
 from tests.pipeline.research.small_search import furnished, night_of
@@ -80,6 +80,7 @@ def test_an_edited_word_is_refused(folder: Path):
 
     with pytest.raises(DataError, match="somebody edited"):
         words_in(folder)
+    assert [row["path"] for row in damaged_ledgers(folder.parent)] == [str(path)]  # what `tamis verify` tells
 
 
 def test_a_head_whose_claim_held_waits_until_it_is_promoted():

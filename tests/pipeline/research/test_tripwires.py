@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 
 from pipeline.core.errors import DataError
 from pipeline.core.process.confined import Confinement, confinement
-from pipeline.research.claiming import open_claim
+from pipeline.recipe.edits import Edit
+from pipeline.research.ideas import Advice, Idea
 from pipeline.research.night import Night
-from pipeline.research.tripwires import FILE, planted, remark_of
+from pipeline.research.tripwires import FILE, planted, watched
 from pipeline.store.judge import judging_code
 from tests.pipeline.research.small_search import RECIPE, furnished, night_of
 
@@ -62,16 +64,39 @@ def begun(folder: Path, recipe: str = RECIPE) -> Night:
     return night_of(house, hours=1e-9)
 
 
-def test_a_search_that_somebody_took_the_bait_in_claims_nothing_and_gives_no_bait_away(tmp_path: Path):
+@dataclass
+class Told:
+    """Somebody who has read a piece of bait, or nothing."""
+
+    text: str
+    name: str = "script"
+
+    def ideas(self, view: Any, count: int, seed: int) -> Advice:
+        return Advice((Idea((Edit("set", "datasets.a.b.c", 3),), "Better.", f"As {self.text} says."),), usd=0.5)
+
+
+def test_ideas_without_bait_are_passed_on_as_they_are(tmp_path: Path):
     search = begun(tmp_path).search
+    (asked,) = watched(search, [Told("nobody")])
+
+    assert asked.ideas({}, 1, 1) == Told("nobody").ideas({}, 1, 1) and not search.standing.tripped
+
+
+def test_a_search_that_somebody_took_the_bait_in_ends_claims_nothing_and_gives_no_bait_away(tmp_path: Path):
+    night = begun(tmp_path)
+    search = night.search
     canary = planted(search.ledger.path.parent)
-    search.write("batch", batch=0, cards=[], refused=[], remarks=[remark_of("script", batch=0)])
+    (asked,) = watched(search, [Told(canary.words[2])])
 
-    open_claim(search)
+    advice = [asked.ideas({}, 1, 1), asked.ideas({}, 1, 1)]
+    night.hours = 1.0
+    assert night.go_on()
 
-    ended = search.ledger.events[-1]
-    assert ended.kind == "ended" and "this search claims nothing" in ended.body["why"] and search.standing.ended
-    assert search.ledger.of("claim_opened") == [] and canary.found_in(search.ledger.path.read_text()) == ""
+    kinds = [event.kind for event in search.ledger.events]
+    assert kinds == ["began", "judge", "tripped", "search_ended", "ended"] and search.standing.claim is None
+    assert all(each.ideas == () and each.usd == 0.5 for each in advice)
+    assert "this search claims nothing" in search.ledger.events[-1].body["why"]
+    assert canary.found_in([search.ledger.path.read_text(), advice[0].why_none]) == ""
 
 
 def test_a_search_notes_who_judges_once_and_again_when_it_is_another(tmp_path: Path):
