@@ -22,6 +22,7 @@ from pipeline import __version__
 from pipeline.commands import (
     ablate,
     approve,
+    audit,
     bill,
     cancel,
     compare,
@@ -242,6 +243,7 @@ _asked(ablate.ablate, help="Leave out each step of a recipe in turn.")
 _asked(research.research, help="Search for a better mixture overnight.")
 _asked(approve.approve, help="Say yes to what waits for a person.")
 _asked(approve.reject, help="Say no to what waits for a person.")
+_asked(audit.audit, help="Tell what of a dataset's distributions moved beyond its noise floor.")
 _asked(compare.compare, help="Hold trained mixtures against each other.")
 _asked(doctor.doctor, help="Examine the proxies of an experiment.")
 _asked(errors.errors, help="Tell what the worst documents of an experiment have in common.")

@@ -94,6 +94,7 @@ def test_every_verb_of_the_help_is_tried_here():
         "export-proxy",
         "compare",
         "doctor",
+        "audit",
         "errors",
     }  # tests/pipeline/queries/test_fit.py, test_score.py
     deciding = {"approve", "reject"}  # tests/pipeline/research/test_approvals.py

@@ -1,0 +1,135 @@
+"""The kinds of numbers that an audit asks for: shares, rates, spreads, repeats; each with how far two sets lie apart.
+
+Every factory takes columns over all documents and returns a `Statistic` over rows of them. Its `least` is what a set of
+so many documents cannot resolve, though no halving happened to show it: three documents that one side has and the other
+has not (`filters/audit/floor.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from filters.audit.floor import UNSEEN, Statistic
+from filters.audit.spread import divergence, effective_number
+from filters.audit.terms import shrunk_odds
+
+
+def shares(hits: np.ndarray) -> Statistic:
+    """Say of which share of documents something holds; bool[num_docs, num_numbers]."""
+    return Statistic(
+        lambda rows: hits[rows].mean(axis=0), _difference, lambda size: np.full(hits.shape[1], _some(size))
+    )
+
+
+def rate(events: np.ndarray, of: np.ndarray, *, per: float) -> Statistic:
+    """Say how many events there are in so many units of what they are counted in."""
+    seen = events[events > 0]
+    weight = float(seen.mean()) if len(seen) else 1.0
+
+    def least(size: int) -> np.ndarray:
+        return np.array([per * weight * _some(size) / max(float(of.mean()), 1e-9)])
+
+    return Statistic(
+        lambda rows: np.array([per * events[rows].sum() / max(float(of[rows].sum()), 1e-9)]), _difference, least
+    )
+
+
+def ratio(above: np.ndarray, below: np.ndarray) -> Statistic:
+    """Say how one sum stands to another, compared by the logarithm of their quotient."""
+
+    def of(rows: np.ndarray) -> np.ndarray:
+        return np.array([max(float(above[rows].sum()), 1e-9) / max(float(below[rows].sum()), 1e-9)])
+
+    return Statistic(of, _log_ratio, lambda size: np.array([_some(size)]))
+
+
+def spread(codes: np.ndarray, *, count: int) -> Statistic:
+    """Say how documents are spread over categories, compared by their divergence in bits."""
+
+    def least(size: int) -> np.ndarray:
+        return np.array([divergence(np.array([1.0, 0.0]), np.array([1 - _some(size), _some(size)]))])
+
+    return Statistic(
+        lambda rows: np.bincount(codes[rows], minlength=count),
+        lambda one, other: np.array([divergence(one, other)]),
+        least,
+    )
+
+
+def effective(codes: np.ndarray, *, count: int) -> Statistic:
+    """Say the effective number of categories, compared by the logarithm of the quotient."""
+
+    def least(size: int) -> np.ndarray:
+        return np.array([np.log(effective_number(np.array([1 - _some(size), _some(size)])))])
+
+    return Statistic(
+        lambda rows: np.array([effective_number(np.bincount(codes[rows], minlength=count))]), _log_ratio, least
+    )
+
+
+def concentration(codes: np.ndarray, *, count: int, function: Callable[[np.ndarray], float]) -> Statistic:
+    """Say how far few categories have most of the documents, by a function of their counts."""
+    return Statistic(
+        lambda rows: np.array([function(np.bincount(codes[rows], minlength=count))]),
+        _difference,
+        lambda size: np.array([_some(size)]),
+    )
+
+
+def geometric_mean(values: np.ndarray) -> Statistic:
+    """Say the geometric mean of positive values, compared by the logarithm of the quotient."""
+    logs = np.log(values)
+    return Statistic(
+        lambda rows: np.array([np.exp(logs[rows].mean())]),
+        _log_ratio,
+        lambda size: np.array([logs.std() * _some(size)]),
+    )
+
+
+def repeats(codes: np.ndarray, counted: np.ndarray) -> Statistic:
+    """Say which share of documents has the code of another one before it; of those that are not `counted`, none has."""
+    size = int(codes.max(initial=0)) + 1
+
+    def of(rows: np.ndarray) -> np.ndarray:
+        mine = codes[rows[counted[rows]]]
+        return np.array([(len(mine) - np.count_nonzero(np.bincount(mine, minlength=size))) / max(len(rows), 1)])
+
+    return Statistic(of, _difference, lambda size: np.array([_some(size)]))
+
+
+def repeated_lines(codes: np.ndarray, docs: np.ndarray, *, num_docs: int, times: int) -> Statistic:
+    """Say which share of lines stands in `times` documents or more; `codes` and `docs` of every line."""
+    size = int(codes.max(initial=0)) + 1
+
+    def of(rows: np.ndarray) -> np.ndarray:
+        inside = np.zeros(num_docs, np.bool_)
+        inside[rows] = True
+        mine = codes[inside[docs]]
+        often = np.bincount(mine, minlength=size) >= times
+        return np.array([often[mine].mean() if len(mine) else 0.0])
+
+    return Statistic(of, _difference, lambda size: np.array([_some(size)]))
+
+
+def associations(windows: np.ndarray, ill: np.ndarray) -> Statistic:
+    """Say the shrunk log-odds of ill windows of every group, beside all groups."""
+
+    def of(rows: np.ndarray) -> np.ndarray:
+        return shrunk_odds(ill[rows].sum(axis=0), windows[rows].sum(axis=0))
+
+    return Statistic(of, _difference, lambda size: np.full(windows.shape[1], _some(size)))
+
+
+def _some(size: int) -> float:
+    """Return the share of so many documents that none of them may have though there is one: the rule of three."""
+    return UNSEEN / size
+
+
+def _difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return other - one
+
+
+def _log_ratio(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(other, 1e-12)) - np.log(np.maximum(one, 1e-12))

@@ -1,0 +1,39 @@
+"""The verb `audit`: what it takes on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pipeline.commands.flags import AS_JSON, WORKSPACE
+from pipeline.commands.questions import VerbAnswer
+
+
+@click.argument("dataset", metavar="DATASET", help="A dataset's name, as in the recipe, or a folder of one.")
+@click.option(
+    "--against", metavar="OTHER",
+    help="Hold it against another dataset, a folder of one as `status` shows them, or `previous`: its version before.",
+)  # fmt: skip
+@click.option("-n", "count", type=click.IntRange(min=1), metavar="NUMBER", default=12, help="Numbers to show.")
+@click.option(
+    "--sample", type=click.IntRange(min=1), metavar="NUMBER", default=200_000, help="Most documents to read, of each."
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), metavar="NUMBER", default=0, help="Of the sample and the halvings.")
+@WORKSPACE
+@AS_JSON
+def audit(
+    *, dataset: str, against: str | None, count: int, sample: int, seed: int, workspace: Path, as_json: bool,
+) -> VerbAnswer:  # fmt: skip
+    """Tell how a dataset is spread, each number beside how far its own halves differ, and what moved beyond that.
+
+    Languages, sources, years, length, duplicates, boilerplate, personal data, insults, associations, topics, style and
+    the signals that its steps stored. Reads a blind sample on the processor; nothing is changed or sent anywhere.
+    """
+    from pipeline.commands.audit_text import audited_text
+    from pipeline.queries.audit import audit as ask
+    from pipeline.store.workspace import Workspace
+
+    place = Workspace(workspace)
+    found = ask(place, dataset, against=against, count=sample, seed=seed)
+    return VerbAnswer(found.data(), audited_text(found, count=count))
