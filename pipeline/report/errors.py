@@ -97,7 +97,8 @@ def _told(claim: Claim) -> str:
         return "not tested"
     effect = claim.tested
     bounds = f"{_points(effect.low)} to {_points(effect.high)} points"
-    return f"{_percent(effect.worst)} and {_percent(effect.neutral)} ({bounds}), p {claim.adjusted:.2f}"
+    surely = "below 0.01" if claim.adjusted < 0.005 else f"{claim.adjusted:.2f}"
+    return f"{_percent(effect.worst)} and {_percent(effect.neutral)} ({bounds}), p {surely}"
 
 
 def _claims_drawn(claims: Sequence[Claim]) -> Forest | None:

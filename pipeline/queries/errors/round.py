@@ -24,10 +24,11 @@ from eval.claims.slices import LEAST_DOCUMENTS, slice_effects
 from pipeline.core.errors import DataError
 from pipeline.core.identity import identity_of
 from pipeline.core.rng import generator
-from pipeline.queries.errors.judging import Judge, Judged, Question, Specimen
+from pipeline.queries.errors.judging import MATCHED, Judge, Judged, Question, Specimen, match
 from pipeline.queries.errors.masked import mask
 from pipeline.queries.errors.material import Material
 from pipeline.queries.errors.proposal import MOST_CLAIMS, Proposal, Proposed, checked
+from pipeline.queries.errors.words import propose_words
 
 Propose = Callable[[Material, Sides], Proposed]
 
@@ -59,18 +60,18 @@ def sides_of(material: Material, *, documents: int, seed: int) -> dict[Split, Si
 
 def hold_round(
     material: Material, *, members: Mapping[str, np.ndarray], propose: Propose, judge: Judge, judge_title: str,
-    documents: int, seed: int, fallback: Propose | None = None,
+    documents: int, seed: int, words_instead: bool = False,
 ) -> Round:  # fmt: skip
-    """Hold a round; where `propose` states nothing and says why, `fallback` states claims instead."""
+    """Hold a round; where `propose` says why it states nothing, words may be contrasted instead, asking nobody."""
     sides = sides_of(material, documents=documents, seed=seed)
     slices = slice_effects(
         members, bits_D=material.bits, bytes_D=material.num_bytes, cluster_D=material.cluster, seed=seed
     )
     proposed = propose(material, sides["propose"])
     notes, cost = [*material.notes, *proposed.notes], proposed.cost_usd
-    if not proposed.proposals and proposed.notes and fallback is not None:
-        proposed = fallback(material, sides["propose"])
-        notes.append("Claims are contrasts of words instead.")
+    if not proposed.proposals and proposed.notes and words_instead:
+        proposed, judge, judge_title = propose_words(material, sides["propose"]), match, MATCHED
+        notes.append("Claims are contrasts of words instead, and a pattern decides what a document has.")
     proposals = checked(proposed)
     standing = [proposal for proposal in proposals if not proposal.why]
     told = Round(

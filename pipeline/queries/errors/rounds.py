@@ -176,6 +176,6 @@ def _held(workspace: Workspace, material: Material, settings: Settings) -> Round
         judge = ClaudeJudge(client, model=settings.judge)
         told = hold_round(
             material, propose=partial(propose_with_claude, client=client, model=settings.proposer), judge=judge,
-            judge_title=judge.title, fallback=propose_words, **how,
+            judge_title=judge.title, words_instead=True, **how,
         )  # fmt: skip
         return replace(told, cost_usd=told.cost_usd + judge.cost_usd)

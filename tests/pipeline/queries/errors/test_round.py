@@ -225,12 +225,23 @@ def test_a_proposer_without_claims_leaves_them_to_words(documents):
     def prose(documents, sides):
         return Proposed("model", (), (), notes=("model stated no claims: its answer cannot be read (not JSON).",))
 
-    found = hold(documents, prose, fallback=propose_words)
+    found = hold(documents, prose, noisy, words_instead=True)
 
     assert found.proposer == "words" and found.findings
+    assert found.judging is not None and (found.judging.judge, found.judging.specificity) == ("matching", 1.0)
     assert found.notes[-2:] == (
-        "model stated no claims: its answer cannot be read (not JSON).", "Claims are contrasts of words instead.",
+        "model stated no claims: its answer cannot be read (not JSON).",
+        "Claims are contrasts of words instead, and a pattern decides what a document has.",
     )  # fmt: skip
+
+
+def test_where_no_claim_stands_nobody_is_asked(documents):
+    def asked(questions, specimens):
+        raise AssertionError
+
+    found = hold(documents, stating(PLANTED, false_quotes=PLANTED), asked)
+
+    assert {claim.status for claim in found.claims} == {"void"} and found.judging is None and found.void == ""
 
 
 def test_slices_need_nobody_and_name_what_lost(documents):
