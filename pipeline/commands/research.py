@@ -27,7 +27,7 @@ def research(
 ) -> VerbAnswer:  # fmt: skip
     """Search for a better mixture by cards that proxies try, and claim at most one; goes on where it was stopped."""
     from pipeline.commands.display import Terminal
-    from pipeline.commands.run_recipe import run_recipe
+    from pipeline.commands.run_recipe import promote_recipe, run_recipe
     from pipeline.core.errors import RecipeError
     from pipeline.core.process.kernel_cache import notice
     from pipeline.engine.executors import Local
@@ -57,9 +57,13 @@ def research(
             )
             return {"outcome": outcome.verdict, "sentence": outcome.sentence, "report": outcome.report}
 
+        def promoter(claim: Mapping[str, Any]) -> Mapping[str, Any]:
+            done = promote_recipe(claim, workspace=place, override=None)
+            return {"name": done.version.name, "version": done.version.version}
+
         bench = Bench(whole, place, opened, progress, workers=workers, device=device, memory_bytes=size)
         search = Search(whole, bench, Ledger(folder), progress)
-        finished = Night(search, Clock.of(folder), judge, hours).go_on()
+        finished = Night(search, Clock.of(folder), judge, hours, promoter=promoter).go_on()
     data = told_of(search.standing, finished=finished)
     return VerbAnswer(data, json.dumps(data, indent=1))
 

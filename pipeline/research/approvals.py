@@ -64,7 +64,8 @@ def waiting_in(standing: Standing) -> list[Waiting]:
     """Return what waits for a person: cards, and the promotion of a head whose claim held."""
     found = [Waiting(card.id, card.plan, _lines(card)) for card in standing.waiting]
     claim, verdict = standing.claim, standing.verdict
-    if claim is not None and verdict is not None and verdict["outcome"] == "promote" and standing.promoted is None:
+    held = verdict is not None and verdict["outcome"] == "promote" and verdict.get("waits", False)
+    if claim is not None and verdict is not None and held and standing.promoted is None:
         found.append(Waiting(HEAD, identity_of([claim, verdict]), (f"promotion: {verdict['sentence']}",)))
     return found
 

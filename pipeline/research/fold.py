@@ -134,7 +134,7 @@ class Standing:
         self.ended = True
 
     def _reopened(self, body: Mapping[str, Any]) -> None:
-        self.search_ended = self.claim = self.verdict = self.attribution = None
+        self.search_ended = self.claim = self.verdict = self.attribution = self.promoted = None
         self.ended = False
 
 

@@ -22,6 +22,7 @@ from pipeline.research.card import Card, Result
 from pipeline.research.claiming import attribute, claim_recipe, open_claim
 from pipeline.research.clock import Clock
 from pipeline.research.ideas import Adviser
+from pipeline.research.promoting import Promoter, promote_head, waits_for_person
 from pipeline.research.proposing import next_cards
 from pipeline.research.search import Search, rule_of
 from pipeline.research.space import space_of
@@ -41,6 +42,7 @@ class Night:
     judge: Judge
     hours: float  # of this night
     advisers: Sequence[Adviser] = ()
+    promoter: Promoter | None = None
     lane_seconds: list[float] = field(default_factory=list)
 
     def go_on(self) -> bool:
@@ -57,6 +59,8 @@ class Night:
             else:
                 self.step()
             self.clock.keep()
+        if self.promoter is not None:
+            promote_head(self.search, self.promoter)
         return True
 
     def reopen(self) -> None:
@@ -80,7 +84,8 @@ class Night:
             open_claim(search)
         elif at.verdict is None:
             note_judge(search)
-            search.write("claimed", **self.judge(claim_recipe(search, at.claim)))
+            verdict = self.judge(claim_recipe(search, at.claim))
+            search.write("claimed", **verdict, waits=waits_for_person(search))
         elif at.attribution is None:
             attribute(search)
         else:

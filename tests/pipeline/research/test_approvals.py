@@ -84,11 +84,12 @@ def test_an_edited_word_is_refused(folder: Path):
 
 
 def test_a_head_whose_claim_held_waits_until_it_is_promoted():
-    held = Standing(claim={"head": []}, verdict={"outcome": "promote", "sentence": "Promote: better."})
+    held = Standing(claim={"head": []}, verdict={"outcome": "promote", "sentence": "Better.", "waits": True})
 
     assert [each.id for each in waiting_in(held)] == [HEAD]
     assert waiting_in(replace(held, promoted={"version": 1})) == []
-    assert waiting_in(replace(held, verdict={"outcome": "undecided", "sentence": ""})) == []
+    assert waiting_in(replace(held, verdict={"outcome": "undecided", "sentence": "", "waits": True})) == []
+    assert waiting_in(replace(held, verdict={"outcome": "promote", "sentence": "", "waits": False})) == []
     assert waiting_in(replace(held, claim={"head": [1]}))[0].plan != waiting_in(held)[0].plan
 
 
