@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, write the figures."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    names = [*TITLES, "minhash_check", "lanes", "what_if", "labelling", "growth"]
+    names = [*TITLES, "minhash_check", "lanes", "what_if", "research", "labelling", "growth"]
     if unknown := [word for word in options.only if not any(word in name for name in names)]:
         parser.error(f"--only {unknown[0]}: no work's name holds it; they are {', '.join(names)}")
     os.environ["TQDM_DISABLE"] = "1"
@@ -114,6 +114,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tests.benchmarks.deciding import measure_what_if
 
             results["what_if"] = measure_what_if(Path(folder))
+            _write(results, options)
+        if _wanted("research", options) and not options.quick:
+            from tests.benchmarks.searching import measure_research
+
+            results["research"] = measure_research(Path(folder), cores=cores)
             _write(results, options)
         if _wanted("labelling", options) and not options.quick:
             from tests.benchmarks.labelling import measure_labelling
@@ -214,7 +219,7 @@ def _parser() -> argparse.ArgumentParser:
         "--only", action="append", default=[], metavar="NAME", help="measure works whose name holds this; repeatable"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="little text, two repeats, neither what_if, labelling nor growth"
+        "--quick", action="store_true", help="little text, two repeats, neither what_if, research, labelling nor growth"
     )
     parser.add_argument("--out", type=Path, help="where the figures go")
     return parser

@@ -119,6 +119,7 @@ def _rows(results: dict[str, Any]) -> list[list[str]]:
     rows += _checking_rows(results.get("minhash_check"))
     rows += _lanes_rows(results.get("lanes"))
     rows += _what_if_rows(results.get("what_if"))
+    rows += _research_rows(results.get("research"))
     rows += _labelling_rows(results.get("labelling"))
     return rows + _growth_rows(results.get("growth"))
 
@@ -182,6 +183,16 @@ def _what_if_rows(found: dict[str, Any] | None) -> list[list[str]]:
     seconds = found["questions"][slowest]["median_seconds"]
     title = f"`tamis what-if`, {found['documents'] / 1e6:g} million documents, the slowest question ({slowest})"
     return [[title, f"{seconds:.2g} s", f"< {WHAT_IF_MARK:g} s", "", ""]]
+
+
+def _research_rows(found: dict[str, Any] | None) -> list[list[str]]:
+    if found is None:
+        return []
+    title = f"`tamis research`, {found['cards']} thresholds a batch, {found['cores']} cores, proxies of 250k tokens"
+    rate = f"{_short(found['experiments_an_hour'])} experiments an hour"
+    used, empty = (median(found["seconds"][name]) for name in ("used", "empty"))
+    beside = f"datasets of a batch from nothing: {empty:.2g} s, here {used:.2g} s"
+    return [[title, rate, "", beside, f"{_short(found['ratio_of_data'])}x"]]
 
 
 def _labelling_rows(found: dict[str, Any] | None) -> list[list[str]]:
