@@ -122,6 +122,12 @@ def word_on(asked: Waiting, words: Mapping[str, Word]) -> Answer | Literal["expi
     return "expired" if word.answer == "approved" and word.plan != asked.plan else word.answer
 
 
+def take_in(search: Search) -> None:
+    """Write down people's words on cards that wait: an approved one is tried next, a rejected one never."""
+    for body in answers_to(search, search.space(), words_in(search.ledger.path.parent)):
+        search.write("answered", **body)
+
+
 def answers_to(search: Search, space: EditSpace, words: Mapping[str, Word]) -> list[dict[str, Any]]:
     """Return the bodies of the events `answered` that words bring, each checked against the plan as it is now."""
     found = []
@@ -131,8 +137,7 @@ def answers_to(search: Search, space: EditSpace, words: Mapping[str, Word]) -> l
             continue
         if word.answer == "approved":
             _, plan = search.bench.price(card.edits, name=card.id, seeds=card.seeds)
-            if plan != word.plan:
-                search.progress.say(f"card {card.id}: approved by {word.user} for another plan; it waits again")
+            if plan != word.plan:  # no yes to this plan; it goes on waiting
                 continue
         outside = [edit.key for edit in card.edits if _is_outside(space, edit)]
         found.append(

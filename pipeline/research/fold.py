@@ -55,8 +55,13 @@ class Standing:
 
     @property
     def open_cards(self) -> list[Card]:
-        """Cards that were written down, and have no result yet; those that wait for a person are none."""
-        return [card for number, card in self.cards.items() if number not in self.results and not card.needs]
+        """Cards that were written down, and have no result yet; those that a person has not approved are none."""
+        approved = {name for name, body in self.answers.items() if body["answer"] == "approved"}
+        return [
+            card
+            for number, card in self.cards.items()
+            if number not in self.results and (not card.needs or card.id in approved)
+        ]
 
     @property
     def waiting(self) -> list[Card]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from pipeline.core.errors import RecipeError
 from pipeline.plan.sweep import FIRST_SEED
+from pipeline.research.approvals import take_in
 from pipeline.research.bench import Asked, Tried
 from pipeline.research.card import Card, Result
 from pipeline.research.claiming import attribute, claim_recipe, open_claim
@@ -52,6 +53,8 @@ class Night:
         if not self.search.standing.ended:
             note_judge(self.search)
         while not self.search.standing.ended:
+            if self.search.standing.search_ended is None:
+                take_in(self.search)
             if self.search.standing.open_cards:
                 self.try_cards()
             elif self.clock.tonight > self.hours * 3600:

@@ -85,7 +85,10 @@ class EditSpace:
             if edit.op == "weight":
                 weights = self._weights(edit)
                 continue
-            index = next((number for number, axis in enumerate(self.axes) if _is_of(axis, edit)), None)
+            found = [number for number, axis in enumerate(self.axes) if _is_of(axis, edit)]
+            index = max(
+                found, key=lambda number: self.axes[number].flag is not None, default=None
+            )  # let in: exactly it
             if index is None:
                 raise OutsideError(f"{edit.words}: lies outside the space of {self.recipe.place}.")
             axis = self.axes[index]

@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.recipe.edits import Edit
-from pipeline.research.approvals import HEAD, Waiting, answers_to, say, waiting_in, word_on, words_in
+from pipeline.research.approvals import HEAD, Waiting, answers_to, say, take_in, waiting_in, word_on, words_in
 from pipeline.research.card import Card, Cost
 from pipeline.research.fold import Standing, folded
 from pipeline.research.ledger import FILE, Ledger, damaged_ledgers
@@ -140,6 +140,25 @@ def test_a_no_is_taken_in_with_its_reason(house: House, folder: Path):
     (answer,) = answers_to(search, search.space(), words_in(folder))
 
     assert (answer["answer"], answer["why"]) == ("rejected", "a source that nobody may use")
+
+
+def test_an_approved_card_is_tried_next_and_lets_its_edit_into_the_space(tmp_path: Path):
+    night = night_of(furnished(tmp_path), hours=1e-9)
+    night.go_on()
+    search = night.search
+    _, plan = search.bench.price(CARD.edits, name=CARD.id, seeds=(0,))
+    card = replace(CARD, plan=plan, seeds=(0,))
+    search.write("batch", batch=0, cards=[card.told], refused=[], remarks=[])
+    assert search.standing.open_cards == [] and search.standing.waiting == [card]
+
+    (each,) = waiting_in(search.standing)
+    say(search.ledger.path.parent, each, "approved", why="", how="flag", typed=plan[:8])
+    take_in(search)
+    take_in(search)
+
+    assert search.standing.open_cards == [card] and search.standing.waiting == []
+    assert len(search.ledger.of("answered")) == 1
+    assert search.space().edits_of(search.space().point_of(card.edits)) == card.edits
 
 
 def tamis(*words: str, workspace: Path, given: Any = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
