@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from pipeline.core.process.kernel_cache import use_own_cache
+from pipeline.core.process.start import start
 
 ROOT = Path(__file__).resolve().parent.parent
 HOUSE = ("pipeline", "filters", "synth", "eval")
@@ -38,7 +38,7 @@ def pytest_configure() -> None:
     how = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
     settings.register_profile("busy machine", how)
     settings.load_profile("busy machine")
-    use_own_cache()
+    start()  # as every verb and worker does
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
