@@ -9,12 +9,12 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from queue import Queue
+from threading import Lock, Thread
 from typing import Any, Protocol
 
 from pipeline.core.claude.server.endpoint import address_of
@@ -26,13 +26,14 @@ from tests.reliability.modes import BATCH_MODES, SINGLE_MODES, Mode
 from tests.reliability.runner import BATCH_KILLS, COUNT, SINGLE_KILLS
 
 MAX_USD = 0.01
-RUNNERS = 4  # a case mostly waits
+AT_ONCE = 4  # a case mostly waits
+MOST_SECONDS = 200  # of a case
 BREACHES = ("lost", "bought twice", "kept without a bill", "above the cap", "left open", "not finished")
 FATES = ("billed once", "in doubt", "not billed")  # of a request
 
 
 class Runner(Protocol):
-    """A process that plays cases."""
+    """A process that plays cases, several at once."""
 
     def __call__(self, case: Mapping[str, Any]) -> dict[str, Any]: ...
 
@@ -53,25 +54,17 @@ def play(folder: Path, *, batches: bool, modes: Mapping[str, Mode] | None = None
     """Play every mode against every moment of death; some of each if given."""
     modes = modes if modes is not None else BATCH_MODES if batches else SINGLE_MODES
     kills = list(kills if kills is not None else BATCH_KILLS if batches else SINGLE_KILLS)
-    with ExitStack() as stack:
-        free: Queue[Runner] = Queue()
-        for _ in range(RUNNERS):
-            free.put(stack.enter_context(_runner(folder)))
+    with _runner(folder) as runner, ThreadPoolExecutor(AT_ONCE) as pool:
 
         def of_case(numbered: tuple[int, tuple[str, str]]) -> tuple[str, str, dict[str, Any], Counter[str]]:
             number, (mode, kill) = numbered
-            runner = free.get()
-            try:
-                with claude_server() as server:
-                    modes[mode](server)
-                    case = {"number": number, "base_url": server.base_url, "kill": kill, "batches": batches}
-                    found = runner(case | {"max_usd": MAX_USD})
-                    return mode, kill, found, judged(server, found, batches=batches)
-            finally:
-                free.put(runner)
+            with claude_server() as server:
+                modes[mode](server)
+                case = {"number": number, "base_url": server.base_url, "kill": kill, "batches": batches}
+                found = runner(case | {"max_usd": MAX_USD})
+                return mode, kill, found, judged(server, found, batches=batches)
 
-        with ThreadPoolExecutor(RUNNERS) as pool:
-            cases = list(pool.map(of_case, enumerate(product(modes, kills))))
+        cases = list(pool.map(of_case, enumerate(product(modes, kills))))
     played = Played()
     for mode, kill, found, count in cases:
         count += Counter(runs=1, killed=int(found["died"] == 9))
@@ -88,18 +81,30 @@ def _runner(folder: Path) -> Iterator[Runner]:
     process = subprocess.Popen(
         command, env=environment, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
+    assert process.stdin is not None and process.stdout is not None
+    asking, telling, waiting, outcomes = process.stdin, Lock(), dict[int, Future[dict[str, Any]]](), process.stdout
+
+    def listen() -> None:
+        for line in outcomes:
+            found = json.loads(line)
+            waiting[found["number"]].set_result(found)
+        for future in waiting.values():
+            future.cancel()  # of a runner that died; what has a result keeps it
 
     def run(case: Mapping[str, Any]) -> dict[str, Any]:
-        assert process.stdin is not None and process.stdout is not None
-        process.stdin.write(json.dumps(case) + "\n")
-        process.stdin.flush()
-        found: dict[str, Any] = json.loads(process.stdout.readline())
-        return found
+        future = waiting[case["number"]] = Future[dict[str, Any]]()
+        with telling:
+            asking.write(json.dumps(case) + "\n")
+            asking.flush()
+        return future.result(timeout=MOST_SECONDS)
 
+    listener = Thread(target=listen, daemon=True)
+    listener.start()
     yield run
-    assert process.stdin is not None
-    process.stdin.close()
+    asking.close()
     process.wait()
+    listener.join()
+    outcomes.close()
 
 
 def judged(server: Server, found: Mapping[str, Any], *, batches: bool) -> Counter[str]:

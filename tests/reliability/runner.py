@@ -2,8 +2,8 @@
 
     python -m tests.reliability.runner FOLDER     (cases as JSON lines on stdin, outcomes on stdout)
 
-One process imports the client and forks a child for each run of a case, so that a run costs no start. A child buys over
-a real socket; at the chosen moment it kills itself with SIGKILL.
+One process imports the client and forks a child for each case and each run of it, so that neither costs a start. A
+run buys over a real socket; at the chosen moment it kills itself with SIGKILL.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import signal
 import ssl
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +127,7 @@ def run_case(case: dict[str, Any], folder: Path) -> dict[str, Any]:
     said = [first]
     while said[-1] != "done" and len(said) < MOST_RUNS:
         said.append(forked(lambda: buy(ledger, kill=None, **how))[1])
-    return {"died": died, "said": said, "ledger": str(ledger)}
+    return {"number": case["number"], "died": died, "said": said, "ledger": str(ledger)}
 
 
 def warm_up(folder: Path) -> None:
@@ -141,14 +141,21 @@ def warm_up(folder: Path) -> None:
             buy(folder / f"warm-{os.getpid()}-{batches}.sqlite", max_usd=1.0, batches=batches, kill=None)
 
 
-def cases() -> Iterator[dict[str, Any]]:
-    """Read cases until the parent has no more."""
+def serve(folder: Path) -> None:
+    """Play every case that is read in a child of its own, several at once; each outcome is written when it is known."""
+    children = []
     for line in sys.stdin:
-        yield json.loads(line)
+        child = os.fork()
+        if child == 0:
+            try:
+                os.write(sys.stdout.fileno(), json.dumps(run_case(json.loads(line), folder)).encode() + b"\n")
+            finally:
+                os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
 
 
 if __name__ == "__main__":
     warm_up(Path(sys.argv[1]))
-    for case in cases():
-        sys.stdout.write(json.dumps(run_case(case, Path(sys.argv[1]))) + "\n")
-        sys.stdout.flush()
+    serve(Path(sys.argv[1]))
