@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.commands.texts import table
+from pipeline.core.files.durable import write_text
 from pipeline.report.draw.audit_figures import distance_of, floor_of, value_of
 
 if TYPE_CHECKING:
     from filters.audit.found import Audited, Found
+    from pipeline.store.workspace import Workspace
 
 QUOTED = 90  # characters of what moved, in a line
 LARGEST = 5  # categories in a line
@@ -63,7 +67,7 @@ def _numbers(found: Audited, *, count: int) -> str:
         else ["", "number", "here", "there", "moved", "floor", "floors", "what moved"]
     )
     left = len(shown) - len(rows)
-    more = f"\n{left} more numbers: -n {len(shown)}, or --json." if left else ""
+    more = f"\n{left} more numbers: -n {len(shown)}, --json, or --to FILE.html." if left else ""
     return table(rows, head=head) + more
 
 
@@ -83,3 +87,29 @@ def _row(number: Found, *, alone: bool) -> list[object]:
 
 def _notes(found: Audited) -> str:
     return "\n".join([*found.stored, *found.notes])
+
+
+def write_beside(
+    workspace: Workspace, found: Audited, *, page: Path | None, croissant: Path | None, eu_summary: Path | None
+) -> dict[str, str]:
+    """Write what was asked for besides the answer; return name -> file."""
+    from pipeline.queries import croissant as croissants
+    from pipeline.queries import eu_summary as summaries
+    from pipeline.report.audited import write_audited
+
+    written: dict[str, str] = {}
+    if page is not None:
+        write_audited(found, path=page)
+        written["page"] = str(page)
+    if croissant is not None:
+        _write(croissant, json.dumps(croissants.croissant(workspace, found), indent=1, ensure_ascii=False) + "\n")
+        written["croissant"] = str(croissant)
+    if eu_summary is not None:
+        _write(eu_summary, summaries.eu_summary(workspace, found))
+        written["EU summary"] = str(eu_summary)
+    return written
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, text)

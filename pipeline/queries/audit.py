@@ -15,7 +15,7 @@ from pipeline.core.errors import DataError, RecipeError, listed_names
 from pipeline.core.files.card import Card, read_card
 from pipeline.queries.audit_sample import Drawn, draw
 from pipeline.queries.export.target import history_of
-from pipeline.store.results import why_empty
+from pipeline.store.results import dropped_by, why_empty
 from pipeline.store.stored_dataset import StoredDataset
 from pipeline.store.workspace import Workspace
 
@@ -158,5 +158,4 @@ def _stored(workspace: Workspace, drawn: Drawn) -> Iterator[str]:
 
 
 def _dropped(card: Card, label: str) -> str:
-    count = sum(number for rule, number in card.dropped.items() if rule.partition(".")[0] == label)
-    return f"{count:,} of {card.rows_in:,} documents"
+    return f"{dropped_by(card, label):,} of {card.rows_in:,} documents"

@@ -121,6 +121,11 @@ def close(
     return card
 
 
+def dropped_by(card: Card, label: str) -> int:
+    """Return how many documents the rules of a step dropped, as the first that they failed."""
+    return sum(count for rule, count in card.dropped.items() if rule.partition(".")[0] == label)
+
+
 def why_empty(card: Card) -> str:
     """Return a sentence on a result of no documents: what went in, and what most of it was lost to."""
     lost = Counter(card.dropped) + Counter(card.quarantined)

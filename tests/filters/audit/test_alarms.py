@@ -1,0 +1,14 @@
+"""Of datasets of the same kind, at most one in twenty raises an alarm; `tests.filters.audit.alarms` counts more."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.filters.audit.alarms import false_alarms
+
+
+@pytest.mark.slow
+def test_at_most_one_pair_of_like_datasets_in_twenty_raises_any_alarm():
+    found = false_alarms(pairs=60, documents=600)
+
+    assert found.with_alarm <= 3, found
