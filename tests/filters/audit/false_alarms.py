@@ -1,7 +1,7 @@
 """How often an audit alarms of two datasets of the same kind, and how far planted shifts move: figures for eval/LOG.md.
 
-`python -m tests.filters.audit.alarms [PAIRS]`. Pairs are drawn from one pool of documents, each document with labels,
-signals and columns of its own, so a pair costs its halvings and no measuring.
+`python -m tests.filters.audit.false_alarms [PAIRS]`. Pairs are drawn from one pool of documents, each document with
+labels, signals and columns of its own, so a pair costs its halvings and no measuring.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Of datasets of the same kind, at most one in twenty raises an alarm; `tests.filters.audit.alarms` counts more."""
+"""Of datasets of the same kind, at most one in twenty raises an alarm; `false_alarms.py` counts more."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.filters.audit.alarms import false_alarms
+from tests.filters.audit.false_alarms import false_alarms
 
 
 @pytest.mark.slow
