@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -42,7 +43,7 @@ def next_batch(
 
     `shares` are those of the proposers, which sum to one; `blocked` are points that wait, run, or were refused.
     """
-    chosen = _again(state, count, seed)
+    chosen = [each for each in _again(state, count) if each.point not in blocked]
     free = count - len(chosen)
     stuck = plateau(state, detectable=detectable)
     for name, number in _slots(state, free, shares, stuck=stuck, seed=seed).items():
@@ -57,7 +58,7 @@ def next_batch(
     return chosen[:count]
 
 
-def _again(state: State, count: int, seed: int) -> list[Proposed]:
+def _again(state: State, count: int) -> list[Proposed]:
     """Return the lanes of points that were measured before: anchors, controls, and the best of each rung."""
     if not state.trials:
         return _lanes(state, [state.incumbent] * min(ANCHORS, count), "control", "what everything is compared with")
@@ -77,13 +78,9 @@ def _again(state: State, count: int, seed: int) -> list[Proposed]:
     return found + _lanes(state, wanted[:room], "replicate", "looks good, and one lane may be lucky")
 
 
-def _lanes(state: State, points: list[Point], kind: str, reason: str) -> list[Proposed]:
+def _lanes(state: State, points: list[Point], kind: Literal["control", "replicate"], reason: str) -> list[Proposed]:
     told = predicted(state, points, proposer=kind) if points else []
-    name = "control" if kind == "control" else "replicate"
-    return [
-        Proposed(point, name, prediction, reason, "control" if kind == "control" else "replicate")
-        for point, prediction in zip(points, told, strict=True)
-    ]
+    return [Proposed(point, kind, prediction, reason, kind) for point, prediction in zip(points, told, strict=True)]
 
 
 def _slots(state: State, free: int, shares: Mapping[str, float], *, stuck: Plateau | None, seed: int) -> dict[str, int]:

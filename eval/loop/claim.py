@@ -60,8 +60,7 @@ def plan_claim(
     def at(seeds: int) -> tuple[float, float]:
         return _power_of(hoped - required, seeds, lane=lane, looks=looks, confidence=confidence, documents=documents)
 
-    powers = {seeds: at(seeds)[0] for seeds in range(least_seeds, MOST_SEEDS + 1)}
-    needed = next((seeds for seeds, power in powers.items() if power >= POWER), None)
+    needed = next((seeds for seeds in range(least_seeds, MOST_SEEDS + 1) if at(seeds)[0] >= POWER), None)
     is_enough = needed is not None and needed <= most_seeds
     seeds = needed if needed is not None and is_enough else max(min(most_seeds, MOST_SEEDS), least_seeds)
     power, least = at(seeds)

@@ -1,8 +1,8 @@
 """Where a night stands in, points that it is worth to try next out, each with what is expected of it.
 
-Every proposer is a function of the state, how many points are wanted and a seed. `gp` moves weights and leaves the
-knobs where the head has them, `optuna` moves knobs and leaves the weights; without that package, or where nothing is
-mixed, our process moves the knobs. `random` asks nobody. `combine` and `ablate` are for a night that is stuck.
+Every proposer is a function of the state, how many points are wanted and a seed. `gp` is our process: it moves
+weights and leaves the knobs where the head has them, or knobs and leaves the weights. `optuna` moves knobs, by our
+process where the package is missing. `random` asks nobody. `combine` and `ablate` are for a night that is stuck.
 """
 
 from __future__ import annotations
@@ -69,11 +69,19 @@ def _told(
 
 
 def gp(state: State, count: int, seed: int) -> list[Proposed]:
-    """Propose weights by expected improvement, the knobs as the head has them; knobs where nothing is mixed."""
-    if count < 1:
-        return []
-    if state.space.limits is None:
+    """Propose by expected improvement: weights with the knobs of the head, and knobs with its weights, by turns."""
+    space = state.space
+    if count < 1 or space.limits is None:
         return by_process(state, count, seed, proposer="gp")
+    of_knobs = (count + len(state.trials) % 2) // 2 if space.knobs else 0
+    found = by_process(state, of_knobs, seed, proposer="gp")
+    return _weights(state, count - len(found), seed) + found
+
+
+def _weights(state: State, count: int, seed: int) -> list[Proposed]:
+    """Propose weights by expected improvement, the knobs as the head has them."""
+    if count < 1 or state.space.limits is None:
+        return []
     knobs, at = head(state).point.knobs, head(state).point
     limits, prior_D = state.space.limits, state.space.weights([state.incumbent])[0]
     if state.surrogate is None:

@@ -114,6 +114,19 @@ class Surrogate:
         )
         return value_1 - value_C, np.sqrt(np.maximum(variance_C, 0))
 
+    def contrast(self, points: Sequence[Point], factors_C: np.ndarray) -> tuple[float, float]:
+        """Return mean and standard deviation of a sum of a few points' values, each times its factor."""
+        places = Places.of(points, space=self.space)
+        near_CN, between_CC = self.kernel.between(places, self.places), self.kernel.between(places, places)
+        value_C, slope_C = self._valued(self.process.mean_at(near_CN))
+        pulled_C = factors_C * slope_C
+        rows = [
+            self.process.covariance_at(near_CN, near_CN[row : row + 1], between_CC[:, row])
+            for row in range(len(points))
+        ]
+        variance = float(pulled_C @ np.stack(rows) @ pulled_C)
+        return float(factors_C @ value_C), math.sqrt(max(variance, 0.0))
+
     def noise_sd(self, point: Point) -> float:
         """Return by how much one lane of a point deviates by chance."""
         near_1N = self.kernel.between(Places.of([point], space=self.space), self.places)
