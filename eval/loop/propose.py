@@ -133,9 +133,9 @@ def by_process(state: State, count: int, seed: int, *, proposer: str) -> list[Pr
     """Propose knobs by expected improvement of our own process, the weights as the head has them."""
     if not state.space.knobs or count < 1:
         return []
-    at, rng = head(state).point, generator(seed, "knobs", len(state.trials))
+    at, rng = head(state).point, generator(seed, "knobs", proposer, len(state.trials))
     if state.surrogate is None:
-        points = [replace(at, knobs=places) for places in _covering(state, count, seed)]
+        points = [replace(at, knobs=places) for places in _covering(state, count, seed, proposer)]
         return _told(state, points, proposer=proposer, reasons=["covers the settings"] * count)
     candidates = _climbed(state, at, _around(state, at, rng))
     candidates = [point for point in candidates if point not in state.lanes]
@@ -148,17 +148,20 @@ def by_process(state: State, count: int, seed: int, *, proposer: str) -> list[Pr
     def apart(one: int) -> np.ndarray:
         return np.array([state.space.distance(point, candidates[one]) for point in candidates])
 
-    chosen = spread(gain_C, apart, count=count, near=NEAR, first=int(np.argmin(mean_C)))
-    reasons = ["settings that are expected to be best", *["settings that may be better"] * (len(chosen) - 1)]
+    first = int(np.argmin(mean_C)) if proposer == "gp" else None  # who stands in for another asks for other points
+    chosen = spread(gain_C, apart, count=count, near=NEAR, first=first)
+    reasons = [
+        "settings that are expected to be best" if row == first else "settings that may be better" for row in chosen
+    ]
     return _told(state, [candidates[row] for row in chosen], proposer=proposer, reasons=reasons)
 
 
-def _covering(state: State, count: int, seed: int) -> list[tuple[float, ...]]:
+def _covering(state: State, count: int, seed: int, proposer: str) -> list[tuple[float, ...]]:
     """Return places of the knobs that cover their ranges evenly, the next of one sequence for the night."""
     from scipy.stats.qmc import Sobol
 
     skipped = len(state.trials)
-    sequence = Sobol(len(state.space.knobs), seed=generator(seed, "covering"))
+    sequence = Sobol(len(state.space.knobs), seed=generator(seed, "covering", proposer))
     places_NK = sequence.random(1 << max(skipped + count - 1, 1).bit_length())[skipped : skipped + count]
     return [state.space.point(state.incumbent.weights, _equal(state, places_K)).knobs for places_K in places_NK]
 
