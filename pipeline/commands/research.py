@@ -19,11 +19,17 @@ if TYPE_CHECKING:
     from pipeline.research.fold import Standing
 
 
+@click.option(
+    "--max-usd",
+    type=click.FloatRange(min=0),
+    default=None,
+    help="Most dollars for proposers in all nights together; lowers research.budget.usd.",
+)
 @click.option("--hours", type=click.FloatRange(min=0, min_open=True), default=8.0, help="Hours of this night.")
 @running
 def research(
-    *, recipe: Path, hours: float, workspace: Path, workers: int, device: str, memory: str, track: Sequence[str],
-    plugin: Sequence[Path], as_json: bool,
+    *, recipe: Path, hours: float, max_usd: float | None, workspace: Path, workers: int, device: str, memory: str,
+    track: Sequence[str], plugin: Sequence[Path], as_json: bool,
 ) -> VerbAnswer:  # fmt: skip
     """Search for a better mixture by cards that proxies try, and claim at most one; goes on where it was stopped."""
     from pipeline.commands.display import Terminal
@@ -32,6 +38,7 @@ def research(
     from pipeline.core.process.kernel_cache import notice
     from pipeline.engine.executors import Local
     from pipeline.recipe.load import load_recipe
+    from pipeline.research.advisers import advisers_of
     from pipeline.research.bench import Bench
     from pipeline.research.clock import Clock
     from pipeline.research.ledger import Ledger
@@ -63,7 +70,8 @@ def research(
 
         bench = Bench(whole, place, opened, progress, workers=workers, device=device, memory_bytes=size)
         search = Search(whole, bench, Ledger(folder), progress)
-        finished = Night(search, Clock.of(folder), judge, hours, promoter=promoter).go_on()
+        advisers = advisers_of(search, ledger=place.ledger, max_usd=max_usd)
+        finished = Night(search, Clock.of(folder), judge, hours, advisers, promoter).go_on()
     data = told_of(search.standing, finished=finished)
     return VerbAnswer(data, json.dumps(data, indent=1))
 
@@ -73,6 +81,7 @@ def told_of(standing: Standing, *, finished: bool) -> dict[str, Any]:
     return {
         "finished": finished,
         "experiments": standing.tried,
+        "usd": standing.usd,
         "cards": len(standing.cards),
         "claim": standing.claim,
         "verdict": standing.verdict,

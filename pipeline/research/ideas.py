@@ -37,12 +37,14 @@ class Advice:
     unusable: Sequence[str] = field(default_factory=tuple)
     why_none: str = ""
     usd: float = 0.0
+    hint: str = ""  # what the adviser was told to look at
 
 
 class Adviser(Protocol):
     """Somebody with ideas. The same view, count and seed give the same advice, as a killed night asks again."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def ideas(self, view: View, count: int, seed: int) -> Advice: ...
 

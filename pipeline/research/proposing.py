@@ -16,7 +16,7 @@ from pipeline.core.rng import derive
 from pipeline.plan.sweep import FIRST_SEED
 from pipeline.recipe.edits import Edit, key_of, refuse_forbidden
 from pipeline.research.card import Card, Cost, Kind, Prediction, Result, card_id
-from pipeline.research.ideas import Adviser, Idea
+from pipeline.research.ideas import Advice, Adviser, Idea
 from pipeline.research.search import Search
 from pipeline.research.space import EditSpace, OutsideError
 from pipeline.research.view import view_of
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 BLEND = 16  # experiments after which a proposer's record counts as much as the share that it began with
 ATTEMPTS = 3  # to fill a batch whose cards were refused
+SILENT = 3  # batches in a row without a usable idea, after which an adviser rests for as many
+MOST_TOLD = 300  # characters of what was no idea
 KINDS: Mapping[str, Kind] = {"replicate": "replication", "ablation": "ablation", "control": "control"}
 
 
@@ -41,8 +43,9 @@ class Batch:
 
     @property
     def sound(self) -> int:
-        """How many cards are not refused."""
-        return len(self.cards) - len(self.refused)
+        """How many cards can be tried: neither refused nor waiting for a person."""
+        refused = {each["number"] for each in self.refused}
+        return sum(not card.needs and card.number not in refused for card in self.cards)
 
 
 @dataclass(slots=True)
@@ -56,6 +59,7 @@ class Proposing:
     best: Head
     batch: Batch = field(default_factory=Batch)
     ideas: dict[Point, Idea] = field(default_factory=dict)
+    hints: dict[Point, str] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)  # advisers, each once a batch
 
     def fill(self, count: int) -> Batch:
@@ -110,41 +114,83 @@ class Proposing:
         """Return a proposer that asks an adviser, once a batch; ideas outside the space wait for a person."""
 
         def proposer(state: State, count: int, seed: int) -> list[Proposed]:
-            from eval.loop.propose import Proposed
-            from eval.loop.state import Prediction as Predicted
-
-            if count < 1 or adviser.name in self.asked:
+            if count < 1 or adviser.name in self.asked or self._rests(adviser.name):
                 return []
             self.asked.add(adviser.name)
-            advice = adviser.ideas(view_of(self.search, self.space, self.state), count, seed)
-            self._remark(adviser.name, advice.why_none, advice.unusable, usd=advice.usd)
-            found = []
-            for idea in advice.ideas[:count]:
-                try:
-                    refuse_forbidden(self.search.recipe, idea.edits)
-                    point = self.space.point_of(idea.edits)
-                except OutsideError as error:
-                    self._add_outside(adviser.name, idea, str(error))
-                    continue
-                except RecipeError as error:
-                    self._refuse(adviser.name, idea, str(error))
-                    continue
-                told = idea.prediction
-                prediction = None if told is None else Predicted(told.median, told.low, told.high)
-                self.ideas.setdefault(point, idea)
-                found.append(Proposed(point, adviser.name, prediction, idea.mechanism))
+            advice = adviser.ideas(view_of(self.search, self.space, state, adviser=adviser.name), count, seed)
+            told = list(advice.unusable)
+            found = self._proposed_by(adviser.name, advice, count, told)
+            self._remark(adviser.name, advice, unusable=told, usable=len(found))
             return found
 
         return proposer
 
-    def _remark(self, name: str, why: str, unusable: Sequence[str], *, usd: float) -> None:
-        if why or unusable or usd:
-            self.batch.remarks.append(
-                {
-                    "what": "advice", "batch": self.search.standing.batches, "proposer": name,
-                    "words": why, "unusable": list(unusable), "usd": usd,
-                }
-            )  # fmt: skip
+    def _proposed_by(self, name: str, advice: Advice, count: int, told: list[str]) -> list[Proposed]:
+        """Return the ideas that can be tried at once; the others become cards that wait or are refused, or are told."""
+        from eval.loop.propose import Proposed
+        from eval.loop.state import Prediction as Predicted
+
+        found: list[Proposed] = []
+        for idea in advice.ideas:
+            if len(found) == count:
+                break
+            words = "; ".join(edit.words for edit in idea.edits)
+            try:
+                self._refuse_bad(idea)
+                point = self.space.point_of(idea.edits)
+            except OutsideError as error:
+                if not self._add_outside(name, idea, str(error), hint=advice.hint):
+                    told.append(f"a repetition: {words}")
+                continue
+            except RecipeError as error:
+                if not self._refuse(name, idea, str(error), hint=advice.hint):
+                    told.append(f"a repetition of what was refused: {words}")
+                continue
+            if point in self.ideas or self._is_known(point):
+                told.append(f"a repetition: {words}")
+                continue
+            given = idea.prediction
+            prediction = None if given is None else Predicted(given.median, given.low, given.high)
+            self.ideas[point] = idea
+            self.hints[point] = advice.hint
+            found.append(Proposed(point, name, prediction, idea.mechanism))
+        return found
+
+    def _refuse_bad(self, idea: Idea) -> None:
+        """Raise RecipeError for edits of what judges, and for more of them than a card may have beside the head's."""
+        refuse_forbidden(self.search.recipe, idea.edits)
+        own = {edit.key for edit in self.space.edits_of(self.best.point)}
+        new, most = [edit for edit in idea.edits if edit.key not in own], self.search.research.most_edits
+        if len(new) > most:
+            raise RecipeError(
+                f"{len(new)} edits beside those of the head, and research.most_edits is {most}: what each is worth "
+                "could not be told apart."
+            )
+
+    def _is_known(self, point: Point) -> bool:
+        """Whether a point was asked for before, or is the incumbent."""
+        key = key_of(self.space.edits_of(point))
+        return not key or any(card.key == key for card in self._cards())
+
+    def _rests(self, name: str) -> bool:
+        """Whether an adviser whose last `SILENT` batches held nothing is left alone, as it is for that many more."""
+        standing = self.search.standing
+        told = [mark for mark in standing.remarks if mark["what"] == "advice" and mark["proposer"] == name]
+        silent = len(told) >= SILENT and not any(mark["ideas"] for mark in told[-SILENT:])
+        return silent and standing.batches - told[-1]["batch"] <= SILENT
+
+    def _remark(self, name: str, advice: Advice, *, unusable: Sequence[str], usable: int) -> None:
+        """Note what came of asking, and say what went wrong unless it was said before."""
+        why = advice.why_none
+        if why and all(mark.get("words") != why for mark in self.search.standing.remarks):
+            self.search.progress.say(f"{name}: {why} The others go on.")
+        self.batch.remarks.append(
+            {
+                "what": "advice", "batch": self.search.standing.batches, "proposer": name, "words": why,
+                "unusable": [line[:MOST_TOLD] for line in unusable], "ideas": usable, "usd": advice.usd,
+                "hint": advice.hint,
+            }
+        )  # fmt: skip
 
     def _add(self, proposed: Proposed) -> None:
         """Put a proposal's card into the batch, unless its question was asked before."""
@@ -160,7 +206,7 @@ class Proposing:
             id=card_id(self.search.standing.base, edits, kind), number=self._number(), kind=kind, edits=edits,
             parent=self._parent(), proposer=proposed.proposer, hypothesis=idea.hypothesis if idea else "",
             mechanism=idea.mechanism if idea else proposed.reason, falsifier=idea.falsifier if idea else "",
-            prediction=prediction, cost=Cost(), seeds=(FIRST_SEED + seen,),
+            prediction=prediction, cost=Cost(), seeds=(FIRST_SEED + seen,), hint=self.hints.get(proposed.point, ""),
         )  # fmt: skip
         if not card.hypothesis:
             card = replace(card, hypothesis=_hypothesis(card, self.search.research.incumbent))
@@ -177,7 +223,7 @@ class Proposing:
             return
         needs, most = card.needs, search.research.usd_without_person
         if cost.usd > most:
-            needs = f"it costs up to ${cost.usd:.2f}, more than ${most:g}"
+            needs += f"{' And ' if needs else ''}it costs up to ${cost.usd:.2f}, more than ${most:g}"
         self._put(replace(card, cost=cost, plan=plan, needs=needs))
 
     def _put(self, card: Card, *, refused: str = "") -> None:
@@ -186,15 +232,16 @@ class Proposing:
             result = Result(card.id, "refused", why=refused)
             self.batch.refused.append({"number": card.number, "result": result.told})
 
-    def _add_outside(self, name: str, idea: Idea, why: str) -> None:
-        """Let an idea outside the space wait for a person, or refuse it where no person is to be asked."""
-        card = self._of_idea(name, idea)
+    def _add_outside(self, name: str, idea: Idea, why: str, *, hint: str = "") -> bool:
+        """Let an idea outside the space wait for a person, or refuse it where none is to be asked; False if known."""
+        card = self._of_idea(name, idea, hint=hint)
         if any(card.id == other.id for other in self._cards()):
-            return
+            return False
         if "outside" in self.search.research.person:
             self._checked(replace(card, needs=why))
         else:
             self._put(card, refused=why)
+        return True
 
     def widen(self, names: Sequence[str]) -> None:
         """Ask a person for what lies beyond the range of settings at whose end the head is."""
@@ -211,16 +258,18 @@ class Proposing:
                 )  # fmt: skip
                 self._add_outside("plateau", idea, f"{edit.words}: lies outside the space.")
 
-    def _refuse(self, name: str, idea: Idea, why: str) -> None:
-        card = self._of_idea(name, idea)
-        if all(card.id != other.id for other in self._cards()):
-            self._put(card, refused=why)
+    def _refuse(self, name: str, idea: Idea, why: str, *, hint: str) -> bool:
+        card = self._of_idea(name, idea, hint=hint)
+        if any(card.id == other.id for other in self._cards()):
+            return False
+        self._put(card, refused=why)
+        return True
 
-    def _of_idea(self, name: str, idea: Idea) -> Card:
+    def _of_idea(self, name: str, idea: Idea, *, hint: str) -> Card:
         return Card(
             id=card_id(self.search.standing.base, idea.edits, "structural"), number=self._number(), kind="structural",
             edits=idea.edits, parent="incumbent", proposer=name, hypothesis=idea.hypothesis, mechanism=idea.mechanism,
-            falsifier=idea.falsifier, prediction=idea.prediction, cost=Cost(), seeds=(FIRST_SEED,),
+            falsifier=idea.falsifier, prediction=idea.prediction, cost=Cost(), seeds=(FIRST_SEED,), hint=hint,
         )  # fmt: skip
 
     def _cards(self) -> list[Card]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ class Search:
     bench: Bench
     ledger: Ledger
     progress: Progress
+    findings: Sequence[Mapping[str, Any]] = ()  # verified claims of error analyses, as plain JSON, for advisers
     standing: Standing = field(init=False)
 
     def __post_init__(self) -> None:

@@ -90,7 +90,7 @@ class EditSpace:
                 found, key=lambda number: self.axes[number].flag is not None, default=None
             )  # let in: exactly it
             if index is None:
-                raise OutsideError(f"{edit.words}: lies outside the space of {self.recipe.place}.")
+                raise OutsideError(f"{edit.words}: lies outside the space.")
             axis = self.axes[index]
             try:
                 places[index] = axis.knob.to_unit(edit.value if axis.flag is None else not axis.own)
