@@ -36,6 +36,7 @@ TEXT = Path(__file__).with_name("claude_adviser.txt")
 ANGLES = "# Angles, one a batch\n"
 MAX_TOKENS = 8000  # thoughts included
 TIMEOUT_SECONDS = 180.0
+MOST_WAITS = 2  # that a server asks for by 429: the others need no Claude to go on
 IN_A_ROW = 3  # ideas of one kind
 MOST_IDEAS = 100  # that are looked at
 MOST_BYTES = 200_000  # of a view
@@ -82,7 +83,7 @@ class ClaudeAdviser:
             request = request_of(view, count, model=self.model)
             with ClaudeClient(
                 self.ledger, max_usd=self.max_usd, workers=1, buyer=Buyer(self.recipe, STEP),
-                timeout_seconds=TIMEOUT_SECONDS, backoff_seconds=self.backoff_seconds,
+                timeout_seconds=TIMEOUT_SECONDS, backoff_seconds=self.backoff_seconds, most_waits=MOST_WAITS,
             ) as client:  # fmt: skip
                 (answer,) = client.ask(client.fitted([request]))
         except BudgetError as error:

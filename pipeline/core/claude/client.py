@@ -70,7 +70,8 @@ class ClaudeClient:
         self, ledger: Path, *, max_usd: float, prices: Path | None = None, mode: Literal["live", "recorded"] = "live",
         workers: int = 8, max_useless: float = 1.0, batches: bool = False, wait: bool = True, cache: Wish = "auto",
         pacing: Pacing | None = None, buyer: Buyer = NOBODY,
-        timeout_seconds: float = 600.0, backoff_seconds: float = 1.0, say: Callable[[str], None] | None = None,
+        timeout_seconds: float = 600.0, backoff_seconds: float = 1.0, most_waits: int = MAX_WAITS,
+        say: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
         self._prices = load_prices(prices)
         self._ledger = Ledger(ledger, buyer=buyer)
@@ -78,6 +79,7 @@ class ClaudeClient:
         self._budget = self._purse.budget
         self._mode, self._workers, self._say, self._max_useless = mode, workers, say, max_useless
         self._timeout_seconds, self._backoff_seconds = timeout_seconds, backoff_seconds
+        self._most_waits = most_waits
         self._batches, self._wait, self._pacing, self._cache = batches, wait, pacing or Pacing(), cache
         shards: dict[Keep, int] = {"5m": SHARD, "1h": self._pacing.most_requests}  # one by one, in batches
         self._caching = {
@@ -295,7 +297,7 @@ class ClaudeClient:
                 raise outcome.error
             counts[outcome.kind] += 1
             tries = sum(counts.values())
-            if counts["again"] >= MAX_TRIES or counts["lost"] >= most_lost or counts["wait"] >= MAX_WAITS:
+            if counts["again"] >= MAX_TRIES or counts["lost"] >= most_lost or counts["wait"] >= self._most_waits:
                 return Setback(outcome.kind, f"{outcome.reason} (given up after {tries} tries)")
             self._back_off(request, outcome, tries=tries, stopped=purchase.stopped)
         return STOPPED

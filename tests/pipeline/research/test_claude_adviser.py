@@ -299,6 +299,15 @@ def test_out_of_money_it_asks_for_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         assert advice.why_none.startswith("out of money: ") and not server.arrivals
 
 
+def test_a_server_that_asks_to_wait_again_and_again_holds_no_night_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with claude_server(default=Status(429, headers={"retry-after": "0.01"})) as server:
+        advice = asked(tmp_path, server, monkeypatch)
+
+        assert "HTTP 429" in advice.why_none and len(server.arrivals) == 2
+
+
 def test_no_server_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with claude_server() as server:
         pass
