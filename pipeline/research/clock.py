@@ -14,6 +14,23 @@ from pipeline.core.files.record import read_record, write_record
 FILE = "clock.json"
 
 
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """How many nights a search had, and how many seconds they worked."""
+
+    nights: int
+    seconds: float
+
+
+def worked(folder: Path) -> Worked:
+    """Return what was worked by now; a damaged file counts nothing, as it decides no result."""
+    try:
+        told = read_record(folder / FILE)
+        return Worked(int(told["nights"]), float(told["seconds"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Worked(0, 0.0)
+
+
 @dataclass(slots=True)
 class Clock:
     """Seconds worked before this night and in it. What a kill lost since the last `keep` is not counted."""
@@ -25,12 +42,9 @@ class Clock:
 
     @classmethod
     def of(cls, folder: Path) -> Clock:
-        """Return the clock of a search; a damaged file counts nothing, as it decides no result."""
-        try:
-            told = read_record(folder / FILE)
-            return cls(folder, int(told["nights"]) + 1, float(told["seconds"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            return cls(folder, 1)
+        """Return the clock of a search's next night."""
+        before = worked(folder)
+        return cls(folder, before.nights + 1, before.seconds)
 
     @property
     def seconds(self) -> float:

@@ -10,11 +10,28 @@ from filelock import FileLock, Timeout
 
 from pipeline.core.errors import BusyError, RecipeError
 
+PATIENCE = 0.3  # seconds to wait for whoever only looks whether a night is under way
+
+
+def is_under_way(folder: Path) -> bool:
+    """Say whether a night holds a search just now."""
+    lock = FileLock(folder / "lock", timeout=0)
+    if not (folder / "lock").exists():
+        return False
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    except OSError:  # a folder that may only be read
+        return False
+    lock.release()
+    return False
+
 
 @contextmanager
 def one_night(folder: Path) -> Iterator[None]:
     """Hold a search for writing; the kernel frees the lock of a killed night at once."""
-    lock = FileLock(folder / "lock", timeout=0)
+    lock = FileLock(folder / "lock", timeout=PATIENCE)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()

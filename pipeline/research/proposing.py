@@ -97,18 +97,13 @@ class Proposing:
             known[adviser.name] = self._asking(adviser)
         seed = derive(self.search.recipe.seed, "night", self.search.standing.batches, attempt)
         return next_batch(
-            self.state, count, self._shares(list(known), seed=seed), seed, proposers=known, blocked=blocked
+            self.state,
+            count,
+            shares_of(self.search, self.state, list(known), seed=seed),
+            seed,
+            proposers=known,
+            blocked=blocked,
         )
-
-    def _shares(self, names: Sequence[str], *, seed: int) -> dict[str, float]:
-        """Return each proposer's share: what it began with, and more and more what its cards were worth."""
-        from eval.loop.state import shares
-
-        given = {name: self.search.research.proposers[name] for name in names}
-        total = math.fsum(given.values())
-        own = BLEND / (BLEND + len(self.state.trials))
-        earned = shares(self.state, names, seed=seed)
-        return {name: own * given[name] / total + (1 - own) * earned[name] for name in names}
 
     def _asking(self, adviser: Adviser) -> Any:
         """Return a proposer that asks an adviser, once a batch; ideas outside the space wait for a person."""
@@ -284,16 +279,31 @@ class Proposing:
         return next((card.id for card in self.search.standing.cards.values() if card.key == key and key), "incumbent")
 
 
-def next_cards(search: Search, count: int, *, advisers: Sequence[Adviser] = (), widen: Sequence[str] = ()) -> Batch:
+def shares_of(search: Search, state: State, names: Sequence[str], *, seed: int) -> dict[str, float]:
+    """Return each proposer's share: what it began with, and more and more what its cards were worth."""
+    from eval.loop.state import shares
+
+    given = {name: search.research.proposers[name] for name in names}
+    total = math.fsum(given.values())
+    own = BLEND / (BLEND + len(state.trials))
+    earned = shares(state, names, seed=seed)
+    return {name: own * given[name] / total + (1 - own) * earned[name] for name in names}
+
+
+def next_cards(
+    search: Search, count: int, *, advisers: Sequence[Adviser] = (), widen: Sequence[str] = (),
+    state: State | None = None,
+) -> Batch:  # fmt: skip
     """Return the next batch of a search; empty where nothing is left that was not tried.
 
-    `widen` are settings at an end of their range: for each, a card beyond it waits for a person.
+    `widen` are settings at an end of their range: for each, a card beyond it waits for a person. `state` is the
+    search's own, where its models are fitted already.
     """
     from eval.loop.batch import ANCHORS
     from eval.loop.state import head
 
     space = search.space()
-    state = search.state(space)
+    state = search.state(space) if state is None else state
     wanted = (
         count if state.trials else min(ANCHORS, count)
     )  # the incumbent first: what its text allows, what chance does

@@ -84,3 +84,9 @@ def rule_of(recipe: Recipe) -> dict[str, str]:
     research = {f"research.{key}": value for key, value in data["research"].items() if key != "budget"}
     parts = {"gate": data["gate"], "proxy": data["proxy"], **research}
     return {key: identity_of(value) for key, value in parts.items()}
+
+
+def changed_rules(recipe: Recipe, rule: Mapping[str, Any]) -> list[str]:
+    """Return what of a search's rule a recipe has otherwise than its ledger."""
+    own = rule_of(recipe)
+    return sorted(key for key in {*own, *rule} if own.get(key) != rule.get(key))

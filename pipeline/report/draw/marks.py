@@ -10,6 +10,8 @@ SHAPES = {
     "around": "M-5.5-5.5H5.5V5.5H-5.5Z",
     "beyond": "M0-5L5 4H-5Z",
     "aside": "M5 0L-4 5V-5Z",
+    "below": "M0 5L5-4H-5Z",
+    "failed": "M-4-4L4 4M4-4L-4 4",
 }
 
 
@@ -21,7 +23,7 @@ def run_dot(cx: str, cy: float, quarter: int, said: str) -> Markup:
 
 
 def glyph(x: str, y: float, kind: str, said: str = "") -> Markup:
-    """Draw a sign around a place: `found` a diamond, `around` a square, `beyond` and `aside` triangles."""
+    """Draw a sign around a place: `found` a diamond, `around` a square, `failed` a cross, the rest triangles."""
     title = Markup("<title>{}</title>").format(said) if said else ""
     return Markup('<svg class="at" x="{}" y="{}" width="1" height="1"><path class="{}" d="{}">{}</path></svg>').format(
         x, f"{y:.4g}", kind, SHAPES[kind], title
