@@ -9,7 +9,7 @@ from pipeline.report.draw import figures
 from pipeline.report.research.told import Digest, EffectTold, Mixture, ProposerTold, Range
 
 NAMED = 90  # characters of a card's words in a sentence
-SURE = 0.95  # chance of being better from which a head is called better
+CERTAIN = 0.9999  # no model is surer than that
 FEW = 8  # predictions below which a share of them says nothing
 
 
@@ -92,7 +92,7 @@ def _best(digest: Digest) -> str:
         return f"Best: nothing that was tried is expected to better {digest.incumbent}.{by_chance}"
     return (
         f"Best: {cut(head.words)}: {gain_said(head.expected)} bits per byte expected by the model of all cards "
-        f"(80 % interval), better with a chance of {figures.share(digest.head_sure, 1)}.{by_chance}"
+        f"(80 % interval), better with a chance of {figures.share(min(digest.head_sure, CERTAIN), 1)}.{by_chance}"
     )
 
 

@@ -129,6 +129,7 @@ def test_five_lines_say_what_was_learned_and_the_text_ends_with_the_next_step(ni
         "Tried", "Best", "What did it", "Who was right", "What did not work",
     ]  # fmt: skip
     assert "2 failed, 1 refused, 2 waiting" in digest.learned[0]
+    assert "100.0 %" not in text
     assert text.startswith("PROMOTE: head needs 0.020 bits per byte less than even.")
     assert "next   Decide, 3 things to decide: `tamis approve head`, or `tamis reject head" in text
     assert all(f"       tamis approve {each.card}" in text.splitlines() for each in digest.waiting)
