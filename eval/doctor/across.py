@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from statistics import median
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtrit
 
 from eval.doctor.checks import CHECKS
 from eval.doctor.findings import Finding, Outcome, Series, Unchecked
 from eval.doctor.record import ExperimentRecord, LaneRecord
 from eval.proxies.health import LEAST_STEPS
 
-OUTLIER_SIGMAS, LEAST_SIBLINGS = 6.0, 5
+OUTLIER_CHANCE, LEAST_SIBLINGS = 0.001, 5  # that one of a group of sound lanes is called one
+LEAST_DEVIATION = 1e-3  # bits per token
 LEAST_RATES = 2
 
 
@@ -109,19 +111,21 @@ def _outliers(lanes: Sequence[LaneRecord]) -> Iterator[Outcome]:
         known = {lane.name: end for lane in same if (end := ends[lane.name]) is not None}
         if len(known) < LEAST_SIBLINGS:
             names = tuple(lane.name for lane in same)
-            why = f"{len(known)} lanes differ by seed alone; {LEAST_SIBLINGS} are needed"
+            why = f"{len(known)} lanes with whole losses differ by seed alone; {LEAST_SIBLINGS} are needed"
             yield Unchecked(CHECKS["outlier"], names, why)
             continue
-        middle = median(known.values())
-        deviation = max(1.4826 * median(abs(end - middle) for end in known.values()), 1e-3)
         x, y = tuple(float(number) for number in range(len(known))), tuple(known.values())
-        bounds = (middle - OUTLIER_SIGMAS * deviation, middle + OUTLIER_SIGMAS * deviation)
+        limit = float(stdtrit(len(known) - 2, 1 - OUTLIER_CHANCE / 2 / len(known)))
         for name, end in known.items():
-            off = abs(end - middle) / deviation
-            if off > OUTLIER_SIGMAS:
-                said = f"ends at {end:.3f} bits per token, {off:.0f} deviations from {middle:.3f} of its siblings"
-                drawn = Series("lane", "bits per token at the end", x, y, bounds)
-                yield Finding(CHECKS["outlier"], (name,), off, OUTLIER_SIGMAS, said, drawn)
+            others = np.array([other for lane, other in known.items() if lane != name])
+            scale = float(others.std(ddof=1)) * math.sqrt(1 + 1 / len(others))
+            off = abs(end - float(others.mean())) / max(scale, LEAST_DEVIATION)
+            if off > limit:
+                said = (
+                    f"ends at {end:.3f} bits per token, {off:.0f} deviations from {others.mean():.3f} of its siblings"
+                )
+                drawn = Series("lane", "bits per token at the end", x, y)
+                yield Finding(CHECKS["outlier"], (name,), off, limit, said, drawn)
 
 
 def _end_of(lane: LaneRecord) -> float | None:

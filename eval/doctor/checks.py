@@ -150,7 +150,7 @@ _TABLE = (
     ),
     Check(
         "outlier", "doubt", "Is no lane far from those that differ by seed alone?",
-        "PolyPythias: run outliers again; six deviations, robust, of at least five lanes",
+        "PolyPythias: run outliers again; Student's t of each against the others, by chance in one group of 1,000",
         "One lane of a few decides a mean.",
         "Train another seed beside it and look at this one's losses.",
     ),

@@ -1,6 +1,6 @@
 """A stack between two steps in, what its proxies show from inside out: logits, silent units, the gradient's noise.
 
-At four places of the schedule a few rows run through the proxies without a gradient, and a quarter of the next step's
+At four places of the schedule a few rows run through the proxies without a gradient, and an eighth of the next step's
 rows with one: its norm beside that of all rows tells how much of a gradient is noise. Weights are read and never
 changed, so no bit of a proxy depends on it. At the end the second half of a row is exchanged, and its first half must
 cost what it did: a proxy that sees what is to come predicts nothing.
@@ -27,8 +27,8 @@ from eval.proxies.step import mean_gradients, norms_of
 from eval.proxies.tiers import Tier
 
 PLACES = 4
-TOKENS = 1_024  # of each lane, at a place
-PART = 4  # of a step's rows: one in so many
+TOKENS = 512  # of each lane, at a place
+PART = 8  # of a step's rows: one in so many
 SEEN = ("largest_logit", "rms_logit", "silent_units")
 
 Read = Callable[[slice], Tensor]  # rows of every lane's order -> (K, B, S)

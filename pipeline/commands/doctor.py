@@ -37,9 +37,7 @@ HEALTH = {
 @WORKSPACE
 @PLUGINS
 @AS_JSON
-def doctor(
-    *, experiment: str, to: Path | None, workspace: Path, plugin: Sequence[Path], as_json: bool
-) -> VerbAnswer:  # fmt: skip
+def doctor(*, experiment: str, to: Path | None, workspace: Path, plugin: Sequence[Path], as_json: bool) -> VerbAnswer:
     """Examine the proxies of an experiment: losses, invariants, settings, pairs, text and time.
 
     Each finding has its value, limit and source, what it means and what to do. Nothing is trained, scored or stored.
@@ -53,7 +51,13 @@ def doctor(
         raise RecipeError(f"--to {to}: must name a file that ends in .html; an earlier page there is replaced.")
     load_plugins(plugin)
     found = ask(Workspace(workspace), experiment)
-    return VerbAnswer(data_of(found), diagnosis_text(found))
+    data, text = data_of(found), diagnosis_text(found)
+    if to is not None:
+        from pipeline.report.examined import write_examined
+
+        write_examined(found, path=to)
+        data, text = data | {"page": str(to)}, f"{text}\n\npage: {to}"
+    return VerbAnswer(data, text)
 
 
 def diagnosis_text(found: Diagnosis) -> str:

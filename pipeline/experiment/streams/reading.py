@@ -17,7 +17,7 @@ from pipeline.core.rng import generator
 from pipeline.experiment.streams.pool import PoolPart
 
 ORDERED = 64  # rows of a dataset by which two lanes tell whether they read it in one order
-TWIN_TOKENS, TWIN_SHARE = 8_192, 1 / 64  # on each side: so many, and no more than that share of what was read
+TWIN_TOKENS, TWIN_SHARE = 8_192, 1 / 96  # on each side: so many, and no more than that share of what was read
 LEAST_TWINS = 8  # rows on each side; fewer say nothing
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 from eval.doctor.checks import CHECKS
 from eval.doctor.findings import Diagnosis, Finding, Unchecked
@@ -39,10 +40,15 @@ def test_the_text_says_the_worst_first_explains_a_check_once_and_what_was_not_ch
     assert text.endswith("Not checked everywhere:\n  logits, mfu: it was not probed")
 
 
-def test_the_verb_answers_as_data_and_a_name_that_means_nothing_ends_with_two(trained_house: House):
-    ran = ask(trained_house, "small", "--json")
+def test_the_verb_answers_as_data_with_a_page_and_a_name_that_means_nothing_ends_with_two(
+    trained_house: House, tmp_path: Path
+):
+    page = tmp_path / "new" / "page.html"
+
+    ran = ask(trained_house, "small", "--json", "--to", str(page))
 
     assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout)["health"] == "sound"
+    found = json.loads(ran.stdout)
+    assert (found["health"], found["page"]) == ("sound", str(page)) and page.stat().st_size > 10_000
     ran = ask(trained_house, "smal")
     assert (ran.returncode, ran.stdout) == (2, "") and "is not an experiment" in ran.stderr

@@ -36,7 +36,7 @@ def test_twins_are_as_many_rows_unread_as_read_of_each_dataset():
 
     twins = twins_of(PARTS, rows, context=32, seed=1)
 
-    assert twins is not None and len(twins.read) == len(twins.unread) == 50  # web's share of a 64th of what was read
+    assert twins is not None and len(twins.read) == len(twins.unread) == 33  # web's share of a 96th of what was read
     assert set(twins.read.tolist()) <= set(rows.tolist()) and not set(twins.unread.tolist()) & set(rows.tolist())
     assert twins.unread.max() < 5_000  # code was read whole
     assert twins_of(PARTS[1:], rows, context=32, seed=1) is None
