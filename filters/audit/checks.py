@@ -18,14 +18,14 @@ from filters.audit.floor import LEAST_HALF, ROUNDS, Split, Statistic, hold, spli
 from filters.audit.found import Found, Row, Unit
 from filters.audit.shapes import NO_SKELETON, SCRIPTS
 from filters.audit.spread import NUM_BINS, gini, quantile_bins, top_share
-from filters.audit.terms import false_discovery, load_terms, odds_errors, shrunk_odds
+from filters.audit.terms import false_discovery, load_terms, odds_errors, shrunk_odds, votes
 from filters.dedup.clusters import equal_key_edges, new_forest, settle, unite
 from filters.privacy.pii import KINDS
 
 MOST_ROWS = 30  # of a table
 MOVED = 4  # categories that are told of a number
 REPEATED = 3  # documents in which a line stands
-LEAST_WINDOWS = 50  # of a group, in the old documents
+LEAST_NAMING = 50  # documents that name a group
 LEAST_OF_LANGUAGE = 200  # documents
 EXPLAINED = 0.05  # false share among associations that are told
 UNKNOWN = "(unknown)"
@@ -204,10 +204,10 @@ def _people(columns: Columns, notes: list[str]) -> Iterator[Asked]:
     yield Asked("toxicity", ["documents with insults"], "share", kinds.shares((measured.toxic > 0)[:, None]))
     yield Asked("toxicity", ["insults"], "per million words", kinds.rate(measured.toxic, measured.num_words, per=1e6))
     groups = load_terms().groups
-    met = np.flatnonzero(measured.windows[columns.old].sum(axis=0) >= LEAST_WINDOWS)
+    met = np.flatnonzero(np.count_nonzero(measured.windows[columns.old], axis=0) >= LEAST_NAMING)
     if len(met) < len(groups):
         few = [group for place, group in enumerate(groups) if place not in met]
-        notes.append(f"Associations: met fewer than {LEAST_WINDOWS} times, so not judged: {', '.join(few)}.")
+        notes.append(f"Associations: named by fewer than {LEAST_NAMING} documents, so not judged: {', '.join(few)}.")
     if len(met):
         windows, ill = measured.windows[:, met], measured.ill[:, met]
         wanted = [f"ill words near {groups[place]}" for place in met]
@@ -217,16 +217,19 @@ def _people(columns: Columns, notes: list[str]) -> Iterator[Asked]:
 def associated(columns: Columns) -> tuple[str, ...]:
     """Say which groups are spoken ill of more, or less, than all groups together, false discoveries held to 5 %."""
     rows = columns.old if columns.new is None else columns.new
-    windows, ill = columns.measured.windows[rows].sum(axis=0), columns.measured.ill[rows].sum(axis=0)
-    odds = shrunk_odds(ill, windows)
-    chance = false_discovery(2 * ndtr(-np.abs(odds) / odds_errors(ill, windows)))
-    found = [
-        f"{group}: {percent(ill[place] / windows[place])} of {windows[place]:,} windows hold a word that speaks ill, "
-        f"beside {percent(ill.sum() / windows.sum())} of all groups (false discovery rate {chance[place]:.2g})"
-        for place, group in enumerate(load_terms().groups)
-        if windows[place] >= LEAST_WINDOWS and chance[place] <= EXPLAINED
-    ]
-    return tuple(found)
+    ill_votes, named = votes(columns.measured.ill[rows], columns.measured.windows[rows])
+    ill, naming = ill_votes.sum(axis=0), named.sum(axis=0)
+    judged = np.flatnonzero(naming >= LEAST_NAMING)
+    odds = shrunk_odds(ill, naming) / odds_errors(ill, naming)
+    chance = false_discovery(2 * ndtr(-np.abs(odds[judged])))
+    groups = load_terms().groups
+    return tuple(
+        f"{groups[place]}: in {naming[place]:,.0f} documents that name them a word that speaks ill is near "
+        f"in {percent(ill[place] / naming[place])} of places, beside {percent(ill.sum() / naming.sum())} of all groups "
+        f"(false discovery rate {false:.2g})"
+        for place, false in zip(judged.tolist(), chance.tolist(), strict=True)
+        if false <= EXPLAINED
+    )
 
 
 def _style(columns: Columns) -> Iterator[Asked]:

@@ -2,7 +2,8 @@
 
 Every factory takes columns over all documents and returns a `Statistic` over rows of them. Its `least` is what a set of
 so many documents cannot resolve, though no halving happened to show it: three documents that one side has and the other
-has not (`filters/audit/floor.py`).
+has not (`filters/audit/floor.py`), and of sums what the largest document of either side adds to them: a number that
+one document can move says nothing of the others.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from filters.audit.floor import UNSEEN, Statistic
 from filters.audit.spread import divergence, effective_number
-from filters.audit.terms import shrunk_odds
+from filters.audit.terms import shrunk_odds, votes
 
 
 def shares(hits: np.ndarray) -> Statistic:
@@ -29,7 +30,8 @@ def rate(events: np.ndarray, of: np.ndarray, *, per: float) -> Statistic:
     weight = float(seen.mean()) if len(seen) else 1.0
 
     def least(size: int) -> np.ndarray:
-        return np.array([per * weight * _some(size) / max(float(of.mean()), 1e-9)])
+        most = max(weight * UNSEEN, float(events.max(initial=0)))
+        return np.array([per * most / max(float(of.mean()) * size, 1e-9)])
 
     return Statistic(
         lambda rows: np.array([per * events[rows].sum() / max(float(of[rows].sum()), 1e-9)]), _difference, least
@@ -42,7 +44,11 @@ def ratio(above: np.ndarray, below: np.ndarray) -> Statistic:
     def of(rows: np.ndarray) -> np.ndarray:
         return np.array([max(float(above[rows].sum()), 1e-9) / max(float(below[rows].sum()), 1e-9)])
 
-    return Statistic(of, _log_ratio, lambda size: np.array([_some(size)]))
+    def least(size: int) -> np.ndarray:
+        largest = max(float(values.max(initial=0)) / max(float(values.mean()), 1e-9) for values in (above, below))
+        return np.array([max(_some(size), np.log1p(largest / size))])
+
+    return Statistic(of, _log_ratio, least)
 
 
 def spread(codes: np.ndarray, *, count: int) -> Statistic:
@@ -114,10 +120,11 @@ def repeated_lines(codes: np.ndarray, docs: np.ndarray, *, num_docs: int, times:
 
 
 def associations(windows: np.ndarray, ill: np.ndarray) -> Statistic:
-    """Say the shrunk log-odds of ill windows of every group, beside all groups."""
+    """Say the shrunk log-odds of ill windows of every group, beside all groups; a document has one vote."""
+    ill_votes, named = votes(ill, windows)
 
     def of(rows: np.ndarray) -> np.ndarray:
-        return shrunk_odds(ill[rows].sum(axis=0), windows[rows].sum(axis=0))
+        return shrunk_odds(ill_votes[rows].sum(axis=0), named[rows].sum(axis=0))
 
     return Statistic(of, _difference, lambda size: np.full(windows.shape[1], _some(size)))
 

@@ -2,7 +2,8 @@
 
 Words are those of `filters/words/shingles.py`, known by their hashes; a word's lists are the bits of one number, so a
 text is walked once whatever the number of lists. Association is by windows of ten words on both sides (WIMBD's, arXiv
-2310.20707): of a group's windows the share that holds an ill word, shrunk towards the share of all groups together.
+2310.20707): the share of a group's windows that holds an ill word, as the mean of documents, shrunk towards that of all
+groups together.
 """
 
 from __future__ import annotations
@@ -114,10 +115,20 @@ def _count(
     return toxic, markers, windows, ill
 
 
-def shrunk_odds(ill: np.ndarray, windows: np.ndarray, *, prior: float = 20.0) -> np.ndarray:
-    """Return float64[num_groups]: log-odds of ill windows beside those of all groups, shrunk towards none.
+def votes(ill: np.ndarray, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return float64[num_docs, num_groups], twice: which share of its windows is ill, and 1 where it has a window.
 
-    Each group gets `prior` windows more with the share of all groups together, so a group that is seldom met says
+    A document has one vote for each group that it names, however often it does: its windows overlap and are of one
+    mind, so they are no independent sample. (Whether any window is ill would grow with their number.)
+    """
+    named = windows > 0
+    return ill / np.where(named, windows, 1), named.astype(np.float64)
+
+
+def shrunk_odds(ill: np.ndarray, windows: np.ndarray, *, prior: float = 20.0) -> np.ndarray:
+    """Return float64[num_groups]: log-odds of ill votes beside those of all groups, shrunk towards none.
+
+    Each group gets `prior` votes more with the share of all groups together, so a group that is seldom met says
     little (Monroe, Colaresi and Quinn 2008, section 3.3).
     """
     total, all_ill = windows.sum(), ill.sum()
@@ -127,7 +138,7 @@ def shrunk_odds(ill: np.ndarray, windows: np.ndarray, *, prior: float = 20.0) ->
 
 
 def odds_errors(ill: np.ndarray, windows: np.ndarray, *, prior: float = 20.0) -> np.ndarray:
-    """Return float64[num_groups]: the standard errors of `shrunk_odds`, as if windows were independent."""
+    """Return float64[num_groups]: the standard errors of `shrunk_odds`, of counts that are independent: see `votes`."""
     share = (ill.sum() + 0.5) / (windows.sum() + 1.0)
     return np.sqrt(1 / (ill + prior * share) + 1 / (windows - ill + prior * (1 - share)))
 

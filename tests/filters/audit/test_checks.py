@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from filters.audit.checks import Checked, associated, check
+from filters.audit.columns import Columns
 from filters.audit.found import Found
+from pipeline.core.rng import generator
 from tests.filters.audit.planted import GERMAN, ILL, STYLED, columns, planted, replaced, texts
 
 MAIL = "Write to jane.miller@firmware.org today."
@@ -120,6 +122,29 @@ def test_who_is_spoken_ill_of_is_told_and_who_is_not_is_not(old):
     told = associated(columns(planted(old, share=0.05, sentence=ILL)))
 
     assert [sentence.partition(":")[0] for sentence in told] == ["women", "men"]  # men less than all together
+
+
+def test_one_document_that_repeats_itself_says_nothing_of_a_group(old):
+    repetitive = " ".join([ILL] * 40)
+
+    assert associated(columns([*old[:1499], repetitive])) == ()
+
+
+def test_documents_of_one_mind_are_no_association_where_no_group_differs(old):
+    """Each names one group several times, and one document in ten speaks ill of whichever it names."""
+    measured = columns(old).measured
+    size, num_groups = measured.windows.shape
+    told = 0
+    for seed in range(40):
+        draw = generator(seed, "null")
+        group, times = draw.integers(0, num_groups, size), draw.poisson(8, size) + 1
+        windows, ill = np.zeros((size, num_groups), np.int32), np.zeros((size, num_groups), np.int32)
+        windows[np.arange(size), group] = times
+        ill[np.arange(size), group] = draw.binomial(times, np.where(draw.random(size) < 0.1, 0.7, 0.03))
+        null = dataclasses.replace(measured, windows=windows, ill=ill)
+        told += bool(associated(Columns(null, np.arange(size), None, {}, {})))
+
+    assert told <= 2  # of 40
 
 
 def test_what_is_not_known_is_a_note_and_no_number(old, new):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from filters.audit import kinds
-from filters.audit.floor import hold, splits_of, times
+from filters.audit.floor import ALARM, hold, splits_of, times
+from pipeline.core.rng import generator
 
 
 def test_halves_do_not_overlap_and_as_many_new_documents_stand_beside_them():
@@ -41,3 +42,17 @@ def test_one_document_of_many_matches_is_no_alarm():
     held = hold(kinds.rate(events, words, per=1e6), splits_of(np.arange(2000), np.arange(2000, 4000), seed=0))
 
     assert times(held.distances[0], held.floors[0]) < 2
+
+
+def test_one_list_of_numbers_among_documents_with_one_is_no_alarm():
+    alarms = 0
+    for seed in range(20):
+        draw = generator(seed, "list")
+        words, events = draw.integers(100, 800, 2000), (draw.random(2000) < 0.03).astype(np.int64)
+        events[draw.integers(2000)] = 500
+        splits = splits_of(np.arange(1000), np.arange(1000, 2000), seed=seed)
+        for statistic in (kinds.rate(events, words, per=1e6), kinds.ratio(events + 1, words)):
+            held = hold(statistic, splits)
+            alarms += times(held.distances[0], held.floors[0]) >= ALARM
+
+    assert alarms <= 2  # of 40

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from filters.audit.terms import count_terms, false_discovery, load_terms, shrunk_odds
+from filters.audit.terms import count_terms, false_discovery, load_terms, shrunk_odds, votes
 from filters.words.shingles import words_of
 from pipeline.core.text.batch import Batch
 
@@ -55,3 +55,10 @@ def test_every_list_is_of_single_words_in_lower_case():
 
     assert len(terms.groups) == len(set(terms.groups)) == 21
     assert len(set(terms.vocabulary.hashes.tolist())) == len(terms.bits)
+
+
+def test_a_document_has_one_vote_for_a_group_however_often_it_names_it():
+    ill, named = votes(np.array([[40, 0], [1, 0], [0, 0]]), np.array([[40, 0], [4, 2], [0, 9]]))
+
+    assert ill.tolist() == [[1, 0], [0.25, 0], [0, 0]]
+    assert named.tolist() == [[1, 0], [1, 1], [0, 1]]
