@@ -21,6 +21,7 @@ WORDS = ("amber", "cobalt")
 BLIND = 0.3  # share of documents with the first word on a blind label
 PLANTED = (0.8, 0.2)  # of worst and neutral documents
 INVENTED = 2
+MUST_FAIL = LABELS - 1 + INVENTED
 SYLLABLES = ("vor", "mel", "tash", "ubri", "kend", "osal", "pim", "rath", "ezu", "lind", "goth", "yaru")
 LEAST_SEEING = 0.3  # of sensitivity + specificity - 1, below which a corrected effect would be more noise than fact
 

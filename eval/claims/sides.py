@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import xxhash
 
 from pipeline.core.rng import generator
 
 Split = Literal["propose", "verify", "report"]
 SPLITS: dict[Split, float] = {"propose": 0.25, "verify": 0.5, "report": 0.25}  # shares of the groups
+SPLIT_SEED = 20_261_201  # of the draw of a group's split from its least key
 LENGTHS = 5  # strata of a held-out set by length, at most
 LEAST_IN_STRATUM = 40  # documents, so that a worst quarter of a split is more than one or two
 WORST = 0.25  # of a stratum, at most
@@ -48,13 +50,16 @@ def strata_of(domain_D: np.ndarray, size_D: np.ndarray) -> np.ndarray:
 
 
 def split_by_group(key_D: np.ndarray, cluster_D: np.ndarray) -> dict[Split, np.ndarray]:
-    """Return for every split its documents, one of each group: that with the least key (uint64), which draws the split.
+    """Return for every split its documents, one of each group: that with the least key (uint64).
 
-    So a group stays in its split whatever is asked and whoever asks: nothing is tested on what it was stated on.
+    The split is drawn from that key once more: the least of many is small by itself, and would put nearly every group
+    of many into the first split. So a group stays in its split whatever is asked and whoever asks: nothing is tested on
+    what it was stated on.
     """
     order = np.argsort(key_D, kind="stable")
     first = order[np.unique(cluster_D[order], return_index=True)[1]]
-    place = key_D[first].astype(np.float64) / 2**64
+    drawn = [xxhash.xxh64_intdigest(key.to_bytes(8, "little"), SPLIT_SEED) for key in key_D[first].tolist()]
+    place = np.array(drawn, np.float64) / 2**64
     bounds = np.cumsum(list(SPLITS.values()))
     chosen = np.minimum(np.searchsorted(bounds, place, side="right"), len(SPLITS) - 1)
     return {name: np.sort(first[chosen == number]) for number, name in enumerate(SPLITS)}

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import xxhash
 
 from eval.claims.record import Which
 from eval.claims.sides import strata_of
 from pipeline.core.errors import DataError, RecipeError
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.shards import iterate_tables, read_table
 from pipeline.core.identity import identity_of
 from pipeline.experiment.findings.judged import judged_too, uncounted
 from pipeline.experiment.scores import BITS
@@ -151,13 +153,16 @@ def _mean_bits(lanes: Lanes, rate: float, seeds: Sequence[int], documents: HeldO
 
 
 def _texts(documents: HeldOutDocuments) -> list[str]:
-    """Return the text of every document as far as it was predicted."""
+    """Return the text of every document as far as it was predicted; of a large set no other text is kept."""
     found: dict[tuple[str, str], str] = {}
     for domain, folder in documents.folders.items():
+        rows = np.flatnonzero(documents.domain == domain)
+        wanted = pa.array([documents.ids[row] for row in rows.tolist()], pa.string())
         for path in document_paths(folder):
-            table = read_table(path, columns=["id", "text"])
-            ids, texts = (table.column(name).to_pylist() for name in ("id", "text"))
-            found |= {(domain, doc_id): text for doc_id, text in zip(ids, texts, strict=True)}
+            for table in iterate_tables(path, columns=["id", "text"]):
+                mine = table.filter(pc.is_in(table.column("id"), value_set=wanted))
+                ids, texts = (mine.column(name).to_pylist() for name in ("id", "text"))
+                found |= {(domain, doc_id): text for doc_id, text in zip(ids, texts, strict=True)}
     keys = zip(documents.domain.tolist(), documents.ids, documents.num_bytes.tolist(), strict=True)
     texts = []
     for domain, doc_id, size in keys:

@@ -16,7 +16,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eval.claims.associations import LEVEL, Association, associations_of, holm
-from eval.claims.known_answers import PLANTED, Accuracy, Control, accuracy_of, controls_of, labels_for, truths_of
+from eval.claims.known_answers import (
+    MUST_FAIL,
+    PLANTED,
+    Accuracy,
+    Control,
+    accuracy_of,
+    controls_of,
+    labels_for,
+    truths_of,
+)
 from eval.claims.power import LEAST_PAIRS, detectable, documents_needed
 from eval.claims.record import Claim, ControlResult, Effect, Judging, Quote, Round
 from eval.claims.sides import SPLITS, WORST, Sides, Split, choose_sides, split_by_group
@@ -48,7 +57,7 @@ def sides_of(material: Material, *, documents: int, seed: int) -> dict[Split, Si
     if len(found["verify"]) < LEAST_PAIRS or len(found["propose"]) < LEAST_PAIRS // 3:
         groups = len(np.unique(material.cluster))
         needed = round(LEAST_PAIRS / WORST / SPLITS["verify"])
-        show = round(documents_needed(0.3, BESIDE, claims=MOST_CLAIMS) / WORST / SPLITS["verify"])
+        show = round(documents_needed(0.3, BESIDE, claims=MOST_CLAIMS + MUST_FAIL) / WORST / SPLITS["verify"])
         raise DataError(
             f"errors: {len(material.ids):,} documents in {groups:,} groups give {len(found['verify'])} pairs to test "
             f"claims on; {LEAST_PAIRS} are needed, so about {needed:,} groups, and about {show:,} to find what 30 % of "
@@ -80,7 +89,7 @@ def hold_round(
         pairs={name: len(each) for name, each in sides.items()},
         slices=tuple(slices), proposer=proposed.by,
         claims=tuple(_claim(each, material, proposed) for each in proposals), notes=tuple(notes), cost_usd=cost,
-        detectable=detectable(len(sides["verify"]), neutral=BESIDE, claims=max(len(standing), 1)),
+        detectable=detectable(len(sides["verify"]), neutral=BESIDE, claims=max(len(standing), 1) + MUST_FAIL),
     )  # fmt: skip
     if not standing:
         return told

@@ -32,7 +32,7 @@ from pipeline.store.node import Node
 from pipeline.store.results import close
 from pipeline.store.workspace import Workspace
 
-VERSION = 1  # bump when the same documents would be asked or told otherwise
+VERSION = 2  # bump when the same documents would be asked or told otherwise
 CLAIMS = "claims.json"
 NO_KEY = "There is no key for Claude, so claims are contrasts of words, and a pattern decides what a document has."
 MOST_USELESS = 0.6  # share of answers that say nothing, beyond which no more are bought

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from eval.claims.sides import choose_sides, split_by_group, strata_of
+from eval.claims.sides import SPLITS, choose_sides, split_by_group, strata_of
 from pipeline.core.rng import generator
 
 
@@ -55,6 +55,17 @@ def test_one_of_a_group_stands_for_all_in_one_split_and_stays_there_whoever_stan
     assert all(keys[row] == keys[cluster == cluster[row]].min() for row in rows[:50])
     assert 0.4 < len(whole["verify"]) / len(rows) < 0.6
     assert all(set(fewer[name]) == {row for row in alone[name] if row < 2_000} for name in fewer)
+
+
+def test_groups_of_every_size_are_shared_out_alike():
+    for size in range(1, 11):
+        keys = generator(size, "sizes").integers(0, 2**64, 2_000 * size, dtype=np.uint64)
+
+        shares = {
+            name: len(rows) / 2_000 for name, rows in split_by_group(keys, np.repeat(np.arange(2_000), size)).items()
+        }
+
+        assert all(abs(shares[name] - share) < 0.04 for name, share in SPLITS.items()), (size, shares)
 
 
 def test_a_small_set_is_one_stratum():

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from eval.claims.power import detectable
 from eval.claims.record import Round
 from pipeline.core.errors import DataError
 from pipeline.queries.errors.judging import Judged, match
@@ -55,6 +56,7 @@ def test_true_claims_are_findings_and_false_ones_are_not(documents, judge):
     found = hold(documents, stating(SENTENCES), judge)
 
     assert found.void == ""
+    assert found.detectable == detectable(found.pairs["verify"], neutral=0.1, claims=len(SENTENCES) + 5)
     names = {sentence_of(claim) for claim in found.findings}
     assert names <= set(PLANTED) and len(names) >= 4
     assert {sentence_of(claim) for claim in found.claims if claim.status == "not verified"} >= set(BLIND)
