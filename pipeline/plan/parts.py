@@ -71,6 +71,11 @@ def is_sealed(part: str) -> bool:
     return part.endswith(_SEALED)
 
 
+def name_of_set(part: str) -> str:
+    """Return the name of the set that a part is of."""
+    return part.removesuffix(_SEALED)
+
+
 def judged_by(gate: GateSection) -> Mapping[str, str]:
     """Return a gate's sets in the order of their names, each with the name of what is judged by."""
     return {name: judged_part(gate, name) for name in sorted(gate.on)}

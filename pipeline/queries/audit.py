@@ -15,6 +15,7 @@ from pipeline.core.errors import DataError, RecipeError, listed_names
 from pipeline.core.files.card import Card, read_card
 from pipeline.queries.audit_sample import Drawn, draw
 from pipeline.queries.export.target import history_of
+from pipeline.queries.opened import refuse_sealed
 from pipeline.store.results import dropped_by, why_empty
 from pipeline.store.stored_dataset import StoredDataset
 from pipeline.store.workspace import Workspace
@@ -40,6 +41,7 @@ def audit(
 
     names = [name] if against is None else [other_of(workspace, name, against), name]
     for each in names:
+        refuse_sealed(workspace, each)
         _refuse_few(workspace, each, count=count)
     tokenizer = tokenizer_of(workspace, name)
     sides = [

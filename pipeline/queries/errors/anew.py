@@ -1,12 +1,13 @@
 """Documents of any dataset and two mixtures' finished proxies -> how badly each is predicted, scored anew.
 
 For what proxies were trained on, or could be: scores are stored of held-out sets alone. Nothing is stored of this but
-the round. Documents are drawn by their ids, each is read as far as one context, as a held-out one is.
+the round. Documents are drawn by their ids, each is read as far as one context, as a held-out one is;
+of what a gate seals in part only the open part is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,12 @@ from pipeline.core.identity import identity_of
 from pipeline.experiment.compare import clusters_of
 from pipeline.experiment.lanes import WEIGHTS, device_of
 from pipeline.experiment.streams.encode import HEAD_BYTES_PER_TOKEN, EncodeTask, choose, encode_rows
+from pipeline.plan.parts import Part
 from pipeline.queries.arms import Arm, ScoredLane
 from pipeline.queries.comparable import LEAST_PAIRS, Lanes, built_by_gates, lanes_alike, refuse_unlike
 from pipeline.queries.errors.material import Material, Subject, badness_of, two_arms
 from pipeline.queries.lanes import folder_of
+from pipeline.queries.opened import open_part_of
 from pipeline.store.workspace import Workspace
 
 MOST_BYTES = 2_000_000  # of all datasets together: minutes for proxies of the smallest tier on two cores
@@ -39,19 +42,23 @@ def subject_on(
     lanes = lanes_alike(arms)
     pairs = _pairs(workspace, arms, lanes)
     datasets = {name: workspace.dataset(name) for name in on}
+    parts = {name: open_part_of(workspace, name) for name in on}
     mixtures = (arms[0].card.identity, arms[1].card.identity)
     experiment = identity_of(
         {
             "mixtures": list(mixtures),
             "lanes": sorted(found.lane.card.identity for pair in pairs for found in pair),
             "on": {name: card.identity for name, (_, card) in datasets.items()},
+            "parts": {name: part.payload for name, part in parts.items() if part is not None},
             "bytes": MOST_BYTES,
         }
     )
     folders = {name: folder for name, (folder, _) in datasets.items()}
 
     def load() -> Material:
-        return _scored(workspace, arms, pairs, folders, experiment=experiment, which=which, threads=threads, say=say)
+        return _scored(
+            workspace, arms, pairs, folders, parts, experiment=experiment, which=which, threads=threads, say=say
+        )
 
     return Subject(experiment, mixtures, arms[1].card.name, load)
 
@@ -72,7 +79,8 @@ def _pairs(workspace: Workspace, arms: Sequence[Arm], lanes: Sequence[Lanes]) ->
 
 def _scored(
     workspace: Workspace, arms: Sequence[Arm], pairs: Sequence[tuple[ScoredLane, ScoredLane]],
-    folders: dict[str, Path], *, experiment: str, which: Which, threads: int, say: Callable[[str], None],
+    folders: Mapping[str, Path], parts: Mapping[str, Part | None], *, experiment: str, which: Which, threads: int,
+    say: Callable[[str], None],
 ) -> Material:  # fmt: skip
     from safetensors.torch import load_file
 
@@ -87,7 +95,8 @@ def _scored(
     domain, ids, texts, flat, lengths, sizes = list[str](), list[str](), list[str](), [], [], []
     for name, folder in folders.items():
         head = tier.context * HEAD_BYTES_PER_TOKEN
-        chosen, *_ = choose(folder, limit_bytes=MOST_BYTES // len(folders), seed=SEED, head_bytes=head)
+        limit = MOST_BYTES // len(folders)
+        chosen, *_ = choose(folder, limit_bytes=limit, seed=SEED, head_bytes=head, part=parts[name])
         for path, rows in chosen:
             tokens, counts, num_bytes, mine = encode_rows(EncodeTask(name, model, path, rows, tier.context))
             whole = read_table(path, columns=["text"]).column("text").take(rows).to_pylist()

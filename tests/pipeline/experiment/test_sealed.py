@@ -11,14 +11,17 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipeline.core.errors import RecipeError
+from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.shards import read_table
 from pipeline.core.files.strict_yaml import parse
 from pipeline.experiment.compare import DOCUMENTS
 from pipeline.experiment.streams.encode import choose
 from pipeline.plan.graph import Plan
 from pipeline.plan.parts import Part
+from pipeline.queries.audit import audit
+from pipeline.queries.errors.anew import subject_on
 from pipeline.queries.lanes import find_lanes, scores_of_lane
+from pipeline.queries.opened import open_part_of
 from pipeline.queries.trackers.runs import told_of
 from pipeline.recipe.ablation import ablation_of
 from pipeline.recipe.load import load_recipe
@@ -124,6 +127,17 @@ def test_a_reader_sees_the_open_part_alone(first_run: tuple[House, Plan]):
     assert domain.num_documents == len(ids_of(plan, "held"))
     assert shown and all(text[:60] in opened for text in shown)
     assert [score.held_out for score in scores_of_lane(house.workspace, lane)] == ["held"]
+
+
+def test_who_reads_documents_of_a_dataset_by_its_name_reads_nothing_sealed(first_run: tuple[House, Plan]):
+    house, plan = first_run
+
+    subject = subject_on(house.workspace, ["raw", "both"], ["held"], which="lost", threads=1, say=lambda line: None)
+
+    assert set(subject.load().ids) == ids_of(plan, "held")
+    assert open_part_of(house.workspace, "raw") is None
+    with pytest.raises(DataError, match="`held`: 50 % of its documents are sealed for a gate's verdict"):
+        audit(house.workspace, "held")
 
 
 def test_an_ablation_judges_on_the_open_part_and_opens_nothing(built: House):
