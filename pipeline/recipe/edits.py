@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ from pipeline.core.errors import RecipeError, did_you_mean, shortened
 from pipeline.core.identity import canonical
 from pipeline.core.step import Params
 from pipeline.recipe.names import label_of
-from pipeline.recipe.python_recipe import document_of
+from pipeline.recipe.python_recipe import document_of, plain_copy
 from pipeline.recipe.settings import apply_setting, step_positions
 from pipeline.recipe.spec import Recipe, StepSpec, held_out_by, step_inputs
 
@@ -30,7 +30,7 @@ Op = Literal["set", "add_step", "remove_step", "move_step", "weight"]
 OPS: tuple[Op, ...] = ("set", "add_step", "remove_step", "move_step", "weight")
 GUARDS = ("decontaminate", "unique_ids")  # they keep a comparison fair, and are no choice about text
 OPEN_ROLES = ("measure", "decide")  # of parameters: inputs are sources, alarms are guards, the rest changes no result
-END = "end"
+END, SEED = "end", "seed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,53 @@ def edit_of(told: Any) -> Edit:
         raise RecipeError(
             f"{shortened(repr(told))} is no edit; it must be {{op, place, value}}, op one of {_listed()}."
         )
-    if unknown := sorted(told.keys() - {"op", "place", "value"}):
-        raise RecipeError(f"an edit has op, place and value, and not {', '.join(map(str, unknown))}.")
-    return Edit(told["op"], told["place"], told.get("value"))
+    if unknown := sorted(map(str, told.keys() - {"op", "place", "value"})):
+        raise RecipeError(f"an edit has op, place and value, and not {', '.join(unknown)}.")
+    edit = Edit(**{"value": None, **plain_copy(told)})
+    _SHAPES[edit.op](edit)
+    return edit
+
+
+def _any_value(edit: Edit) -> None:
+    """Whatever the parameter takes: its step reads it."""
+
+
+def _no_value(edit: Edit) -> None:
+    if edit.value is not None:
+        raise RecipeError(f"remove_step {shortened(edit.place)}: takes no value.")
+
+
+def _step_before(edit: Edit) -> None:
+    if not isinstance(edit.value, str) or not edit.value:
+        raise RecipeError(f"move_step {shortened(edit.place)}: the value must be the step to stand before, or `end`.")
+
+
+def _shares(edit: Edit) -> None:
+    if not isinstance(edit.value, Mapping) or not edit.value or not all(map(_is_share, edit.value.values())):
+        raise RecipeError(f"weight {shortened(edit.place)}: the value must be {{DATASET: share}}, shares of 0 to 1.")
+
+
+def _step_given(edit: Edit) -> None:
+    told = edit.value
+    if not isinstance(told, Mapping) or "step" not in told or told.keys() - {"step", "before"}:
+        raise RecipeError(f"add_step {shortened(edit.place)}: the value must be {{step, before}}.")
+    step, before = told["step"], told.get("before")
+    one = (
+        isinstance(step, Mapping)
+        and len(step) == 1
+        and all(each is None or isinstance(each, Mapping) for each in step.values())
+    )
+    if not one and not (isinstance(step, str) and step):
+        raise RecipeError(
+            f"add_step {shortened(edit.place)}: `step` must be a step's name or {{NAME: {{parameters}}}}."
+        )
+    if before is not None and not isinstance(before, str):
+        raise RecipeError(f"add_step {shortened(edit.place)}: `before` must name a step, or be `end`.")
+
+
+_SHAPES: Mapping[Op, Callable[[Edit], None]] = {
+    "set": _any_value, "add_step": _step_given, "remove_step": _no_value, "move_step": _step_before, "weight": _shares,
+}  # fmt: skip
 
 
 def edited(data: Mapping[str, Any], edits: Iterable[Edit]) -> dict[str, Any]:
@@ -124,9 +168,8 @@ def _remove(body: dict[str, Any], edit: Edit) -> None:
 
 def _add(body: dict[str, Any], edit: Edit) -> None:
     dataset = edit.place.removeprefix("datasets.")
+    _step_given(edit)
     told = edit.value
-    if not isinstance(told, Mapping) or "step" not in told or told.keys() - {"step", "before"}:
-        raise RecipeError(f"add_step {edit.place}: the value must be {{step, before}}.")
     entry = _dataset(body, dataset, edit)
     steps = list(entry.get("steps") or [])
     entry["steps"] = steps
@@ -188,13 +231,8 @@ def refuse_forbidden(recipe: Recipe, edits: Sequence[Edit]) -> None:
                 f"{edit.op} {edit.place}: `{key}` is out of reach of any proposal, as what judges, pays or is read is; "
                 "edits are of datasets.DATASET and of the incumbent's weights."
             )
+        dataset = dataset_of(recipe, edit)
         rest = edit.place.removeprefix("datasets.")
-        dataset = next((name for name in recipe.datasets if rest == name or rest.startswith(f"{name}.")), None)
-        if dataset is None:
-            name = rest.partition(".")[0]
-            raise RecipeError(
-                f"{edit.op} {edit.place}: there is no dataset `{name}`.{did_you_mean(name, recipe.datasets)}"
-            )
         if dataset in judged:
             raise RecipeError(
                 f"{edit.op} {edit.place}: `{dataset}` is a held-out set or is one made of; what judges stays as it is."
@@ -203,6 +241,16 @@ def refuse_forbidden(recipe: Recipe, edits: Sequence[Edit]) -> None:
             _refuse_closed(recipe, edit, dataset, rest[len(dataset) + 1 :])
         else:
             _refuse_guard(edit, rest[len(dataset) + 1 :])
+
+
+def dataset_of(recipe: Recipe, edit: Edit) -> str:
+    """Return the dataset that an edit of one changes; RecipeError where there is none."""
+    rest = edit.place.removeprefix("datasets.")
+    for name in recipe.datasets:
+        if rest == name or rest.startswith(f"{name}."):
+            return name
+    name = rest.partition(".")[0]
+    raise RecipeError(f"{edit.op} {edit.place}: there is no dataset `{name}`.{did_you_mean(name, recipe.datasets)}")
 
 
 def _judging(recipe: Recipe) -> set[str]:
@@ -253,6 +301,10 @@ def _refuse_roles(edit: Edit, params: type[Params], given: Mapping[str, Any]) ->
         if key not in params.model_fields:
             raise RecipeError(
                 f"{edit.op} {edit.place}: `{key}` is no parameter of it.{did_you_mean(key, params.model_fields)}"
+            )
+        if key == SEED:
+            raise RecipeError(
+                f"{edit.op} {edit.place}: seeds are chance, and no choice about text; no proposal sets it."
             )
         if params.role_of(key) not in OPEN_ROLES:
             raise RecipeError(

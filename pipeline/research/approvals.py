@@ -123,32 +123,54 @@ def word_on(asked: Waiting, words: Mapping[str, Word]) -> Answer | Literal["expi
 
 
 def take_in(search: Search) -> None:
-    """Write down people's words on cards that wait: an approved one is tried next, a rejected one never."""
-    for body in answers_to(search, search.space(), words_in(search.ledger.path.parent)):
-        search.write("answered", **body)
+    """Write down people's words on cards that wait: an approved one is tried next, a rejected one never.
+
+    Where the plan of an approved one is another by now, its card shows that one from here on, and waits again.
+    """
+    for kind, body in answers_to(search, words_in(search.ledger.path.parent)):
+        search.write(kind, **body)
+        if kind == "repriced":
+            search.progress.say(
+                f"card {body['card']} was approved, and its plan is another now; "
+                + (body["why"] or f"it must be approved again: tamis approve {body['card']}")
+            )
 
 
-def answers_to(search: Search, space: EditSpace, words: Mapping[str, Word]) -> list[dict[str, Any]]:
-    """Return the bodies of the events `answered` that words bring, each checked against the plan as it is now."""
-    found = []
-    for card in search.standing.waiting:
-        word = words.get(card.id)
-        if word is None:
-            continue
+def answers_to(search: Search, words: Mapping[str, Word]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the events that words bring, `answered` or `repriced`, each checked against the plan as it is now."""
+    from pipeline.research.space import space_of  # numpy and the models, which a word does without
+
+    asked = [card for card in search.standing.waiting if card.id in words]
+    if not asked:
+        return []
+    space = space_of(search.recipe, supply=search.standing.supply)  # as it is written: what is let in is another card's
+    found: list[tuple[str, dict[str, Any]]] = []
+    for card in asked:
+        word = words[card.id]
         if word.answer == "approved":
-            _, plan = search.bench.price(card.edits, name=card.id, seeds=card.seeds)
-            if plan != word.plan:  # no yes to this plan; it goes on waiting
+            if word.plan != card.plan:  # a yes to what it was before
+                continue
+            plan, why = _plan_now(search, card)
+            if plan != word.plan:
+                found.append(("repriced", {"number": card.number, "card": card.id, "plan": plan, "why": why}))
                 continue
         outside = [edit.key for edit in card.edits if _is_outside(space, edit)]
-        found.append(
-            {"card": card.id, "answer": word.answer, "why": word.why, "user": word.user, "how": word.how,
-             "plan": word.plan, "outside": outside}
-        )  # fmt: skip
+        body = {"card": card.id, "answer": word.answer, "why": word.why, "user": word.user, "how": word.how,
+                "plan": word.plan, "outside": outside}  # fmt: skip
+        found.append(("answered", body))
     return found
 
 
+def _plan_now(search: Search, card: Card) -> tuple[str, str]:
+    """Return the hash of what a card's plan is now; none, with the reason, where it cannot be done any more."""
+    try:
+        return search.bench.price(card.edits, name=search.name_of(card), seeds=card.seeds)[1], ""
+    except RecipeError as error:
+        return "", str(error)
+
+
 def _is_outside(space: EditSpace, edit: Edit) -> bool:
-    from pipeline.research.space import OutsideError  # numpy and the models, which a word does without
+    from pipeline.research.space import OutsideError
 
     try:
         space.point_of((edit,))

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from pipeline.core.identity import identity_of
-from pipeline.recipe.edits import Edit, edit_of, key_of
+from pipeline.recipe.edits import Edit, key_of
 
 Kind = Literal["tune", "bundle", "ablation", "replication", "structural", "control"]
 Status = Literal["written", "done", "failed", "refused", "waiting", "approved", "rejected"]
@@ -79,7 +79,7 @@ class Card:
 def card_of(told: Mapping[str, Any]) -> Card:
     """Return the card that an event tells."""
     rest = dict(told)
-    rest["edits"] = tuple(edit_of(edit) for edit in rest["edits"])
+    rest["edits"] = tuple(Edit(**edit) for edit in rest["edits"])
     rest["prediction"] = None if rest["prediction"] is None else Prediction(**rest["prediction"])
     rest["cost"] = Cost(**{**rest["cost"], "redo": tuple(rest["cost"]["redo"])})
     rest["seeds"] = tuple(rest["seeds"])

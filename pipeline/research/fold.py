@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipeline.recipe.edits import Edit
+from pipeline.core.errors import RecipeError
+from pipeline.recipe.edits import Edit, key_of
 from pipeline.research.card import Card, Result, card_of
 from pipeline.research.ledger import Event, Ledger
 
@@ -37,7 +38,7 @@ class Standing:
     cards: dict[int, Card] = field(default_factory=dict)  # by number, in the order in which they were written
     batch_of: dict[int, int] = field(default_factory=dict)
     results: dict[int, Result] = field(default_factory=dict)
-    let_in: list[tuple[str, Edit]] = field(default_factory=list)  # edits from outside the space that a person approved
+    let_in: list[tuple[str, tuple[Edit, ...]]] = field(default_factory=list)  # card -> its edits from outside the space
     answers: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # card -> a person's answer
     remarks: list[Mapping[str, Any]] = field(default_factory=list)  # plateaus, proposers that failed
     search_ended: Mapping[str, Any] | None = None
@@ -113,12 +114,14 @@ class Standing:
         self.answers[body["card"]] = body
         card = next(card for card in self.cards.values() if card.id == body["card"])
         if body["answer"] == "approved":
-            known = {edit.key for _, edit in self.let_in}
-            self.let_in += [
-                (card.id, edit) for edit in card.edits if edit.key in body["outside"] and edit.key not in known
-            ]
+            outside = tuple(edit for edit in card.edits if edit.key in body["outside"])
+            if outside and key_of(outside) not in {key_of(edits) for _, edits in self.let_in}:
+                self.let_in.append((card.id, outside))
         else:
             self.results[card.number] = Result(card.id, "rejected", why=body["why"])
+
+    def _repriced(self, body: Mapping[str, Any]) -> None:
+        self.cards[body["number"]] = replace(self.cards[body["number"]], plan=body["plan"])
 
     def _search_ended(self, body: Mapping[str, Any]) -> None:
         self.search_ended = body
@@ -158,7 +161,10 @@ def state_of(standing: Standing, space: EditSpace) -> State:
 
     trials = []
     for number, card, result in _told(standing):
-        point = space.point_of(card.edits)
+        try:
+            point = space.point_of(card.edits)
+        except RecipeError:  # of a space that was wider then: models see what this one holds
+            continue
         given = card.prediction
         prediction = None if given is None else Prediction(given.median, given.low, given.high)
         for seed in card.seeds:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from pipeline.core.errors import RecipeError
 from pipeline.recipe.edits import Edit, edit_of
+from pipeline.recipe.python_recipe import plain_copy
 from pipeline.research.card import Prediction
 
 View = Mapping[str, Any]  # plain JSON
@@ -53,6 +54,7 @@ def idea_of(told: Any) -> Idea:
     """Return the idea that JSON tells; RecipeError says what is missing or no edit."""
     if not isinstance(told, Mapping):
         raise RecipeError("an idea must be a mapping of edits, hypothesis and mechanism.")
+    told = plain_copy(told)
     edits = told.get("edits")
     if not isinstance(edits, list) or not edits:
         raise RecipeError("an idea needs `edits`, a list of one or more.")

@@ -27,9 +27,13 @@ if TYPE_CHECKING:
     from eval.loop.state import Head, State
 
 BLEND = 16  # experiments after which a proposer's record counts as much as the share that it began with
+MOST_WAITING = 5  # cards for a person at a time; ideas outside the space beyond that are not asked about
 ATTEMPTS = 3  # to fill a batch whose cards were refused
 SILENT = 3  # batches in a row without a usable idea, after which an adviser rests for as many
 MOST_TOLD = 300  # characters of what was no idea
+_OF_AN_IDEA = (  # what an idea raises is its own refusal, never the night's end; what hits any card as well goes on
+    RecipeError, ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
 KINDS: Mapping[str, Kind] = {"replicate": "replication", "ablation": "ablation", "control": "control"}
 
 
@@ -122,34 +126,48 @@ class Proposing:
 
     def _proposed_by(self, name: str, advice: Advice, count: int, told: list[str]) -> list[Proposed]:
         """Return the ideas that can be tried at once; the others become cards that wait or are refused, or are told."""
-        from eval.loop.propose import Proposed
-        from eval.loop.state import Prediction as Predicted
-
         found: list[Proposed] = []
         for idea in advice.ideas:
             if len(found) == count:
                 break
-            words = "; ".join(edit.words for edit in idea.edits)
             try:
-                self._refuse_bad(idea)
-                point = self.space.point_of(idea.edits)
-            except OutsideError as error:
-                if not self._add_outside(name, idea, str(error), hint=advice.hint):
-                    told.append(f"a repetition: {words}")
+                proposed = self._taken(name, idea, advice.hint, told, count)
+            except _OF_AN_IDEA as error:
+                told.append(f"an idea that cannot be taken in: {type(error).__name__}: {error}")
                 continue
-            except RecipeError as error:
-                if not self._refuse(name, idea, str(error), hint=advice.hint):
-                    told.append(f"a repetition of what was refused: {words}")
-                continue
-            if point in self.ideas or self._is_known(point):
-                told.append(f"a repetition: {words}")
-                continue
-            given = idea.prediction
-            prediction = None if given is None else Predicted(given.median, given.low, given.high)
-            self.ideas[point] = idea
-            self.hints[point] = advice.hint
-            found.append(Proposed(point, name, prediction, idea.mechanism))
+            if proposed is not None:
+                found.append(proposed)
         return found
+
+    def _taken(self, name: str, idea: Idea, hint: str, told: list[str], count: int) -> Proposed | None:
+        """Return an idea that can be tried at once; None for one that became a card already, or that `told` tells."""
+        from eval.loop.propose import Proposed
+        from eval.loop.state import Prediction as Predicted
+
+        words = "; ".join(edit.words for edit in idea.edits)
+        try:
+            self._refuse_bad(idea)
+            point = self.space.point_of(idea.edits)
+        except OutsideError as error:
+            if why := self._add_outside(name, idea, str(error), hint=hint, most=count):
+                told.append(f"{why}: {words}")
+            return None
+        except RecipeError as error:
+            if not self._refuse(name, idea, str(error), hint=hint):
+                told.append(f"a repetition of what was refused: {words}")
+            return None
+        if point in self.ideas or self._is_known(point):
+            told.append(f"a repetition: {words}")
+            return None
+        tried = self.space.edits_of(point)
+        if key_of(tried) != key_of(idea.edits):  # a number between two that the space tells apart
+            asked = "; ".join(edit.words for edit in idea.edits if edit not in tried)
+            idea = replace(idea, mechanism=f"{idea.mechanism} (Asked for: {asked}; this is the nearest in the space.)")
+        given = idea.prediction
+        prediction = None if given is None else Predicted(given.median, given.low, given.high)
+        self.ideas[point] = idea
+        self.hints[point] = hint
+        return Proposed(point, name, prediction, idea.mechanism)
 
     def _refuse_bad(self, idea: Idea) -> None:
         """Raise RecipeError for edits of what judges, and for more of them than a card may have beside the head's."""
@@ -212,9 +230,11 @@ class Proposing:
         search = self.search
         try:
             refuse_forbidden(search.recipe, card.edits)
-            cost, plan = search.bench.price(card.edits, name=card.id, seeds=card.seeds)
-        except RecipeError as error:
-            self._put(card, refused=str(error))
+            cost, plan = search.bench.price(card.edits, name=search.name_of(card), seeds=card.seeds)
+        except _OF_AN_IDEA as error:
+            self._put(
+                card, refused=str(error) if isinstance(error, RecipeError) else f"{type(error).__name__}: {error}"
+            )
             return
         needs, most = card.needs, search.research.usd_without_person
         if cost.usd > most:
@@ -227,21 +247,29 @@ class Proposing:
             result = Result(card.id, "refused", why=refused)
             self.batch.refused.append({"number": card.number, "result": result.told})
 
-    def _add_outside(self, name: str, idea: Idea, why: str, *, hint: str = "") -> bool:
-        """Let an idea outside the space wait for a person, or refuse it where none is to be asked; False if known."""
+    def _add_outside(self, name: str, idea: Idea, why: str, *, hint: str = "", most: int = MOST_WAITING) -> str:
+        """Let an idea outside the space wait for a person, or refuse it where none is to be asked.
+
+        Return why it became no card, where it did not: it is known, or the person has enough to read.
+        """
         card = self._of_idea(name, idea, hint=hint)
         if any(card.id == other.id for other in self._cards()):
-            return False
-        if "outside" in self.search.research.person:
-            self._checked(replace(card, needs=why))
-        else:
+            return "a repetition"
+        if "outside" not in self.search.research.person:
             self._put(card, refused=why)
-        return True
+            return ""
+        new = [other for other in self.batch.cards if other.needs]
+        if sum(other.proposer == name for other in new) >= most:
+            return f"refused, as {most} ideas were asked for, and as many of this answer wait for a person"
+        if (waiting := len(self.search.standing.waiting) + len(new)) >= MOST_WAITING:
+            return f"refused, as {waiting} cards wait for a person already, and no more are asked"
+        self._checked(replace(card, needs=why))
+        return ""
 
     def widen(self, names: Sequence[str]) -> None:
         """Ask a person for what lies beyond the range of settings at whose end the head is."""
         for axis, place in zip(self.space.axes, self.best.point.knobs, strict=True):
-            if axis.knob.name in names and axis.knob.is_ordered and axis.flag is None:
+            if axis.knob.name in names and axis.knob.is_ordered:
                 value = beyond(axis.knob, place)
                 edit = Edit("set", axis.place, round(value) if axis.knob.kind == "int" else float(f"{value:.4g}"))
                 others = (other for other in self.space.edits_of(self.best.point) if other.place != axis.place)

@@ -1,7 +1,7 @@
 """The space of a recipe, as knobs and weights that models know, and as edits that recipes know.
 
-A point is numbers, a card is edits; each says the other. What a person lets in from outside the space is one more
-setting, in or out.
+A point is numbers, a card is edits; each says the other. What a person lets in from outside the space with a card is
+one more setting, in or out as a whole; it goes before what else the space says of the same places.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from eval.loop.space import Knob, Point, Space, Value
 from eval.search.simplex import Limits, rounded
 from pipeline.core.errors import RecipeError
 from pipeline.core.identity import canonical
-from pipeline.recipe.edits import END, Edit, edited, refuse_forbidden, value_at
+from pipeline.recipe.edits import END, Edit, dataset_of, edited, refuse_forbidden, value_at
 from pipeline.recipe.load import load_recipe
 from pipeline.recipe.research import RangeSection
 from pipeline.recipe.spec import Recipe
 from pipeline.research.bench import plain_data
+from pipeline.research.variants import affected_by
 
 OUT = False
 AS_IT_IS = "as it is"
+MOST_VALUES = 1000  # of a whole number on a linear scale: places are kept in thousandths of the range
 
 
 class OutsideError(RecipeError):
@@ -39,16 +41,14 @@ class Axis:
     own: Value
     op: str
     place: str
-    flag: Edit | None = None  # what switching it means; None for a value that is set or a step that moves
+    flags: tuple[Edit, ...] = ()  # what switching it means; empty for a value that is set or a step that moves
+    is_let_in: bool = False
 
-    def edit(self, value: Value) -> Edit | None:
-        """Return the edit that a value is; None for the incumbent's own."""
-        if value == self.own:
-            return None
-        if self.flag is not None:
-            return self.flag
-        given = value
-        return Edit("set" if self.op == "set" else "move_step", self.place, given)
+    def edits(self, place: float) -> tuple[Edit, ...]:
+        """Return the edits that the value at a place of the knob is; none for the incumbent's own."""
+        if place == self.knob.to_unit(self.own):
+            return ()
+        return self.flags or (Edit("set" if self.op == "set" else "move_step", self.place, self.knob.from_unit(place)),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,32 +68,43 @@ class EditSpace:
 
     def edits_of(self, point: Point) -> tuple[Edit, ...]:
         """Return the edits that make a point of the incumbent."""
-        found: list[Edit] = []
+        own: list[Edit] = []
+        let_in: list[Edit] = []
         if point.weights is not None and point.weights != self.base.weights:
             shares = dict(zip(self.space.datasets, point.weights, strict=True))
-            found.append(Edit("weight", f"mixtures.{self.incumbent}", shares))
+            own.append(Edit("weight", f"mixtures.{self.incumbent}", shares))
         for axis, place in zip(self.axes, point.knobs, strict=True):
-            edit = axis.edit(axis.knob.from_unit(place))
-            if edit is not None:
-                found.append(edit)
-        return tuple(found)
+            (let_in if axis.is_let_in else own).extend(axis.edits(place))
+        taken = {(edit.op, edit.place) for edit in let_in if edit.op != "add_step"}
+        kept = [edit for edit in own if (edit.op, edit.place) not in taken]
+        return tuple({edit.key: edit for edit in (*kept, *let_in)}.values())
 
     def point_of(self, edits: Sequence[Edit]) -> Point:
-        """Return the point that edits are; OutsideError names the first that no setting of the space makes."""
+        """Return the point that edits are; OutsideError names the first that no setting of the space makes.
+
+        The nearest, for a number between two that the space tells apart: `edits_of` says which it is.
+        """
         weights, places = self.base.weights, list(self.base.knobs)
+        given = {edit.key for edit in edits}
+        left = dict.fromkeys(given)
+        for index in sorted(range(len(self.axes)), key=lambda index: -len(self.axes[index].flags)):
+            axis = self.axes[index]
+            keys = {edit.key for edit in axis.flags}
+            if keys and keys <= given and not keys.isdisjoint(left):
+                places[index] = axis.knob.to_unit(not axis.own)
+                left = {key: None for key in left if key not in keys}
         for edit in edits:
+            if edit.key not in left:
+                continue
             if edit.op == "weight":
                 weights = self._weights(edit)
                 continue
-            found = [number for number, axis in enumerate(self.axes) if _is_of(axis, edit)]
-            index = max(
-                found, key=lambda number: self.axes[number].flag is not None, default=None
-            )  # let in: exactly it
-            if index is None:
+            found = (number for number, axis in enumerate(self.axes) if _is_of(axis, edit))
+            number = next(found, None)
+            if number is None:
                 raise OutsideError(f"{edit.words}: lies outside the space.")
-            axis = self.axes[index]
             try:
-                places[index] = axis.knob.to_unit(edit.value if axis.flag is None else not axis.own)
+                places[number] = self.axes[number].knob.to_unit(edit.value)
             except (RecipeError, TypeError, ValueError) as error:
                 raise OutsideError(f"{edit.words}: {error}") from error
         return Point(weights, tuple(places))
@@ -113,17 +124,19 @@ class EditSpace:
 
 
 def _is_of(axis: Axis, edit: Edit) -> bool:
-    if axis.flag is not None:
-        return axis.flag.key == edit.key
-    return (axis.op, axis.place) == (edit.op, edit.place)
+    return not axis.flags and (axis.op, axis.place) == (edit.op, edit.place)
 
 
 def space_of(
-    recipe: Recipe, *, supply: Mapping[str, float] | None = None, let_in: Sequence[tuple[str, Edit]] = ()
+    recipe: Recipe,
+    *,
+    supply: Mapping[str, float] | None = None,
+    let_in: Sequence[tuple[str, Sequence[Edit]]] = (),
 ) -> EditSpace:
     """Return the space of a recipe's research; RecipeError for one that contradicts the recipe or itself.
 
-    `supply` is the most that each dataset's text allows it to weigh, `let_in` what people approved from outside.
+    `supply` is the most that each dataset's text allows it to weigh, `let_in` what people approved from outside, by
+    card.
     """
     research = recipe.research
     assert research is not None
@@ -132,7 +145,7 @@ def space_of(
     axes += [_switch(recipe, f"without {name}", _removal(recipe, name)) for name in given.remove_step]
     axes += [_switch(recipe, _added_name(added.dataset, added.step), _addition(added)) for added in given.add_step]
     axes += [_movable(recipe, name, places) for name, places in given.move_step.items()]
-    axes += [_switch(recipe, f"card {card}: {edit.words}", edit) for card, edit in let_in]
+    axes += [_let_in(card, tuple(edits)) for card, edits in let_in]
     if len({axis.knob.name for axis in axes}) < len(axes):
         raise RecipeError(f"{recipe.place}: research.space names a setting twice; once must do.")
     weights = recipe.mixtures[research.incumbent].weights
@@ -176,14 +189,21 @@ def _ranged(recipe: Recipe, place: str, given: RangeSection) -> Axis:
         raise RecipeError(
             f"{where}.{place}: the recipe's own value {own:g} lies outside {given.low:g} to {given.high:g}. Widen them."
         )
-    knob = Knob(place, "int" if whole else "float", low=given.low, high=given.high, log=given.log)
-    return Axis(knob, knob.from_unit(knob.to_unit(own)), "set", place)
+    if whole and not given.log and given.high - given.low >= MOST_VALUES:
+        raise RecipeError(
+            f"{where}.{place}: {given.low:g} to {given.high:g} are more than {MOST_VALUES:,} whole numbers, which the "
+            "space cannot tell apart. Use `log: true`, or a narrower range."
+        )
+    return Axis(
+        Knob(place, "int" if whole else "float", low=given.low, high=given.high, log=given.log), own, "set", place
+    )
 
 
 def _checked(recipe: Recipe, where: str, edit: Edit, read: Any) -> Any:
     """Return what a place holds, once it is known that a proposal may touch it."""
     try:
         refuse_forbidden(recipe, [edit])
+        affected_by(recipe, plain_data(recipe), {dataset_of(recipe, edit)})
         return read()
     except RecipeError as error:
         raise RecipeError(f"{where}: {error}") from error
@@ -209,7 +229,13 @@ def _switch(recipe: Recipe, name: str, edit: Edit) -> Axis:
         load_recipe(_with(recipe, edit), look_at_inputs=False)
 
     _checked(recipe, where, edit, tried)
-    return Axis(Knob(name, "flag"), OUT, edit.op, edit.place, flag=edit)
+    return Axis(Knob(name, "flag"), OUT, edit.op, edit.place, flags=(edit,))
+
+
+def _let_in(card: str, edits: tuple[Edit, ...]) -> Axis:
+    """Return the setting of what a person let in with a card: all of it or nothing, as it was approved."""
+    words = "; ".join(edit.words for edit in edits)
+    return Axis(Knob(f"card {card}: {words}", "flag"), OUT, edits[0].op, edits[0].place, flags=edits, is_let_in=True)
 
 
 def _with(recipe: Recipe, edit: Edit) -> dict[str, Any]:

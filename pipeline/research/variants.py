@@ -7,16 +7,18 @@ exception: a dataset with `make` is a draw of its own under each name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.core.errors import RecipeError
+from pipeline.core.identity import identity_of
 from pipeline.recipe.edits import Edit, edited
 from pipeline.recipe.names import step_class
 from pipeline.recipe.spec import Recipe, step_inputs
 
 NAME = 64  # characters of a dataset's name
+MARK = 8  # characters of the hash that tells apart what was cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +35,43 @@ def variant_of(recipe: Recipe, data: Mapping[str, Any], edits: tuple[Edit, ...],
     assert recipe.research is not None
     body = edited(data, edits)
     changed = {name for name in data["datasets"] if body["datasets"][name] != data["datasets"][name]}
-    mixture = body["mixtures"][recipe.research.incumbent]
-    if clash := [name for name in changed if "by_topic" in data["datasets"][name]]:
-        raise RecipeError(f"`{clash[0]}` is split by topic; edit the dataset that it is made of instead.")
-    used = _upstream(recipe, list(mixture["weights"]))
-    affected = set(changed & used)
-    while new := {name for name in used - affected if _needs(recipe, name) & affected}:
-        affected |= new
-    renamed = {name: f"{name[: NAME - len(tag) - 1]}-{tag}" for name in affected}
+    incumbent, mixture = (each["mixtures"][recipe.research.incumbent] for each in (data, body))
+    affected = affected_by(recipe, data, changed, left_out=incumbent["weights"].keys() - mixture["weights"].keys())
+    taken = {*recipe.datasets, *data["datasets"], *(data.get("sources") or {})}
+    renamed = {name: _new_name(name, tag, taken) for name in affected}
     datasets = {
         renamed[name]: _renamed(body["datasets"][name], renamed) for name in recipe.datasets if name in affected
     }
     weights = {renamed.get(name, name): weight for name, weight in mixture["weights"].items()}
     return Variant(datasets, {**mixture, "weights": weights}, renamed)
+
+
+def affected_by(
+    recipe: Recipe, data: Mapping[str, Any], changed: set[str], *, left_out: Collection[str] = ()
+) -> set[str]:
+    """Return which datasets under the incumbent some changed ones change; RecipeError where one is split by topic."""
+    assert recipe.research is not None
+    mixed = recipe.mixtures[recipe.research.incumbent].weights
+    used = _upstream(recipe, [name for name in mixed if name not in left_out])
+    affected = {name for name in recipe.datasets if name in used and name in changed}
+    while new := {name for name in used - affected if _needs(recipe, name) & affected}:
+        affected |= new
+    for name in sorted({*changed, *affected}):
+        if "by_topic" in data["datasets"].get(name, {"by_topic": None}):  # a topic has no entry of its own
+            raise RecipeError(
+                f"`{name}` is split by topic, and its topics are of the text as it is: what they are made of cannot be "
+                "edited. Mix the dataset itself, without `by_topic`."
+            )
+    return affected
+
+
+def _new_name(name: str, tag: str, taken: set[str]) -> str:
+    """Return a name for a dataset's variant that nothing else has; a long one is cut and ends in a hash of itself."""
+    found, draw = f"{name}-{tag}", 0
+    while len(found) > NAME or found in taken:
+        mark = identity_of([name, tag, draw])[:MARK]
+        found, draw = f"{name[: NAME - len(tag) - MARK - 2]}-{mark}-{tag}", draw + 1
+    return found
 
 
 def _needs(recipe: Recipe, name: str) -> set[str]:

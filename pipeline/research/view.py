@@ -116,8 +116,11 @@ def _space(space: EditSpace) -> list[dict[str, Any]]:
         )  # fmt: skip
     for axis in space.axes:
         told: dict[str, Any] = {"op": axis.op, "place": axis.place}
-        if axis.flag is not None:
-            found.append(told | ({"value": axis.flag.value} if axis.flag.value is not None else {}))
+        if axis.flags:
+            found += [
+                {"op": edit.op, "place": edit.place} | ({"value": edit.value} if edit.value is not None else {})
+                for edit in axis.flags
+            ]
         elif axis.knob.is_ordered:
             found.append(told | {"low": axis.knob.low, "high": axis.knob.high, "now": axis.own})
         else:

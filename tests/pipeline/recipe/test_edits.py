@@ -103,6 +103,50 @@ def test_an_edit_that_meets_nothing_is_named(recipe: Recipe, edit: Edit, why: st
         edited(plain_data(recipe), [edit])
 
 
+def _deep(levels: int) -> list[Any]:
+    found: list[Any] = []
+    for _ in range(levels):
+        found = [found]
+    return found
+
+
+@pytest.mark.parametrize("value", [10**400, float("nan"), float("inf"), "\ud800", _deep(600), [1, {"a": float("nan")}]])
+def test_a_value_that_no_recipe_would_hold_is_no_edit(value: Any) -> None:
+    with pytest.raises(RecipeError):
+        edit_of({"op": "set", "place": "datasets.rivers.gopher_quality.min_words", "value": value})
+
+
+@pytest.mark.parametrize(
+    ("op", "value"),
+    [
+        *(("weight", value) for value in (0.5, None, {}, {"rivers": "half", "markets": "half"})),
+        *(
+            ("weight", value)
+            for value in ({"rivers": None, "markets": 1}, {"rivers": True}, {"rivers": -1, "markets": 2})
+        ),
+        *(("add_step", value) for value in (None, "c4_quality", {}, {"step": {}}, {"step": ["c4_quality"]})),
+        *(
+            ("add_step", {"step": step})
+            for step in ("", None, {"c4_quality": {}, "exact_dedup": {}}, {"c4_quality": 3})
+        ),
+        ("add_step", {"step": "c4_quality", "before": ["exact_dedup"]}),
+        *(("move_step", value) for value in (None, "", ["a"], {"a": 1}, 3)),
+        *(("remove_step", value) for value in ([1], "exact_dedup", 0)),
+    ],
+)
+def test_a_value_of_another_shape_than_its_op_takes_is_no_edit(op: str, value: Any) -> None:
+    with pytest.raises(RecipeError, match=f"^{op} "):
+        edit_of({"op": op, "place": "datasets.rivers", "value": value})
+
+
+def test_a_seed_is_out_of_reach(tmp_path: Path) -> None:
+    recipe = load_recipe(furnished(tmp_path, RECIPE.replace("exact_dedup", "minhash_dedup")).recipe)
+    step = {"step": {"minhash_dedup": {"seed": 5}}}
+    for edit in (Edit("set", "datasets.markets.minhash_dedup.seed", 5), Edit("add_step", "datasets.rivers", step)):
+        with pytest.raises(RecipeError, match="seeds are chance"):
+            refuse_forbidden(recipe, [edit])
+
+
 @pytest.mark.parametrize(
     "told", ["set", {"op": "run", "place": "x"}, {"op": "set"}, {"op": "set", "place": "a", "value": 1, "code": "x"}]
 )

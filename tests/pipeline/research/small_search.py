@@ -54,6 +54,7 @@ def pages(words: Sequence[str], *, seed: int, count: int = 60, length: int = 120
 
 
 def furnished(folder: Path, recipe: str = RECIPE) -> House:
+    folder.mkdir(exist_ok=True)
     house = House(folder)
     house.lines("plain.jsonl", pages(RIVERS, seed=1))
     house.lines("mixed.jsonl", pages(MARKETS, seed=2))

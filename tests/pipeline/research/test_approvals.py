@@ -13,15 +13,20 @@ from typing import Any
 
 import pytest
 
+from eval.loop.state import head
 from pipeline.core.errors import DataError, RecipeError
+from pipeline.plan.make import make_plan
 from pipeline.recipe.edits import Edit
+from pipeline.recipe.load import load_recipe
 from pipeline.research.approvals import HEAD, Waiting, answers_to, say, take_in, waiting_in, word_on, words_in
+from pipeline.research.bench import Asked, plan_hash
 from pipeline.research.card import Card, Cost
 from pipeline.research.fold import Standing, folded
 from pipeline.research.ledger import FILE, Ledger, damaged_ledgers
+from pipeline.research.proposing import Proposing
 from pipeline.research.search import Search
 from tests.pipeline.house import House
-from tests.pipeline.research.small_search import furnished, night_of
+from tests.pipeline.research.small_search import RECIPE, furnished, night_of
 
 PLAN = "0123456789abcdef" * 4
 EDIT = Edit("set", "datasets.rivers.gopher_quality.min_words", 90)  # outside of the space, which ends at 60
@@ -101,7 +106,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
 def waiting_search(house: House) -> tuple[Search, Card]:
     """Return a search in which a card waits, priced as it is now."""
     search = night_of(house).search
-    _, plan = search.bench.price(CARD.edits, name=CARD.id, seeds=(0,))
+    _, plan = search.bench.price(CARD.edits, name=search.name_of(CARD), seeds=(0,))
     card = replace(CARD, plan=plan, seeds=(0,))
     search.standing = Standing(cards={0: card})
     return search, card
@@ -112,7 +117,8 @@ def test_a_night_takes_in_a_yes_with_what_it_lets_in(house: House, folder: Path)
     (each,) = waiting_in(search.standing)
     say(folder, each, "approved", why="", how="flag", typed=card.plan[:8])
 
-    (answer,) = answers_to(search, search.space(), words_in(folder))
+    ((kind, answer),) = answers_to(search, words_in(folder))
+    assert kind == "answered"
 
     assert (answer["card"], answer["answer"], answer["plan"]) == (card.id, "approved", card.plan)
     assert answer["outside"] == [EDIT.key]
@@ -121,13 +127,14 @@ def test_a_night_takes_in_a_yes_with_what_it_lets_in(house: House, folder: Path)
 def test_a_yes_has_expired_where_the_text_changed_since_and_no_word_is_no(house: House, folder: Path):
     search, card = waiting_search(house)
     (each,) = waiting_in(search.standing)
-    assert answers_to(search, search.space(), {}) == []
+    assert answers_to(search, {}) == []
 
     say(folder, each, "approved", why="", how="flag", typed=card.plan[:8])
     before = (house.folder / "plain.jsonl").read_text()
     house.lines("plain.jsonl", ["another text", "and one more"])
     try:
-        assert answers_to(search, search.space(), words_in(folder)) == []
+        ((kind, told),) = answers_to(search, words_in(folder))
+        assert kind == "repriced" and told["card"] == card.id and told["plan"] not in ("", card.plan)
     finally:
         (house.folder / "plain.jsonl").write_text(before)
 
@@ -137,7 +144,8 @@ def test_a_no_is_taken_in_with_its_reason(house: House, folder: Path):
     (each,) = waiting_in(search.standing)
     say(folder, each, "rejected", why="a source that nobody may use", how="flag")
 
-    (answer,) = answers_to(search, search.space(), words_in(folder))
+    ((kind, answer),) = answers_to(search, words_in(folder))
+    assert kind == "answered"
 
     assert (answer["answer"], answer["why"]) == ("rejected", "a source that nobody may use")
 
@@ -146,7 +154,7 @@ def test_an_approved_card_is_tried_next_and_lets_its_edit_into_the_space(tmp_pat
     night = night_of(furnished(tmp_path), hours=1e-9)
     night.go_on()
     search = night.search
-    _, plan = search.bench.price(CARD.edits, name=CARD.id, seeds=(0,))
+    _, plan = search.bench.price(CARD.edits, name=search.name_of(CARD), seeds=(0,))
     card = replace(CARD, plan=plan, seeds=(0,))
     search.write("batch", batch=0, cards=[card.told], refused=[], remarks=[])
     assert search.standing.open_cards == [] and search.standing.waiting == [card]
@@ -159,6 +167,40 @@ def test_an_approved_card_is_tried_next_and_lets_its_edit_into_the_space(tmp_pat
     assert search.standing.open_cards == [card] and search.standing.waiting == []
     assert len(search.ledger.of("answered")) == 1
     assert search.space().edits_of(search.space().point_of(card.edits)) == card.edits
+
+
+def test_a_card_whose_plan_changed_shows_the_new_one_is_told_once_and_can_be_approved_again(tmp_path: Path):
+    house = furnished(tmp_path)
+    night = night_of(house, hours=1e-9)
+    night.go_on()
+    stale = replace(CARD, plan=PLAN, seeds=(0,))
+    night.search.write("batch", batch=0, cards=[stale.told], refused=[], remarks=[])
+    folder = night.search.ledger.path.parent
+    (each,) = waiting_in(night.search.standing)
+    say(folder, each, "approved", why="", how="flag", typed=PLAN[:8])
+
+    for _ in range(3):  # batches
+        take_in(night.search)
+    (again,) = waiting_in(folded(Ledger(folder)))
+    assert len(night.search.ledger.of("repriced")) == 1 and again.plan != PLAN
+    assert word_on(again, words_in(folder)) == "expired"
+
+    say(folder, again, "approved", why="", how="flag", typed=again.plan[:8])
+    take_in(night.search)
+    assert [card.id for card in night.search.standing.open_cards] == [CARD.id]
+
+
+def test_what_a_person_approves_is_the_plan_that_runs_where_a_dataset_is_made(tmp_path: Path):
+    made = RECIPE.replace("{from: mixed, steps: [exact_dedup]}", "{make: {verified_tasks: {documents: 200}}}")
+    made = made.replace("    remove_step: [markets.exact_dedup]\n", "")
+    search = night_of(furnished(tmp_path, made)).search
+    edit = Edit("set", "datasets.markets.make.verified_tasks.documents", 300)
+    card = replace(CARD, edits=(edit,), seeds=(1000,), needs="")
+    proposing = Proposing(search, (), search.space(), search.state(search.space()), head(search.state(search.space())))
+    proposing._checked(card)
+    (priced,) = proposing.batch.cards
+    run = search.bench.trial_recipe([Asked(search.name_of(card), card.edits, card.seeds)])
+    assert priced.plan == plan_hash(make_plan(load_recipe(run), search.bench.workspace))
 
 
 def tamis(*words: str, workspace: Path, given: Any = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from eval.loop.space import Knob
+from eval.loop.state import head
 from pipeline.recipe.edits import Edit
+from pipeline.research.bench import Bench
 from pipeline.research.card import Card
 from pipeline.research.ideas import Advice, Idea, View, idea_of
-from pipeline.research.proposing import Batch, beyond, next_cards
+from pipeline.research.proposing import MOST_WAITING, Batch, Proposing, beyond, next_cards
 from tests.pipeline.house import House
 from tests.pipeline.research.small_search import RECIPE, furnished, night_of
 
@@ -88,6 +90,42 @@ def test_the_same_idea_twice_is_one_card(begun: House) -> None:
     assert len(of_somebody(batch_of(begun, idea(edit), idea(edit)))) == 1
 
 
+def test_what_an_idea_raises_ends_no_night_and_takes_nobodys_place(begun: House) -> None:
+    good = idea(Edit("set", "datasets.rivers.gopher_quality.min_words", 55))
+    batch = batch_of(begun, idea(Edit("weight", "mixtures.even", 0.5)), good)  # as no reader of ideas would let it by
+    (card,) = of_somebody(batch)
+    assert card.edits == good.edits and "cannot be taken in" in str(batch.remarks)
+
+
+def test_a_card_whose_plan_breaks_is_refused(begun: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*given: Any, **named: Any) -> Any:
+        raise KeyError("markets_0")
+
+    monkeypatch.setattr(Bench, "price", broken)
+    batch = batch_of(begun, idea(Edit("set", "datasets.rivers.gopher_quality.min_words", 55)))
+    assert batch.sound == 0 and "KeyError" in batch.refused[0]["result"]["why"]
+
+
+def test_no_answer_floods_a_person(begun: House) -> None:
+    ideas = [idea(Edit("set", "datasets.rivers.gopher_quality.min_words", 70 + each)) for each in range(40)]
+    batch = batch_of(begun, *ideas)
+    assert len(of_somebody(batch)) == sum(bool(card.needs) for card in batch.cards) <= MOST_WAITING
+    (remark,) = batch.remarks
+    assert len(remark["unusable"]) == 40 - len(of_somebody(batch)) and "wait for a person" in remark["unusable"][0]
+
+
+def test_a_value_between_two_of_the_space_is_told_beside_the_one_that_is_tried(tmp_path: Path) -> None:
+    wide = ASKING.replace("{low: 10, high: 60}", "{low: 1, high: 100000, log: true}")
+    night = night_of(furnished(tmp_path, wide))
+    space = night.search.space()
+    state = night.search.state(space)
+    asked = idea(Edit("set", "datasets.rivers.gopher_quality.min_words", 4001))
+    proposing = Proposing(night.search, (), space, state, head(state))
+    (proposed,) = proposing._proposed_by("script", Advice((asked,)), 1, [])
+    (tried,) = space.edits_of(proposed.point)
+    assert tried.value != 4001 and "min_words = 4001" in proposed.reason
+
+
 def test_what_an_adviser_sees_holds_nothing_that_judges(begun: House) -> None:
     somebody = Somebody()
     next_cards(night_of(begun).search, 6, advisers=[somebody])
@@ -110,6 +148,13 @@ def test_beyond_a_range_is_half_of_it_further() -> None:
         {"edits": [{"op": "set", "place": "a", "value": 1}], "hypothesis": "", "mechanism": "b"},
         {"edits": [{"op": "set", "place": "a"}], "hypothesis": "a", "mechanism": 3},
         {"edits": ["x"], "hypothesis": "a", "mechanism": "b"},
+        {"edits": [{"op": "set", "place": "a"}], "hypothesis": "a\ud800", "mechanism": "b"},
+        {
+            "edits": [{"op": "set", "place": "a"}],
+            "hypothesis": "a",
+            "mechanism": "b",
+            "prediction": {"median": 10**400, "low": -1, "high": 10**400},
+        },
         {"edits": [{"op": "set", "place": "a"}], "hypothesis": "a", "mechanism": "b", "prediction": {"median": 1}},
     ],
 )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.core.errors import RecipeError
-from pipeline.recipe.edits import Edit
+from pipeline.recipe.edits import Edit, key_of
 from pipeline.recipe.load import load_recipe
+from pipeline.research.bench import plain_data
+from pipeline.research.card import Card, Cost, Result
+from pipeline.research.fold import Standing, state_of
 from pipeline.research.space import OutsideError, space_of
+from pipeline.research.variants import variant_of
 from tests.pipeline.research.small_search import RECIPE, furnished
 
 SPACE = RECIPE[RECIPE.index("  space:") : RECIPE.index("  budget:")]
@@ -57,9 +62,92 @@ def test_an_edit_outside_the_space_is_told_from_one_inside(tmp_path: Path) -> No
 def test_what_a_person_let_in_is_a_setting_more(tmp_path: Path) -> None:
     recipe = load_recipe(with_space(tmp_path, WHOLE))
     edit = Edit("set", "datasets.rivers.gopher_quality.max_words", 90)
-    space = space_of(recipe, let_in=[("1234567890", edit)])
+    space = space_of(recipe, let_in=[("1234567890", (edit,))])
     assert space.edits_of(space.point_of([edit])) == (edit,)
     assert len(space.axes) == len(space_of(recipe).axes) + 1
+
+
+def test_what_is_valid_only_together_is_let_in_as_one_setting(tmp_path: Path) -> None:
+    place = "datasets.rivers.gopher_quality"
+    both = (Edit("set", f"{place}.max_words", 200_000), Edit("set", f"{place}.min_words", 150_000))
+    space = space_of(load_recipe(with_space(tmp_path, WHOLE)), let_in=[("1234567890", both)])
+    point = space.point_of(both)
+    assert key_of(space.edits_of(point)) == key_of(both)
+    assert sum(here != there for here, there in zip(point.knobs, space.base.knobs, strict=True)) == 1
+    inside = Edit("set", f"{place}.min_words", 40)
+    moved = space.point_of([inside])
+    joined = replace(moved, knobs=(*moved.knobs[:-1], point.knobs[-1]))
+    assert key_of(space.edits_of(joined)) == key_of(both)  # what was let in goes before, and no place stands twice
+
+
+def test_weights_that_a_person_let_in_are_a_point_whatever_the_limits(tmp_path: Path) -> None:
+    recipe = load_recipe(with_space(tmp_path, WHOLE))
+    edit = Edit("weight", "mixtures.even", {"rivers": 0.99, "markets": 0.01})
+    space = space_of(recipe, let_in=[("1234567890", (edit,))])
+    assert space.edits_of(space.point_of([edit])) == (edit,)
+    inside = Edit("weight", "mixtures.even", {"markets": 0.3, "rivers": 0.7})
+    assert space.edits_of(space.point_of([inside])) == (inside,)
+
+
+def test_a_card_that_has_no_point_any_more_is_left_out_of_the_models(tmp_path: Path) -> None:
+    space = space_of(load_recipe(with_space(tmp_path, WHOLE)))
+    outside = Edit("set", "datasets.rivers.gopher_quality.min_words", 90)
+    card = Card(
+        id="card000001", number=0, kind="structural", edits=(outside,),
+        parent="incumbent", proposer="claude", hypothesis="", mechanism="", falsifier="", prediction=None, cost=Cost(),
+        seeds=(1000,),
+    )  # fmt: skip
+    standing = Standing(cards={0: card}, batch_of={0: 0}, results={0: Result(card.id, "done", goals={"1000": 5.0})})
+    assert state_of(standing, space).trials == ()
+
+
+def test_a_whole_number_of_more_values_than_the_space_tells_apart_needs_a_logarithm(tmp_path: Path) -> None:
+    wide = "  space: {set: {datasets.rivers.gopher_quality.min_words: {low: 1, high: 100000%s}}}\n"
+    with pytest.raises(RecipeError, match="log: true"):
+        space_of(load_recipe(with_space(tmp_path / "linear", wide % "")))
+    space = space_of(load_recipe(with_space(tmp_path / "log", wide % ", log: true")))
+    assert space.axes[0].own == 30 and space.edits_of(space.base) == ()
+    edges = "  space: {set: {datasets.rivers.gopher_quality.min_words: {low: 1, high: 1000}}}\n"
+    space = space_of(load_recipe(with_space(tmp_path / "edges", edges)))
+    for value in (1, 2, 29, 31, 500, 999, 1000):
+        edit = Edit("set", "datasets.rivers.gopher_quality.min_words", value)
+        assert space.edits_of(space.point_of([edit])) == (edit,)
+
+
+def test_what_a_split_dataset_is_made_of_is_in_no_space(tmp_path: Path) -> None:
+    split = (
+        RECIPE.replace(
+            "  markets: {from: mixed, steps: [exact_dedup]}\n",
+            "  base: {from: mixed, steps: [exact_dedup]}\n  markets: {from: base, by_topic: {count: 2}}\n",
+        )
+        .replace("markets: 1}", "markets_0: 1, markets_1: 1}")
+        .replace("least: {markets: 0.05}", "least: {markets_0: 0.05}")
+    )
+    recipe = load_recipe(furnished(tmp_path, split.replace("[markets.exact_dedup]", "[base.exact_dedup]")).recipe)
+    with pytest.raises(RecipeError, match="is split by topic"):
+        space_of(recipe)
+    with pytest.raises(RecipeError, match="is split by topic"):
+        variant_of(recipe, plain_data(recipe), (Edit("remove_step", "datasets.base.exact_dedup"),), tag="card")
+    fine = variant_of(recipe, plain_data(recipe), (Edit("remove_step", "datasets.rivers.exact_dedup"),), tag="card")
+    assert set(fine.datasets) == {"rivers-card"}
+
+
+def test_the_name_of_a_variant_is_nobody_elses(tmp_path: Path) -> None:
+    long = "x" * 60
+    own = RECIPE.replace("datasets:\n", "datasets:\n  rivers-head: {from: plain, steps: [exact_dedup]}\n")
+    recipe = load_recipe(furnished(tmp_path / "own", own).recipe)
+    edit = Edit("set", "datasets.rivers.gopher_quality.min_words", 50)
+    assert not variant_of(recipe, plain_data(recipe), (edit,), tag="head").datasets.keys() & recipe.datasets.keys()
+
+    both = RECIPE.replace("rivers", f"{long}a").replace("markets", f"{long}b")
+    recipe = load_recipe(furnished(tmp_path / "long", both).recipe)
+    edits = (
+        Edit("set", f"datasets.{long}a.gopher_quality.min_words", 50),
+        Edit("remove_step", f"datasets.{long}b.exact_dedup"),
+    )
+    variant = variant_of(recipe, plain_data(recipe), edits, tag="0123456789")
+    assert len(variant.datasets) == len(variant.mixture["weights"]) == 2
+    assert all(len(name) <= 64 for name in variant.datasets)
 
 
 def test_supply_caps_the_weights(tmp_path: Path) -> None:
