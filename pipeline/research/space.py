@@ -152,6 +152,11 @@ def space_of(
     names = tuple(sorted(weights))
     limits, own = None, None
     if given.weights is not None and len(names) > 1:
+        if whole := weights.keys() - plain_data(recipe)["mixtures"][research.incumbent]["weights"].keys():
+            raise RecipeError(
+                f"{recipe.place}: research.space.weights: `{min(whole)}` is a topic of a dataset that "
+                f"{research.incumbent} mixes as a whole. Give each topic a weight in the mixture, and it can move."
+            )
         most = {name: min(1.0, share) for name, share in (supply or {}).items() if name in names}
         most |= {name: min(share, most.get(name, 1.0)) for name, share in given.weights.most.items()}
         limits = Limits.of(names, least=given.weights.least, most=most)

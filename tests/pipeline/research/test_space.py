@@ -132,6 +132,19 @@ def test_what_a_split_dataset_is_made_of_is_in_no_space(tmp_path: Path) -> None:
     assert set(fine.datasets) == {"rivers-card"}
 
 
+def test_weights_of_topics_move_only_where_the_mixture_names_them(tmp_path: Path) -> None:
+    split = RECIPE.replace(
+        "markets: {from: mixed, steps: [exact_dedup]}", "markets: {from: mixed, by_topic: {count: 2}}"
+    ).replace("    weights: {least: {markets: 0.05}}", "    weights: {}")
+    split = split.replace("    remove_step: [markets.exact_dedup]\n", "")
+    whole = load_recipe(furnished(tmp_path / "whole", split).recipe)
+    with pytest.raises(RecipeError, match="`markets_0` is a topic of a dataset that even mixes as a whole"):
+        space_of(whole)
+    named = split.replace("markets: 1}", "markets_0: 1, markets_1: 1}")
+    space = space_of(load_recipe(furnished(tmp_path / "named", named).recipe))
+    assert space.space.datasets == ("markets_0", "markets_1", "rivers")
+
+
 def test_the_name_of_a_variant_is_nobody_elses(tmp_path: Path) -> None:
     long = "x" * 60
     own = RECIPE.replace("datasets:\n", "datasets:\n  rivers-head: {from: plain, steps: [exact_dedup]}\n")
