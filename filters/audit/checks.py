@@ -19,6 +19,7 @@ from filters.audit.found import Found, Row, Unit
 from filters.audit.shapes import NO_SKELETON, SCRIPTS
 from filters.audit.spread import NUM_BINS, gini, quantile_bins, top_share
 from filters.audit.terms import false_discovery, load_terms, odds_errors, shrunk_odds, votes
+from filters.audit.units import UNKNOWN, Units, units_of
 from filters.dedup.clusters import equal_key_edges, new_forest, settle, unite
 from filters.privacy.pii import KINDS
 
@@ -28,7 +29,6 @@ REPEATED = 3  # documents in which a line stands
 LEAST_NAMING = 50  # documents that name a group
 LEAST_OF_LANGUAGE = 200  # documents
 EXPLAINED = 0.05  # false share among associations that are told
-UNKNOWN = "(unknown)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +42,41 @@ class Asked:
     shown: bool = True  # whether the numbers themselves say something, and not only their distance
     told: Callable[[np.ndarray, np.ndarray | None], Sequence[str]] | None = None  # old and new rows -> what moved
     trend: bool = False
+    by_document: bool = False  # whether halves are cut between documents, whatever comes together
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What came out."""
+    """What came out, and what halves were cut by."""
 
     numbers: tuple[Found, ...]
     tables: Mapping[str, tuple[Row, ...]]
     notes: tuple[str, ...]
+    units: Units
 
 
 def check(columns: Columns, *, seed: int, rounds: int = ROUNDS) -> Checked:
     """Hold every number of the new documents, or without any of the old ones, against the floor of the old ones."""
-    splits = splits_of(columns.old, columns.new, seed=seed, rounds=rounds)
+    measured = columns.measured
+    near = near_duplicates(measured.bands, measured.num_words > 0)
+    units = units_of(columns.labels.get("host"), near, old=columns.old)
+    between_units, between_documents = (
+        splits_of(columns.old, columns.new, seed=seed, rounds=rounds, units=codes) for codes in (units.codes, None)
+    )
     tables: dict[str, tuple[Row, ...]] = {}
     notes: list[str] = []
     asked = [
-        *_spreads(columns, tables, notes), *_lengths(columns), *_duplicates(columns), *_people(columns, notes),
-        *_style(columns), *_fertility(columns, notes),
+        *_spreads(columns, tables, notes), *_lengths(columns), *_duplicates(columns, near, units),
+        *_people(columns, notes), *_style(columns), *_fertility(columns, notes),
     ]  # fmt: skip
-    numbers = [found for each in asked for found in held(each, splits, old=columns.old, new=columns.new)]
-    return Checked(tuple(worst_first(numbers)), tables, tuple(notes))
+    numbers = [
+        found
+        for each in asked
+        for found in held(
+            each, between_documents if each.by_document else between_units, old=columns.old, new=columns.new
+        )
+    ]
+    return Checked(tuple(worst_first(numbers)), tables, tuple(notes), units)
 
 
 def worst_first(numbers: Sequence[Found]) -> list[Found]:
@@ -99,8 +112,9 @@ def _spreads(columns: Columns, tables: dict[str, tuple[Row, ...]], notes: list[s
         tables[name] = table_of(names, codes, old=columns.old, new=columns.new)
         told = moved(names, codes)
         yield Asked(
-            _group_of(name), [f"{name}s, all together"], "bits", kinds.spread(codes, count=len(names)), False, told
-        )
+            _group_of(name), [f"{name}s, all together"], "bits", kinds.spread(codes, count=len(names)), False, told,
+            by_document=name == "host",  # halves without a host in common would lie as far apart as can be
+        )  # fmt: skip
         if name in ("source", "host") and len(names) > 1:
             yield Asked(
                 "sources", [f"effective number of {name}s"], "effective", kinds.effective(codes, count=len(names))
@@ -170,7 +184,8 @@ def _lengths(columns: Columns) -> Iterator[Asked]:
     yield Asked("length", ["words, geometric mean"], "words", kinds.geometric_mean(np.maximum(words, 1.0)))
 
 
-def _duplicates(columns: Columns) -> Iterator[Asked]:
+def _duplicates(columns: Columns, near: np.ndarray, units: Units) -> Iterator[Asked]:
+    """Ask how much stands twice. Halves between near-duplicates would have all of them, and fewer documents fewer."""
     measured = columns.measured
     every = np.ones(len(measured), np.bool_)
     wordy, template = measured.num_words > 0, measured.skeletons != NO_SKELETON
@@ -178,11 +193,12 @@ def _duplicates(columns: Columns) -> Iterator[Asked]:
     lines = kinds.repeated_lines(code_of(measured.lines), docs, num_docs=len(measured), times=REPEATED)
     for name, statistic in (
         ("the same text as another", kinds.repeats(code_of(measured.texts), every)),
-        ("nearly the same text as another", kinds.repeats(near_duplicates(measured.bands, wordy), wordy)),
+        ("nearly the same text as another", kinds.repeats(near, wordy)),
         ("the same skeleton of lines as another", kinds.repeats(code_of(measured.skeletons), template)),
         (f"lines that stand in {REPEATED} documents or more", lines),
     ):
-        yield Asked("boilerplate" if "line" in name else "duplication", [name], "share", statistic)
+        group = "boilerplate" if "line" in name else "duplication"
+        yield Asked(group, [name], "share", statistic, by_document=not units.by_host)
 
 
 def near_duplicates(bands: np.ndarray, wordy: np.ndarray) -> np.ndarray:

@@ -38,6 +38,7 @@ class Close:
 
     texts: Sequence[str]
     num_old: int
+    units: np.ndarray | None = None  # int64[num_texts]: what comes together
 
     @property
     def old(self) -> np.ndarray:
@@ -50,7 +51,7 @@ class Close:
 
 def read_closely(close: Close, *, seed: int, rounds: int = ROUNDS) -> tuple[list[Found], tuple[Row, ...], list[str]]:
     """Return (numbers, the table of topics, notes)."""
-    splits = splits_of(close.old, close.new, seed=seed, rounds=rounds)
+    splits = splits_of(close.old, close.new, seed=seed, rounds=rounds, units=close.units)
     asked, notes = [_apart(close)], []
     table: tuple[Row, ...] = ()
     topics = _topics(close, seed=seed)

@@ -2,9 +2,10 @@
 
 Every number is held against what chance does to it, and not against a constant: with enough documents everything is
 significant, with few nothing is, and published thresholds for drift are conventions. The old documents are cut into
-halves many times. How far the halves lie apart, at most, is the floor; how far a half lies from as many of the new
-documents, on average, is the distance. So floor and distance come from equally many documents, and what depends on
-their number, as duplicates do, is no drift. An alarm is a distance of twice the floor.
+halves many times, between what comes together (`filters/audit/units.py`). How far the halves lie apart, at most, is the
+floor; how far a half lies from as many of the new documents, on average, is the distance. So floor and distance come
+from equally many documents, and what depends on their number, as duplicates do, is no drift. An alarm is a distance of
+twice the floor.
 """
 
 from __future__ import annotations
@@ -55,16 +56,29 @@ def times(distance: float | None, floor: float) -> float | None:
     return abs(distance) / floor if floor > 0 else 0.0 if distance == 0 else float("inf")
 
 
-def splits_of(old: np.ndarray, new: np.ndarray | None, *, seed: int, rounds: int = ROUNDS) -> list[Split]:
-    """Cut rows of old documents into halves, each time with as many new ones, drawn blindly."""
+def splits_of(
+    old: np.ndarray, new: np.ndarray | None, *, seed: int, rounds: int = ROUNDS, units: np.ndarray | None = None
+) -> list[Split]:
+    """Cut rows of old documents into halves, each time with as many new ones, drawn blindly.
+
+    Of rows with one number in `units`, int64[num_docs], all are drawn together, so that a cut goes through one at most.
+    """
     half = len(old) // 2 if new is None else min(len(old) // 2, len(new))
     found = []
     for number in range(rounds):
         draw = generator(seed, "split", number)
-        rows = draw.permutation(old)
-        other = None if new is None else draw.permutation(new)[:half]
+        rows = _drawn(draw, old, units)
+        other = None if new is None else _drawn(draw, new, units)[:half]
         found.append(Split(rows[:half], rows[half : 2 * half], other))
     return found
+
+
+def _drawn(draw: np.random.Generator, rows: np.ndarray, units: np.ndarray | None) -> np.ndarray:
+    rows = draw.permutation(rows)
+    if units is None:
+        return rows
+    found, codes = np.unique(units[rows], return_inverse=True)
+    return rows if len(found) == len(rows) else rows[np.argsort(draw.permutation(len(found))[codes], kind="stable")]
 
 
 def hold(statistic: Statistic, splits: Sequence[Split]) -> Held:

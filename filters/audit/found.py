@@ -74,6 +74,7 @@ class Audited:
     seed: int
     rounds: int  # halvings behind each floor
     half: int  # documents on each side of a halving
+    cut_by: str  # what halves were cut between
     numbers: tuple[Found, ...]  # the worst first
     tables: Mapping[str, tuple[Row, ...]]
     stored: tuple[str, ...]  # what the chain measured and keeps

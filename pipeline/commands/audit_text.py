@@ -36,13 +36,14 @@ def _head(found: Audited) -> str:
     if found.against is None:
         return (
             f"{found.of.folder} by itself: {read}. The floor of a number is how far two halves differ in it at most, "
-            f"by {found.rounds} halvings. --against OTHER tells what moved beyond it."
+            f"by {found.rounds} halvings, cut by {found.cut_by}. --against OTHER tells what moved beyond it."
         )
     number = len(found.alarms)
     said = "No number" if not number else f"{number} of {len(found.numbers)} numbers"
     return (
         f"{found.of.folder} beside {found.against.folder}: {read}.\n{said} moved by twice its floor or more: how far "
-        f"halves of {found.against.name} differ at most, by {found.rounds} halvings of {found.half:,} documents each."
+        f"halves of {found.against.name} differ at most, by {found.rounds} halvings of {found.half:,} documents each, "
+        f"cut by {found.cut_by}."
     )
 
 

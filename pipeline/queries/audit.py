@@ -50,7 +50,8 @@ def audit(
     columns = _joined(sides)
     checked = check(columns, seed=seed)
     texts = [text for side in sides for text in side.texts]
-    close, topics, notes = read_closely(Close(texts, len(sides[0].texts)), seed=seed)
+    closely = np.concatenate([side.closely for side in sides])
+    close, topics, notes = read_closely(Close(texts, len(sides[0].texts), checked.units.codes[closely]), seed=seed)
     tables = dict(checked.tables) | ({"topic": topics} if topics else {})
     audited = sides[-1]
     return Audited(
@@ -59,6 +60,7 @@ def audit(
         seed=seed,
         rounds=ROUNDS,
         half=len(columns.old) // 2 if columns.new is None else min(len(columns.old) // 2, len(columns.new)),
+        cut_by=checked.units.cut_by,
         numbers=tuple(worst_first([*checked.numbers, *close])),
         tables=tables,
         stored=(*_stored(workspace, audited), *associated(columns)),

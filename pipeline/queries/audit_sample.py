@@ -52,6 +52,7 @@ class Drawn:
     labels: Mapping[str, np.ndarray]  # str[num_read]
     signals: Mapping[str, np.ndarray]  # float32[num_read]
     texts: tuple[str, ...]  # the beginnings of those that are read closely
+    closely: np.ndarray  # bool[num_read], which these are
     tokens: np.ndarray | None  # int64[num_read], -1 where none were counted
 
 
@@ -65,6 +66,7 @@ class _Columns:
     )
     signals: dict[str, list[np.ndarray]] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
+    closely: list[np.ndarray] = field(default_factory=list)
     tokens: list[np.ndarray] = field(default_factory=list)
 
 
@@ -108,7 +110,8 @@ def draw(workspace: Workspace, name: str, *, count: int, closely: int, seed: int
         measured=Measured.joined(found.measured),
         labels={label: np.array(values) for label, values in found.labels.items()},
         signals={signal: np.concatenate(values) for signal, values in found.signals.items()},
-        texts=tuple(found.texts), tokens=np.concatenate(found.tokens) if tokenizer is not None else None,
+        texts=tuple(found.texts), closely=np.concatenate(found.closely),
+        tokens=np.concatenate(found.tokens) if tokenizer is not None else None,
     )  # fmt: skip
 
 
@@ -158,6 +161,7 @@ def _read(
             found.measured.append(measure(batch, language=language, languages=languages))
             at += len(batch)
         _label(table, found.labels)
+        found.closely.append(close[rows])
         mine = table.filter(pa.array(close[rows]))
         found.texts += excerpts(mine, chars=2000).column("text").to_pylist()
         if tokenizer is not None:

@@ -24,6 +24,7 @@ MAIL = "Write to jane.miller@firmware.org today."
 INSULT = "What an idiot and what a bastard he is."
 SEVERAL = "documents with 3 marker words or more"
 POOL = 6000
+PER_HOST = 20  # documents, where hosts come whole
 CLOSE_EVERY = 6  # pairs, of which texts are read closely: it takes most of the time
 
 
@@ -54,6 +55,30 @@ def pool(size: int = POOL) -> tuple[Columns, list[str]]:
     return dataclasses.replace(columns(given), labels=labels, signals=signals), given
 
 
+def pool_of_hosts(size: int = POOL) -> tuple[Columns, list[str]]:
+    """Return documents of hosts, each of one kind of its own: a tenth of hosts has a planted sentence in 60 %."""
+    hosts = np.repeat(np.arange(size // PER_HOST), PER_HOST)
+    draw = generator(0, "hosts")
+
+    def of_host(usual: float, often: float, share: float = 0.1) -> np.ndarray:
+        chance = np.where(draw.random(hosts[-1] + 1) < share, often, usual)[hosts]
+        return draw.random(size) < chance
+
+    given = texts(size, seed=11)
+    for sentence in (MAIL, INSULT, STYLED, ILL, "\nAll rights reserved."):
+        given = [f"{text} {sentence}" if hit else text for text, hit in zip(given, of_host(0.02, 0.6), strict=True)]
+    given = [GERMAN if hit else text for text, hit in zip(given, of_host(0.01, 0.5, 0.05), strict=True)]
+    labels = {
+        "source": draw.choice(["web", "books", "code"], hosts[-1] + 1, p=[0.7, 0.2, 0.1])[hosts],
+        "host": np.char.add("host", hosts.astype(str)),
+        "year": draw.choice(["2019", "2020", "2021", "(unknown)"], hosts[-1] + 1)[hosts],
+    }
+    signals = {
+        f"signal.{name}": draw.normal(0, 1, hosts[-1] + 1)[hosts] + draw.normal(0, 1, size) for name in range(12)
+    }
+    return dataclasses.replace(columns(given), labels=labels, signals=signals), given
+
+
 def chosen(every: Columns, rows: np.ndarray, *, half: int) -> Columns:
     """Return the columns of some documents; the first half are the old ones."""
     measured = every.measured
@@ -71,18 +96,22 @@ def chosen(every: Columns, rows: np.ndarray, *, half: int) -> Columns:
     )  # fmt: skip
 
 
-def false_alarms(*, pairs: int, documents: int) -> FalseAlarms:
-    """Draw pairs of datasets of so many documents each, without a document in common, and count alarms."""
-    every, given = pool(max(POOL, 4 * documents))
+def false_alarms(*, pairs: int, documents: int, whole_hosts: bool = False) -> FalseAlarms:
+    """Draw pairs of datasets of so many documents each, without a document or a host in common, and count alarms."""
+    every, given = (pool_of_hosts if whole_hosts else pool)(max(POOL, 4 * documents))
+    per = PER_HOST if whole_hosts else 1
     with_alarm = numbers = close_pairs = 0
     named: Counter[str] = Counter()
     for pair in range(pairs):
-        rows = generator(pair, "pair").permutation(len(given))[: 2 * documents]
-        found = list(check(chosen(every, rows, half=documents), seed=pair).numbers)
+        rows = generator(pair, "pair").permutation(len(given) // per)[: 2 * documents // per]
+        rows = (rows[:, None] * per + np.arange(per)).ravel()
+        checked = check(chosen(every, rows, half=documents), seed=pair)
+        found = list(checked.numbers)
         if pair % CLOSE_EVERY == 0:
-            found += read_closely(Close([given[row] for row in rows], documents), seed=pair)[0]
+            found += read_closely(Close([given[row] for row in rows], documents, checked.units.codes), seed=pair)[0]
             close_pairs += 1
-        alarms = [number.name for number in found if number.level == "alarm"]
+        known = {"hosts, all together"} if whole_hosts else set()  # two that have none in common truly differ in it
+        alarms = [number.name for number in found if number.level == "alarm" and number.name not in known]
         named.update(alarms)
         numbers += len(found)
         with_alarm += bool(alarms)
@@ -110,6 +139,8 @@ def planted_shifts(documents: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{false_alarms(pairs=int((sys.argv[1:] or ['200'])[0]), documents=1000)}\n")
+    pairs = int((sys.argv[1:] or ["200"])[0])
+    for whole_hosts in (False, True):
+        sys.stdout.write(f"{false_alarms(pairs=pairs, documents=1000, whole_hosts=whole_hosts)}\n")
     for name, times in planted_shifts(3000).items():
         sys.stdout.write(f"{name}: {times:.1f} floors\n")

@@ -7,6 +7,7 @@ import pytest
 
 from filters.audit import kinds
 from filters.audit.floor import ALARM, hold, splits_of, times
+from filters.audit.units import units_of
 from pipeline.core.rng import generator
 
 
@@ -56,3 +57,37 @@ def test_one_list_of_numbers_among_documents_with_one_is_no_alarm():
             alarms += times(held.distances[0], held.floors[0]) >= ALARM
 
     assert alarms <= 2  # of 40
+
+
+def test_what_comes_together_is_in_one_half_but_for_one_that_the_cut_goes_through():
+    units = np.repeat(np.arange(40), 25)
+
+    for split in splits_of(np.arange(1000), None, seed=0, rounds=5, units=units):
+        assert len(split.first) == len(split.second) == 500
+        assert len(set(units[split.first]) & set(units[split.second])) <= 1
+
+
+def test_sets_of_whole_hosts_of_one_kind_raise_no_alarm_where_halves_are_cut_by_host():
+    hosts = np.repeat(np.arange(200), 20)
+    alarms = {"host": 0, "document": 0}
+    for seed in range(10):
+        draw = generator(seed, "hosts")
+        often = draw.random((200, 20)) < 0.1
+        hits = draw.random((4000, 20)) < np.where(often, 0.6, 0.02)[hosts]
+        for name, units in (("host", hosts), ("document", None)):
+            splits = splits_of(np.arange(2000), np.arange(2000, 4000), seed=seed, units=units)
+            held = hold(kinds.shares(hits), splits)
+            alarms[name] += bool((np.abs(held.distances) >= ALARM * held.floors).any())
+
+    assert alarms["host"] <= 1 < 5 <= alarms["document"]
+
+
+def test_units_are_hosts_where_known_else_near_duplicates_and_documents_where_these_are_few():
+    old, near = np.arange(100), np.array([*np.repeat(np.arange(50), 2)])
+    hosts = np.array([f"host{place // 4}" for place in range(96)] + ["(unknown)"] * 4)
+
+    by_host, by_text = units_of(hosts, near, old=old), units_of(np.full(100, "one.example"), near, old=old)
+
+    assert by_host.by_host and len(set(by_host.codes)) == 24 + 2 and len(set(by_host.codes[:4])) == 1
+    assert not by_text.by_host and len(set(by_text.codes)) == 50
+    assert units_of(None, np.zeros(100, np.int64), old=old).cut_by == "document"
