@@ -17,7 +17,7 @@ from eval.proxies.health import LEAST_STEPS
 
 OUTLIER_CHANCE, LEAST_SIBLINGS = 0.001, 5  # that one of a group of sound lanes is called one
 LEAST_DEVIATION = 1e-3  # bits per token
-LEAST_RATES = 2
+LEAST_RATES = 3  # of two, the better one is always at an edge
 
 
 def across_outcomes(experiment: ExperimentRecord) -> Iterator[Outcome]:
@@ -142,7 +142,8 @@ def _rate_edge(lanes: Sequence[LaneRecord]) -> Iterator[Outcome]:
         rates = sorted({rate for rate, _ in scored})
         if len(rates) < LEAST_RATES:
             names = tuple(lane.name for lane in same)
-            yield Unchecked(CHECKS["rate_edge"], names, "scores at one learning rate alone")
+            why = f"scores at {len(rates)} learning rates; {LEAST_RATES} are needed"
+            yield Unchecked(CHECKS["rate_edge"], names, why)
             continue
         means = {rate: float(np.mean([value for at, value in scored if at == rate])) for rate in rates}
         best = min(means, key=lambda rate: means[rate])

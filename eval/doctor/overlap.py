@@ -15,6 +15,7 @@ from eval.proxies.packing import Stream, Tokens
 RUN = 32  # tokens; a power of two
 BASE, WORD = 0x9E3779B97F4A7C15, 1 << 64
 AT_ONCE = 1 << 22  # tokens
+RUNS_AT_ONCE = AT_ONCE // RUN
 
 
 def run_hashes(stream: Stream) -> npt.NDArray[np.uint64]:
@@ -66,7 +67,12 @@ def _hashes_at(tokens: Tokens, long_D: npt.NDArray[np.bool_], place: float) -> n
     """Return the hash of one run of every long document: at its head, in its middle, or at its end."""
     first_D, size_D = tokens.offsets[:-1][long_D], np.diff(tokens.offsets)[long_D]
     start_D = first_D + ((size_D - RUN) * place).astype(np.int64)
-    runs_DR = tokens.flat[start_D[:, None] + np.arange(RUN)].astype(np.uint64) + np.uint64(1)
+    pieces = [_hashes_from(tokens.flat, start_D[at : at + RUNS_AT_ONCE]) for at in range(0, len(start_D), RUNS_AT_ONCE)]
+    return np.concatenate([np.zeros(0, np.uint64), *pieces])
+
+
+def _hashes_from(flat: Stream, start_D: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    runs_DR = flat[start_D[:, None] + np.arange(RUN)].astype(np.uint64) + np.uint64(1)
     factor = BASE
     while runs_DR.shape[1] > 1:
         runs_DR = runs_DR[:, 0::2] * np.uint64(factor) + runs_DR[:, 1::2]

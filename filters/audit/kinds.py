@@ -14,7 +14,7 @@ import numpy as np
 
 from filters.audit.floor import UNSEEN, Statistic
 from filters.audit.spread import divergence, effective_number
-from filters.audit.terms import shrunk_odds, votes
+from filters.audit.terms import PRIOR, shrunk_odds, votes
 
 
 def shares(hits: np.ndarray) -> Statistic:
@@ -126,7 +126,12 @@ def associations(windows: np.ndarray, ill: np.ndarray) -> Statistic:
     def of(rows: np.ndarray) -> np.ndarray:
         return shrunk_odds(ill_votes[rows].sum(axis=0), named[rows].sum(axis=0))
 
-    return Statistic(of, _difference, lambda size: np.full(windows.shape[1], _some(size)))
+    def least(size: int) -> np.ndarray:
+        """Return what three votes that speak ill add to those that so many documents have."""
+        share = ill_votes.sum() / max(named.sum(), 1)
+        return np.log1p(UNSEEN / (ill_votes.mean(axis=0) * size + PRIOR * share + 0.5))
+
+    return Statistic(of, _difference, least)
 
 
 def _some(size: int) -> float:

@@ -24,6 +24,7 @@ WINDOW = 10  # words on each side
 LISTS = Path(__file__).with_name("lists")
 TOXIC, MARKER, NEGATIVE = 0, 1, 2  # bits of the lists; groups have those after them
 FIRST_GROUP = 3
+PRIOR = 20.0  # votes
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def votes(ill: np.ndarray, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return ill / np.where(named, windows, 1), named.astype(np.float64)
 
 
-def shrunk_odds(ill: np.ndarray, windows: np.ndarray, *, prior: float = 20.0) -> np.ndarray:
+def shrunk_odds(ill: np.ndarray, windows: np.ndarray, *, prior: float = PRIOR) -> np.ndarray:
     """Return float64[num_groups]: log-odds of ill votes beside those of all groups, shrunk towards none.
 
     Each group gets `prior` votes more with the share of all groups together, so a group that is seldom met says
@@ -137,7 +138,7 @@ def shrunk_odds(ill: np.ndarray, windows: np.ndarray, *, prior: float = 20.0) ->
     return np.log(own / (1 - own)) - np.log(share / (1 - share))
 
 
-def odds_errors(ill: np.ndarray, windows: np.ndarray, *, prior: float = 20.0) -> np.ndarray:
+def odds_errors(ill: np.ndarray, windows: np.ndarray, *, prior: float = PRIOR) -> np.ndarray:
     """Return float64[num_groups]: the standard errors of `shrunk_odds`, of counts that are independent: see `votes`."""
     share = (ill.sum() + 0.5) / (windows.sum() + 1.0)
     return np.sqrt(1 / (ill + prior * share) + 1 / (windows - ill + prior * (1 - share)))

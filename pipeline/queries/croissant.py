@@ -17,7 +17,7 @@ from pipeline import __version__
 from pipeline.core.document import SCHEMA
 from pipeline.core.files.card import CARD, Card
 from pipeline.queries.export.target import history_of
-from pipeline.store.results import document_paths, dropped_by
+from pipeline.store.results import DOCUMENTS_END, DOCUMENTS_START, document_paths, dropped_by
 from pipeline.store.stored_dataset import StoredDataset
 from pipeline.store.workspace import Workspace
 
@@ -44,6 +44,7 @@ CONTEXT: Mapping[str, Any] = {
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"}, "name": {"@container": "@language"},
     "description": {"@container": "@language"}, **_TERMS,
 }  # fmt: skip
+_PATTERNS = [f"{start}*{DOCUMENTS_END}" for start in DOCUMENTS_START]
 _ABOUT = {
     "id": "The document's id.", "text": "The document.", "source": "Where it was read from.",
     "origin": "human, claude, open_model or procedural.",
@@ -71,14 +72,15 @@ def croissant(workspace: Workspace, found: Audited) -> dict[str, Any]:
         "dateCreated": finished,
         "datePublished": finished,
         "inLanguage": [row.name for row in found.tables.get("language", ()) if row.share >= 0.001],
-        "distribution": _distribution(folder),
+        "distribution": distribution(folder),
         "recordSet": [_records(several=len(document_paths(folder)) != 1)],
         **_provenance(history),
         **_responsible(found, history),
     }
 
 
-def _distribution(folder: Path) -> list[dict[str, Any]]:
+def distribution(folder: Path) -> list[dict[str, Any]]:
+    """Return the files of documents, and where there are several the set of them."""
     files = [
         {
             "@type": "cr:FileObject", "@id": path.name, "name": path.name, "contentUrl": path.name,
@@ -91,7 +93,7 @@ def _distribution(folder: Path) -> list[dict[str, Any]]:
         return [files[0] | {"@id": FILES}]
     together = {
         "@type": "cr:FileSet", "@id": FILES, "name": FILES, "encodingFormat": "application/x-parquet",
-        "containedIn": [{"@id": file["@id"]} for file in files], "includes": "*.parquet",
+        "includes": _PATTERNS,  # without `containedIn`: that would be an archive which the files are in
     }  # fmt: skip
     return [*files, together]
 

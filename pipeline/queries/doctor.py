@@ -34,7 +34,7 @@ from pipeline.store.workspace import Workspace
 if TYPE_CHECKING:
     from eval.proxies.tokenizer import Tokenizer
 
-MOST_TOKENS = 50_000_000  # of a dataset that are looked at
+AT_ONCE = 1 << 22  # tokens
 
 
 def doctor(workspace: Workspace, wanted: str) -> Diagnosis:
@@ -239,7 +239,7 @@ class _Text:
             folder = self.workspace.by_identity("tokens", identity)
             if folder is None:
                 continue
-            held = _tokens(load_encoded(folder))
+            held = text_of(load_encoded(folder))
             met = {tokens: self._met(held, tokens) for mine in tokens_of.values() for tokens in mine}
             yield HeldOutRecord(
                 name=name,
@@ -261,19 +261,19 @@ class _Text:
         folder = self.workspace.by_identity("tokens", identity)
         if folder is None:
             return np.zeros(len(held.offsets) - 1, bool)
-        return documents_met(held, _tokens(load_encoded(folder)).flat)
+        return documents_met(held, text_of(load_encoded(folder)).flat)
 
     def _dataset(self, name: str, folder: Path, epochs: Mapping[str, float]) -> DatasetRecord:
         card, encoded = read_card(folder), load_encoded(folder)
-        tokens = _tokens(encoded)
+        tokens = text_of(encoded)
         folder_of_tokenizer = self.workspace.by_identity("tokenizer", card.payload["tokenizer"])
         tokenizer = self.tokenizer(card.payload["tokenizer"])
-        num_bytes = int(encoded.num_bytes[: len(tokens.offsets) - 1].sum())
+        num_bytes = int(encoded.num_bytes.sum())
         return DatasetRecord(
             name=name,
             num_tokens=len(tokens.flat),
             num_bytes=num_bytes,
-            token_bytes=num_bytes if tokenizer is None else int(tokenizer.num_bytes[tokens.flat].sum()),
+            token_bytes=num_bytes if tokenizer is None else _bytes_of(tokens, tokenizer),
             tokenizer=card.payload["tokenizer"],
             in_sample=folder_of_tokenizer is None
             or card.payload["dataset"] in read_card(folder_of_tokenizer).payload["sample"],
@@ -282,11 +282,15 @@ class _Text:
         )
 
 
-def _tokens(encoded: Encoded) -> Tokens:
-    """Return the first documents of a set, of a large one only so many."""
-    last = int(np.searchsorted(encoded.offsets, MOST_TOKENS, side="right")) - 1
-    offsets = encoded.offsets[: last + 1]
-    return Tokens(flat=np.asarray(encoded.tokens[: offsets[-1]]), offsets=offsets)
+def text_of(encoded: Encoded) -> Tokens:
+    """Return all documents of a set; the tokens stay where they are mapped, to be read a few megabytes at a time."""
+    return Tokens(flat=encoded.tokens, offsets=encoded.offsets)
+
+
+def _bytes_of(tokens: Tokens, tokenizer: Tokenizer) -> int:
+    """Return the bytes that the tokens stand for."""
+    places = range(0, len(tokens.flat), AT_ONCE)
+    return sum(int(tokenizer.num_bytes[tokens.flat[place : place + AT_ONCE]].sum()) for place in places)
 
 
 def data_of(found: Diagnosis) -> dict[str, Any]:

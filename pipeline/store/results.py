@@ -18,6 +18,8 @@ from pipeline.store.chain import ERROR, BasePart, part_name
 from pipeline.store.node import Node
 from pipeline.store.stored_dataset import StoredDataset
 
+DOCUMENTS_START, DOCUMENTS_END = ("part-", "slice-"), ".parquet"  # of the names of files that hold documents
+
 
 def document_paths(folder: Path) -> list[Path]:
     """Return a complete folder's document files in order."""
@@ -26,7 +28,7 @@ def document_paths(folder: Path) -> list[Path]:
 
 def is_documents(name: str) -> bool:
     """Say whether a file of a result holds documents (and not verdicts, labels or a model)."""
-    return name.endswith(".parquet") and name.startswith(("part-", "slice-"))
+    return name.endswith(DOCUMENTS_END) and name.startswith(DOCUMENTS_START)
 
 
 def base_parts(nodes: Sequence[Node]) -> tuple[BasePart, ...]:

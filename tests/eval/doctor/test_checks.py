@@ -126,6 +126,14 @@ def test_the_best_rate_at_an_edge_is_told_and_one_between_is_not() -> None:
     assert rates(2.0, 1.9, 2.1) == [] and rates(2.0, 1.9, 1.8) == ["rate_edge"]
 
 
+def test_of_two_rates_no_edge_is_told_as_one_of_them_is_always_the_better() -> None:
+    lanes = [lane(f"good/seed0/lr{rate}", scores={"held": 2.0 - rate / 10}) for rate in (1, 3)]
+
+    (told,) = (one for one in across_outcomes(ExperimentRecord("made up", lanes)) if one.check.id == "rate_edge")
+
+    assert isinstance(told, Unchecked) and told.why == "scores at 2 learning rates; 3 are needed"
+
+
 def of_text(*datasets: DatasetRecord, held_out: tuple[HeldOutRecord, ...] = ()) -> list[str]:
     experiment = ExperimentRecord("made up", [lane()], datasets, held_out)
     return [found.id for found in data_outcomes(experiment) if isinstance(found, Finding)]

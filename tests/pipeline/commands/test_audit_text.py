@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,10 @@ from click.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.core.errors import RecipeError
-from pipeline.queries.croissant import VERSION
+from pipeline.core.files.card import read_card, write_card
+from pipeline.queries.croissant import VERSION, distribution
+from pipeline.store.results import is_documents
+from pipeline.store.workspace import Workspace
 from tests.filters.audit.planted import planted, texts
 from tests.pipeline.house import House, write_lines
 
@@ -81,6 +87,25 @@ def test_the_croissant_is_one_to_its_own_library_and_its_records_load(house: Hou
 
     assert not dataset.metadata.ctx.issues.errors
     assert len(list(dataset.records("documents"))) == 400
+
+
+def test_the_croissant_of_several_files_has_a_set_of_those_that_hold_documents(house: House, told: str):
+    """By patterns alone: mlcroissant takes `containedIn` for archives and asks for their paths."""
+    workspace = Workspace(house.folder / "copied")
+    stored, _ = house.workspace.dataset("clean")
+    folder = Path(shutil.copytree(stored, workspace.root / stored.relative_to(house.workspace.root)))
+    card = read_card(folder)
+    (first,) = (file for file in card.files if is_documents(file.file))
+    shutil.copy(folder / first.file, folder / "part-00001.parquet")
+    write_card(folder, replace(card, files=[*card.files, replace(first, file="part-00001.parquet")]))
+
+    *files, together = distribution(folder)
+
+    assert [file["@id"] for file in files] == [first.file, "part-00001.parquet"]
+    assert together["@type"] == "cr:FileSet" and "containedIn" not in together
+    beside = [path.name for path in folder.iterdir()]
+    included = {name for name in beside for pattern in together["includes"] if fnmatch(name, pattern)}
+    assert included == {first.file, "part-00001.parquet"} < set(beside)
 
 
 def test_the_draft_for_the_eu_counts_what_it_can_and_marks_what_a_person_knows(house: House, told: str):

@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.card import read_card, write_card
-from pipeline.queries.doctor import data_of, diagnose, doctor, lanes_meant, record_of
+from pipeline.experiment.streams.encode import Encoded
+from pipeline.queries.doctor import data_of, diagnose, doctor, lanes_meant, record_of, text_of
 from pipeline.queries.lanes import find_lane, find_lanes
 from pipeline.store.workspace import Workspace
 from tests.pipeline.house import House
@@ -131,3 +133,12 @@ def test_proxies_that_were_deleted_are_told(copy: Workspace):
 
     with pytest.raises(DataError, match=r"`small`: its proxies are gone from .*lane\. Run its recipe again"):
         doctor(copy, "small")
+
+
+def test_a_stream_is_searched_to_its_end_from_where_it_is_mapped(tmp_path: Path):
+    tokens = np.lib.format.open_memmap(tmp_path / "tokens.npy", mode="w+", dtype=np.uint16, shape=(50_000_100,))
+    encoded = Encoded(tokens, np.array([0, 50_000_000, 50_000_100]), np.array([9, 9]), ["a", "b"], 2, 18)
+
+    text = text_of(encoded)
+
+    assert len(text.flat) == text.offsets[-1] == 50_000_100 and np.shares_memory(text.flat, tokens)
