@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from filters.audit import kinds
-from filters.audit.columns import Columns, code_of
+from filters.audit.columns import Columns, Labels, code_of
 from filters.audit.floor import LEAST_HALF, ROUNDS, Split, Statistic, hold, splits_of
 from filters.audit.found import Found, Row, Unit
 from filters.audit.shapes import NO_SKELETON, SCRIPTS
@@ -103,10 +103,11 @@ def held(asked: Asked, splits: Sequence[Split], *, old: np.ndarray, new: np.ndar
 def _spreads(columns: Columns, tables: dict[str, tuple[Row, ...]], notes: list[str]) -> Iterator[Asked]:
     """Ask how documents are spread over languages, scripts, sources, hosts, years and stored signals."""
     measured = columns.measured
-    labels = {"language": measured.languages, "script": np.array(SCRIPTS)[measured.scripts], **columns.labels}
+    scripts = Labels(np.array(SCRIPTS, object), measured.scripts.astype(np.int64))
+    labels = {"language": Labels.of(measured.languages), "script": scripts, **columns.labels}
     for name, values in labels.items():
-        names, codes = np.unique(values, return_inverse=True)
-        if name in ("host", "year") and (values == UNKNOWN).all():
+        names, codes = values.names, values.codes
+        if name in ("host", "year") and values.are(UNKNOWN).all():
             notes.append(f"No {name} is known: no document has it in its metadata.")
             continue
         tables[name] = table_of(names, codes, old=columns.old, new=columns.new)
@@ -124,10 +125,10 @@ def _spreads(columns: Columns, tables: dict[str, tuple[Row, ...]], notes: list[s
             unequal = kinds.concentration(codes, count=len(names), function=gini)
             yield Asked("sources", [f"Gini coefficient of {name}s"], "gini", unequal)
         if name == "year":
-            yield Asked("years", ["documents without a year"], "share", kinds.shares((values == UNKNOWN)[:, None]))
-    for name, values in columns.signals.items():
-        bins = quantile_bins(values, like=values[columns.old])
-        yield Asked("signals", [name], "bits", kinds.spread(bins, count=NUM_BINS), False, _moved_mean(values))
+            yield Asked("years", ["documents without a year"], "share", kinds.shares(values.are(UNKNOWN)[:, None]))
+    for name, signal in columns.signals.items():
+        bins = quantile_bins(signal, like=signal[columns.old])
+        yield Asked("signals", [name], "bits", kinds.spread(bins, count=NUM_BINS), False, _moved_mean(signal))
 
 
 def _group_of(name: str) -> str:

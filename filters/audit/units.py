@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from filters.audit.columns import Labels
 from filters.audit.spread import effective_number
 
 UNKNOWN = "(unknown)"
@@ -25,15 +26,14 @@ class Units:
     cut_by: str  # in words
 
 
-def units_of(hosts: np.ndarray | None, near: np.ndarray, *, old: np.ndarray) -> Units:
+def units_of(hosts: Labels | None, near: np.ndarray, *, old: np.ndarray) -> Units:
     """Return units by host where it is known, else clusters of near-duplicates; single documents where these are few.
 
-    `hosts` str[num_docs], `near` int64[num_docs].
+    `near` int64[num_docs], the cluster of each.
     """
     _, clusters = np.unique(near, return_inverse=True)
-    if hosts is not None and (hosts[old] != UNKNOWN).any():
-        names, codes = np.unique(hosts, return_inverse=True)
-        mixed = np.where(hosts == UNKNOWN, len(names) + clusters, codes)
+    if hosts is not None and not hosts.are(UNKNOWN)[old].all():
+        mixed = np.where(hosts.are(UNKNOWN), len(hosts.names) + clusters, hosts.codes)
         if _enough(mixed[old]):
             return Units(mixed, True, "host: documents of one host are in one half")
     if _enough(clusters[old]):

@@ -118,7 +118,7 @@ def tokenizer_of(workspace: Workspace, name: str) -> Tokenizer | None:
 
 
 def _joined(sides: list[Drawn]) -> Columns:
-    from filters.audit.columns import Columns
+    from filters.audit.columns import Columns, Labels
     from filters.audit.measured import Measured
 
     first = len(sides[0].measured)
@@ -129,7 +129,7 @@ def _joined(sides: list[Drawn]) -> Columns:
         measured=Measured.joined([side.measured for side in sides]),
         old=np.arange(first),
         new=np.arange(first, total) if len(sides) > 1 else None,
-        labels={label: np.concatenate([side.labels[label] for side in sides]) for label in sides[0].labels},
+        labels={label: Labels.joined([side.labels[label] for side in sides]) for label in sides[0].labels},
         signals={name: np.concatenate([side.signals[name] for side in sides]) for name in shared},
         tokens=np.concatenate(tokens) if tokens else None,
     )

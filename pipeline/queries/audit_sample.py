@@ -8,6 +8,7 @@ step of the chain stored are taken from there.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.core.arrow import as_flags, as_numbers
 from pipeline.core.files.card import Card
@@ -29,6 +31,7 @@ from pipeline.store.workspace import Workspace
 
 if TYPE_CHECKING:
     from eval.proxies.tokenizer import Tokenizer
+    from filters.audit.columns import Labels
     from filters.audit.measured import Measured
     from filters.language.language import Language
 
@@ -37,6 +40,8 @@ URLS = ("url", "uri", "link", "source_url", "page_url", "warc_target_uri")  # ke
 HOSTS = ("host", "hostname", "domain")
 DATES = ("date", "timestamp", "published", "created", "created_at", "year", "warc_date", "last_modified")
 NUMBERS_OF_ROWS = ("cluster", "topic")  # signals that name a row or a topic, so that their size says nothing
+MOST_CHARS = 253  # of a host, by RFC 1035, and of any other label
+_HOST = re.compile(r"[\w\-.]+(:[0-9]+)?|\[?[0-9a-f:.]+\]?")  # names, in other scripts too, and addresses
 COLUMNS = ("id", "text", "source", "origin", "metadata")
 
 
@@ -49,7 +54,7 @@ class Drawn:
     card: Card
     num_documents: int
     measured: Measured
-    labels: Mapping[str, np.ndarray]  # str[num_read]
+    labels: Mapping[str, Labels]
     signals: Mapping[str, np.ndarray]  # float32[num_read]
     texts: tuple[str, ...]  # the beginnings of those that are read closely
     closely: np.ndarray  # bool[num_read], which these are
@@ -88,6 +93,7 @@ class _File:
 
 def draw(workspace: Workspace, name: str, *, count: int, closely: int, seed: int, tokenizer: Tokenizer | None) -> Drawn:
     """Read at most `count` documents of a dataset, and keep the beginnings of `closely` of them."""
+    from filters.audit.columns import Labels
     from filters.audit.measured import Measured
     from filters.language.language import Language
 
@@ -108,7 +114,7 @@ def draw(workspace: Workspace, name: str, *, count: int, closely: int, seed: int
     return Drawn(
         name=card.name, folder=folder, card=card, num_documents=len(every),
         measured=Measured.joined(found.measured),
-        labels={label: np.array(values) for label, values in found.labels.items()},
+        labels={label: Labels.of(values) for label, values in found.labels.items()},
         signals={signal: np.concatenate(values) for signal, values in found.signals.items()},
         texts=tuple(found.texts), closely=np.concatenate(found.closely),
         tokens=np.concatenate(found.tokens) if tokenizer is not None else None,
@@ -182,8 +188,8 @@ def _languages(file: _File) -> np.ndarray | None:
 
 def _label(table: pa.Table, labels: dict[str, list[str]]) -> None:
     """Add what is known of where documents come from."""
-    labels["source"] += table.column("source").to_pylist()
-    labels["origin"] += table.column("origin").to_pylist()
+    for name in ("source", "origin"):
+        labels[name] += pc.utf8_slice_codeunits(table.column(name), 0, MOST_CHARS).to_pylist()
     for doc_id, metadata in zip(table.column("id").to_pylist(), table.column("metadata").to_pylist(), strict=True):
         told = json.loads(metadata) if metadata != "{}" else {}
         labels["host"].append(host_of(told, doc_id))
@@ -194,14 +200,20 @@ def host_of(metadata: Mapping[str, Any], doc_id: str) -> str:
     """Return the host that a document was read from, by its metadata or, where that is an address, its id."""
     for key in HOSTS:
         if isinstance(metadata.get(key), str):
-            return str(metadata[key]).lower().removeprefix("www.")
+            return _host(metadata[key])
     for address in (*(metadata.get(key) for key in URLS), doc_id):
         if isinstance(address, str) and "://" in address:
             try:
-                return (urlsplit(address).hostname or UNKNOWN).removeprefix("www.")
+                return _host(urlsplit(address).hostname or "")
             except ValueError:
                 continue
     return UNKNOWN
+
+
+def _host(told: str) -> str:
+    """Return a host in its usual form; what is not formed like one is unknown, and text of any length is not kept."""
+    host = told[: MOST_CHARS + 1].lower().removeprefix("www.")
+    return host if len(told) <= MOST_CHARS and _HOST.fullmatch(host) else UNKNOWN
 
 
 def year_of(metadata: Mapping[str, Any]) -> str:

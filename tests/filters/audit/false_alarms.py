@@ -15,7 +15,7 @@ import numpy as np
 
 from filters.audit.checks import check
 from filters.audit.close import Close, read_closely
-from filters.audit.columns import Columns
+from filters.audit.columns import Columns, Labels
 from filters.audit.measured import Measured
 from pipeline.core.rng import generator
 from tests.filters.audit.planted import GERMAN, ILL, STYLED, columns, planted, replaced, texts
@@ -52,7 +52,8 @@ def pool(size: int = POOL) -> tuple[Columns, list[str]]:
         "year": draw.choice(["2019", "2020", "2021", "(unknown)"], size),
     }
     signals = {f"signal.{name}": draw.lognormal(0, 1 + name / 10, size) for name in range(12)}
-    return dataclasses.replace(columns(given), labels=labels, signals=signals), given
+    named = {name: Labels.of(values) for name, values in labels.items()}
+    return dataclasses.replace(columns(given), labels=named, signals=signals), given
 
 
 def pool_of_hosts(size: int = POOL) -> tuple[Columns, list[str]]:
@@ -76,7 +77,8 @@ def pool_of_hosts(size: int = POOL) -> tuple[Columns, list[str]]:
     signals = {
         f"signal.{name}": draw.normal(0, 1, hosts[-1] + 1)[hosts] + draw.normal(0, 1, size) for name in range(12)
     }
-    return dataclasses.replace(columns(given), labels=labels, signals=signals), given
+    named = {name: Labels.of(values) for name, values in labels.items()}
+    return dataclasses.replace(columns(given), labels=named, signals=signals), given
 
 
 def chosen(every: Columns, rows: np.ndarray, *, half: int) -> Columns:
@@ -91,7 +93,7 @@ def chosen(every: Columns, rows: np.ndarray, *, half: int) -> Columns:
     lines = np.concatenate([measured.lines[ends[row] : ends[row + 1]] for row in rows.tolist()])
     return Columns(
         Measured(**columns, lines=lines), np.arange(half), np.arange(half, len(rows)),
-        {name: values[rows] for name, values in every.labels.items()},
+        {name: Labels.of(values.names[values.codes[rows]]) for name, values in every.labels.items()},
         {name: values[rows] for name, values in every.signals.items()},
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.audit.columns import Columns
+from filters.audit.columns import Columns, Labels
 from filters.audit.measured import Measured, measure
 from filters.language.language import Language
 from pipeline.core.rng import generator
@@ -65,6 +65,6 @@ def measured(given: list[str]) -> Measured:
 def columns(old: list[str], new: list[str] | None = None, **labels: list[str]) -> Columns:
     """Return the columns of two sets of texts; labels are of old and new ones together."""
     both = old + (new or [])
-    named = {name: np.array(values) for name, values in labels.items()}
+    named = {name: Labels.of(values) for name, values in labels.items()}
     rows = np.arange(len(both))
     return Columns(measured(both), rows[: len(old)], rows[len(old) :] if new is not None else None, named, {})

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from filters.audit import kinds
+from filters.audit.columns import Labels
 from filters.audit.floor import ALARM, hold, splits_of, times
 from filters.audit.units import units_of
 from pipeline.core.rng import generator
@@ -84,10 +85,19 @@ def test_sets_of_whole_hosts_of_one_kind_raise_no_alarm_where_halves_are_cut_by_
 
 def test_units_are_hosts_where_known_else_near_duplicates_and_documents_where_these_are_few():
     old, near = np.arange(100), np.array([*np.repeat(np.arange(50), 2)])
-    hosts = np.array([f"host{place // 4}" for place in range(96)] + ["(unknown)"] * 4)
+    hosts = Labels.of([f"host{place // 4}" for place in range(96)] + ["(unknown)"] * 4)
 
-    by_host, by_text = units_of(hosts, near, old=old), units_of(np.full(100, "one.example"), near, old=old)
+    by_host, by_text = units_of(hosts, near, old=old), units_of(Labels.of(["one.example"] * 100), near, old=old)
 
     assert by_host.by_host and len(set(by_host.codes)) == 24 + 2 and len(set(by_host.codes[:4])) == 1
     assert not by_text.by_host and len(set(by_text.codes)) == 50
     assert units_of(None, np.zeros(100, np.int64), old=old).cut_by == "document"
+
+
+def test_a_label_of_one_document_costs_nothing_of_the_others():
+    labels = Labels.of(["b.example"] * 1000 + ["a" * 100_000, "c.example"])
+
+    assert labels.names.tolist() == ["a" * 100_000, "b.example", "c.example"]
+    assert labels.names.nbytes + labels.codes.nbytes < 20_000
+    assert labels.codes[[0, 1000, 1001]].tolist() == [1, 0, 2] and labels.are("c.example").sum() == 1
+    assert Labels.joined([labels, labels]).codes.tolist() == [*labels.codes, *labels.codes]
