@@ -9,14 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import RecipeError
+from pipeline.experiment.chance.looking import looks_ahead
+from pipeline.plan.make import make_plan
 from pipeline.plan.sweep import FIRST_SEED
 from pipeline.recipe.edits import Edit, edit_of, key_of
+from pipeline.recipe.load import load_recipe
 from pipeline.recipe.sections import MOST_FIRST_SEED
 from pipeline.research.card import Card, Cost, card_id
 from pipeline.research.search import Search
+
+if TYPE_CHECKING:
+    from eval.loop.claim import ClaimPlan
+    from eval.loop.state import State
 
 ATTRIBUTED = 3  # proxies of the head without each of its edits
 ATTRIBUTION = "attribution"  # who proposes these
@@ -30,7 +37,8 @@ def open_claim(search: Search) -> None:
         search.write("ended", why=search.standing.tripped)
         return
     space = search.space()
-    best = head(search.state(space))
+    state = search.state(space)
+    best = head(state)
     if best.point == space.base:
         search.write("ended", why="Nothing was found that is expected to be better than the incumbent; no claim.")
         return
@@ -38,9 +46,32 @@ def open_claim(search: Search) -> None:
     first = search.proxy.first_seed + claims * search.proxy.seeds
     if first > MOST_FIRST_SEED:
         raise RecipeError(f"{search.recipe.place}: no fresh seeds are left for a claim; set another `seed:`.")
-    search.write(
-        "claim_opened", head=[edit.told for edit in space.edits_of(best.point)], expected=best.gain, sd=best.sd,
-        probability_better=best.probability_better, lanes=best.num_lanes, seeds=search.proxy.seeds, first_seed=first,
+    claim = {
+        "head": [edit.told for edit in space.edits_of(best.point)], "expected": best.gain, "sd": best.sd,
+        "probability_better": best.probability_better, "lanes": best.num_lanes, "seeds": search.proxy.seeds,
+        "first_seed": first,
+    }  # fmt: skip
+    planned = _planned(search, state, claim)
+    if not planned.is_enough:
+        search.write("ended", why=f"No claim was made. {planned.sentence}")
+        return
+    search.write("claim_opened", **claim, power=planned.power, detectable=planned.detectable)
+
+
+def _planned(search: Search, state: State, claim: Mapping[str, Any]) -> ClaimPlan:
+    """Return what the claim would show: too weak a one is not made, as it opens the held-out sets for nothing."""
+    from eval.loop.claim import plan_claim
+    from eval.loop.state import own_lanes
+    from eval.verdict.deviation import with_earlier
+
+    own = own_lanes(state)
+    lane = state.lane if own is None else with_earlier(own, state.lane)[0]
+    assert lane is not None  # two proxies of the incumbent were the first of the search
+    looks = looks_ahead(make_plan(load_recipe(claim_recipe(search, claim)), search.bench.workspace))
+    gate = search.gate
+    return plan_claim(
+        claim["expected"], lane=lane, most_seeds=search.proxy.seeds, least_seeds=search.proxy.seeds, looks=looks,
+        required=gate.min_gain, confidence=gate.confidence,
     )  # fmt: skip
 
 

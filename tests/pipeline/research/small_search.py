@@ -31,7 +31,7 @@ datasets:
   rivers: {from: plain, steps: [gopher_quality: {min_words: 30}, exact_dedup]}
   markets: {from: mixed, steps: [exact_dedup]}
 mixtures: {even: {weights: {rivers: 1, markets: 1}, max_epochs: 50}}
-proxy: {tokens: 4k, seeds: 3, held_out_bytes: 30k}
+proxy: {tokens: 4k, seeds: 6, held_out_bytes: 30k}
 research:
   incumbent: even
   on: {looked: 1}
@@ -42,7 +42,7 @@ research:
   budget: {experiments: 10, hours: 1}
   batch: 4
   person: []
-gate: {candidate: head, baseline: even, on: [judged], min_gain: 0.004}
+gate: {candidate: head, baseline: even, on: [judged], min_gain: 0.004, confidence: 0.6}
 """
 RIVERS = ("water", "rain", "stone", "river", "cloud", "the", "of", "falls", "slowly", "into", "valley", "green")
 MARKETS = ("price", "market", "share", "trade", "bank", "the", "of", "rises", "quickly", "above", "value", "money")

@@ -73,8 +73,14 @@ def test_the_claim_uses_seeds_that_no_card_used_and_the_gate_as_it_is_written(tm
     (claim,) = asked
     standing = folded(Ledger(ledger_of(house).parent))
     used = {seed for card in standing.cards.values() for seed in card.seeds}
-    assert not used & set(range(claim["proxy"]["first_seed"], claim["proxy"]["first_seed"] + 3))
-    assert claim["gate"] == {"candidate": "head", "baseline": "even", "on": ["judged"], "min_gain": 0.004}
+    assert not used & set(range(claim["proxy"]["first_seed"], claim["proxy"]["first_seed"] + 6))
+    assert claim["gate"] == {
+        "candidate": "head",
+        "baseline": "even",
+        "on": ["judged"],
+        "min_gain": 0.004,
+        "confidence": 0.6,
+    }
     load_recipe(claim)
     assert standing.verdict is not None and standing.verdict["outcome"] == "reject"
     assert standing.attribution == []
@@ -156,7 +162,7 @@ def test_a_larger_budget_takes_a_search_up_again_and_its_next_claim_has_fresh_se
     after = folded(Ledger(ledger_of(house).parent))
     assert (before.tried, after.tried) == (10, 14)
     assert "reopened" in [event["kind"] for event in events_of(house)]
-    assert [claim["proxy"]["first_seed"] for claim in asked] == [3]
+    assert [claim["proxy"]["first_seed"] for claim in asked] == [6]
     assert night_of(house, judge=judge).go_on()
     assert len(asked) == 1
 
@@ -179,3 +185,13 @@ def test_a_budget_that_holds_no_search_is_refused(tmp_path: Path) -> None:
     house = furnished(tmp_path, RECIPE.replace("experiments: 10", "experiments: 5"))
     with pytest.raises(RecipeError, match=r"research\.budget\.experiments is 5; 2 show what chance does"):
         night_of(house).go_on()
+
+
+def test_a_claim_that_would_show_nothing_is_not_made_and_says_what_would(tmp_path: Path, searched: House) -> None:
+    text = RECIPE.replace("min_gain: 0.004", "min_gain: 0.9")
+    house = furnished(tmp_path, text).with_results_of(searched)
+    ledger_of(house).unlink()
+    assert night_of(house).go_on()
+    events = events_of(house)
+    assert "claim_opened" not in [event["kind"] for event in events]
+    assert events[-1]["body"]["why"].startswith("No claim was made. A true gain of")

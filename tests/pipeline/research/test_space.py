@@ -208,7 +208,11 @@ def test_a_space_that_cannot_be_searched_is_refused(tmp_path: Path, space: str, 
     ("old", "new", "why"),
     [
         ("candidate: head", "candidate: even2", r"it must judge `candidate: head` \(research.as\)"),
-        ("gate: {candidate: head, baseline: even, on: [judged], min_gain: 0.004}", "", "research: needs a `gate:`"),
+        (
+            "gate: {candidate: head, baseline: even, on: [judged], min_gain: 0.004, confidence: 0.6}",
+            "",
+            "research: needs a `gate:`",
+        ),
         ("on: [judged]", "on: [looked]", "what a search looked at cannot judge"),
         ("incumbent: even", "incumbent: odd", "unknown mixture `odd`"),
         ("  batch: 4", "  proposers: {claude: 0.5}", "one of gp, optuna and random must be among them"),
