@@ -5,6 +5,7 @@
     |-- DataError      an input or a stored file is wrong                  exit 1
     |-- ServiceError   Claude, a worker or the disk failed                 exit 1
     |   |-- BudgetError    the money in the recipe is spent; resumable     exit 4
+    |   |   `-- CapError       a step's own `max_usd` is, not the account    exit 4
     |   `-- BusyError      somebody else holds the workspace               exit 75
     |-- GateError      the gate refused, or the evidence is missing        exit 3
     `-- PendingError   what was sent is on its way; run again to collect   exit 0
@@ -51,6 +52,10 @@ class BudgetError(ServiceError):
     """The reserved money is spent; raising the limit and running again resumes."""
 
     exit_code = 4
+
+
+class CapError(BudgetError):
+    """A step's own `max_usd` is spent; other steps may go on."""
 
 
 class BusyError(ServiceError):

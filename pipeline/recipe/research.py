@@ -86,7 +86,7 @@ class BudgetSection(Section):
 
     experiments: int = Field(default=24, ge=4, le=100_000, description="Cards to try.")
     hours: float = Field(default=8.0, gt=0, le=24 * 365, description="Hours of work.")
-    usd: float = Field(default=0.0, ge=0, description="Dollars for paid requests of proposers and error analysis.")
+    usd: float = Field(default=0.0, ge=0, description="Dollars for proposers and paid steps of cards.")
 
 
 class ResearchSection(Section):

@@ -27,7 +27,8 @@ def advisers_of(search: Search, *, ledger: Path, max_usd: float | None = None) -
     """
     research, found = search.research, list[Adviser]()
     if CLAUDE in research.proposers:
-        cap = research.budget.usd if max_usd is None else min(max_usd, research.budget.usd)
+        left = research.budget.usd - math.fsum(search.standing.paid.values())  # cards spend of it too
+        cap = max(0.0, left if max_usd is None else min(max_usd, left))
         why = _why_not(cap)
         if why:
             search.progress.say(f"claude: is not asked this night, as {why}. The others go on.")

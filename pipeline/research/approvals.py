@@ -125,15 +125,23 @@ def word_on(asked: Waiting, words: Mapping[str, Word]) -> Answer | Literal["expi
 def take_in(search: Search) -> None:
     """Write down people's words on cards that wait: an approved one is tried next, a rejected one never.
 
-    Where the plan of an approved one is another by now, its card shows that one from here on, and waits again.
+    Where the plan of an approved one is another by now, its card shows that one from here on, and waits again. A yes
+    for which no experiment is left goes on standing, and is taken in once the budget is larger.
     """
+    left = 0
     for kind, body in answers_to(search, words_in(search.ledger.path.parent)):
+        room = search.research.budget.experiments - search.standing.tried - len(search.standing.open_cards)
+        if kind == "answered" and body["answer"] == "approved" and room < 1:
+            left += 1
+            continue
         search.write(kind, **body)
         if kind == "repriced":
             search.progress.say(
                 f"card {body['card']} was approved, and its plan is another now; "
                 + (body["why"] or f"it must be approved again: tamis approve {body['card']}")
             )
+    if left:
+        search.progress.say(f"approved cards that wait for a larger research.budget.experiments: {left}")
 
 
 def answers_to(search: Search, words: Mapping[str, Word]) -> list[tuple[str, dict[str, Any]]]:

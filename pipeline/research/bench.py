@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.errors import BudgetError, BusyError, PendingError, ServiceError, TamisError
-from pipeline.core.files.card import read_card
+from pipeline.core.errors import CapError, PendingError, ServiceError, TamisError
+from pipeline.core.files.card import CARD, read_card
 from pipeline.core.files.strict_yaml import parse
 from pipeline.core.identity import identity_of
 from pipeline.engine.progress import Progress
@@ -56,7 +56,6 @@ class Tried:
     values: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     why: str = ""
     health: tuple[str, ...] = ()
-    usd: float = 0.0
     supply: Mapping[str, float] = field(default_factory=dict)  # dataset -> most weight that its text allows
 
 
@@ -122,21 +121,37 @@ class Bench:
             nodes=len(todo),
             lanes=lanes,
             usd=math.fsum(node.cost_usd for node in todo),
+            paid=tuple(sorted(self._place(node.folder) for node in todo if node.cost_usd)),
         )
         return cost, plan_hash(plan)
 
     def run(self, asked: Sequence[Asked]) -> dict[str, Tried]:
-        """Try some mixtures together; where something of one fails, each is tried by itself and only it is lost."""
+        """Try some mixtures together; where something of one fails, each is tried by itself and only it is lost.
+
+        What is no mixture's fault ends the night: a service, the disk, an account without money, and where the
+        incumbent itself meets a cap or a fault of ours.
+        """
         try:
             return self._run(asked)
-        except (BudgetError, BusyError, PendingError):
-            raise
-        except ServiceError:
+        except (CapError, RuntimeError, MemoryError) as error:
+            if len(asked) == 1 and not asked[0].edits:
+                raise
+            why = str(error) if isinstance(error, CapError) else f"{type(error).__name__}: {error}"
+        except (PendingError, ServiceError):
             raise
         except TamisError as error:
-            if len(asked) == 1:
-                return {asked[0].name: Tried(why=str(error))}
+            why = str(error)
+        if len(asked) == 1:
+            return {asked[0].name: Tried(why=why)}
         return {each.name: self.run([each])[each.name] for each in asked}
+
+    def paid(self, places: Sequence[str]) -> dict[str, float]:
+        """Return what results that are there were paid for, by their folders in the workspace."""
+        folders = {place: self.workspace.root / place for place in places}
+        return {place: read_card(folder).cost_usd for place, folder in folders.items() if (folder / CARD).exists()}
+
+    def _place(self, folder: Path) -> str:
+        return folder.relative_to(self.workspace.root).as_posix()
 
     def _run(self, asked: Sequence[Asked]) -> dict[str, Tried]:
         recipe = load_recipe(self.trial_recipe(asked))
@@ -153,11 +168,10 @@ class Bench:
                 )  # fmt: skip
                 run.execute()
                 build_experiment(run)
-            spent = math.fsum(read_card(node.folder).cost_usd for node in plan.to_build)
-            return {each.name: _read(plan, each, usd=spent / len(asked)) for each in asked}
+            return {each.name: _read(plan, each) for each in asked}
 
 
-def _read(plan: Plan, asked: Asked, *, usd: float) -> Tried:
+def _read(plan: Plan, asked: Asked) -> Tried:
     experiment, proxy, trials = plan.experiment, plan.recipe.proxy, plan.recipe.trials
     assert experiment is not None and proxy is not None and trials is not None
     values: dict[int, dict[str, float]] = {}
@@ -180,7 +194,7 @@ def _read(plan: Plan, asked: Asked, *, usd: float) -> Tried:
         for share in shares
         if share["epochs"] > 0
     }
-    return Tried(values, "" if values else "; ".join(health), tuple(health), usd, supply)
+    return Tried(values, "" if values else "; ".join(health), tuple(health), supply)
 
 
 def _class(kind: str, cost_usd: float) -> str | None:

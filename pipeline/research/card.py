@@ -31,13 +31,15 @@ class Prediction:
 class Cost:
     """What a card forces to be done again, before it runs.
 
-    `redo` is of re-decide, re-measure, re-gather, re-label, re-generate, re-train; `nodes` counts results to build.
+    `redo` is of re-decide, re-measure, re-gather, re-label, re-generate, re-train; `nodes` counts results to build;
+    `paid` are the folders of those that cost money, by which it is counted once whatever happens in between.
     """
 
     redo: tuple[str, ...] = ()
     nodes: int = 0
     lanes: int = 1
     usd: float = 0.0
+    paid: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ def card_of(told: Mapping[str, Any]) -> Card:
     rest = dict(told)
     rest["edits"] = tuple(Edit(**edit) for edit in rest["edits"])
     rest["prediction"] = None if rest["prediction"] is None else Prediction(**rest["prediction"])
-    rest["cost"] = Cost(**{**rest["cost"], "redo": tuple(rest["cost"]["redo"])})
+    cost = rest["cost"]
+    rest["cost"] = Cost(**{**cost, "redo": tuple(cost["redo"]), "paid": tuple(cost.get("paid", ()))})
     rest["seeds"] = tuple(rest["seeds"])
     return Card(**rest)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import RecipeError
@@ -18,7 +19,8 @@ from pipeline.plan.sweep import FIRST_SEED
 from pipeline.recipe.edits import Edit, edit_of, key_of
 from pipeline.recipe.load import load_recipe
 from pipeline.recipe.sections import MOST_FIRST_SEED
-from pipeline.research.card import Card, Cost, card_id
+from pipeline.research.bill import usd_left
+from pipeline.research.card import Card, Cost, Result, card_id
 from pipeline.research.search import Search
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from eval.loop.state import State
 
 ATTRIBUTED = 3  # proxies of the head without each of its edits
+ATTRIBUTED_FROM = FIRST_SEED + 100  # or above all seeds of cards: those that chose the head flatter it
 ATTRIBUTION = "attribution"  # who proposes these
 
 
@@ -100,8 +103,8 @@ def attribute(search: Search) -> None:
     if standing.verdict["outcome"] != "promote" or len(edits) < 2:
         search.write("attributed", edits=[])
         return
-    seeds = range(FIRST_SEED, FIRST_SEED + ATTRIBUTED)
-    own = {(card.key, seed) for card in standing.cards.values() for seed in card.seeds}
+    seeds = _fresh_seeds(search)
+    own = {(card.key, seed) for card in _attributing(search) for seed in card.seeds}
     cards: list[Card] = []
     for each in (edits, *(_without(edits, edit) for edit in edits)):
         left = tuple(seed for seed in seeds if (key_of(each), seed) not in own)
@@ -112,11 +115,42 @@ def attribute(search: Search) -> None:
                 mechanism="leave one edit out", falsifier="It is as good or better.", prediction=None, cost=Cost(),
                 seeds=left,
             )  # fmt: skip
-            cards.append(card)
+            cost, plan = search.bench.price(each, name=search.name_of(card), seeds=left)
+            cards.append(replace(card, cost=cost, plan=plan))
     if cards:
-        search.write("batch", batch=standing.batches, cards=[card.told for card in cards], refused=[], remarks=[])
+        search.write(
+            "batch", batch=standing.batches, cards=[card.told for card in cards], refused=_too_dear(search, cards),
+            remarks=[],
+        )  # fmt: skip
         return
     search.write("attributed", edits=[_worth(search, edit, edits, seeds) for edit in edits])
+
+
+def _fresh_seeds(search: Search) -> range:
+    """Return seeds that no card had when the claim was opened."""
+    opened = search.ledger.of("claim_opened")[-1].number
+    batches = [event.body for event in search.ledger.of("batch") if event.number < opened]
+    used = [int(seed) for batch in batches for card in batch["cards"] for seed in card["seeds"]]
+    first = max(ATTRIBUTED_FROM, 1 + max(used, default=0))
+    return range(first, first + ATTRIBUTED)
+
+
+def _attributing(search: Search) -> list[Card]:
+    return [card for card in search.standing.cards.values() if card.parent == "head"]
+
+
+def _too_dear(search: Search, cards: Sequence[Card]) -> list[dict[str, Any]]:
+    """Return the refusals of cards that nobody is asked about, and that cost more than may be spent unasked."""
+    refused: list[dict[str, Any]] = []
+    kept: list[Card] = []
+    for card in cards:
+        most = min(search.research.usd_without_person, usd_left(search, beside=kept))
+        if card.cost.usd > max(most, 0.0):
+            why = f"it costs up to ${card.cost.usd:.2f}, and ${max(most, 0.0):.2f} may be spent without a person"
+            refused.append({"number": card.number, "result": Result(card.id, "refused", why=why).told})
+        else:
+            kept.append(card)
+    return refused
 
 
 def _without(edits: Sequence[Edit], edit: Edit) -> tuple[Edit, ...]:
@@ -129,14 +163,14 @@ def _worth(search: Search, edit: Edit, edits: Sequence[Edit], seeds: Sequence[in
 
     goals = {
         (card.key, int(seed)): value
-        for number, card in search.standing.cards.items()
-        if number in search.standing.results
-        for seed, value in search.standing.results[number].goals.items()
+        for card in _attributing(search)
+        if card.number in search.standing.results
+        for seed, value in search.standing.results[card.number].goals.items()
     }
     without, whole = key_of(_without(edits, edit)), key_of(edits)
     keys = [seed for seed in seeds if (without, seed) in goals and (whole, seed) in goals]
     paired = [goals[without, seed] - goals[whole, seed] for seed in keys]
     if not paired:
-        return {"edit": edit.told, "worth": None, "sd": None, "pairs": 0}
+        return {"edit": edit.told, "worth": None, "sd": None, "pairs": 0, "seeds": []}
     sd = float(np.std(paired, ddof=1)) / math.sqrt(len(paired)) if len(paired) > 1 else None
-    return {"edit": edit.told, "worth": float(np.mean(paired)), "sd": sd, "pairs": len(paired)}
+    return {"edit": edit.told, "worth": float(np.mean(paired)), "sd": sd, "pairs": len(paired), "seeds": keys}

@@ -6,10 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.plan.sweep import FIRST_SEED
 from pipeline.recipe.edits import Edit, edit_of, key_of
 from pipeline.report.research.told import EffectTold, Part, Range
-from pipeline.research.claiming import ATTRIBUTED
 from pipeline.research.telling import mean
 
 
@@ -19,8 +17,7 @@ def effect_of(
     """Return an edit's worth with its intervals; the mean is the one that the ledger tells."""
     left = edit_of(told["edit"])
     without, whole = key_of(edit for edit in edits if edit != left), key_of(edits)
-    asked = range(FIRST_SEED, FIRST_SEED + ATTRIBUTED)
-    seeds = [seed for seed in asked if (without, seed) in scored and (whole, seed) in scored]
+    seeds = [seed for seed in told.get("seeds", ()) if (without, seed) in scored and (whole, seed) in scored]
     domains = sorted({name for seed in seeds for name in scored[whole, seed]})
     paired = {name: [scored[without, seed][name] - scored[whole, seed][name] for seed in seeds] for name in domains}
     by_domain = {name: found for name, each in paired.items() if (found := interval_of(each)) is not None}

@@ -41,12 +41,15 @@ class Standing:
     let_in: list[tuple[str, tuple[Edit, ...]]] = field(default_factory=list)  # card -> its edits from outside the space
     answers: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # card -> a person's answer
     remarks: list[Mapping[str, Any]] = field(default_factory=list)  # plateaus, proposers that failed
+    stuck_since: int | None = None  # first of the last batches that were all proposed by a search at a plateau
+    exhausted: str = ""  # why the last batch held nothing to try
     search_ended: Mapping[str, Any] | None = None
     claim: Mapping[str, Any] | None = None  # what was opened
     verdict: Mapping[str, Any] | None = None
     promoted: Mapping[str, Any] | None = None
     attribution: list[Mapping[str, Any]] | None = None
     ended: bool = False
+    paid: dict[str, float] = field(default_factory=dict)  # folder of a result -> dollars
     usd: float = 0.0
 
     @property
@@ -98,12 +101,19 @@ class Standing:
         for told in body["refused"]:
             self._resulted(told)
         self.remarks += body["remarks"]
+        if not body.get("stuck", False):
+            self.stuck_since = None
+        elif self.stuck_since is None:
+            self.stuck_since = body["batch"]
+        self.exhausted = body.get("exhausted", "")
         self.usd += math.fsum(remark.get("usd", 0.0) for remark in body["remarks"])
 
     def _results(self, body: Mapping[str, Any]) -> None:
         for told in body["results"]:
             self._resulted(told)
         self.supply = self.supply or dict(body["supply"])
+        self.paid |= body.get("paid", {})
+        self.exhausted = ""  # what was learned may show what to try next
 
     def _resulted(self, told: Mapping[str, Any]) -> None:
         result = Result(**{**told["result"], "health": tuple(told["result"]["health"])})
@@ -131,6 +141,10 @@ class Standing:
 
     def _claimed(self, body: Mapping[str, Any]) -> None:
         self.verdict = body
+
+    def _asked(self, body: Mapping[str, Any]) -> None:
+        assert self.verdict is not None
+        self.verdict = {**self.verdict, "waits": True}
 
     def _attributed(self, body: Mapping[str, Any]) -> None:
         self.attribution = list(body["edits"])

@@ -10,26 +10,26 @@ the recipe's gate, for which a part of the budget is kept.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.core.errors import RecipeError
 from pipeline.plan.sweep import FIRST_SEED
 from pipeline.research.approvals import take_in
 from pipeline.research.bench import Asked, Tried
+from pipeline.research.bill import paid_for
 from pipeline.research.card import Card, Result
-from pipeline.research.claiming import attribute, claim_recipe, open_claim
+from pipeline.research.claiming import ATTRIBUTED, attribute, claim_recipe, open_claim
 from pipeline.research.clock import Clock
 from pipeline.research.ideas import Adviser
-from pipeline.research.promoting import Promoter, promote_head, waits_for_person
-from pipeline.research.proposing import next_cards
-from pipeline.research.search import Search, rule_of
+from pipeline.research.promoting import Promoter, is_unanswered, promote_head
+from pipeline.research.proposing import Batch, next_cards
+from pipeline.research.search import Search, changed_rules, rule_of
 from pipeline.research.space import space_of
 from pipeline.research.tripwires import note_judge, watched
 
-RESERVE = 0.1  # of the hours, at least, for the claim
+RESERVE = 0.1  # of the hours, at least, for the claim and its attribution
 
 Judge = Callable[[Mapping[str, Any]], Mapping[str, Any]]  # the claim's recipe -> its verdict as JSON
 
@@ -44,35 +44,50 @@ class Night:
     hours: float  # of this night
     advisers: Sequence[Adviser] = ()
     promoter: Promoter | None = None
-    lane_seconds: list[float] = field(default_factory=list)
 
     def go_on(self) -> bool:
         """Do everything that the budget and this night's hours allow; say whether the search is at its end."""
         begin(self.search)
-        self.reopen()
-        if not self.search.standing.ended:
+        with self.clock.running():
+            if self.search.standing.ended:
+                self.promote()
+                if not self.may_reopen():
+                    return True
+                self.search.write("reopened", **self.budget)
             note_judge(self.search)
-        while not self.search.standing.ended:
-            if self.search.standing.search_ended is None:
-                take_in(self.search)
-            if self.search.standing.open_cards:
-                self.try_cards()
-            elif self.clock.tonight > self.hours * 3600:
-                return False
-            else:
-                self.step()
-            self.clock.keep()
-        if self.promoter is not None:
-            promote_head(self.search, self.promoter)
+            while not self.search.standing.ended:
+                if not self.search.standing.open_cards and self.search.standing.search_ended is None:
+                    take_in(self.search)
+                if self.search.standing.open_cards:
+                    self.try_cards()
+                elif self.clock.tonight > self.hours * 3600:
+                    return False
+                else:
+                    self.step()
+                self.clock.keep()
+            self.promote()
         return True
 
-    def reopen(self) -> None:
-        """Go on with a search that ended where its budget has grown since; its next claim is a further look."""
-        ended, room = self.search.standing.search_ended, self.search.research.budget
-        if not self.search.standing.ended or ended is None or ended["why"] not in ("budget", "hours"):
-            return
-        if self.search.standing.tried < room.experiments and self.clock.seconds < room.hours * 3600:
-            self.search.write("reopened", experiments=room.experiments)
+    @property
+    def budget(self) -> dict[str, float]:
+        """What a search may take in all: experiments and hours."""
+        room = self.search.research.budget
+        return {"experiments": room.experiments, "hours": room.hours}
+
+    def promote(self) -> None:
+        if self.promoter is not None:
+            promote_head(self.search, self.promoter)
+
+    def may_reopen(self) -> bool:
+        """Say whether to go on with a search whose budget has grown since it ended; its next claim is a further look.
+
+        Not while a person has yet to say whether its head is promoted: another claim would take that question away.
+        """
+        ended = self.search.standing.search_ended
+        grown = {"budget": "experiments", "hours": "hours"}.get(ended["why"]) if ended is not None else None
+        if ended is None or grown is None or self.budget[grown] <= ended.get(grown, self.budget[grown]):
+            return False
+        return not is_unanswered(self.search) and self.why_end() is None
 
     def step(self) -> None:
         """Take the next step that is not the trying of cards."""
@@ -82,13 +97,13 @@ class Night:
             if why is None:
                 self.propose()
             else:
-                search.write("search_ended", **why)
+                search.write("search_ended", **why, **self.budget)
         elif at.claim is None:
             open_claim(search)
         elif at.verdict is None:
             note_judge(search)
             verdict = self.judge(claim_recipe(search, at.claim))
-            search.write("claimed", **verdict, waits=waits_for_person(search))
+            search.write("claimed", **verdict)
         elif at.attribution is None:
             attribute(search)
         else:
@@ -96,31 +111,35 @@ class Night:
 
     def why_end(self) -> Mapping[str, Any] | None:
         """Return why the search ends here, or None."""
-        from eval.loop.state import plateau
+        from eval.loop.state import head, plateau
 
         budget, at = self.search.research.budget, self.search.standing
         if at.tripped:
             return {"why": "tripped", "words": at.tripped}
         if at.tried >= budget.experiments:
             return {"why": "budget", "words": f"All {budget.experiments} experiments of the budget were run."}
-        if self.clock.seconds >= budget.hours * 3600 - self.reserve_seconds():
+        if at.exhausted:
+            return {"why": "exhausted", "words": at.exhausted}
+        space = self.search.space()
+        state = self.search.state(space)
+        edits = len(space.edits_of(head(state).point))
+        if self.clock.seconds >= budget.hours * 3600 - self.seconds_to_come(edits):
             return {"why": "hours", "words": f"{budget.hours:g} hours are nearly over; the rest is kept for the claim."}
-        stuck = plateau(self.search.state(self.search.space()))
-        if stuck is not None and at.batches - self.stuck_since() >= 2 * stuck.batches:
+        stuck = plateau(state)
+        if stuck is not None and at.stuck_since is not None and at.batches - at.stuck_since >= 2 * stuck.batches:
             return {"why": "plateau", "words": stuck.sentence, "at_limits": list(stuck.at_limits)}
         return None
 
-    def stuck_since(self) -> int:
-        """Return the batch at which the search was first found stuck; the next one where it is not."""
-        marks = (mark["batch"] for mark in self.search.standing.remarks if mark["what"] == "plateau")
-        return next(marks, self.search.standing.batches)
+    def seconds_to_come(self, edits: int) -> float:
+        """Return what one more batch takes, and then the claim of a head of some edits and its attribution.
 
-    def reserve_seconds(self) -> float:
-        """Return what is kept for the claim: a tenth of the hours, or what its proxies take if that is more."""
-        proxy = self.search.proxy
-        per_lane = math.fsum(self.lane_seconds) / len(self.lane_seconds) if self.lane_seconds else 0.0
-        lanes = 2 * proxy.seeds * len(proxy.learning_rates)
-        return max(RESERVE * self.search.research.budget.hours * 3600, lanes * per_lane)
+        For the last two a tenth of the hours is kept, or what their proxies take if that is more.
+        """
+        search, per_lane = self.search, self.clock.per_lane
+        batch = min(search.research.batch, search.research.budget.experiments - search.standing.tried)
+        lanes = 2 * search.proxy.seeds * len(search.proxy.learning_rates)
+        lanes += ATTRIBUTED * (edits + 1) if edits > 1 else 0
+        return max(RESERVE * search.research.budget.hours * 3600, lanes * per_lane) + batch * per_lane
 
     def propose(self) -> None:
         """Write down the next batch of cards."""
@@ -129,7 +148,7 @@ class Night:
         search = self.search
         number = search.standing.batches
         stuck, remarks = plateau(search.state(search.space())), list[dict[str, Any]]()
-        if stuck is not None and self.stuck_since() == number:
+        if stuck is not None and search.standing.stuck_since is None:
             remarks.append(
                 {
                     "what": "plateau", "batch": number, "rule": stuck.rule, "words": stuck.sentence,
@@ -143,10 +162,8 @@ class Night:
         )
         search.write(
             "batch", batch=number, cards=[card.told for card in batch.cards], refused=batch.refused,
-            remarks=[*remarks, *batch.remarks],
+            remarks=[*remarks, *batch.remarks], stuck=stuck is not None, exhausted=why_nothing(batch),
         )  # fmt: skip
-        if not batch.sound:
-            search.write("search_ended", why="exhausted", words="Nothing is left in the space that was not tried.")
 
     def try_cards(self) -> None:
         """Try the open cards together, and write down what became of them."""
@@ -160,13 +177,18 @@ class Night:
         ]
         before, lanes = self.clock.seconds, sum(len(each.seeds) for each in asked)
         tried = search.bench.run(asked)
-        self.lane_seconds += [(self.clock.seconds - before) / lanes] * lanes
+        self.clock.tried(lanes, seconds=self.clock.seconds - before)
+        paid = paid_for(search, cards)
         results = [
-            {"number": card.number, "result": result_of(search, card, tried[search.name_of(card)]).told}
+            {
+                "number": card.number,
+                "result": result_of(search, card, tried[search.name_of(card)], usd=paid.cards[card.number]).told,
+            }
             for card in cards
         ]
         supply = next((tried[search.name_of(card)].supply for card in cards if not card.edits), {})
-        search.write("results", results=results, supply={name: round(share, 6) for name, share in supply.items()})
+        supply = {name: round(share, 6) for name, share in supply.items()}
+        search.write("results", results=results, supply=supply, paid=paid.results)
         self.say(cards)
 
     def say(self, cards: Sequence[Card]) -> None:
@@ -205,7 +227,7 @@ def begin(search: Search) -> None:
         lane = None if noise is None else {"variance": noise.variance, "freedom": noise.freedom}
         search.write("began", base=base, rule=rule, lane=lane, space=[knob.name for knob in space.space.knobs])
         return
-    changed = sorted(key for key in {*rule, *search.standing.rule} if rule.get(key) != search.standing.rule.get(key))
+    changed = changed_rules(search.recipe, search.standing.rule)
     if changed or base != search.standing.base:
         what = ", ".join(changed) if changed else "the incumbent's text, code or versions"
         raise RecipeError(
@@ -214,11 +236,28 @@ def begin(search: Search) -> None:
         )
 
 
-def result_of(search: Search, card: Card, tried: Tried) -> Result:
+def why_nothing(batch: Batch) -> str:
+    """Say why a batch holds nothing that can be tried; nothing where it does."""
+    if batch.sound:
+        return ""
+    if not batch.cards:
+        return "Nothing is left in the space that was not tried."
+    refused = [str(each["result"]["why"]) for each in batch.refused]
+    waiting = len(batch.cards) - len(refused)
+    told = [f"{_were(len(refused))} refused, the first as {refused[0].rstrip('.')}"] if refused else []
+    told += [f"{waiting} {'wait' if waiting > 1 else 'waits'} for a person"] if waiting else []
+    return f"Nothing that was proposed can be tried: {'; '.join(told)}."
+
+
+def _were(count: int) -> str:
+    return f"{count} {'was' if count == 1 else 'were'}"
+
+
+def result_of(search: Search, card: Card, tried: Tried, *, usd: float) -> Result:
     """Return what became of a card."""
     values = {str(seed): dict(tried.values[seed]) for seed in card.seeds if seed in tried.values}
     goals = {seed: search.goal_of(scored) for seed, scored in values.items()}
     if not goals:
         why = tried.why or "; ".join(tried.health) or "its proxies gave no number"
-        return Result(card.id, "failed", why=why, health=tried.health)
-    return Result(card.id, "done", values=values, goals=goals, health=tried.health, usd=tried.usd)
+        return Result(card.id, "failed", why=why, health=tried.health, usd=usd)
+    return Result(card.id, "done", values=values, goals=goals, health=tried.health, usd=usd)

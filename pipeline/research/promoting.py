@@ -19,6 +19,17 @@ def waits_for_person(search: Search) -> bool:
     return search.recipe.promote is not None and "promotion" in search.research.person
 
 
+def is_unanswered(search: Search) -> bool:
+    """Say whether a claim held, and whether it is promoted is a person's to say yet."""
+    return waits_for_person(search) and _word_on_head(search) in ("", "expired")
+
+
+def _word_on_head(search: Search) -> str | None:
+    """Return what was said of the promotion; None where nobody is asked."""
+    words = words_in(search.ledger.path.parent)
+    return next((word_on(each, words) for each in waiting_in(search.standing) if each.id == HEAD), None)
+
+
 def promote_head(search: Search, promoter: Promoter) -> None:
     """Register the head, unless it was, its claim did not hold, or a person has yet to say yes to this very claim."""
     at = search.standing
@@ -27,8 +38,9 @@ def promote_head(search: Search, promoter: Promoter) -> None:
     if at.claim is None or at.verdict is None or at.verdict["outcome"] != "promote":
         return
     if waits_for_person(search):
-        (asked,) = (each for each in waiting_in(at) if each.id == HEAD)
-        told = word_on(asked, words_in(search.ledger.path.parent))
+        if not at.verdict.get("waits", False):
+            search.write("asked")
+        told = _word_on_head(search)
         if told == "rejected":
             return
         if told != "approved":

@@ -15,6 +15,7 @@ from pipeline.core.errors import RecipeError
 from pipeline.core.rng import derive
 from pipeline.plan.sweep import FIRST_SEED
 from pipeline.recipe.edits import Edit, key_of, refuse_forbidden
+from pipeline.research.bill import usd_left
 from pipeline.research.card import Card, Cost, Kind, Prediction, Result, card_id
 from pipeline.research.ideas import Advice, Adviser, Idea
 from pipeline.research.search import Search
@@ -47,9 +48,14 @@ class Batch:
 
     @property
     def sound(self) -> int:
-        """How many cards can be tried: neither refused nor waiting for a person."""
+        """How many cards can be tried."""
+        return len(self.to_try)
+
+    @property
+    def to_try(self) -> list[Card]:
+        """Cards that are neither refused nor waiting for a person."""
         refused = {each["number"] for each in self.refused}
-        return sum(not card.needs and card.number not in refused for card in self.cards)
+        return [card for card in self.cards if not card.needs and card.number not in refused]
 
 
 @dataclass(slots=True)
@@ -239,6 +245,8 @@ class Proposing:
         needs, most = card.needs, search.research.usd_without_person
         if cost.usd > most:
             needs += f"{' And ' if needs else ''}it costs up to ${cost.usd:.2f}, more than ${most:g}"
+        elif cost.usd > (left := usd_left(search, beside=self.batch.to_try, remarks=self.batch.remarks)):
+            needs += f"{' And ' if needs else ''}it costs up to ${cost.usd:.2f}, and ${max(left, 0):.2f} are left"
         self._put(replace(card, cost=cost, plan=plan, needs=needs))
 
     def _put(self, card: Card, *, refused: str = "") -> None:

@@ -225,7 +225,9 @@ def with_claim(
             paired = [results[card.number][seed] - whole[seed] for seed in whole]
             worth = sum(paired) / len(paired)
             sd = math.sqrt(sum((each - worth) ** 2 for each in paired) / (len(paired) - 1) / len(paired))
-            rows.append({"edit": edit.told, "worth": worth, "sd": sd, "pairs": len(paired)})
+            rows.append(
+                {"edit": edit.told, "worth": worth, "sd": sd, "pairs": len(paired), "seeds": [int(s) for s in whole]}
+            )
         writer.ledger.append("attributed", {"edits": rows})
     else:
         writer.ledger.append("attributed", {"edits": []})

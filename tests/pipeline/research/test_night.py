@@ -147,26 +147,6 @@ def test_another_recipe_under_one_name_is_refused_and_a_larger_budget_is_not(tmp
         night_of(house).go_on()
 
 
-def test_a_larger_budget_takes_a_search_up_again_and_its_next_claim_has_fresh_seeds(
-    tmp_path: Path, searched: House
-) -> None:
-    asked: list[Mapping[str, Any]] = []
-
-    def judge(claim: Mapping[str, Any]) -> dict[str, Any]:
-        asked.append(claim)
-        return {"outcome": "undecided", "sentence": "Undecided.", "report": ""}
-
-    house = furnished(tmp_path, RECIPE.replace("experiments: 10", "experiments: 14")).with_results_of(searched)
-    before = folded(Ledger(ledger_of(house).parent))
-    assert night_of(house, judge=judge).go_on()
-    after = folded(Ledger(ledger_of(house).parent))
-    assert (before.tried, after.tried) == (10, 14)
-    assert "reopened" in [event["kind"] for event in events_of(house)]
-    assert [claim["proxy"]["first_seed"] for claim in asked] == [6]
-    assert night_of(house, judge=judge).go_on()
-    assert len(asked) == 1
-
-
 def test_run_sends_a_search_to_its_own_verb(searched: House) -> None:
     with pytest.raises(RecipeError, match=r"whose head is yet to be found\. Use `tamis research`"):
         run_recipe(searched.recipe, workspace=searched.workspace, workers=1, progress=Silent())

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 
 from pipeline.core.claude.prices import NANO, dollars
-from pipeline.core.errors import BudgetError
+from pipeline.core.errors import BudgetError, CapError
 
 
 class Budget:
@@ -49,7 +49,7 @@ class Budget:
         held = dollars(self._held_nano / NANO)
         batches = f", {held} are held for batches that are on their way," if self._held_nano else ""
         way_out = " Or wait until the batches have ended, or stop them (`tamis cancel`)." if self._held_nano else ""
-        return BudgetError(
+        return CapError(
             f"max_usd is {self.cap_nano / NANO:g}; {dollars(self.spent_nano / NANO)} are spent or in doubt{batches} "
             f"and the next request could cost {dollars(amount / NANO, up=True)}. All answers so far are "
             f"kept: raise max_usd and run again.{way_out}"
