@@ -22,7 +22,7 @@ from pipeline.experiment.streams.encode import HEAD_BYTES_PER_TOKEN, EncodeTask,
 from pipeline.plan.parts import Part
 from pipeline.queries.arms import Arm, ScoredLane
 from pipeline.queries.comparable import LEAST_PAIRS, Lanes, built_by_gates, lanes_alike, refuse_unlike
-from pipeline.queries.errors.material import Material, Subject, badness_of, two_arms
+from pipeline.queries.errors.material import Material, Subject, badness_of, cut, two_arms
 from pipeline.queries.lanes import folder_of
 from pipeline.queries.opened import open_part_of
 from pipeline.store.workspace import Workspace
@@ -92,7 +92,8 @@ def _scored(
 
     tier = TIERS[pairs[0][0].lane.facts.tier]
     model = folder_of(workspace, "tokenizer", arms[0].tokenizer, of=arms[0].name) / "tokenizer.model"
-    domain, ids, texts, flat, lengths, sizes = list[str](), list[str](), list[str](), [], [], []
+    domain, ids, texts, beyond = list[str](), list[str](), list[str](), list[str]()
+    flat, lengths, sizes = [], [], []
     for name, folder in folders.items():
         head = tier.context * HEAD_BYTES_PER_TOKEN
         limit = MOST_BYTES // len(folders)
@@ -100,7 +101,10 @@ def _scored(
         for path, rows in chosen:
             tokens, counts, num_bytes, mine = encode_rows(EncodeTask(name, model, path, rows, tier.context))
             whole = read_table(path, columns=["text"]).column("text").take(rows).to_pylist()
-            texts += [text.encode()[:size].decode(errors="ignore") for text, size in zip(whole, num_bytes, strict=True)]
+            for text, size in zip(whole, num_bytes.tolist(), strict=True):
+                read, follows = cut(text, size)
+                texts.append(read)
+                beyond.append(follows)
             domain += [name] * len(mine)
             ids += mine
             flat.append(tokens)
@@ -120,5 +124,5 @@ def _scored(
         experiment=experiment, first=arms[0].name, other=arms[1].name, which=which, on=tuple(folders),
         domain=np.array(domain), ids=ids, texts=texts, num_bytes=np.concatenate(sizes),
         cluster=clusters_of({"domain": domain, "id": ids}, folders, group_by=None),
-        bits=badness_of(first, other, which=which), folders=folders, notes=(SEEN,),
+        bits=badness_of(first, other, which=which), folders=folders, notes=(SEEN,), beyond=beyond,
     ).known()  # fmt: skip

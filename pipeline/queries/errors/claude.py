@@ -17,6 +17,7 @@ from eval.claims.sides import Sides
 from pipeline.core.claude.messages.request import Request
 from pipeline.queries.errors.fenced import CARE, between, mark_for, shown_text
 from pipeline.queries.errors.judging import Judged, Question, Specimen
+from pipeline.queries.errors.masked import BEYOND
 from pipeline.queries.errors.material import Material
 from pipeline.queries.errors.proposal import MOST_CLAIMS, MOST_QUESTION, Proposal, Proposed, Shown
 from pipeline.queries.errors.topics import spread_over_topics
@@ -121,7 +122,13 @@ def _shown(material: Material, sides: Sides) -> tuple[list[Shown], str]:
         "B": _like(material, spread_over_topics(material.texts, sides.worst, count=PER_SIDE), sides.neutral),
     }
     rows = [(group, int(row)) for group, mine in groups.items() for row in mine]
-    shown = [Shown(material.ids[row], shown_text(material.texts[row], most=MOST_OF_ONE)) for _, row in rows]
+    shown = [
+        Shown(
+            material.ids[row], shown_text(material.texts[row], most=MOST_OF_ONE),
+            whole=shown_text(material.whole(row), most=MOST_OF_ONE + BEYOND),
+        )
+        for _, row in rows
+    ]  # fmt: skip
     mark = mark_for([each.text for each in shown])
     parts = [
         f"Document {place} of group {group}:\n{between('document', each.text, mark=mark)}"
@@ -148,8 +155,8 @@ def _proposal(stated: Mapping[str, Any]) -> Proposal:
         more=stated["more_in_a"],
         quotes=tuple((quote["document"], quote["text"]) for quote in stated["quotes"]),
         predicted=(stated["percent_in_a"] / 100, stated["percent_in_b"] / 100),
-        step=stated["step"][:100],
-        edit={key: str(value)[:300] for key, value in edit.items()} if edit["op"] != "none" else {},
+        step=stated["step"],
+        edit=edit if edit["op"] != "none" else {},
     )
 
 

@@ -34,6 +34,7 @@ from pipeline.queries.comparable import (
     refuse_unlike,
     shared_by,
 )
+from pipeline.queries.errors.masked import BEYOND
 from pipeline.store.results import document_paths
 from pipeline.store.workspace import Workspace
 
@@ -57,6 +58,11 @@ class Material:
     bits: np.ndarray  # float64[D]: what makes a document bad, for all its bytes
     folders: Mapping[str, Path] = field(default_factory=dict)  # of the documents, by domain
     notes: tuple[str, ...] = ()
+    beyond: Sequence[str] = ()  # what follows each text where it was cut, some characters of it
+
+    def whole(self, row: int) -> str:
+        """Return a text with what follows, to see whole what it cuts."""
+        return self.texts[row] + self.beyond[row] if self.beyond else self.texts[row]
 
     @property
     def badness(self) -> np.ndarray:
@@ -83,7 +89,7 @@ class Material:
         return replace(
             self, domain=self.domain[known], ids=[self.ids[row] for row in rows],
             texts=[self.texts[row] for row in rows], num_bytes=self.num_bytes[known], cluster=self.cluster[known],
-            bits=self.bits[known],
+            bits=self.bits[known], beyond=[self.beyond[row] for row in rows] if self.beyond else (),
         )  # fmt: skip
 
 
@@ -125,11 +131,13 @@ def subject_of(workspace: Workspace, names: Sequence[str], *, which: Which) -> S
     def load() -> Material:
         documents = held_out_documents(workspace, arms[0], lanes[0], wanted, stored)
         bits = [_mean_bits(mine, rate, seeds, documents) for mine in lanes]
+        texts, beyond = _texts(documents)
         return Material(
             experiment=experiment, first=arms[0].name, other=arms[1].name, which=which,
-            on=tuple(documents.held_out), domain=documents.domain, ids=documents.ids, texts=_texts(documents),
+            on=tuple(documents.held_out), domain=documents.domain, ids=documents.ids, texts=texts,
             num_bytes=documents.num_bytes, cluster=documents.cluster, bits=badness_of(bits[0], bits[1], which=which),
             folders=documents.folders, notes=_notes(workspace, arms, documents),
+            beyond=beyond,
         ).known()  # fmt: skip
 
     return Subject(experiment, mixtures, arms[1].card.name, load)
@@ -152,8 +160,8 @@ def _mean_bits(lanes: Lanes, rate: float, seeds: Sequence[int], documents: HeldO
     return mean
 
 
-def _texts(documents: HeldOutDocuments) -> list[str]:
-    """Return the text of every document as far as it was predicted; of a large set no other text is kept."""
+def _texts(documents: HeldOutDocuments) -> tuple[list[str], list[str]]:
+    """Return the text of every document as far as it was predicted, and what follows; no other text is kept."""
     found: dict[tuple[str, str], str] = {}
     for domain, folder in documents.folders.items():
         rows = np.flatnonzero(documents.domain == domain)
@@ -164,13 +172,21 @@ def _texts(documents: HeldOutDocuments) -> list[str]:
                 ids, texts = (mine.column(name).to_pylist() for name in ("id", "text"))
                 found |= {(domain, doc_id): text for doc_id, text in zip(ids, texts, strict=True)}
     keys = zip(documents.domain.tolist(), documents.ids, documents.num_bytes.tolist(), strict=True)
-    texts = []
+    texts, beyond = [], []
     for domain, doc_id, size in keys:
         text = found.get((domain, doc_id))
         if text is None:
             raise DataError(f"{documents.folders[domain]}: document {doc_id} is gone. Run its recipe again.")
-        texts.append(text.encode()[:size].decode(errors="ignore"))
-    return texts
+        read, follows = cut(text, size)
+        texts.append(read)
+        beyond.append(follows)
+    return texts, beyond
+
+
+def cut(text: str, num_bytes: int) -> tuple[str, str]:
+    """Return the whole characters of so many bytes of a text, and some that follow."""
+    read = text.encode()[:num_bytes].decode(errors="ignore")
+    return read, text[len(read) : len(read) + BEYOND]
 
 
 def _notes(workspace: Workspace, arms: Sequence[Arm], documents: HeldOutDocuments) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """What somebody says of the worst documents -> what can be tested of it: its quotes stand there, its question is one.
 
 Whoever stated it, a claim is void if a quote does not stand letter by letter in the document that it names, if it does
-not ask a question that a text alone decides, or if it speaks of quality, which goes along with everything.
+not ask a question that a text alone decides, if it speaks of quality, which goes along with everything, or if what it
+looks for is personal data.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.core.shown import one_line
+from pipeline.queries.errors.masked import is_personal, mask, mask_within
 
 MOST_CLAIMS = 10  # of a round: with more, each needs more documents
 LEAST_QUOTE, MOST_QUOTE = 12, 300  # characters: less stands anywhere
 MOST_QUESTION = 240
+MOST_STEP, MOST_VALUE = 100, 300  # characters of a suspected step, and of each value of an edit
 QUALITY = re.compile(
     r"\b(?:(?:high|low|poor|good|bad)[- ]quality|quality|good|bad|better|worse|best|worst|poor(?:ly)?|well[- ]written|"
     r"useful|useless|informative|educational|interesting|coherent|clear(?:ly)?|unclear|confusing|helpful|spammy?|"
@@ -30,6 +33,11 @@ class Shown:
 
     doc_id: str
     text: str
+    whole: str = ""  # with what follows where it was cut, as it stands in the document
+
+    def masked(self, quote: str) -> str:
+        """Return words of the text without the personal data that they hold or cut."""
+        return mask_within(self.whole if quote in self.whole else self.text, quote)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,7 @@ def checked(proposed: Proposed) -> list[Proposal]:
     found: list[Proposal] = []
     seen: set[str] = set()
     for proposal in proposed.proposals[:MOST_CLAIMS]:
-        question = one_line(proposal.question)
+        question = mask(one_line(proposal.question))
         why = _why_void(replace(proposal, question=question), proposed.shown)
         if not why and question.casefold() in seen:
             why = "it asks what another claim asks"
@@ -78,6 +86,8 @@ def _why_void(proposal: Proposal, shown: Sequence[Shown]) -> str:
     word = QUALITY.search(question)
     if word is not None:
         return f"it speaks of quality ({word[0]}), which goes along with everything"
+    if is_personal(proposal.pattern):
+        return "its pattern holds personal data"
     if not proposal.quotes:
         return "it quotes nothing"
     for place, quote in proposal.quotes:

@@ -36,7 +36,7 @@ from pipeline.core.rng import generator
 from pipeline.queries.errors.judging import MATCHED, Judge, Judged, Question, Specimen, match
 from pipeline.queries.errors.masked import mask
 from pipeline.queries.errors.material import Material
-from pipeline.queries.errors.proposal import MOST_CLAIMS, Proposal, Proposed, checked
+from pipeline.queries.errors.proposal import MOST_CLAIMS, MOST_STEP, MOST_VALUE, Proposal, Proposed, checked
 from pipeline.queries.errors.words import propose_words
 
 Propose = Callable[[Material, Sides], Proposed]
@@ -219,22 +219,22 @@ def _effect(found: Association) -> Effect | None:
 
 
 def _claim(proposal: Proposal, material: Material, proposed: Proposed) -> Claim:
-    """Return the claim of a proposal, personal data in its words masked."""
+    """Return the claim of a checked proposal, personal data in its words masked before they are cut."""
     shown = proposed.shown
-    quotes = () if proposal.why else tuple(Quote(shown[place].doc_id, mask(text)) for place, text in proposal.quotes)
+    quotes = [] if proposal.why else [Quote(shown[k].doc_id, shown[k].masked(text)) for k, text in proposal.quotes[:3]]
     asked = {"experiment": material.experiment, "which": material.which, "question": proposal.question}
     return Claim(
         id=f"c_{identity_of(asked | {'more': proposal.more})[:12]}",
-        question=mask(proposal.question),
+        question=proposal.question,
         more=proposal.more,
         by=proposed.by,
         status="void" if proposal.why else "not verified",
         why=proposal.why,
-        pattern=proposal.pattern,
+        pattern="" if proposal.why else proposal.pattern,
         predicted=proposal.predicted,
-        step=proposal.step,
-        edit=proposal.edit,
-        quotes=quotes[:3],
+        step=mask(proposal.step)[:MOST_STEP],
+        edit={key: mask(str(value))[:MOST_VALUE] for key, value in proposal.edit.items()},
+        quotes=tuple(quotes),
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from eval.claims.contrast import contrast
 from eval.claims.sides import Sides
+from pipeline.queries.errors.masked import without_personal
 from pipeline.queries.errors.material import Material
 from pipeline.queries.errors.proposal import MOST_CLAIMS, MOST_QUOTE, Proposal, Proposed, Shown
 
@@ -49,7 +50,7 @@ def propose_words(material: Material, sides: Sides) -> Proposed:
     """State at most ten claims about the documents of two sides."""
     rows = [*sides.worst.tolist(), *sides.neutral.tolist()]
     texts, num_worst = [material.texts[row] for row in rows], len(sides.worst)
-    features = dict(_features(texts))
+    features = dict(_features(texts, [material.whole(row) for row in rows]))
     names = list(features)
     counts = [np.array([(places < num_worst).sum(), (places >= num_worst).sum()]) for places in features.values()]
     per_side = np.array(counts).reshape(-1, 2).astype(float)
@@ -61,7 +62,7 @@ def propose_words(material: Material, sides: Sides) -> Proposed:
         mine = set(features[names[place]].tolist())
         if all(_overlap(mine, set(features[names[other]].tolist())) < SAME for other in chosen):
             chosen.append(place)
-    shown = [Shown(material.ids[row], material.texts[row]) for row in rows]
+    shown = [Shown(material.ids[row], material.texts[row], whole=material.whole(row)) for row in rows]
     shares = per_side / [max(num_worst, 1), max(len(rows) - num_worst, 1)]
     proposals = [
         _proposal(
@@ -73,12 +74,14 @@ def propose_words(material: Material, sides: Sides) -> Proposed:
     return Proposed(by=BY, shown=shown, proposals=proposals)
 
 
-def _features(texts: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield features that enough of the texts have, and not all, with the places of those."""
+def _features(texts: Sequence[str], wholes: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield features that enough of the texts have, and not all, with the places of those; no word is personal data."""
     found: dict[str, list[int]] = defaultdict(list)
-    for place, text in enumerate(texts):
-        words = WORD.findall(text.lower())
-        grams = {" ".join(words[k : k + n]) for n in range(1, LONGEST + 1) for k in range(len(words) - n + 1)}
+    for place, (text, whole) in enumerate(zip(texts, wholes, strict=True)):
+        grams = set[str]()
+        for piece in without_personal(whole, until=len(text)):
+            words = WORD.findall(piece.lower())
+            grams |= {" ".join(words[k : k + n]) for n in range(1, LONGEST + 1) for k in range(len(words) - n + 1)}
         for gram in sorted(grams):
             found[gram].append(place)
     for question, pattern in SHAPES.items():

@@ -12,6 +12,8 @@ from eval.claims.power import detectable
 from eval.claims.record import Round
 from pipeline.core.errors import DataError
 from pipeline.queries.errors.judging import Judged, match
+from pipeline.queries.errors.masked import without_personal
+from pipeline.queries.errors.material import cut
 from pipeline.queries.errors.members import members_of
 from pipeline.queries.errors.proposal import Proposal, Proposed, Shown
 from pipeline.queries.errors.round import corrected, hold_round
@@ -171,15 +173,46 @@ def test_words_find_nothing_where_there_is_nothing():
     assert hold(shuffled, propose_words).findings == ()
 
 
-def test_personal_data_in_a_quote_is_masked_after_it_was_checked(documents):
+@pytest.fixture(scope="module")
+def mailed(documents):
     texts = [text.replace("all rights reserved by owner", "rights jo.doe@firm.io reserved") for text in documents.texts]
-    mailed = replace(documents, texts=texts)
+    return replace(documents, texts=texts)
 
-    found = hold(mailed, stating(["rights jo.doe@firm.io reserved"]))
 
-    (claim,) = found.findings
-    assert claim.quotes[0].text == "rights email@example.com reserved"
-    assert "jo.doe" not in claim.question
+@pytest.mark.parametrize("quote", ["rights jo.doe@firm.io reserved", "hts jo.d", "doe@firm.io re", ".doe@fi"])
+def test_personal_data_is_masked_where_a_quote_cuts_it_and_in_all_that_a_claim_says(mailed, quote):
+    def propose(documents, sides):
+        text = next(documents.texts[row] for row in sides.worst if "jo.doe" in documents.texts[row])
+        edit = {"op": "set", "target": "x", "value": "jo.doe@firm.io"}
+        stated = Proposal(
+            "Does jo.doe@firm.io say so?", True, ((0, quote),), "rights", step="jo.doe@firm.io", edit=edit
+        )
+        return Proposed("scripted", [Shown("d", text)], [stated])
+
+    (claim,) = hold(mailed, propose).claims
+
+    assert claim.status != "void" and "email@example.com" in claim.quotes[0].text
+    assert "jo.d" not in str(claim) and "firm" not in str(claim)
+
+
+def test_a_claim_that_looks_for_personal_data_is_void_and_does_not_repeat_it(mailed):
+    (claim,) = hold(mailed, stating(["rights jo.doe@firm.io reserved"])).claims
+
+    assert (claim.status, claim.why) == ("void", "its pattern holds personal data") and "jo" not in str(claim)
+
+
+def test_contrasted_words_are_never_of_personal_data(mailed):
+    found = hold(mailed, propose_words)
+
+    assert any("rights" in claim.question for claim in found.claims)
+    assert not re.search(r"doe|firm", str(found.claims))
+
+
+def test_what_a_text_cuts_at_its_end_is_seen_whole(mailed):
+    read, follows = cut("write to jo.doe@firm.io today", len("write to jo.doe@fi"))
+
+    assert Shown("d", read, whole=read + follows).masked("to jo.doe@fi") == "to email@example.com"
+    assert without_personal(read + follows, until=len(read)) == ["write to ", ""]
 
 
 def test_no_document_is_stated_on_and_tested_on(documents):
