@@ -66,8 +66,8 @@ def check(columns: Columns, *, seed: int, rounds: int = ROUNDS) -> Checked:
     tables: dict[str, tuple[Row, ...]] = {}
     notes: list[str] = []
     asked = [
-        *_spreads(columns, tables, notes), *_lengths(columns), *_duplicates(columns, near, units),
-        *_people(columns, notes), *_style(columns), *_fertility(columns, notes),
+        *_spreads(columns, units, tables, notes), *_lengths(columns), *_duplicates(columns, near, units),
+        *_people(columns, units, notes), *_style(columns, units), *_fertility(columns, notes),
     ]  # fmt: skip
     numbers = [
         found
@@ -100,7 +100,7 @@ def held(asked: Asked, splits: Sequence[Split], *, old: np.ndarray, new: np.ndar
         )  # fmt: skip
 
 
-def _spreads(columns: Columns, tables: dict[str, tuple[Row, ...]], notes: list[str]) -> Iterator[Asked]:
+def _spreads(columns: Columns, units: Units, tables: dict[str, tuple[Row, ...]], notes: list[str]) -> Iterator[Asked]:
     """Ask how documents are spread over languages, scripts, sources, hosts, years and stored signals."""
     measured = columns.measured
     scripts = Labels(np.array(SCRIPTS, object), measured.scripts.astype(np.int64))
@@ -125,7 +125,12 @@ def _spreads(columns: Columns, tables: dict[str, tuple[Row, ...]], notes: list[s
             unequal = kinds.concentration(codes, count=len(names), function=gini)
             yield Asked("sources", [f"Gini coefficient of {name}s"], "gini", unequal)
         if name == "year":
-            yield Asked("years", ["documents without a year"], "share", kinds.shares(values.are(UNKNOWN)[:, None]))
+            yield Asked(
+                "years",
+                ["documents without a year"],
+                "share",
+                kinds.shares(values.are(UNKNOWN)[:, None], units=units.codes),
+            )
     for name, signal in columns.signals.items():
         bins = quantile_bins(signal, like=signal[columns.old])
         yield Asked("signals", [name], "bits", kinds.spread(bins, count=NUM_BINS), False, _moved_mean(signal))
@@ -192,10 +197,11 @@ def _duplicates(columns: Columns, near: np.ndarray, units: Units) -> Iterator[As
     wordy, template = measured.num_words > 0, measured.skeletons != NO_SKELETON
     docs = np.repeat(np.arange(len(measured)), measured.num_lines)
     lines = kinds.repeated_lines(code_of(measured.lines), docs, num_docs=len(measured), times=REPEATED)
+    together = units.codes if units.by_host else None
     for name, statistic in (
-        ("the same text as another", kinds.repeats(code_of(measured.texts), every)),
-        ("nearly the same text as another", kinds.repeats(near, wordy)),
-        ("the same skeleton of lines as another", kinds.repeats(code_of(measured.skeletons), template)),
+        ("the same text as another", kinds.repeats(code_of(measured.texts), every, units=together)),
+        ("nearly the same text as another", kinds.repeats(near, wordy, units=together)),
+        ("the same skeleton of lines as another", kinds.repeats(code_of(measured.skeletons), template, units=together)),
         (f"lines that stand in {REPEATED} documents or more", lines),
     ):
         group = "boilerplate" if "line" in name else "duplication"
@@ -211,15 +217,22 @@ def near_duplicates(bands: np.ndarray, wordy: np.ndarray) -> np.ndarray:
     return settle(parents)
 
 
-def _people(columns: Columns, notes: list[str]) -> Iterator[Asked]:
+def _people(columns: Columns, units: Units, notes: list[str]) -> Iterator[Asked]:
     """Ask for personal data, insults, and who is spoken ill of."""
     measured = columns.measured
     names = [f"documents with {kind}" for kind, *_ in KINDS]
-    yield Asked("personal data", names, "share", kinds.shares(measured.pii > 0))
-    matches = kinds.rate(measured.pii.sum(axis=1), measured.num_words, per=1e6)
+    yield Asked("personal data", names, "share", kinds.shares(measured.pii > 0, units=units.codes))
+    matches = kinds.rate(measured.pii.sum(axis=1), measured.num_words, per=1e6, units=units.codes)
     yield Asked("personal data", ["matches, all kinds"], "per million words", matches)
-    yield Asked("toxicity", ["documents with insults"], "share", kinds.shares((measured.toxic > 0)[:, None]))
-    yield Asked("toxicity", ["insults"], "per million words", kinds.rate(measured.toxic, measured.num_words, per=1e6))
+    yield Asked(
+        "toxicity", ["documents with insults"], "share", kinds.shares((measured.toxic > 0)[:, None], units=units.codes)
+    )
+    yield Asked(
+        "toxicity",
+        ["insults"],
+        "per million words",
+        kinds.rate(measured.toxic, measured.num_words, per=1e6, units=units.codes),
+    )
     groups = load_terms().groups
     met = np.flatnonzero(np.count_nonzero(measured.windows[columns.old], axis=0) >= LEAST_NAMING)
     if len(met) < len(groups):
@@ -249,11 +262,11 @@ def associated(columns: Columns) -> tuple[str, ...]:
     )
 
 
-def _style(columns: Columns) -> Iterator[Asked]:
+def _style(columns: Columns, units: Units) -> Iterator[Asked]:
     measured = columns.measured
-    per = kinds.rate(measured.markers, measured.num_words, per=1e6)
+    per = kinds.rate(measured.markers, measured.num_words, per=1e6, units=units.codes)
     yield Asked("machine style", ["marker words"], "per million words", per, trend=True)
-    several = kinds.shares((measured.markers > 2)[:, None])
+    several = kinds.shares((measured.markers > 2)[:, None], units=units.codes)
     yield Asked("machine style", ["documents with 3 marker words or more"], "share", several, trend=True)
 
 

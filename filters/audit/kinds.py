@@ -2,8 +2,8 @@
 
 Every factory takes columns over all documents and returns a `Statistic` over rows of them. Its `least` is what a set of
 so many documents cannot resolve, though no halving happened to show it: three documents that one side has and the other
-has not (`filters/audit/floor.py`), and of sums what the largest document of either side adds to them: a number that
-one document can move says nothing of the others.
+has not (`filters/audit/floor.py`), and of counts what the largest unit of either side adds to them: a number that one
+document, or one host, can move says nothing of the others. `units`, int64[num_docs], are documents where not given.
 """
 
 from __future__ import annotations
@@ -17,20 +17,19 @@ from filters.audit.spread import divergence, effective_number
 from filters.audit.terms import PRIOR, shrunk_odds, votes
 
 
-def shares(hits: np.ndarray) -> Statistic:
+def shares(hits: np.ndarray, *, units: np.ndarray | None = None) -> Statistic:
     """Say of which share of documents something holds; bool[num_docs, num_numbers]."""
-    return Statistic(
-        lambda rows: hits[rows].mean(axis=0), _difference, lambda size: np.full(hits.shape[1], _some(size))
-    )
+    most = np.array([max(UNSEEN, _largest(hits[:, place], units)) for place in range(hits.shape[1])])
+    return Statistic(lambda rows: hits[rows].mean(axis=0), _difference, lambda size: most / size)
 
 
-def rate(events: np.ndarray, of: np.ndarray, *, per: float) -> Statistic:
+def rate(events: np.ndarray, of: np.ndarray, *, per: float, units: np.ndarray | None = None) -> Statistic:
     """Say how many events there are in so many units of what they are counted in."""
     seen = events[events > 0]
     weight = float(seen.mean()) if len(seen) else 1.0
 
     def least(size: int) -> np.ndarray:
-        most = max(weight * UNSEEN, float(events.max(initial=0)))
+        most = max(weight * UNSEEN, _largest(events, units))
         return np.array([per * most / max(float(of.mean()) * size, 1e-9)])
 
     return Statistic(
@@ -94,7 +93,7 @@ def geometric_mean(values: np.ndarray) -> Statistic:
     )
 
 
-def repeats(codes: np.ndarray, counted: np.ndarray) -> Statistic:
+def repeats(codes: np.ndarray, counted: np.ndarray, *, units: np.ndarray | None = None) -> Statistic:
     """Say which share of documents has the code of another one before it; of those that are not `counted`, none has."""
     size = int(codes.max(initial=0)) + 1
 
@@ -102,7 +101,11 @@ def repeats(codes: np.ndarray, counted: np.ndarray) -> Statistic:
         mine = codes[rows[counted[rows]]]
         return np.array([(len(mine) - np.count_nonzero(np.bincount(mine, minlength=size))) / max(len(rows), 1)])
 
-    return Statistic(of, _difference, lambda size: np.array([_some(size)]))
+    mine = np.flatnonzero(counted)
+    again = np.ones(len(mine), np.bool_)
+    again[np.unique(codes[mine], return_index=True)[1]] = False
+    most = max(UNSEEN, _largest(np.bincount(mine[again], minlength=len(codes)), units))
+    return Statistic(of, _difference, lambda size: np.array([most / size]))
 
 
 def repeated_lines(codes: np.ndarray, docs: np.ndarray, *, num_docs: int, times: int) -> Statistic:
@@ -132,6 +135,11 @@ def associations(windows: np.ndarray, ill: np.ndarray) -> Statistic:
         return np.log1p(UNSEEN / (ill_votes.mean(axis=0) * size + PRIOR * share + 0.5))
 
     return Statistic(of, _difference, least)
+
+
+def _largest(counts: np.ndarray, units: np.ndarray | None) -> float:
+    """Return the most that one unit has."""
+    return float((counts if units is None else np.bincount(units, weights=counts)).max(initial=0))
 
 
 def _some(size: int) -> float:
