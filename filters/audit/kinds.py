@@ -19,17 +19,15 @@ from filters.audit.terms import PRIOR, shrunk_odds, votes
 
 def shares(hits: np.ndarray, *, units: np.ndarray | None = None) -> Statistic:
     """Say of which share of documents something holds; bool[num_docs, num_numbers]."""
-    most = np.array([max(UNSEEN, _largest(hits[:, place], units)) for place in range(hits.shape[1])])
+    most = np.array([_unresolved(hits[:, place], units) for place in range(hits.shape[1])])
     return Statistic(lambda rows: hits[rows].mean(axis=0), _difference, lambda size: most / size)
 
 
 def rate(events: np.ndarray, of: np.ndarray, *, per: float, units: np.ndarray | None = None) -> Statistic:
     """Say how many events there are in so many units of what they are counted in."""
-    seen = events[events > 0]
-    weight = float(seen.mean()) if len(seen) else 1.0
+    most = _unresolved(events, units)
 
     def least(size: int) -> np.ndarray:
-        most = max(weight * UNSEEN, _largest(events, units))
         return np.array([per * most / max(float(of.mean()) * size, 1e-9)])
 
     return Statistic(
@@ -104,7 +102,7 @@ def repeats(codes: np.ndarray, counted: np.ndarray, *, units: np.ndarray | None 
     mine = np.flatnonzero(counted)
     again = np.ones(len(mine), np.bool_)
     again[np.unique(codes[mine], return_index=True)[1]] = False
-    most = max(UNSEEN, _largest(np.bincount(mine[again], minlength=len(codes)), units))
+    most = _unresolved(np.bincount(mine[again], minlength=len(codes)), units)
     return Statistic(of, _difference, lambda size: np.array([most / size]))
 
 
@@ -137,9 +135,14 @@ def associations(windows: np.ndarray, ill: np.ndarray) -> Statistic:
     return Statistic(of, _difference, least)
 
 
-def _largest(counts: np.ndarray, units: np.ndarray | None) -> float:
-    """Return the most that one unit has."""
-    return float((counts if units is None else np.bincount(units, weights=counts)).max(initial=0))
+def _unresolved(counts: np.ndarray, units: np.ndarray | None) -> float:
+    """Return the count that three units have which nobody saw, or the largest unit alone.
+
+    A count comes in lumps, the one that it is found in weighs sum(c ** 2) / sum(c), as in a compound Poisson process.
+    """
+    lumps = (counts if units is None else np.bincount(units, weights=counts)).astype(np.float64)
+    total = float(lumps.sum())
+    return max(UNSEEN * float(np.square(lumps).sum()) / total, float(lumps.max())) if total else UNSEEN
 
 
 def _some(size: int) -> float:

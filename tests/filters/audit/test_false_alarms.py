@@ -15,7 +15,7 @@ def test_at_most_one_pair_of_like_datasets_in_twenty_raises_any_alarm():
 
 
 @pytest.mark.slow
-def test_at_most_one_pair_of_sets_of_whole_hosts_in_ten_raises_any_alarm():
+def test_at_most_one_pair_of_sets_of_whole_hosts_in_twenty_raises_any_alarm():
     found = false_alarms(pairs=40, documents=1000, whole_hosts=True)
 
-    assert found.with_alarm <= 4, found
+    assert found.with_alarm <= 2, found

@@ -101,3 +101,13 @@ def test_a_label_of_one_document_costs_nothing_of_the_others():
     assert labels.names.nbytes + labels.codes.nbytes < 20_000
     assert labels.codes[[0, 1000, 1001]].tolist() == [1, 0, 2] and labels.are("c.example").sum() == 1
     assert Labels.joined([labels, labels]).codes.tolist() == [*labels.codes, *labels.codes]
+
+
+def test_of_what_whole_hosts_have_three_hosts_are_the_least_and_not_three_documents():
+    hosts = np.repeat(np.arange(100), 20)
+    hits = (hosts == 70)[:, None]
+
+    least = kinds.shares(hits, units=hosts).least(500)
+
+    assert least[0] == pytest.approx(60 / 500)
+    assert kinds.shares(hits).least(500)[0] == pytest.approx(3 / 500)
