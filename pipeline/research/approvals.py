@@ -20,7 +20,7 @@ from filelock import FileLock
 
 from pipeline.core.errors import RecipeError, listed_names
 from pipeline.core.identity import identity_of
-from pipeline.research.card import Card
+from pipeline.research.card import Card, Cost
 from pipeline.research.fold import Standing
 from pipeline.research.ledger import Ledger
 from pipeline.store.versions import now, user
@@ -158,9 +158,10 @@ def answers_to(search: Search, words: Mapping[str, Word]) -> list[tuple[str, dic
         if word.answer == "approved":
             if word.plan != card.plan:  # a yes to what it was before
                 continue
-            plan, why = _plan_now(search, card)
+            cost, plan, why = _plan_now(search, card)
             if plan != word.plan:
-                found.append(("repriced", {"number": card.number, "card": card.id, "plan": plan, "why": why}))
+                now = {"plan": plan, "cost": asdict(cost)}
+                found.append(("repriced", {"number": card.number, "card": card.id, "why": why, **now}))
                 continue
         outside = [edit.key for edit in card.edits if _is_outside(space, edit)]
         body = {"card": card.id, "answer": word.answer, "why": word.why, "user": word.user, "how": word.how,
@@ -169,12 +170,12 @@ def answers_to(search: Search, words: Mapping[str, Word]) -> list[tuple[str, dic
     return found
 
 
-def _plan_now(search: Search, card: Card) -> tuple[str, str]:
-    """Return the hash of what a card's plan is now; none, with the reason, where it cannot be done any more."""
+def _plan_now(search: Search, card: Card) -> tuple[Cost, str, str]:
+    """Return what a card costs now and its plan's hash; none, with the reason, where it cannot be done any more."""
     try:
-        return search.bench.price(card.edits, name=search.name_of(card), seeds=card.seeds)[1], ""
+        return *search.bench.price(card.edits, name=search.name_of(card), seeds=card.seeds), ""
     except RecipeError as error:
-        return "", str(error)
+        return card.cost, "", str(error)
 
 
 def _is_outside(space: EditSpace, edit: Edit) -> bool:

@@ -83,10 +83,14 @@ def card_of(told: Mapping[str, Any]) -> Card:
     rest = dict(told)
     rest["edits"] = tuple(Edit(**edit) for edit in rest["edits"])
     rest["prediction"] = None if rest["prediction"] is None else Prediction(**rest["prediction"])
-    cost = rest["cost"]
-    rest["cost"] = Cost(**{**cost, "redo": tuple(cost["redo"]), "paid": tuple(cost.get("paid", ()))})
+    rest["cost"] = cost_of(rest["cost"])
     rest["seeds"] = tuple(rest["seeds"])
     return Card(**rest)
+
+
+def cost_of(told: Mapping[str, Any]) -> Cost:
+    """Return the cost that an event tells."""
+    return Cost(**{**told, "redo": tuple(told["redo"]), "paid": tuple(told.get("paid", ()))})
 
 
 def card_id(base: str, edits: Sequence[Edit], kind: Kind) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.core.errors import RecipeError
 from pipeline.recipe.edits import Edit, key_of
-from pipeline.research.card import Card, Result, card_of
+from pipeline.research.card import Card, Result, card_of, cost_of
 from pipeline.research.ledger import Event, Ledger
 
 if TYPE_CHECKING:
@@ -131,7 +131,8 @@ class Standing:
             self.results[card.number] = Result(card.id, "rejected", why=body["why"])
 
     def _repriced(self, body: Mapping[str, Any]) -> None:
-        self.cards[body["number"]] = replace(self.cards[body["number"]], plan=body["plan"])
+        card = self.cards[body["number"]]
+        self.cards[card.number] = replace(card, plan=body["plan"], cost=cost_of(body["cost"]))
 
     def _search_ended(self, body: Mapping[str, Any]) -> None:
         self.search_ended = body

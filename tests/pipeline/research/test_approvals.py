@@ -135,6 +135,7 @@ def test_a_yes_has_expired_where_the_text_changed_since_and_no_word_is_no(house:
     try:
         ((kind, told),) = answers_to(search, words_in(folder))
         assert kind == "repriced" and told["card"] == card.id and told["plan"] not in ("", card.plan)
+        assert told["cost"]["redo"] and not card.cost.redo  # so that what it pays for is counted
     finally:
         (house.folder / "plain.jsonl").write_text(before)
 
