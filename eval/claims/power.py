@@ -12,6 +12,7 @@ from statistics import NormalDist
 from eval.claims.associations import LEVEL
 
 POWER = 0.8
+BESIDE = 0.1  # share of neutral documents that `detectable` is told beside
 LEAST_PAIRS = 40  # below, the planted question fails too often: of 40 pairs in 2 rounds of 100, 5 with a noisy judge
 
 

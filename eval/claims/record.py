@@ -59,7 +59,7 @@ class Claim:
     tested: Effect | None = None  # where the p value is from
     measured: Effect | None = None  # on documents that no test has seen; None where there were too few
     p_value: float | None = None
-    adjusted: float | None = None  # for all claims and controls of the round
+    adjusted: float | None = None  # for all claims and controls of all rounds of the pair of mixtures
 
     @property
     def effect(self) -> Effect | None:
@@ -73,6 +73,7 @@ class ControlResult:
 
     question: str
     must_pass: bool
+    p_value: float
     adjusted: float
     passed: bool
 
@@ -111,6 +112,8 @@ class Round:
     detectable: float | None = None  # share on the worst side that would show beside 10 % on the neutral one
     notes: tuple[str, ...] = ()
     cost_usd: float = 0.0
+    number: int = 1  # of the rounds of this pair of mixtures, the oldest first; as it is read
+    held: int = 1  # rounds of the pair, which all p values are adjusted for; as it is read
 
     @property
     def findings(self) -> tuple[Claim, ...]:

@@ -204,6 +204,8 @@ def _basis(found: Round) -> str:
         if judging.unanswered:
             missing = "; ".join(f"{place} {count}" for place, count in judging.unanswered.items())
             lines.append(f"Not answered: {missing}.")
+    if found.held > 1:
+        lines.append(f"Round {found.number} of {found.held} of this pair; p values hold for all claims of all of them.")
     lines += found.notes
     if found.cost_usd:
         lines.append(f"Cost: {dollars(found.cost_usd)}, in all runs of this round together.")

@@ -26,7 +26,7 @@ from eval.claims.known_answers import (
     labels_for,
     truths_of,
 )
-from eval.claims.power import LEAST_PAIRS, detectable, documents_needed
+from eval.claims.power import BESIDE, LEAST_PAIRS, detectable, documents_needed
 from eval.claims.record import Claim, ControlResult, Effect, Judging, Quote, Round
 from eval.claims.sides import SPLITS, WORST, Sides, Split, choose_sides, split_by_group
 from eval.claims.slices import LEAST_DOCUMENTS, slice_effects
@@ -43,8 +43,7 @@ Propose = Callable[[Material, Sides], Proposed]
 
 LEAST_MEASURED = 25  # documents a side, from which an effect is measured anew
 LEAST_ANSWERED = 0.8  # share of the documents of a side; with fewer, who is missing may be the finding
-BESIDE = 0.1  # share of neutral documents that `detectable` is told beside
-DIGITS = 6
+DIGITS, SIGNIFICANT = 6, 6
 
 
 def sides_of(material: Material, *, documents: int, seed: int) -> dict[Split, Sides]:
@@ -105,20 +104,21 @@ def _judged(
     asked = _ask(material, sides["verify"], judge, claims, controls, seed=seed)
     directions = [1 if claim.more else -1 for claim in claims] + [1] * len(controls)
     found = associations_of(asked.worst, asked.neutral, directions=directions)
-    adjusted = [round(value, DIGITS) for value in holm([each.p_value for each in found])]
+    p_values = [float(f"{each.p_value:.{SIGNIFICANT}g}") for each in found]
+    adjusted = [round(value, DIGITS) for value in holm(p_values)]
     results = tuple(
-        ControlResult(control.question, control.must_pass, p, passed=p <= LEVEL)
-        for control, p in zip(controls, adjusted[len(claims) :], strict=True)
+        ControlResult(control.question, control.must_pass, raw, p, passed=p <= LEVEL)
+        for control, raw, p in zip(controls, p_values[len(claims) :], adjusted[len(claims) :], strict=True)
     )
     accuracy = accuracy_of(
         np.concatenate([asked.worst, asked.neutral])[:, len(claims) :], truths_of(controls, asked.labels)
     )
     tested = [
         replace(
-            claim, tested=_effect(each), p_value=round(each.p_value, DIGITS), adjusted=p,
+            claim, tested=_effect(each), p_value=raw, adjusted=p,
             status="associated" if p <= LEVEL else "not verified",
         )
-        for claim, each, p in zip(claims, found, adjusted, strict=False)
+        for claim, each, raw, p in zip(claims, found, p_values, adjusted, strict=False)
     ]  # fmt: skip
     void = _why_void(results, asked)
     if not void:

@@ -1,7 +1,8 @@
 """Two mixtures and settings -> a round of claims about their documents, held once and stored for ever; its findings.
 
 claims/<name>-<hash>/claims.json with a card beside it. The same experiment and settings are the same round, which is
-read and asks nobody; a round that was stopped asks only for what its ledger lacks.
+read and asks nobody; a round that was stopped asks only for what its ledger lacks. What is stored is adjusted for its
+own claims; whoever reads it gets them adjusted for all rounds of the pair of mixtures, in either order of the two.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from eval.claims.family import together
 from eval.claims.record import Claim, Round
 from pipeline.core.claude.messages.request import Buyer
 from pipeline.core.claude.server.endpoint import foreign_endpoint
@@ -32,7 +34,7 @@ from pipeline.store.node import Node
 from pipeline.store.results import close
 from pipeline.store.workspace import Workspace
 
-VERSION = 2  # bump when the same documents would be asked or told otherwise
+VERSION = 3  # bump when the same documents would be asked or told otherwise
 CLAIMS = "claims.json"
 NO_KEY = "There is no key for Claude, so claims are contrasts of words, and a pattern decides what a document has."
 MOST_USELESS = 0.6  # share of answers that say nothing, beyond which no more are bought
@@ -43,7 +45,7 @@ def run_round(workspace: Workspace, names: Sequence[str], settings: Settings) ->
     subject = _subject(workspace, names, settings)
     found = _stored(workspace, subject, settings)
     if found is not None:
-        return found
+        return _among_all(workspace, subject, found)
     settings, notes = _resolved(settings)
     started = time.monotonic()
     told = _held(workspace, subject.load(), settings)
@@ -56,19 +58,38 @@ def run_round(workspace: Workspace, names: Sequence[str], settings: Settings) ->
         node, {CLAIMS: -1}, rows_in=told.documents, rows_out=told.documents, details=details,
         seconds=time.monotonic() - started, cost_usd=told.cost_usd,
     )  # fmt: skip
-    return told
+    return _among_all(workspace, subject, told)
 
 
 def stored_round(workspace: Workspace, names: Sequence[str], settings: Settings) -> Round | None:
     """Return the round of these settings if it was held before."""
-    return _stored(workspace, _subject(workspace, names, settings), settings)
+    subject = _subject(workspace, names, settings)
+    found = _stored(workspace, subject, settings)
+    return None if found is None else _among_all(workspace, subject, found)
 
 
 def rounds_of(workspace: Workspace, names: Sequence[str]) -> list[Round]:
-    """Return every round that was held of two mixtures, the oldest first."""
-    mixtures = [arm.card.identity for arm in two_arms(workspace, names)]
-    mine = [folder for folder, card in _cards(workspace) if card.payload["mixtures"] == mixtures]
-    return [read_round(folder) for folder in sorted(mine, key=lambda folder: (folder / CARD).stat().st_mtime_ns)]
+    """Return every round that was held of two mixtures, the oldest first, their p values adjusted for all of them."""
+    first, other = two_arms(workspace, names)
+    return _held_of(workspace, (first.card.identity, other.card.identity))
+
+
+def _held_of(workspace: Workspace, mixtures: tuple[str, str]) -> list[Round]:
+    """Return the rounds of two mixtures in this order, adjusted for those of the other order too."""
+    pair = sorted(mixtures)
+    mine = [
+        (folder, card.payload["mixtures"] == list(mixtures))
+        for folder, card in _cards(workspace)
+        if card.payload["claims"] == VERSION and sorted(card.payload["mixtures"]) == pair
+    ]
+    mine.sort(key=lambda each: ((each[0] / CARD).stat().st_mtime_ns, each[0].name))
+    held = together([read_round(folder) for folder, _ in mine])
+    return [told for told, (_, asked) in zip(held, mine, strict=True) if asked]
+
+
+def _among_all(workspace: Workspace, subject: Subject, told: Round) -> Round:
+    """Return a stored round with p values that hold for all rounds of its pair."""
+    return next(each for each in _held_of(workspace, subject.mixtures) if each.identity == told.identity)
 
 
 def findings_of(workspace: Workspace, names: Sequence[str]) -> tuple[Claim, ...]:
@@ -78,7 +99,7 @@ def findings_of(workspace: Workspace, names: Sequence[str]) -> tuple[Claim, ...]
 
 
 def read_round(folder: Path) -> Round:
-    """Read what is stored of a round."""
+    """Read what is stored of a round, adjusted for itself alone."""
     from pydantic import TypeAdapter, ValidationError
 
     try:

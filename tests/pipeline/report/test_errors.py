@@ -38,8 +38,8 @@ ROUND = Round(
         claim(2, "not verified", tested=Effect(0.2, 0.19, -0.05, 0.07, 300), measured=None, adjusted=1.0),
         VOID,
     ),
-    controls=(ControlResult("Is label 1 of the document amber?", False, 0.9, False),
-              ControlResult("Is label 4 of the document amber?", True, 0.0, True)),
+    controls=(ControlResult("Is label 1 of the document amber?", False, 0.5, 0.9, False),
+              ControlResult("Is label 4 of the document amber?", True, 0.0, 0.0, True)),
     judging=Judging("claude-haiku-5-5", 0.98, 0.97, 0.96, 60, {"worst of web: refused": 4}),
     notes=("There is something to know.",), cost_usd=0.31, detectable=0.2,
 )  # fmt: skip
