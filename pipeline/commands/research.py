@@ -64,6 +64,7 @@ def _night(
     from pipeline.research.lock import one_night
     from pipeline.research.night import Night
     from pipeline.research.reading import folder_of
+    from pipeline.research.said import for_advisers
     from pipeline.research.search import Search
 
     folder, size = folder_of(whole, place), parse_memory(memory)
@@ -85,7 +86,7 @@ def _night(
             return {"name": done.version.name, "version": done.version.version}
 
         bench = Bench(whole, place, opened, progress, workers=workers, device=device, memory_bytes=size)
-        search = Search(whole, bench, Ledger(folder), progress)
+        search = Search(whole, bench, Ledger(folder), progress, findings=for_advisers(whole, place))
         advisers = advisers_of(search, ledger=place.ledger, max_usd=max_usd)
         Night(search, Clock.of(folder), judge, hours, advisers, promoter).go_on()
 
@@ -110,8 +111,9 @@ def _told(whole: Recipe, place: Workspace) -> VerbAnswer:
     from pipeline.commands.research_texts import digest_text
     from pipeline.report.research.page import write_research
     from pipeline.research.digest import digest_of
+    from pipeline.research.said import for_page
 
-    told = digest_of(whole, place)
+    told = digest_of(whole, place, findings=for_page(whole, place))
     path = place.report(f"{whole.name}-research")
     write_research(told, path=path)
     return VerbAnswer(asdict(told) | {"page": str(path)}, f"{digest_text(told)}\n\npage   {path}")
