@@ -32,6 +32,8 @@ class Search:
     progress: Progress
     findings: Sequence[Mapping[str, Any]] = ()  # verified claims of error analyses, as plain JSON, for advisers
     standing: Standing = field(init=False)
+    _space: tuple[int, EditSpace] | None = None  # after so many events
+    _state: tuple[int, State] | None = None
 
     def __post_init__(self) -> None:
         self.standing = folded(self.ledger)
@@ -58,12 +60,18 @@ class Search:
         return event
 
     def space(self) -> EditSpace:
-        """Return the space as it stands: with what text allows and what people let in."""
-        return space_of(self.recipe, supply=self.standing.supply, let_in=self.standing.let_in)
+        """Return the space as it stands: with what text allows and what people let in; made once for each event."""
+        events = len(self.ledger.events)
+        if self._space is None or self._space[0] != events:
+            self._space = events, space_of(self.recipe, supply=self.standing.supply, let_in=self.standing.let_in)
+        return self._space[1]
 
     def state(self, space: EditSpace) -> State:
-        """Return what models see of the search."""
-        return state_of(self.standing, space)
+        """Return what models see of the search in its space; made once for each event, as fits are slow."""
+        events = len(self.ledger.events)
+        if self._state is None or self._state[0] != events:
+            self._state = events, state_of(self.standing, space)
+        return self._state[1]
 
     def goal_of(self, scored: dict[str, float]) -> float:
         """Return the weighted bits per byte of one proxy, of what it scored on each held-out set."""
