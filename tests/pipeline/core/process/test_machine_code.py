@@ -211,6 +211,7 @@ def test_a_copy_of_a_house_that_shares_its_folder_runs_its_own_code(pair: Path) 
     assert python(pair, MORE) == ["21"]
     copy = shutil.copytree(pair, pair.with_name("copy"))  # with the files' times
     (copy / "helper.py").write_text(HELPER.replace("* 2", "* 3"), encoding="utf-8")
+    os.utime(copy / "helper.py", (1, 1))  # Python takes its compiled file for good within the same second
 
     assert python(copy, MORE, NUMBA_CACHE_DIR=str(pair / "cache")) == ["31"]
 
