@@ -41,7 +41,7 @@ def promoted_by(search: Search) -> list[Mapping[str, Any]]:
 def word(search: Search, answer: str) -> None:
     (asked,) = waiting_in(search.standing)
     folder = search.ledger.path.parent
-    say(folder, asked, answer, why="too narrow", how="flag", typed=asked.plan[:8])  # type: ignore[arg-type]  # of two
+    say(folder, asked, answer, why="too narrow", how="flag", typed=asked.plan[:8])
 
 
 def test_without_a_persons_word_nothing_is_promoted(tmp_path: Path):
