@@ -85,7 +85,7 @@ def read(told: Told) -> dict[str, Any]:
     own = Path(os.environ["TMPDIR"]) / "own"
     return tried(
         open=lambda: path.read_bytes(),
-        list=lambda: os.listdir(path.parent),  # noqa: PTH208 - as a stranger would
+        list=lambda: list(path.parent.iterdir()),
         walk=lambda: next(path.parent.iterdir()),
         link=lambda: _linked(os.link, path, own),
         symlink=lambda: _linked(os.symlink, path, own),
@@ -125,7 +125,7 @@ def read_key(told: Told) -> dict[str, Any]:
         memory=lambda: Path(f"/proc/{parent}/mem").open("rb"),
         maps=lambda: Path(f"/proc/{parent}/maps").read_text(),
         call=from_memory,
-        files=lambda: os.listdir(f"/proc/{parent}/fd"),  # noqa: PTH208 - as a stranger would
+        files=lambda: list(Path(f"/proc/{parent}/fd").iterdir()),
         steal=lambda: _must(_c().syscall(438, _must(_c().syscall(434, parent, 0)), 0, 0)),
         home=lambda: list(Path(told["home"]).iterdir()),
         keyring=lambda: _must(_c().syscall(250, 0, -3, 0)),

@@ -6,6 +6,7 @@ import ctypes
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 
@@ -14,7 +15,12 @@ def echo(question: Any) -> dict[str, Any]:
 
 
 def surroundings(question: Any) -> dict[str, Any]:
-    return {"variables": sorted(os.environ), "folder": os.listdir(), "files": _open_files(), "user": os.geteuid()}  # noqa: PTH208 - as a stranger would
+    return {
+        "variables": sorted(os.environ),
+        "folder": [path.name for path in Path().iterdir()],
+        "files": _open_files(),
+        "user": os.geteuid(),
+    }
 
 
 def _open_files() -> list[int]:
