@@ -14,7 +14,7 @@ from pipeline.commands.questions import VerbAnswer
 from pipeline.core.errors import RecipeError, listed_names
 
 if TYPE_CHECKING:
-    from pipeline.research.approvals import How, Waiting
+    from pipeline.research.people.approvals import How, Waiting
 
 CARD = click.argument("card", metavar="CARD", help="Id of a card that waits, its first characters, or `head`.")
 SEARCH = click.option(
@@ -33,7 +33,7 @@ SEARCH = click.option(
 def approve(*, card: str, typed: str | None, search: str | None, workspace: Path, as_json: bool) -> VerbAnswer:
     """Say yes to what waits for a person; counts for the plan that is shown and for no other."""
     from pipeline.core.shown import shown
-    from pipeline.research.approvals import LEAST, say
+    from pipeline.research.people.approvals import LEAST, say
 
     folder, asked = _asked(card, search=search, workspace=workspace)
     how: How = "flag"
@@ -56,7 +56,7 @@ def approve(*, card: str, typed: str | None, search: str | None, workspace: Path
 @AS_JSON
 def reject(*, card: str, why: str, search: str | None, workspace: Path, as_json: bool) -> VerbAnswer:
     """Say no to what waits for a person; the reason is kept and shown to proposers."""
-    from pipeline.research.approvals import say
+    from pipeline.research.people.approvals import say
 
     folder, asked = _asked(card, search=search, workspace=workspace)
     how: How = "terminal" if sys.stdin.isatty() else "flag"
@@ -66,9 +66,9 @@ def reject(*, card: str, why: str, search: str | None, workspace: Path, as_json:
 
 def _asked(card: str, *, search: str | None, workspace: Path) -> tuple[Path, Waiting]:
     """Return the search and what is meant in it."""
-    from pipeline.research.approvals import asked_about, waiting_in
-    from pipeline.research.fold import folded
-    from pipeline.research.ledger import FILE, Ledger
+    from pipeline.research.people.approvals import asked_about, waiting_in
+    from pipeline.research.record.fold import folded
+    from pipeline.research.record.ledger import FILE, Ledger
 
     folders = {path.parent.name: path.parent for path in sorted((workspace / "research").glob(f"*/{FILE}"))}
     if search is not None:

@@ -231,7 +231,7 @@ def verify(*, workspace: Path, as_json: bool) -> VerbAnswer:
     """Read every byte of every finished result and hold it against its card; ends with 1 if anything differs."""
     from pipeline.commands.texts import verify_text
     from pipeline.queries.verify import verify as ask
-    from pipeline.research.ledger import damaged_ledgers
+    from pipeline.research.record.ledger import damaged_ledgers
     from pipeline.store.workspace import Workspace
 
     place = Workspace(workspace)

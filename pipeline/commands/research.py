@@ -37,7 +37,7 @@ def research(
 ) -> VerbAnswer:  # fmt: skip
     """Search for a better mixture by cards that proxies try, and claim at most one; goes on where it was stopped."""
     from pipeline.recipe.load import load_recipe
-    from pipeline.research.reading import folder_of
+    from pipeline.research.search.reading import folder_of
     from pipeline.store.workspace import Workspace
 
     load_plugins(plugin)
@@ -57,15 +57,15 @@ def _night(
     from pipeline.engine.executors import Local
     from pipeline.plan.make import make_plan
     from pipeline.recipe.load import load_recipe
-    from pipeline.research.advisers import advisers_of
-    from pipeline.research.bench import Bench
-    from pipeline.research.clock import Clock
-    from pipeline.research.ledger import Ledger
-    from pipeline.research.lock import one_night
-    from pipeline.research.night import Night
-    from pipeline.research.reading import folder_of
-    from pipeline.research.said import for_advisers
-    from pipeline.research.search import Search
+    from pipeline.research.night.night import Night
+    from pipeline.research.proposers.advisers import advisers_of
+    from pipeline.research.proposers.said import for_advisers
+    from pipeline.research.record.clock import Clock
+    from pipeline.research.record.ledger import Ledger
+    from pipeline.research.record.lock import one_night
+    from pipeline.research.search.bench import Bench
+    from pipeline.research.search.reading import folder_of
+    from pipeline.research.search.search import Search
 
     folder, size = folder_of(whole, place), parse_memory(memory)
     with Terminal(notice=notice) as progress, one_night(folder), closing(Local(workers=workers)) as executor:
@@ -110,8 +110,8 @@ def _told(whole: Recipe, place: Workspace) -> VerbAnswer:
     """Write the page, and tell in short what is on it."""
     from pipeline.commands.research_texts import digest_text
     from pipeline.report.research.page import write_research
-    from pipeline.research.digest import digest_of
-    from pipeline.research.said import for_page
+    from pipeline.research.page.digest import digest_of
+    from pipeline.research.proposers.said import for_page
 
     told = digest_of(whole, place, findings=for_page(whole, place))
     path = place.report(f"{whole.name}-research")
@@ -134,7 +134,7 @@ def cards(
     """List what a search tried, refused and learned, or tell one card whole."""
     from pipeline.commands.research_texts import card_text, cards_text
     from pipeline.recipe.load import load_recipe
-    from pipeline.research.cards import card_called, cards_about, proxies_of
+    from pipeline.research.page.cards import card_called, cards_about, proxies_of
     from pipeline.store.workspace import Workspace
 
     load_plugins(plugin)

@@ -23,7 +23,7 @@ from pipeline.plan.make import make_plan
 from pipeline.plan.sweep import FIRST_SEED
 from pipeline.recipe.edits import Edit
 from pipeline.recipe.load import load_recipe
-from pipeline.research.bench import Asked, Bench
+from pipeline.research.search.bench import Asked, Bench
 from pipeline.store.workspace import Workspace
 from tests.benchmarks.clock import rounded
 from tests.conftest import ROOT

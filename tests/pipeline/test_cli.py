@@ -97,7 +97,7 @@ def test_every_verb_of_the_help_is_tried_here():
         "audit",
         "errors",
     }  # tests/pipeline/queries/test_fit.py, test_score.py
-    deciding = {"approve", "reject", "cards"}  # tests/pipeline/research/test_approvals.py, test_cards.py
+    deciding = {"approve", "reject", "cards"}  # tests/pipeline/research/people/test_approvals.py, test_cards.py
     paying = {"cancel", "bill"}  # tests/pipeline/commands/test_cancel.py, test_bill.py
 
     assert (

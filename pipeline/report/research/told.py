@@ -1,7 +1,7 @@
 """What a page of a search tells: cards, claims, who proposed well, what waits, what it cost. Facts, no pictures.
 
 Gains are bits per byte of held-out text less than the incumbent's: more is better. Whoever reads a ledger makes this
-record (`pipeline.research.digest`); the page draws it, the terminal prints it, and neither counts anything itself.
+record (`pipeline.research.page.digest`); the page draws it, the terminal prints it, and neither counts anything itself.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from pipeline.core.errors import RecipeError
 from pipeline.recipe.edits import Edit, edit_of, edited, key_of, refuse_forbidden, value_at
 from pipeline.recipe.load import load_recipe
 from pipeline.recipe.spec import Recipe
-from pipeline.research.bench import plain_data
+from pipeline.research.edits.variants import plain_data
 from tests.pipeline.research.small_search import RECIPE, furnished
 
 SET = Edit("set", "datasets.rivers.gopher_quality.min_words", 40)

@@ -222,7 +222,7 @@ def approve_itself(told: Told) -> dict[str, Any]:
         return subprocess.run(words, check=True)
 
     def inside() -> object:
-        from pipeline.research.ledger import Ledger
+        from pipeline.research.record.ledger import Ledger
 
         return Ledger(Path(told["file"]).parent).append("approval", {"card": told["card"], "plan": told["plan"]})
 

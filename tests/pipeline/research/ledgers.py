@@ -13,10 +13,10 @@ from pipeline.plan.sweep import FIRST_SEED
 from pipeline.recipe.edits import Edit
 from pipeline.recipe.load import load_recipe
 from pipeline.recipe.spec import Recipe
-from pipeline.research.card import Card, Cost, Kind, Prediction, Result, card_id
-from pipeline.research.ledger import Ledger
-from pipeline.research.search import rule_of
-from pipeline.research.space import EditSpace, space_of
+from pipeline.research.edits.space import EditSpace, space_of
+from pipeline.research.record.card import Card, Cost, Kind, Prediction, Result, card_id
+from pipeline.research.record.ledger import Ledger
+from pipeline.research.search.search import rule_of
 from tests.pipeline.house import House
 from tests.pipeline.research.small_search import RECIPE, furnished
 

@@ -10,12 +10,12 @@ from typing import Any
 from pipeline.engine.executors import Local
 from pipeline.engine.progress import Silent
 from pipeline.recipe.load import load_recipe
-from pipeline.research.bench import Bench
-from pipeline.research.clock import Clock
-from pipeline.research.ideas import Adviser
-from pipeline.research.ledger import Ledger
-from pipeline.research.night import Night
-from pipeline.research.search import Search
+from pipeline.research.night.night import Night
+from pipeline.research.proposers.ideas import Adviser
+from pipeline.research.record.clock import Clock
+from pipeline.research.record.ledger import Ledger
+from pipeline.research.search.bench import Bench
+from pipeline.research.search.search import Search
 from tests.pipeline.house import House
 
 RECIPE = """

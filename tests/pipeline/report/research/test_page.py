@@ -13,7 +13,7 @@ from pipeline.report.draw import figures
 from pipeline.report.research.page import tables_of, write_research
 from pipeline.report.research.pictures import front_of
 from pipeline.report.research.told import Digest, Finding, Range
-from pipeline.research.digest import digest_of
+from pipeline.research.page.digest import digest_of
 from tests.pipeline.report.test_browser import CONTRAST, OUTSIDE, WIDTHS, browser
 from tests.pipeline.report.test_report import words_of
 from tests.pipeline.research.ledgers import search_of, told_house, with_claim, with_waiting

@@ -1,0 +1,44 @@
+"""Cards and what was paid -> dollars: each paid result counts once, for those who asked for it, whatever came of them.
+
+A card names the paid results that it will build before it runs, so a night that is killed after they were paid finds
+them again. What a request cost whose result was never finished stands in the ledger of paid requests alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.research.record.card import Card
+from pipeline.research.search.search import Search
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What was paid for a batch's results: by folder, and by card's number."""
+
+    results: Mapping[str, float]
+    cards: Mapping[int, float]
+
+
+def paid_for(search: Search, cards: Sequence[Card]) -> Paid:
+    """Return what cards that were tried together cost; results that several asked for are split among them."""
+    asked = Counter(place for card in cards for place in card.cost.paid if place not in search.standing.paid)
+    results = search.bench.paid(sorted(asked))
+    return Paid(
+        results,
+        {
+            card.number: math.fsum(results[place] / asked[place] for place in card.cost.paid if place in results)
+            for card in cards
+        },
+    )
+
+
+def usd_left(search: Search, *, beside: Iterable[Card] = (), remarks: Iterable[Mapping[str, Any]] = ()) -> float:
+    """Return what is left of a search's dollars once all is paid that is written down, and what stands `beside`."""
+    on_its_way = math.fsum(card.cost.usd for card in (*search.standing.open_cards, *beside))
+    asked = math.fsum(remark.get("usd", 0.0) for remark in remarks)
+    return search.research.budget.usd - search.standing.usd - on_its_way - asked

@@ -1,0 +1,171 @@
+"""A batch of cards: advisers' ideas inside, outside and against the rules, and what a plateau asks a person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eval.loop.space import Knob
+from eval.loop.state import head
+from pipeline.recipe.edits import Edit
+from pipeline.research.night.proposing import MOST_WAITING, Batch, Proposing, beyond, next_cards
+from pipeline.research.proposers.ideas import Advice, Idea, View, idea_of
+from pipeline.research.record.card import Card
+from pipeline.research.search.bench import Bench
+from tests.pipeline.house import House
+from tests.pipeline.research.small_search import RECIPE, furnished, night_of
+
+ASKING = RECIPE.replace("person: []", "person: [outside]").replace(
+    "  batch: 4", "  batch: 4\n  proposers: {gp: 0.4, script: 0.6}\n  script: DIR/ideas.py"
+)
+
+
+class Somebody:
+    """An adviser with the ideas that a test gives it."""
+
+    name = "script"
+
+    def __init__(self, *ideas: Idea) -> None:
+        self.given = ideas
+        self.views: list[View] = []
+
+    def ideas(self, view: View, count: int, seed: int) -> Advice:
+        self.views.append(view)
+        return Advice(self.given)
+
+
+def idea(*edits: Edit) -> Idea:
+    return Idea(edits, "It is better.", "Because of what it keeps.")
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """A search whose incumbent was measured, and nothing else."""
+    house = furnished(tmp_path_factory.mktemp("proposing"), ASKING)
+    night = night_of(house)
+    for _ in range(2):
+        if night.search.standing.open_cards:
+            night.try_cards()
+        else:
+            from pipeline.research.night.night import begin
+
+            begin(night.search)
+            night.step()
+    return house
+
+
+def batch_of(house: House, *ideas: Idea) -> Batch:
+    return next_cards(night_of(house).search, 6, advisers=[Somebody(*ideas)])
+
+
+def of_somebody(batch: Batch) -> list[Card]:
+    return [card for card in batch.cards if card.proposer == "script"]
+
+
+def test_an_idea_inside_the_space_is_a_card_with_its_words(begun: House) -> None:
+    edit = Edit("set", "datasets.rivers.gopher_quality.min_words", 55)
+    (card,) = of_somebody(batch_of(begun, idea(edit)))
+    assert (card.edits, card.hypothesis, card.needs) == ((edit,), "It is better.", "")
+
+
+def test_an_idea_outside_the_space_waits_for_a_person_with_the_hash_of_its_plan(begun: House) -> None:
+    batch = batch_of(begun, idea(Edit("set", "datasets.rivers.gopher_quality.min_words", 90)))
+    (card,) = of_somebody(batch)
+    assert "outside" in card.needs or "10 to 60" in card.needs
+    assert len(card.plan) == 64 and (batch.sound, len(batch.cards)) == (6, 7)  # it takes nobody's place
+
+
+def test_a_forbidden_idea_is_a_refused_card_with_the_reason(begun: House) -> None:
+    batch = batch_of(begun, idea(Edit("set", "gate.min_gain", 0)))
+    (card,) = of_somebody(batch)
+    (refused,) = batch.refused
+    assert refused["number"] == card.number and "out of reach" in refused["result"]["why"]
+    assert batch.sound == 6
+
+
+def test_the_same_idea_twice_is_one_card(begun: House) -> None:
+    edit = Edit("set", "datasets.rivers.gopher_quality.min_words", 55)
+    assert len(of_somebody(batch_of(begun, idea(edit), idea(edit)))) == 1
+
+
+def test_what_an_idea_raises_ends_no_night_and_takes_nobodys_place(begun: House) -> None:
+    good = idea(Edit("set", "datasets.rivers.gopher_quality.min_words", 55))
+    batch = batch_of(begun, idea(Edit("weight", "mixtures.even", 0.5)), good)  # as no reader of ideas would let it by
+    (card,) = of_somebody(batch)
+    assert card.edits == good.edits and "cannot be taken in" in str(batch.remarks)
+
+
+def test_a_card_whose_plan_breaks_is_refused(begun: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*given: Any, **named: Any) -> Any:
+        raise KeyError("markets_0")
+
+    monkeypatch.setattr(Bench, "price", broken)
+    batch = batch_of(begun, idea(Edit("set", "datasets.rivers.gopher_quality.min_words", 55)))
+    assert batch.sound == 0 and "KeyError" in batch.refused[0]["result"]["why"]
+
+
+def test_no_answer_floods_a_person(begun: House) -> None:
+    ideas = [idea(Edit("set", "datasets.rivers.gopher_quality.min_words", 70 + each)) for each in range(40)]
+    batch = batch_of(begun, *ideas)
+    assert len(of_somebody(batch)) == sum(bool(card.needs) for card in batch.cards) <= MOST_WAITING
+    (remark,) = batch.remarks
+    assert len(remark["unusable"]) == 40 - len(of_somebody(batch)) and "wait for a person" in remark["unusable"][0]
+
+
+def test_a_value_between_two_of_the_space_is_told_beside_the_one_that_is_tried(tmp_path: Path) -> None:
+    wide = ASKING.replace("{low: 10, high: 60}", "{low: 1, high: 100000, log: true}")
+    night = night_of(furnished(tmp_path, wide))
+    space = night.search.space()
+    state = night.search.state(space)
+    asked = idea(Edit("set", "datasets.rivers.gopher_quality.min_words", 4001))
+    proposing = Proposing(night.search, (), space, state, head(state))
+    (proposed,) = proposing._proposed_by("script", Advice((asked,)), 1, [])
+    (tried,) = space.edits_of(proposed.point)
+    assert tried.value != 4001 and "min_words = 4001" in proposed.reason
+
+
+def test_what_an_adviser_sees_holds_nothing_that_judges(begun: House) -> None:
+    somebody = Somebody()
+    next_cards(night_of(begun).search, 6, advisers=[somebody])
+    (view,) = somebody.views
+    assert "judged" not in str(view) and "min_gain" not in str(view) and str(begun.folder) not in str(view)
+    assert {"incumbent", "space", "cards", "head", "refused"} <= view.keys()
+
+
+def test_beyond_a_range_is_half_of_it_further() -> None:
+    assert beyond(Knob("a", "float", low=10, high=60), 1.0) == 85
+    assert beyond(Knob("a", "float", low=10, high=60), 0.0) == -15
+    assert beyond(Knob("a", "float", low=1, high=100, log=True), 1.0) == pytest.approx(1000)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "make it better",
+        {"edits": [], "hypothesis": "a", "mechanism": "b"},
+        {"edits": [{"op": "set", "place": "a", "value": 1}], "hypothesis": "", "mechanism": "b"},
+        {"edits": [{"op": "set", "place": "a"}], "hypothesis": "a", "mechanism": 3},
+        {"edits": ["x"], "hypothesis": "a", "mechanism": "b"},
+        {"edits": [{"op": "set", "place": "a"}], "hypothesis": "a\ud800", "mechanism": "b"},
+        {
+            "edits": [{"op": "set", "place": "a"}],
+            "hypothesis": "a",
+            "mechanism": "b",
+            "prediction": {"median": 10**400, "low": -1, "high": 10**400},
+        },
+        {"edits": [{"op": "set", "place": "a"}], "hypothesis": "a", "mechanism": "b", "prediction": {"median": 1}},
+    ],
+)
+def test_what_is_no_idea_is_refused(told: Any) -> None:
+    from pipeline.core.errors import RecipeError
+
+    with pytest.raises(RecipeError):
+        idea_of(told)
+
+
+def test_a_script_beside_the_recipe_is_no_path_of_the_view(begun: House, tmp_path: Path) -> None:
+    somebody = Somebody()
+    next_cards(night_of(begun).search, 6, advisers=[somebody])
+    assert "ideas.py" not in str(somebody.views)

@@ -1,0 +1,218 @@
+"""What a search's record tells: every number is the ledger's, and each state of a search has its sentence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.commands.research_texts import digest_text
+from pipeline.core.errors import DataError, RecipeError
+from pipeline.recipe.load import load_recipe
+from pipeline.report.research.told import Digest
+from pipeline.research.page.digest import digest_of
+from pipeline.research.people.approvals import say, waiting_in
+from pipeline.research.record.fold import folded, gain_of, incumbent_goals
+from pipeline.research.record.ledger import Ledger
+from pipeline.research.record.lock import is_under_way, one_night
+from tests.pipeline.house import House
+from tests.pipeline.research.ledgers import TOLD, search_of, told_house, with_claim, with_waiting
+
+
+def told(house: House) -> Digest:
+    return digest_of(load_recipe(house.recipe), house.workspace)
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, Digest]:
+    """A night of 24 experiments with two that failed, one refused, two that wait, and a claim that is promoted."""
+    house = told_house(tmp_path_factory.mktemp("night"))
+    writer = search_of(house, cards=24)
+    with_waiting(writer)
+    with_claim(writer)
+    return house, told(house)
+
+
+def test_every_card_is_told_with_the_ledgers_numbers(night) -> None:
+    house, digest = night
+    standing = folded(Ledger(house.workspace.root / "research" / "small"))
+
+    assert [card.id for card in digest.cards] == [card.id for card in standing.cards.values()]
+    for card in digest.cards:
+        written = standing.cards[card.number]
+        assert card.measured == gain_of(standing, card.number)
+        assert (card.words, card.proposer, card.hypothesis) == (written.words, written.proposer, written.hypothesis)
+        assert card.predicted is None or card.predicted.low == written.prediction.low
+    counts = {status: digest.count(status) for status in ("failed", "refused", "waiting")}
+    assert counts == {"failed": 2, "refused": 1, "waiting": 2}
+
+
+def test_the_claim_is_told_with_interval_odds_look_and_guards(night) -> None:
+    _, digest = night
+    (claim,) = digest.claims
+
+    assert (claim.gain.value, claim.gain.low, claim.gain.high) == (0.02, 0.012, 0.028)
+    assert (claim.odds, claim.odds_needed, claim.look, claim.confidence) == (1234.5, 20.0, 2, 0.95)
+    assert claim.guards[0].domain == "judged" and claim.guards[0].max_loss == 0.01
+    assert (digest.headline, digest.sentence) == ("promote", "head needs 0.020 bits per byte less than even.")
+
+
+def test_an_edits_worth_is_the_ledgers_with_an_interval_by_students_t(night) -> None:
+    house, digest = night
+    standing = folded(Ledger(house.workspace.root / "research" / "small"))
+
+    assert len(digest.effects) == 2
+    for effect, row in zip(digest.effects, standing.attribution, strict=True):
+        assert effect.mean == row["worth"]
+        assert effect.overall.high - effect.overall.value == pytest.approx(4.3027 * row["sd"], rel=1e-4)
+        weighted = (3 * effect.by_domain["looked"].value + effect.by_domain["seen"].value) / 4
+        assert weighted == pytest.approx(effect.mean)
+
+
+def test_controls_tell_what_chance_does_and_how_far_the_luckiest_of_nothing_lies(night) -> None:
+    house, digest = night
+    goals = list(incumbent_goals(folded(Ledger(house.workspace.root / "research" / "small"))).values())
+
+    assert list(digest.controls.goals.values()) == goals
+    assert digest.controls.sd.value == pytest.approx(np.std(goals, ddof=1))
+    assert digest.controls.sd.low < digest.controls.sd.value < digest.controls.sd.high
+    assert 1.5 < digest.controls.luckiest / digest.controls.sd.value < 2.5
+
+
+def test_shares_of_proposers_sum_to_one_and_their_intervals_hold_what_they_are_worth(night) -> None:
+    _, digest = night
+    by_name = {each.name: each for each in digest.proposers}
+
+    assert math.fsum(each.next for each in digest.proposers if each.next is not None) == pytest.approx(1)
+    assert by_name["claude"].usd == pytest.approx(0.02) == digest.bill.usd
+    assert by_name["claude"].counts["waiting"] == 2 and by_name["control"].began is None
+    for each in digest.proposers:
+        assert each.worth is None or each.worth.low <= each.worth.share <= each.worth.high
+
+
+def test_what_waits_has_the_three_numbers_and_the_command_that_decides(night) -> None:
+    _, digest = night
+    promotion, first, second = digest.waiting
+
+    assert promotion.gain.value == 0.02 and "judged +0.0040" in promotion.guard
+    assert promotion.commands[0] == "tamis approve head"
+    for each in (first, second):
+        assert each.gain.low < each.gain.value < each.gain.high
+        assert each.cost == "up to $1.25; re-gather, re-label, re-train"
+        assert each.commands == (f"tamis approve {each.card}", f'tamis reject {each.card} --why "..."')
+    assert digest.minutes == sum(each.minutes for each in digest.waiting) <= 10
+
+
+def test_what_a_person_decided_waits_no_longer_and_a_yes_to_another_plan_is_none(tmp_path: Path) -> None:
+    house = told_house(tmp_path)
+    writer = search_of(house, cards=11)
+    yes, no = with_waiting(writer)
+    standing = folded(Ledger(writer.folder))
+    asked = {each.id: each for each in waiting_in(standing)}
+    say(writer.folder, replace(asked[yes.id], plan="0" * 64), "approved", why="", how="flag", typed="0" * 8)
+    say(writer.folder, asked[no.id], "rejected", why="too dear", how="flag")
+
+    digest = told(house)
+
+    assert [each.card for each in digest.waiting] == [yes.id]
+    assert digest.answered == 1
+
+
+def test_five_lines_say_what_was_learned_and_the_text_ends_with_the_next_step(night) -> None:
+    _, digest = night
+    text = digest_text(digest)
+
+    assert [line.partition(":")[0] for line in digest.learned] == [
+        "Tried", "Best", "What did it", "Who was right", "What did not work",
+    ]  # fmt: skip
+    assert "2 failed, 1 refused, 2 waiting" in digest.learned[0]
+    assert "100.0 %" not in text
+    assert text.startswith("PROMOTE: head needs 0.020 bits per byte less than even.")
+    assert "next   Decide, 3 things to decide: `tamis approve head`, or `tamis reject head" in text
+    assert all(f"       tamis approve {each.card}" in text.splitlines() for each in digest.waiting)
+    assert max(map(len, text.splitlines())) <= 110
+
+
+def test_what_would_be_tried_next_is_new_and_priced_and_nothing_is_written(night) -> None:
+    house, digest = night
+    before = (house.workspace.root / "research" / "small" / "ledger.jsonl").read_bytes()
+    known = {card.id for card in digest.cards}
+
+    again = told(house)
+
+    assert again.next == digest.next and len(digest.next.cards) == 8
+    assert {card.id for card in digest.next.cards if card.kind == "tune"}.isdisjoint(known)
+    assert all("re-train" in card.redo for card in digest.next.cards)
+    assert (house.workspace.root / "research" / "small" / "ledger.jsonl").read_bytes() == before
+
+
+def test_a_search_that_nobody_began_says_how_to_begin(tmp_path: Path) -> None:
+    house = told_house(tmp_path)
+    with pytest.raises(DataError, match=r"no night of this search was run in .*workspace\. Begin one: tamis research"):
+        told(house)
+    assert not house.workspace.root.exists()
+
+
+def test_a_night_under_way_is_read_without_its_lock_and_its_half_written_line_is_left(tmp_path: Path) -> None:
+    house = told_house(tmp_path)
+    writer = search_of(house, cards=11, open_=True)
+    with writer.ledger.path.open("ab") as file:
+        file.write(b'{"body": {"cut')
+    before = writer.ledger.path.read_bytes()
+
+    with one_night(writer.folder):
+        digest = told(house)
+
+    assert writer.ledger.path.read_bytes() == before
+    assert (digest.state, digest.headline) == ("under way", "A night is under way")
+    assert "3 of 400 experiments are done" in digest.sentence
+    assert {card.status for card in digest.next.cards} == {"open"} and len(digest.next.cards) == 8
+    assert not is_under_way(writer.folder)
+
+
+def test_a_search_that_was_stopped_says_how_to_go_on(tmp_path: Path) -> None:
+    house = told_house(tmp_path)
+    search_of(house, cards=11)
+    digest = told(house)
+
+    assert (digest.state, digest.headline) == ("stopped", "Not at its end")
+    assert digest.next_step == f"Go on: `tamis research {house.recipe}`."
+    assert digest.claims == () and digest.effects == ()
+    assert "Once a claim is promoted" in digest.no_effects
+
+
+def test_a_head_that_was_registered_is_named_and_one_that_was_taken_up_again_is_no_verdict(tmp_path: Path) -> None:
+    house = told_house(tmp_path)
+    writer = search_of(house, cards=11)
+    with_claim(writer)
+    writer.ledger.append("promoted", {"name": "docs-en", "version": 3})
+    registered = told(house)
+    writer.ledger.append("reopened", {})
+    again = told(house)
+
+    assert registered.waiting == ()
+    assert registered.next_step.startswith("The head is registered as docs-en version 3;")
+    assert (again.outcome, again.headline, len(again.claims)) == ("none", "Not at its end", 1)
+
+
+@pytest.mark.parametrize("outcome", ["reject", "undecided"])
+def test_a_claim_that_is_not_promoted_asks_nobody_and_is_not_taken_apart(tmp_path: Path, outcome: str) -> None:
+    house = told_house(tmp_path)
+    with_claim(search_of(house, cards=11), outcome, gain=0.001)
+    digest = told(house)
+
+    assert digest.outcome == digest.headline == outcome
+    assert digest.waiting == () and digest.effects == ()
+    assert digest.no_effects == "Only the edits of a promoted head are left out in turn."
+    assert (digest.next_step == "Ask for 9 seeds.") == (outcome == "undecided")
+
+
+def test_a_recipe_that_changed_since_is_refused(tmp_path: Path) -> None:
+    house = told_house(tmp_path)
+    search_of(house, cards=11)
+    house.write(TOLD.replace("high: 60", "high: 70"))
+    with pytest.raises(RecipeError, match=r"is the ledger of another search: research\.space changed since"):
+        told(house)
