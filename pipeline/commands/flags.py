@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from pipeline.core.process.start import cores
+from pipeline.core.process.start import USUAL_WORKSPACE, cores
 
 FILE = click.Path(path_type=Path)
 RECIPE = click.argument("recipe", type=FILE, metavar="RECIPE", help="The recipe, a YAML file.")
 WORKSPACE = click.option(
-    "--workspace", "-w", type=FILE, default=Path("workspace"), envvar="TAMIS_WORKSPACE", show_envvar=True,
+    "--workspace", "-w", type=FILE, default=USUAL_WORKSPACE, envvar="TAMIS_WORKSPACE", show_envvar=True,
     help="Folder of results.",
 )  # fmt: skip
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")

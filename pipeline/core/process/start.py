@@ -27,12 +27,14 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from types import ModuleType
 
 from pipeline.core.process.dataclass_code import reuse_compiled_dataclasses
 from pipeline.core.process.kernel_cache import use_own_cache
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
+USUAL_WORKSPACE = Path("workspace")  # the folder of results of commands that name none
 KEPT_BYTES = 256 << 20
 LARGEST_BYTES = 32 << 20  # a larger array still comes from and goes back to the system; glibc's own upper bound
 OBJECTS_BETWEEN_LOOKS = 20_000  # more of them than were freed, between two looks for circles; Python: 700

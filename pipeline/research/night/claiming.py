@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.claude.prices import dollars
 from pipeline.core.errors import RecipeError
 from pipeline.experiment.chance.looking import looks_ahead
 from pipeline.plan.make import make_plan
@@ -26,6 +27,7 @@ from pipeline.research.search.search import Search
 if TYPE_CHECKING:
     from eval.loop.claim import ClaimPlan
     from eval.loop.state import State
+    from pipeline.plan.graph import Plan
 
 ATTRIBUTED = 3  # proxies of the head without each of its edits
 ATTRIBUTED_FROM = FIRST_SEED + 100  # or above all seeds of cards: those that chose the head flatter it
@@ -54,14 +56,30 @@ def open_claim(search: Search) -> None:
         "probability_better": best.probability_better, "lanes": best.num_lanes, "seeds": search.proxy.seeds,
         "first_seed": first,
     }  # fmt: skip
-    planned = _planned(search, state, claim)
+    plan = make_plan(load_recipe(claim_recipe(search, claim)), search.bench.workspace)
+    planned = _planned(search, state, claim, plan)
     if not planned.is_enough:
         search.write("ended", why=f"No claim was made. {planned.sentence}")
         return
-    search.write("claim_opened", **claim, power=planned.power, detectable=planned.detectable)
+    cost, left = search.bench.cost_of(plan), max(usd_left(search), 0.0)
+    if cost.usd > left:
+        why = (
+            f"No claim was made: its paid steps cost up to {dollars(cost.usd, up=True)}, and {dollars(left)} of "
+            "research.budget.usd are left. Raise it and run again."
+        )
+        search.write("ended", why=why, short_of="usd")
+        return
+    search.write(
+        "claim_opened", **claim, power=planned.power, detectable=planned.detectable, paid=list(cost.paid)
+    )  # fmt: skip
 
 
-def _planned(search: Search, state: State, claim: Mapping[str, Any]) -> ClaimPlan:
+def paid_by_claim(search: Search, claim: Mapping[str, Any]) -> dict[str, float]:
+    """Return what the paid results that a claim was the first to build cost, by folder."""
+    return search.bench.paid([place for place in claim.get("paid", ()) if place not in search.standing.paid])
+
+
+def _planned(search: Search, state: State, claim: Mapping[str, Any], plan: Plan) -> ClaimPlan:
     """Return what the claim would show: too weak a one is not made, as it opens the held-out sets for nothing."""
     from eval.loop.claim import plan_claim
     from eval.loop.state import own_lanes
@@ -70,11 +88,10 @@ def _planned(search: Search, state: State, claim: Mapping[str, Any]) -> ClaimPla
     own = own_lanes(state)
     lane = state.lane if own is None else with_earlier(own, state.lane)[0]
     assert lane is not None  # two proxies of the incumbent were the first of the search
-    looks = looks_ahead(make_plan(load_recipe(claim_recipe(search, claim)), search.bench.workspace))
     gate = search.gate
     return plan_claim(
-        claim["expected"], lane=lane, most_seeds=search.proxy.seeds, least_seeds=search.proxy.seeds, looks=looks,
-        required=gate.min_gain, confidence=gate.confidence,
+        claim["expected"], lane=lane, most_seeds=search.proxy.seeds, least_seeds=search.proxy.seeds,
+        looks=looks_ahead(plan),        required=gate.min_gain, confidence=gate.confidence,
     )  # fmt: skip
 
 

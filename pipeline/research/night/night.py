@@ -17,10 +17,10 @@ from typing import Any
 from pipeline.core.errors import RecipeError
 from pipeline.plan.sweep import FIRST_SEED
 from pipeline.research.edits.space import space_of
-from pipeline.research.night.claiming import ATTRIBUTED, attribute, claim_recipe, open_claim
+from pipeline.research.night.claiming import ATTRIBUTED, attribute, claim_recipe, open_claim, paid_by_claim
 from pipeline.research.night.promoting import Promoter, is_unanswered, promote_head
 from pipeline.research.night.proposing import Batch, next_cards
-from pipeline.research.people.approvals import take_in
+from pipeline.research.people.approvals import has_approved, take_in
 from pipeline.research.proposers.ideas import Adviser
 from pipeline.research.proposers.tripwires import note_judge, watched
 from pipeline.research.record.card import Card, Result
@@ -29,6 +29,8 @@ from pipeline.research.search.bench import Asked, Tried
 from pipeline.research.search.bill import paid_for
 from pipeline.research.search.search import Search, changed_rules, rule_of
 
+SHORT_OF = {"budget": "experiments", "hours": "hours", "exhausted": "usd"}  # why a search ended -> what more would help
+NOTHING_LEFT = ("exhausted", "plateau")  # ends after which a person's yes gives something to try
 RESERVE = 0.1  # of the hours, at least, for the claim and its attribution
 
 Judge = Callable[[Mapping[str, Any]], Mapping[str, Any]]  # the claim's recipe -> its verdict as JSON
@@ -70,24 +72,31 @@ class Night:
 
     @property
     def budget(self) -> dict[str, float]:
-        """What a search may take in all: experiments and hours."""
+        """What a search may take in all: experiments, hours and dollars."""
         room = self.search.research.budget
-        return {"experiments": room.experiments, "hours": room.hours}
+        return {"experiments": room.experiments, "hours": room.hours, "usd": room.usd}
 
     def promote(self) -> None:
         if self.promoter is not None:
             promote_head(self.search, self.promoter)
 
     def may_reopen(self) -> bool:
-        """Say whether to go on with a search whose budget has grown since it ended; its next claim is a further look.
+        """Say whether to go on with a search that ended: its next claim is a further look.
 
-        Not while a person has yet to say whether its head is promoted: another claim would take that question away.
+        That is so where what it was short of has grown, and where one that had nothing left to try has a card by now
+        that a person approved. Not while a person has yet to say whether its head is promoted: another claim would take
+        that question away.
         """
-        ended = self.search.standing.search_ended
-        grown = {"budget": "experiments", "hours": "hours"}.get(ended["why"]) if ended is not None else None
-        if ended is None or grown is None or self.budget[grown] <= ended.get(grown, self.budget[grown]):
+        at = self.search.standing
+        if at.search_ended is None or at.tripped or is_unanswered(self.search):
             return False
-        return not is_unanswered(self.search) and self.why_end() is None
+        grown = {name for name, most in self.budget.items() if most > at.search_ended.get(name, most)}
+        if at.claim_short_of in grown:
+            return True
+        why = at.search_ended["why"]
+        return self.limit() is None and (
+            SHORT_OF.get(why) in grown or (why in NOTHING_LEFT and has_approved(self.search))
+        )
 
     def step(self) -> None:
         """Take the next step that is not the trying of cards."""
@@ -103,7 +112,7 @@ class Night:
         elif at.verdict is None:
             note_judge(search)
             verdict = self.judge(claim_recipe(search, at.claim))
-            search.write("claimed", **verdict)
+            search.write("claimed", **verdict, paid=paid_by_claim(search, at.claim))
         elif at.attribution is None:
             attribute(search)
         else:
@@ -111,23 +120,31 @@ class Night:
 
     def why_end(self) -> Mapping[str, Any] | None:
         """Return why the search ends here, or None."""
-        from eval.loop.state import head, plateau
+        from eval.loop.state import plateau
+
+        at = self.search.standing
+        if (limit := self.limit()) is not None:
+            return limit
+        if at.exhausted:
+            return {"why": "exhausted", "words": at.exhausted}
+        stuck = plateau(self.search.state(self.search.space()))
+        if stuck is not None and at.stuck_since is not None and at.batches - at.stuck_since >= 2 * stuck.batches:
+            return {"why": "plateau", "words": stuck.sentence, "at_limits": list(stuck.at_limits)}
+        return None
+
+    def limit(self) -> Mapping[str, Any] | None:
+        """Return what ends the search whatever is left to try, or None."""
+        from eval.loop.state import head
 
         budget, at = self.search.research.budget, self.search.standing
         if at.tripped:
             return {"why": "tripped", "words": at.tripped}
         if at.tried >= budget.experiments:
             return {"why": "budget", "words": f"All {budget.experiments} experiments of the budget were run."}
-        if at.exhausted:
-            return {"why": "exhausted", "words": at.exhausted}
         space = self.search.space()
-        state = self.search.state(space)
-        edits = len(space.edits_of(head(state).point))
+        edits = len(space.edits_of(head(self.search.state(space)).point))
         if self.clock.seconds >= budget.hours * 3600 - self.seconds_to_come(edits):
             return {"why": "hours", "words": f"{budget.hours:g} hours are nearly over; the rest is kept for the claim."}
-        stuck = plateau(state)
-        if stuck is not None and at.stuck_since is not None and at.batches - at.stuck_since >= 2 * stuck.batches:
-            return {"why": "plateau", "words": stuck.sentence, "at_limits": list(stuck.at_limits)}
         return None
 
     def seconds_to_come(self, edits: int) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.research.night.claiming import claim_recipe
-from pipeline.research.people.approvals import HEAD, waiting_in, word_on, words_in
+from pipeline.research.people.approvals import HEAD, reach_of, waiting_in, word_on, words_in
 from pipeline.research.search.search import Search
 
 Promoter = Callable[
@@ -44,8 +44,9 @@ def promote_head(search: Search, promoter: Promoter) -> None:
         if told == "rejected":
             return
         if told != "approved":
+            reach = reach_of(search.ledger.path.parent)
             search.progress.say(
-                "the claim held; its promotion waits for a person: tamis approve head, tamis reject head"
+                f"the claim held; its promotion waits for a person: tamis approve head{reach}, tamis reject head{reach}"
             )
             return
     promoted = promoter({**claim_recipe(search, at.claim), "promote": search.bench.data["promote"]})

@@ -34,7 +34,7 @@ from pipeline.research.night.proposing import next_cards, shares_of
 from pipeline.research.page.effects import deviation_of, effect_of, part_of, worth_of
 from pipeline.research.page.sentences import headline, learned, next_step, why_no_effects
 from pipeline.research.page.telling import card_told, mean
-from pipeline.research.people.approvals import waiting_in, word_on, words_in
+from pipeline.research.people.approvals import reach_of, waiting_in, word_on, words_in
 from pipeline.research.people.waiting import waiting_of
 from pipeline.research.record.card import Card
 from pipeline.research.record.clock import worked
@@ -124,7 +124,7 @@ class Reading:
             next=self.next(), next_step="", no_effects="", plateaus=self.plateaus(), batches=standing.batches,
             ledger=search.ledger.hash, events=len(search.ledger.events), findings=self.findings,
         )  # fmt: skip
-        made = replace(made, waiting=waiting_of(made, self._unanswered()))
+        made = replace(made, waiting=waiting_of(made, self._unanswered(), reach=reach_of(search.ledger.path.parent)))
         head_line, sentence = headline(made, why=self._ended_why())
         made = replace(made, headline=head_line, sentence=sentence)
         return replace(made, learned=learned(made), next_step=next_step(made), no_effects=why_no_effects(made))

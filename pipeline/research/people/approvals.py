@@ -11,6 +11,7 @@ when, and whether it was typed at a terminal.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,9 +21,10 @@ from filelock import FileLock
 
 from pipeline.core.errors import RecipeError, listed_names
 from pipeline.core.identity import identity_of
+from pipeline.core.process.start import USUAL_WORKSPACE
 from pipeline.research.record.card import Card, Cost
 from pipeline.research.record.fold import Standing
-from pipeline.research.record.ledger import Ledger
+from pipeline.research.record.ledger import FILE, Ledger
 from pipeline.store.versions import now, user
 
 if TYPE_CHECKING:
@@ -138,10 +140,27 @@ def take_in(search: Search) -> None:
         if kind == "repriced":
             search.progress.say(
                 f"card {body['card']} was approved, and its plan is another now; "
-                + (body["why"] or f"it must be approved again: tamis approve {body['card']}")
+                + (
+                    body["why"]
+                    or f"it must be approved again: tamis approve {body['card']}{reach_of(search.ledger.path.parent)}"
+                )
             )
     if left:
         search.progress.say(f"approved cards that wait for a larger research.budget.experiments: {left}")
+
+
+def reach_of(folder: Path) -> str:
+    """Return the flags by which `approve` and `reject` find a search: none for the only one of the usual workspace."""
+    workspace = folder.parent.parent
+    flags = "" if workspace == USUAL_WORKSPACE else f" -w {shlex.quote(str(workspace))}"
+    several = len(list(folder.parent.glob(f"*/{FILE}"))) > 1
+    return flags + (f" --search {shlex.quote(folder.name)}" if several else "")
+
+
+def has_approved(search: Search) -> bool:
+    """Say whether a person approved a card that waits, for the plan that it has now."""
+    told = answers_to(search, words_in(search.ledger.path.parent))
+    return any(kind == "answered" and body["answer"] == "approved" for kind, body in told)
 
 
 def answers_to(search: Search, words: Mapping[str, Word]) -> list[tuple[str, dict[str, Any]]]:

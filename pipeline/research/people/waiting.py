@@ -13,20 +13,20 @@ WORDS_A_MINUTE = 200  # that a tired person reads; an assumption, not measured
 DECIDING = 1.0  # minutes for the decision itself; an assumption, not measured
 
 
-def waiting_of(digest: Digest, ids: Collection[str]) -> tuple[Waiting, ...]:
-    """Return what waits by its id, the promotion of a claimed head first."""
-    found = [_promotion(digest, digest.claim)] if HEAD in ids and digest.claim is not None else []
-    return (*found, *(_card(card) for card in digest.cards if card.status == "waiting" and card.id in ids))
+def waiting_of(digest: Digest, ids: Collection[str], *, reach: str = "") -> tuple[Waiting, ...]:
+    """Return what waits by its id, the promotion of a claimed head first; `reach` are flags of the commands."""
+    found = [_promotion(digest, digest.claim, reach)] if HEAD in ids and digest.claim is not None else []
+    return (*found, *(_card(card, reach) for card in digest.cards if card.status == "waiting" and card.id in ids))
 
 
-def _promotion(digest: Digest, claim: ClaimTold) -> Waiting:
+def _promotion(digest: Digest, claim: ClaimTold, reach: str) -> Waiting:
     words = "; ".join(claim.edits)
     return Waiting(
         card=HEAD, what=f"Take the claimed head in place of {digest.incumbent}: {words}",
         why="the recipe asks a person",
         hypothesis=claim.sentence, mechanism="", by="the claim", gain=claim.gain, gain_is="measured by fresh proxies",
         cost="nothing more to pay", guard=_worst_guard(claim), minutes=_minutes(words, claim.sentence),
-        commands=_commands(HEAD),
+        commands=_commands(HEAD, reach),
     )  # fmt: skip
 
 
@@ -39,18 +39,18 @@ def _worst_guard(claim: ClaimTold) -> str:
     )
 
 
-def _card(card: Told) -> Waiting:
+def _card(card: Told, reach: str) -> Waiting:
     return Waiting(
         card=card.id, what=card.words, why=card.needs, hypothesis=card.hypothesis, mechanism=card.mechanism,
         by=card.proposer, gain=card.predicted, gain_is=f"expected by {card.proposer}, nothing is measured yet",
         cost=_cost(card), guard="not measured before it runs",
         minutes=_minutes(card.words, card.needs, card.hypothesis, card.mechanism, card.falsifier),
-        commands=_commands(card.id),
+        commands=_commands(card.id, reach),
     )  # fmt: skip
 
 
-def _commands(id: str) -> tuple[str, ...]:
-    return f"tamis approve {id}", f'tamis reject {id} --why "..."'
+def _commands(id: str, reach: str) -> tuple[str, ...]:
+    return f"tamis approve {id}{reach}", f'tamis reject {id}{reach} --why "..."'
 
 
 def _cost(card: Told) -> str:

@@ -49,6 +49,7 @@ class Standing:
     promoted: Mapping[str, Any] | None = None
     attribution: list[Mapping[str, Any]] | None = None
     ended: bool = False
+    claim_short_of: str = ""  # what of the budget no claim was made for the lack of
     paid: dict[str, float] = field(default_factory=dict)  # folder of a result -> dollars
     usd: float = 0.0
 
@@ -142,6 +143,8 @@ class Standing:
 
     def _claimed(self, body: Mapping[str, Any]) -> None:
         self.verdict = body
+        self.paid |= body.get("paid", {})
+        self.usd += math.fsum(body.get("paid", {}).values())
 
     def _asked(self, body: Mapping[str, Any]) -> None:
         assert self.verdict is not None
@@ -154,10 +157,11 @@ class Standing:
         self.promoted = body
 
     def _ended(self, body: Mapping[str, Any]) -> None:
-        self.ended = True
+        self.ended, self.claim_short_of = True, body.get("short_of", "")
 
     def _reopened(self, body: Mapping[str, Any]) -> None:
-        self.search_ended = self.claim = self.verdict = self.attribution = self.promoted = None
+        self.search_ended = self.claim = self.verdict = self.attribution = self.promoted = self.stuck_since = None
+        self.exhausted = self.claim_short_of = ""
         self.ended = False
 
 

@@ -111,17 +111,19 @@ class Bench:
     def price(self, edits: tuple[Edit, ...], *, name: str, seeds: Sequence[int]) -> tuple[Cost, str]:
         """Return what edits force to be done again and the hash of that plan; RecipeError where they fit no recipe."""
         plan = make_plan(load_recipe(self.trial_recipe([Asked(name, edits, tuple(seeds))])), self.workspace)
+        return self.cost_of(plan), plan_hash(plan)
+
+    def cost_of(self, plan: Plan) -> Cost:
+        """Return what a plan has yet to build, and what of it is paid for."""
         todo = plan.to_build
         kinds = {_class(node.kind, node.cost_usd) for node in todo} - {None}
-        lanes = sum(1 for node in todo if node.kind == "lane")
-        cost = Cost(
+        return Cost(
             redo=tuple(name for name in CLASSES.values() if name in kinds),
             nodes=len(todo),
-            lanes=lanes,
+            lanes=sum(1 for node in todo if node.kind == "lane"),
             usd=math.fsum(node.cost_usd for node in todo),
             paid=tuple(sorted(self._place(node.folder) for node in todo if node.cost_usd)),
         )
-        return cost, plan_hash(plan)
 
     def run(self, asked: Sequence[Asked]) -> dict[str, Tried]:
         """Try some mixtures together; where something of one fails, each is tried by itself and only it is lost.

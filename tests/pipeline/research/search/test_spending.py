@@ -17,7 +17,7 @@ from pipeline.recipe.edits import Edit
 from pipeline.research.night.claiming import ATTRIBUTED_FROM, attribute
 from pipeline.research.night.night import Night, begin, why_nothing
 from pipeline.research.night.proposing import Batch
-from pipeline.research.people.approvals import HEAD, say, waiting_in
+from pipeline.research.people.approvals import HEAD, reach_of, say, waiting_in
 from pipeline.research.proposers.ideas import Advice, Idea
 from pipeline.research.record.card import Card, Cost, Result
 from pipeline.research.record.clock import Clock, worked
@@ -256,6 +256,56 @@ def test_a_search_that_is_killed_as_it_finds_nothing_more_ends_as_one_that_was_n
     ledger_of(house).write_bytes(b"".join(whole.splitlines(keepends=True)[:ended]))
     assert night_of(house).go_on()
     assert ledger_of(house).read_bytes() == whole
+
+
+def test_a_yes_after_a_search_found_nothing_more_gives_it_something_to_try(tmp_path: Path) -> None:
+    text = LITTLE.replace("person: []", "person: [outside]\n  proposers: {gp: 0.5, random: 0.1, claude: 0.4}")
+    house = furnished(tmp_path, text.replace("experiments: 10", "experiments: 40"))
+    night = night_of(house, advisers=[Outsider()])
+    assert night.go_on() and night.search.standing.ended
+    before = night.search.standing.tried
+    assert night_of(house).go_on() and "reopened" not in kinds_of(house)
+    yes(night, house, night.search.standing.waiting[0].id)
+
+    night = night_of(house)
+    assert night.go_on() and night.search.standing.ended
+    assert "reopened" in kinds_of(house) and night.search.standing.tried > before
+    length = len(kinds_of(house))
+    assert night_of(house).go_on() and len(kinds_of(house)) == length  # once
+
+
+def test_a_claim_that_costs_more_than_is_left_is_made_once_the_budget_is_larger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = RECIPE.replace("hours: 1}", "hours: 1, usd: 1}")
+    house = furnished(tmp_path, text)
+    graded = Cost(usd=1.5, paid=("made/graded",))
+    monkeypatch.setattr(Bench, "cost_of", lambda bench, plan: Cost() if plan.recipe.gate is None else graded)
+    monkeypatch.setattr(Bench, "paid", lambda bench, places: {place: 1.25 for place in places})
+    assert night_of(house).go_on()
+    assert "claim_opened" not in kinds_of(house)
+    assert events_of(house)[-1]["body"]["why"] == (
+        "No claim was made: its paid steps cost up to $1.50, and $1.00 of research.budget.usd are left. "
+        "Raise it and run again."
+    )
+
+    house.write(text.replace("usd: 1}", "usd: 2}"))
+    night = night_of(house)
+    assert night.go_on() and "claimed" in kinds_of(house)
+    assert night.search.standing.usd == pytest.approx(1.25)
+    assert night.search.standing.paid == {"made/graded": 1.25}
+
+
+def test_commands_name_the_workspace_and_the_search_where_these_are_not_the_usual_ones(tmp_path: Path) -> None:
+    folder = tmp_path / "my results" / "research" / "small"
+    folder.mkdir(parents=True)
+    (folder / "ledger.jsonl").touch()
+    assert reach_of(folder) == f" -w '{tmp_path}/my results'"
+    assert reach_of(Path("workspace/research/small")) == ""
+    other = folder.parent / "other"
+    other.mkdir()
+    (other / "ledger.jsonl").touch()
+    assert reach_of(folder).endswith(" --search small")
 
 
 def test_what_was_refused_is_not_said_to_be_nothing_left(tmp_path: Path) -> None:
