@@ -19,7 +19,7 @@ OTHER_CALLS = 0x40000000  # x86_64: the same calls by other numbers (x32)
 
 REFUSED = {  # name: number on x86_64, on aarch64; None where there is none
     # the network, and a way past this filter
-    "socket": (41, 198), "io_uring_setup": (425, 425),
+    "socket": (41, 198), "socketpair": (53, 199), "io_uring_setup": (425, 425),
     # other processes: their memory, files and clocks
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
     "process_madvise": (440, 440), "pidfd_open": (434, 434), "pidfd_getfd": (438, 438), "pidfd_send_signal": (424, 424),
@@ -35,18 +35,29 @@ REFUSED = {  # name: number on x86_64, on aarch64; None where there is none
     "fchown": (93, 55), "fchownat": (260, 54), "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7),
     "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16), "utime": (132, None),
     "utimes": (235, None), "futimesat": (261, None), "utimensat": (280, 88), "open_by_handle_at": (304, 265),
-    # what all processes of a user share
-    "shmget": (29, 194), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180), "keyctl": (250, 219),
-    "add_key": (248, 217), "request_key": (249, 218),
+    # what all processes of a user share; what is there is found by small numbers, and needs no opening
+    "shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "semget": (64, 190), "semop": (65, 193),
+    "semtimedop": (220, 192), "semctl": (66, 191), "msgget": (68, 186), "msgsnd": (69, 189), "msgrcv": (70, 188),
+    "msgctl": (71, 187), "mq_open": (240, 180), "mq_unlink": (241, 181), "keyctl": (250, 219), "add_key": (248, 217),
+    "request_key": (249, 218),
+    # a look at the names of files that others make, in folders that Landlock keeps closed
+    "inotify_init": (253, None), "inotify_init1": (294, 26), "fanotify_init": (300, 262),
 }  # fmt: skip
 ONLY_ITSELF = {  # allowed where the first argument is the process itself
     "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240), "prlimit64": (302, 261),
 }  # fmt: skip
-PRCTL, PR_SET_PDEATHSIG = (157, 167), 1  # no way to outlive the parent
+NUMBER, PROCESSOR, FIRST_ARGUMENT, SECOND_ARGUMENT = 0, 4, 16, 24  # where the kernel puts them for a filter
+REFUSED_ASKING = {  # refused where one argument is one of these: numbers, the argument, its values
+    "prctl": ((157, 167), FIRST_ARGUMENT, (1,)),  # PR_SET_PDEATHSIG: no way to outlive the parent
+    # F_SETOWN, F_SETSIG, F_SETOWN_EX: a file that is written to sends any signal to any process. And F_SETLEASE,
+    # F_NOTIFY: others wait for it, and it sees what they do.
+    "fcntl": ((72, 25), SECOND_ARGUMENT, (8, 10, 15, 1024, 1026)),
+    # FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR, FS_IOC_ENABLE_VERITY: how a file is kept, and that nobody writes it again
+    "ioctl": ((16, 29), SECOND_ARGUMENT, (0x40086602, 0x401C5820, 0x40806685)),
+}
 
 LOAD, EQUAL, GREATER, RETURN = 0x20, 0x15, 0x25, 0x06  # of BPF, the filter's language
-NUMBER, PROCESSOR, FIRST_ARGUMENT = 0, 4, 16  # where the kernel puts them for a filter
 ALLOW, KILL, FAIL = 0x7FFF0000, 0x80000000, 0x00050000
 PR_SET_SECCOMP, FILTER = 22, 2
 
@@ -74,8 +85,12 @@ def _program(processor: int, *, column: int, own: int) -> bytes:
     for number in (numbers[column] for numbers in REFUSED.values()):
         if number is not None:
             steps += [(EQUAL, 0, 1, number), refused]
-    steps += [(EQUAL, 0, 4, PRCTL[column]), (LOAD, 0, 0, FIRST_ARGUMENT), (EQUAL, 0, 1, PR_SET_PDEATHSIG), refused]
-    steps.append((RETURN, 0, 0, ALLOW))
+    for numbers, argument, values in REFUSED_ASKING.values():
+        asking = [(LOAD, 0, 0, argument)]
+        for value in values:
+            asking += [(EQUAL, 0, 1, value), refused]
+        asking.append((RETURN, 0, 0, ALLOW))
+        steps += [(EQUAL, 0, len(asking), numbers[column]), *asking]
     for name, numbers in ONLY_ITSELF.items():
         itself = [(EQUAL, 0, 1, 0), (RETURN, 0, 0, ALLOW)] if name == "prlimit64" else []  # which also calls itself 0
         itself += [(EQUAL, 0, 1, own), (RETURN, 0, 0, ALLOW), refused]

@@ -146,6 +146,39 @@ def stop_parent(told: Told) -> dict[str, Any]:
         time=lambda: __import__("resource").prlimit(parent, 0, (0, 0)),
         nice=lambda: os.setpriority(os.PRIO_PROCESS, parent, 19),
         pinned=lambda: os.sched_setaffinity(parent, {0}),
+        by_pipe=lambda: _signal_by_pipe(parent),
+    )
+
+
+def _signal_by_pipe(process: int) -> None:
+    """Let the kernel send a signal whenever something is written to a pipe."""
+    import fcntl
+
+    out, into = os.pipe()
+    fcntl.fcntl(out, fcntl.F_SETOWN, process)
+    fcntl.fcntl(out, 10, int(signal.SIGKILL))  # F_SETSIG
+    fcntl.fcntl(out, fcntl.F_SETFL, os.O_ASYNC)
+    os.write(into, b"x")
+
+
+def share(told: Told) -> dict[str, Any]:
+    """Use what processes of a user have in common, or watch which files they make; numbers are those of x86_64."""
+    import fcntl
+
+    c, buffer = _c(), ctypes.create_string_buffer(256)
+    return tried(
+        memory=lambda: _must(c.shmat(0, None, 0o10000)),
+        memories=lambda: _must(c.shmctl(0, 13, buffer)),  # SHM_STAT: the first that there is
+        message=lambda: _must(c.msgrcv(0, buffer, 100, 0, 0o4000)),
+        to_a_queue=lambda: _must(c.msgsnd(0, buffer, 1, 0o4000)),
+        queue=lambda: _must(c.msgctl(0, 0, None)),
+        semaphore=lambda: _must(c.semctl(0, 0, 0)),
+        named_queue=lambda: _must(c.mq_unlink(b"/tamis")),
+        pair=socket.socketpair,
+        watch=lambda: _must(c.inotify_add_watch(_must(c.inotify_init1(0)), told["folder"].encode(), 0x100)),
+        watch_all=lambda: _must(c.fanotify_init(0x200, 0)),
+        lease=lambda: fcntl.fcntl(os.open(__file__, os.O_RDONLY), 1024, fcntl.F_RDLCK),
+        keep=lambda: fcntl.ioctl(os.open(__file__, os.O_RDONLY), 0x40086602, b"\0" * 8),
     )
 
 

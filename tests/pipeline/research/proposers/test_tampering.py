@@ -159,8 +159,16 @@ def test_the_key_is_in_no_variable_file_or_memory_that_it_reaches(root: Path, vi
 def test_the_process_that_judges_cannot_be_ended_stopped_traced_or_starved(root: Path, victim):
     ways = stopped(attack("stop_parent", root, parent=victim.pid))
 
-    assert victim.poll() is None and len(ways) == 9
+    assert victim.poll() is None and len(ways) == 10
     assert all(error.startswith("PermissionError") for error in ways.values())
+
+
+@confines
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="some processors have no call for each of them")
+def test_it_shares_no_memory_or_queue_with_others_and_watches_none_of_their_folders(root: Path):
+    ways = stopped(attack("share", root, folder=str(root)))
+
+    assert len(ways) == 12 and all(error.startswith("PermissionError") for error in ways.values())
 
 
 @confines
