@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import __version__
 from pipeline.core.document import SCHEMA
 from pipeline.core.files.card import CARD, Card
+from pipeline.queries.export.history import percent
 from pipeline.queries.export.target import history_of
 from pipeline.store.results import DOCUMENTS_END, DOCUMENTS_START, document_paths, dropped_by
 from pipeline.store.stored_dataset import StoredDataset
@@ -156,7 +157,7 @@ def _responsible(found: Audited, history: Mapping[Path, Card]) -> dict[str, Any]
     """Tell what the audit found in the RAI vocabulary."""
     sample = f"of {found.of.read:,} documents read" if found.of.read < found.of.documents else "of all documents"
     personal = [
-        f"{100 * number.value:.2f} % {sample}: {number.name.removeprefix('documents ')}"
+        f"{percent(number.value, decimals=2)} {sample}: {number.name.removeprefix('documents ')}"
         for number in found.numbers
         if number.group == "personal data" and number.unit == "share" and number.value
     ]
@@ -168,6 +169,9 @@ def _responsible(found: Audited, history: Mapping[Path, Card]) -> dict[str, Any]
         "rai:dataPreprocessingProtocol": [said for card in history.values() for _, said in _steps(card)],
         "rai:personalSensitiveInformation": personal or ["None found by shape: addresses, numbers and keys."],
         "rai:dataBiases": [*found.stored, *moved],
-        "rai:dataLimitations": [f"{100 * made:.2f} % {sample} are not by people, by their origin.", *found.notes],
+        "rai:dataLimitations": [
+            f"{percent(made, decimals=2)} {sample} are not by people, by their origin.",
+            *found.notes,
+        ],
         "rai:dataUseCases": [f"Pretraining of language models; what else it is fit for is {FILL_IN}."],
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.core.files.card import Card
-from pipeline.queries.export.history import plain, table
+from pipeline.queries.export.history import percent, plain, table
 from pipeline.queries.export.target import history_of
 from pipeline.store.results import dropped_by
 from pipeline.store.stored_dataset import StoredDataset
@@ -20,7 +20,7 @@ from pipeline.store.stored_source import StoredSource
 from pipeline.store.workspace import Workspace
 
 if TYPE_CHECKING:
-    from filters.audit.found import Audited
+    from filters.audit.found import Audited, Row
 
 PERSON = "**[a person fills this in]**"
 TOP_DOMAINS = 0.10  # of the domains by size that are to be listed; 5 % or 1,000 for small firms, as far as known
@@ -50,11 +50,24 @@ def _general(found: Audited) -> Iterator[str]:
     size = found.of.bytes_read * found.of.documents / max(found.of.read, 1)
     band = _band(size / BYTES_A_TOKEN)
     yield f"- Size: {band} ({found.of.documents:,} documents, about {size / 1e9:.3g} GB of text)"
-    shown = ", ".join(f"{row.name} {100 * row.share:.1f} %" for row in found.tables.get("language", ())[:15])
+    shown = ", ".join(f"{row.name} {percent(row.share)}" for row in _own(found, "language")[:15])
     yield f"- Languages, by share of documents: {plain(shown)}"
-    years = [row.name for row in found.tables.get("year", ()) if row.name.isdecimal()]
-    dated = f"; the documents' own dates are of {min(years)} to {max(years)}" if years else ""
+    years = [row.name for row in _own(found, "year") if row.name.isdecimal()]
+    of = "most of the documents' own dates" if _is_cut(found, "year") else "the documents' own dates"
+    dated = f"; {of} are of {min(years)} to {max(years)}" if years else ""
     yield f"- Latest date of acquisition: {PERSON}{dated}\n"
+
+
+def _own(found: Audited, name: str) -> list[Row]:
+    """Return what of a table is of the audited dataset; an audit against another one lists what only that has, too."""
+    return [row for row in found.tables.get(name, ()) if row.share > 0]
+
+
+def _is_cut(found: Audited, name: str) -> bool:
+    """Say whether a table may hold only the largest of what there is."""
+    from filters.audit.checks import MOST_ROWS
+
+    return len(found.tables.get(name, ())) >= MOST_ROWS
 
 
 def _band(tokens: float) -> str:
@@ -65,9 +78,13 @@ def _band(tokens: float) -> str:
 
 def _sources(found: Audited, history: Mapping[Path, Card]) -> Iterator[str]:
     yield "## 2. Sources\n"
-    shares = {row.name: row.share for row in found.tables.get("source", ())}
+    listed = found.tables.get("source", ())
+    shares = {row.name: percent(row.share) for row in listed}
+    rest = percent(0.0)  # of what is not listed: the largest are
+    if _is_cut(found, "source"):
+        rest = f"at most {percent(max(listed[-1].share, listed[-1].other or 0.0))}"
     rows = [
-        (card.name, card.kind, _reader(card), f"{card.rows_out:,}", f"{100 * shares.get(card.name, 0):.1f} %")
+        (card.name, card.kind, _reader(card), f"{card.rows_out:,}", shares.get(card.name, rest))
         for card in history.values()
         if card.kind != "dataset"
     ]
@@ -77,16 +94,16 @@ def _sources(found: Audited, history: Mapping[Path, Card]) -> Iterator[str]:
         "Data crawled and scraped from online sources", "User data", "Other sources",
     ):  # fmt: skip
         yield f"- {kind}: {PERSON} which of the sources above are of this kind, with names, links and licences"
-    made = [row for row in found.tables.get("origin", ()) if row.name != "human"]
-    synthetic = ", ".join(f"{row.name} {100 * row.share:.1f} %" for row in made) or "none by the documents' origin"
+    made = [row for row in _own(found, "origin") if row.name != "human"]
+    synthetic = ", ".join(f"{row.name} {percent(row.share)}" for row in made) or "none by the documents' origin"
     yield f"- Synthetic data: {plain(synthetic)}; the models that made it: {PERSON if made else 'none'}\n"
-    hosts = [row for row in found.tables.get("host", ()) if not row.name.startswith("(")]
+    hosts = [row for row in _own(found, "host") if not row.name.startswith("(")]
     if hosts:
         yield (
             "Domains with most documents, of those read (the template asks for the top "
             f"{100 * TOP_DOMAINS:.0f} % by size; this list is cut):\n"
         )
-        yield table(("domain", "share of documents"), [(row.name, f"{100 * row.share:.2f} %") for row in hosts])
+        yield table(("domain", "share of documents"), [(row.name, percent(row.share, decimals=2)) for row in hosts])
     yield f"- Crawlers, their names, purpose, period and respect of robots.txt: {PERSON}\n"
 
 
@@ -107,7 +124,7 @@ def _processing(found: Audited, history: Mapping[Path, Card]) -> Iterator[str]:
     yield table(("dataset", "step", "documents dropped"), rows)
     yield "- What is left of personal data and insults, by shape and by a short word list:\n"
     left = [
-        (number.name, f"{100 * number.value:.2f} %")
+        (number.name, percent(number.value, decimals=2))
         for number in found.numbers
         if number.group in ("personal data", "toxicity") and number.unit == "share" and number.value is not None
     ]

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from pipeline.core.errors import RecipeError, did_you_mean, shortened
 from pipeline.core.identity import canonical
+from pipeline.core.shown import one_line
 from pipeline.core.step import Params
 from pipeline.recipe.names import label_of
 from pipeline.recipe.python_recipe import document_of, plain_copy
@@ -53,16 +54,21 @@ class Edit:
 
     @property
     def words(self) -> str:
-        """The edit in a line."""
+        """The edit in one line, whatever stands in it: all that a person reads who approves it."""
+        return one_line(self._words())
+
+    def _words(self) -> str:
         place = self.place.removeprefix("datasets.").removeprefix("mixtures.")
         if self.op == "set":
             return f"{place} = {_word(self.value)}"
         if self.op == "remove_step":
             return f"without {place}"
         if self.op == "add_step":
-            step = self.value["step"]
+            step, before = self.value["step"], self.value.get("before")
             name = step if isinstance(step, str) else next(iter(step))
-            return f"{place} + {name}"
+            given = step[name] if isinstance(step, Mapping) else None
+            told = f" ({', '.join(f'{key} = {_word(value)}' for key, value in given.items())})" if given else ""
+            return f"{place} + {name}{told}{f' before {before}' if before not in (None, END) else ''}"
         if self.op == "move_step":
             return f"{place} at the end" if self.value == END else f"{place} before {self.value}"
         weights = ", ".join(f"{name} {100 * share:.1f} %" for name, share in self.value.items())

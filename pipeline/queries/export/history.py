@@ -18,6 +18,12 @@ def plain(text: str) -> str:
     )
 
 
+def percent(share: float, *, decimals: int = 1) -> str:
+    """Return a share in per cent, and never none for a few."""
+    least = 10.0**-decimals
+    return f"< {least:g} %" if 0 < 100 * share < least else f"{100 * share:.{decimals}f} %"
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a Markdown table; nothing without rows."""
     lines = [f"| {' | '.join(plain(str(cell)) for cell in row)} |\n" for row in rows]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 from pipeline import __version__
@@ -24,6 +25,7 @@ from pipeline.report.tables import ReportTable, write_tables
 MOST_ROWS = 40  # cards listed on the page; the CSV file has all
 MOST_LOST = 20  # cards listed that failed or were refused
 MOST_NEXT = 12
+USUAL = 0.95  # confidence of a claim that is not judged yet
 
 
 def write_research(digest: Digest, *, path: Path) -> None:
@@ -58,6 +60,7 @@ def _content(digest: Digest) -> dict[str, Any]:
         "controls": _controls_forest(digest.controls),
         "next_cards": digest.next.cards[:MOST_NEXT],
         "odds": _odds,
+        "level": _level(digest),
         "ranged": lambda gain: _ranged(gain, decimals),
     }
 
@@ -72,6 +75,12 @@ def _decimals(digest: Digest) -> int:
 def _ranged(gain: Range, decimals: int) -> str:
     value, low, high = (figures.signed(each, decimals) for each in (gain.value, gain.low, gain.high))
     return f"{value} ({low} to {high})"
+
+
+def _level(digest: Digest) -> str:
+    """Return the confidence of the gate, of which the intervals of claims are: `95 %`."""
+    claim = digest.claims[-1] if digest.claims else None
+    return f"{100 * ((claim.confidence if claim else None) or USUAL):.4g} %"
 
 
 def _odds(odds: float | None) -> str:
@@ -90,7 +99,9 @@ def _claim_forest(digest: Digest) -> Forest | None:
     ranges: list[tuple[str, str, Range, bool]] = []
     for number, claim in enumerate(digest.claims, start=1):
         which = f" of claim {number}" if len(digest.claims) > 1 else ""
-        hoped = Range(claim.expected, claim.expected - 1.96 * claim.sd, claim.expected + 1.96 * claim.sd)
+        level = claim.confidence or USUAL
+        side = NormalDist().inv_cdf((1 + level) / 2) * claim.sd
+        hoped = Range(claim.expected, claim.expected - side, claim.expected + side)
         ranges.append((f"expected{which}", "by the model of all cards", hoped, False))
         if claim.gain is not None:
             seeds = f"seeds {claim.seeds[0]} to {claim.seeds[1]} of both mixtures"
@@ -102,7 +113,7 @@ def _claim_forest(digest: Digest) -> Forest | None:
         text = f"{figures.signed(each.low, 3)} to {figures.signed(each.high, 3)}"
         picture = interval(
             Interval(each.value, each.low, each.high), axis=axis, marks=NO_DIFFERENCE, strong=strong,
-            title=f"{name}: gain {figures.signed(each.value, 3)} bits per byte, 95 % interval {text}",
+            title=f"{name}: gain {figures.signed(each.value, 3)} bits per byte, {_level(digest)} interval {text}",
         )  # fmt: skip
         rows.append(Row(name, picture, figures.signed(each.value, 3), text, under, strong))
     return Forest(tuple(rows), ruler(axis, marks=NO_DIFFERENCE))

@@ -210,8 +210,8 @@ class Reading:
         if sd is not None and tried:
             from scipy.special import ndtri
 
-            best_of = float(ndtri((tried - 0.375) / (tried + 0.25)))  # Blom 1958
-            luckiest = max(best_of, 0.0) * sd.value * math.sqrt(1 + 1 / len(goals))
+            # Blom 1958. The mean that all are held against is one for all, and moves the luckiest up as often as down.
+            luckiest = max(float(ndtri((tried - 0.375) / (tried + 0.25))), 0.0) * sd.value
         return Controls(goals, mean(list(goals.values())) if goals else None, sd, luckiest, tried)
 
     def bill(self) -> Bill:

@@ -148,7 +148,8 @@ def _beats_no_change(each: ProposerTold) -> bool:
 def _did_not(digest: Digest) -> str:
     lost = [card for card in digest.cards if card.status in ("failed", "refused", "rejected")]
     worse = sum(mixture.expected.high < 0 for mixture in digest.mixtures)
-    told = f"What did not work: {worse} of {figures.counted(len(digest.mixtures), 'mixture')} surely worse"
+    mixtures = figures.counted(len(digest.mixtures), "mixture")
+    told = f"What did not work: {worse} of {mixtures} worse with a chance of nine in ten"
     if not lost:
         return f"{told}; no card failed or was refused."
     why, number = Counter(_reason(card.why) for card in lost).most_common(1)[0]

@@ -22,6 +22,8 @@ from filelock import FileLock
 from pipeline.core.errors import RecipeError, listed_names
 from pipeline.core.identity import identity_of
 from pipeline.core.process.start import USUAL_WORKSPACE
+from pipeline.core.shown import one_line
+from pipeline.recipe.edits import edit_of
 from pipeline.research.record.card import Card, Cost
 from pipeline.research.record.fold import Standing
 from pipeline.research.record.ledger import FILE, Ledger
@@ -68,19 +70,22 @@ def waiting_in(standing: Standing) -> list[Waiting]:
     claim, verdict = standing.claim, standing.verdict
     held = verdict is not None and verdict["outcome"] == "promote" and verdict.get("waits", False)
     if claim is not None and verdict is not None and held and standing.promoted is None:
-        found.append(Waiting(HEAD, identity_of([claim, verdict]), (f"promotion: {verdict['sentence']}",)))
+        edits = "; ".join(edit_of(told).words for told in claim["head"])
+        lines = (f"promotion: {verdict['sentence']}", f"it changes: {edits}")
+        found.append(Waiting(HEAD, identity_of([claim, verdict]), tuple(map(one_line, lines))))
     return found
 
 
 def _lines(card: Card) -> tuple[str, ...]:
     cost = card.cost
-    return (
+    lines = (
         f"card {card.id} of {card.proposer}: {card.words}",
         f"it expects: {card.hypothesis}",
         f"because: {card.mechanism}",
         f"it waits, as {card.needs}",
         f"to do again: {', '.join(cost.redo) or 'nothing'}; {cost.lanes} proxies, up to ${cost.usd:.2f}",
     )
+    return tuple(map(one_line, lines))  # what a proposer wrote looks like no line of ours
 
 
 def asked_about(waiting: Sequence[Waiting], name: str) -> Waiting:

@@ -27,14 +27,18 @@ def advisers_of(search: Search, *, ledger: Path, max_usd: float | None = None) -
     """
     research, found = search.research, list[Adviser]()
     if CLAUDE in research.proposers:
-        left = research.budget.usd - math.fsum(search.standing.paid.values())  # cards spend of it too
+        left = _usd_for_claude(search)
         cap = max(0.0, left if max_usd is None else min(max_usd, left))
         why = _why_not(cap)
         if why:
             search.progress.say(f"claude: is not asked this night, as {why}. The others go on.")
         else:
             search.progress.say(_bill_ahead(search, cap))
-            found.append(ClaudeAdviser(search.recipe.name, research.model, ledger, cap))
+            found.append(
+                ClaudeAdviser(
+                    search.recipe.name, research.model, ledger, cap, left=lambda: _usd_for_claude(search)
+                )
+            )  # fmt: skip
     if SCRIPT in research.proposers:
         assert research.script is not None
         path = Path(research.script)
@@ -45,6 +49,13 @@ def advisers_of(search: Search, *, ledger: Path, max_usd: float | None = None) -
         hidden = [ledger.parent, *([search.recipe.path] if search.recipe.path is not None else [])]
         found.append(ScriptAdviser(path, hidden))
     return found
+
+
+def _usd_for_claude(search: Search) -> float:
+    """Return what of the budget cards and claims leave for Claude in all nights; less, once a card paid in this one."""
+    standing = search.standing
+    on_its_way = math.fsum(card.cost.usd for card in standing.open_cards)
+    return search.research.budget.usd - math.fsum(standing.paid.values()) - on_its_way
 
 
 def _why_not(cap: float) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -73,16 +73,18 @@ class ClaudeAdviser:
     max_usd: float
     backoff_seconds: float = 1.0
     name: str = NAME
+    left: Callable[[], float] | None = None  # dollars that all else in the search leaves for it by now
 
     def ideas(self, view: View, count: int, seed: int) -> Advice:
         """Ask for ideas; whatever goes wrong is said in `why_none`."""
         from pipeline.core.claude.client import ClaudeClient
 
         angle = angle_of(view)
+        most = self.max_usd if self.left is None else max(min(self.max_usd, self.left()), 0.0)
         try:
             request = request_of(view, count, model=self.model)
             with ClaudeClient(
-                self.ledger, max_usd=self.max_usd, workers=1, buyer=Buyer(self.recipe, STEP),
+                self.ledger, max_usd=most, workers=1, buyer=Buyer(self.recipe, STEP),
                 timeout_seconds=TIMEOUT_SECONDS, backoff_seconds=self.backoff_seconds, most_waits=MOST_WAITS,
             ) as client:  # fmt: skip
                 (answer,) = client.ask(client.fitted([request]))

@@ -26,6 +26,7 @@ MOST_CARDS = 60  # the best and the worst of them
 MOST_REFUSED = 20
 MOST_OWN = 6
 MOST_WHY = 300  # characters
+OF_A_CLAIM = "head"  # parent of cards that take a claimed head apart
 PATH = re.compile(r"\S*[/\\]\S*")  # in what errors say
 
 
@@ -47,14 +48,22 @@ def view_of(search: Search, space: EditSpace, state: State, *, adviser: str) -> 
         "space": _space(space),
         "most_edits": research.most_edits,
         "goal": "fewer bits per byte on what is looked at; gains are over the incumbent, positive is better",
-        "one_proxy_differs_by_chance": state.lane_sd(),
-        "head": {"edits": [edit.told for edit in space.edits_of(best.point)], "gain": best.gain, "sd": best.sd},
+        "one_proxy_differs_by_chance": _rounded(state.lane_sd()),
+        "head": {
+            "edits": [edit.told for edit in space.edits_of(best.point)], "gain": _rounded(best.gain),
+            "sd": _rounded(best.sd),
+        },
         "cards": _cards(search),
         "yours": _own(search, adviser),
         "refused": _refused(search, adviser),
         "findings": list(search.findings),
         "experiments_left": max(0, research.budget.experiments - search.standing.tried),
-    }
+    }  # fmt: skip
+
+
+def _rounded(value: float | None) -> float | None:
+    """Return a model's number as every machine has it, so that one that goes on with a night asks the same."""
+    return None if value is None else round(value, 5)
 
 
 def _datasets(search: Search, space: EditSpace) -> Iterator[tuple[str, Any]]:
@@ -129,11 +138,14 @@ def _space(space: EditSpace) -> list[dict[str, Any]]:
 
 
 def _cards(search: Search) -> list[dict[str, Any]]:
-    """Return what cards showed, the best and the worst first where there are too many."""
+    """Return what cards showed, the best and the worst first where there are too many.
+
+    Those that take a head apart are left out: that there are any tells that its claim held.
+    """
     standing, rows = search.standing, list[dict[str, Any]]()
     for number, card in standing.cards.items():
         gain = gain_of(standing, number)
-        if gain is not None and card.edits:
+        if gain is not None and card.edits and card.parent != OF_A_CLAIM:
             rows.append({"card": card.id, "edits": card.words, "gain": round(gain, 5), "proposer": card.proposer})
     rows.sort(key=lambda row: -row["gain"])
     half = MOST_CARDS // 2
@@ -169,6 +181,8 @@ def _refused(search: Search, adviser: str) -> list[dict[str, str]]:
     closed = _closed(search)
     for number, result in standing.results.items():
         card = standing.cards[number]
+        if card.parent == OF_A_CLAIM:
+            continue
         again = result.status == "refused" and (card.proposer, standing.batch_of[number]) == (adviser, asked)
         if again or result.status in ("rejected", "failed"):
             found.append({"edits": card.words, "why": _plain(result.why, closed)[:MOST_WHY]})
@@ -182,6 +196,6 @@ def _is_advice(remark: Mapping[str, Any], adviser: str) -> bool:
 def _plain(why: str, closed: set[str]) -> str:
     """Return why something failed without paths, which name a machine, and without sets that only a claim opens."""
     shown = PATH.sub("(a path)", why)
-    for name in closed:
+    for name in sorted(closed):
         shown = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", "(a held-out set)", shown)
     return shown

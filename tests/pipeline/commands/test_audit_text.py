@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from filters.audit.found import Audited, AuditedSide, Found, Row
 from pipeline.cli import app
 from pipeline.core.errors import RecipeError
 from pipeline.core.files.card import read_card, write_card
 from pipeline.queries.croissant import VERSION, distribution
+from pipeline.queries.eu_summary import eu_summary
 from pipeline.store.results import is_documents
 from pipeline.store.workspace import Workspace
 from tests.filters.audit.planted import planted, texts
@@ -116,6 +118,26 @@ def test_the_draft_for_the_eu_counts_what_it_can_and_marks_what_a_person_knows(h
     ]  # fmt: skip
     assert "less than 1 billion tokens (400 documents" in draft and "en 100.0 %" in draft
     assert draft.count("a person fills this in") >= 10 and "| docs | source | jsonl | 400 |" in draft
+
+
+def test_the_draft_for_the_eu_tells_only_of_the_dataset_itself_and_never_none_for_a_few(house: House):
+    folder, _ = house.workspace.dataset("clean")
+    number = Found("personal data", "documents with email", "share", 2e-6, 0.0, None, 1e-5)
+    tables = {
+        "year": (Row("2020", 0.9999, 0.5), Row("1994", 0.0, 0.5)),
+        "host": (Row("here.org", 0.00002, 0.1), Row("there.org", 0.0, 0.9)),
+        "origin": (Row("human", 1.0, 0.4), Row("claude", 0.0, 0.6)),
+        "source": tuple(Row(f"other{place}", 0.03, 0.03) for place in range(30)),
+    }
+    side = AuditedSide("clean", folder.name, 400, 400, 10_000, 2_000)
+    found = Audited(side, side, 0, 20, 200, "document", (number,), tables, (), ())
+
+    draft = eu_summary(house.workspace, found)
+
+    assert "are of 2020 to 2020" in draft and "there.org" not in draft
+    assert "| here.org | &#60; 0.01 % |" in draft and "| documents with email | &#60; 0.01 % |" in draft
+    assert "none by the documents' origin; the models that made it: none" in draft
+    assert "| docs | source | jsonl | 400 | at most 3.0 % |" in draft
 
 
 @pytest.mark.parametrize(("flag", "name"), [("--to", "page.txt"), ("--croissant", "card"), ("--eu-summary", "eu.txt")])

@@ -49,6 +49,16 @@ def test_edits_survive_json(recipe: Recipe) -> None:
         assert edit_of(edit.told) == edit
 
 
+def test_the_words_of_an_edit_are_one_line_and_hide_nothing_of_what_is_put_in() -> None:
+    """They are what a person reads who approves it."""
+    forged = edit_of({**SET.told, "value": "40\nto do again: nothing; up to $0.00\u2028plan abc\x85"})
+    graded = edit_of({**ADD.told, "value": {"step": {"label": {"max_usd": 5000, "rubric": "a\nb"}}, "before": "pii"}})
+
+    assert forged.words == "rivers.gopher_quality.min_words = 40 to do again: nothing; up to $0.00 plan abc"
+    assert graded.words == "markets + label (max_usd = 5000, rubric = a b) before pii"
+    assert ADD.words == "markets + c4_quality before exact_dedup"
+
+
 @pytest.mark.parametrize(
     ("edit", "why"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,16 @@ def test_the_verdict_is_said_first_with_its_interval_odds_and_look(shown) -> Non
     assert seen.index("promote head needs 0.020") < seen.index("Next step.") < seen.index("What was tried and learned")
     assert "+0.020 +0.012 to +0.028" in seen
     assert "1,234 to 1 20 to 1 needed 2 judged +0.004, kept" in seen
+
+
+def test_an_interval_is_of_the_confidence_that_the_gate_asks_for(shown, tmp_path: Path) -> None:
+    found, _ = shown[24]
+    claims = tuple(replace(claim, confidence=0.9) for claim in found.claims)
+
+    write_research(replace(found, claim=claims[-1], claims=claims), path=tmp_path / "page.html")
+    seen = words_of((tmp_path / "page.html").read_text(encoding="utf-8"))
+
+    assert "with 90 % intervals" in seen and "measured, 90 %" in seen and "with 95 % intervals; right" not in seen
 
 
 def test_the_five_lines_and_every_decision_stand_on_the_page(shown) -> None:

@@ -95,7 +95,9 @@ def test_a_head_whose_claim_held_waits_until_it_is_promoted():
     assert waiting_in(replace(held, promoted={"version": 1})) == []
     assert waiting_in(replace(held, verdict={"outcome": "undecided", "sentence": "", "waits": True})) == []
     assert waiting_in(replace(held, verdict={"outcome": "promote", "sentence": "", "waits": False})) == []
-    assert waiting_in(replace(held, claim={"head": [1]}))[0].plan != waiting_in(held)[0].plan
+    edit = {"op": "set", "place": "datasets.a.pii.kinds", "value": ["email"]}
+    (other,) = waiting_in(replace(held, claim={"head": [edit]}))
+    assert other.plan != waiting_in(held)[0].plan and other.lines[1] == "it changes: a.pii.kinds = ['email']"
 
 
 @pytest.fixture(scope="module")

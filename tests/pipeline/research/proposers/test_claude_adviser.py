@@ -299,6 +299,20 @@ def test_out_of_money_it_asks_for_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         assert advice.why_none.startswith("out of money: ") and not server.arrivals
 
 
+def test_what_cards_paid_in_a_night_is_no_longer_there_for_claude(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = furnished(tmp_path, WITH_CLAUDE)
+    with claude_server(default=adviser_like) as server:
+        reach(server, monkeypatch)
+        night, _ = night_with_claude(house)  # 5 dollars for all
+        (adviser,) = night.advisers
+        night.search.standing.paid["dataset/labelled-0123"] = 4.9
+        advice = adviser.ideas(VIEW, 2, 1)
+
+        assert advice.why_none.startswith("out of money: max_usd is 0.1") and not server.arrivals
+
+
 def test_a_server_that_asks_to_wait_again_and_again_holds_no_night_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
