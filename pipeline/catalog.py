@@ -49,8 +49,13 @@ STEPS: dict[str, str] = {
 READERS: dict[str, str] = {
     "parquet": "pipeline.sources.parquet:ParquetReader",
     "jsonl": "pipeline.sources.jsonl:JsonlReader",
+    "json": "pipeline.sources.json_files:JsonReader",
+    "csv": "pipeline.sources.csv_files:CsvReader",
+    "arrow": "pipeline.sources.arrow_files:ArrowReader",
     "text": "pipeline.sources.text:TextReader",
     "hf": "pipeline.sources.hub:HubReader",
+    "html": "pipeline.sources.page_files:HtmlReader",
+    "pdf": "pipeline.sources.page_files:PdfReader",
     "warc": "pipeline.sources.warc:WarcReader",
     "installed_docs": "pipeline.sources.installed_docs:InstalledDocsReader",
 }

@@ -30,6 +30,7 @@ from pipeline.sources.first_rows import FirstRows
 from pipeline.sources.quarantine import QUARANTINE, counted, refuse_empty, save
 from pipeline.sources.reader import Slice
 from pipeline.sources.rows import printable
+from pipeline.sources.sampled import Sampled
 from pipeline.store.input_hashes import InputHashes
 from pipeline.store.node import Node
 from pipeline.store.results import close
@@ -57,7 +58,7 @@ def build_source(
     """
     started = time.monotonic()
     node.folder.mkdir(parents=True, exist_ok=True)
-    reading = reader if reader.params.limit is None else FirstRows(reader)
+    reading = whole_or_part(reader)
     slices, notes = reading.slices(), reader.notes()
     files_read = files_of_source(reader, node, hashes=hashes)  # after the slices: no file that was not planned is one
     for note in notes:
@@ -102,6 +103,12 @@ def build_source(
         details={"notes": notes} if notes else {}, seconds=time.monotonic() - started - measured,
     )  # fmt: skip
     return measured
+
+
+def whole_or_part(reader: Any) -> Any:
+    """Return what reads as much of a source as its `limit` and `sample` say."""
+    reading = reader if reader.params.limit is None else FirstRows(reader)
+    return reading if reader.params.sample == 1 else Sampled(reading, share=reader.params.sample)
 
 
 def _refuse(node: Node, reader: Any, rejected: list[list[str]], *, rows_in: int, reasons: Mapping[str, int]) -> None:

@@ -82,4 +82,5 @@ def _first_rows(plan: Plan, name: str) -> Pilot:
     if len(chosen) < len(slices) or rows >= most:  # there may be more
         rows = max(rows, reader.size_bytes() / max(sum(len(text.encode()) for text in texts) / len(texts), 1.0))
     limit = reader.params.limit
-    return Pilot(texts, [(rows if limit is None else min(rows, limit)) / len(texts)] * len(texts))
+    rows = (rows if limit is None else min(rows, limit)) * reader.params.sample
+    return Pilot(texts, [rows / len(texts)] * len(texts))

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pipeline.core.files.json_lines import parse_object
-from pipeline.core.files.lines import BOM, Line, codec_of, cut_lines, iterate_blocks, iterate_lines
+from pipeline.core.files.lines import Line, codec_of, cut_lines, iterate_lines
 from pipeline.sources.files import FileParams, FileReader
+from pipeline.sources.formats import advice
 from pipeline.sources.reader import SLICE_BYTES, Chunk, Reason, Slice
 from pipeline.sources.rows import ChunkBuilder, printable
 
@@ -28,6 +29,7 @@ class JsonlReader(FileReader):
     version: ClassVar[int] = 2
     Params = FileParams
     params: FileParams
+    unit: ClassVar[str] = "line"  # of a file, in places of rows that were refused
 
     def slices(self) -> list[Slice]:
         slices: list[Slice] = []
@@ -41,13 +43,11 @@ class JsonlReader(FileReader):
         return slices
 
     def read(self, piece: Slice, *, most: int | None = None) -> Iterator[Chunk]:
-        label, start, end, first = piece.detail
         rows = ChunkBuilder(
             source=self.source, origin=self.params.origin, max_document_bytes=self.params.max_document_bytes, most=most
         )
-        cap = LINE_FACTOR * self.params.max_document_bytes
-        for line in iterate_lines(Path(piece.path), start=start, end=end, first_number=first, cap=cap):
-            self._add(rows, line, label)
+        for line in self.lines(piece, cap=LINE_FACTOR * self.params.max_document_bytes):
+            self._add(rows, line, piece.detail[0])
             if rows.full:
                 yield rows.take()
             if rows.enough:
@@ -55,18 +55,23 @@ class JsonlReader(FileReader):
         if rows.num_rows:
             yield rows.take()
 
+    def lines(self, piece: Slice, *, cap: int) -> Iterator[Line]:
+        """Yield what may each be a document, none longer than `cap` bytes."""
+        _, start, end, first = piece.detail
+        return iterate_lines(Path(piece.path), start=start, end=end, first_number=first, cap=cap)
+
     def names(self) -> list[str]:
-        path = self.files()[0].path
-        first = next(iterate_lines(path, start=0, end=-1, first_number=0, cap=SLICE_BYTES), None)
+        file = self.files()[0]
+        whole = Slice(0, str(file.path), (file.label, 0, -1, 0), file.path.name)
+        first = next(self.lines(whole, cap=SLICE_BYTES), None)
         parsed = None if first is None else parse_object(first.data)
         return [printable(name) for name in parsed] if isinstance(parsed, dict) else []
 
     def other_way(self) -> str:
-        path = self.files()[0].path
-        return _other_way(path, next(iterate_blocks(path, start=0, end=-1), b"").removeprefix(BOM).lstrip())
+        return advice(self.files()[0].path, reader=self.name)
 
     def _add(self, rows: ChunkBuilder, line: Line, label: str) -> None:
-        place = f"{label} line {line.number + 1}"
+        place = f"{label} {self.unit} {line.number + 1}"
         number = f"{self.source}/{label}:{line.number}"
         if line.cut:
             return rows.reject("too_large", id=number, place=place, excerpt=line.data)
@@ -98,25 +103,3 @@ class JsonlReader(FileReader):
         if self.params.metadata == "all":
             return {key: value for key, value in parsed.items() if key not in (self.params.text, self.params.id)}
         return {key: parsed.get(key) for key in self.params.metadata}
-
-
-def _other_way(path: Path, beginning: bytes) -> str:
-    """Return how to read a file that begins so and does not hold JSON lines."""
-    folder = "`read: hf` with the path of its folder, where all data files must be alike"
-    if beginning.startswith(b"PAR1"):
-        return f"{path} is parquet: use `read: parquet`."
-    if beginning.startswith(b"["):
-        return f"{path} begins as one JSON array: make a line of each item (jq -c '.[]' FILE), or use {folder}."
-    if beginning.startswith(b"{"):
-        return f"{path} may be one object over many lines: make it one line for each object (jq -c . FILE)."
-    if path.name.partition(".")[2].startswith(("csv", "tsv")) or _is_table(beginning):
-        return f"{path} looks like a table of text: use {folder} and whose names end in .csv or .tsv."
-    if beginning.startswith(b"WARC/"):
-        return f"{path} is a web archive: use `read: warc`."
-    return f"{path} does not begin as JSON lines; `read: text` makes one document of each file."
-
-
-def _is_table(beginning: bytes) -> bool:
-    """Say whether the first two lines have as many commas, or as many tabs, and at least one."""
-    first, *others = beginning.split(b"\n", 2)
-    return bool(others) and any(0 < first.count(mark) == others[0].count(mark) for mark in (b",", b"\t"))

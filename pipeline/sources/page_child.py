@@ -1,4 +1,4 @@
-"""The child that turns pages into text; run as a script, it imports nothing of ours and nobody imports it for its work.
+"""The child that turns pages and PDF files into text; run as a script, it imports nothing of ours.
 
     stdin   per page: lengths of charset and page (2 x uint32, little endian), then both
     stdout  b"r" once it can begin; per page: 1 if text follows, 0 if there is none, its length (uint32), the text
@@ -28,7 +28,7 @@ DECODER = "resiliparse.parse.encoding"  # loaded before memory is limited
 
 def main(extractor: str, seconds: float, memory_bytes: int) -> None:
     """Answer pages until stdin ends."""
-    extract = {"resiliparse": _resiliparse, "trafilatura": _trafilatura}[extractor]()
+    extract = {"resiliparse": _resiliparse, "trafilatura": _trafilatura, "pypdfium2": _pypdfium2}[extractor]()
     _limit_memory(memory_bytes)
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     sink.write(READY)
@@ -38,7 +38,7 @@ def main(extractor: str, seconds: float, memory_bytes: int) -> None:
         charset = source.read(charset_length).decode()
         page = source.read(page_length)
         signal.setitimer(signal.ITIMER_PROF, seconds)
-        text = extract(_decoded(page, charset))
+        text = extract(page, charset)
         signal.setitimer(signal.ITIMER_PROF, 0)
         encoded = (text or "").encode("utf-8", "surrogatepass")
         sink.write(ANSWER.pack(bool(encoded), len(encoded)))
@@ -64,20 +64,31 @@ def _decoded(page: bytes, charset: str) -> str:
     return str(bytes_to_str(page, charset))
 
 
-def _resiliparse() -> Callable[[str], str | None]:
+def _resiliparse() -> Callable[[bytes, str], str | None]:
     from resiliparse.extract.html2text import extract_plain_text
 
     import_module(DECODER)
 
-    return lambda html: extract_plain_text(html, main_content=True, alt_texts=False)
+    return lambda page, charset: extract_plain_text(_decoded(page, charset), main_content=True, alt_texts=False)
 
 
-def _trafilatura() -> Callable[[str], str | None]:
+def _trafilatura() -> Callable[[bytes, str], str | None]:
     from trafilatura import extract
 
     import_module(DECODER)
 
-    return lambda html: extract(html, include_comments=False)
+    return lambda page, charset: extract(_decoded(page, charset), include_comments=False)
+
+
+def _pypdfium2() -> Callable[[bytes, str], str | None]:
+    from pypdfium2 import PdfDocument
+
+    def extract(page: bytes, charset: str) -> str:
+        document = PdfDocument(page)
+        sheets = (document[index].get_textpage().get_text_range() for index in range(len(document)))
+        return "\n\n".join(sheet.replace("\r\n", "\n").strip() for sheet in sheets)
+
+    return extract
 
 
 if __name__ == "__main__":

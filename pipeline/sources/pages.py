@@ -1,4 +1,4 @@
-"""Pages -> their text, in a child process that may be lost: a page that breaks its extractor costs that page.
+"""Pages and PDF files -> their text, in a child process that may be lost: what breaks its extractor costs only itself.
 
 Extractors meet whatever the web holds. trafilatura runs without end on some pages (its issue 704) and takes all memory
 for a table with `colspan=9007199254740991` (657); a parser in C may crash. No thread or signal handler stops that, the
@@ -25,7 +25,7 @@ from pipeline.core.errors import ServiceError
 from pipeline.core.process import keys
 from pipeline.sources.page_child import ANSWER, READY, REQUEST
 
-Extractor = Literal["resiliparse", "trafilatura"]
+Extractor = Literal["resiliparse", "trafilatura", "pypdfium2"]
 Failure = Literal["extraction_timeout", "extraction_failed"]
 CHILD = Path(__file__).with_name("page_child.py")
 START_SECONDS = 120.0  # wall time until the child has imported its extractor, on the busiest machine
@@ -128,6 +128,6 @@ class PageExtractor:
 
 
 def lacking(extractor: Extractor) -> list[str]:
-    """Return the packages of the extra [web] that are needed and not installed."""
-    needs = dict.fromkeys(["fastwarc", "resiliparse", extractor])
+    """Return the packages of an extra that an extractor needs and that are not installed."""
+    needs = [extractor] if extractor == "pypdfium2" else dict.fromkeys(["fastwarc", "resiliparse", extractor])
     return [name for name in needs if find_spec(name) is None]

@@ -35,7 +35,7 @@ class ParquetParams(FileParams):
     in_place: bool = Field(
         default=True,
         description="Read the text where it lies, ever after, instead of storing a copy: the files must stay. "
-        "With `limit` a copy of these rows is stored.",
+        "With `limit` or `sample` a copy of these rows is stored.",
     )
 
 
@@ -67,7 +67,7 @@ class ParquetReader(FileReader):
         return [printable(name) for name in schema_of(self.files()[0].path).names]
 
     def locations(self) -> dict[str, Path]:
-        stays = self.params.in_place and self.params.limit is None
+        stays = self.params.in_place and self.params.takes_all
         return {file.label: file.path for file in self.files()} if stays else {}
 
     def slices(self) -> list[Slice]:
@@ -98,7 +98,12 @@ class ParquetReader(FileReader):
             groups = row_groups_of(path)[start : None if stop < 0 else stop]
             found = self._stretches(piece)
 
-            if self.params.in_place and most is None and _is_ordinary(found) and self._can_stay(path, schema, groups):
+            if (
+                self.params.in_place
+                and self.params.takes_all
+                and _is_ordinary(found)
+                and self._can_stay(path, schema, groups)
+            ):
                 screened = self.chunker.screened(
                     (batch for stretch in found for batch in self._batches(path, stretch)),
                     label=label, first_row=first_row, group_rows=[group.rows for group in groups],

@@ -46,6 +46,16 @@ class ReaderParams(StrictModel):
         default=None, ge=1,
         description="Read only that many rows, the first in the order of the files; what follows is hashed, not read.",
     )  # fmt: skip
+    sample: float = Field(
+        default=1.0, gt=0, le=1,
+        description="Keep only this share of the rows, drawn by the hash of each id: the same ones every time, and a "
+        "larger share holds all of a smaller one. With `limit`, a share of these rows.",
+    )  # fmt: skip
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether every row of the source is read and kept."""
+        return self.limit is None and self.sample == 1
 
 
 class ColumnParams(ReaderParams):

@@ -7,12 +7,12 @@ document may hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
 from pipeline.core.files.lines import BOM, iterate_blocks
-from pipeline.sources.files import FileReader
+from pipeline.sources.files import FileReader, InputFile
 from pipeline.sources.reader import Chunk, Slice
 from pipeline.sources.rows import ChunkBuilder
 
@@ -27,16 +27,7 @@ class TextReader(FileReader):
     version: ClassVar[int] = 1
 
     def slices(self) -> list[Slice]:
-        slices: list[Slice] = []
-        held: list[tuple[str, str]] = []
-        size = 0
-        for file in self.files():
-            held.append((file.label, str(file.path)))
-            size += file.path.stat().st_size
-            if size >= PIECE_BYTES or len(held) == PIECE_FILES:
-                slices.append(_piece(len(slices), held))
-                held, size = [], 0
-        return [*slices, _piece(len(slices), held)] if held else slices
+        return pieces(self.files())
 
     def read(self, piece: Slice, *, most: int | None = None) -> Iterator[Chunk]:
         rows = ChunkBuilder(
@@ -70,6 +61,20 @@ class TextReader(FileReader):
             if size > self.params.max_document_bytes + len(BOM):
                 break
         return b"".join(found)
+
+
+def pieces(files: Iterable[InputFile]) -> list[Slice]:
+    """Return slices of whole files, small ones together."""
+    slices: list[Slice] = []
+    held: list[tuple[str, str]] = []
+    size = 0
+    for file in files:
+        held.append((file.label, str(file.path)))
+        size += file.path.stat().st_size
+        if size >= PIECE_BYTES or len(held) == PIECE_FILES:
+            slices.append(_piece(len(slices), held))
+            held, size = [], 0
+    return [*slices, _piece(len(slices), held)] if held else slices
 
 
 def _piece(index: int, files: list[tuple[str, str]]) -> Slice:

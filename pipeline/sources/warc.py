@@ -1,6 +1,7 @@
-"""Web archives into documents: the HTML responses of .warc and .warc.gz files, each page's text by an extractor.
+"""Web archives into documents: the HTML pages of WARC files, by an extractor, and the texts of WET files as they are.
 
-A document is a `response` record with status 2xx and an HTML type; all other records are passed over. Text comes from
+A document is a `response` record with status 2xx and an HTML type, or a `conversion` record of plain text, which is
+what Common Crawl's WET files hold; all other records are passed over, so a WAT file has none. A page's text comes from
 resiliparse (fast) or trafilatura (slower, stricter about what is main content), in a child process that a page may
 cost no more than `max_seconds` and `max_memory_bytes`: what goes beyond is quarantined as `extraction_timeout`, what
 breaks the extractor as `extraction_failed`. A file is one slice, read with bounded memory; an archive that is damaged
@@ -29,6 +30,7 @@ from pipeline.sources.rows import ChunkBuilder
 
 Decoding = Literal["all", "none"]
 HTML_TYPES = ("text/html", "application/xhtml+xml")
+PLAIN_TYPE = "text/plain"
 GZIP_MAGIC = b"\x1f\x8b"
 DECODINGS: tuple[Decoding, ...] = ("all", "none")  # a body that is not coded as its header says is taken as it is
 HEAD_BYTES = 65536  # of a response's block, for HTTP's own headers
@@ -58,7 +60,7 @@ class WarcReader(FileReader):
     """Reads one document per HTML page."""
 
     name: ClassVar[str] = "warc"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     Params = WarcParams
     params: WarcParams
 
@@ -101,16 +103,23 @@ class WarcReader(FileReader):
         given = page.url if self.params.id == "url" else page.id
         if len(page.body) > self.params.max_page_bytes:
             return rows.reject("too_large", id=given, place=place, excerpt=page.body[:200])
-        found = extractor.extract(page.body, charset=page.charset)
-        if found.failure is not None:
-            return rows.reject(found.failure, id=given, place=place, excerpt=page.body[:200])
+        if page.content_type == PLAIN_TYPE:
+            try:
+                text = page.body.decode()
+            except UnicodeDecodeError:
+                return rows.reject("invalid_utf8", id=given, place=place, excerpt=page.body[:200])
+        else:
+            found = extractor.extract(page.body, charset=page.charset)
+            if found.failure is not None:
+                return rows.reject(found.failure, id=given, place=place, excerpt=page.body[:200])
+            text = found.text
         fields = {"url": page.url, "date": page.date, "content_type": page.content_type, "status": page.status}
-        return rows.add(id=given, text=found.text, metadata=fields, place=place)
+        return rows.add(id=given, text=text, metadata=fields, place=place)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """An HTML response; `body` is decoded as the server sent it, and cut one byte above the limit."""
+    """An HTML response or a text made of one; `body` is as the server sent it, and cut one byte above the limit."""
 
     id: str
     url: str
@@ -122,7 +131,7 @@ class Page:
 
 
 def pages(path: Path, *, max_page_bytes: int) -> Iterator[Page]:
-    """Yield the HTML responses of an archive; DataError where it is damaged, after those that were whole."""
+    """Yield the pages and texts of an archive; DataError where it is damaged, after those that were whole."""
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 
     try:
@@ -130,12 +139,14 @@ def pages(path: Path, *, max_page_bytes: int) -> Iterator[Page]:
             raise EOFError("it is empty")
         with path.open("rb") as opened:
             stream: Any = GzipMembers(opened) if opened.peek(2)[:2] == GZIP_MAGIC else opened
-            for record in ArchiveIterator(stream, record_types=WarcRecordType.response, parse_http=False):
+            wanted_types = WarcRecordType.response | WarcRecordType.conversion
+            for record in ArchiveIterator(stream, record_types=wanted_types, parse_http=False):
                 wanted = min(record.content_length, max_page_bytes + HEAD_BYTES)
                 block = record.reader.read(wanted)
                 if len(block) < wanted:
                     raise EOFError(f"its last record has {len(block)} of {record.content_length} bytes")
-                page = _page(record, block, max_page_bytes)
+                made = record.record_type == WarcRecordType.conversion
+                page = _text(record, block, max_page_bytes) if made else _page(record, block, max_page_bytes)
                 if page is not None:
                     yield page
     except (OSError, ValueError, EOFError, zlib.error) as error:
@@ -155,15 +166,31 @@ def _page(record: Any, block: bytes, max_page_bytes: int) -> Page | None:
         if status is None or not 200 <= status < 300 or kind not in HTML_TYPES:
             return None
         return Page(
-            id=record.headers.get("WARC-Record-ID", "").strip("<>"),
-            url=record.headers.get("WARC-Target-URI", "").strip("<>"),
-            date=record.headers.get("WARC-Date", ""),
+            **_of_record(record),
             content_type=kind,
             charset=answer.http_charset or "",
             status=status,
             body=body,
         )
     return None
+
+
+def _text(record: Any, block: bytes, max_page_bytes: int) -> Page | None:
+    """Return the text that a record holds which somebody made of a page; None where it is not plain text."""
+    kind = (record.headers.get("Content-Type") or "").lower()
+    if kind.partition(";")[0].strip() != PLAIN_TYPE:
+        return None
+    return Page(
+        **_of_record(record), content_type=PLAIN_TYPE, charset="utf-8", status=200, body=block[: max_page_bytes + 1]
+    )
+
+
+def _of_record(record: Any) -> dict[str, str]:
+    return {
+        "id": record.headers.get("WARC-Record-ID", "").strip("<>"),
+        "url": record.headers.get("WARC-Target-URI", "").strip("<>"),
+        "date": record.headers.get("WARC-Date", ""),
+    }
 
 
 def _http(block: bytes, decoding: Decoding) -> Any:

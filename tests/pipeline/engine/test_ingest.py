@@ -132,9 +132,9 @@ def test_files_without_a_row_are_told_and_stand_in_the_card(house, capsys):
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("a.json", '[{"text": "one"},\n {"text": "two"}]\n', r"begins as one JSON array: .*jq -c.*`read: hf`"),
-        ("a.json", '{\n "text": "one"\n}\n', r"one object over many lines.*jq -c"),
-        ("a.csv", "text,id\none,1\n", r"looks like a table of text: use `read: hf`.*\.csv or \.tsv"),
+        ("a.json", '[{"text": "one"},\n {"text": "two"}]\n', r"holds JSON over many lines: use `read: json`"),
+        ("a.json", '{\n "text": "one"\n}\n', r"holds JSON over many lines: use `read: json`"),
+        ("a.csv", "text,id\none,1\n", r"looks like a table of text: use `read: csv`"),
         ("a.data", "text\tid\none\t1\n", r"looks like a table of text"),
         ("a.txt", "A story.\n\nIt ends.\n", r"`read: text` makes one document of each file"),
         ("a.parquet", "PAR1\x15\nPAR1", r"is parquet: use `read: parquet`"),

@@ -311,3 +311,25 @@ def test_a_recipe_reads_archives(tmp_path: Path) -> None:
 
     assert house.ids() == ["00"]
     assert house.card().dropped == {"exact_dedup.exact_duplicate": 5}
+
+
+def test_the_texts_of_a_wet_file_are_taken_as_they_are_and_a_wat_file_has_none(tmp_path: Path) -> None:
+    def made(body: bytes, *, kind: str, type: str, url: str) -> bytes:
+        head = (
+            f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Target-URI: {url}\r\nWARC-Date: 2026-01-02T03:04:05Z\r\n"
+            f"WARC-Record-ID: <urn:uuid:{url}>\r\nContent-Type: {type}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body + b"\r\n\r\n"
+
+    archive(
+        tmp_path, record(b"software: x", kind="warcinfo"),
+        made("Rain f\u00e4llt.\n<b>as it stands</b>".encode(), kind="conversion", type="text/plain", url="a"),
+        made(b"caf\xe9", kind="conversion", type="text/plain", url="b"),
+        made(b"{}", kind="metadata", type="application/json", url="c"), name="crawl.wet.gz",
+    )  # fmt: skip
+
+    found = read(reader(tmp_path))
+
+    assert found.table["text"].to_pylist() == ["Rain f\u00e4llt.\n<b>as it stands</b>"]
+    assert json.loads(found.table["metadata"][0].as_py())["url"] == "a"
+    assert [(row.id, row.reason) for row in found.quarantined] == [("urn:uuid:b", "invalid_utf8")]
