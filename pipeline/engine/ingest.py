@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from pipeline.engine.measure import MeasureTask
 from pipeline.engine.progress import Progress
 from pipeline.engine.read import Read, ReadTask, read_slice
 from pipeline.engine.settled import locate
+from pipeline.engine.take_over import slice_keys, take_slices
 from pipeline.sources.first_rows import FirstRows
 from pipeline.sources.quarantine import QUARANTINE, counted, refuse_empty, save
 from pipeline.sources.reader import Slice
@@ -34,7 +36,7 @@ from pipeline.sources.sampled import Sampled
 from pipeline.store.input_hashes import InputHashes
 from pipeline.store.node import Node
 from pipeline.store.results import close
-from pipeline.store.stored_source import StoredSource
+from pipeline.store.stored_source import SLICES, StoredSlice, StoredSource
 
 MANY_IDS = 200_000  # from which on importing polars pays
 
@@ -50,15 +52,16 @@ class Ahead:
 
 def build_source(
     reader: Any, node: Node, *, hashes: InputHashes, executor: Executor, progress: Progress,
-    ahead: Callable[[int], Ahead] = lambda slices: Ahead(),
+    ahead: Callable[[int], Ahead] = lambda slices: Ahead(), earlier: Sequence[Path] = (),
 ) -> float:  # fmt: skip
     """Read all slices of a source and write its card; DataError if its files changed since they were planned.
 
-    `ahead` is told how many slices there are, and says what to measure of them at once. Return the seconds of that.
+    What `earlier` sources read of the same files is taken over from them. `ahead` is told how many slices there are,
+    and says what to measure of those that are read at once. Return the seconds of that.
     """
     started = time.monotonic()
     node.folder.mkdir(parents=True, exist_ok=True)
-    reading = whole_or_part(reader)
+    reading: Any = whole_or_part(reader)
     slices, notes = reading.slices(), reader.notes()
     files_read = files_of_source(reader, node, hashes=hashes)  # after the slices: no file that was not planned is one
     for note in notes:
@@ -66,14 +69,19 @@ def build_source(
     measuring = ahead(len(slices))
     content = StoredSource.from_payload(node.payload).hashes()
     locate(reader, node)
-    tasks = [ReadTask(part.label, reading, part, node.folder, content, measuring.tasks) for part in slices]
+    keys = slice_keys(reader, slices, payload=node.payload) if reader.params.limit is None else []
+    taken = take_slices(node, slices, keys, earlier=earlier)
+    unread = [part for part in slices if part.index not in taken.slices]
+    tasks = [ReadTask(part.label, reading, part, node.folder, content, measuring.tasks) for part in unread]
     doing = f"read {node.name} and measure" if measuring.tasks else f"read {node.name}"
     progress.begin(doing, total=len(tasks), unit="slices")
     with unchanged({**measuring.files, **files_read}, hashes=hashes, nodes=[node, *measuring.nodes]):
-        results = executor.map(
+        read = executor.map(
             read_slice, tasks, label=f"source {node.name}", apart=lambda task: reading.may_break(task.slice),
             done=lambda result: progress.advance(1, documents=result.rows_in),
         )  # fmt: skip
+    found = taken.slices | {part.index: result for part, result in zip(unread, read, strict=True)}
+    results = [found[part.index] for part in slices]
     both = sum(result.seconds for result in results)
     share = sum(result.ahead_seconds for result in results) / both if both else 0.0
     measured = share * (time.monotonic() - started)
@@ -81,11 +89,16 @@ def build_source(
         (node.folder / INPUTS).unlink(missing_ok=True)
     files = {name: rows for result in results for name, rows in result.files}
     rejected = [list(item) for result in results for item in result.quarantined]
+    slices_read = [
+        StoredSlice(key, result.rows_in, len(result.quarantined), result.in_place).plain()
+        for key, result in zip(keys, results, strict=bool(keys))
+    ]
     originals = _make_ids_unique(node, files, rejected, labels=_labels(slices, results))
     rows_out = sum(files.values())
     counts = Counter(str(row[2]) for row in rejected)
     rows_in = sum(result.rows_in for result in results)
-    progress.end(counted(rows_in=rows_in, reasons=counts))
+    told = f", {taken.rows:,} taken over" if taken.slices else ""
+    progress.end(counted(rows_in=rows_in, reasons=counts) + told)
     empty = _without_rows(node, slices, results, refused={str(row[0]) for row in rejected})
     if empty and rows_in and reading is reader:
         notes = [*notes, f"{len(empty)} without a row: {listed_names(empty)}."]
@@ -100,7 +113,8 @@ def build_source(
         (node.folder / name).unlink(missing_ok=True)
     close(
         node, files | extra, rows_in=rows_in, rows_out=rows_out, quarantined=counts,
-        details={"notes": notes} if notes else {}, seconds=time.monotonic() - started - measured,
+        details=({"notes": notes} if notes else {}) | ({SLICES: slices_read} if slices_read else {}),
+        seconds=time.monotonic() - started - measured, known=taken.files,
     )  # fmt: skip
     return measured
 

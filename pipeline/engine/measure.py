@@ -72,6 +72,7 @@ class MeasureTask:
     sketches: tuple[SketchRef, ...] = ()  # of the gathering steps that come next
     spool: Spool | None = None  # for what comes after
     num_parts: int = 1  # of the dataset, all of which may be spooled
+    taken: frozenset[int] = frozenset()  # numbers of the steps whose file is an earlier result's
 
 
 def measure_part(task: MeasureTask, *, tables: Iterable[pa.Table] | None = None) -> int:
@@ -80,7 +81,9 @@ def measure_part(task: MeasureTask, *, tables: Iterable[pa.Table] | None = None)
     `tables` are all documents of the part in order, where they are in memory.
     """
     part = task.reader.base
-    todo = [not _is_measured(link, part.index) for _, link in task.steps]
+    todo = [
+        number not in task.taken and not _is_measured(link, part.index) for number, (_, link) in enumerate(task.steps)
+    ]
     sketching = Sketching.of(task.sketches, index=part.index)
     if not any(todo) and not sketching.refs:
         return part.num_rows

@@ -36,8 +36,10 @@ from pipeline.engine.progress import Progress
 from pipeline.engine.publish import PublishTask, publish_part, stored_dataset
 from pipeline.engine.settled import is_finished, is_settled, locate_again, remember_names
 from pipeline.engine.sketching import SketchRef
+from pipeline.engine.take_over import take_parts
 from pipeline.plan.graph import Plan, PlannedDataset, PlannedStep
-from pipeline.plan.living import link_of, signals_of
+from pipeline.plan.living import link_of, signals_of, wanted_of
+from pipeline.plan.taking import sources_before
 from pipeline.recipe.names import outside
 from pipeline.recipe.plugins import InPlugin, PluginFile
 from pipeline.store.chain import EDIT, ERROR, TEXT, BasePart, Chain, ChainReader, Link, part_name, write_signals
@@ -76,6 +78,7 @@ class Run:
                 self.ahead_seconds[node.identity] = build_source(
                     self.plan.recipe.sources[name].reader, node, hashes=self.plan.hashes, executor=self.executor,
                     progress=self.progress, ahead=partial(self.ahead_of, node),
+                    earlier=sources_before(self.plan.workspace, name, node.payload),
                 )  # fmt: skip
             else:
                 locate_again(self.plan, name)
@@ -96,13 +99,13 @@ class Run:
             if isinstance(step.spec.step, MeasuringStep):
                 waiting.append(step)
                 continue
-            chain = self.measure(chain, waiting, before=planned.steps[number:], spool=spool, ahead=ahead)
+            chain = self.measure(chain, waiting, of=planned, before=planned.steps[number:], spool=spool, ahead=ahead)
             waiting, ahead = [], 0.0
             check_alarms(chain, planned.steps, place=planned.spec.name, earlier=self.earlier(planned))
             if not self.finished(step.node):
                 self.gather(chain, planned, number)
             chain = chain.with_link(link_of(chain, step))
-        chain = self.measure(chain, waiting, spool=spool, ahead=ahead)
+        chain = self.measure(chain, waiting, of=planned, spool=spool, ahead=ahead)
         check_alarms(chain, planned.steps, place=planned.spec.name, earlier=self.earlier(planned))
         if not self.finished(planned.node):
             self.publish(chain, planned)
@@ -113,13 +116,14 @@ class Run:
             yield read_card(folder)
 
     def measure(
-        self, chain: Chain, steps: Sequence[PlannedStep], *, spool: Path | None, ahead: float,
+        self, chain: Chain, steps: Sequence[PlannedStep], *, of: PlannedDataset, spool: Path | None, ahead: float,
         before: Sequence[PlannedStep] = (),
     ) -> Chain:  # fmt: skip
         """Run neighbouring measuring steps as one pass over the parts; return the chain with their links.
 
-        The pass also sketches for those of the steps behind it that will see the text as it leaves it, and spools the
-        texts that it leaves alive. `ahead` seconds of the work were done while the source was read.
+        What earlier results hold of the same parts is taken over from them. The pass also sketches for those of the
+        steps behind it that will see the text as it leaves it, and spools the texts that it leaves alive. `ahead`
+        seconds of the work were done while the source was read.
         """
         missing = [step for step in steps if not self.finished(step.node)]
         if missing:
@@ -127,11 +131,16 @@ class Run:
             task = self.task_for(steps, links=chain.links, before=before, spool=spool, num_parts=len(chain.base))
             chain = replace(chain, spool=task.spool)
             label = " + ".join(step.spec.label for step in missing)
+            taken = take_parts(self.plan, of, missing)
             tasks = [
-                replace(task, label=f"{label} on {part.path.name}", reader=ChainReader(base=part, links=chain.links))
+                replace(
+                    task, label=f"{label} on {part.path.name}", reader=ChainReader(base=part, links=chain.links),
+                    taken=frozenset(k for k, step in enumerate(steps) if taken.has(step.node, part.index)),
+                )
                 for part in chain.base
-            ]
-            total = sum(part.num_rows for part in chain.base)
+                if task.sketches or not all(taken.has(step.node, part.index) for step in missing)
+            ]  # fmt: skip
+            total = sum(task.reader.base.num_rows for task in tasks)
             self.progress.begin(label, total=total, unit="documents")
             with self.unchanged(missing):
                 self.executor.map(
@@ -140,7 +149,10 @@ class Run:
             self.progress.end()
             seconds = time.monotonic() - started + ahead
             for step in missing:
-                finish_signals(step.node, chain.base, details={}, seconds=seconds, cost_usd=0.0)
+                finish_signals(
+                    step.node, chain.base, details={}, seconds=seconds, cost_usd=0.0,
+                    known=taken.files.get(step.node.identity), sound=taken.sound.get(step.node.identity, ()),
+                )  # fmt: skip
         for step in steps:
             chain = chain.with_link(link_of(chain, step))
         return chain
@@ -251,7 +263,7 @@ class Run:
             write=lambda part, columns: self._store(step, part, columns),
             say=self.progress.say,
             ledger=self.plan.workspace.ledger,
-            wanted=_wanted(step, later),
+            wanted=wanted_of(step, later),
             memory_bytes=self.memory_bytes,
             workers=self.workers,
             wait=self.wait,
@@ -385,14 +397,3 @@ def inputs_of(steps: Sequence[PlannedStep]) -> Iterator[str]:
     for step in steps:
         for names in step.inputs.values():
             yield from names
-
-
-def _wanted(step: PlannedStep, later: Sequence[PlannedStep]) -> dict[str, int]:
-    """Return how many documents the steps after one need each of its signals of."""
-    wanted: dict[str, int] = {}
-    for planned in later:
-        for full, count in planned.spec.step.wants.items():
-            label, _, signal = full.rpartition(".")
-            if label == step.spec.label:
-                wanted[signal] = max(count, wanted.get(signal, 0))
-    return wanted

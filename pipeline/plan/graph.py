@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,9 +124,12 @@ class Plan:
 
     def add(
         self, kind: Kind, name: str, payload: Mapping[str, Any], parents: Mapping[str, str], *, cost: float = 0.0,
-        home: Home | None = None,
+        home: Home | None = None, takes: Callable[[], str] = str,
     ) -> Node:  # fmt: skip
-        """Return the node of a payload, added unless the plan has it: complete, or to be built and why."""
+        """Return the node of a payload, added unless the plan has it: complete, or to be built and why.
+
+        `takes` says what of earlier results it will take over, if it is to be built.
+        """
         identity = identity_of(payload)
         folder = self.workspace.folder(kind, name, identity)
         known = next((node for node in self.nodes if node.folder == folder), None)
@@ -137,6 +140,7 @@ class Plan:
         reason = "unchanged" if complete else why_build(
             self.workspace, kind, name, payload, remade=remade, home=home, parents=parents
         )  # fmt: skip
+        taken = "" if complete else takes()
         node = Node(
             kind=kind,
             name=name,
@@ -145,7 +149,7 @@ class Plan:
             parents=parents,
             folder=folder,
             complete=complete,
-            reason=reason,
+            reason=f"{reason}; {taken}" if taken else reason,
             cost_usd=0.0 if complete else cost,
         )
         self.nodes.append(node)

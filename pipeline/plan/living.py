@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,17 @@ def gathering_now(plan: Plan, dataset: PlannedDataset, number: int) -> Gathering
 def signals_of(steps: Iterable[PlannedStep]) -> list[str]:
     """Return the names of all signals of some steps, as later ones read them."""
     return [f"{step.spec.label}.{signal.name}" for step in steps for signal in step.spec.step.signals]
+
+
+def wanted_of(step: PlannedStep, later: Sequence[PlannedStep]) -> dict[str, int]:
+    """Return how many documents the steps after one need each of its signals of."""
+    wanted: dict[str, int] = {}
+    for planned in later:
+        for full, count in planned.spec.step.wants.items():
+            label, _, signal = full.rpartition(".")
+            if label == step.spec.label:
+                wanted[signal] = max(count, wanted.get(signal, 0))
+    return wanted
 
 
 def _here(function: Callable[[Any], Any], items: Iterable[Any], **_: Any) -> list[Any]:

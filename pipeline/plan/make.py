@@ -8,7 +8,8 @@ step sees only living documents, so its payload also names everything decided be
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pipeline.core.step import GatheringStep, MakingStep, Step
 from pipeline.plan.differences import Home
 from pipeline.plan.experiment import plan_experiment
 from pipeline.plan.graph import ENGINE_VERSION, Plan, PlannedDataset, PlannedStep
+from pipeline.plan.taking import EarlierBase, bases_before, edited, files_told, signals_before, text_of
 from pipeline.recipe.names import outside
 from pipeline.recipe.spec import DatasetSpec, Recipe, StepSpec, input_names_of, step_inputs
 from pipeline.store.input_hashes import MEMO, InputHashes
@@ -47,7 +49,9 @@ def make_plan(recipe: Recipe, workspace: Workspace, *, read_all: bool = False) -
                 "params": _changed(reader.params),
                 "inputs": reader.inputs(plan.hashes.of),
             }
-            plan.sources[name] = plan.add("source", name, payload, {})
+            plan.sources[name] = plan.add(
+                "source", name, payload, {}, takes=partial(files_told, workspace, name, payload)
+            )
     for spec in recipe.datasets.values():
         plan.datasets[spec.name] = _plan_dataset(plan, spec)
     if recipe.proxy is not None and recipe.mixtures:
@@ -61,9 +65,10 @@ def _plan_dataset(plan: Plan, spec: DatasetSpec) -> PlannedDataset:
     if spec.make is not None:
         made = _plan_made(plan, spec, base)
         base = (made.node,)
-    text = identity_of(["text", *[node.identity for node in base]])
+    text = text_of([node.identity for node in base])
     decided: list[Any] = []
     steps: list[PlannedStep] = []
+    bases = cache(partial(bases_before, plan.workspace, base))
     for item in spec.steps:
         step = item.step
         inputs, content = _resolve_inputs(plan, spec.name, item, base=base)
@@ -93,17 +98,25 @@ def _plan_dataset(plan: Plan, spec: DatasetSpec) -> PlannedDataset:
             parents | {node.name: node.identity for node in base},
             cost=_cost(plan, item, base, payload),
             home=_home(spec, steps),
+            takes=partial(_parts_told, plan, bases, tuple(steps), payload),
         )
         steps.append(PlannedStep(spec=item, node=node, inputs=inputs))
         decided.append({"step": item.label, "signals": node.identity, "decides": step.params.of_role("decide")})
         if step.edits:
-            text = identity_of(["text", text, node.identity])
+            text = edited(text, node.identity)
     if made is not None and not steps:
         return PlannedDataset(spec=spec, base=base, made=made, steps=(), node=made.node)
     payload = {"kind": "dataset", "engine": ENGINE_VERSION, "base": [node.identity for node in base], "steps": decided}
     parents = {node.name: node.identity for node in base}
     node = plan.add("dataset", spec.name, payload, parents, home=_home(spec, steps))
     return PlannedDataset(spec=spec, base=base, made=made, steps=tuple(steps), node=node)
+
+
+def _parts_told(
+    plan: Plan, bases: Callable[[], list[EarlierBase]], before: Sequence[PlannedStep], payload: Mapping[str, Any]
+) -> str:
+    earlier = signals_before(plan.workspace, bases(), before=before, payload=payload)
+    return "takes over parts that are the same" if earlier else ""
 
 
 def _home(spec: DatasetSpec, before: list[PlannedStep]) -> Home:

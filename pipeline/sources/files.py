@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.identity import HashFile, hash_file
 from pipeline.core.step import input_names
-from pipeline.sources.reader import ColumnParams, Reader, ReaderParams
+from pipeline.sources.reader import ColumnParams, Reader, ReaderParams, Slice
 
 JSONL_SUFFIXES = (".jsonl", ".json", ".ndjson", ".gz", ".zst")
 
@@ -65,6 +65,9 @@ class FileReader(Reader):
 
     def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
         return {"files": name_content(self.files(), hash_file)}
+
+    def files_in(self, piece: Slice) -> tuple[str, ...]:
+        return (str(piece.detail[0]),)  # where a slice is a piece of one file, its detail begins with its label
 
     def size_bytes(self) -> int:
         return sum(file.path.stat().st_size for file in self.files())

@@ -75,6 +75,9 @@ class ExtractingReader(FileReader):
     def slices(self) -> list[Slice]:
         return pieces(self.files())
 
+    def files_in(self, piece: Slice) -> tuple[str, ...]:
+        return tuple(label for label, _ in piece.detail)
+
     def other_way(self) -> str:
         return advice(self.files()[0].path, reader=self.name)
 

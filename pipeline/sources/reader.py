@@ -143,6 +143,10 @@ class Reader:
         """Return the units of reading, in the order in which their documents stand in the dataset."""
         raise NotImplementedError
 
+    def files_in(self, piece: Slice) -> tuple[str, ...]:
+        """Return the labels of the files that decide, with the parameters, what a slice gives; none if others may."""
+        return ()
+
     def may_break(self, piece: Slice) -> bool:
         """Say whether reading a slice may cost the process that does it, so that it is not this one's to do."""
         return False

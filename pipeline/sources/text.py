@@ -29,6 +29,9 @@ class TextReader(FileReader):
     def slices(self) -> list[Slice]:
         return pieces(self.files())
 
+    def files_in(self, piece: Slice) -> tuple[str, ...]:
+        return tuple(label for label, _ in piece.detail)
+
     def read(self, piece: Slice, *, most: int | None = None) -> Iterator[Chunk]:
         rows = ChunkBuilder(
             source=self.source, origin=self.params.origin, max_document_bytes=self.params.max_document_bytes, most=most

@@ -5,13 +5,13 @@ from __future__ import annotations
 import platform
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline import __version__
 from pipeline.core.errors import DataError
-from pipeline.core.files.card import CARD, Card, content_of, describe_files, read_card, write_card
+from pipeline.core.files.card import CARD, Card, StoredFile, content_of, describe_files, read_card, write_card
 from pipeline.core.files.shards import read_table
 from pipeline.core.files.sums import SUMS
 from pipeline.store.chain import ERROR, BasePart, part_name
@@ -33,24 +33,35 @@ def is_documents(name: str) -> bool:
 
 def base_parts(nodes: Sequence[Node]) -> tuple[BasePart, ...]:
     """Return the non-empty document files of complete nodes, numbered in order."""
-    files = [
-        (node.folder / file.file, file.rows)
-        for node in nodes
-        for file in read_card(node.folder).files
-        if is_documents(file.file)
-    ]
     return tuple(
-        BasePart(index=index, path=path, num_rows=rows)
-        for index, (path, rows) in enumerate((p, r) for p, r in files if r)
+        BasePart(index=index, path=path, num_rows=file.rows)
+        for index, (path, file) in enumerate(described_parts([node.folder for node in nodes]))
     )
 
 
+def described_parts(folders: Sequence[Path]) -> list[tuple[Path, StoredFile]]:
+    """Return the non-empty document files of complete folders, in the order of `base_parts`, as their cards do."""
+    return [
+        (folder / file.file, file)
+        for folder in folders
+        for file in read_card(folder).files
+        if is_documents(file.file) and file.rows
+    ]
+
+
 def finish_signals(
-    node: Node, base: Sequence[BasePart], *, details: Mapping[str, Any], seconds: float, cost_usd: float
-) -> None:
-    """Write the card of a measured or gathered node: documents in, and those that broke the step."""
+    node: Node, base: Sequence[BasePart], *, details: Mapping[str, Any], seconds: float, cost_usd: float,
+    known: Mapping[str, StoredFile] | None = None, sound: Collection[str] = (),
+) -> None:  # fmt: skip
+    """Write the card of a measured or gathered node: documents in, and those that broke the step.
+
+    Files that are `known` are not read to be described, and `sound` are those in which no document broke the step.
+    """
     broken: Counter[str] = Counter()
+    errors: list[str] = []
     for part in base:
+        if part_name(part.index) in sound:
+            continue
         errors = read_table(node.folder / part_name(part.index), columns=[ERROR]).column(ERROR).drop_null().to_pylist()
         broken.update(str(error).partition(":")[0] for error in errors)
     rows = sum(part.num_rows for part in base)
@@ -71,6 +82,7 @@ def finish_signals(
         details=details,
         seconds=seconds,
         cost_usd=cost_usd,
+        known=known,
     )
 
 
@@ -96,11 +108,12 @@ def close(
     details: Mapping[str, Any] | None = None,
     seconds: float = 0.0,
     cost_usd: float = 0.0,
+    known: Mapping[str, StoredFile] | None = None,
 ) -> Card:
     """Describe a finished folder and write its card; what resumed runs needed of it goes, and what they half wrote."""
     for path in node.folder.glob(".*.tmp"):
         path.unlink(missing_ok=True)
-    stored = describe_files(node.folder, files)
+    stored = describe_files(node.folder, files, known=known)
     card = Card(
         kind=node.kind,
         name=node.name,

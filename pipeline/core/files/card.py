@@ -67,14 +67,19 @@ class Card:
             )
 
 
-def describe_files(folder: Path, rows: Mapping[str, int]) -> list[StoredFile]:
-    """Describe the files of `folder` named by `rows` (name -> number of rows, -1 for none), in name order."""
-    return [
-        StoredFile(
-            file=name, rows=rows[name], size_bytes=(folder / name).stat().st_size, blake3=hash_file(folder / name)
-        )
-        for name in sorted(rows)
-    ]
+def describe_files(
+    folder: Path, rows: Mapping[str, int], *, known: Mapping[str, StoredFile] | None = None
+) -> list[StoredFile]:
+    """Describe the files of `folder` named by `rows` (name -> number of rows, -1 for none), in name order.
+
+    Those that are `known`, as another card answers for the same file, are not read.
+    """
+    known = known or {}
+    return [known[name] if name in known else _described(folder / name, rows[name]) for name in sorted(rows)]
+
+
+def _described(path: Path, rows: int) -> StoredFile:
+    return StoredFile(file=path.name, rows=rows, size_bytes=path.stat().st_size, blake3=hash_file(path))
 
 
 def content_of(files: Sequence[StoredFile]) -> str:
