@@ -281,9 +281,11 @@ def _workspace(given: str | Path | None) -> Any:
     import os
     from pathlib import Path
 
+    from pipeline.store.remote import workspace_path
     from pipeline.store.workspace import Workspace
 
-    return Workspace(Path(os.environ.get("TAMIS_WORKSPACE", "workspace") if given is None else given))
+    place = os.environ.get("TAMIS_WORKSPACE", "workspace") if given is None else given
+    return Workspace(workspace_path(place) if "://" in str(place) else Path(place))
 
 
 def _workers(given: int | None) -> int:

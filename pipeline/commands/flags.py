@@ -12,10 +12,23 @@ import click
 from pipeline.core.process.start import USUAL_WORKSPACE, cores
 
 FILE = click.Path(path_type=Path)
+
+
+class _Workspace(click.Path):
+    """A folder, or a URL, which becomes the folder of its cache, brought up to date."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if "://" in str(value):
+            from pipeline.store.remote import workspace_path
+
+            return workspace_path(value)
+        return super().convert(value, param, ctx)
+
+
 RECIPE = click.argument("recipe", type=FILE, metavar="RECIPE", help="The recipe, a YAML file.")
 WORKSPACE = click.option(
-    "--workspace", "-w", type=FILE, default=USUAL_WORKSPACE, envvar="TAMIS_WORKSPACE", show_envvar=True,
-    help="Folder of results.",
+    "--workspace", "-w", type=_Workspace(path_type=Path), default=USUAL_WORKSPACE, envvar="TAMIS_WORKSPACE",
+    show_envvar=True, help="Folder of results, or s3://BUCKET/PREFIX.",
 )  # fmt: skip
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 WORKERS = click.option(

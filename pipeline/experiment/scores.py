@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from pipeline.core.errors import DataError
 from pipeline.core.files.shards import read_table, write_table
+from pipeline.core.files.stored import present
 from pipeline.experiment.lanes import WEIGHTS, device_of, facts_of
 from pipeline.experiment.streams.encode import Encoded, load_encoded
 from pipeline.experiment.work import Work
@@ -93,7 +94,7 @@ def _weights(work: Work, lanes: Sequence[LaneName]) -> dict[str, Any]:
 
     from eval.proxies.proxy import stack
 
-    return stack([load_file(work.folder(work.experiment.lanes[lane]) / WEIGHTS) for lane in lanes])
+    return stack([load_file(present(work.folder(work.experiment.lanes[lane]) / WEIGHTS)) for lane in lanes])
 
 
 def _store(

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from pipeline.core.arrow import as_flags, as_numbers
 from pipeline.core.files.card import Card
 from pipeline.core.files.shards import iterate_tables, read_table
+from pipeline.core.files.stored import present
 from pipeline.core.sketch import order_of
 from pipeline.core.step import ENGINE_COLUMNS
 from pipeline.store.chain import BasePart, part_name
@@ -126,7 +127,7 @@ def _files(folder: Path, evidence: Evidence | None) -> Iterator[_File]:
         yield from (_File(path, None, None) for path in document_paths(folder))
         return
     for part in evidence.chain.base:
-        if (path := folder / part_name(part.index)).exists():
+        if (path := present(folder / part_name(part.index))).exists():
             yield _File(path, evidence, part)
 
 

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from pipeline.core.arrow import as_flags
 from pipeline.core.files.card import Card, read_card
 from pipeline.core.files.shards import read_rows, read_table
+from pipeline.core.files.stored import present
 from pipeline.sources.quarantine import QUARANTINE
 from pipeline.store.chain import part_name
 from pipeline.store.evidence import evidence_at
@@ -107,7 +108,7 @@ def _undecided(folder: Path) -> pl.DataFrame:
 
 def _refused(folder: Path) -> pl.DataFrame:
     """Return the rows that a source could not turn into documents."""
-    path = folder / QUARANTINE
+    path = present(folder / QUARANTINE)
     if not path.exists():
         return pl.DataFrame(schema=DROPPED)
     found = pl.DataFrame(read_table(path, columns=["id", "reason"])).select("id", why="reason")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.errors import RecipeError, TamisError, nearest_names
 from pipeline.core.files.card import verify_files
 from pipeline.core.files.json_lines import read_objects
+from pipeline.core.files.stored import present
 from pipeline.engine.progress import Progress
 from pipeline.experiment.lanes import WEIGHTS, device_of
 from pipeline.queries.lanes import LaneOnTask, StoredLane, find_lanes, tokenizer_of_lane
@@ -126,7 +127,7 @@ def _score(
     from eval.proxies.tiers import TIERS
     from eval.scores.multiple_choice import score_items, summaries
 
-    params = stack([load_file(lane.folder / WEIGHTS) for lane in lanes])
+    params = stack([load_file(present(lane.folder / WEIGHTS)) for lane in lanes])
     try:
         scores = score_items(
             params, items, tokenizer=tokenizer, tier=TIERS[lanes[0].facts.tier], device=device, threads=threads

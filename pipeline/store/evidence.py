@@ -18,6 +18,7 @@ from pipeline.core.errors import DataError, RecipeError, did_you_mean
 from pipeline.core.files.card import CARD, Card, read_card
 from pipeline.core.files.opened import way_out
 from pipeline.core.files.shards import read_rows, read_table, schema_of
+from pipeline.core.files.stored import present
 from pipeline.store.chain import EDITS, BasePart, Chain, ChainReader, Link, part_name
 from pipeline.store.stored_dataset import StoredDataset
 from pipeline.store.verdicts import verdicts_name
@@ -75,7 +76,7 @@ class Evidence:
         return schema_of(self._signals_file(link, part))
 
     def _signals_file(self, link: Link, part: BasePart) -> Path:
-        path = link.file(part.index)
+        path = present(link.file(part.index))
         if not path.exists():
             remedy = way_out(path) if path.parent.exists() else "Run the recipe again to measure them."
             raise DataError(f"{path}: the signals of {link.label} are gone. {remedy}")

@@ -13,6 +13,7 @@ from pipeline import __version__
 from pipeline.core.errors import DataError
 from pipeline.core.files.card import CARD, Card, StoredFile, content_of, describe_files, read_card, write_card
 from pipeline.core.files.shards import read_table
+from pipeline.core.files.stored import STORE
 from pipeline.core.files.sums import SUMS
 from pipeline.store.chain import ERROR, BasePart, part_name
 from pipeline.store.node import Node
@@ -133,6 +134,10 @@ def close(
     )
     write_card(node.folder, card)
     shutil.rmtree(node.folder / SUMS, ignore_errors=True)
+    if (node.folder.parent.parent / STORE).exists():
+        from pipeline.store.remote import published  # what a folder needs not
+
+        published(node.folder)
     return card
 
 

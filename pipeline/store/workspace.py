@@ -13,7 +13,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from pipeline.core.errors import BusyError, DataError, RecipeError, listed_names
 from pipeline.core.files.card import CARD, Card, is_complete, read_card
 from pipeline.core.files.durable import write_text
 from pipeline.core.files.record import read_record, write_record
+from pipeline.core.files.stored import STORE
 from pipeline.core.identity import folder_name
 
 LATEST = "latest.json"
@@ -164,7 +165,12 @@ class Workspace:
             for left in self.root.glob(".*.tmp"):  # what a killed run was about to rename
                 left.unlink(missing_ok=True)
             write_text(owner, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
-            yield
+            with ExitStack() as held:
+                if (self.root / STORE).exists():
+                    from pipeline.store.remote import writing  # what a folder needs not
+
+                    held.enter_context(writing(self.root))
+                yield
         finally:
             lock.release()
 

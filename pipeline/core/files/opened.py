@@ -21,6 +21,7 @@ from pipeline.core.errors import DataError, ServiceError
 from pipeline.core.files.in_place import InPlace, Stamp, file_of, stamp_of
 from pipeline.core.files.parquet_bounds import WIDTHS, Leaf
 from pipeline.core.files.parquet_pages import PageError, pages_of
+from pipeline.core.files.stored import present
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
@@ -190,7 +191,7 @@ def opened(path: Path) -> Iterator[WholeFile | WithTextElsewhere]:
 def _parquet(path: Path) -> ParquetFile:
     from pyarrow.parquet import ParquetFile  # 0.03 s, which runs with nothing to do need not
 
-    return ParquetFile(path, page_checksum_verification=True)
+    return ParquetFile(present(path), page_checksum_verification=True)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ import xxhash
 
 from pipeline.core.files.durable import write_atomically
 from pipeline.core.files.shards import iterate_batches, read_table, row_groups_of, write_table
+from pipeline.core.files.stored import present
 from pipeline.engine.executors import Executor
 from pipeline.experiment.streams.groups import group_documents
 from pipeline.plan.parts import Part
@@ -61,10 +62,10 @@ def save_encoded(folder: Path, encoded: Encoded) -> list[str]:
 def load_encoded(folder: Path) -> Encoded:
     """Read what `save_encoded` wrote; the tokens stay a memory map."""
     table = read_table(folder / "documents.parquet")
-    size = np.load(folder / "size.npy", allow_pickle=False)
+    size = np.load(present(folder / "size.npy"), allow_pickle=False)
     return Encoded(
-        tokens=np.load(folder / "tokens.npy", mmap_mode="r", allow_pickle=False),
-        offsets=np.load(folder / "offsets.npy", allow_pickle=False),
+        tokens=np.load(present(folder / "tokens.npy"), mmap_mode="r", allow_pickle=False),
+        offsets=np.load(present(folder / "offsets.npy"), allow_pickle=False),
         num_bytes=table.column("num_bytes").to_numpy(),
         ids=table.column("id").to_pylist(),
         of_documents=int(size[0]),

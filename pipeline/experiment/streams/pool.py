@@ -24,6 +24,7 @@ from eval.proxies.packing import Tokens
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.card import read_card
 from pipeline.core.files.durable import write_atomically, write_text
+from pipeline.core.files.stored import present
 from pipeline.core.identity import identity_of
 from pipeline.core.rng import generator
 from pipeline.experiment.streams.mixture import divide
@@ -201,8 +202,8 @@ def load_pool(folder: Path) -> Pool:
     """Read what `save_pool` wrote; the tokens stay a memory map."""
     layout = json.loads((folder / "layout.json").read_text(encoding="utf-8"))
     return Pool(
-        tokens=np.load(folder / "pool.npy", mmap_mode="r", allow_pickle=False),
-        starts=np.load(folder / "starts.npy", allow_pickle=False),
+        tokens=np.load(present(folder / "pool.npy"), mmap_mode="r", allow_pickle=False),
+        starts=np.load(present(folder / "starts.npy"), allow_pickle=False),
         parts=tuple(PoolPart(**part) for part in layout["parts"]),
         context=layout["context"],
     )

@@ -15,6 +15,7 @@ import numpy as np
 from eval.claims.record import Which
 from pipeline.core.errors import DataError
 from pipeline.core.files.shards import read_table
+from pipeline.core.files.stored import present
 from pipeline.core.identity import identity_of
 from pipeline.experiment.compare import clusters_of
 from pipeline.experiment.lanes import WEIGHTS, device_of
@@ -115,7 +116,7 @@ def _scored(
     lanes = [found.lane for side in (0, 1) for found in (pair[side] for pair in pairs)]
     say(f"score {len(ids):,} documents of {', '.join(folders)} by {len(lanes)} proxies")
     bits_KD = document_bits(
-        stack([load_file(lane.folder / WEIGHTS) for lane in lanes]),
+        stack([load_file(present(lane.folder / WEIGHTS)) for lane in lanes]),
         Tokens(flat=np.concatenate(flat), offsets=np.concatenate([[0], np.cumsum(np.concatenate(lengths))])),
         tier=tier, bos=Tokenizer.load(model).bos, device=device_of("auto"), threads=threads,
     )  # fmt: skip

@@ -19,6 +19,7 @@ from pipeline import __version__
 from pipeline.core.errors import ServiceError, write_advice
 from pipeline.core.files.card import Card, describe_files, verify_files
 from pipeline.core.files.durable import write_atomically, write_text
+from pipeline.core.files.stored import present
 from pipeline.core.identity import identity_of
 from pipeline.experiment.lanes import WEIGHTS
 from pipeline.queries.export.folder import MARKER, Site, files_in, held, marker_of, refuse_occupied, site_of
@@ -93,7 +94,7 @@ def _write(
     from eval.proxies.tiers import TIERS
     from eval.proxies.tokenizer import Tokenizer
 
-    state = plain_state(load_file(lane.folder / WEIGHTS))
+    state = plain_state(load_file(present(lane.folder / WEIGHTS)))
     config = config_of(TIERS[lane.facts.tier], bos=Tokenizer.load(tokenizer).bos, tensors=state)
     content = {
         MODEL: save(state),

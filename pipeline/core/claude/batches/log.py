@@ -75,6 +75,7 @@ class BatchLog:
 
     def record_intent(self, requests: Sequence[tuple[str, int]], *, endpoint: str, keep: str = "") -> LoggedBatch:
         """Make durable that (request, reserved nanodollars) will be sent in one batch; before the first byte."""
+        self._ledger.may_pay()
         now, buyer = time.time(), self._ledger.buyer
         with self._ledger.transaction() as database:
             insert = "INSERT INTO batches(endpoint, intended_at, size) VALUES (?,?,?)"

@@ -33,6 +33,7 @@ from pipeline.core.claude.ledger.layout import opened, reading
 from pipeline.core.claude.messages.request import NOBODY, Buyer
 from pipeline.core.claude.prices import NANO
 from pipeline.core.errors import BusyError, ServiceError
+from pipeline.core.files.stored import may_pay
 
 PAID = "coalesce(sum(max(cost_nano, 0)), 0)"  # earlier versions believed negative counts of tokens
 ATTEMPT = (
@@ -131,6 +132,10 @@ class Ledger:
             self._database.close()
         self._owner.release()
 
+    def may_pay(self) -> None:
+        """Raise ServiceError unless money may be spent: see `core/files/stored.py`."""
+        may_pay(self._path.parent)
+
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Do all of it or nothing, durably; one thread at a time."""
@@ -195,6 +200,8 @@ class Ledger:
     ) -> int:
         """Make the intent to send durable and return its attempt number; call before the first byte leaves."""
         row = (request, sent_in, endpoint, time.time(), reserved_nano, self.buyer.recipe, self.buyer.step, keep)
+
+        self.may_pay()
 
         def work(database: sqlite3.Connection) -> int | None:
             database.execute("UPDATE requests SET state='SENT', reason='' WHERE id=?", (request,))

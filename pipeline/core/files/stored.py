@@ -1,0 +1,162 @@
+"""A workspace in a store, and the local folder that is its cache: what is not here yet is fetched when it is opened.
+
+A cache is a workspace like any other, with `store.json` in it, which names the store. So paths stay local everywhere;
+`present(path)` stands where bytes are opened, and fetches a result's file if only the store has it, held against the
+size and the BLAKE3 that the card says. In the store a result's files bear the start of their hash in their names: two
+machines that made the same result write the same objects, and one that wakes up late overwrites nothing. Small files
+come with the card; documents, tokens and weights when they are read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from blake3 import blake3
+
+from pipeline.core.errors import DataError, ServiceError
+from pipeline.core.files.durable import write_atomically
+from pipeline.core.files.places import MissingError, Place
+from pipeline.core.files.record import read_record
+
+STORE = "store.json"  # in a cache
+IN_STORE = ".in-store"  # in a result's folder: the store has it too
+CARD = "card.json"
+LATER = {"tokens": (".npy", ".parquet"), "mixture": (".npy", ".parquet"), "lane": (".safetensors",)}  # by kind
+HOME = "TAMIS_CACHE"
+
+_asked: set[Path] = set()  # folders that the store did not have when this process asked
+_leases: dict[Path, Callable[[], None]] = {}  # by cache: refuses unless this process holds its store's lease
+
+
+def cache_home() -> Path:
+    """Return the folder of all caches: $TAMIS_CACHE, or `tamis` where the user's caches are."""
+    given = os.environ.get(HOME)
+    if given:
+        return Path(given).absolute()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "tamis"
+
+
+def place_of(root: Path) -> Place | None:
+    """Return the store that a workspace is the cache of; None for a workspace that is a folder and no more."""
+    path = root / STORE
+    return _place(path, path.stat().st_mtime_ns) if path.exists() else None
+
+
+@lru_cache(maxsize=16)
+def _place(path: Path, _: int) -> Place:
+    try:
+        return Place.at(str(read_record(path)["url"]))
+    except (ValueError, KeyError) as error:
+        raise DataError(
+            f"{path}: is not as it was written ({error}). Delete {path.parent}; it is a cache, and is filled again."
+        ) from error
+
+
+def key_of(folder: Path, file: Mapping[str, Any]) -> str:
+    """Return the name of a result's file in the store, from what the card says of it."""
+    stem, dot, rest = str(file["file"]).partition(".")
+    return f"{folder.parent.name}/{folder.name}/{stem}.{file['blake3'][:16]}{dot}{rest}"
+
+
+def card_key(folder: Path) -> str:
+    return f"{folder.parent.name}/{folder.name}/{CARD}"
+
+
+def present(path: Path) -> Path:
+    """Return a path to read: itself, fetched first where only the store has it. A path that is nowhere stays so."""
+    if path.exists():
+        return path
+    folder = path.parent
+    place = place_of(folder.parent.parent)
+    if place is None or not (folder / CARD).exists():
+        return path
+    known = {str(file["file"]): file for file in json.loads((folder / CARD).read_bytes())["files"]}
+    if path.name in known:
+        fetch(place, folder, known[path.name])
+    return path
+
+
+def fetch(place: Place, folder: Path, file: Mapping[str, Any]) -> None:
+    """Write a file of a result as its card says it is; DataError where the store's is another, or is gone."""
+    name, wanted = key_of(folder, file), str(file["blake3"])
+
+    def write(target: BinaryIO) -> None:
+        hashed = blake3()
+        for piece in place.pieces(name, size=int(file["size_bytes"])):
+            hashed.update(piece)
+            target.write(piece)
+        if hashed.hexdigest() != wanted:
+            raise DataError(
+                f"{place}/{name}: has BLAKE3 {hashed.hexdigest()[:12]}; {CARD} says {wanted[:12]}. Delete "
+                f"{place}/{card_key(folder)} and {folder}, and run the recipe again."
+            )
+
+    try:
+        write_atomically(folder / str(file["file"]), write)
+    except MissingError as error:
+        raise DataError(
+            f"{place}/{name}: is gone, and {CARD} speaks of it. Delete {place}/{card_key(folder)} and {folder}, and "
+            "run the recipe again."
+        ) from error
+
+
+def fetch_result(place: Place, folder: Path, *, modified: float | None = None) -> None:
+    """Make a finished result of the store one of the cache: small files first, the card last; MissingError if none."""
+    content = place.read(card_key(folder))
+    files = json.loads(content)["files"]
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        if (
+            not str(file["file"]).endswith(LATER.get(folder.parent.name, ".parquet"))
+            and not (folder / str(file["file"])).exists()
+        ):
+            fetch(place, folder, file)
+    (folder / IN_STORE).touch()
+    write_atomically(folder / CARD, lambda target: target.write(content))
+    if modified is not None:
+        os.utime(folder / CARD, (modified, modified))  # the newest of a name is told by it
+
+
+def arrives(folder: Path) -> bool:
+    """Say whether the store has a result that the cache has not, and fetch it: a listing may be behind, this is not."""
+    place = place_of(folder.parent.parent)
+    if place is None or folder in _asked:
+        return False
+    try:
+        fetch_result(place, folder)
+    except MissingError:
+        _asked.add(folder)
+        return False
+    return True
+
+
+def ask_again() -> None:
+    """Forget what the store did not have: somebody else may have written it since."""
+    _asked.clear()
+
+
+def guard(root: Path, require: Callable[[], None] | None) -> None:
+    """Let `require` say, for as long as a lease is held, whether it still is; None when it is given back."""
+    if require is None:
+        _leases.pop(root.absolute(), None)
+    else:
+        _leases[root.absolute()] = require
+
+
+def may_pay(root: Path) -> None:
+    """Raise ServiceError unless money may be spent: in a store's cache, only by who holds the lease."""
+    if not (root / STORE).exists():
+        return
+    require = _leases.get(root.absolute())
+    if require is None:
+        raise ServiceError(
+            f"{root}: is the cache of {place_of(root)}, and this command does not hold its lease, so what it buys "
+            "might be bought by another machine too. Use `tamis run`, which takes the lease."
+        )
+    require()
