@@ -30,6 +30,7 @@ from pipeline.commands import (
     errors,
     export,
     fit,
+    gc,
     proxies,
     questions,
     research,
@@ -250,6 +251,7 @@ _asked(doctor.doctor, help="Examine the proxies of an experiment.")
 _asked(errors.errors, help="Tell what the worst documents of an experiment have in common.")
 _asked(bill.bill, help="Tell what paid requests cost and saved.")
 _asked(cancel.cancel, help="Stop Message Batches that are on their way.")
+_asked(gc.gc, help="List, and remove, what nothing refers to.")
 _asked(proxies.export_proxy, help="Write a trained proxy as a folder of its own.", name="export-proxy")
 _asked(proxies.score, help="Score finished proxies on tasks.")
 _asked(fit.fit, help="Model a table of training runs: accuracy and the best weights.")

@@ -80,6 +80,9 @@ def s3_server(*buckets: str) -> Iterator[S3]:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             start_response("503 Slow Down", [("Content-Type", "application/xml"), ("Retry-After", "0")])
             return [SLOW_DOWN]
+        if what == "403":
+            start_response("403 Forbidden", [("Content-Type", "application/xml")])
+            return [b"<Error><Code>SignatureDoesNotMatch</Code><Message>CANARY-secret</Message></Error>"]
         if what == "cut":
             environ["wsgi.input"].read(min(100, int(environ.get("CONTENT_LENGTH") or 0)))
             environ["werkzeug.socket"].shutdown(2)

@@ -179,6 +179,13 @@ def status_text(data: dict[str, Any]) -> str:
         for store in data["stores"]
     ]
     lines += [f"unfinished: {folder} (the next run goes on with it)" for folder in data["unfinished"]]
+    if data["store"] is not None:
+        store = data["store"]
+        lines.append(f"store {store['url']}: {figures.size(store['size_bytes'])}; cache {store['cache']}")
+        lines.append(f"only here: {', '.join(store['only_here'])}")
+        lines += [f"written to by {store['writer']}"] if store["writer"] else []
+        lines += [store["doubt"]] if store["doubt"] else []
+        lines += [f"{store['open_uploads']} unfinished uploads: tamis gc"] if store["open_uploads"] else []
     others = len(data["results"]) - len(sets)
     told = f"{_counted(len(sets), 'set')} of documents and {_counted(others, 'other result')}"
     lines.append(f"{told}, {figures.dollars(data['cost_usd'])} spent.")

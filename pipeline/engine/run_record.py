@@ -45,6 +45,7 @@ class RunRecord:
     machine: Mapping[str, Any]
     results: Sequence[Mapping[str, Any]] = ()
     verdict: Mapping[str, Any] | None = None
+    folders: Sequence[str] = ()  # `kind/name-hash` of all results that the run stands on, for `tamis gc`
 
     @property
     def outcome(self) -> tuple[Any, ...]:
@@ -90,6 +91,7 @@ def record_run(
         machine=machine(),
         results=results_of(plan),
         verdict=_short(verdict),
+        folders=sorted({f"{node.kind}/{node.folder.name}" for node in plan.nodes}),
     )
     if earlier and not built and earlier[-1].outcome == record.outcome:
         return None

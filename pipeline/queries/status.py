@@ -1,4 +1,4 @@
-"""`status` and `registry`: what a workspace holds, read from its cards and its ledger."""
+"""`status` and `registry`: what a workspace holds and where, read from its cards and its ledger."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.core.claude.ledger.ledger import total_usd
 from pipeline.core.errors import RecipeError, listed_names
 from pipeline.core.files.card import CARD, KINDS, read_card
+from pipeline.store.garbage import folder_bytes
 from pipeline.store.workspace import Workspace
 
 
@@ -41,6 +42,9 @@ def status_of(workspace: Workspace) -> dict[str, Any]:
         "workspace": str(workspace.root),
         "results": results,
         "unfinished": unfinished,
+        "unfinished_bytes": sum(folder_bytes(workspace.root / folder) for folder in unfinished),
+        "disk_bytes": folder_bytes(workspace.root),
+        "store": store_of(workspace),
         "verdicts": verdicts,
         "cost_usd": total_usd(workspace.ledger),  # what unfinished steps paid too, and what two steps share once
         "stores": _stores(workspace),
@@ -56,7 +60,33 @@ def _verdict(path: Path) -> dict[str, Any]:
 def _stores(workspace: Workspace) -> list[dict[str, Any]]:
     from pipeline.store.dedup_versions import state_of, stores
 
-    return [{"name": store.home.name, **state_of(store)} for store in stores(workspace)]
+    return [
+        {"name": store.home.name, **state_of(store), "size_bytes": folder_bytes(store.home)}
+        for store in stores(workspace)
+    ]
+
+
+def store_of(workspace: Workspace) -> dict[str, Any] | None:
+    """Return where the results of a cache really are, who may write there, and what is on this machine alone."""
+    from pipeline.core.files.stored import place_of
+
+    place = place_of(workspace.root)
+    if place is None:
+        return None
+    from pipeline.store.lease import newest_of
+    from pipeline.store.records import LOCAL
+
+    newest = newest_of(place)
+    held = newest is not None and not newest[1].released
+    return {
+        "url": str(place),
+        "cache": str(workspace.root),
+        "size_bytes": sum(item.size for item in place.items().values()),
+        "writer": f"process {newest[1].pid} on {newest[1].host}, since {newest[1].since}" if newest and held else None,
+        "doubt": "" if newest is None else newest[1].doubt,
+        "open_uploads": len(place.uploads()),
+        "only_here": sorted(name for name in LOCAL - set(KINDS) if (workspace.root / name).exists()),
+    }
 
 
 def registry_of(workspace: Workspace, name: str | None) -> dict[str, Any]:

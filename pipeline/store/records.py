@@ -6,6 +6,7 @@ taken over overwrites nothing. `synced.json` in the cache says which content of 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,6 @@ from typing import Any
 
 from pipeline.core.errors import DataError, ServiceError
 from pipeline.core.files.card import KINDS
-from pipeline.core.files.durable import write_atomically
 from pipeline.core.files.places import Item, Place, each
 from pipeline.core.files.record import read_record, write_record
 from pipeline.core.identity import hash_file
@@ -25,6 +25,7 @@ LOCAL = {
     "ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", "ledger.sqlite.lock", *KINDS,
 }  # fmt: skip
 REMOTE = {"lease", "ledger", "probe", "clock", "tamis.json", *KINDS}  # no records over there
+LARGE_BYTES = 32 << 20  # from which on a record is sent in parts
 REPORTS = "reports"  # are written again from results: the store's counts
 
 
@@ -57,16 +58,18 @@ def pull(place: Place, root: Path, listing: Mapping[str, Item], *, synced: Synce
     changed = [item for item in wanted if not _is_here(root, item, synced)]
 
     def fetch(item: Item) -> None:
-        path, known = root / item.name, synced.records.get(item.name)
-        content = place.read(item.name)
-        changed = path.exists() and path.read_bytes() != content and hash_file(path) != (known or ("", ""))[1]
-        if changed and not item.name.startswith(f"{REPORTS}/"):
+        path, known = root / item.name, synced.records.get(item.name, ("", ""))
+        before = hash_file(path) if path.exists() else known[1]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        theirs = path.with_name(f".{path.name}.theirs")
+        place.download(item.name, theirs, size=item.size)
+        if before not in (known[1], hash_file(theirs)) and not item.name.startswith(f"{REPORTS}/"):
+            theirs.unlink()
             raise DataError(
                 f"{path}: changed here, and {place}/{item.name} changed too; both must not. Move the file away, "
                 "run again to have the store's, and look at what differs."
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda file: file.write(content))
+        os.replace(theirs, path)
         synced.records[item.name] = (item.tag, hash_file(path))
 
     each(fetch, changed)
@@ -87,6 +90,11 @@ def push(place: Place, root: Path, *, synced: Synced) -> None:
         known = synced.records.get(name)
         if known is not None and known[1] == digest:
             continue
+        if known is None and path.stat().st_size > LARGE_BYTES:  # a piece of a dedup store, which nobody ever changes
+            place.upload(path, name)
+            synced.records[name] = (_tag(place, name), digest)
+            sent = True
+            continue
         content = path.read_bytes()
         put = place.create(name, content) if known is None else place.replace(name, content, tag=known[0])
         if not put and place.read(name) != content:
@@ -94,11 +102,15 @@ def push(place: Place, root: Path, *, synced: Synced) -> None:
                 f"{place}/{name}: was written by another process since it was read here. Nothing was overwritten; run "
                 "again, which reads it."
             )
-        item = place.item(name)
-        synced.records[name] = ("" if item is None else item.tag, digest)
+        synced.records[name] = (_tag(place, name), digest)
         sent = True
     if sent:
         synced.save()
+
+
+def _tag(place: Place, name: str) -> str:
+    item = place.item(name)
+    return "" if item is None else item.tag
 
 
 def local_records(root: Path) -> Iterator[Path]:

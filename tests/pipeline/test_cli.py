@@ -99,10 +99,10 @@ def test_every_verb_of_the_help_is_tried_here():
     }  # tests/pipeline/queries/test_fit.py, test_score.py
     deciding = {"approve", "reject", "cards"}  # tests/pipeline/research/people/test_approvals.py, test_cards.py
     paying = {"cancel", "bill"}  # tests/pipeline/commands/test_cancel.py, test_bill.py
+    tidying = {"gc"}  # tests/pipeline/store/test_garbage.py
 
-    assert (
-        set(cli.app.commands) == {verb.split()[0] for verb in VERBS} | promoting | training | asking | paying | deciding
-    )
+    elsewhere = promoting | training | asking | deciding | paying | tidying
+    assert set(cli.app.commands) == {verb.split()[0] for verb in VERBS} | elsewhere
 
 
 def test_progress_goes_to_stderr_only(house: House, tamis):

@@ -15,9 +15,10 @@ from typing import Any, Literal, get_args
 from pipeline.core.errors import DataError
 from pipeline.core.files.durable import sync_folder
 from pipeline.core.files.record import read_record, write_record
-from pipeline.core.files.stored import CARD, arrives, present
+from pipeline.core.files.stored import arrives, present
 from pipeline.core.identity import hash_file, identity_of
 
+CARD = "card.json"
 # What a result is, in the order in which results come from each other: each has a folder of the workspace.
 Kind = Literal[
     "source", "measured", "gathered", "made", "dataset", "tokenizer", "tokens", "mixture", "lane", "score",

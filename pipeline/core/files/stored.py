@@ -25,7 +25,7 @@ from pipeline.core.files.record import read_record
 
 STORE = "store.json"  # in a cache
 IN_STORE = ".in-store"  # in a result's folder: the store has it too
-CARD = "card.json"
+CARD = "card.json"  # as card.py calls it, which stands on this
 LATER = {"tokens": (".npy", ".parquet"), "mixture": (".npy", ".parquet"), "lane": (".safetensors",)}  # by kind
 HOME = "TAMIS_CACHE"
 

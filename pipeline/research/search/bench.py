@@ -23,6 +23,7 @@ from pipeline.recipe.load import load_recipe
 from pipeline.recipe.spec import Recipe
 from pipeline.research.edits.variants import Variant, plain_data, variant_of
 from pipeline.research.record.card import Cost
+from pipeline.store.garbage import keep
 from pipeline.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -158,6 +159,7 @@ class Bench:
         with self.workspace.locked():
             plan = make_plan(recipe, self.workspace)
             plan.hashes.save()
+            keep(self.workspace, plan_hash(plan), [node.folder for node in plan.nodes])
             if plan.to_build:
                 from pipeline.engine.run import Run
                 from pipeline.experiment.build import build_experiment
