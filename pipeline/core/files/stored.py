@@ -19,13 +19,13 @@ from typing import Any, BinaryIO
 from blake3 import blake3
 
 from pipeline.core.errors import DataError, ServiceError
+from pipeline.core.files.card import CARD
 from pipeline.core.files.durable import write_atomically
 from pipeline.core.files.places import MissingError, Place
 from pipeline.core.files.record import read_record
 
 STORE = "store.json"  # in a cache
 IN_STORE = ".in-store"  # in a result's folder: the store has it too
-CARD = "card.json"  # as card.py calls it, which stands on this
 LATER = {"tokens": (".npy", ".parquet"), "mixture": (".npy", ".parquet"), "lane": (".safetensors",)}  # by kind
 HOME = "TAMIS_CACHE"
 
