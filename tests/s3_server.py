@@ -66,10 +66,12 @@ def s3_server(*buckets: str) -> Iterator[S3]:
     """Run a server with some buckets; skips a test where moto or s3fs is not installed."""
     pytest.importorskip("moto")
     pytest.importorskip("s3fs")
+    from moto.backends import get_backend
     from moto.server import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    get_backend("s3").reset()  # which all servers of a process share
     store, whole = S3(), DomainDispatcherApplication(create_backend_app)
 
     def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -44,7 +44,9 @@ def test_status_tells_what_a_store_remembers(first: House) -> None:
 
     data = status_of(first.workspace)
 
+    size = data["stores"][0].pop("size_bytes")
     assert data["stores"] == [{"name": "news", "version": 2, "documents": 10, "forgotten": 1}]
+    assert 0 < size < data["disk_bytes"]
     assert "dedup store news: version 2, 10 documents" in status_text(data)
 
 

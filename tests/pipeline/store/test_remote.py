@@ -38,7 +38,7 @@ def s3():
     with s3_server("bucket") as server, pytest.MonkeyPatch.context() as patch:
         for name, value in server.environment().items():
             patch.setenv(name, value)
-        patch.setattr(places, "ATTEMPTS", 3)  # with 8, a store that is gone takes a minute
+        patch.setattr(places, "ATTEMPTS", 2)  # with 8, a store that is gone takes a minute
         yield server
 
 
