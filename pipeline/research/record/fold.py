@@ -37,6 +37,7 @@ class Standing:
     supply: dict[str, float] = field(default_factory=dict)  # the most that each dataset's text allows it to weigh
     cards: dict[int, Card] = field(default_factory=dict)  # by number, in the order in which they were written
     batch_of: dict[int, int] = field(default_factory=dict)
+    tried_with: dict[int, int] = field(default_factory=dict)  # the last batch by then: later than its own if approved
     results: dict[int, Result] = field(default_factory=dict)
     let_in: list[tuple[str, tuple[Edit, ...]]] = field(default_factory=list)  # card -> its edits from outside the space
     answers: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # card -> a person's answer
@@ -112,6 +113,7 @@ class Standing:
     def _results(self, body: Mapping[str, Any]) -> None:
         for told in body["results"]:
             self._resulted(told)
+            self.tried_with[told["number"]] = self.batches - 1
         self.supply = self.supply or dict(body["supply"])
         self.paid |= body.get("paid", {})
         self.exhausted = ""  # what was learned may show what to try next
@@ -197,7 +199,7 @@ def state_of(standing: Standing, space: EditSpace) -> State:
                     why,
                     card.proposer,
                     prediction,
-                    standing.batch_of[number],
+                    standing.tried_with.get(number, standing.batch_of[number]),
                     KINDS.get(card.kind, "fresh"),
                 )
             )

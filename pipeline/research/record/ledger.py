@@ -48,8 +48,8 @@ class Ledger:
         return self.events[-1].hash if self.events else ROOT
 
     def append(self, kind: str, body: Mapping[str, Any]) -> Event:
-        """Make one event durable. `body` is plain JSON."""
-        plain = json.loads(json.dumps(dict(body), allow_nan=False))
+        """Make one event durable. `body` is plain JSON; halves of characters, as in names of files, become `?`."""
+        plain = json.loads(json.dumps(dict(body), allow_nan=False, ensure_ascii=False).encode(errors="replace"))
         event = Event(len(self.events) + 1, kind, plain, _chained(self.hash, kind, plain))
         line = json.dumps(
             {"n": event.number, "kind": kind, "body": plain, "hash": event.hash}, ensure_ascii=False, sort_keys=True

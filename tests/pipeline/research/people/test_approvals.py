@@ -20,7 +20,7 @@ from pipeline.recipe.edits import Edit
 from pipeline.recipe.load import load_recipe
 from pipeline.research.night.proposing import Proposing
 from pipeline.research.people.approvals import HEAD, Waiting, answers_to, say, take_in, waiting_in, word_on, words_in
-from pipeline.research.record.card import Card, Cost
+from pipeline.research.record.card import Card, Cost, Result
 from pipeline.research.record.fold import Standing, folded
 from pipeline.research.record.ledger import FILE, Ledger, damaged_ledgers
 from pipeline.research.search.bench import Asked, plan_hash
@@ -170,6 +170,12 @@ def test_an_approved_card_is_tried_next_and_lets_its_edit_into_the_space(tmp_pat
     assert search.standing.open_cards == [card] and search.standing.waiting == []
     assert len(search.ledger.of("answered")) == 1
     assert search.space().edits_of(search.space().point_of(card.edits)) == card.edits
+
+    search.write("batch", batch=1, cards=[replace(card, id="later", number=1).told], refused=[], remarks=[])
+    result = Result(card.id, "done", goals={"0": 5.0})
+    search.write("results", results=[{"number": card.number, "result": result.told}], supply={})
+    (trial,) = search.state(search.space()).trials
+    assert trial.batch == 1  # when it was tried: what it shows is news to a search that is stuck
 
 
 def test_a_card_whose_plan_changed_shows_the_new_one_is_told_once_and_can_be_approved_again(tmp_path: Path):

@@ -31,6 +31,14 @@ def test_the_same_events_have_the_same_bytes(tmp_path: Path) -> None:
     assert one.path.read_bytes() == other.path.read_bytes()
 
 
+def test_half_a_character_stops_no_night(tmp_path: Path) -> None:
+    """A file's name that is no UTF-8 comes as one, in why a card failed."""
+    written = Ledger(tmp_path).append("ended", {"why": "docs/\udcff.jsonl: cannot be read \N{SNOWMAN}"})
+
+    (read,) = Ledger(tmp_path).events
+    assert read == written and read.body["why"] == "docs/?.jsonl: cannot be read \N{SNOWMAN}"
+
+
 @pytest.mark.parametrize("cut", range(1, 40, 7))
 def test_a_line_that_a_crash_cut_is_taken_away_and_the_next_one_follows(tmp_path: Path, cut: int) -> None:
     whole = filled(tmp_path).path.read_bytes()
