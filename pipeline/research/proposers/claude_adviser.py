@@ -27,6 +27,7 @@ from pipeline.research.proposers.view import kind_of
 
 if TYPE_CHECKING:
     from pipeline.core.claude.buying.bought import Answer
+    from pipeline.core.claude.client import ClaudeClient
 
 NAME = "claude"
 STEP = "research.claude"  # for whom answers are bought, in the bill
@@ -87,12 +88,19 @@ class ClaudeAdviser:
                 self.ledger, max_usd=most, workers=1, buyer=Buyer(self.recipe, STEP),
                 timeout_seconds=TIMEOUT_SECONDS, backoff_seconds=self.backoff_seconds, most_waits=MOST_WAITS,
             ) as client:  # fmt: skip
-                (answer,) = client.ask(client.fitted([request]))
-        except BudgetError as error:
-            return Advice(why_none=f"out of money: {error}", hint=angle)
+                return _asked(client, request, view, angle)
         except TamisError as error:
             return Advice(why_none=str(error), hint=angle)
-        return _read(answer, view, angle)
+
+
+def _asked(client: ClaudeClient, request: Request, view: View, angle: str) -> Advice:
+    """Return what comes of a request, with what it cost: also where no answer came, and it may have been billed."""
+    try:
+        (answer,) = client.ask(client.fitted([request]))
+    except TamisError as error:
+        money = "out of money: " if isinstance(error, BudgetError) else ""
+        return Advice(why_none=f"{money}{error}", usd=client.spent_usd, hint=angle)
+    return _read(answer, view, angle)
 
 
 def _read(answer: Answer, view: View, angle: str) -> Advice:

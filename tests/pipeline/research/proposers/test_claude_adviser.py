@@ -185,9 +185,10 @@ def test_what_it_costs_is_told_before_and_counted_after(advised: tuple[House, Se
 
     assert "requests to claude-opus-5-5" in told.lines[0] and "never more than $5.00 in all its nights" in told.lines[0]
     paid = (4 * server.input_tokens + 20 * server.output_tokens) / 1e6
-    assert standing.usd == pytest.approx(paid) and paid > 0
-    (line,) = (line for line in bill_of(house.workspace.ledger, prices=load_prices()).lines if line.step == STEP)
-    assert line.recipe == "small" and line.spent_usd == pytest.approx(paid)
+    lines = bill_of(house.workspace.ledger, prices=load_prices()).lines
+    (line,) = (line for line in lines if line.step == STEP)
+    assert line.recipe == "small" and line.spent_usd == pytest.approx(paid) and paid > 0
+    assert standing.usd == pytest.approx(paid)
 
 
 def test_nothing_of_what_judges_is_in_any_request(advised: tuple[House, Server, Told]) -> None:
@@ -297,6 +298,17 @@ def test_out_of_money_it_asks_for_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         advice = asked(tmp_path, server, monkeypatch, max_usd=0.1)
 
         assert advice.why_none.startswith("out of money: ") and not server.arrivals
+
+
+@pytest.mark.parametrize(("status", "may_be_billed"), [(Status(500), True), (Status(401), False)])
+def test_what_may_have_been_billed_without_an_answer_counts(
+    status: Status, may_be_billed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a search would spend it once more on cards."""
+    with claude_server(default=status) as server:
+        advice = asked(tmp_path, server, monkeypatch)
+
+    assert not advice.ideas and (advice.usd > 0.1) is may_be_billed  # what asking how to ask cost is far less
 
 
 def test_what_cards_paid_in_a_night_is_no_longer_there_for_claude(
