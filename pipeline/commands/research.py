@@ -27,7 +27,7 @@ STATUSES = ("done", "failed", "refused", "rejected", "waiting", "open")
     "--max-usd",
     type=click.FloatRange(min=0),
     default=None,
-    help="Most dollars for proposers in all nights together; lowers research.budget.usd.",
+    help="Most dollars of all nights together, proposers, cards and claim; lowers research.budget.usd.",
 )
 @click.option("--hours", type=click.FloatRange(min=0, min_open=True), default=8.0, help="Hours of this night.")
 @running
@@ -86,8 +86,8 @@ def _night(
             return {"name": done.version.name, "version": done.version.version}
 
         bench = Bench(whole, place, opened, progress, workers=workers, device=device, memory_bytes=size)
-        search = Search(whole, bench, Ledger(folder), progress, findings=for_advisers(whole, place))
-        advisers = advisers_of(search, ledger=place.ledger, max_usd=max_usd)
+        search = Search(whole, bench, Ledger(folder), progress, max_usd, findings=for_advisers(whole, place))
+        advisers = advisers_of(search, ledger=place.ledger)
         Night(search, Clock.of(folder), judge, hours, advisers, promoter).go_on()
 
 

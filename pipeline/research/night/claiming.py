@@ -65,7 +65,7 @@ def open_claim(search: Search) -> None:
     if cost.usd > left:
         why = (
             f"No claim was made: its paid steps cost up to {dollars(cost.usd, up=True)}, and {dollars(left)} of "
-            "research.budget.usd are left. Raise it and run again."
+            "research.budget.usd (or --max-usd) are left. Raise it and run again."
         )
         search.write("ended", why=why, short_of="usd")
         return

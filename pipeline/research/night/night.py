@@ -74,7 +74,7 @@ class Night:
     def budget(self) -> dict[str, float]:
         """What a search may take in all: experiments, hours and dollars."""
         room = self.search.research.budget
-        return {"experiments": room.experiments, "hours": room.hours, "usd": room.usd}
+        return {"experiments": room.experiments, "hours": room.hours, "usd": self.search.usd}
 
     def promote(self) -> None:
         if self.promoter is not None:

@@ -19,16 +19,14 @@ from pipeline.research.search.search import Search
 KEY = "ANTHROPIC_API_KEY"
 
 
-def advisers_of(search: Search, *, ledger: Path, max_usd: float | None = None) -> list[Adviser]:
+def advisers_of(search: Search, *, ledger: Path) -> list[Adviser]:
     """Return the advisers that can be asked this night; say who cannot and why, and what Claude will probably cost.
 
-    `max_usd` lowers the cap of the recipe's budget, which holds for all nights together. RecipeError for a model
-    without a price or a script that is not there.
+    RecipeError for a model without a price or a script that is not there.
     """
     research, found = search.research, list[Adviser]()
     if CLAUDE in research.proposers:
-        left = _usd_for_claude(search)
-        cap = max(0.0, left if max_usd is None else min(max_usd, left))
+        cap = max(0.0, _usd_for_claude(search))
         why = _why_not(cap)
         if why:
             search.progress.say(f"claude: is not asked this night, as {why}. The others go on.")
@@ -55,7 +53,7 @@ def _usd_for_claude(search: Search) -> float:
     """Return what of the budget cards and claims leave for Claude in all nights; less, once a card paid in this one."""
     standing = search.standing
     on_its_way = math.fsum(card.cost.usd for card in standing.open_cards)
-    return search.research.budget.usd - math.fsum(standing.paid.values()) - on_its_way
+    return search.usd - math.fsum(standing.paid.values()) - on_its_way
 
 
 def _why_not(cap: float) -> str:

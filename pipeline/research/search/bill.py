@@ -41,4 +41,4 @@ def usd_left(search: Search, *, beside: Iterable[Card] = (), remarks: Iterable[M
     """Return what is left of a search's dollars once all is paid that is written down, and what stands `beside`."""
     on_its_way = math.fsum(card.cost.usd for card in (*search.standing.open_cards, *beside))
     asked = math.fsum(remark.get("usd", 0.0) for remark in remarks)
-    return search.research.budget.usd - search.standing.usd - on_its_way - asked
+    return search.usd - search.standing.usd - on_its_way - asked

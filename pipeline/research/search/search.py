@@ -31,6 +31,7 @@ class Search:
     bench: Bench
     ledger: Ledger
     progress: Progress
+    max_usd: float | None = None  # of a night's caller; lowers what the recipe allows
     findings: Sequence[Mapping[str, Any]] = ()  # verified claims of error analyses, as plain JSON, for advisers
     standing: Standing = field(init=False)
     _space: tuple[int, EditSpace] | None = None  # after so many events
@@ -53,6 +54,12 @@ class Search:
     def proxy(self) -> ProxySection:
         assert self.recipe.proxy is not None
         return self.recipe.proxy
+
+    @property
+    def usd(self) -> float:
+        """Dollars that all nights together may take: of the recipe's budget, or fewer where the caller says so."""
+        most = self.research.budget.usd
+        return most if self.max_usd is None else min(most, self.max_usd)
 
     def write(self, kind: str, **body: Any) -> Event:
         """Make an event durable, and take it in."""

@@ -94,7 +94,8 @@ class Told(Silent):
 def night_with_claude(house: House, *, max_usd: float | None = None) -> tuple[Night, Told]:
     night, told = night_of(house, judge=rejected), Told()
     night.search.progress = told
-    night.advisers = advisers_of(night.search, ledger=house.workspace.ledger, max_usd=max_usd)
+    night.search.max_usd = max_usd
+    night.advisers = advisers_of(night.search, ledger=house.workspace.ledger)
     return night, told
 
 

@@ -285,7 +285,7 @@ def test_a_claim_that_costs_more_than_is_left_is_made_once_the_budget_is_larger(
     assert night_of(house).go_on()
     assert "claim_opened" not in kinds_of(house)
     assert events_of(house)[-1]["body"]["why"] == (
-        "No claim was made: its paid steps cost up to $1.50, and $1.00 of research.budget.usd are left. "
+        "No claim was made: its paid steps cost up to $1.50, and $1.00 of research.budget.usd (or --max-usd) are left. "
         "Raise it and run again."
     )
 
