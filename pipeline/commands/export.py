@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import click
@@ -16,7 +17,7 @@ from pipeline.commands.questions import VerbAnswer
     help="A dataset, a mixture or a promoted name, or which version of it: docs-en@2. Where a name is two of "
     "these: dataset/NAME, mixture/NAME, registry/NAME.",
 )  # fmt: skip
-@click.option("--to", type=FILE, required=True, help="New folder to write.")
+@click.option("--to", required=True, metavar="PATH", help="New folder to write, or s3://BUCKET/PREFIX.")
 @click.option("--tokens", metavar="COUNT", help="Of a mixture, such as 20M; all that keep its shares, if left out.")
 @click.option(
     "--tokenizer",
@@ -36,7 +37,7 @@ from pipeline.commands.questions import VerbAnswer
 @WORKERS
 @AS_JSON
 def export(
-    *, name: str, to: Path, tokens: str | None, tokenizer: Path | None, eos: str | None, bos: str | None,
+    *, name: str, to: str, tokens: str | None, tokenizer: Path | None, eos: str | None, bos: str | None,
     format: str | None, overwrite: bool, workspace: Path, workers: int, as_json: bool,
 ) -> VerbAnswer:  # fmt: skip
     """Write a dataset, or a mixture as documents, with its evidence; `datasets.load_dataset(DIR)` reads it.
@@ -53,8 +54,14 @@ def export(
     from pipeline.store.workspace import Workspace
 
     with Terminal(notice=notice) as progress:
-        done = export_named(
-            Workspace(workspace), name, to=to, tokens=parse_count(tokens, flag="--tokens"), format=format,
+        make = partial(
+            export_named, Workspace(workspace), name, tokens=parse_count(tokens, flag="--tokens"), format=format,
             tokenizer=tokenizer, eos=eos, bos=bos, overwrite=overwrite, workers=workers, progress=progress,
         )  # fmt: skip
-    return VerbAnswer(asdict(done), exported_text(done, to=str(to)))
+        if "://" in to:
+            from pipeline.queries.export.remote import export_to_url
+
+            done = export_to_url(to, lambda folder: make(to=folder), overwrite=overwrite)
+        else:
+            done = make(to=Path(to))
+    return VerbAnswer(asdict(done), exported_text(done, to=done.folder if "://" in to else to))

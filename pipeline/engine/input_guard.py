@@ -18,6 +18,7 @@ from typing import Any
 from pipeline.core.errors import DataError, TamisError
 from pipeline.plan.graph import Plan, PlannedStep
 from pipeline.plan.make import file_identity
+from pipeline.sources.files import local_path
 from pipeline.store.input_hashes import InputHashes
 from pipeline.store.node import Node
 
@@ -91,5 +92,6 @@ def files_of_steps(plan: Plan, steps: Sequence[PlannedStep]) -> Files:
                     continue
                 if file_identity(plan, name) != planned:
                     raise DataError(f"{name}: changed after the run was planned. Run again when it is whole.")
-                files[Path(name)] = plan.hashes.of(Path(name))
+                path = local_path(name)
+                files[path] = plan.hashes.of(path)
     return files

@@ -15,6 +15,7 @@ from typing import Any
 from pipeline.core import document
 from pipeline.core.files.durable import write_text
 from pipeline.core.files.shards import write_table
+from pipeline.core.files.stored import present
 from pipeline.core.files.sums import are_whole, is_whole
 from pipeline.engine.ahead import measure_ahead, slice_file
 from pipeline.engine.measure import MeasureTask
@@ -50,6 +51,7 @@ def read_slice(task: ReadTask) -> Read:
     before = _noted(note, task.folder)
     if before is not None:
         return before
+    present(Path(task.slice.path))  # a file of a URL may have made room for others since
     files: list[tuple[str, int]] = []
     quarantined: list[Any] = []
     rows_in = 0

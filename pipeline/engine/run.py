@@ -42,6 +42,7 @@ from pipeline.plan.living import link_of, signals_of, wanted_of
 from pipeline.plan.taking import sources_before
 from pipeline.recipe.names import outside
 from pipeline.recipe.plugins import InPlugin, PluginFile
+from pipeline.sources.files import input_file
 from pipeline.store.chain import EDIT, ERROR, TEXT, BasePart, Chain, ChainReader, Link, part_name, write_signals
 from pipeline.store.node import Node
 from pipeline.store.results import base_parts, close, document_paths, finish_signals
@@ -238,7 +239,7 @@ class Run:
             if name in self.plan.datasets or name in self.plan.sources:
                 files.extend(document_paths(self.plan.documents_node(name).folder))
             else:
-                files.append(Path(name))
+                files.append(input_file(name))
         return files
 
     def gather(self, chain: Chain, planned: PlannedDataset, number: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.core.files.card import is_complete, read_card
 from pipeline.core.files.durable import write_text
 from pipeline.core.files.in_place import INPUTS, located
+from pipeline.core.files.stored import IN_STORE
 from pipeline.engine.alarms import check_finished
 from pipeline.engine.input_guard import files_of_source
 from pipeline.plan.graph import Plan, PlannedDataset
@@ -52,7 +53,7 @@ def remember_names(plan: Plan) -> None:
 def locate_again(plan: Plan, name: str) -> None:
     """Write anew where the text of a finished source lies: the same content, but perhaps elsewhere by now."""
     node, reader = plan.sources[name], plan.recipe.sources[name].reader
-    if (node.folder / INPUTS).exists():
+    if (node.folder / INPUTS).exists() or (node.folder / IN_STORE).exists():  # another machine's results have none
         files_of_source(reader, node, hashes=plan.hashes)
         locate(reader, node)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from pipeline.core.errors import DataError, RecipeError, did_you_mean
 from pipeline.core.files.card import is_complete, read_card
+from pipeline.core.files.places import is_url
 from pipeline.core.files.strict_yaml import parse
 from pipeline.core.identity import identity_of
 from pipeline.core.rng import derive
@@ -25,6 +26,7 @@ from pipeline.plan.graph import ENGINE_VERSION, Plan, PlannedDataset, PlannedSte
 from pipeline.plan.taking import EarlierBase, bases_before, edited, files_told, signals_before, text_of
 from pipeline.recipe.names import outside
 from pipeline.recipe.spec import DatasetSpec, Recipe, StepSpec, input_names_of, step_inputs
+from pipeline.sources.files import local_path
 from pipeline.store.input_hashes import MEMO, InputHashes
 from pipeline.store.node import Node
 from pipeline.store.workspace import Workspace
@@ -195,8 +197,7 @@ def _place(recipe: Recipe, dataset: str, key: str, value: str) -> str:
 def _input_identity(plan: Plan, name: str, place: str) -> str:
     if name in plan.datasets or name in plan.sources:
         return plan.documents_node(name).identity
-    path = Path(name)
-    if not path.is_file():
+    if not is_url(name) and not Path(name).is_file():
         raise RecipeError(
             f"{plan.recipe.place}: {place}: `{name}` is neither a dataset nor a file."
             f"{did_you_mean(name, plan.recipe.datasets)}"
@@ -206,7 +207,7 @@ def _input_identity(plan: Plan, name: str, place: str) -> str:
 
 def file_identity(plan: Plan, name: str) -> str:
     """Return what a file is to a step, which reads it by its suffix and names items after it; DataError without it."""
-    path = Path(name)
+    path = local_path(name, place=f"{plan.recipe.place}: ")
     try:
         return identity_of([path.name, plan.hashes.of(path)])
     except OSError as error:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from pipeline.catalog import READERS
 from pipeline.core.errors import RecipeError, did_you_mean, shortened
 from pipeline.core.files import strict_yaml
+from pipeline.core.files.places import is_url
 from pipeline.core.files.strict_yaml import MOST_DIGITS, Document, Place, dotted
 from pipeline.core.step import MakingStep, Params, Step
 from pipeline.core.strict_model import StrictModel
@@ -269,7 +270,7 @@ class _Builder:
             named[key] = taken.get(key) or ((given[key],) if isinstance(given[key], str) else tuple(given[key] or ()))
         for key, names in named.items():
             for name in names:
-                if name not in declared and not Path(name).is_file():
+                if name not in declared and not is_url(name) and not Path(name).is_file():
                     hint = did_you_mean(name, declared)
                     self.wrong(
                         (*place, key), f"{dotted((*place, key))}: `{name}` is neither a dataset nor a file.{hint}"

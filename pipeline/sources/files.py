@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pipeline.core.errors import DataError, RecipeError
+from pipeline.core.files.inputs import find, origin_of
+from pipeline.core.files.places import is_url
+from pipeline.core.files.stored import present
 from pipeline.core.identity import HashFile, hash_file
 from pipeline.core.step import input_names
 from pipeline.sources.reader import ColumnParams, Reader, ReaderParams, Slice
@@ -36,10 +39,20 @@ class FileParams(ColumnParams, PathParams):
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """One input file and the name by which ids and identities know it."""
+    """One input file and the name by which ids and identities know it; the file of a URL may not be here yet."""
 
-    path: Path
+    where: Path
     label: str
+
+    @property
+    def path(self) -> Path:
+        """Where it can be read: it is fetched first if it has to be."""
+        return present(self.where)
+
+    @property
+    def size_bytes(self) -> int:
+        origin = origin_of(self.where)
+        return origin.size if origin is not None else self.where.stat().st_size
 
 
 class FileReader(Reader):
@@ -61,7 +74,7 @@ class FileReader(Reader):
         self.files()
 
     def reads(self) -> set[str]:
-        return {str(file.path.resolve()) for file in self.files()}
+        return {str(file.where.resolve()) for file in self.files()}
 
     def inputs(self, hash_file: HashFile = hash_file) -> dict[str, Any]:
         return {"files": name_content(self.files(), hash_file)}
@@ -70,23 +83,43 @@ class FileReader(Reader):
         return (str(piece.detail[0]),)  # where a slice is a piece of one file, its detail begins with its label
 
     def size_bytes(self) -> int:
-        return sum(file.path.stat().st_size for file in self.files())
+        return sum(file.size_bytes for file in self.files())
 
 
 def find_files(patterns: str | tuple[str, ...], *, source: str, base: Path) -> list[InputFile]:
     """Return the files that the patterns name, in label order; RecipeError for one that names none."""
-    found: dict[str, Path] = {}
+    found: dict[str, tuple[Path, Path]] = {}  # what it is called and where it is
     for pattern in (patterns,) if isinstance(patterns, str) else patterns:
+        if is_url(pattern):
+            for origin in find(pattern, place=f"sources.{source}.path: "):
+                found[origin.url] = origin.named, origin.path
+            continue
         named = _matches(pattern, source=source)
         if not named:
             raise RecipeError(_nothing(pattern, source=source, base=base))
-        found.update({str(path.resolve()): path for path in named})
-    return _labelled(sorted(found.values(), key=lambda path: path.as_posix()))
+        found.update({str(path.resolve()): (path, path) for path in named})
+    called = sorted(found.values(), key=lambda pair: pair[0].as_posix())
+    labels = _labels([name for name, _ in called])
+    files = [InputFile(where, label) for (_, where), label in zip(called, labels, strict=True)]
+    return sorted(files, key=lambda file: file.label)
+
+
+def local_path(name: str, *, place: str = "") -> Path:
+    """Return the local path of a file that a recipe names by path or URL; RecipeError for a URL of no one file."""
+    if not is_url(name):
+        return Path(name)
+    found = find(name, place=place)
+    if len(found) > 1:
+        raise RecipeError(f"{place}{name} names {len(found):,} files; it must be one. Name them in a list.")
+    return found[0].path
+
+
+def input_file(name: str) -> Path:
+    """Return a file that a step reads, by path or URL; it is fetched first if it has to be."""
+    return present(local_path(name))
 
 
 def _matches(pattern: str, *, source: str) -> list[Path]:
-    if "://" in pattern:
-        raise RecipeError(f"sources.{source}.path: {pattern} is a URL; it must be a local path. Copy the files first.")
     expanded = Path(pattern).expanduser()
     if expanded.is_dir():
         raise RecipeError(f"sources.{source}.path: {pattern} is a folder; name its files: {pattern.rstrip('/')}/*.")
@@ -164,18 +197,13 @@ def _nothing(pattern: str, *, source: str, base: Path) -> str:
     return message + "Paths start at the current directory; correct the path or run from another folder."
 
 
-def _labelled(paths: list[Path]) -> list[InputFile]:
+def _labels(paths: list[Path]) -> list[str]:
     stems = [stem_of(path) for path in paths]
     if len(set(stems)) == len(stems):
-        return _in_order(paths, stems)
+        return stems
     absolute = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - resolve() would follow symlinks
     common = Path(os.path.commonpath([path.parent for path in absolute]))
-    return _in_order(paths, [(path.relative_to(common).parent / path.name).as_posix() for path in absolute])
-
-
-def _in_order(paths: list[Path], labels: list[str]) -> list[InputFile]:
-    files = [InputFile(path, label) for path, label in zip(paths, labels, strict=True)]
-    return sorted(files, key=lambda file: file.label)
+    return [(path.relative_to(common).parent / path.name).as_posix() for path in absolute]
 
 
 def stem_of(path: Path) -> str:
@@ -191,7 +219,7 @@ def name_content(files: list[InputFile], hash_file: HashFile) -> list[dict[str, 
     named = []
     for file in files:
         try:
-            named.append({"file": file.label, "size": file.path.stat().st_size, "blake3": hash_file(file.path)})
+            named.append({"file": file.label, "size": file.size_bytes, "blake3": hash_file(file.where)})
         except OSError as error:
-            raise DataError(f"{file.path}: cannot be read ({error.strerror}). Correct it or take it out.") from error
+            raise DataError(f"{file.where}: cannot be read ({error.strerror}). Correct it or take it out.") from error
     return named

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from pipeline.core.errors import RecipeError
 from pipeline.core.files.lines import iterate_blocks
+from pipeline.core.files.stored import present
 from pipeline.core.identity import HashFile, hash_file
 from pipeline.sources.files import FileReader, PathParams
 from pipeline.sources.formats import advice
@@ -89,7 +90,7 @@ class ExtractingReader(FileReader):
             self.extractor, max_seconds=self.params.max_seconds, max_memory_bytes=self.params.max_memory_bytes
         ) as extractor:
             for label, path in piece.detail:
-                self._add(rows, Path(path), label, extractor)
+                self._add(rows, present(Path(path)), label, extractor)
                 if rows.full:
                     yield rows.take()
                 if rows.enough:

@@ -68,7 +68,7 @@ class ParquetReader(FileReader):
 
     def locations(self) -> dict[str, Path]:
         stays = self.params.in_place and self.params.takes_all
-        return {file.label: file.path for file in self.files()} if stays else {}
+        return {file.label: file.where for file in self.files()} if stays else {}
 
     def slices(self) -> list[Slice]:
         slices: list[Slice] = []

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from pipeline.core.files.lines import BOM, iterate_blocks
+from pipeline.core.files.stored import present
 from pipeline.sources.files import FileReader, InputFile
 from pipeline.sources.reader import Chunk, Slice
 from pipeline.sources.rows import ChunkBuilder
@@ -37,7 +38,7 @@ class TextReader(FileReader):
             source=self.source, origin=self.params.origin, max_document_bytes=self.params.max_document_bytes, most=most
         )
         for label, path in piece.detail:
-            self._add(rows, Path(path), label)
+            self._add(rows, present(Path(path)), label)
             if rows.full:
                 yield rows.take()
             if rows.enough:
@@ -72,8 +73,8 @@ def pieces(files: Iterable[InputFile]) -> list[Slice]:
     held: list[tuple[str, str]] = []
     size = 0
     for file in files:
-        held.append((file.label, str(file.path)))
-        size += file.path.stat().st_size
+        held.append((file.label, str(file.where)))
+        size += file.size_bytes
         if size >= PIECE_BYTES or len(held) == PIECE_FILES:
             slices.append(_piece(len(slices), held))
             held, size = [], 0

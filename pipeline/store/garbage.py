@@ -22,7 +22,7 @@ from pipeline.core.errors import RecipeError
 from pipeline.core.files.card import CARD, KINDS, read_card
 from pipeline.core.files.places import Place
 from pipeline.core.files.record import write_record
-from pipeline.core.files.stored import IN_STORE, card_key, key_of, place_of
+from pipeline.core.files.stored import IN_STORE, card_key, inputs_key, key_of, place_of
 from pipeline.core.identity import identity_of
 from pipeline.store.records import local_records
 from pipeline.store.workspace import Workspace
@@ -158,7 +158,11 @@ def _leftovers(root: Path, place: Place, *, ledger: str) -> Iterator[Garbage]:
         for path in (root / kind).glob(f"*/{CARD}"):
             if (path.parent / IN_STORE).exists():
                 files = json.loads(path.read_bytes())["files"]
-                known |= {card_key(path.parent), *(key_of(path.parent, file) for file in files)}
+                known |= {
+                    card_key(path.parent),
+                    inputs_key(path.parent),
+                    *(key_of(path.parent, file) for file in files),
+                }
     leases = sorted(name for name in listing if name.startswith("lease/"))
     for name, item in sorted(listing.items()):
         top = name.partition("/")[0]

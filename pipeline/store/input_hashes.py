@@ -19,6 +19,7 @@ from blake3 import blake3
 
 from pipeline.core.files.durable import write_text
 from pipeline.core.files.in_place import Stamp, is_settled, stamp_of
+from pipeline.core.files.inputs import digest_of, origin_of
 from pipeline.core.identity import hash_file
 
 MEMO = "input_hashes"  # in the workspace
@@ -34,6 +35,9 @@ class InputHashes:
 
     def of(self, path: Path) -> str:
         """Return the BLAKE3 hex of a file's content, as `hash_file` does; raises what reading it raises."""
+        origin = origin_of(path)
+        if origin is not None:
+            return digest_of(path, origin)
         key, stamp = str(path.absolute()), stamp_of(path)
         known = self._new.get(key, self._known.get(key))
         if known is not None and known[0] == stamp:

@@ -28,9 +28,10 @@ from pipeline.core.claude.ledger.merge import copy_to, fingerprint, merge
 from pipeline.core.errors import DataError, RecipeError, ServiceError, TamisError
 from pipeline.core.files import stored
 from pipeline.core.files.card import CARD, KINDS
+from pipeline.core.files.in_place import INPUTS
 from pipeline.core.files.places import Item, Place, each, endpoint_of, is_url
 from pipeline.core.files.record import read_record, write_record
-from pipeline.core.files.stored import IN_STORE, STORE, cache_home, card_key, fetch_result, key_of, place_of
+from pipeline.core.files.stored import IN_STORE, STORE, cache_home, card_key, fetch_result, inputs_key, key_of, place_of
 from pipeline.store import records
 from pipeline.store.lease import Lease, acquire
 from pipeline.store.records import Synced
@@ -87,6 +88,8 @@ class Writing:
         wanted = {key_of(folder, file): file for file in files}
         missing = [key for key, file in wanted.items() if key not in there or there[key].size != file["size_bytes"]]
         each(lambda key: self.place.upload(folder / str(wanted[key]["file"]), key), missing)
+        if (folder / INPUTS).exists() and all(isinstance(where, dict) for where in _places(folder)):
+            self.place.upload(folder / INPUTS, inputs_key(folder))  # by which any machine finds the text
         if not self.place.create(card_key(folder), content):
             theirs = self.place.read(card_key(folder))
             if theirs != content:
@@ -127,6 +130,10 @@ class Writing:
             if not (folder / IN_STORE).exists():
                 self.bring(folder)
         self.settle()
+
+
+def _places(folder: Path) -> list[Any]:
+    return [where for where, _ in read_record(folder / INPUTS)["files"].values()]
 
 
 @contextmanager

@@ -75,11 +75,12 @@ def describe_files(
     Those that are `known`, as another card answers for the same file, are not read.
     """
     known = known or {}
-    return [known[name] if name in known else _described(folder / name, rows[name]) for name in sorted(rows)]
+    return [known[name] if name in known else _described(folder, name, rows[name]) for name in sorted(rows)]
 
 
-def _described(path: Path, rows: int) -> StoredFile:
-    return StoredFile(file=path.name, rows=rows, size_bytes=path.stat().st_size, blake3=hash_file(path))
+def _described(folder: Path, name: str, rows: int) -> StoredFile:
+    path = folder / name  # which may lie in a folder of its own
+    return StoredFile(file=name, rows=rows, size_bytes=path.stat().st_size, blake3=hash_file(path))
 
 
 def content_of(files: Sequence[StoredFile]) -> str:

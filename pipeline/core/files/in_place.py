@@ -92,19 +92,33 @@ def _read_inputs(path: Path, _: Stamp) -> Mapping[str, tuple[str, Stamp]]:
 
     try:
         found: Mapping[str, tuple[str, list[int]]] = read_record(path)["files"]
-        return {label: (where, tuple(stamp)) for label, (where, stamp) in found.items()}
+        return {label: (_local(where), tuple(stamp)) for label, (where, stamp) in found.items()}
     except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise DataError(
             f"{path}: is not as it was written ({error}). Run the recipe again, which writes it anew."
         ) from error
 
 
+def _local(where: str | Mapping[str, Any]) -> str:
+    """Return the path of a file, of a URL's the one at which it lies here or would lie."""
+    if isinstance(where, str):
+        return where
+    from pipeline.core.files.inputs import Origin, place_again
+
+    return str(place_again(Origin(**where)))
+
+
 def located(paths: Mapping[str, Path], *, hashed_at: int) -> str:
     """Return the content of inputs.json; an empty stamp for a file that changed just before it was hashed."""
+    from pipeline.core.files.inputs import origin_of  # which stands above
     from pipeline.core.files.record import record_text
 
-    found = {}
+    found: dict[str, list[Any]] = {}
     for label, path in sorted(paths.items()):
+        origin = origin_of(path)
+        if origin is not None:
+            found[label] = [asdict(origin), []]
+            continue
         stamp = stamp_of(path)
         found[label] = [str(path.absolute()), list(stamp) if is_settled(stamp, since=hashed_at) else []]
     return record_text({"files": found})
@@ -112,6 +126,8 @@ def located(paths: Mapping[str, Path], *, hashed_at: int) -> str:
 
 def file_of(documents: Path, text: InPlace) -> Path:
     """Return the file that holds the text of a documents file; DataError if it is gone or has changed since."""
+    from pipeline.core.files.stored import present  # which stands above
+
     folder = documents.parent
     known = inputs_of(folder).get(text.file)
     if known is None:
@@ -119,7 +135,7 @@ def file_of(documents: Path, text: InPlace) -> Path:
             f"{documents}: holds no text; it lies in {text.file!r}, and {folder / INPUTS} does not say where that is. "
             "Run the recipe of its workspace again; as an input, name the files that it was read from."
         )
-    path = Path(known[0])
+    path = present(Path(known[0]))
     try:
         stamp = stamp_of(path)
         same = stamp == known[1] or _hash_of(path, stamp) == text.blake3
@@ -138,10 +154,14 @@ def file_of(documents: Path, text: InPlace) -> Path:
 
 def _hash_of(path: Path, stamp: Stamp) -> str:
     """Return a file's BLAKE3, computed once per process while its stamp stays the same and tells."""
+    from pipeline.core.files.inputs import digest_of, origin_of
     from pipeline.core.identity import hash_file  # proxies are trained, from stored files, where there is no BLAKE3
 
     if (path, stamp) in _hashes:
         return _hashes[path, stamp]
+    origin = origin_of(path)
+    if origin is not None:
+        return digest_of(path, origin)
     started = time.time_ns()
     digest = hash_file(path)
     if is_settled(stamp, since=started):

@@ -86,16 +86,12 @@ class Place:
                 if _code(error) == "NoSuchBucket":
                     raise
                 return {}
-        named = (_item(name[len(start) :], told) for name, told in found.items() if name.startswith(start))
+        named = (item_of(name[len(start) :], told) for name, told in found.items() if name.startswith(start))
         return {item.name: item for item in named if item.name}
 
     def item(self, name: str) -> Item | None:
         """Return what is known of one object, None where there is none; never out of date."""
-        try:
-            with explained(self.full(name)):
-                return _item(name, system_of(self.url).info(self.full(name)))
-        except MissingError:
-            return None
+        return item_at(self.full(name), name=name)
 
     def read(self, name: str) -> bytes:
         """Return an object's bytes; MissingError where there is none."""
@@ -135,19 +131,7 @@ class Place:
 
     def pieces(self, name: str, *, size: int) -> Iterator[bytes]:
         """Yield an object of `size` bytes in order; at most AT_ONCE ranges of it are held."""
-        system, full = system_of(self.url), self.full(name)
-        for window in range(0, size, AT_ONCE * RANGE_BYTES):
-            starts = list(range(window, min(size, window + AT_ONCE * RANGE_BYTES), RANGE_BYTES))
-            ends = [min(start + RANGE_BYTES, size) for start in starts]
-            with explained(full):
-                found = system.cat_ranges([full] * len(starts), starts, ends, on_error="raise")
-            for start, end, piece in zip(starts, ends, found, strict=True):
-                if len(piece) != end - start:
-                    raise ServiceError(
-                        f"{shown_url(full)}: gave {len(piece):,} bytes of {end - start:,} from {start:,} on. It was "
-                        "replaced or cut meanwhile; run again."
-                    )
-                yield piece
+        return pieces_at(self.full(name), size=size)
 
     def delete(self, names: Sequence[str]) -> None:
         """Remove objects; one that is gone already is no error."""
@@ -186,6 +170,32 @@ class MissingError(DataError):
 
 class OccupiedError(ServiceError):
     """A store holds an object where there must be none, or another than there must be."""
+
+
+def item_at(url: str, *, name: str) -> Item | None:
+    """Return what is known of the object at a URL, None where there is none; never out of date."""
+    try:
+        with explained(url):
+            return item_of(name, system_of(url).info(url))
+    except MissingError:
+        return None
+
+
+def pieces_at(url: str, *, size: int) -> Iterator[bytes]:
+    """Yield the `size` bytes of the object at a URL in order; at most AT_ONCE ranges of it are held."""
+    system = system_of(url)
+    for window in range(0, size, AT_ONCE * RANGE_BYTES):
+        starts = list(range(window, min(size, window + AT_ONCE * RANGE_BYTES), RANGE_BYTES))
+        ends = [min(start + RANGE_BYTES, size) for start in starts]
+        with explained(url):
+            found = system.cat_ranges([url] * len(starts), starts, ends, on_error="raise")
+        for start, end, piece in zip(starts, ends, found, strict=True):
+            if len(piece) != end - start:
+                raise ServiceError(
+                    f"{shown_url(url)}: gave {len(piece):,} bytes of {end - start:,} from {start:,} on. It was "
+                    "replaced or cut meanwhile; run again."
+                )
+            yield piece
 
 
 def each(work: Callable[[Any], object], things: Sequence[Any]) -> None:
@@ -232,7 +242,8 @@ def _system(scheme: str, endpoint: str, _: int) -> Any:
     return system
 
 
-def _item(name: str, told: Mapping[str, Any]) -> Item:
+def item_of(name: str, told: Mapping[str, Any]) -> Item:
+    """Return what a file system says of a file, in one form."""
     modified = told.get("LastModified") or told.get("updated") or told.get("mtime") or 0.0
     if isinstance(modified, str):
         from datetime import datetime

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +22,7 @@ from blake3 import blake3
 from pipeline.core.errors import DataError, ServiceError
 from pipeline.core.files.card import CARD
 from pipeline.core.files.durable import write_atomically
+from pipeline.core.files.in_place import INPUTS
 from pipeline.core.files.places import MissingError, Place
 from pipeline.core.files.record import read_record
 
@@ -68,9 +70,21 @@ def card_key(folder: Path) -> str:
     return f"{folder.parent.name}/{folder.name}/{CARD}"
 
 
+def inputs_key(folder: Path) -> str:
+    return f"{folder.parent.name}/{folder.name}/{INPUTS}"
+
+
 def present(path: Path) -> Path:
     """Return a path to read: itself, fetched first where only the store has it. A path that is nowhere stays so."""
     if path.exists():
+        return path
+    if path.is_relative_to(cache_home() / "inputs"):
+        from pipeline.core.files.inputs import fetch as fetch_input  # which stands above
+        from pipeline.core.files.inputs import origin_of
+
+        origin = origin_of(path)
+        if origin is not None:
+            fetch_input(path, origin)
         return path
     folder = path.parent
     place = place_of(folder.parent.parent)
@@ -117,6 +131,10 @@ def fetch_result(place: Place, folder: Path, *, modified: float | None = None) -
             and not (folder / str(file["file"])).exists()
         ):
             fetch(place, folder, file)
+    if folder.parent.name == "source":
+        with suppress(MissingError):
+            inputs = place.read(inputs_key(folder))
+            write_atomically(folder / INPUTS, lambda target: target.write(inputs))
     (folder / IN_STORE).touch()
     write_atomically(folder / CARD, lambda target: target.write(content))
     if modified is not None:
