@@ -21,6 +21,7 @@ from filters.labels.rubrics.rubric import load_rubric
 from pipeline.catalog import READERS, STEPS
 from pipeline.cli import app, main
 from pipeline.core.errors import RecipeError
+from pipeline.core.files.places import Place
 from pipeline.core.files.shards import read_table, write_table
 from pipeline.plan.make import make_plan
 from pipeline.recipe.load import KEYS, load_recipe
@@ -30,6 +31,7 @@ from tests.claude_server import Reply, claude_server
 from tests.conftest import HOUSE, ROOT, house_files, need_conformance
 from tests.reference import REFERENCE, reference
 from tests.rooms import shown_in
+from tests.s3_server import s3_server
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", *(page for room in (*HOUSE, "recipes", "tests") for page in (ROOT / room).rglob("*.md"))]
@@ -208,6 +210,20 @@ def test_the_block_on_datatrove_runs_as_printed(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     kept = [row for path in (tmp_path / "clean").glob("*.parquet") for row in read_table(path).to_pylist()]
     assert sorted(row["text"] for row in kept) == sorted(texts[:-1])
+
+
+def test_the_block_on_object_storage_runs_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with s3_server("bucket") as store:
+        for name, value in (store.environment() | {"TAMIS_CACHE": str(tmp_path / "cache")}).items():
+            monkeypatch.setenv(name, value)
+        lines = "".join(json.dumps({"text": f"{number % 7} {PROSE}"}) + "\n" for number in range(10))
+        Place.at("s3://bucket/raw").write("pages.jsonl", lines.encode())
+
+        ran = run(["bash", "-e", "-c", block("runs store")], folder=tmp_path)
+
+        assert ran.returncode == 0, ran.stderr
+        assert "clean: 7 documents" in ran.stdout and "To remove them: tamis gc --delete " in ran.stdout
+        assert "tamis.json" in Place.at("s3://bucket/exports/clean").items()
 
 
 def test_no_block_of_the_documentation_imports_what_is_internal() -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from pipeline.core.files.card import Card, StoredFile, read_card
 from pipeline.core.files.second_name import take
 from pipeline.core.files.shards import read_table
+from pipeline.core.files.stored import present
 from pipeline.core.identity import identity_of
 from pipeline.engine.ahead import slice_file
 from pipeline.engine.read import Read
@@ -79,7 +80,7 @@ def _take_from(folder: Path, node: Node, wanted: Mapping[str, int], taken: Taken
         if index is None or index in taken.slices or parts.get(number, ()) is None:
             continue
         files = {slice_file(index, chunk): file for chunk, file in (parts.get(number) or {}).items()}
-        if not all(take(folder / file.file, to=node.folder / name, size_bytes=file.size_bytes)
+        if not all(take(present(folder / file.file), to=node.folder / name, size_bytes=file.size_bytes)
                    for name, file in files.items()):  # fmt: skip
             continue
         if there.refused and refused is None:
@@ -140,7 +141,7 @@ def _take_signals(earlier: EarlierSignals, node: Node, now: Sequence[str], taken
         name, file = part_name(index), stored.get(there.get(blake3, ""))
         if name in files or file is None:
             continue
-        if take(earlier.folder / file.file, to=node.folder / name, size_bytes=file.size_bytes):
+        if take(present(earlier.folder / file.file), to=node.folder / name, size_bytes=file.size_bytes):
             files[name] = replace(file, file=name)
             if not card.quarantined:
                 taken.sound.setdefault(node.identity, set()).add(name)

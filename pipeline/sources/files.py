@@ -29,7 +29,8 @@ class PathParams(ReaderParams):
     """Which files."""
 
     path: str | tuple[str, ...] = input_names(
-        description="Files to read: a path or glob, or a list of them, from the current directory.", min_length=1
+        description="Files to read: a path, URL or glob, or a list of them; paths start at the current directory.",
+        min_length=1,
     )
 
 
