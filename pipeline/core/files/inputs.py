@@ -72,8 +72,9 @@ class Origin:
 
 def find(pattern: str, *, place: str = "") -> list[Origin]:
     """Return what a URL or a glob of one names, in no order; RecipeError with `place` for a folder, or if nothing."""
-    system, shown = system_of(pattern), shown_url(pattern)
+    shown = shown_url(pattern)
     try:
+        system = system_of(pattern)
         with explained(pattern):
             if GLOB & set(urlsplit(pattern).path):
                 found = system.glob(pattern, detail=True) or _bucket_of(pattern, system)
@@ -81,6 +82,8 @@ def find(pattern: str, *, place: str = "") -> list[Origin]:
                 found = {pattern: system.info(pattern)}
     except MissingError:
         found = {}
+    except RecipeError as error:
+        raise RecipeError(f"{place}{error}") from error.__cause__
     files = {name: told for name, told in found.items() if told["type"] == "file"}
     if not files and found:
         raise RecipeError(f"{place}{shown} is a folder; name its files: {shown.rstrip('/')}/*.")

@@ -31,8 +31,8 @@ def test_what_is_not_found_is_said_with_where_it_was_looked_for(
         jsonl(tmp_path, path="no/*").check()
     with pytest.raises(RecipeError, match="is a folder"):
         jsonl(tmp_path, path=str(tmp_path)).check()
-    with pytest.raises(RecipeError, match="is a URL"):
-        jsonl(tmp_path, path="s3://bucket/a.jsonl").check()
+    with pytest.raises(RecipeError, match=r"sources\.crawl\.path: ftps://: is no kind of URL that can be read"):
+        jsonl(tmp_path, path="ftps://bucket/a.jsonl").check()
 
 
 def test_a_broken_link_among_the_files_is_an_error_and_a_folder_is_skipped(tmp_path: Path) -> None:
