@@ -1,6 +1,7 @@
 # make demo    the whole loop on text that every machine has     make test    set up, then every check but the slow tests
 # make check   the checks alone       make bench   measure speed and memory       make clean   remove what was made
-# make test-slow   the tests left out: proofs on thousands of made texts, ten kills       make test-all   both at once
+# make test-slow   the tests left out: proofs on many made texts, kills, real proxies     make test-all   both at once
+# make test-whole  the same proofs on as many texts, kills and proxies as the published figures rest on, in half an hour
 # make bench-gpu   measure proxies on a card, by any Python with torch, numpy and pyarrow (PYTHON=...), in eight minutes
 #
 # All paths are relative, so that a folder with a space in its name works. Another Python: make PYTHON=python3.12 ...
@@ -18,7 +19,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-lo
 # says otherwise: without that, each process compiles all that it imports anew, one second for a verb, three with torch.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-slow test-all check types tests bench bench-gpu clean browser
+.PHONY: demo test test-slow test-whole test-all check types tests bench bench-gpu clean browser
 
 demo: $(READY)
 	@$(BIN)/tamis run recipes/quickstart.yaml; code=$$?; [ $$code -eq 3 ] || exit $$code
@@ -28,6 +29,9 @@ test: $(READY) browser
 
 test-slow: $(READY)
 	@$(PYTEST) -m slow
+
+test-whole: $(READY)
+	@PROOFS=whole $(PYTEST) -m slow
 
 test-all: $(READY) browser
 	@$(MAKE) --no-print-directory check TESTS="not few"

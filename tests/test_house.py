@@ -1,4 +1,4 @@
-"""The whole house: a small recipe end to end, killed at ten points, on more workers; golden outputs of every step.
+"""The whole house: a small recipe end to end, killed at many points, on more workers; golden outputs of every step.
 
 Real processes, the real command line, real text (what a few small packages say about themselves).
 """
@@ -21,6 +21,7 @@ from tests.conftest import need_conformance
 from tests.golden import answer_of, differences, furnish, path_of
 from tests.pipeline.house import House, contents, files_of
 from tests.process import SECONDS, Tamis
+from tests.samples import proof
 
 RECIPE = """# tamis run recipe.yaml
 name: small
@@ -173,8 +174,8 @@ def test_a_run_killed_half_way_ends_with_the_bytes_of_one_that_was_not(whole, tm
 
 @pytest.mark.slow
 @pytest.mark.timeout(4 * SECONDS)
-def test_a_run_killed_at_ten_points_ends_with_the_bytes_of_one_that_was_not(whole, tmp_path):
-    _kill_and_compare(whole[0], tmp_path, kills=10)
+def test_a_run_killed_at_many_points_ends_with_the_bytes_of_one_that_was_not(whole, tmp_path):
+    _kill_and_compare(whole[0], tmp_path, kills=proof(5, whole=10))
 
 
 def _kill_and_compare(here: Tamis, tmp_path: Path, *, kills: int) -> None:

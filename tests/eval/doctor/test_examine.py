@@ -11,8 +11,9 @@ from eval.doctor.examine import examine
 from eval.doctor.findings import Diagnosis
 from eval.doctor.record import LaneRecord
 from tests.eval.doctor.planted import FAULTS, Fault, Planting, World, sound_text
+from tests.samples import proof
 
-HEALTHY_LANES, SEEDS_AT_ONCE = 50, 5
+HEALTHY_LANES, SEEDS_AT_ONCE = proof(20, whole=50), 5  # what is published, of fifty: make test-whole
 
 
 @dataclass(frozen=True)
@@ -73,4 +74,4 @@ def test_at_most_one_of_fifty_healthy_runs_is_accused() -> None:
         alarms = examine(world.experiment(lanes)).alarms
         accused += [f"{seed}: {one.id} {lane}: {one.sentence}" for one in alarms for lane in one.lanes]
 
-    assert len({each.split(":")[0] + each.split()[2] for each in accused}) <= HEALTHY_LANES // 50, accused
+    assert len({each.split(":")[0] + each.split()[2] for each in accused}) <= 1, accused

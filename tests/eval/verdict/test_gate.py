@@ -143,7 +143,8 @@ def test_too_few_seeds_or_an_unsound_lane_decide_nothing(
     assert word in verdict.sentence
 
 
-@pytest.mark.parametrize(("seeds", "true_gain"), [(3, 0.0), (5, 0.0), (3, 0.004), (5, 0.004)])
+@pytest.mark.parametrize("seeds", [3, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("true_gain", [0.0, 0.004])
 def test_a_candidate_that_is_no_better_than_required_is_promoted_in_at_most_5_of_100_experiments(
     seeds: int, true_gain: float
 ) -> None:

@@ -22,6 +22,7 @@ from pipeline.experiment.scores import bits_on
 from pipeline.plan.lanes import LaneName
 from tests.pipeline.experiment.small_experiment import certificate_of
 from tests.pipeline.house import House
+from tests.samples import proof
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a minute on two cores that do nothing else
 
@@ -55,20 +56,22 @@ mixtures:
 proxy: {tier: t0, tokens: 250k, seeds: 4}
 gate: {candidate: shuffled, baseline: clean, on: [held]}
 """
-BYTES = 1_000_000  # about what a proxy reads: a pool far larger hides what is repeated
+# To train on about what a proxy reads, as a pool far larger hides what is repeated; to score, which costs each proxy
+# half as much as its training by a megabyte, as in eval/LOG.md and `make test-whole`.
+BYTES = {"all": 1_000_000, "held": proof(200_000, whole=1_000_000)}
 
 
 def texts_of(folder: Path) -> dict[str, list[str]]:
-    """Return about a million bytes of training text and as much held-out text, of other packages."""
+    """Return about a million bytes of training text, and held-out text of other packages."""
     house = House(folder)
     house.write(SOURCES)
     house.run()
     draw, found = random.Random(5), {}
-    for name in ("all", "held"):
+    for name, size in BYTES.items():
         texts = [row["text"] for row in house.documents(name)]
         draw.shuffle(texts)
         ends = np.cumsum([len(text.encode()) for text in texts])
-        found[name] = texts[: int(np.searchsorted(ends, BYTES))]
+        found[name] = texts[: int(np.searchsorted(ends, size))]
     return found
 
 

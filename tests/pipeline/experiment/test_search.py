@@ -21,6 +21,7 @@ from pipeline.recipe.load import load_recipe
 from tests.pipeline.experiment.conftest import Furnish
 from tests.pipeline.experiment.small_experiment import pages
 from tests.pipeline.house import House, contents
+from tests.samples import proof
 
 RECIPE = """
 name: search
@@ -233,13 +234,15 @@ def test_real_proxies_find_a_planted_optimum_of_three_sources(tmp_path: Path):
 
     Held-out text has as much of each. No chain is easier than another, so by symmetry the best mixture reads equally
     much of each: a half, a third, a sixth. (Of three sources with one chain each and held-out text of a half, three
-    tenths and a fifth, the best weights are not these: what is read less is learnt worse; eval/LOG.md.)
+    tenths and a fifth, the best weights are not these: what is read less is learnt worse; eval/LOG.md.) The figures
+    of eval/LOG.md are those of the larger search, which `make test-whole` runs.
     """
+    texts, held, tokens, proxies, rounds = proof((220, 15, "30k", 16, 2), whole=(750, 60, "100k", 20, 3))
     house, draw = House(tmp_path), random.Random(100)
     chains = [chain_of_words(seed) for seed in range(6)]
     sources = {"a": chains[:3], "b": chains[3:5], "c": chains[5:], "held": chains}
     for name, several in sources.items():
-        count = 60 if name == "held" else 750
+        count = held if name == "held" else texts
         house.lines(f"{name}.jsonl", [chain(draw) for chain in several for _ in range(count)])
     house.write(
         "name: planted\nseed: 5\nsources:\n"
@@ -247,7 +250,8 @@ def test_real_proxies_find_a_planted_optimum_of_three_sources(tmp_path: Path):
         + "datasets:\n"
         + "".join(f"  {name}: {{from: {name}_pages, steps: [exact_dedup]}}\n" for name in sources)
         + "mixtures: {even: {weights: {a: 1, b: 1, c: 1}, max_epochs: 8}}\n"
-        "proxy: {tokens: 100k, seeds: 3}\nsweep: {around: even, on: {held: 1}, proxies: 20, rounds: 3}\n"
+        f"proxy: {{tokens: {tokens}, seeds: 3}}\n"
+        f"sweep: {{around: even, on: {{held: 1}}, proxies: {proxies}, rounds: {rounds}}}\n"
     )
 
     found = house.run(threads=2).mixtures["proposed"].weights

@@ -14,6 +14,7 @@ from tests.reliability.claude import COUNTS, PAGE, page_with
 from tests.reliability.matrix import BREACHES, FATES, Played, play
 from tests.reliability.modes import BATCH_MODES, SINGLE_MODES
 from tests.reliability.runner import BATCH_KILLS, COUNT, SINGLE_KILLS
+from tests.samples import proof
 
 QUICK_MODES = ("well", "reset after accept", "mixed", "cut", "strangers")
 QUICK_KILLS = ("intent in the ledger", "created, not recorded", "first lines stored")
@@ -24,7 +25,7 @@ QUICK_SINGLE_KILLS = ("intent in the ledger", "answered, not stored")
 def assert_promise_kept(played: Played, *, cases: int, least_killed: float) -> None:
     sums = played.sums
     assert played.broken == []
-    assert (sums["runs"], sums["requests"]) == (cases, cases * COUNT)
+    assert abs(sums["runs"] - cases) < 1 and sums["requests"] == sums["runs"] * COUNT
     assert sum(sums[fate] for fate in FATES) == sums["requests"]
     assert sums["killed"] > least_killed * cases, dict(sums)
     assert not any(sums[breach] for breach in BREACHES)
@@ -62,10 +63,12 @@ def test_killed_at_a_state_of_a_single_request_nothing_is_lost_or_bought_twice(t
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_killed_at_every_state_against_every_server_nothing_is_lost_or_bought_twice(tmp_path: Path) -> None:
+    """Every server meets a third of the states, and every state a third of the servers; `make test-whole` plays all."""
     (tmp_path / "batches").mkdir()
+    every = proof(3, whole=1)
 
-    single = play(tmp_path, batches=False)
-    batches = play(tmp_path / "batches", batches=True)
+    single = play(tmp_path, batches=False, every=every)
+    batches = play(tmp_path / "batches", batches=True, every=every)
 
-    assert_promise_kept(single, cases=len(SINGLE_MODES) * len(SINGLE_KILLS), least_killed=0.8)
-    assert_promise_kept(batches, cases=len(BATCH_MODES) * len(BATCH_KILLS), least_killed=0.8)
+    assert_promise_kept(single, cases=len(SINGLE_MODES) * len(SINGLE_KILLS) / every, least_killed=0.8)
+    assert_promise_kept(batches, cases=len(BATCH_MODES) * len(BATCH_KILLS) / every, least_killed=0.8)

@@ -14,10 +14,12 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.pipeline.house import House
-from tests.pipeline.research.small_search import furnished, ledger_of
+from tests.pipeline.research.small_search import RECIPE, furnished, ledger_of
+from tests.samples import proof
 
 pytestmark = pytest.mark.slow
-MOST_KILLS = 40
+MOST_KILLS = proof(8, whole=40)
+SHORTER = RECIPE.replace("experiments: 10", "experiments: 6").replace("seeds: 6", "seeds: 3")
 
 
 def begin(house: House) -> subprocess.Popen[bytes]:
@@ -30,9 +32,7 @@ def begin(house: House) -> subprocess.Popen[bytes]:
 
 @pytest.mark.timeout(900)
 def test_a_search_that_is_killed_at_any_time_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    for name in ("whole", "killed"):
-        (tmp_path / name).mkdir()
-    whole, killed = furnished(tmp_path / "whole"), furnished(tmp_path / "killed")
+    whole, killed = (furnished(tmp_path / name, proof(SHORTER, whole=RECIPE)) for name in ("whole", "killed"))
     started = time.monotonic()
     _, told = begin(whole).communicate()
     seconds = time.monotonic() - started
@@ -41,12 +41,13 @@ def test_a_search_that_is_killed_at_any_time_ends_as_one_that_was_not(tmp_path: 
     while kills < MOST_KILLS:
         night = begin(killed)
         try:
-            night.communicate(timeout=draw.uniform(1.0, max(3.0, seconds / 3)))
+            night.communicate(timeout=draw.uniform(1.5, max(4.0, seconds / 3)))
             break
         except subprocess.TimeoutExpired:
             night.send_signal(signal.SIGKILL)
             night.communicate()
             kills += 1
+    begin(killed).communicate()
     assert kills > 0
     assert [json.loads(line)["kind"] for line in ledger_of(whole).read_bytes().splitlines()][-1] == "ended"
     assert ledger_of(killed).read_bytes() == ledger_of(whole).read_bytes(), f"{kills} kills"
