@@ -6,6 +6,7 @@ processes, which do wait.
 
 from __future__ import annotations
 
+import gc
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +22,8 @@ HOUSE = ("pipeline", "filters", "synth", "eval")
 # while another has what needs none; what is long does not come last.
 FIRST = (
     "test_house.py", "eval", "synth", "pipeline/core/claude", "pipeline/sources", "test_architecture.py", "benchmarks",
-    "test_docs.py", "pipeline/test_cli_faults.py", "filters/test_bad_input.py",
+    "pipeline/test_cli_faults.py", "pipeline/experiment/test_controls.py", "pipeline/experiment/test_search.py",
+    "test_docs.py", "pipeline/research", "filters/test_bad_input.py", "filters/conformance", "filters/classifier",
 )  # fmt: skip
 CONFORMANCE = ("ahocorasick", "fasteners", "regex", "spacy", "tldextract", "tokenizers")  # modules of that extra
 
@@ -43,6 +45,12 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_place)
+
+
+def pytest_collection_finish() -> None:
+    """Look no more at what is there for good: a collection takes a second once all tests and libraries are loaded."""
+    gc.collect()
+    gc.freeze()
 
 
 def _place(item: pytest.Item) -> int:

@@ -243,6 +243,7 @@ def test_the_blocks_on_distributions_and_differences_print_what_they_print(ones_
         assert without_seconds(ran.stdout) == without_seconds(block(f"prints {name}"))  # identities too
 
 
+@pytest.mark.slow  # labels by Claude's requests, three times
 def test_the_blocks_on_labelling_and_its_costs_print_what_they_print(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -140,7 +140,7 @@ def test_after_kill_9_the_same_command_goes_on_without_any_unlocking(tamis: Tami
 
 def test_a_worker_killed_once_costs_nothing(tamis: Tamis):
     recipe = tamis.folder / "recipe.yaml"
-    recipe.write_text(RECIPE.replace("40000", "8000"), encoding="utf-8")
+    recipe.write_text(RECIPE.replace("40000", "5000"), encoding="utf-8")
     process = started(tamis)
 
     os.kill(_workers(process.pid)[0], signal.SIGKILL)

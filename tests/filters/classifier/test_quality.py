@@ -62,21 +62,23 @@ def run(
     return gather(step, parts, scratch=tmp_path / folder)
 
 
-def test_scores_of_ungraded_documents_follow_the_grades(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Gathered:
+    """What is known of 700 documents, of which 400 have a grade."""
     texts, grades = corpus(700)
-    given_grades = [grade if index < 400 else None for index, grade in enumerate(grades)]
+    return run(tmp_path_factory.mktemp("taught"), texts, [*grades[:400], *[None] * 300])
 
-    gathered = run(tmp_path, texts, given_grades)
 
-    scores = np.array(gathered.column("score"))
+def test_scores_of_ungraded_documents_follow_the_grades(taught: Gathered) -> None:
+    _, grades = corpus(700)
+
+    scores = np.array(taught.column("score"))
     assert scores.min() >= 0 and scores.max() <= 5
     assert report.spearman(scores[400:], grades[400:]) > 0.8
 
 
-def test_the_card_reports_agreement_beside_its_baselines(tmp_path: Path) -> None:
-    texts, grades = corpus(400)
-
-    details = run(tmp_path, texts, grades).details
+def test_the_card_reports_agreement_beside_its_baselines(taught: Gathered) -> None:
+    details = taught.details
 
     agreement, baselines = details["agreement"], details["baselines"]
     assert agreement["spearman_low"] <= agreement["spearman"] <= agreement["spearman_high"]
@@ -91,7 +93,7 @@ def test_the_card_reports_agreement_beside_its_baselines(tmp_path: Path) -> None
 
 
 def test_the_same_documents_give_the_same_bytes_however_they_are_cut(tmp_path: Path) -> None:
-    texts, grades = corpus(200)
+    texts, grades = corpus(100)
 
     one = run(tmp_path, texts, grades, folder="one")
     three = run(tmp_path, texts, grades, folder="three", num_parts=3)
@@ -202,10 +204,8 @@ def test_a_classifier_that_does_no_better_than_length_selects_nothing(tmp_path: 
     assert "cannot be told from chance" in gathered.details["warnings"][0]
 
 
-def test_the_card_tells_the_gain_over_length_and_over_shuffled_grades(tmp_path: Path) -> None:
-    texts, grades = corpus(400)
-
-    details = run(tmp_path, texts, grades).details
+def test_the_card_tells_the_gain_over_length_and_over_shuffled_grades(taught: Gathered) -> None:
+    details = taught.details
 
     for name in ("length", "random_grades"):
         row = details["baselines"][name]
@@ -239,7 +239,7 @@ def test_a_held_out_source_is_not_trained_on_and_neither_are_its_near_duplicates
         split(load_graded(parts_of(texts + twins, signals=marks)), by="sources", share=0.25, seed=17)
 
 
-def test_agreement_is_told_by_source_where_there_are_several(tmp_path: Path) -> None:
+def test_agreement_is_told_by_source_where_there_are_several(tmp_path: Path, taught: Gathered) -> None:
     texts, grades = corpus(300)
     marks = {
         "label.grade": pa.array(grades, pa.float32()),
@@ -255,7 +255,7 @@ def test_agreement_is_told_by_source_where_there_are_several(tmp_path: Path) -> 
     assert sum(row["documents"] for row in found.values()) == details["held_out_documents"]
     assert found["web"]["spearman_low"] <= found["web"]["spearman"]
     assert set(found["rare"]) == {"documents"}
-    assert run(tmp_path, texts, grades, folder="one").details["by_source"] == {}
+    assert taught.details["by_source"] == {}
 
 
 def test_fewer_labels_than_the_classifier_needs_is_a_mistake_of_the_recipe() -> None:

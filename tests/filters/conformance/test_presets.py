@@ -55,7 +55,8 @@ def test_no_verdict_reason_or_text_differs_on_made_text(examples: int):
 
 @pytest.mark.parametrize("pair", PAIRS, ids=NAMES)
 def test_no_verdict_reason_or_text_differs_on_real_text(pair: Pair, docstrings: list[str]):
-    for start in range(0, 1500, 250):
+    """On some; `python -m tests.filters.conformance.real` compares 20,000 documents."""
+    for start in range(0, 750, 250):
         assert not differences(pair, docstrings[start : start + 250])
 
 

@@ -56,11 +56,13 @@ def graded(body: Mapping[str, Any]) -> Reply:
     return Reply(text=json.dumps({"evidence": "words", **{name: n < grade for n, name in enumerate(CRITERIA)}}))
 
 
-def labelled(folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch, **params: Any) -> Room:
+def labelled(
+    folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch, *, texts: Mapping[str, str] = TEXTS, **params: Any
+) -> Room:
     monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
     monkeypatch.setattr("filters.labels.sample.rounds.SPLITS", 1)  # a curve to go by, in a third of the time
     given = {"documents": 80, "second_reading": 0, "twins": 0, **params}
-    return Room(folder, TEXTS, num_parts=3).run(teacher="claude", **given)
+    return Room(folder, texts, num_parts=3).run(teacher="claude", **given)
 
 
 def test_one_more_round_pays_for_itself_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,17 +172,27 @@ def test_what_a_round_is_refused_by_is_not_what_the_ledger_says_was_paid(
 
 def test_rounds_end_when_every_document_has_a_grade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with claude_server(default=graded) as server:
-        room = labelled(tmp_path, server, monkeypatch, documents=390, rounds=2, round_documents=30)
+        room = labelled(tmp_path, server, monkeypatch, texts=worth(100), documents=90, rounds=2, round_documents=30)
 
     assert [(each["asked"], each["why"]) for each in room.work.details["rounds"]] == [
         (10, "stratified"), (0, "every document has a grade"),
     ]  # fmt: skip
-    assert len(room.graded) == 400
+    assert len(room.graded) == 100
 
 
-def test_the_curve_promises_less_the_more_is_there() -> None:
-    documents = [(id, text, float(text.split()[1])) for id, text in TEXTS.items()]
-    few, many = (forecast(GradesSoFar.of(documents[:n], excerpt_chars=6000), seed=1) for n in (100, 400))
+def promised(count: int) -> Forecast:
+    """Return what the grades of so many documents promise of more."""
+    documents = [(id, text, float(text.split()[1])) for id, text in list(TEXTS.items())[:count]]
+    return forecast(GradesSoFar.of(documents, excerpt_chars=6000), seed=1)
+
+
+@pytest.fixture(scope="module")
+def few() -> Forecast:
+    return promised(100)
+
+
+def test_the_curve_promises_less_the_more_is_there(few: Forecast) -> None:
+    many = promised(300)
 
     assert 0 < few.spearman < many.spearman
     assert few.gain(100) > many.gain(100) >= 0
@@ -188,12 +200,10 @@ def test_the_curve_promises_less_the_more_is_there() -> None:
     assert np.isclose(Forecast(100, 0.5, 0.4, 0.0, 0.2).gain(100), 0.1)
 
 
-def test_a_promise_has_an_interval_and_only_its_upper_end_leaves_a_round_out() -> None:
-    documents = [(id, text, float(text.split()[1])) for id, text in list(TEXTS.items())[:100]]
-    found = forecast(GradesSoFar.of(documents, excerpt_chars=6000), seed=1)
+def test_a_promise_has_an_interval_and_only_its_upper_end_leaves_a_round_out(few: Forecast) -> None:
+    low, high = few.interval(100)
 
-    low, high = found.interval(100)
-    assert 0 <= low < found.gain(100) < high
+    assert 0 <= low < few.gain(100) < high
     assert _refusal(high, 1.0, 100, least=high * 0.99) == ""
     assert _refusal(high, 1.0, 100, least=high * 1.01).startswith("not bought, as it is sure to bring less than")
 

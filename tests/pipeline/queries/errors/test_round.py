@@ -53,9 +53,15 @@ def documents():
     return material()
 
 
-@pytest.mark.parametrize("judge", [match, noisy])
-def test_true_claims_are_findings_and_false_ones_are_not(documents, judge):
-    found = hold(documents, stating(SENTENCES), judge)
+@pytest.fixture(scope="module")
+def rounds(documents) -> dict[str, Round]:
+    """A round of all claims by either judge."""
+    return {judge.__name__: hold(documents, stating(SENTENCES), judge) for judge in (match, noisy)}
+
+
+@pytest.mark.parametrize("judge", ["match", "noisy"])
+def test_true_claims_are_findings_and_false_ones_are_not(rounds, judge):
+    found = rounds[judge]
 
     assert found.void == ""
     assert found.detectable == detectable(found.pairs["verify"], neutral=0.1, claims=len(SENTENCES) + 5)
@@ -90,8 +96,8 @@ def test_a_claim_in_the_wrong_direction_is_no_finding(documents):
     assert hold(documents, stating(PLANTED, more=False)).findings == ()
 
 
-def test_what_was_tested_is_measured_on_documents_that_nothing_was_chosen_by(documents):
-    found = hold(documents, stating(SENTENCES))
+def test_what_was_tested_is_measured_on_documents_that_nothing_was_chosen_by(rounds):
+    found = rounds["match"]
 
     for claim in found.findings:
         worst, neutral = PLANTED[sentence_of(claim)]
@@ -101,8 +107,8 @@ def test_what_was_tested_is_measured_on_documents_that_nothing_was_chosen_by(doc
     assert all(claim.measured is None for claim in found.claims if claim.status == "not verified")
 
 
-def test_a_difference_is_corrected_by_how_far_the_judge_sees(documents):
-    found = hold(documents, stating(SENTENCES), noisy)
+def test_a_difference_is_corrected_by_how_far_the_judge_sees(rounds):
+    found = rounds["noisy"]
 
     assert found.judging is not None
     assert found.judging.sensitivity == pytest.approx(0.9, abs=0.04)
@@ -111,8 +117,8 @@ def test_a_difference_is_corrected_by_how_far_the_judge_sees(documents):
     assert corrected(found, claim.effect) == pytest.approx(claim.effect.difference / 0.85, rel=0.1)
 
 
-def test_who_was_refused_is_counted_by_side_and_set(documents):
-    found = hold(documents, stating(SENTENCES), noisy)
+def test_who_was_refused_is_counted_by_side_and_set(rounds):
+    found = rounds["noisy"]
 
     assert found.judging is not None and set(found.judging.unanswered) == {
         "neutral of held: refused", "worst of held: refused",

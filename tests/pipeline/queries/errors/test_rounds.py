@@ -76,7 +76,9 @@ def questions_of(told: Round) -> int:
     return 1 + sum(2 * told.pairs[split] + round(0.2 * told.pairs[split]) for split in splits)
 
 
-def test_the_same_settings_are_read_again_and_ask_nobody(house: House, keyed) -> None:
+def test_the_same_settings_are_read_again_and_ask_nobody_and_a_round_that_was_lost_is_paid_for_once(
+    house: House, keyed
+) -> None:
     with claude_server(default=stating(*PLANTED)) as server:
         keyed(server)
         first = run_round(house.workspace, NAMES, Settings())
@@ -85,20 +87,12 @@ def test_the_same_settings_are_read_again_and_ask_nobody(house: House, keyed) ->
 
         assert again == first == stored_round(house.workspace, NAMES, Settings())
         assert len(server.arrivals) == arrived
-    assert arrived == questions_of(first)
+
+        shutil.rmtree(house.workspace.root / "claims")
+        assert run_round(house.workspace, NAMES, Settings()) == first, "of a round that was lost"
+    assert len(server.arrivals) == arrived == questions_of(first)
     assert first.proposer == "claude-opus-5-5" and len(first.claims) == len(PLANTED) and first.cost_usd > 0
     assert first.judging.sensitivity == first.judging.specificity == first.judging.agreement == 1.0
-
-
-def test_a_round_that_was_lost_is_paid_for_once(house: House, keyed) -> None:
-    with claude_server(default=stating(*PLANTED)) as server:
-        keyed(server)
-        first = run_round(house.workspace, NAMES, Settings())
-        arrived = len(server.arrivals)
-        shutil.rmtree(house.workspace.root / "claims")
-        again = run_round(house.workspace, NAMES, Settings())
-
-    assert again == first and len(server.arrivals) == arrived
 
 
 def test_a_round_is_a_result_with_a_card_that_is_verified(house: House) -> None:
