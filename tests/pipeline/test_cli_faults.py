@@ -113,7 +113,8 @@ def test_ctrl_c_ends_with_130_soon_and_leaves_nobody_behind(tamis: Tamis):
     assert nobody_left(process.pid)
 
 
-def test_a_second_run_in_the_same_workspace_is_refused_with_75_and_readers_are_not(tamis: Tamis):
+def test_a_second_run_is_refused_with_75_until_kill_9_and_then_goes_on_without_any_unlocking(tamis: Tamis):
+    """Readers are never refused."""
     process = started(tamis)
     try:
         refused = tamis.run("run", "recipe.yaml", "--workers", "1")
@@ -126,12 +127,6 @@ def test_a_second_run_in_the_same_workspace_is_refused_with_75_and_readers_are_n
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-
-
-def test_after_kill_9_the_same_command_goes_on_without_any_unlocking(tamis: Tamis):
-    process = started(tamis)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
     recipe = tamis.folder / "recipe.yaml"
     recipe.write_text(RECIPE.replace("40000", "400"), encoding="utf-8")
 
