@@ -36,7 +36,7 @@ from pipeline.commands import (
     research,
     versions,
 )  # fmt: skip
-from pipeline.commands.flags import load_plugins, parse_memory, running
+from pipeline.commands.flags import RAY, load_plugins, parse_memory, running
 from pipeline.core.errors import PendingError, RecipeError, TamisError
 from pipeline.core.process.start import start
 from pipeline.core.shown import escaped, shown
@@ -171,7 +171,7 @@ def _verb(**about: Any) -> Callable[[Callable[..., None]], None]:
 
 def _build_all(
     *, recipe: Path, workspace: Path, workers: int, device: str, memory: str, track: Sequence[str],
-    plugin: Sequence[Path], as_json: bool, wait: bool = True, test_endpoint: bool = False,
+    plugin: Sequence[Path], as_json: bool, wait: bool = True, test_endpoint: bool = False, ray: str | None = None,
 ) -> NoReturn:  # fmt: skip
     from dataclasses import asdict
 
@@ -187,7 +187,7 @@ def _build_all(
     with Terminal(notice=notice) as progress, tracking(recipe, wanted=track, workspace=place, progress=progress):
         outcome = run_recipe(
             recipe, workspace=place, workers=workers, progress=progress, device=device,
-            memory_bytes=parse_memory(memory), wait=wait, test_endpoint=test_endpoint,
+            memory_bytes=parse_memory(memory), wait=wait, test_endpoint=test_endpoint, ray=ray,
         )  # fmt: skip
     _emit(asdict(outcome), as_json, outcome_text(outcome))
     raise click.exceptions.Exit(outcome.exit_code)
@@ -195,6 +195,7 @@ def _build_all(
 
 @_verb(short_help="Build, judge, promote and report what a recipe names.")
 @running
+@RAY
 @click.option("--no-wait", is_flag=True, help="Leave batches that are on their way to the next run, and end with 0.")
 @click.option("--test-endpoint", is_flag=True, help="Test anew what the server at ANTHROPIC_BASE_URL can do.")
 def run(*, no_wait: bool, as_json: bool, **given: Any) -> None:

@@ -42,6 +42,12 @@ PLUGINS = click.option(
     "--plugin", type=FILE, metavar="FILE", multiple=True, help="Python file with steps of your own; repeatable."
 )
 
+RAY = click.option(
+    "--ray", metavar="[ADDRESS]", is_flag=False, flag_value="", default=None, show_default=False, envvar="TAMIS_RAY",
+    help="Run on a Ray cluster: the one at ADDRESS, else the one of RAY_ADDRESS or this machine; never changes a "
+    "result.",
+)  # fmt: skip
+
 TRACK = click.option(
     "--track", metavar="NAME[:FOLDER]", multiple=True,
     help="Write curves and verdicts for tensorboard, trackio or wandb, by default to WORKSPACE/tracked/NAME; never "

@@ -63,12 +63,13 @@ class Outcome:
 
 def run_recipe(
     given: Path | Mapping[str, Any], *, workspace: Workspace, workers: int, progress: Progress, device: str = "auto",
-    memory_bytes: int = 2 << 30, wait: bool = True, test_endpoint: bool = False,
+    memory_bytes: int = 2 << 30, wait: bool = True, test_endpoint: bool = False, ray: str | None = None,
 ) -> Outcome:  # fmt: skip
     """Run a recipe to its end; everything that is already there is reused.
 
     Without `wait`, PendingError ends it where batches of paid requests are on their way. `test_endpoint` has what is
-    known of a server other than Anthropic's found out anew.
+    known of a server other than Anthropic's found out anew. `ray` is the address of a Ray cluster to run on; empty,
+    it is the one that there is, or else one on this machine.
     """
     started = time.monotonic()
     recipe = load_recipe(given)  # first, so that a bad recipe leaves nothing behind
@@ -88,14 +89,13 @@ def run_recipe(
             record_run(plan, verdict=verdict, built=len(plan.to_build), started=started, workers=workers, device=device)
 
         _check_environment(plan)
-        with _on_demand(workers) as executor:
+        with _on_demand(workers, ray, workspace) as executor:
             report_on = partial(_report, plan, progress=progress, executor=executor)
             if plan.to_build:
                 try:
                     _build(
-                        plan, executor=executor, progress=progress, device=device, memory_bytes=memory_bytes,
-                        workers=workers, wait=wait,
-                    )  # fmt: skip
+                        plan, executor=executor, progress=progress, device=device, memory_bytes=memory_bytes, wait=wait
+                    )
                 except GateError:
                     record(verdict=None)
                     with suppress(DataError):  # there may be nothing yet
@@ -121,14 +121,14 @@ def _check_environment(plan: Plan) -> None:
 
 
 def _build(
-    plan: Plan, *, executor: Callable[[], Executor], progress: Progress, device: str, memory_bytes: int, workers: int,
-    wait: bool,
-) -> None:  # fmt: skip
+    plan: Plan, *, executor: Callable[[], Executor], progress: Progress, device: str, memory_bytes: int, wait: bool
+) -> None:
     from pipeline.engine.run import Run  # all that builds, which takes longer to import than the plan
 
+    runs_on = executor()
     run = Run(
-        plan=plan, executor=executor(), progress=progress, device=device, threads=workers, memory_bytes=memory_bytes,
-        workers=workers, wait=wait,
+        plan=plan, executor=runs_on, progress=progress, device=device, threads=runs_on.workers,
+        memory_bytes=memory_bytes, workers=runs_on.workers, wait=wait,
     )  # fmt: skip
     run.execute()
     if plan.experiment is not None:
@@ -176,7 +176,7 @@ def _unjudged(plan: Plan) -> str:
 
 
 @contextmanager
-def _on_demand(workers: int) -> Iterator[Callable[[], Executor]]:
+def _on_demand(workers: int, ray: str | None, workspace: Workspace) -> Iterator[Callable[[], Executor]]:
     """Give what returns the executor: made when it is first asked for, closed in the end."""
     with ExitStack() as opened:
 
@@ -184,7 +184,13 @@ def _on_demand(workers: int) -> Iterator[Callable[[], Executor]]:
         def executor() -> Executor:
             from pipeline.engine.executors import Local
 
-            return opened.enter_context(closing(Local(workers=workers)))
+            if ray is None:
+                return opened.enter_context(closing(Local(workers=workers)))
+
+            from pipeline.engine.on_ray import OnRay
+
+            cluster = OnRay(address=ray or None, folder=workspace.root, workers=workers)
+            return opened.enter_context(closing(cluster))
 
         yield executor
 

@@ -284,6 +284,15 @@ class Gathering:
     wait: bool = True  # False: raise PendingError rather than wait hours for others
     buyer: Buyer = NOBODY  # for whom requests are paid
     signals_before: Sequence[str] = ()  # `label.signal` of the steps before it, which `Part.load_signals` reads
+    spread_write: Callable[..., Any] | None = None  # the engine's own way for `write_by`
+
+    def write_by(self, function: Callable[[Any], Mapping[str, Any]], jobs: Sequence[Any], *, label: str) -> None:
+        """Have `write(job.part, function(job))` done for every job, in worker processes as `map` has its functions."""
+        if self.spread_write is not None:
+            self.spread_write(function, jobs, label)
+            return
+        for job, columns in zip(jobs, self.map(function, jobs, label=label), strict=True):
+            self.write(job.part, columns)
 
 
 class GatheringStep(Step):

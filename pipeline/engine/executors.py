@@ -1,10 +1,10 @@
 """Where tasks run. One seam: `map(function, items)` -> results in item order; what runs cannot know who runs it.
 
-`Local` uses a process pool (spawned, so no thread or lock is inherited). A worker that dies (killed, out of memory)
-breaks the pool at once; the few items that were in flight are tried once more, one after the other in a worker of
-their own. One that kills a fresh worker too is named in an error, and the rest is not done: the next run goes on with
-it. If none does, the items that are left go on in a new pool. Workers die with their parent (PR_SET_PDEATHSIG) and
-ignore Ctrl-C, which is the parent's to handle.
+`OnRay` (`on_ray.py`) runs them on the machines of a Ray cluster, `Local` in a process pool (spawned, so no thread or
+lock is inherited). A worker of it that dies (killed, out of memory) breaks the pool at once; the few items that were in
+flight are tried once more, one after the other in a worker of their own. One that kills a fresh worker too is named in
+an error, and the rest is not done: the next run goes on with it. If none does, the items that are left go on in a new
+pool. Workers die with their parent (PR_SET_PDEATHSIG) and ignore Ctrl-C, which is the parent's to handle.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, Protocol
 
@@ -32,12 +33,27 @@ START_SECONDS = 1.0  # that work has to take before workers, who take as long to
 AHEAD = 2  # items handed out for each worker: one to work on, one so that it need not wait for the next
 
 
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What one task takes of a machine. The processes of this machine share it; a cluster reserves it."""
+
+    cpus: int = 1
+    gpus: int = 0
+    memory_bytes: int = 0  # 0: as little as any task
+
+
+ORDINARY = Need()
+
+
 class Executor(Protocol):
     """Runs a module-level function on picklable items."""
 
+    far: bool  # tasks run on other machines, of which any may be lost alone
+    workers: int  # tasks that run at a time on one machine, and share its memory
+
     def map(
         self, function: Callable[[Any], Any], items: Iterable[Any], *, label: str, done: Done | None = None,
-        apart: Apart | None = None, few: bool = False,
+        apart: Apart | None = None, few: bool = False, need: Need = ORDINARY,
     ) -> list[Any]:  # fmt: skip
         """Return `[function(item) for item in items]`; `done(result)` is called as results come in.
 
@@ -46,11 +62,17 @@ class Executor(Protocol):
         """
         ...
 
+    def room(self, need: Need) -> int:
+        """Return how many tasks of a need can run at a time, 1 at least."""
+        ...
+
     def close(self) -> None: ...
 
 
 class Local:
     """Worker processes on this machine; with one worker, this process itself."""
+
+    far = False
 
     def __init__(self, *, workers: int) -> None:
         self.workers = workers
@@ -58,7 +80,7 @@ class Local:
 
     def map(
         self, function: Callable[[Any], Any], items: Iterable[Any], *, label: str, done: Done | None = None,
-        apart: Apart | None = None, few: bool = False,
+        apart: Apart | None = None, few: bool = False, need: Need = ORDINARY,
     ) -> list[Any]:  # fmt: skip
         work = list(items)
         results: dict[int, Any] = {}
@@ -69,7 +91,7 @@ class Local:
             if apart is not None and apart(item):
                 self._one_by_one(function, work, [index], results, done, label)
             else:
-                results[index] = _report(function(item), done)
+                results[index] = report(function(item), done)
         while len(results) < len(work):
             left = [index for index in range(len(work)) if index not in results]
             suspects = self._in_pool(function, work, left, results, done)
@@ -94,7 +116,7 @@ class Local:
                     pending[self._pool.submit(function, work[indices[position]])] = indices[position]
                     position += 1
                 for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                    results[pending[future]] = _report(future.result(), done)
+                    results[pending[future]] = report(future.result(), done)
                     del pending[future]
             return []
         except BrokenProcessPool:
@@ -117,7 +139,7 @@ class Local:
         alone = Local(workers=1)
         try:
             for index in indices:
-                results[index] = _report(alone._in_one_worker(function, work[index], index, label), done)
+                results[index] = report(alone._in_one_worker(function, work[index], index, label), done)
         finally:
             alone.close()
 
@@ -131,11 +153,15 @@ class Local:
             except BrokenProcessPool as error:
                 self.close()
                 if fresh:
-                    name = getattr(item, "label", f"item {index}")
+                    name = name_of(item, index)
                     raise ServiceError(
                         f"{label}: the worker died twice on {name}, most likely out of memory. "
                         "Give the machine more memory or fewer --workers, then run again; what is done stays done."
                     ) from error
+
+    def room(self, need: Need) -> int:
+        """Return 1: what takes more than a worker shares this machine by itself, as proxies do."""
+        return self.workers if need == ORDINARY else 1
 
     def close(self) -> None:
         """Stop the workers; the next map starts new ones."""
@@ -144,7 +170,13 @@ class Local:
             self._pool = None
 
 
-def _report(result: Any, done: Done | None) -> Any:
+def name_of(item: Any, index: int) -> str:
+    """Return what an item is called where it is named in an error."""
+    return str(getattr(item, "label", f"item {index}"))
+
+
+def report(result: Any, done: Done | None) -> Any:
+    """Tell a result that came in, and return it."""
     if done is not None:
         done(result)
     return result

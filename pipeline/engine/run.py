@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,13 +22,14 @@ from pipeline.core import document
 from pipeline.core.claude.messages.request import Buyer
 from pipeline.core.errors import DataError
 from pipeline.core.files.card import Card, read_card
-from pipeline.core.files.scratch import until_reboot
+from pipeline.core.files.scratch import SYNCED, until_reboot
 from pipeline.core.files.shards import write_table
 from pipeline.core.rng import derive
-from pipeline.core.step import Gathering, GatheringStep, Making, MakingStep, MeasuringStep, Part, Step, as_column
+from pipeline.core.step import Gathering, GatheringStep, Making, MakingStep, MeasuringStep, Step
 from pipeline.engine.ahead import measure_next
 from pipeline.engine.alarms import check_alarms
-from pipeline.engine.executors import Executor
+from pipeline.engine.executors import ORDINARY, Executor, Need
+from pipeline.engine.gathered import SignalWriter, WriteBy
 from pipeline.engine.ingest import Ahead, build_source
 from pipeline.engine.input_guard import files_of_steps, unchanged
 from pipeline.engine.measure import MeasureTask, StepRef
@@ -43,7 +44,7 @@ from pipeline.plan.taking import sources_before
 from pipeline.recipe.names import outside
 from pipeline.recipe.plugins import InPlugin, PluginFile
 from pipeline.sources.files import input_file
-from pipeline.store.chain import EDIT, ERROR, TEXT, BasePart, Chain, ChainReader, Link, part_name, write_signals
+from pipeline.store.chain import BasePart, Chain, ChainReader, Link, part_name
 from pipeline.store.node import Node
 from pipeline.store.results import base_parts, close, document_paths, finish_signals
 from pipeline.store.spool import Spool
@@ -94,7 +95,7 @@ class Run:
             return
         chain = Chain(base=base_parts(planned.base))
         waiting: list[PlannedStep] = []
-        spool = None if self.finished(planned.node) else planned.node.folder / "scratch"
+        spool = None if self.finished(planned.node) else self.scratch_in(planned.node.folder)
         ahead = sum(self.ahead_seconds.pop(node.identity, 0.0) for node in planned.base)
         for number, step in enumerate(planned.steps):
             if isinstance(step.spec.step, MeasuringStep):
@@ -186,7 +187,7 @@ class Run:
                 continue
             if any(name in self.plan.datasets or name in self.plan.sources for name in inputs_of(steps)):
                 continue  # what they need may not be there yet
-            spool = None if self.finished(planned.node) else planned.node.folder / "scratch"
+            spool = None if self.finished(planned.node) else self.scratch_in(planned.node.folder)
             before = planned.steps[len(steps) :]
             tasks.append(self.task_for(steps, links=(), before=before, spool=spool, num_parts=num_slices))
             nodes += [step.node for step in planned.steps] + [planned.node]
@@ -203,7 +204,7 @@ class Run:
             sketcher = None if self.finished(planned.node) else step.sketcher()
             if sketcher is not None:
                 seed = derive(self.plan.recipe.seed, planned.spec.label)
-                scratch = until_reboot(planned.node.folder / "scratch")
+                scratch = until_reboot(self.scratch_in(planned.node.folder))
                 found.append(SketchRef(sketcher=sketcher, scratch=scratch, seed=seed))
             if step.edits:
                 break
@@ -225,9 +226,18 @@ class Run:
             shared=str(self.plan.workspace.prepared),
         )  # fmt: skip
 
-    def map_for(self, step: Step, *, few: bool = False) -> Callable[..., list[Any]]:
+    @property
+    def share(self) -> Need:
+        """Return what one of a gathering step's workers takes: its share of the step's memory on its machine."""
+        return Need(memory_bytes=self.memory_bytes // self.workers)
+
+    def scratch_in(self, folder: Path) -> Path:
+        """Return the scratch folder in a result's folder, under the name that tells whether machines share it."""
+        return folder / "scratch" / SYNCED if self.executor.far else folder / "scratch"
+
+    def map_for(self, step: Step, *, few: bool = False, need: Need = ORDINARY) -> Callable[..., list[Any]]:
         """Return the executor's `map`, for functions of the step's own file too."""
-        file, spread = _plugin_file(step), partial(self.executor.map, few=few)
+        file, spread = _plugin_file(step), partial(self.executor.map, few=few, need=need)
         if file is None:
             return spread
         return lambda function, items, **options: spread(InPlugin(file, function), items, **options)
@@ -248,20 +258,24 @@ class Run:
         gathering = step.spec.step
         assert isinstance(gathering, GatheringStep)
         node, started = step.node, time.monotonic()
-        scratch = node.folder / "scratch"
+        scratch = self.scratch_in(node.folder)
         scratch.mkdir(parents=True, exist_ok=True)
-        few = sum(part.num_rows for part in chain.base) <= FEW_DOCUMENTS
+        writer, few = SignalWriter.of(step), sum(part.num_rows for part in chain.base) <= FEW_DOCUMENTS
         parts = chain.parts(map=partial(self.executor.map, label=f"{step.spec.label}: who is left", few=few))
         total = sum(part.num_rows for part in parts)
         self.progress.begin(step.spec.label, total=total, unit="documents")
+        spread = self.map_for(gathering, few=_few(total, [step]), need=self.share)
         work = Gathering(
             parts=parts,
             scratch=scratch,
             output=node.folder,
             seed=derive(self.plan.recipe.seed, step.spec.label),
             inputs={key: self.input_files(names) for key, names in step.inputs.items()},
-            map=self.map_for(gathering, few=_few(total, [step])),
-            write=lambda part, columns: self._store(step, part, columns),
+            map=spread,
+            write=lambda part, columns: self.progress.advance(writer(part, columns)),
+            spread_write=lambda function, jobs, label: spread(
+                WriteBy(function, writer), jobs, label=label, done=self.progress.advance
+            ),
             say=self.progress.say,
             ledger=self.plan.workspace.ledger,
             wanted=wanted_of(step, later),
@@ -284,30 +298,12 @@ class Run:
             node, chain.base, details=work.details, seconds=time.monotonic() - started, cost_usd=work.cost_usd
         )
 
-    def _store(self, step: PlannedStep, part: Part, columns: Mapping[str, Any]) -> None:
-        """Spread one value per living document over the base rows, null for the others."""
-        import numpy as np
-
-        alive = part.reader.alive()
-        position = np.where(alive, np.cumsum(alive) - 1, -1)
-        spread = pa.array(position, mask=~alive)
-        found = {
-            signal.name: as_column(columns[signal.name], signal=signal).take(spread)
-            for signal in step.spec.step.signals
-        }
-        if step.spec.step.edits:
-            found[TEXT] = as_column(columns[TEXT], signal=EDIT).take(spread)
-        found[ERROR] = pa.nulls(len(alive), pa.string())
-        ids = part.reader.load_all(("id",)).column("id")
-        write_signals(step.node.folder / part_name(part.index), found, ids=ids)
-        self.progress.advance(part.num_rows)
-
     def make(self, planned: PlannedDataset) -> None:
         """Run a making step and close its folder."""
         assert planned.made is not None
         step, node, started = planned.made.spec.step, planned.made.node, time.monotonic()
         assert isinstance(step, MakingStep)
-        scratch = node.folder / "scratch"
+        scratch = self.scratch_in(node.folder)
         scratch.mkdir(parents=True, exist_ok=True)
         written: dict[str, int] = {}
         self.progress.begin(planned.made.spec.label, total=0, unit="documents")

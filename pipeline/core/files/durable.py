@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from pipeline.core.errors import ServiceError, write_advice
+from pipeline.core.files.attempts import is_abandoned, temporary
 from pipeline.core.files.sums import Checked, note_sum
 
 
@@ -24,9 +25,9 @@ def write_atomically(
     A file of an unfinished result gets a sum, by which a resumed run knows it (`core/sums.py`), and its name may wait
     for the card: a power cut can still lose it, whole; a killed process never does. What is not synced may be cut too.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with explained(path, temporary):
-        with temporary.open("wb") as file:
+    unnamed = temporary(path)
+    with explained(path, unnamed):
+        with unnamed.open("wb") as file:
             checked = Checked(file, summed=unfinished)
             write(cast("BinaryIO", checked))
             checked.finish()
@@ -34,39 +35,28 @@ def write_atomically(
                 os.fsync(file.fileno())
         if unfinished:
             note_sum(path, checked.sum())
-        os.replace(temporary, path)
+        os.replace(unnamed, path)
         if synced and not unfinished:
             sync_folder(path.parent)
 
 
 def sweep(folder: Path, *, begin: str = "") -> None:
-    """Remove what killed processes were about to rename: temporary files, as named above, whose process is gone."""
+    """Remove what killed processes of this machine were about to rename: temporary files whose process is gone."""
     for path in folder.glob(".*.tmp"):
-        name, _, number = path.stem[1:].rpartition(".")
-        if name.startswith(begin) and number.isdecimal() and not _runs(int(number)):
+        if is_abandoned(path, begin=begin):
             path.unlink(missing_ok=True)
 
 
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
-
-
 @contextmanager
-def explained(path: Path, temporary: Path) -> Iterator[None]:
+def explained(path: Path, unnamed: Path) -> Iterator[None]:
     """Remove the temporary file if writing `path` fails, and turn what the system raises into a ServiceError."""
     try:
         yield
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        unnamed.unlink(missing_ok=True)
         raise ServiceError(f"{path}: cannot be written ({error.strerror or error}). {write_advice(error)}") from error
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        unnamed.unlink(missing_ok=True)
         raise
 
 

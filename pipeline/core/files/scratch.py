@@ -16,6 +16,7 @@ from pipeline.core.files.sums import sum_path
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 UNSYNCED = "boot-"
+SYNCED = "synced"  # a scratch folder of this name is written by machines of which any may be lost alone
 
 
 def scratch_file(scratch: Path, kind: str, index: int) -> Path:
@@ -27,8 +28,12 @@ def until_reboot(scratch: Path) -> Path:
     """Return a folder of the scratch folder, made, whose files are not synced to the disk.
 
     A killed process finds them again; after a power cut nobody looks for them, since the folder bears the name of the
-    system's boot. Where a system does not tell its boot, it is the scratch folder itself, and files are durable.
+    system's boot. Where a system does not tell its boot, or many machines write the scratch folder, it is that folder
+    itself, and files are durable.
     """
+    if scratch.name == SYNCED:
+        scratch.mkdir(parents=True, exist_ok=True)
+        return scratch
     try:
         folder = scratch / f"{UNSYNCED}{BOOT.read_text(encoding='ascii').strip()}"
     except OSError:

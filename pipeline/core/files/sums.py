@@ -15,6 +15,8 @@ from io import RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pipeline.core.files.attempts import temporary
+
 SUMS = "scratch"  # folder beside the files; the scratch folder of a result, which goes once its card is written
 MOST_NOTED = 8  # sums kept of a file: as many kills in a row between two names cost nothing
 PIECE_BYTES = 1 << 20  # read at a time: hashed while it is in the cache
@@ -68,12 +70,12 @@ def note_sum(path: Path, found: str) -> None:
     place = sum_path(path)
     place.parent.mkdir(exist_ok=True)
     lines = [found, *(_noted(path)[:MOST_NOTED] if path.exists() else ())]
-    temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    unnamed = temporary(place)
     try:
-        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
-        os.replace(temporary, place)
+        unnamed.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
+        os.replace(unnamed, place)
     except BaseException:  # a full disk, mostly
-        temporary.unlink(missing_ok=True)
+        unnamed.unlink(missing_ok=True)
         raise
 
 

@@ -14,7 +14,7 @@ from pipeline import catalog
 from pipeline.core.errors import DataError
 from pipeline.core.files.shards import write_table
 from pipeline.core.step import Gathering, Making, input_names
-from pipeline.engine.executors import Apart, Done, Local
+from pipeline.engine.executors import ORDINARY, Apart, Done, Local, Need
 from pipeline.engine.progress import Silent
 from pipeline.engine.run import Run
 from pipeline.plan.graph import Plan
@@ -31,12 +31,12 @@ class Meddled(Local):
 
     def map(
         self, function: Callable[[Any], Any], items: Iterable[Any], *, label: str, done: Done | None = None,
-        apart: Apart | None = None, few: bool = False,
+        apart: Apart | None = None, few: bool = False, need: Need = ORDINARY,
     ) -> list[Any]:  # fmt: skip
         meant = label.startswith(self.label)
         if meant:
             self.before()
-        found = super().map(function, items, label=label, done=done, apart=apart, few=few)
+        found = super().map(function, items, label=label, done=done, apart=apart, few=few, need=need)
         if meant:
             self.after()
         return found
