@@ -2,26 +2,25 @@
 
 XXH3-128 reads text at memory speed, and among 10^12 documents the chance of one false match is below 10^-14.
 `normalise` widens what counts as the same: runs of white space as one space, or the same words in the same order
-whatever their case, accents and punctuation (the words of `filters/words/shingles.py`).
+whatever their case, accents and punctuation (the words of `filters/words/shingles.py`). Hashes are grouped by partition
+(`filters/dedup/equal_keys.py`), so memory follows the partition and not the corpus.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
 import xxhash
 from pydantic import Field
 
-from filters.dedup.clusters import best_rows, cluster_sizes
-from filters.dedup.keep import KEEP_MEANING, KEEP_PATTERN, Rows, check_keep, keep_scores, write_duplicates
+from filters.dedup.equal_keys import EqualKeys, group, name
+from filters.dedup.keep import KEEP_MEANING, KEEP_PATTERN, Rows, check_keep, part_scores
 from filters.words.shingles import words_of
-from pipeline.core.files.scratch import save_array, scratch_file, until_reboot
-from pipeline.core.files.sums import is_whole
+from pipeline.core.files.scratch import until_reboot
 from pipeline.core.sketch import sketch_of
 from pipeline.core.step import Gathering, GatheringStep, Params, Part, Quantile, Rule, Signal, Step
 from pipeline.core.text.batch import Batch
@@ -61,29 +60,18 @@ class ExactDedup(GatheringStep):
 
     def gather(self, work: Gathering) -> None:
         rows, scratch = Rows.of(work.parts), until_reboot(work.scratch)
-        jobs = [_HashJob(part=part, scratch=scratch, hashes=self.sketcher()) for part in rows.parts]
-        work.map(_hash_part, jobs, label="text hashes")
-        columns = [np.load(scratch_file(scratch, "hashes", part.index)) for part in rows.parts]
-        low, high, num_bytes = np.concatenate([np.zeros((0, 3), np.uint64), *columns]).T
-        groups = same_hash(low, high)
-        kept = best_rows(groups, keep_scores(rows, keep=self.params.keep, num_bytes=num_bytes))
-        sizes = cluster_sizes(groups)
-        write_duplicates(work, rows, kept=kept, columns={"copies": sizes.astype(np.int32)})
-        first = groups == np.arange(len(rows))
+        keys = EqualKeys.of(scratch, rows.starts, memory_bytes=work.memory_bytes // work.workers)
+        jobs = [_Job(part, place, keys, self.sketcher(), self.params.keep) for place, part in enumerate(rows.parts)]
+        work.map(_save_keys, jobs, label="text hashes")
+        found = work.map(group, keys.all_partitions(), label="equal texts")
+        work.map(_save_ids, jobs, label="ids of kept documents")
+        work.map(name, keys.all_partitions(), label="names of kept documents")
+        work.write_by(_columns, jobs, label="duplicates")
         work.details.update(
-            documents=len(rows), groups=int((first & (sizes > 1)).sum()), duplicates=int((~first).sum()),
-            most_copies=int(sizes.max(initial=0)),
+            documents=len(rows), groups=sum(tally.groups for tally in found),
+            duplicates=sum(tally.duplicates for tally in found),
+            most_copies=max([min(len(rows), 1), *(tally.most_copies for tally in found)]),
         )  # fmt: skip
-
-
-def same_hash(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return int64[num_rows]: the first row with the same (low, high) hash."""
-    order = np.lexsort((high, low))  # stable, so rows ascend among equals
-    opens = np.ones(len(order), np.bool_)
-    opens[1:] = (low[order[1:]] != low[order[:-1]]) | (high[order[1:]] != high[order[:-1]])
-    groups = np.empty(len(order), np.int64)
-    groups[order] = order[opens][np.cumsum(opens) - 1]
-    return groups
 
 
 def text_hashes(batch: Batch, *, normalise: Normalise) -> np.ndarray:
@@ -118,14 +106,30 @@ class TextHashes:
 
 
 @dataclass(frozen=True, slots=True)
-class _HashJob:
+class _Job:
     part: Part
-    scratch: Path
+    place: int  # in the order of parts
+    keys: EqualKeys
     hashes: TextHashes
+    keep: str
 
 
-def _hash_part(job: _HashJob) -> None:
-    """Save a part's text hashes and sizes in bytes, unless they are there."""
-    done = scratch_file(job.scratch, "hashes", job.part.index)
-    if not is_whole(done):
-        save_array(done, sketch_of(job.part, scratch=job.scratch, sketcher=job.hashes)["hashes"])
+def _save_keys(job: _Job) -> None:
+    """Save a part's text hashes, and what speaks for keeping each document, unless they are there."""
+    if not job.keys.is_saved(job.place):
+        low, high, num_bytes = sketch_of(job.part, scratch=job.keys.scratch, sketcher=job.hashes)["hashes"].T
+        scores = part_scores(job.part, keep=job.keep, num_bytes=num_bytes)
+        job.keys.save(job.place, high, low, scores=scores)
+
+
+def _save_ids(job: _Job) -> None:
+    job.keys.save_ids(job.place, job.part)
+
+
+def _columns(job: _Job) -> dict[str, Any]:
+    """Return the signals of a part."""
+    row, kept, num_copies = job.keys.members_of(job.place)
+    docs = row - job.keys.starts[job.place]
+    copies, is_duplicate = np.ones(job.part.num_rows, np.int32), np.zeros(job.part.num_rows, np.int8)
+    copies[docs], is_duplicate[docs] = num_copies, kept != row
+    return {"duplicate_of": job.keys.kept_ids(job.place), "copies": copies, "is_duplicate": is_duplicate}

@@ -64,16 +64,21 @@ def keep_scores(rows: Rows, *, keep: str, num_bytes: np.ndarray) -> np.ndarray:
         return np.zeros(len(rows))
     if keep == "longest":
         return num_bytes.astype(np.float64)
+    scores = [part_scores(part, keep=keep, num_bytes=num_bytes) for part in rows.parts]
+    return np.concatenate([np.zeros(0), *scores])
+
+
+def part_scores(part: Part, *, keep: str, num_bytes: np.ndarray) -> np.ndarray:
+    """Return float64[num_docs] of one part, of which `num_bytes` are the sizes: the highest is kept, NaN is lowest."""
+    if keep == "first":
+        return np.zeros(part.num_rows)
+    if keep == "longest":
+        return num_bytes.astype(np.float64)
     name = keep.removeprefix("-")
-    columns = [np.zeros(0)]
-    for part in rows.parts:
-        column = part.load_signals([name]).column(name)
-        if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-            raise RecipeError(
-                f"keep: {name} holds {column.type}; it must be numbers. Name another signal, or `longest`."
-            )
-        columns.append(column.cast(pa.float64()).to_numpy())
-    scores = np.concatenate(columns)
+    column = part.load_signals([name]).column(name)
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        raise RecipeError(f"keep: {name} holds {column.type}; it must be numbers. Name another signal, or `longest`.")
+    scores = column.cast(pa.float64()).to_numpy()
     return -scores if keep.startswith("-") else scores
 
 

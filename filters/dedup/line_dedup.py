@@ -8,8 +8,8 @@ bytes on disk once; frequencies are added up in partitions by hash, so memory fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -74,14 +74,9 @@ class LineDedup(GatheringStep):
             for number in range(len(bounds) - 1)
         ]
         found = work.map(merge_partition, merges, label="repeated lines")
-        repeated = scratch_file(work.scratch, "repeated", 0)
-        if not is_whole(repeated):
-            pieces = [open_array(scratch_file(work.scratch, "merged", merge.number)) for merge in merges]
-            save_array(repeated, np.concatenate(pieces, axis=1))
+        jobs = [replace(job, bounds=tuple(bounds)) for job in jobs]
         totals = np.array(work.map(edit_part, jobs, label="removing them"), np.int64).reshape(-1, 2)
-        for job in jobs:
-            table = read_table(_edited_file(job))
-            work.write(job.part, {name: table.column(name) for name in table.column_names})
+        work.write_by(edited_columns, jobs, label="what is left")
         unit = "paragraphs" if self.paragraphs else "lines"
         work.details.update(
             {
@@ -111,6 +106,7 @@ class _Job:
     scratch: Path
     params: LineDedupParams
     paragraphs: bool
+    bounds: tuple[int, ...] = ()  # of the partitions of repeated units
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +202,8 @@ def edit_part(job: _Job) -> tuple[int, int]:
 
     done = _edited_file(job)
     if not is_whole(done):
-        repeated = open_array(scratch_file(job.scratch, "repeated", 0))
+        partitions = range(len(job.bounds) - 1)
+        repeated = [open_array(scratch_file(job.scratch, "merged", number)) for number in partitions]
         tables = [_edit_batch(job, batch, start, repeated) for start, batch in _batches(job.part)]
         write_table(done, pa.concat_tables(tables), unfinished=True)
     table = read_table(done)
@@ -214,11 +211,23 @@ def edit_part(job: _Job) -> tuple[int, int]:
     return removed if removed is not None else 0, table.num_rows - table.column("text").null_count
 
 
-def _edit_batch(job: _Job, batch: Batch, start: int, repeated: np.ndarray) -> pa.Table:
+def edited_columns(job: _Job) -> dict[str, pa.ChunkedArray]:
+    """Return a part's signals and new texts, as `edit_part` saved them."""
+    table = read_table(_edited_file(job))
+    return {name: table.column(name) for name in table.column_names}
+
+
+def _edit_batch(job: _Job, batch: Batch, start: int, repeated: Sequence[np.ndarray]) -> pa.Table:
     from filters.words.without_lines import without_lines
 
     units, lines = _Units.of(batch, paragraphs=job.paragraphs), batch.lines
-    goes = _goes(units.hashes, units.rows(start), job.place, repeated, keep_first=job.params.keep == "first")
+    goes = np.zeros(len(units.hashes), np.bool_)
+    owners = np.searchsorted(np.array(job.bounds[1:-1], np.uint64), units.hashes, side="right")
+    rows = units.rows(start)
+    for number, found in enumerate(repeated):
+        mine = owners == number
+        keep_first = job.params.keep == "first"
+        goes[mine] = _goes(units.hashes[mine], rows[mine], job.place, found, keep_first=keep_first)
     goes &= units.words >= job.params.min_words
     dropped = np.concatenate([goes, [False]])[units.unit_of]
     removed = _per_document(goes, units.doc_units)

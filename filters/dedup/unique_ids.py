@@ -6,12 +6,16 @@ The first in part order keeps the id. The engine puts this step before all other
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 import xxhash
 
+from filters.dedup.equal_keys import EqualKeys, group
+from filters.dedup.keep import Rows
+from pipeline.core.files.scratch import until_reboot
 from pipeline.core.step import Gathering, GatheringStep, Part, Quantile, Rule, Signal
 
 
@@ -26,20 +30,33 @@ class UniqueIds(GatheringStep):
         return (Rule("repeated_id", "is_repeated", "<=", 0),)
 
     def gather(self, work: Gathering) -> None:
-        found = work.map(_digests, list(work.parts), label="ids")
-        keys = np.concatenate([np.zeros((0, 2), np.uint64), *found])
-        first = np.unique(keys, axis=0, return_index=True)[1]
-        repeated = np.ones(len(keys), np.int8)
-        repeated[first] = 0
-        start = 0
-        for part in work.parts:
-            work.write(part, {"is_repeated": repeated[start : start + part.num_rows]})
-            start += part.num_rows
-        work.details["repeated"] = int(repeated.sum())
+        rows, scratch = Rows.of(work.parts), until_reboot(work.scratch)
+        keys = EqualKeys.of(scratch, rows.starts, memory_bytes=work.memory_bytes // work.workers)
+        jobs = [_Job(part, place, keys) for place, part in enumerate(rows.parts)]
+        work.map(_save_keys, jobs, label="ids")
+        found = work.map(group, keys.all_partitions(), label="equal ids")
+        work.write_by(_columns, jobs, label="repeated ids")
+        work.details["repeated"] = sum(tally.duplicates for tally in found)
 
 
-def _digests(part: Part) -> np.ndarray:
-    """Return uint64[num_docs, 2]: the XXH3-128 of each id."""
-    ids = part.load(("id",)).column("id").to_pylist()
-    joined = b"".join(xxhash.xxh3_128_digest(name.encode()) for name in ids)
-    return np.frombuffer(joined, np.uint64).reshape(-1, 2)
+@dataclass(frozen=True, slots=True)
+class _Job:
+    part: Part
+    place: int  # in the order of parts
+    keys: EqualKeys
+
+
+def _save_keys(job: _Job) -> None:
+    """Save the XXH3-128 of each id of a part, unless they are there."""
+    if not job.keys.is_saved(job.place):
+        ids = job.part.load(("id",)).column("id").to_pylist()
+        joined = b"".join(xxhash.xxh3_128_digest(name.encode()) for name in ids)
+        high, low = np.frombuffer(joined, np.uint64).reshape(-1, 2).T
+        job.keys.save(job.place, high, low, scores=np.zeros(len(ids)))
+
+
+def _columns(job: _Job) -> dict[str, np.ndarray]:
+    row, kept, _ = job.keys.members_of(job.place)
+    repeated = np.zeros(job.part.num_rows, np.int8)
+    repeated[row - job.keys.starts[job.place]] = kept != row
+    return {"is_repeated": repeated}

@@ -73,8 +73,9 @@ def here(function: Callable[[Any], Any], items: Iterable[Any], *, label: str) ->
 
 
 def gather(
-    step: GatheringStep, parts: Sequence[Part], *, scratch: Path, run: Callable[..., list[Any]] = here
-) -> Gathered:
+    step: GatheringStep, parts: Sequence[Part], *, scratch: Path, run: Callable[..., list[Any]] = here,
+    memory_bytes: int = 2 << 30,
+) -> Gathered:  # fmt: skip
     """Run the step; raises if it writes a part twice, not at all, or with other signals than it declares."""
     written: dict[int, pa.Table] = {}
     said: list[str] = []
@@ -91,7 +92,7 @@ def gather(
     scratch.mkdir(parents=True, exist_ok=True)
     work = Gathering(
         parts=parts, scratch=scratch, output=scratch, seed=17, inputs={}, map=run, write=write,
-        say=said.append, ledger=scratch / "ledger",
+        say=said.append, ledger=scratch / "ledger", memory_bytes=memory_bytes,
         signals_before=parts[0].reader.signals.column_names if parts else [],
     )  # fmt: skip
     step.gather(work)

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from filters.dedup.exact_dedup import ExactDedup, ExactDedupParams, same_hash
+from filters.dedup.equal_keys import BYTES_PER_ROW, EqualKeys, Tally, group
+from filters.dedup.exact_dedup import ExactDedup, ExactDedupParams
 from tests.filters.gathering import gather, parts_of
 
 TEXTS = ["one text", "another", "one text", "one  text\n", "One Text!", "", "another", "", "one text"]
@@ -56,7 +57,25 @@ def test_nothing_at_all_is_no_error(tmp_path: Path) -> None:
     assert gather(step(), parts_of([]), scratch=tmp_path / "b").signals.num_rows == 0
 
 
-def test_halves_of_a_hash_are_compared_together() -> None:
-    low, high = np.array([[1, 1, 2, 1, 2], [5, 6, 5, 5, 5]], np.uint64)
+def test_little_memory_cuts_the_keys_into_partitions_and_nothing_shows_it(tmp_path: Path) -> None:
+    texts = [f"text {number % 60}" for number in range(200)]
+    scores = {"quality.score": [float(number * 37 % 50) if number % 9 else None for number in range(200)]}
 
-    assert same_hash(low, high).tolist() == [0, 1, 2, 0, 2]
+    found = []
+    for memory in (2 << 30, 5 * BYTES_PER_ROW):
+        parts = parts_of(texts, num_parts=7, signals=scores)
+        folder = tmp_path / str(memory)
+        found.append(gather(step(keep="quality.score"), parts, scratch=folder, memory_bytes=memory))
+
+    assert len(list((tmp_path / str(5 * BYTES_PER_ROW)).rglob("groups-40-*.npy"))) == 40
+    assert found[0].signals.equals(found[1].signals) and found[0].details == found[1].details
+    assert found[0].details["duplicates"] == 140
+
+
+def test_halves_of_a_hash_are_compared_together(tmp_path: Path) -> None:
+    high, low = np.array([[1, 1, 2, 1, 2], [5, 6, 5, 5, 5]], np.uint64)
+    keys = EqualKeys.of(tmp_path, np.array([0, 5]), memory_bytes=1 << 20)
+    keys.save(0, high, low, scores=np.zeros(5))
+
+    assert [group(each) for each in keys.all_partitions()] == [Tally(groups=2, duplicates=2, most_copies=2)]
+    assert keys.members_of(0).tolist() == [[0, 2, 3, 4], [0, 2, 0, 2], [2, 2, 2, 2]]  # row, kept, copies

@@ -1,0 +1,206 @@
+"""Documents with equal 128-bit keys, found in partitions by key: no worker ever holds more than one partition.
+
+Each part saves its keys in their order; a partition takes the same stretch of key space from every part, names the
+document to keep of each group, and saves the groups of two and more; then each part looks up its own documents there.
+A key costs 32 bytes on disk, a document with an equal one 24 more; in memory are at most PARTITION_ROWS keys of a
+worker, or as many as fit its share, and in the process that runs the recipe nothing that grows with the documents.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from filters.dedup.clusters import best_rows
+from pipeline.core.files.scratch import open_array, save_array, scratch_file, write_scratch
+from pipeline.core.files.sums import is_whole
+from pipeline.core.step import Part
+
+PARTITION_ROWS = 1 << 21  # 300 MB while they are grouped
+BYTES_PER_ROW = 150  # of memory, while a partition is grouped
+HIGH, LOW, SCORE, DOC = range(4)  # of a saved key
+ROW, KEPT, COPIES = range(3)  # of a saved group's member
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One stretch of key space, of all parts."""
+
+    keys: EqualKeys
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a partition found: groups of two and more, and who of them is not kept."""
+
+    groups: int
+    duplicates: int
+    most_copies: int
+
+
+@dataclass(frozen=True, slots=True)
+class EqualKeys:
+    """The keys of some parts, which lie in `scratch`. Picklable, and small: every job bears it."""
+
+    scratch: Path
+    partitions: int
+
+    @staticmethod
+    def of(scratch: Path, starts: np.ndarray, *, memory_bytes: int) -> EqualKeys:
+        """Cut the key space so that a partition takes about so much memory at most.
+
+        `starts` is int64[num_parts + 1]: the first global row of each part, and the end.
+        """
+        rows = max(min(PARTITION_ROWS, memory_bytes // BYTES_PER_ROW), 1)
+        save_array(scratch_file(scratch, "starts", 0), starts)
+        return EqualKeys(scratch, max(-(-int(starts[-1]) // rows), 1))
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Map the first global row of each part, and the end: int64[num_parts + 1]."""
+        return open_array(scratch_file(self.scratch, "starts", 0))
+
+    def save(self, position: int, high: np.ndarray, low: np.ndarray, *, scores: np.ndarray) -> None:
+        """Keep the keys of the part at `position`, uint64[num_docs] twice; the highest float64 score is kept."""
+        order = np.argsort(high, kind="stable")
+        docs = np.arange(len(high), dtype=np.uint64)
+        columns = (high, low, scores.astype(np.float64).view(np.uint64), docs)
+        save_array(self.keys_file(position), np.stack([column[order] for column in columns]))
+
+    def keys_file(self, position: int) -> Path:
+        return scratch_file(self.scratch, "keys", position)
+
+    def is_saved(self, position: int) -> bool:
+        return is_whole(self.keys_file(position))
+
+    def all_partitions(self) -> list[Partition]:
+        return [Partition(self, number) for number in range(self.partitions)]
+
+    def members(self, number: int, position: int) -> np.ndarray:
+        """Return int64[3, n]: ROW, KEPT and COPIES of a part's documents in groups of one partition, rows ascending."""
+        found = open_array(self.groups_file(number))
+        first, past = np.searchsorted(found[ROW], self.starts[position : position + 2])
+        return np.array(found[:, first:past])
+
+    def members_of(self, position: int) -> np.ndarray:
+        """Return the same of all partitions, rows ascending."""
+        joined = np.concatenate([self.members(number, position) for number in range(self.partitions)], axis=1)
+        return joined[:, np.argsort(joined[ROW])]
+
+    def groups_file(self, number: int) -> Path:
+        return scratch_file(self.scratch, f"groups-{self.partitions}", number)
+
+    def ids_file(self, position: int) -> Path:
+        return self.scratch / f"ids-{self.partitions}-{position:05d}.arrow"
+
+    def names_file(self, number: int) -> Path:
+        return self.scratch / f"names-{self.partitions}-{number:05d}.arrow"
+
+    def save_ids(self, position: int, part: Part) -> None:
+        """Keep the ids of a part's documents of which others are duplicates, by partition."""
+        if is_whole(self.ids_file(position)):
+            return
+        members = [self.members(number, position) for number in range(self.partitions)]
+        named = [found[ROW][found[ROW] == found[KEPT]] for found in members]
+        rows = np.concatenate(named)
+        ids = pa.array([], pa.string())
+        if len(rows):
+            column = part.load(("id",)).column("id").combine_chunks().cast(pa.string())
+            ids = column.take(pa.array(rows - self.starts[position]))
+        numbers = np.repeat(np.arange(self.partitions), [len(each) for each in named])
+        _save_names(self.ids_file(position), rows, ids, numbers)
+
+    def kept_ids(self, position: int) -> pa.Array:
+        """Return string[num_docs] of a part: the id of the document that is kept instead, else null."""
+        start, end = self.starts[position : position + 2].tolist()
+        places, ids = np.full(end - start, -1), [pa.array([], pa.string())]
+        before = 0
+        for number in range(self.partitions):
+            found = self.members(number, position)
+            others = found[:, found[ROW] != found[KEPT]]
+            if not others.shape[1]:
+                continue
+            table = _names(self.names_file(number))
+            wanted, back = np.unique(others[KEPT], return_inverse=True)
+            at = np.searchsorted(table.column("row").to_numpy(), wanted)
+            ids.append(table.column("id").take(pa.array(at)).combine_chunks())
+            places[others[ROW] - start] = before + back
+            before += len(wanted)
+        return pa.concat_arrays(ids).take(pa.array(places, mask=places < 0))
+
+
+def group(partition: Partition) -> Tally:
+    """Save a partition's groups of two and more, unless they are there: a document of the highest score is kept.
+
+    Of equal scores the first is; NaN is the lowest.
+    """
+    keys, number = partition.keys, partition.number
+    done = keys.groups_file(number)
+    if not is_whole(done):
+        pieces = [np.zeros((4, 0), np.uint64)]
+        for position, start in enumerate(keys.starts[:-1]):
+            saved = open_array(keys.keys_file(position))
+            first, past = (_bound(saved[HIGH], edge, keys.partitions) for edge in (number, number + 1))
+            piece = np.array(saved[:, first:past])
+            piece[DOC] += np.uint64(start)
+            pieces.append(piece)
+        save_array(done, _grouped(np.concatenate(pieces, axis=1)))
+    found = open_array(done)
+    first = found[ROW] == found[KEPT]
+    return Tally(int(first.sum()), int((~first).sum()), int(found[COPIES].max(initial=0)))
+
+
+def name(partition: Partition) -> None:
+    """Join what all parts say of one partition, unless that is there: the ids of its kept documents, rows ascending."""
+    keys, number = partition.keys, partition.number
+    if is_whole(keys.names_file(number)):
+        return
+    rows, ids = [np.zeros(0, np.int64)], [pa.array([], pa.string())]
+    for position in range(len(keys.starts) - 1):
+        table = _names(keys.ids_file(position))
+        first, past = np.searchsorted(table.column("partition").to_numpy(), (number, number + 1))
+        here = table.slice(first, past - first)
+        rows.append(here.column("row").to_numpy())
+        ids.append(here.column("id").combine_chunks())
+    _save_names(keys.names_file(number), np.concatenate(rows), pa.concat_arrays(ids), None)
+
+
+def _grouped(keys: np.ndarray) -> np.ndarray:
+    """Return int64[3, n], ROW, KEPT and COPIES of uint64[4, m] keys' members of groups of two and more."""
+    keys = keys[:, np.lexsort((keys[DOC], keys[LOW], keys[HIGH]))]
+    opens = np.ones(keys.shape[1], np.bool_)
+    opens[1:] = (keys[HIGH, 1:] != keys[HIGH, :-1]) | (keys[LOW, 1:] != keys[LOW, :-1])
+    starts = np.flatnonzero(opens)
+    sizes = np.diff(np.append(starts, keys.shape[1]))
+    kept = best_rows(np.repeat(starts, sizes), keys[SCORE].copy().view(np.float64))
+    copies = np.repeat(sizes, sizes)
+    several = np.flatnonzero(copies > 1)
+    docs = keys[DOC].astype(np.int64)
+    found = np.stack([docs[several], docs[kept[several]], copies[several]])
+    return found[:, np.argsort(found[ROW])]
+
+
+def _bound(sorted_keys: np.ndarray, edge: int, partitions: int) -> int:
+    """Return where the partition `edge` begins among ascending keys."""
+    least = (edge << 64) // partitions
+    return len(sorted_keys) if least >> 64 else int(np.searchsorted(sorted_keys, np.uint64(least)))
+
+
+def _save_names(path: Path, rows: np.ndarray, ids: pa.Array, partitions: np.ndarray | None) -> None:
+    columns = {"row": pa.array(rows, pa.int64()), "id": ids}
+    table = pa.table(columns if partitions is None else columns | {"partition": pa.array(partitions, pa.int64())})
+
+    def write(file: object) -> None:
+        with pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+
+    write_scratch(path, write)
+
+
+def _names(path: Path) -> pa.Table:
+    """Map a file of names; no byte of an id is read that is not asked for."""
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
