@@ -224,10 +224,10 @@ def _edit_batch(job: _Job, batch: Batch, start: int, repeated: Sequence[np.ndarr
     goes = np.zeros(len(units.hashes), np.bool_)
     owners = np.searchsorted(np.array(job.bounds[1:-1], np.uint64), units.hashes, side="right")
     rows = units.rows(start)
-    for number, found in enumerate(repeated):
+    for number, partition in enumerate(repeated):
         mine = owners == number
         keep_first = job.params.keep == "first"
-        goes[mine] = _goes(units.hashes[mine], rows[mine], job.place, found, keep_first=keep_first)
+        goes[mine] = _goes(units.hashes[mine], rows[mine], job.place, partition, keep_first=keep_first)
     goes &= units.words >= job.params.min_words
     dropped = np.concatenate([goes, [False]])[units.unit_of]
     removed = _per_document(goes, units.doc_units)

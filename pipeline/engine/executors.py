@@ -50,6 +50,7 @@ class Executor(Protocol):
 
     far: bool  # tasks run on other machines, of which any may be lost alone
     workers: int  # tasks that run at a time on one machine, and share its memory
+    gpus: int  # of the machines that are far; on this one, who wants them looks
 
     def map(
         self, function: Callable[[Any], Any], items: Iterable[Any], *, label: str, done: Done | None = None,
@@ -72,7 +73,7 @@ class Executor(Protocol):
 class Local:
     """Worker processes on this machine; with one worker, this process itself."""
 
-    far = False
+    far, gpus = False, 0
 
     def __init__(self, *, workers: int) -> None:
         self.workers = workers

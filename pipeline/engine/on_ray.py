@@ -51,6 +51,7 @@ class OnRay:
         self._home = _Home(str(Path.cwd()), str(folder.resolve()), __version__)
         self._task = self._ray.remote(_work)
         self.workers = max(place.cpus for place in self._machines())
+        self.gpus = sum(place.gpus for place in self._machines())
 
     def map(
         self, function: Callable[[Any], Any], items: Iterable[Any], *, label: str, done: Done | None = None,

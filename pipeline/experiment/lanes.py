@@ -4,16 +4,16 @@ weights.safetensors holds a proxy's float32 parameters, curve.json its training 
 insides on the way, and what it read; the card says whether it trained soundly, and on what. All lanes of a recipe have
 one shape, so those that are missing train in one run, whatever else is there already: on a CPU no bit of a lane depends
 on the others (`eval/proxies/trainer.py`), and as many lanes train at once as there are threads, pair by pair, so a
-killed run keeps the pairs that it finished. On a GPU all are one stack and finish together. A search may look at lanes
-half-trained: such a look is a result too, with the weights of that step, and the checkpoint from which the lane goes on
-waits in the folder of the whole one.
+killed run keeps the pairs that it finished. On a GPU all are one stack and finish together. A cluster has them as tasks,
+a stack for each GPU or else pairs, each on a core. A search may look at lanes half-trained: such a look is a result
+too, with the weights of that step, and the checkpoint from which the lane goes on waits in the folder of the whole one.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,19 +21,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.core.files.card import read_card
+from pipeline.core.files.card import is_complete, read_card
 from pipeline.core.files.durable import write_atomically, write_text
 from pipeline.core.identity import identity_of
 from pipeline.core.rng import derive
+from pipeline.engine.executors import Need
 from pipeline.experiment.streams.pool import Pool, draw_identity, draw_rows, largest_share, load_pool, shares_read
 from pipeline.experiment.streams.reading import reads_of, twins_of
-from pipeline.experiment.work import Work
+from pipeline.experiment.work import Work, finish
 from pipeline.plan.lanes import LaneName, lane_label
 from pipeline.store.node import Node
 
 if TYPE_CHECKING:
     from eval.proxies.tiers import Tier
     from eval.proxies.trainer import Trained
+    from pipeline.engine.run import Run
 
 WEIGHTS, CURVE = "weights.safetensors", "curve.json"
 
@@ -70,6 +72,34 @@ def facts_of(node: Node) -> LaneFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneToTrain:
+    """One missing lane: what it is, what is to be built, and where its checkpoint lies."""
+
+    lane: LaneName
+    node: Node
+    checkpoint: Path
+
+
+@dataclass(frozen=True, slots=True)
+class StackTask:
+    """Lanes that train together on one machine. Picklable."""
+
+    label: str
+    lanes: tuple[LaneToTrain, ...]
+    pools: Mapping[str, Path]  # by mixture: the folder of what its lanes read
+    seed: int  # of the recipe
+    tier: str
+    planned_tokens: int
+    until: float
+    device: str
+    threads: int
+
+    @property
+    def stop_at(self) -> int | None:
+        return None if self.until == 1 else int(self.until * self.planned_tokens)
+
+
+@dataclass(frozen=True, slots=True)
 class _Stream:
     """What the lanes of one mixture read."""
 
@@ -85,39 +115,76 @@ def train_lanes(work: Work) -> None:
 
 
 def _train(work: Work, missing: Mapping[LaneName, Node], *, until: float) -> None:
+    executor, tier, device = work.run.executor, work.proxy.tier, device_on(work.run)
+    mixtures = sorted({lane.mixture for lane in missing})
+    whole = StackTask(
+        label=", ".join(map(str, missing)),
+        lanes=tuple(
+            LaneToTrain(lane, node, whole_of(work, lane, node) / "scratch" / "training.npz")
+            for lane, node in missing.items()
+        ),
+        pools={name: work.folder(work.experiment.mixtures[name]) for name in mixtures},
+        seed=work.plan.recipe.seed, tier=tier, planned_tokens=work.proxy.tokens, until=until, device=device,
+        threads=work.run.threads,
+    )  # fmt: skip
+    work.run.progress.begin(
+        f"train {len(missing)} proxies ({tier}, {device}{'' if until == 1 else f', to {100 * until:g} %'})",
+        total=(whole.stop_at or work.proxy.tokens) * len(missing),
+        unit="tokens",
+    )
+    if executor.far:
+        need = Need(gpus=1) if device == "cuda" else Need()
+        tasks = stacks_of(whole, at_a_time=executor.room(need))
+        executor.map(train_stack, tasks, label="proxies", done=work.run.progress.advance, need=need)
+    else:
+        train_stack(whole, say=work.run.progress.advance)
+    work.run.progress.end()
+
+
+def stacks_of(whole: StackTask, *, at_a_time: int) -> list[StackTask]:
+    """Return the same lanes as tasks of one core or GPU each: pairs on a CPU, and on a GPU as many as keep all busy."""
+    size = math.ceil(len(whole.lanes) / at_a_time) if whole.device == "cuda" else 2
+    found = []
+    for start in range(0, len(whole.lanes), size):
+        lanes = whole.lanes[start : start + size]
+        mixtures = {each.lane.mixture for each in lanes}
+        pools = {name: folder for name, folder in whole.pools.items() if name in mixtures}
+        label = " and ".join(str(each.lane) for each in lanes)
+        found.append(replace(whole, label=label, lanes=lanes, pools=pools, threads=1))
+    return found
+
+
+def train_stack(task: StackTask, *, say: Callable[[int], None] = lambda tokens: None) -> int:
+    """Train and store the lanes of a task that have no card yet; return the tokens of all of them."""
     from eval.proxies.tiers import TIERS
     from eval.proxies.trainer import Lane, train
 
-    seed, tier, device = work.plan.recipe.seed, TIERS[work.proxy.tier], device_of(work.run.device)
-    streams = {name: _stream(work, name) for name in sorted({lane.mixture for lane in missing})}
-    rows = {lane: draw_rows(streams[lane.mixture].pool.parts, seed=derive(seed, "data", lane.seed)) for lane in missing}
+    missing = {str(each.lane): each for each in task.lanes if not is_complete(each.node.folder, each.node.identity)}
+    streams = {name: _Stream(load_pool(folder), draw_identity(folder)) for name, folder in task.pools.items()}
+    rows = {
+        name: draw_rows(streams[each.lane.mixture].pool.parts, seed=derive(task.seed, "data", each.lane.seed))
+        for name, each in missing.items()
+    }
     lanes = [
         Lane(
-            name=str(lane),
-            stream=streams[lane.mixture].pool.tokens,
-            rows=rows[lane],
-            init_seed=derive(seed, "init", lane.seed),
-            lr_scale=lane.learning_rate,
-            checkpoint=whole_of(work, lane, node) / "scratch" / "training.npz",
+            name=name,
+            stream=streams[each.lane.mixture].pool.tokens,
+            rows=rows[name],
+            init_seed=derive(task.seed, "init", each.lane.seed),
+            lr_scale=each.lane.learning_rate,
+            checkpoint=each.checkpoint,
         )
-        for lane, node in missing.items()
+        for name, each in missing.items()
     ]
-    stop_at = None if until == 1 else int(until * work.proxy.tokens)
-    work.run.progress.begin(
-        f"train {len(lanes)} proxies ({tier.name}, {device}{'' if stop_at is None else f', to {100 * until:g} %'})",
-        total=(stop_at or work.proxy.tokens) * len(lanes),
-        unit="tokens",
-    )
-    by_name = {str(lane): lane for lane in missing}
     finished = train(
-        lanes, tier=tier, num_tokens=work.proxy.tokens, stop_at=stop_at, device=device, threads=work.run.threads,
-        say=work.run.progress.advance,
+        lanes, tier=TIERS[task.tier], num_tokens=task.planned_tokens, stop_at=task.stop_at, device=task.device,
+        threads=task.threads, say=say,
     )  # fmt: skip
     with closing(finished):  # an error here stops the others
         for trained in finished:
-            lane = by_name[trained.name]
-            _store(work, missing[lane], lane, trained, streams[lane.mixture], rows[lane])
-    work.run.progress.end()
+            each = missing[trained.name]
+            _store(task, each, trained, streams[each.lane.mixture], rows[trained.name])
+    return (task.stop_at or task.planned_tokens) * len(task.lanes)
 
 
 def whole_of(work: Work, lane: LaneName, node: Node) -> Path:
@@ -129,19 +196,14 @@ def whole_of(work: Work, lane: LaneName, node: Node) -> Path:
     return work.plan.workspace.folder("lane", name, identity_of(payload))
 
 
-def _stream(work: Work, mixture: str) -> _Stream:
-    folder = work.folder(work.experiment.mixtures[mixture])
-    return _Stream(load_pool(folder), draw_identity(folder))
-
-
-def _store(work: Work, node: Node, lane: LaneName, trained: Trained, stream: _Stream, rows: np.ndarray) -> None:
+def _store(task: StackTask, each: LaneToTrain, trained: Trained, stream: _Stream, rows: np.ndarray) -> None:
     from safetensors.torch import save
 
     from eval.proxies.health import Plan, account_findings, findings
     from eval.proxies.machine import described
     from eval.proxies.tiers import TIERS
 
-    tier = TIERS[work.proxy.tier]
+    node, lane, tier = each.node, each.lane, TIERS[task.tier]
     read = rows[: trained.num_steps * tier.batch_rows]
     shares, planned = shares_read(stream.pool.parts, read), _planned(stream.pool)
     wrong = findings(trained.nats_S, vocab_size=tier.vocab_size)
@@ -151,7 +213,7 @@ def _store(work: Work, node: Node, lane: LaneName, trained: Trained, stream: _St
         wrong += account_findings(trained.account, plan=plan, shares=shares)
     node.folder.mkdir(parents=True, exist_ok=True)
     write_atomically(node.folder / WEIGHTS, lambda file: file.write(save(_whole(trained.params))))
-    told = told_of(trained, stream.pool, read, tier=tier, planned_tokens=work.proxy.tokens, seed=lane.seed)
+    told = told_of(trained, stream.pool, read, tier=tier, planned_tokens=task.planned_tokens, seed=lane.seed)
     write_text(node.folder / CURVE, json.dumps(told) + "\n")
     facts = LaneFacts(
         tier=tier.name,
@@ -170,7 +232,7 @@ def _store(work: Work, node: Node, lane: LaneName, trained: Trained, stream: _St
         until=lane.until,
         waited=float(f"{trained.waited:.3g}"),
     )
-    work.finish(node, [WEIGHTS, CURVE], details=asdict(facts), seconds=trained.seconds)
+    finish(node, [WEIGHTS, CURVE], details=asdict(facts), seconds=trained.seconds)
 
 
 def told_of(
@@ -214,6 +276,13 @@ def _planned(pool: Pool) -> dict[str, float]:
 def _whole(params: dict[str, Any]) -> dict[str, Any]:
     """Return tensors that own their memory: a lane of a stack is a view into it."""
     return {name: param.contiguous().clone() for name, param in params.items()}
+
+
+def device_on(run: Run) -> str:
+    """Return the device that a run's proxies train on, of the machines that do it."""
+    if run.executor.far and run.device == "auto":
+        return "cuda" if run.executor.gpus else "cpu"
+    return device_of(run.device)
 
 
 def device_of(wanted: str) -> str:

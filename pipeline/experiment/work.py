@@ -64,8 +64,7 @@ class Work:
         self, node: Node, files: Sequence[str], *, details: Mapping[str, Any], seconds: float, rows: int = 0
     ) -> None:
         """Write a node's card, and take away what only an unfinished one needs."""
-        close(node, dict.fromkeys(files, -1), rows_in=rows, rows_out=rows, details=details, seconds=seconds)
-        shutil.rmtree(node.folder / "scratch", ignore_errors=True)
+        finish(node, files, details=details, seconds=seconds, rows=rows)
 
     def missing(self, nodes: Mapping[Name, Node]) -> dict[Name, Node]:
         """Return the nodes that are not there yet, each by the first of its names."""
@@ -74,3 +73,9 @@ class Work:
             if not self.run.finished(node):
                 found.setdefault(node.folder, (name, node))
         return dict(found.values())
+
+
+def finish(node: Node, files: Sequence[str], *, details: Mapping[str, Any], seconds: float, rows: int = 0) -> None:
+    """Write a node's card, wherever it was built, and take away what only an unfinished one needs."""
+    close(node, dict.fromkeys(files, -1), rows_in=rows, rows_out=rows, details=details, seconds=seconds)
+    shutil.rmtree(node.folder / "scratch", ignore_errors=True)
