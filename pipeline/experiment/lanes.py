@@ -4,9 +4,10 @@ weights.safetensors holds a proxy's float32 parameters, curve.json its training 
 insides on the way, and what it read; the card says whether it trained soundly, and on what. All lanes of a recipe have
 one shape, so those that are missing train in one run, whatever else is there already: on a CPU no bit of a lane depends
 on the others (`eval/proxies/trainer.py`), and as many lanes train at once as there are threads, pair by pair, so a
-killed run keeps the pairs that it finished. On a GPU all are one stack and finish together. A cluster has them as tasks,
-a stack for each GPU or else pairs, each on a core. A search may look at lanes half-trained: such a look is a result
-too, with the weights of that step, and the checkpoint from which the lane goes on waits in the folder of the whole one.
+killed run keeps the pairs that it finished. On a GPU all are one stack and finish together. On a cluster they are
+tasks, a stack for each GPU or else pairs, each on a core. A search may look at lanes half-trained: such a look is a
+result too, with the weights of that step, and the checkpoint from which the lane goes on waits in the folder of the
+whole one.
 """
 
 from __future__ import annotations

@@ -1,0 +1,163 @@
+"""A recipe on a cluster of three machines: one is lost and the run is killed, and every result is the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.core.errors import DataError, RecipeError, ServiceError
+from pipeline.core.process import keys
+from pipeline.engine.executors import Need
+from pipeline.engine.on_ray import OnRay
+from tests.pipeline.house import House, contents, files_of
+from tests.process import Tamis
+
+ray = pytest.importorskip("ray", reason="ray is not installed: pip install -e '.[ray]'")
+pytestmark = pytest.mark.slow
+
+CANARY = "sk-ant-canary-of-this-test"
+SLOW = '''
+import time
+import pyarrow as pa
+from tamis import Measured, MeasuringStep, Signal
+
+class Slow(MeasuringStep):
+    """Takes its time."""
+    name = "slow"
+    signals = (Signal("size", pa.int64(), "characters", "Length."),)
+    def measure(self, batch):
+        time.sleep(0.5)
+        return Measured({"size": [len(text) for text in batch.strings()]})
+'''
+RECIPE = """
+sources: {docs: {read: jsonl, path: "docs-*.jsonl", id: id}, other: {read: jsonl, path: held.jsonl, id: id}}
+datasets:
+  raw: {from: docs, steps: [unique_ids, slow, exact_dedup]}
+  clean: {from: raw, steps: [length: {min_words: 8}, line_dedup, minhash_dedup]}
+  held: {from: other}
+mixtures: {raw: {weights: {raw: 1}}, clean: {weights: {clean: 1}}}
+proxy: {tokens: 4k, seeds: 3, held_out_bytes: 1k}
+gate: {candidate: clean, baseline: raw, on: [held]}
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Three machines of one core each, as far as Ray can tell."""
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "object_store_memory": 80 << 20}
+    found = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    found.lost = [found.add_node(**node) for _ in range(2)]
+    yield found
+    found.shutdown()
+
+
+@pytest.fixture
+def on_ray(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnRay]:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", CANARY)
+    executor = OnRay(address=cluster.address, folder=tmp_path)
+    yield executor
+    executor.close()
+
+
+def secrets(_: int) -> tuple[str, int]:
+    return os.environ.get("ANTHROPIC_API_KEY", ""), Path("/proc/self/environ").read_bytes().count(CANARY.encode())
+
+
+def refuse(number: int) -> int:
+    error = DataError(f"shard {number}: is broken. Replace it.")
+    error.add_note("seen in a test")
+    raise error
+
+
+def die_at_three(number: int) -> int:
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def folder_of(_: int) -> str:
+    return str(Path.cwd())
+
+
+def test_tasks_of_a_cluster_behave_as_those_of_this_machine(on_ray: OnRay, cluster: Any, tmp_path: Path):
+    told = signal.getsignal(signal.SIGTERM)
+    heard: list[int] = []
+
+    assert on_ray.map(abs, range(-50, 0), label="sizes", done=heard.append) == list(range(50, 0, -1))
+    assert sorted(heard) == list(range(1, 51))
+    assert on_ray.map(secrets, range(6), label="secrets") == [("", 0)] * 6
+    assert on_ray.map(folder_of, range(3), label="folders") == [str(Path.cwd())] * 3
+    with pytest.raises(DataError, match="shard 0: is broken") as caught:
+        on_ray.map(refuse, range(4), label="refused")
+    assert caught.value.__notes__ == ["seen in a test"]
+    with pytest.raises(ServiceError, match=r"dying: the worker died 5 times on item 3 .* what is done stays done"):
+        on_ray.map(die_at_three, range(6), label="dying")
+    assert (on_ray.room(Need()), on_ray.workers, on_ray.gpus) == (3, 1, 0)
+    with pytest.raises(RecipeError, match=r"no machine of the cluster has room for a task of 1 CPUs, 1 GPUs"):
+        on_ray.map(abs, [1], label="trained", need=Need(gpus=1))
+    assert signal.getsignal(signal.SIGTERM) is told and os.environ["ANTHROPIC_API_KEY"] == CANARY
+    assert set(keys.VARIABLES) & set(os.environ) == {"ANTHROPIC_API_KEY"}
+
+
+def test_a_lost_machine_and_a_killed_run_change_no_byte(cluster: Any, tmp_path: Path):
+    one, many = furnished(tmp_path / "one"), furnished(tmp_path / "many")
+    done = one.run("run", "recipe.yaml", "--plugin", "slow.py", "--workers", "1")
+    assert done.returncode in (0, 3), done.stderr
+
+    run = ("run", "recipe.yaml", "--plugin", "slow.py", "--ray", cluster.address)
+    first = many.start(*run)
+    wait_for(many, "measured/slow-*/part-*.parquet", count=2, process=first)
+    cluster.remove_node(cluster.lost.pop(), allow_graceful=False)
+    wait_for(many, "measured/slow-*/part-*.parquet", count=7, process=first)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    again = many.run(*run)
+
+    assert again.returncode == done.returncode, again.stderr
+    assert "slow" in again.stderr and "train 6 proxies" in again.stderr
+    found, expected = contents(many.workspace), contents(one.workspace)
+    assert len(found) > 15 and found == expected
+    assert files_of(many.workspace) == files_of(one.workspace)
+    left = [path for path in many.workspace.rglob("*") if path.name.endswith(".tmp") or path.name == "scratch"]
+    assert left == []
+
+
+def furnished(folder: Path) -> Tamis:
+    folder.mkdir()
+    house = House(folder)
+    for number in range(12):
+        found = pages(40, start=number * 40 % 300)  # so that some come twice
+        house.lines(
+            f"docs-{number:02d}.jsonl", [{"id": f"d{number}-{row}", "text": text} for row, text in enumerate(found)]
+        )
+    house.lines("held.jsonl", [{"id": f"h{row}", "text": text} for row, text in enumerate(pages(30, start=5000))])
+    (folder / "slow.py").write_text(SLOW, encoding="utf-8")
+    (folder / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
+    return Tamis(folder)
+
+
+def pages(count: int, *, start: int) -> list[str]:
+    words = ("water", "rain", "stone", "river", "cloud", "the", "of", "falls", "on", "a", "hill", "and", "stays")
+    return [
+        f"page {number} begins\n"
+        + " ".join(words[(number * 7 + k * k * (1 + number % 5)) % len(words)] for k in range(6 + number % 60))
+        for number in range(start, start + count)
+    ]
+
+
+def wait_for(tamis: Tamis, pattern: str, *, count: int, process: Any) -> None:
+    """Wait until so many files of a pattern are there, while the process runs."""
+    deadline = time.monotonic() + 120
+    while len(list(tamis.workspace.glob(pattern))) < count:
+        assert process.poll() is None and time.monotonic() < deadline, (
+            f"the run could not be disturbed: {process.poll()}"
+        )
+        time.sleep(0.02)
