@@ -2,6 +2,7 @@
 # make check   the checks alone       make bench   measure speed and memory       make clean   remove what was made
 # make test-slow   the tests left out: proofs on many made texts, kills, real proxies     make test-all   both at once
 # make test-whole  the same proofs on as many texts, kills and proxies as the published figures rest on, in half an hour
+# make test-slurm  the proof on a real Slurm, which it installs on Debian as root; without one it is left out
 # make bench-gpu   measure proxies on a card, by any Python with torch, numpy and pyarrow (PYTHON=...), in eight minutes
 #
 # All paths are relative, so that a folder with a space in its name works. Another Python: make PYTHON=python3.12 ...
@@ -19,7 +20,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-lo
 # says otherwise: without that, each process compiles all that it imports anew, one second for a verb, three with torch.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-slow test-whole test-all check types tests bench bench-gpu clean browser
+.PHONY: demo test test-slow test-whole test-all test-slurm check types tests bench bench-gpu clean browser
 
 demo: $(READY)
 	@$(BIN)/tamis run recipes/quickstart.yaml; code=$$?; [ $$code -eq 3 ] || exit $$code
@@ -35,6 +36,12 @@ test-whole: $(READY)
 
 test-all: $(READY) browser
 	@$(MAKE) --no-print-directory check TESTS="not few"
+
+# Debian's slurmd serves several nodes on one machine, so this needs no other.
+test-slurm: $(READY)
+	@command -v slurmctld >/dev/null || { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
+	    --no-install-recommends slurmctld slurmd slurm-client munge shellcheck; } >/dev/null
+	@$(BIN)/python -m pytest -m "slow or not slow" tests/pipeline/engine/test_slurm.py
 
 check: $(READY)
 	@$(BIN)/python -m ruff format --check .

@@ -34,6 +34,7 @@ from pipeline.commands import (
     proxies,
     questions,
     research,
+    slurm,
     versions,
 )  # fmt: skip
 from pipeline.commands.flags import RAY, load_plugins, parse_memory, running
@@ -255,6 +256,7 @@ _asked(cancel.cancel, help="Stop Message Batches that are on their way.")
 _asked(gc.gc, help="List, and remove, what nothing refers to.")
 _asked(proxies.export_proxy, help="Write a trained proxy as a folder of its own.", name="export-proxy")
 _asked(proxies.score, help="Score finished proxies on tasks.")
+_asked(slurm.slurm, help="Run recipes on the machines of a Slurm cluster.")
 _asked(fit.fit, help="Model a table of training runs: accuracy and the best weights.")
 _asked(questions.what_if, help="Tell what other thresholds would keep and drop.", name="what-if")
 _asked(questions.diff, help="Tell what one dataset keeps and another does not.")

@@ -182,9 +182,9 @@ def _on_demand(workers: int, ray: str | None, workspace: Workspace) -> Iterator[
 
         @cache
         def executor() -> Executor:
-            from pipeline.engine.executors import Local
-
             if ray is None:
+                from pipeline.engine.executors import Local
+
                 return opened.enter_context(closing(Local(workers=workers)))
 
             from pipeline.engine.on_ray import OnRay

@@ -239,7 +239,7 @@ def _connect(ray: Any, address: str | None, *, workers: int | None) -> None:
                 if address or os.environ.get("RAY_ADDRESS"):
                     raise
                 ray.init(num_cpus=workers, include_dashboard=False, **common)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
+    except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise RecipeError(
             f"--ray {address or os.environ.get('RAY_ADDRESS', '')}: no cluster could be joined ({reason}). Start one "

@@ -98,10 +98,11 @@ def test_every_verb_of_the_help_is_tried_here():
         "errors",
     }  # tests/pipeline/queries/test_fit.py, test_score.py
     deciding = {"approve", "reject", "cards"}  # tests/pipeline/research/people/test_approvals.py, test_cards.py
+    submitting = {"slurm"}  # tests/pipeline/engine/test_slurm.py
     paying = {"cancel", "bill"}  # tests/pipeline/commands/test_cancel.py, test_bill.py
     tidying = {"gc"}  # tests/pipeline/store/test_garbage.py
 
-    elsewhere = promoting | training | asking | deciding | paying | tidying
+    elsewhere = promoting | training | asking | deciding | submitting | paying | tidying
     assert set(cli.app.commands) == {verb.split()[0] for verb in VERBS} | elsewhere
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,36 +14,13 @@ from pipeline.core.errors import DataError, RecipeError, ServiceError
 from pipeline.core.process import keys
 from pipeline.engine.executors import Need
 from pipeline.engine.on_ray import OnRay
-from tests.pipeline.house import House, contents, files_of
-from tests.process import Tamis
+from tests.pipeline.engine.on_cluster import furnished, wait_for
+from tests.pipeline.house import contents, files_of
 
 ray = pytest.importorskip("ray", reason="ray is not installed: pip install -e '.[ray]'")
 pytestmark = pytest.mark.slow
 
 CANARY = "sk-ant-canary-of-this-test"
-SLOW = '''
-import time
-import pyarrow as pa
-from tamis import Measured, MeasuringStep, Signal
-
-class Slow(MeasuringStep):
-    """Takes its time."""
-    name = "slow"
-    signals = (Signal("size", pa.int64(), "characters", "Length."),)
-    def measure(self, batch):
-        time.sleep(0.5)
-        return Measured({"size": [len(text) for text in batch.strings()]})
-'''
-RECIPE = """
-sources: {docs: {read: jsonl, path: "docs-*.jsonl", id: id}, other: {read: jsonl, path: held.jsonl, id: id}}
-datasets:
-  raw: {from: docs, steps: [unique_ids, slow, exact_dedup]}
-  clean: {from: raw, steps: [length: {min_words: 8}, line_dedup, minhash_dedup]}
-  held: {from: other}
-mixtures: {raw: {weights: {raw: 1}}, clean: {weights: {clean: 1}}}
-proxy: {tokens: 4k, seeds: 3, held_out_bytes: 1k}
-gate: {candidate: clean, baseline: raw, on: [held]}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +84,7 @@ def test_tasks_of_a_cluster_behave_as_those_of_this_machine(on_ray: OnRay, clust
 
 
 def test_a_lost_machine_and_a_killed_run_change_no_byte(cluster: Any, tmp_path: Path):
-    one, many = furnished(tmp_path / "one"), furnished(tmp_path / "many")
+    one, many = furnished(tmp_path / "one", proxies=True), furnished(tmp_path / "many", proxies=True)
     done = one.run("run", "recipe.yaml", "--plugin", "slow.py", "--workers", "1")
     assert done.returncode in (0, 3), done.stderr
 
@@ -128,36 +104,3 @@ def test_a_lost_machine_and_a_killed_run_change_no_byte(cluster: Any, tmp_path: 
     assert files_of(many.workspace) == files_of(one.workspace)
     left = [path for path in many.workspace.rglob("*") if path.name.endswith(".tmp") or path.name == "scratch"]
     assert left == []
-
-
-def furnished(folder: Path) -> Tamis:
-    folder.mkdir()
-    house = House(folder)
-    for number in range(12):
-        found = pages(40, start=number * 40 % 300)  # so that some come twice
-        house.lines(
-            f"docs-{number:02d}.jsonl", [{"id": f"d{number}-{row}", "text": text} for row, text in enumerate(found)]
-        )
-    house.lines("held.jsonl", [{"id": f"h{row}", "text": text} for row, text in enumerate(pages(30, start=5000))])
-    (folder / "slow.py").write_text(SLOW, encoding="utf-8")
-    (folder / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
-    return Tamis(folder)
-
-
-def pages(count: int, *, start: int) -> list[str]:
-    words = ("water", "rain", "stone", "river", "cloud", "the", "of", "falls", "on", "a", "hill", "and", "stays")
-    return [
-        f"page {number} begins\n"
-        + " ".join(words[(number * 7 + k * k * (1 + number % 5)) % len(words)] for k in range(6 + number % 60))
-        for number in range(start, start + count)
-    ]
-
-
-def wait_for(tamis: Tamis, pattern: str, *, count: int, process: Any) -> None:
-    """Wait until so many files of a pattern are there, while the process runs."""
-    deadline = time.monotonic() + 120
-    while len(list(tamis.workspace.glob(pattern))) < count:
-        assert process.poll() is None and time.monotonic() < deadline, (
-            f"the run could not be disturbed: {process.poll()}"
-        )
-        time.sleep(0.02)

@@ -14,7 +14,7 @@ import pytest
 from pipeline.commands.texts import verify_text
 from pipeline.core.errors import RecipeError
 from pipeline.core.files.card import read_card, write_card
-from pipeline.experiment.work import Work
+from pipeline.experiment import lanes
 from pipeline.plan.graph import Plan
 from pipeline.queries.verify import verify
 from pipeline.store.judge import judging_code, judging_data
@@ -157,15 +157,15 @@ def test_a_mixture_against_itself_is_trained_once(house: House):
 
 
 def test_a_run_that_dies_while_it_trains_keeps_the_proxies_that_it_finished(house: House, monkeypatch):
-    finish = Work.finish
+    finish = lanes.finish
 
-    def dies(work: Work, node: Node, *arguments: Any, **more: Any) -> None:
+    def dies(node: Node, *arguments: Any, **more: Any) -> None:
         if len(list(house.workspace.root.glob("lane/*/card.json"))) == 2:
             raise KeyboardInterrupt
-        finish(work, node, *arguments, **more)
+        finish(node, *arguments, **more)
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(Work, "finish", dies)
+        patched.setattr(lanes, "finish", dies)
         house.run()
 
     assert to_build(house)["lane"] == 4
