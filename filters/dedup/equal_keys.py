@@ -19,7 +19,8 @@ from pipeline.core.files.scratch import open_array, save_array, scratch_file, wr
 from pipeline.core.files.sums import is_whole
 from pipeline.core.step import Part
 
-PARTITION_ROWS = 1 << 21  # 300 MB while they are grouped
+PARTITION_ROWS = 1 << 23  # 1.2 GB while they are grouped; fewer would open more files: one of each part for each
+SPREAD_ROWS, SPREAD = 1 << 21, 64  # up to so many partitions hold so few keys, to be grouped side by side
 BYTES_PER_ROW = 150  # of memory, while a partition is grouped
 HIGH, LOW, SCORE, DOC = range(4)  # of a saved key
 ROW, KEPT, COPIES = range(3)  # of a saved group's member
@@ -55,9 +56,9 @@ class EqualKeys:
 
         `starts` is int64[num_parts + 1]: the first global row of each part, and the end.
         """
-        rows = max(min(PARTITION_ROWS, memory_bytes // BYTES_PER_ROW), 1)
+        rows, fitting = int(starts[-1]), max(min(PARTITION_ROWS, memory_bytes // BYTES_PER_ROW), 1)
         save_array(scratch_file(scratch, "starts", 0), starts)
-        return EqualKeys(scratch, max(-(-int(starts[-1]) // rows), 1))
+        return EqualKeys(scratch, max(-(-rows // fitting), min(-(-rows // SPREAD_ROWS), SPREAD), 1))
 
     @property
     def starts(self) -> np.ndarray:
