@@ -16,9 +16,10 @@ from pipeline.engine.executors import Need
 from pipeline.engine.on_ray import OnRay
 from tests.pipeline.engine.on_cluster import furnished, wait_for
 from tests.pipeline.house import contents, files_of
+from tests.test_docs import block, run
 
 ray = pytest.importorskip("ray", reason="ray is not installed: pip install -e '.[ray]'")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # three machines on the cores of one
 
 CANARY = "sk-ant-canary-of-this-test"
 
@@ -71,7 +72,7 @@ def test_tasks_of_a_cluster_behave_as_those_of_this_machine(on_ray: OnRay, clust
     assert sorted(heard) == list(range(1, 51))
     assert on_ray.map(secrets, range(6), label="secrets") == [("", 0)] * 6
     assert on_ray.map(folder_of, range(3), label="folders") == [str(Path.cwd())] * 3
-    with pytest.raises(DataError, match="shard 0: is broken") as caught:
+    with pytest.raises(DataError, match=r"shard \d: is broken") as caught:
         on_ray.map(refuse, range(4), label="refused")
     assert caught.value.__notes__ == ["seen in a test"]
     with pytest.raises(ServiceError, match=r"dying: the worker died 5 times on item 3 .* what is done stays done"):
@@ -88,14 +89,14 @@ def test_a_lost_machine_and_a_killed_run_change_no_byte(cluster: Any, tmp_path: 
     done = one.run("run", "recipe.yaml", "--plugin", "slow.py", "--workers", "1")
     assert done.returncode in (0, 3), done.stderr
 
-    run = ("run", "recipe.yaml", "--plugin", "slow.py", "--ray", cluster.address)
-    first = many.start(*run)
+    given = ("run", "recipe.yaml", "--plugin", "slow.py", "--ray", cluster.address)
+    first = many.start(*given)
     wait_for(many, "measured/slow-*/part-*.parquet", count=2, process=first)
     cluster.remove_node(cluster.lost.pop(), allow_graceful=False)
     wait_for(many, "measured/slow-*/part-*.parquet", count=7, process=first)
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
-    again = many.run(*run)
+    again = many.run(*given)
 
     assert again.returncode == done.returncode, again.stderr
     assert "slow" in again.stderr and "train 6 proxies" in again.stderr
@@ -104,3 +105,13 @@ def test_a_lost_machine_and_a_killed_run_change_no_byte(cluster: Any, tmp_path: 
     assert files_of(many.workspace) == files_of(one.workspace)
     left = [path for path in many.workspace.rglob("*") if path.name.endswith(".tmp") or path.name == "scratch"]
     assert left == []
+
+
+def test_the_block_of_the_readme_runs_as_printed(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    pages = block("runs").partition("tamis run")[0]
+
+    ran = run(["bash", "-e", "-c", pages + block("runs ray")], folder=tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    assert "clean: 1 document, 92 bytes" in ran.stdout and "script: workspace/slurm/pages.sh" in ran.stdout

@@ -143,6 +143,7 @@ def _free_port() -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_job_that_loses_a_machine_ends_with_the_bytes_of_one_process(slurm: Path, tmp_path: Path):
     pytest.importorskip("ray", reason="ray is not installed: pip install -e '.[ray]'")
     one, many = furnished(tmp_path / "one", proxies=False), furnished(tmp_path / "many here", proxies=False)
