@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eval.loop.attribution import interactions
 from eval.loop.claim import plan_claim
+from eval.loop.interactions import interactions
 from eval.loop.predictions import Share
 from eval.loop.propose import PROPOSERS, Proposed, Proposer
 from eval.loop.space import Knob, Point, Space

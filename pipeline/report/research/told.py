@@ -189,6 +189,14 @@ class EffectTold:
 
 
 @dataclass(frozen=True, slots=True)
+class Together:
+    """Two settings that depend on each other by the model of all cards: what both bring beyond each alone."""
+
+    changes: tuple[str, str]
+    gain: Range  # 80 %
+
+
+@dataclass(frozen=True, slots=True)
 class Controls:
     """Proxies of the incumbent itself: what chance does."""
 
@@ -257,6 +265,8 @@ class Digest:
     events: int
     learned: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = field(default_factory=tuple)
+    together: tuple[Together, ...] = ()
+    not_modelled: int = 0  # proxies that the model of all cards leaves out: of thousands it takes the best and latest
 
     @property
     def minutes(self) -> int:

@@ -28,6 +28,7 @@ from pipeline.report.research.told import (
     Next,
     ProposerTold,
     Range,
+    Together,
     Told,
 )
 from pipeline.research.night.proposing import next_cards, shares_of
@@ -123,6 +124,7 @@ class Reading:
             waiting=(), answered=len(self.answers), effects=self.effects(), controls=self.controls(), bill=self.bill(),
             next=self.next(), next_step="", no_effects="", plateaus=self.plateaus(), batches=standing.batches,
             ledger=search.ledger.hash, events=len(search.ledger.events), findings=self.findings,
+            together=self.together(), not_modelled=len(self.state.measured) - len(self.state.modelled),
         )  # fmt: skip
         made = replace(made, waiting=waiting_of(made, self._unanswered(), reach=reach_of(search.ledger.path.parent)))
         head_line, sentence = headline(made, why=self._ended_why())
@@ -200,6 +202,16 @@ class Reading:
             for seed, values in self.standing.results[number].values.items()
         }
         return tuple(effect_of(edits, each, scored) for each in told)
+
+    def together(self) -> tuple[Together, ...]:
+        """Return which settings depend on each other, the surest first."""
+        from eval.loop.interactions import interactions
+        from eval.loop.state import SD_TO_SIDE
+
+        return tuple(
+            Together(each.changes, Range(each.gain, each.gain - SD_TO_SIDE * each.sd, each.gain + SD_TO_SIDE * each.sd))
+            for each in interactions(self.state)
+        )
 
     def controls(self) -> Controls:
         """Return what chance does to proxies of the incumbent."""

@@ -91,12 +91,24 @@ def _best(digest: Digest) -> str:
     if head is None:
         return f"Best: nothing that was tried is expected to better {digest.incumbent}.{by_chance}"
     return (
-        f"Best: {cut(head.words)}: {gain_said(head.expected)} bits per byte expected by the model of all cards "
-        f"(80 % interval), better with a chance of {figures.share(min(digest.head_sure, CERTAIN), 1)}.{by_chance}"
+        f"Best: {cut(head.words)}: {gain_said(head.expected)} bits per byte expected by the model of "
+        f"{_modelled(digest)} (80 % interval), better with a chance of "
+        f"{figures.share(min(digest.head_sure, CERTAIN), 1)}.{by_chance}"
     )
 
 
+def _modelled(digest: Digest) -> str:
+    """Say what the model was fitted to: of a long search not everything."""
+    return "the best and the latest cards" if digest.not_modelled else "all cards"
+
+
 def _did_it(digest: Digest) -> str:
+    pairs = [f"{' and '.join(map(cut, each.changes))} {gain_said(each.gain, 3)}" for each in digest.together[:2]]
+    told = f" More together than each alone: {'; '.join(pairs)}." if pairs else ""
+    return f"{_taken_apart(digest)}{told}"
+
+
+def _taken_apart(digest: Digest) -> str:
     if digest.effects:
         order = sorted(digest.effects, key=lambda each: -(each.mean or 0.0))
         return f"What did it: {'; '.join(_effect(each) for each in order)}."

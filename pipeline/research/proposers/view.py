@@ -7,6 +7,7 @@ only the claim opens, no document, no verdict, no file and no key can be in it.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ MOST_REFUSED = 20
 MOST_OWN = 6
 MOST_WHY = 300  # characters
 OF_A_CLAIM = "head"  # parent of cards that take a claimed head apart
+LEAST_KNOWN, MOST_DECIMALS = 4, 6  # decimals while chance is not known, and at most
 PATH = re.compile(r"\S*[/\\]\S*")  # in what errors say
 
 
@@ -37,8 +39,8 @@ def view_of(search: Search, space: EditSpace, state: State, *, adviser: str) -> 
     """
     from eval.loop.state import head
 
-    research = search.research
-    best = head(state)
+    research, chance = search.research, state.lane_sd()
+    best, decimals = head(state), decimals_of(chance)
     return {
         "batch": search.standing.batches,
         "incumbent": research.incumbent,
@@ -48,22 +50,27 @@ def view_of(search: Search, space: EditSpace, state: State, *, adviser: str) -> 
         "space": _space(space),
         "most_edits": research.most_edits,
         "goal": "fewer bits per byte on what is looked at; gains are over the incumbent, positive is better",
-        "one_proxy_differs_by_chance": _rounded(state.lane_sd()),
+        "one_proxy_differs_by_chance": None if chance is None else round(chance, decimals),
         "head": {
-            "edits": [edit.told for edit in space.edits_of(best.point)], "gain": _rounded(best.gain),
-            "sd": _rounded(best.sd),
+            "edits": [edit.told for edit in space.edits_of(best.point)],
+            "gain": round(best.gain, decimals), "sd": round(best.sd, decimals),
         },
-        "cards": _cards(search),
-        "yours": _own(search, adviser),
+        "cards": _cards(search, decimals),
+        "yours": _own(search, adviser, decimals),
         "refused": _refused(search, adviser),
         "findings": list(search.findings),
         "experiments_left": max(0, research.budget.experiments - search.standing.tried),
     }  # fmt: skip
 
 
-def _rounded(value: float | None) -> float | None:
-    """Return a model's number as every machine has it, so that one that goes on with a night asks the same."""
-    return None if value is None else round(value, 5)
+def decimals_of(chance: float | None) -> int:
+    """Return how many decimals of bits per byte say anything: to a hundredth of what a proxy differs by, at least.
+
+    What stands behind them is noise, and each digit of a number costs whoever is shown it.
+    """
+    if chance is None or not chance > 0:
+        return LEAST_KNOWN
+    return min(max(1 - math.floor(math.log10(chance)), 1), MOST_DECIMALS)
 
 
 def _datasets(search: Search, space: EditSpace) -> Iterator[tuple[str, Any]]:
@@ -137,7 +144,7 @@ def _space(space: EditSpace) -> list[dict[str, Any]]:
     return found
 
 
-def _cards(search: Search) -> list[dict[str, Any]]:
+def _cards(search: Search, decimals: int) -> list[dict[str, Any]]:
     """Return what cards showed, the best and the worst first where there are too many.
 
     Those that take a head apart are left out: that there are any tells that its claim held.
@@ -146,13 +153,15 @@ def _cards(search: Search) -> list[dict[str, Any]]:
     for number, card in standing.cards.items():
         gain = gain_of(standing, number)
         if gain is not None and card.edits and card.parent != OF_A_CLAIM:
-            rows.append({"card": card.id, "edits": card.words, "gain": round(gain, 5), "proposer": card.proposer})
+            rows.append(
+                {"card": card.id, "edits": card.words, "gain": round(gain, decimals), "proposer": card.proposer}
+            )
     rows.sort(key=lambda row: -row["gain"])
     half = MOST_CARDS // 2
     return rows if len(rows) <= MOST_CARDS else rows[:half] + rows[-half:]
 
 
-def _own(search: Search, adviser: str) -> list[dict[str, Any]]:
+def _own(search: Search, adviser: str, decimals: int) -> list[dict[str, Any]]:
     """Return what became of an adviser's last ideas, the newest last, beside what it predicted."""
     standing, rows = search.standing, list[dict[str, Any]]()
     for number, card in standing.cards.items():
@@ -163,8 +172,8 @@ def _own(search: Search, adviser: str) -> list[dict[str, Any]]:
                 "edits": card.words,
                 "status": result.status if result else "waiting",
             }
-            row |= {} if gain is None else {"gain": round(gain, 5)}
-            row |= {} if card.prediction is None else {"predicted": card.prediction.median}
+            row |= {} if gain is None else {"gain": round(gain, decimals)}
+            row |= {} if card.prediction is None else {"predicted": round(card.prediction.median, decimals)}
             rows.append(row)
     return rows[-MOST_OWN:]
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from eval.loop import state as state_module
 from eval.loop.space import Knob, Point, Space
 from eval.loop.state import FLOOR, Prediction, State, Trial, at_limits, head, plateau, shares
 from eval.search.simplex import Limits
@@ -41,6 +42,19 @@ def test_without_a_better_point_the_head_is_the_incumbent():
 
     assert head(state_of(*ANCHORS, *worse)).point == INCUMBENT
     assert head(state_of()).probability_better == 0.5
+
+
+def test_a_long_search_is_modelled_by_its_best_and_latest_points_and_the_incumbent(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(state_module, "MOST_MODELLED", 20)
+    rows = [*ANCHORS, *((n / 100, 1.9 + n / 100, "gp", n) for n in range(30, 90)), (0.3, 2.5, "gp", 90)]
+
+    found = state_of(*rows)
+
+    places = {trial.point.knobs[0] for trial in found.modelled}
+    assert len(found.modelled) <= 20 and {0.2, 0.31, 0.32, 0.89} <= places and not places & {0.5, 0.6}
+    assert sum(trial.point.knobs[0] == 0.3 for trial in found.modelled) in (0, 2)
+    assert len(found.gains) == len(found.trained) == 61
+    assert len(state_of(*rows[:20]).modelled) == 20
 
 
 def test_what_failed_has_no_value_and_no_part_in_the_model():

@@ -12,6 +12,7 @@ from eval.loop.state import head
 from pipeline.recipe.edits import Edit
 from pipeline.research.night.proposing import MOST_WAITING, Batch, Proposing, beyond, next_cards
 from pipeline.research.proposers.ideas import Advice, Idea, View, idea_of
+from pipeline.research.proposers.view import decimals_of
 from pipeline.research.record.card import Card
 from pipeline.research.search.bench import Bench
 from tests.pipeline.house import House
@@ -132,6 +133,10 @@ def test_what_an_adviser_sees_holds_nothing_that_judges(begun: House) -> None:
     (view,) = somebody.views
     assert "judged" not in str(view) and "min_gain" not in str(view) and str(begun.folder) not in str(view)
     assert {"incumbent", "space", "cards", "head", "refused"} <= view.keys()
+
+
+def test_numbers_are_shown_as_far_as_the_chance_of_a_proxy_lets_them_mean_something() -> None:
+    assert [decimals_of(chance) for chance in (None, 0.0072, 0.041, 0.3, 1e-9)] == [4, 4, 3, 2, 6]
 
 
 def test_beyond_a_range_is_half_of_it_further() -> None:

@@ -12,8 +12,9 @@ import pytest
 from pipeline.commands.research_texts import digest_text
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.recipe.load import load_recipe
-from pipeline.report.research.told import Digest
+from pipeline.report.research.told import Digest, Range, Together
 from pipeline.research.page.digest import digest_of
+from pipeline.research.page.sentences import learned
 from pipeline.research.people.approvals import say, waiting_in
 from pipeline.research.proposers.view import view_of
 from pipeline.research.record.fold import folded, gain_of, incumbent_goals
@@ -72,6 +73,17 @@ def test_an_edits_worth_is_the_ledgers_with_an_interval_by_students_t(night) -> 
         assert effect.overall.high - effect.overall.value == pytest.approx(4.3027 * row["sd"], rel=1e-4)
         weighted = (3 * effect.by_domain["looked"].value + effect.by_domain["seen"].value) / 4
         assert weighted == pytest.approx(effect.mean)
+
+
+def test_of_a_long_search_it_is_told_that_the_model_leaves_some_out_and_which_settings_depend(night) -> None:
+    _, digest = night
+    assert digest.not_modelled == 0 and "the model of all cards" in learned(digest)[1]
+
+    both = Together(("min_words", "keep"), Range(0.02, 0.01, 0.03))
+    told = learned(replace(digest, not_modelled=7, together=(both,)))
+
+    assert "the model of the best and the latest cards" in told[1]
+    assert told[2].endswith("More together than each alone: min_words and keep +0.020 (+0.010 to +0.030).")
 
 
 def test_controls_tell_what_chance_does_and_how_far_the_luckiest_of_nothing_lies(night) -> None:

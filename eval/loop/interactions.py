@@ -1,4 +1,4 @@
-"""The head of a night in, what each of its changes brings and which two depend on each other out, as the model has it.
+"""The trials of a night in, which two settings depend on each other out, as the model has it.
 
 This is what all trials say together and costs no lane; `ablate` asks for the lanes that would settle it, and after a
 promotion changes are left out one by one by fresh seeds.
@@ -18,35 +18,12 @@ CERTAIN = 4.0  # deviations from which two changes depend on each other; by warp
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What the head would lose without a change, in bits per byte."""
-
-    change: str
-    gain: float
-    sd: float
-
-
-@dataclass(frozen=True, slots=True)
 class Interaction:
     """By how much two changes bring more together than each alone, in bits per byte; negative: less."""
 
     changes: tuple[str, str]
     gain: float
     sd: float
-
-
-def parts(state: State) -> tuple[Part, ...]:
-    """Return what each change of the head brings, the largest first; none before a model or without a head."""
-    best = head(state).point
-    names = state.space.changes(best, since=state.incumbent)
-    if state.surrogate is None or not names:
-        return ()
-    found = []
-    for name in names:
-        without = state.space.with_changes(best, (name,), of=state.incumbent)
-        gain, sd = state.surrogate.gains([best], over=without)
-        found.append(Part(name, float(gain[0]), float(sd[0])))
-    return tuple(sorted(found, key=lambda part: -part.gain))
 
 
 def interactions(state: State) -> tuple[Interaction, ...]:
