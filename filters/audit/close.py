@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 import xxhash
 
 from filters.audit import kinds
@@ -19,17 +18,14 @@ from filters.audit.floor import UNSEEN, Statistic, splits_of
 from filters.audit.found import Found, Row
 from filters.audit.told_apart import SETTINGS, spell, telling, told_apart
 from filters.classifier.model import Features
-from filters.topics.clusters import find_centres, nearest
-from filters.topics.latent import fit_space
-from filters.topics.quality import telling_words
-from filters.topics.word_counts import Vocabulary
+from filters.topics.found import NO_TOPIC, topics_in
 from pipeline.core.text.batch import Batch
 
 MOST_DOCUMENTS = 10_000  # of each dataset
 ROUNDS = 10  # halvings: each is two fits, so fewer than elsewhere
 TOPICS, DIMENSIONS, STARTS = 16, 32, 2
 LEAST_DOCUMENTS = 4 * TOPICS
-NO_TOPIC = "(no topic)"
+UNNAMED = "(no topic)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +87,9 @@ def _apart(close: Close) -> Asked:
 
 def _topics(close: Close, *, seed: int) -> tuple[np.ndarray, np.ndarray] | None:
     """Return (names, codes of every document), None where no topics can be found."""
-    ids = pa.array(map(str, range(len(close.texts))), pa.string())
-    table = pa.table({"id": ids, "text": pa.array(close.texts, pa.large_string())})
-    vocabulary = Vocabulary.of(table)
-    counts = vocabulary.count_all(table)
-    wordy = np.diff(counts.starts) > 0
-    if np.count_nonzero(wordy) < LEAST_DOCUMENTS:
+    found = topics_in(
+        close.texts, count=TOPICS, num_dims=DIMENSIONS, starts=STARTS, seed=seed, least_documents=LEAST_DOCUMENTS
+    )
+    if found is None:
         return None
-    space = fit_space(vocabulary, counts.where(wordy), num_dims=DIMENSIONS, seed=seed)
-    vectors = space.place(counts)
-    known = np.asarray(vectors.any(axis=1))
-    centres = find_centres(vectors[known], count=TOPICS, seed=seed, starts=STARTS)
-    codes = np.full(len(known), TOPICS)
-    codes[known] = nearest(vectors[known], centres).cluster
-    words = telling_words(
-        counts.where(known), codes[known], count=TOPICS, num_words=len(vocabulary.hashes), most=3
-    )  # fmt: skip
-    spelled = vocabulary.spell(np.unique(np.concatenate(words)), table)
-    names = [" ".join(spelled[word] for word in own.tolist()) or f"topic {topic}" for topic, own in enumerate(words)]
-    return np.array([*names, NO_TOPIC]), codes
+    return np.array([*found.names, UNNAMED]), np.where(found.topic == NO_TOPIC, TOPICS, found.topic)

@@ -17,6 +17,7 @@ import numpy as np
 
 from filters.topics.word_counts import Vocabulary, find
 from filters.words.shingles import words_of
+from pipeline.core.odds import log_odds, variance_of_odds
 from pipeline.core.process.kernels import njit
 from pipeline.core.text.batch import Batch
 
@@ -129,19 +130,19 @@ def votes(ill: np.ndarray, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 def shrunk_odds(ill: np.ndarray, windows: np.ndarray, *, prior: float = PRIOR) -> np.ndarray:
     """Return float64[num_groups]: log-odds of ill votes beside those of all groups, shrunk towards none.
 
-    Each group gets `prior` votes more with the share of all groups together, so a group that is seldom met says
-    little (Monroe, Colaresi and Quinn 2008, section 3.3).
+    Each group gets `prior` votes more with the share of all groups together, so a group that is seldom met says little.
     """
     total, all_ill = windows.sum(), ill.sum()
     share = (all_ill + 0.5) / (total + 1.0)
-    own = (ill + prior * share) / (windows + prior)
-    return np.log(own / (1 - own)) - np.log(share / (1 - share))
+    odds: np.ndarray = log_odds(ill + prior * share, windows + prior) - log_odds(share, 1.0)
+    return odds
 
 
 def odds_errors(ill: np.ndarray, windows: np.ndarray, *, prior: float = PRIOR) -> np.ndarray:
     """Return float64[num_groups]: the standard errors of `shrunk_odds`, of counts that are independent: see `votes`."""
     share = (ill.sum() + 0.5) / (windows.sum() + 1.0)
-    return np.sqrt(1 / (ill + prior * share) + 1 / (windows - ill + prior * (1 - share)))
+    errors: np.ndarray = np.sqrt(variance_of_odds(ill + prior * share, windows + prior))
+    return errors
 
 
 def false_discovery(p_values: np.ndarray) -> np.ndarray:

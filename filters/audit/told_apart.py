@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from filters.classifier.model import Features, Settings
+from pipeline.core.odds import odds_apart
 from pipeline.core.process.kernels import njit
 from pipeline.core.rng import generator
 from pipeline.core.text.batch import Batch
@@ -109,8 +110,7 @@ def telling(features: Features, first: np.ndarray, second: np.ndarray, *, most: 
     is_second = np.arange(len(first) + len(second)) >= len(first)
     weights, _ = fit(features, np.concatenate([first, second]), is_second, seed=0)
     here, there = counts[0] + 0.5, counts[1] + 0.5
-    odds = np.log(there / (len(second) + 1 - there)) - np.log(here / (len(first) + 1 - here))
-    strength = odds / np.sqrt(1 / here + 1 / there)
+    strength = odds_apart(there, here, total=len(second) + 1, other_total=len(first) + 1, rare=True)
     strength[np.sign(weights) != np.sign(strength)] = 0
     chosen = np.argsort(-np.abs(strength), kind="stable")[:most]
     return {int(bucket): (int(counts[0][bucket]), int(counts[1][bucket])) for bucket in chosen if strength[bucket]}

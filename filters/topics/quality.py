@@ -13,6 +13,7 @@ import numpy as np
 
 from filters.topics.clusters import STARTS, adjusted_rand, find_centres, nearest, silhouettes
 from filters.topics.word_counts import Counts
+from pipeline.core.odds import odds_apart
 from pipeline.core.rng import derive, generator
 
 SUMMANDS = 30  # documents in a random sum; assumption: their sum is nearly normal
@@ -104,7 +105,7 @@ def telling_words(counts: Counts, cluster: np.ndarray, *, count: int, num_words:
     """Return for every cluster the words that tell it from the rest, the most telling first.
 
     By the log-odds of a word in documents of the cluster against the rest, smoothed towards all, over their standard
-    error (Monroe, Colaresi and Quinn 2008, section 3.3): neither the commonest words win nor those seen once.
+    error: neither the commonest words win nor those seen once.
     """
     inside = np.zeros((count, num_words))
     np.add.at(inside, (np.repeat(cluster, np.diff(counts.starts)), counts.words), 1)
@@ -113,7 +114,7 @@ def telling_words(counts: Counts, cluster: np.ndarray, *, count: int, num_words:
     found = []
     for own in inside:
         here, rest = own + prior, every - own + prior
-        odds = np.log(here / (here.sum() - here)) - np.log(rest / (rest.sum() - rest))
-        ranked = np.argsort(-odds / np.sqrt(1 / here + 1 / rest), kind="stable")[:most]
+        strength = odds_apart(here, rest, total=here.sum(), other_total=rest.sum(), rare=True)
+        ranked = np.argsort(-strength, kind="stable")[:most]
         found.append(ranked[own[ranked] > 0])
     return found
