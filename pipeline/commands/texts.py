@@ -265,14 +265,15 @@ def look_text(data: dict[str, Any]) -> str:
         verdict = f"  [{why}: {document['why']}]" if why and document.get("why") else f"  [{why}]" if why else ""
         blocks.append(f"{document['id']}{verdict}\n    {excerpt(document['text'], 300)}")
     if not data["documents"]:
-        return data.get("empty") or f"No such documents in {data['dataset']}."
+        return data.get("empty") or data.get("sealed_why") or f"No such documents in {data['dataset']}."
     dropped = data["documents"][0].get("kept") is False
     fate = f" dropped by {data['rule']}" if data.get("rule") else " dropped" if dropped else ""
     unit = "quarantined rows" if data.get("quarantined") else "documents"
     fate = "" if data.get("quarantined") else fate
     of = f"{len(data['documents'])} of {data['total']:,} {unit} of {data['dataset']}{fate}"
     came = f"; {_counted(data['rows_in'], 'document')} came in" if data.get("rows_in") is not None else ""
-    return "\n".join([*blocks, "", of + came])
+    sealed = [data["sealed_why"]] if data.get("sealed") else []
+    return "\n".join([*blocks, "", of + came, *sealed])
 
 
 def what_if_text(data: dict[str, Any]) -> str:

@@ -13,9 +13,9 @@ import numpy as np
 
 from pipeline.core.errors import DataError, RecipeError, listed_names
 from pipeline.core.files.card import Card, read_card
+from pipeline.experiment.streams.opened import closed_in
 from pipeline.queries.audit_sample import Drawn, draw
 from pipeline.queries.export.target import history_of
-from pipeline.queries.opened import refuse_sealed
 from pipeline.store.results import dropped_by, why_empty
 from pipeline.store.stored_dataset import StoredDataset
 from pipeline.store.workspace import Workspace
@@ -41,7 +41,6 @@ def audit(
 
     names = [name] if against is None else [other_of(workspace, name, against), name]
     for each in names:
-        refuse_sealed(workspace, each)
         _refuse_few(workspace, each, count=count)
     tokenizer = tokenizer_of(workspace, name)
     sides = [
@@ -64,7 +63,7 @@ def audit(
         numbers=tuple(worst_first([*checked.numbers, *close])),
         tables=tables,
         stored=(*_stored(workspace, audited), *associated(columns)),
-        notes=(*checked.notes, *notes),
+        notes=(*(f"{side.name}: {side.sealed}" for side in sides if side.sealed), *checked.notes, *notes),
     )
 
 
@@ -91,13 +90,15 @@ def _refuse_few(workspace: Workspace, name: str, *, count: int) -> None:
     """Raise DataError for a dataset, or a sample of it, that is too small to have a floor."""
     from filters.audit.floor import LEAST_HALF
 
-    _, card = workspace.dataset(name)
+    folder, card = workspace.dataset(name)
     if not card.rows_out:
         raise DataError(f"{why_empty(card)} There is nothing to audit; name a dataset that holds documents.")
-    least = 2 * LEAST_HALF
-    if card.rows_out < least:
+    least, sealed = 2 * LEAST_HALF, len(closed_in(workspace, folder).ids)
+    if card.rows_out - sealed < least:
+        beside = " that are not sealed for a gate's verdict" if sealed else ""
         raise DataError(
-            f"`{name}` holds {card.rows_out:,} documents; a noise floor needs {least}, two halves of {LEAST_HALF}. "
+            f"`{name}` holds {max(card.rows_out - sealed, 0):,} documents{beside}; a noise floor needs {least}, two "
+            f"halves of {LEAST_HALF}. "
             f"Audit a larger dataset, or read this one: tamis look {name}"
         )
     if count < least:

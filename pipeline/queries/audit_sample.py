@@ -25,6 +25,7 @@ from pipeline.core.files.shards import iterate_tables, read_table
 from pipeline.core.files.stored import present
 from pipeline.core.sketch import order_of
 from pipeline.core.step import ENGINE_COLUMNS
+from pipeline.experiment.streams.opened import closed_in
 from pipeline.store.chain import BasePart, part_name
 from pipeline.store.evidence import Evidence, evidence_at
 from pipeline.store.results import document_paths
@@ -53,7 +54,8 @@ class Drawn:
     name: str
     folder: Path
     card: Card
-    num_documents: int
+    num_documents: int  # that anybody may read
+    sealed: str  # what is said of the others
     measured: Measured
     labels: Mapping[str, Labels]
     signals: Mapping[str, np.ndarray]  # float32[num_read]
@@ -93,7 +95,7 @@ class _File:
 
 
 def draw(workspace: Workspace, name: str, *, count: int, closely: int, seed: int, tokenizer: Tokenizer | None) -> Drawn:
-    """Read at most `count` documents of a dataset, and keep the beginnings of `closely` of them."""
+    """Read at most `count` open documents of a dataset, and keep the beginnings of `closely` of them."""
     from filters.audit.columns import Labels
     from filters.audit.measured import Measured
     from filters.language.language import Language
@@ -101,19 +103,23 @@ def draw(workspace: Workspace, name: str, *, count: int, closely: int, seed: int
     folder, card = workspace.dataset(name)
     evidence = evidence_at(workspace, folder) if card.kind == "dataset" else None
     files = list(_files(folder, evidence))
-    orders = [order_of(read_table(file.path, columns=["id"]).column("id"), seed=seed) for file in files]
-    every = np.concatenate([np.zeros(0, np.uint64), *orders])
+    closed = closed_in(workspace, folder)
+    ids = [read_table(file.path, columns=["id"]).column("id") for file in files]
+    orders, opened = [order_of(each, seed=seed) for each in ids], [closed.open_of(each) for each in ids]
+    every = np.concatenate([np.zeros(0, np.uint64), *(order[mine] for order, mine in zip(orders, opened, strict=True))])
     last, last_close = _nth(every, count), _nth(every, min(closely, count))
     language = Language(params=Language.Params())
     found = _Columns()
     wanted = [] if evidence is None or not evidence.chain.base else list(_numbers(evidence))
-    for file, order in zip(files, orders, strict=True):
-        _read(file, order <= last, order <= last_close, found, language=language, tokenizer=tokenizer)
+    for file, order, mine in zip(files, orders, opened, strict=True):
+        chosen = mine & (order <= last)
+        _read(file, chosen, mine & (order <= last_close), found, language=language, tokenizer=tokenizer)
         for label, signal in wanted:
-            values = as_numbers(file.stored(label, signal)).astype(np.float32)[order <= last]
+            values = as_numbers(file.stored(label, signal)).astype(np.float32)[chosen]
             found.signals.setdefault(f"{label}.{signal}", []).append(values)
     return Drawn(
         name=card.name, folder=folder, card=card, num_documents=len(every),
+        sealed=closed.note(sum(map(len, ids)) - len(every)),
         measured=Measured.joined(found.measured),
         labels={label: Labels.of(values) for label, values in found.labels.items()},
         signals={signal: np.concatenate(values) for signal, values in found.signals.items()},

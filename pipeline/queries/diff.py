@@ -7,7 +7,7 @@ reasons and sizes; texts are read for the examples only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from pipeline.core.arrow import as_flags
 from pipeline.core.files.card import Card, read_card
 from pipeline.core.files.shards import read_rows, read_table
 from pipeline.core.files.stored import present
+from pipeline.experiment.streams.opened import closed_in
 from pipeline.sources.quarantine import QUARANTINE
 from pipeline.store.chain import part_name
 from pipeline.store.evidence import evidence_at
@@ -53,6 +54,7 @@ def diff(workspace: Workspace, a: str, b: str) -> dict[str, Any]:
     both = before.kept.join(after.kept, on="id", suffix="_after")
     resized = both.filter(pl.col("num_bytes") != pl.col("num_bytes_after"))
     rate, source = bytes_per_token(workspace, after.name)
+    closed = {fates.folder: closed_in(workspace, fates.folder).ids for fates in (before, after)}
     return {
         "a": _summary(before, rate),
         "b": _summary(after, rate),
@@ -61,8 +63,8 @@ def diff(workspace: Workspace, a: str, b: str) -> dict[str, Any]:
             "documents": resized.height,
             "bytes": int(resized["num_bytes_after"].sum()) - int(resized["num_bytes"].sum()),
         },
-        "gained": _side(after, before, rate),
-        "lost": _side(before, after, rate),
+        "gained": _side(after, before, rate, closed[after.folder]),
+        "lost": _side(before, after, rate, closed[before.folder]),
         "tokens_by": source,
     }
 
@@ -123,8 +125,8 @@ def _summary(side: Fates, rate: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _side(here: Fates, there: Fates, rate: float) -> dict[str, Any]:
-    """Return what only `here` keeps, by what `there` has against it."""
+def _side(here: Fates, there: Fates, rate: float, closed: Collection[str]) -> dict[str, Any]:
+    """Return what only `here` keeps, by what `there` has against it; no document that is `closed` is an example."""
     only = here.kept.join(there.kept.select("id"), on="id", how="anti", maintain_order="left")
     only = only.join(there.dropped.unique("id", keep="first"), on="id", how="left", maintain_order="left")
     only = only.with_columns(pl.col("why").fill_null(ABSENT))
@@ -144,7 +146,9 @@ def _side(here: Fates, there: Fates, rate: float) -> dict[str, Any]:
             }
             for row in by.iter_rows(named=True)
         ],
-        "examples": list(_examples(here, only, by["why"].to_list()[:REASONS])),
+        "examples": list(
+            _examples(here, only.filter(~pl.col("id").is_in(list(closed))), by["why"].to_list()[:REASONS])
+        ),
     }
 
 

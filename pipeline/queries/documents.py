@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ import pyarrow.compute as pc
 
 from pipeline.core.arrow import as_flags, as_numbers
 from pipeline.core.errors import DataError, nearest_names
-from pipeline.core.files.card import CARD
+from pipeline.core.files.card import CARD, Card
 from pipeline.core.files.in_place import TextGoneError
 from pipeline.core.files.shards import read_rows, read_table, row_groups_of
 from pipeline.core.rng import generator
+from pipeline.experiment.streams.opened import Closed, closed_in
 from pipeline.sources.quarantine import QUARANTINE, sample
 from pipeline.store.chain import ERROR, BasePart, Link
 from pipeline.store.decide import margin, passes
@@ -28,9 +29,15 @@ MOST_COMPARED = 500  # ids that hold a part of the one asked for; each is compar
 
 
 def why(workspace: Workspace, doc_id: str) -> dict[str, Any]:
-    """Return every step's signals, rules, verdicts and margins for one document, in every dataset that saw it."""
+    """Return every step's signals, rules, verdicts and margins for one document, in every dataset that saw it.
+
+    DataError for one that is sealed for a gate's verdict.
+    """
     stories = [story for evidence in all_evidence(workspace) if (story := story_of(evidence, doc_id)) is not None]
     stories += [story for name in _made(workspace) if (story := _made_story(workspace, name, doc_id)) is not None]
+    for story in stories:
+        folder, _ = workspace.dataset(story["folder"])
+        refuse_closed(workspace, folder, doc_id)
     refused = [
         found for path in sorted(workspace.root.glob("source/*/quarantine.parquet")) for found in _refused(path, doc_id)
     ]
@@ -42,6 +49,16 @@ def why(workspace: Workspace, doc_id: str) -> dict[str, Any]:
             f"{way_out}"
         )
     return {"id": doc_id, "datasets": stories, "quarantined": refused}
+
+
+def refuse_closed(workspace: Workspace, folder: Path, doc_id: str) -> None:
+    """Raise DataError where a document of a dataset is sealed for a gate's verdict."""
+    closed = closed_in(workspace, folder)
+    if doc_id in closed.ids:
+        raise DataError(
+            f"{doc_id}: is held out in {' and '.join(closed.sets)} and sealed for a gate's verdict, which stays fair "
+            "while nobody looks. Ask about another document."
+        )
 
 
 def _near_ids(workspace: Workspace, doc_id: str) -> str:
@@ -140,7 +157,10 @@ def _step_story(evidence: Evidence, link: Link, part: BasePart, row: int) -> dic
 def look(
     workspace: Workspace, dataset: str, *, dropped: bool, rule: str | None, count: int, seed: int = 0
 ) -> dict[str, Any]:
-    """Return a seeded sample of a dataset's documents: kept, or dropped (by one rule or step, if named)."""
+    """Return a seeded sample of a dataset's documents: kept, or dropped (by one rule or step, if named).
+
+    What is sealed for a gate's verdict is not among them; `sealed` counts it.
+    """
     unfinished = workspace.unfinished(dataset)
     if unfinished is not None and (unfinished / QUARANTINE).exists():
         if not (dropped or rule):
@@ -154,23 +174,43 @@ def look(
             raise DataError(
                 f"{dataset}: nothing was dropped from it; it is a {card.kind}. Leave out --dropped and --rule."
             )
-        return {
-            "dataset": card.name,
-            "total": card.rows_out,
-            "empty": None if card.rows_out else why_empty(card),
-            "documents": _sample_documents(document_paths(folder), card.rows_out, count, seed),
-        }
+        return _undecided(folder, card, closed_in(workspace, folder), count=count, seed=seed)
     evidence = evidence_of(workspace, dataset)
     wanted = find_rule(evidence, rule) if rule else None
-    chosen = [(part, _choose(evidence, part, dropped=dropped, wanted=wanted)) for part in evidence.chain.base]
+    closed = closed_in(workspace, folder)
+    every = [(part, _choose(evidence, part, dropped=dropped, wanted=wanted)) for part in evidence.chain.base]
+    chosen = [(part, closed.open_rows(evidence, part, rows)) for part, rows in every]
     total = sum(len(rows) for _, rows in chosen)
+    sealed = sum(len(rows) for _, rows in every) - total
     documents = [row for part, rows in _picked(chosen, count, seed) for row in _documents(evidence, part, rows)]
     empty = None if evidence.card.rows_out or dropped or rule else why_empty(evidence.card)
     rows_in = evidence.card.rows_in
     return {
         "dataset": evidence.name, "total": total, "rows_in": rows_in, "rule": wanted, "empty": empty,
-        "documents": documents,
+        "documents": documents, **_told(closed, sealed),
     }  # fmt: skip
+
+
+def _told(closed: Closed, sealed: int) -> dict[str, Any]:
+    return {"sealed": sealed, "sealed_why": closed.note(sealed)} if sealed else {}
+
+
+def _undecided(folder: Path, card: Card, closed: Closed, *, count: int, seed: int) -> dict[str, Any]:
+    """Return a sample of documents about which nothing was decided."""
+    paths = document_paths(folder)
+    rows = {path: _open_places(path, closed) for path in paths}
+    total = sum(len(each) for each in rows.values())
+    return {
+        "dataset": card.name, "total": total, "empty": None if card.rows_out else why_empty(card),
+        "documents": _sample_documents(rows, total, count, seed), **_told(closed, card.rows_out - total),
+    }  # fmt: skip
+
+
+def _open_places(path: Path, closed: Closed) -> np.ndarray:
+    """Return int64[num_open]: the rows of a file of documents that anybody may read."""
+    if not closed.ids:
+        return np.arange(sum(group.rows for group in row_groups_of(path)))
+    return np.flatnonzero(closed.open_of(read_table(path, columns=["id"]).column("id")))
 
 
 def _refused_rows(name: str, folder: Path, *, rule: str | None, count: int, seed: int) -> dict[str, Any]:
@@ -243,14 +283,13 @@ def _deciding(
     return told
 
 
-def _sample_documents(paths: list[Path], total: int, count: int, seed: int) -> list[dict[str, Any]]:
-    wanted = _pick(total, count, seed)
+def _sample_documents(rows: Mapping[Path, np.ndarray], total: int, count: int, seed: int) -> list[dict[str, Any]]:
+    wanted = np.array(_pick(total, count, seed), np.int64)
     found: list[dict[str, Any]] = []
     start = 0
-    for path in paths:
-        stop = start + sum(group.rows for group in row_groups_of(path))
-        inside = [row - start for row in wanted if start <= row < stop]
+    for path, mine in rows.items():
+        inside = mine[wanted[(wanted >= start) & (wanted < start + len(mine))] - start].tolist()
         if inside:
             found += read_rows(path, inside, columns=["id", "text", "source", "metadata"]).to_pylist()
-        start = stop
+        start += len(mine)
     return found

@@ -14,7 +14,8 @@ from pipeline.core.errors import DataError, RecipeError, did_you_mean
 from pipeline.core.files.card import Card
 from pipeline.core.files.shards import iterate_tables, read_table
 from pipeline.core.step import ENGINE_COLUMNS
-from pipeline.queries.documents import story_of
+from pipeline.experiment.streams.opened import refuse_sealed
+from pipeline.queries.documents import refuse_closed, story_of
 from pipeline.store.chain import BasePart
 from pipeline.store.evidence import Evidence, evidence_at
 from pipeline.store.results import document_paths
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 class Dataset:
     """A dataset, made documents or a source of a workspace: its documents, and what decided about each.
 
-    `to_arrow`, `to_polars` and `to_hf` read every document into memory; `batches` reads a few megabytes at a time.
+    `to_arrow`, `to_polars` and `to_hf` read every document into memory; `batches` reads a few megabytes at a time. All
+    of them raise DataError for a set that a gate seals a part of.
     """
 
     workspace: Workspace
@@ -45,12 +47,14 @@ class Dataset:
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Yield the documents in order, a few megabytes at a time: id, text, source, origin, lineage, metadata."""
+        refuse_sealed(self.workspace, self.folder.name)
         wanted = _wanted(columns, document.SCHEMA.names, kind="column")
         for path in document_paths(self.folder):
             yield from iterate_tables(path, columns=wanted)
 
     def to_arrow(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return all documents, or some of their columns, as an Arrow table."""
+        refuse_sealed(self.workspace, self.folder.name)
         wanted = _wanted(columns, document.SCHEMA.names, kind="column")
         tables = [read_table(path, columns=wanted) for path in document_paths(self.folder)]
         return pa.concat_tables(tables) if tables else document.SCHEMA.empty_table().select(wanted)
@@ -84,6 +88,7 @@ class Dataset:
 
     def why(self, doc_id: str) -> dict[str, Any]:
         """Return what every step measured of one document and decided about it, as `tamis why --json` tells it."""
+        refuse_closed(self.workspace, self.folder, doc_id)
         story = story_of(self._evidence(), doc_id)
         if story is None:
             raise DataError(f"{doc_id}: did not reach {self.folder.name}. `signals()` has the ids that did.")

@@ -24,6 +24,7 @@ from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.card import read_card
 from pipeline.core.files.shards import read_table
 from pipeline.core.step import GatheringStep
+from pipeline.experiment.streams.opened import Closed, closed_in
 from pipeline.plan.make import make_plan
 from pipeline.recipe.load import load_recipe
 from pipeline.recipe.spec import DatasetSpec, Recipe, StepSpec
@@ -70,7 +71,8 @@ def _compare(
     workspace: Workspace, recipe: Recipe, before: DatasetSpec, spec: DatasetSpec, evidence: Evidence
 ) -> dict[str, Any]:
     links, alive = _decided_anew(evidence, before, spec)
-    gained, lost = _Flips(evidence, links=None), _Flips(evidence, links=links)
+    closed = closed_in(workspace, evidence.folder)
+    gained, lost = _Flips(evidence, closed, links=None), _Flips(evidence, closed, links=links)
     kept = 0
     for part in evidence.chain.base:
         verdicts = evidence.verdicts(part, ["kept", "num_bytes"])
@@ -175,8 +177,8 @@ def _stale(before: DatasetSpec, after: DatasetSpec) -> list[str]:
 class _Flips:
     """Documents that the answer turns one way, and the rules to name: those that dropped them, or would by `links`."""
 
-    def __init__(self, evidence: Evidence, *, links: Sequence[Link] | None) -> None:
-        self.evidence = evidence
+    def __init__(self, evidence: Evidence, closed: Closed, *, links: Sequence[Link] | None) -> None:
+        self.evidence, self.closed = evidence, closed
         self.changed = None if links is None else [link for link in links if link not in evidence.chain.links]
         self.rows: Flips = []
         self.num_bytes = 0
@@ -192,7 +194,7 @@ class _Flips:
     def told(self, rate: float) -> dict[str, Any]:
         """Return counts and examples, each with what it `was` and is `now`: kept, or the rule against it."""
         examples: list[dict[str, Any]] = []
-        shown = _shown(self.rows)
+        shown = _shown([(part, self.closed.open_rows(self.evidence, part, rows)) for part, rows in self.rows])
         for part in dict.fromkeys(part for part, _ in shown):
             rows = [row for other, row in shown if other is part]
             reader = ChainReader(base=part, links=self.evidence.chain.links)

@@ -19,6 +19,7 @@ from pipeline.core.files.durable import sweep, write_text
 from pipeline.core.process.kernel_cache import own_folder
 from pipeline.core.shown import shown as visible
 from pipeline.engine.run_record import mark_of, records_of, run_of
+from pipeline.experiment.streams.opened import closed_in
 from pipeline.plan.graph import Plan
 from pipeline.recipe.spec import final_datasets
 from pipeline.report.dataset.classifier import classifiers_in
@@ -193,7 +194,10 @@ def _dataset(plan: Plan, name: str, *, per_side: int, map: Map) -> dict[str, Any
     clusters = clusters_in(shown, signals)
     largest = {label: [doc_id for doc_id, _ in found.largest] for label, found in clusters.items()}
     members = {label: [item for each in found.members.values() for item in each] for label, found in clusters.items()}
-    examples = Examples(shown, signals, per_side=per_side, named=largest, members=members)
+    examples = Examples(
+        shown, signals, per_side=per_side, named=largest, members=members,
+        closed=closed_in(plan.workspace, planned.node.folder),
+    )  # fmt: skip
     return {
         "shown": shown,
         "groups": groups_of(shown),

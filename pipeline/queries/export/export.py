@@ -30,6 +30,7 @@ from pipeline.core.rng import derive
 from pipeline.engine.executors import Executor, Local
 from pipeline.engine.progress import Progress, Silent
 from pipeline.experiment.streams.mixture import MixturePlan
+from pipeline.experiment.streams.opened import refuse_sealed
 from pipeline.queries.export.budget import Mixing, Ordered, order_for_tokens, order_mixture
 from pipeline.queries.export.card import DatasetInfo, Exported, Given, TokensTold, dataset_card, summed
 from pipeline.queries.export.columns import Column, columns_of, joined, with_columns
@@ -80,6 +81,7 @@ def export_named(
     target = find_target(workspace, name)
     if not target.is_mixture:
         _refuse_dataset(target, tokens)
+        refuse_sealed(workspace, target.folder.name)
     given = read_tokenizer(tokenizer, eos=eos, bos=bos) if tokenizer is not None else None
     story = story_of(workspace, target, given=given)
     key = identity_of(

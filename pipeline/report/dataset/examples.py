@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from pipeline.core.arrow import as_flags
 from pipeline.core.files.shards import read_rows
 from pipeline.core.step import Rule
+from pipeline.experiment.streams.opened import OPEN, Closed
 from pipeline.report.dataset.chosen import DUPLICATE_OF, Place, Quoted, Side
 from pipeline.report.dataset.signals import Signals
 from pipeline.report.dataset.steps import DatasetShown
@@ -39,6 +40,9 @@ class Example:
     signals: tuple[tuple[str, str], ...] = ()
 
 
+SEALED = "(sealed for a gate's verdict)"
+
+
 @dataclass(frozen=True, slots=True)
 class RuleExamples:
     """Both sides of one rule."""
@@ -57,9 +61,9 @@ class Examples:
 
     def __init__(
         self, shown: DatasetShown, signals: Signals, *, per_side: int, named: Mapping[str, Sequence[str]],
-        members: Mapping[str, Sequence[Quoted]],
+        members: Mapping[str, Sequence[Quoted]], closed: Closed = OPEN,
     ) -> None:  # fmt: skip
-        self.shown, self.signals, self.per_side = shown, signals, per_side
+        self.shown, self.signals, self.per_side, self.closed = shown, signals, per_side, closed
         links = shown.evidence.chain.links if per_side else ()
         self._links = {link.label: link for link in links}
         self._chosen = {side: list(chosen) for side, chosen in shown.chosen.items()}
@@ -157,15 +161,17 @@ class Examples:
         for label, place in sorted(wanted):
             rows.setdefault(place.part, {}).setdefault(label, []).append(place.row)
         evidence, found = self.shown.evidence, dict[tuple[str, Place], Example]()
-        jobs = [(evidence, part, rows[part.index]) for part in evidence.chain.base if part.index in rows]
+        jobs = [(evidence, part, rows[part.index], self.closed) for part in evidence.chain.base if part.index in rows]
         for part in self.signals.map(_read_part, jobs):
             found |= part
         return found
 
 
-def _read_part(job: tuple[Evidence, BasePart, Mapping[str, Sequence[int]]]) -> dict[tuple[str, Place], Example]:
-    """Return documents of one part; the last of the job are rows by the step that reads them."""
-    evidence, part, wanted = job
+def _read_part(
+    job: tuple[Evidence, BasePart, Mapping[str, Sequence[int]], Closed],
+) -> dict[tuple[str, Place], Example]:
+    """Return documents of one part, without the text of closed ones; `wanted` are rows by the step that reads them."""
+    evidence, part, wanted, closed = job
     links = evidence.chain.links
     rows = sorted({row for asked in wanted.values() for row in asked})
     table = ChainReader(base=part, links=()).load_rows(("id", "text", "source"), rows)
@@ -174,7 +180,7 @@ def _read_part(job: tuple[Evidence, BasePart, Mapping[str, Sequence[int]]]) -> d
     for number, link in enumerate(links):
         for row in wanted.get(link.label, ()):
             if row not in quoted:
-                quoted[row] = _example(table, bisect_left(rows, row))
+                quoted[row] = _example(table, bisect_left(rows, row), closed)
             found[link.label, Place(part.index, row)] = quoted[row]
         later = {row for other in links[number + 1 :] for row in wanted.get(other.label, ())}
         if link.edits and later:
@@ -191,8 +197,10 @@ def _edited(table: pa.Table, link: Link, part: BasePart, rows: Sequence[int], *,
     return table.set_column(table.schema.get_field_index("text"), "text", edited_text(table.column("text"), edits))
 
 
-def _example(table: pa.Table, at: int) -> Example:
+def _example(table: pa.Table, at: int, closed: Closed) -> Example:
     doc_id, text, source = (table.column(name)[at].as_py() for name in ("id", "text", "source"))
+    if doc_id in closed.ids:
+        text = SEALED
     return Example(
         doc_id=figures.excerpt(doc_id, 160),
         source=source,

@@ -10,22 +10,26 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 
-from pipeline.core.errors import DataError, RecipeError
+from filters.audit import floor
+from pipeline.cli import app
+from pipeline.core.errors import DataError, RecipeError, TamisError
 from pipeline.core.files.shards import read_table
 from pipeline.core.files.strict_yaml import parse
 from pipeline.experiment.compare import DOCUMENTS
 from pipeline.experiment.streams.encode import choose
+from pipeline.experiment.streams.opened import open_part_of
 from pipeline.plan.graph import Plan
 from pipeline.plan.parts import Part
-from pipeline.queries.audit import audit
 from pipeline.queries.errors.anew import subject_on
 from pipeline.queries.lanes import find_lanes, scores_of_lane
-from pipeline.queries.opened import open_part_of
+from pipeline.queries.tables import Dataset
 from pipeline.queries.trackers.runs import told_of
 from pipeline.recipe.ablation import ablation_of
 from pipeline.recipe.load import load_recipe
 from pipeline.report.mixture.heldout import held_out
+from pipeline.report.page import write_report
 from tests.pipeline.experiment.conftest import Furnish
 from tests.pipeline.experiment.small_experiment import certificate_of, pages
 from tests.pipeline.house import House, contents
@@ -38,19 +42,22 @@ sources:
   three: {read: jsonl, path: DIR/three.jsonl}
 datasets:
   held: {from: one, steps: [exact_dedup]}
+  short: {from: one, steps: [length: {min_words: 40}]}
   raw: {from: two, steps: [exact_dedup]}
   good: {from: three, steps: [exact_dedup]}
 mixtures: {raw: {weights: {raw: 1}}, both: {weights: {raw: 1, good: 3}}}
 proxy: {tokens: 4k, seeds: 3, held_out_bytes: 1M}
 gate: {candidate: both, baseline: raw, on: [held], sealed: 0.5, guards: {held: 0.1}}
 """
+COPIED = 40  # from this page on they stand twice as they are, and `exact_dedup` drops the second
 NEARLY = 20  # of the held-out pages stand twice, the second time with another last word
 
 
 def furnished(folder: Path) -> House:
     house = House(folder)
     whole = pages(1)
-    house.lines("one.jsonl", [*whole, *(page.rpartition(" ")[0] + " ends" for page in whole[:NEARLY])])
+    nearly = [page.rpartition(" ")[0] + " ends" for page in whole[:NEARLY]]
+    house.lines("one.jsonl", [*whole, *nearly, *whole[COPIED:]])
     house.lines("two.jsonl", pages(2))
     house.lines("three.jsonl", pages(3))
     house.write(RECIPE)
@@ -136,8 +143,43 @@ def test_who_reads_documents_of_a_dataset_by_its_name_reads_nothing_sealed(first
 
     assert set(subject.load().ids) == ids_of(plan, "held")
     assert open_part_of(house.workspace, "raw") is None
-    with pytest.raises(DataError, match="`held`: 50 % of its documents are sealed for a gate's verdict"):
-        audit(house.workspace, "held")
+
+
+SHOWING = (  # every verb that shows documents, of the set, of what it was made from and of others beside it
+    "look held -n 500", "look held --dropped -n 500", "look one -n 500", "look raw -n 9", "diff raw held",
+    "diff held one", "stats held", "audit held --sample 200", "audit one --sample 200",
+    "what-if {recipe} --set datasets.short.length.min_words=90", "compare raw both", "errors raw both --by words -n 40",
+    "export held --to {folder}/out --json", "why {sealed}", "look short -n 500", "look short --dropped -n 500",
+    "export-proxy both/seed0 --to {folder}/proxy", "report",
+)  # fmt: skip
+REFUSING = ("export held", "why {sealed}", "errors raw both")  # the last, as 28 open documents are too few
+
+
+def test_no_verb_shows_a_sealed_document(built: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(floor, "LEAST_HALF", 10)
+    plan = first_plan(built)
+    sealed, opened = texts_of(plan, "held.sealed"), texts_of(plan, "held")
+    beginnings = {text[:60] for text in sealed} - {text[:60] for text in opened}
+    one = sorted(ids_of(plan, "held.sealed"))[0]
+    given = {"recipe": built.recipe, "folder": tmp_path, "sealed": one}
+
+    shown = {}
+    for words in SHOWING[:-1]:
+        asked = [*words.format(**given).split(), "--workspace", str(built.workspace.root)]
+        ran = CliRunner().invoke(app, asked)
+        assert ran.exit_code == 0 or words.startswith(REFUSING), f"{words}: {ran.exception!r}"
+        shown[words] = ran.output + "".join(path.read_text() for path in tmp_path.glob("out/*.md"))
+        assert isinstance(ran.exception, TamisError) or not words.startswith(REFUSING), words
+    write_report(plan, path=tmp_path / "report.html")
+    shown["report"] = (tmp_path / "report.html").read_text()
+
+    assert len(beginnings) > 20
+    assert {words for words, text in shown.items() for each in beginnings if each in text} == set()
+    told = "documents of held are sealed for a gate's verdict, and not shown."
+    assert told in shown["look held -n 500"] and told in shown["audit held --sample 200"]
+    assert {words for words in SHOWING if any(text[:60] in shown[words] for text in opened)} >= set(SHOWING[:3])
+    with pytest.raises(DataError, match=r"`held-.*`: 50 % of its documents are sealed for a gate's verdict"):
+        Dataset(built.workspace, *built.workspace.dataset("held")).to_arrow()
 
 
 def test_an_ablation_judges_on_the_open_part_and_opens_nothing(built: House):
