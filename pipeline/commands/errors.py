@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +61,7 @@ def errors(
     from pipeline.core.process.start import cores
     from pipeline.queries.errors.rounds import run_round, stored_round
     from pipeline.queries.errors.settings import Settings
+    from pipeline.research.page.tried import tried_in
     from pipeline.store.workspace import Workspace
 
     if to is not None and (to.suffix != ".html" or to.is_dir()):
@@ -76,7 +77,8 @@ def errors(
         if found is None:
             with place.locked():
                 found = run_round(place, experiment, settings)
-    data, text = data_of(found), errors_text(found)
+    tried = tried_in(place)
+    data, text = data_of(found, tried=tried), errors_text(found, tried=tried)
     if to is not None:
         from pipeline.report.errors import write_errors
 
@@ -85,14 +87,15 @@ def errors(
     return VerbAnswer(data, text)
 
 
-def data_of(found: Round) -> dict[str, Any]:
-    """Return a round as plain data."""
-    return asdict(found) | {"findings": [claim.id for claim in found.findings]}
+def data_of(found: Round, *, tried: Mapping[str, str]) -> dict[str, Any]:
+    """Return a round as plain data; `tried` says what searches that acted on claims found."""
+    ids = [claim.id for claim in found.findings]
+    return asdict(found) | {"findings": ids, "tried": {claim: tried[claim] for claim in ids if claim in tried}}
 
 
-def errors_text(found: Round) -> str:
+def errors_text(found: Round, *, tried: Mapping[str, str] | None = None) -> str:
     """Return findings, slices, what did not hold, and what all that rests on."""
-    parts = [_head(found), _findings(found), _slices(found), _others(found), _basis(found)]
+    parts = [_head(found), _findings(found, tried or {}), _slices(found), _others(found), _basis(found)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -104,7 +107,7 @@ def _head(found: Round) -> str:
     )
 
 
-def _findings(found: Round) -> str:
+def _findings(found: Round, tried: Mapping[str, str]) -> str:
     if found.void:
         return f"Nothing of this round counts: {found.void}."
     if not found.findings:
@@ -114,6 +117,8 @@ def _findings(found: Round) -> str:
     lines = [f"{many} finding{'s' if many > 1 else ''}, each an association and not yet a cause:"]
     for claim in sorted(found.findings, key=lambda each: each.adjusted or 0):
         lines += _finding(found, claim)
+        if claim.id in tried:
+            lines.append(f"    acted on: {tried[claim.id]}")
     return "\n".join(lines)
 
 

@@ -111,9 +111,10 @@ def _told(whole: Recipe, place: Workspace) -> VerbAnswer:
     from pipeline.commands.research_texts import digest_text
     from pipeline.report.research.page import write_research
     from pipeline.research.page.digest import digest_of
+    from pipeline.research.page.tried import tried_in
     from pipeline.research.proposers.said import for_page
 
-    told = digest_of(whole, place, findings=for_page(whole, place))
+    told = digest_of(whole, place, findings=for_page(whole, place, tried=tried_in(place)))
     path = place.report(f"{whole.name}-research")
     write_research(told, path=path)
     return VerbAnswer(asdict(told) | {"page": str(path)}, f"{digest_text(told)}\n\npage   {path}")

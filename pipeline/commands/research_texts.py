@@ -93,7 +93,7 @@ def cards_text(cards: Sequence[Told], *, recipe: str) -> str:
 
 
 def _of_interest(card: Told) -> str:
-    return figures.excerpt(card.why or card.needs or card.hypothesis, 2 * NAMED)
+    return figures.excerpt(card.why or card.needs or card.outcome or card.hypothesis, 2 * NAMED)
 
 
 def card_text(cards: Sequence[Told], proxies: Mapping[int, str]) -> str:
@@ -109,6 +109,7 @@ def _whole(card: Told, proxies: Mapping[int, str]) -> str:
         "mechanism": card.mechanism,
         "falsifier": card.falsifier,
         "hint": card.hint,
+        "claim": f"{card.claim} {card.outcome}".strip(),
         "foretold": "" if card.predicted is None else f"{ranged(card.predicted)} bits per byte, 80 %",
         "forces": ", ".join(card.redo) or "nothing to be done again",
         "cost": f"{figures.counted(card.nodes, 'result')} to build, {figures.counted(card.lanes, 'proxy')}, at most "

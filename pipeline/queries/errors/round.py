@@ -40,6 +40,7 @@ from pipeline.queries.errors.proposal import MOST_CLAIMS, MOST_STEP, MOST_VALUE,
 from pipeline.queries.errors.words import propose_words
 
 Propose = Callable[[Material, Sides], Proposed]
+About = dict[str, dict[int, bool]]  # claim -> row of a document of which it is known -> whether it has what is claimed
 
 LEAST_MEASURED = 25  # documents a side, from which an effect is measured anew
 LEAST_ANSWERED = 0.8  # share of the documents of a side; with fewer, who is missing may be the finding
@@ -68,9 +69,12 @@ def sides_of(material: Material, *, documents: int, seed: int) -> dict[Split, Si
 
 def hold_round(
     material: Material, *, members: Mapping[str, np.ndarray], propose: Propose, judge: Judge, judge_title: str,
-    documents: int, seed: int, words_instead: bool = False,
+    documents: int, seed: int, words_instead: bool = False, about: About | None = None,
 ) -> Round:  # fmt: skip
-    """Hold a round; where `propose` says why it states nothing, words may be contrasted instead, asking nobody."""
+    """Hold a round; where `propose` says why it states nothing, words may be contrasted instead, asking nobody.
+
+    `about` takes in which documents have what is claimed.
+    """
     sides = sides_of(material, documents=documents, seed=seed)
     slices = slice_effects(
         members, bits_D=material.bits, bytes_D=material.num_bytes, cluster_D=material.cluster, seed=seed
@@ -92,11 +96,11 @@ def hold_round(
     )  # fmt: skip
     if not standing:
         return told
-    return _judged(told, material, sides, judge, title=judge_title, seed=seed)
+    return _judged(told, material, sides, judge, title=judge_title, seed=seed, about={} if about is None else about)
 
 
 def _judged(
-    told: Round, material: Material, sides: Mapping[Split, Sides], judge: Judge, *, title: str, seed: int
+    told: Round, material: Material, sides: Mapping[Split, Sides], judge: Judge, *, title: str, seed: int, about: About
 ) -> Round:
     """Return the round with its claims tested, and those that pass measured where nothing was chosen by."""
     claims = [claim for claim in told.claims if claim.status != "void"]
@@ -121,8 +125,13 @@ def _judged(
         for claim, each, raw, p in zip(claims, found, p_values, adjusted, strict=False)
     ]  # fmt: skip
     void = _why_void(results, asked)
+    _take_in(about, claims, asked)
     if not void:
-        tested = _measured(tested, material, sides["report"], judge, seed=seed)
+        tested = _measured(tested, material, sides["report"], judge, seed=seed, about=about)
+    if judge is match:  # asks nobody, so it is asked about all documents
+        texts = [Specimen(text, ()) for text in material.texts]
+        answers = match([Question(claim.id, claim.question, pattern=claim.pattern) for claim in claims], texts).answers
+        about |= {claim.id: dict(enumerate(answers[:, place] == 1)) for place, claim in enumerate(claims)}
     by_id = {claim.id: claim for claim in tested}
     judged = asked.judged
     return replace(
@@ -154,12 +163,24 @@ def _why_void(results: Sequence[ControlResult], asked: Asked) -> str:
     return ""
 
 
-def _measured(claims: Sequence[Claim], material: Material, sides: Sides, judge: Judge, *, seed: int) -> list[Claim]:
+def _take_in(about: About, claims: Sequence[Claim], asked: Asked) -> None:
+    """Take in what was answered about the documents of both sides."""
+    rows = asked.sides.worst.tolist() + asked.sides.neutral.tolist()
+    for place, claim in enumerate(claims):
+        answers = np.concatenate([asked.worst[:, place], asked.neutral[:, place]]).tolist()
+        known = {row: answer == 1 for row, answer in zip(rows, answers, strict=True) if answer == answer}
+        about.setdefault(claim.id, {}).update(known)
+
+
+def _measured(
+    claims: Sequence[Claim], material: Material, sides: Sides, judge: Judge, *, seed: int, about: About
+) -> list[Claim]:
     """Measure the claims that passed on documents that neither stated nor tested them, where there are enough."""
     passed = [claim for claim in claims if claim.status == "associated"]
     if not passed or len(sides) < LEAST_MEASURED:
         return list(claims)
     asked = _ask(material, sides, judge, passed, (), seed=seed)
+    _take_in(about, passed, asked)
     found = associations_of(asked.worst, asked.neutral, directions=[1] * len(passed))
     effects = {
         claim.id: _effect(each) for claim, each in zip(passed, found, strict=True) if each.pairs >= LEAST_MEASURED
@@ -175,6 +196,7 @@ class Asked:
     neutral: np.ndarray  # float64[N, Q]
     labels: np.ndarray  # bool[2 N, LABELS], of the worst first
     judged: Judged
+    sides: Sides
     rows: np.ndarray  # int64[2 N], in the order of asking
     is_worst: np.ndarray  # bool[2 N], in the order of asking
 
@@ -196,7 +218,7 @@ def _ask(
     specimens = [Specimen(material.texts[rows[place]], labels[place].tolist()) for place in order.tolist()]
     judged = judge(sheet, specimens)
     answers = judged.answers[np.ix_(np.argsort(order), np.argsort(mixed))]
-    return Asked(answers[: len(sides)], answers[len(sides) :], labels, judged, rows[order], is_worst[order])
+    return Asked(answers[: len(sides)], answers[len(sides) :], labels, judged, sides, rows[order], is_worst[order])
 
 
 def _unanswered(asked: Asked, material: Material) -> dict[str, int]:

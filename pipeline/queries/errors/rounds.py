@@ -16,6 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from eval.claims.family import together
 from eval.claims.record import Claim, Round
 from pipeline.core.claude.messages.request import Buyer
@@ -23,11 +25,12 @@ from pipeline.core.claude.server.endpoint import foreign_endpoint
 from pipeline.core.errors import DataError, RecipeError, TamisError
 from pipeline.core.files.card import CARD, Card, is_complete, read_card
 from pipeline.core.files.durable import write_text
+from pipeline.core.files.shards import read_table, write_table
 from pipeline.core.identity import identity_of
 from pipeline.queries.errors.judging import MATCHED, match
 from pipeline.queries.errors.material import Material, Subject, subject_of, two_arms
 from pipeline.queries.errors.members import members_of
-from pipeline.queries.errors.round import hold_round
+from pipeline.queries.errors.round import About, hold_round
 from pipeline.queries.errors.settings import Settings
 from pipeline.queries.errors.words import propose_words
 from pipeline.store.node import Node
@@ -36,6 +39,8 @@ from pipeline.store.workspace import Workspace
 
 VERSION = 3  # bump when the same documents would be asked or told otherwise
 CLAIMS = "claims.json"
+ABOUT = "about.parquet"  # of each finding: documents, and whether they have what is claimed
+ABOUT_SCHEMA = pa.schema([("claim", pa.string()), ("domain", pa.string()), ("id", pa.string()), ("has", pa.bool_())])
 NO_KEY = "There is no key for Claude, so claims are contrasts of words, and a pattern decides what a document has."
 MOST_USELESS = 0.6  # share of answers that say nothing, beyond which no more are bought
 
@@ -48,14 +53,16 @@ def run_round(workspace: Workspace, names: Sequence[str], settings: Settings) ->
         return _among_all(workspace, subject, found)
     settings, notes = _resolved(settings)
     started = time.monotonic()
-    told = _held(workspace, subject.load(), settings)
+    material, about = subject.load(), About()
+    told = _held(workspace, material, settings, about)
     node = _node(workspace, subject, settings)
     told = replace(told, identity=node.identity, notes=(*notes, *told.notes))
     node.folder.mkdir(parents=True, exist_ok=True)
     write_text(node.folder / CLAIMS, json.dumps(asdict(told), indent=1, allow_nan=False) + "\n")
+    write_table(node.folder / ABOUT, _documents_of(told, material, about))
     details = {"findings": len(told.findings), "claims": len(told.claims), "void": told.void}
     close(
-        node, {CLAIMS: -1}, rows_in=told.documents, rows_out=told.documents, details=details,
+        node, {CLAIMS: -1, ABOUT: -1}, rows_in=told.documents, rows_out=told.documents, details=details,
         seconds=time.monotonic() - started, cost_usd=told.cost_usd,
     )  # fmt: skip
     return _among_all(workspace, subject, told)
@@ -72,6 +79,23 @@ def rounds_of(workspace: Workspace, names: Sequence[str]) -> list[Round]:
     """Return every round that was held of two mixtures, the oldest first, their p values adjusted for all of them."""
     first, other = two_arms(workspace, names)
     return _held_of(workspace, (first.card.identity, other.card.identity))
+
+
+def rounds_around(workspace: Workspace, name: str) -> list[tuple[Path, Round]]:
+    """Return every round in which a mixture was held against any other, with its folder, the oldest first.
+
+    P values are adjusted for all rounds of the pair.
+    """
+    found = workspace.mixture(name)
+    if found is None:
+        return []
+    mine = {found[1].identity}
+    cards = [(folder, card) for folder, card in _cards(workspace) if card.payload["claims"] == VERSION]
+    orders = {tuple(card.payload["mixtures"]) for _, card in cards if mine & set(card.payload["mixtures"])}
+    folders = {card.identity: folder for folder, card in cards}
+    told = [each for first, other in sorted(orders) for each in _held_of(workspace, (first, other))]
+    around = [(folders[each.identity], each) for each in told]
+    return sorted(around, key=lambda each: (each[0] / CARD).stat().st_mtime_ns)
 
 
 def _held_of(workspace: Workspace, mixtures: tuple[str, str]) -> list[Round]:
@@ -181,9 +205,33 @@ def _resolved(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
     return replace(settings, by="words"), (NO_KEY,)
 
 
-def _held(workspace: Workspace, material: Material, settings: Settings) -> Round:
-    members = members_of(material, workspace)
-    how: dict[str, Any] = {"members": members, "documents": settings.documents, "seed": settings.seed}
+def _documents_of(told: Round, material: Material, about: About) -> pa.Table:
+    """Return of which documents it is known whether they have what the findings of a round claim."""
+    rows = [(claim.id, row, has) for claim in told.findings for row, has in sorted(about[claim.id].items())]
+    columns = {
+        "claim": [claim for claim, _, _ in rows],
+        "domain": [str(material.domain[row]) for _, row, _ in rows],
+        "id": [material.ids[row] for _, row, _ in rows],
+        "has": [bool(has) for _, _, has in rows],
+    }
+    return pa.table(columns, schema=ABOUT_SCHEMA)
+
+
+def documents_with(folder: Path, claim: str) -> dict[str, dict[str, bool]]:
+    """Return held-out set -> document -> whether it has what a finding claims; none where that was not kept."""
+    found: dict[str, dict[str, bool]] = {}
+    if (folder / ABOUT).exists():
+        for row in read_table(folder / ABOUT).to_pylist():
+            if row["claim"] == claim:
+                found.setdefault(row["domain"], {})[row["id"]] = row["has"]
+    return found
+
+
+def _held(workspace: Workspace, material: Material, settings: Settings, about: About) -> Round:
+    how: dict[str, Any] = {
+        "members": members_of(material, workspace), "documents": settings.documents, "seed": settings.seed,
+        "about": about,
+    }  # fmt: skip
     if settings.by == "words":
         return hold_round(material, propose=propose_words, judge=match, judge_title=MATCHED, **how)
     from pipeline.core.claude.client import ClaudeClient

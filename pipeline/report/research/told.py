@@ -57,6 +57,8 @@ class Told:
     paid: float
     hint: str = ""
     health: tuple[str, ...] = ()
+    claim: str = ""  # id of the finding that it tries to use
+    outcome: str = ""  # what that came to, in a sentence
 
     @property
     def held(self) -> bool | None:
@@ -175,6 +177,8 @@ class Finding:
     effect: Range | None  # share of the worst documents that have it, less that of others like them
     quotes: tuple[tuple[str, str], ...]  # document, words
     source: str
+    id: str = ""
+    outcome: str = ""  # what came of acting on it, in a sentence; nothing where nobody did
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from pipeline.research.edits.space import space_of
 from pipeline.research.night.claiming import ATTRIBUTED, attribute, claim_recipe, open_claim, paid_by_claim
 from pipeline.research.night.promoting import Promoter, is_unanswered, promote_head
 from pipeline.research.night.proposing import Batch, next_cards
+from pipeline.research.night.weighing import weigh
 from pipeline.research.people.approvals import has_approved, take_in
 from pipeline.research.proposers.ideas import Adviser
 from pipeline.research.proposers.tripwires import note_judge, watched
@@ -101,6 +102,8 @@ class Night:
     def step(self) -> None:
         """Take the next step that is not the trying of cards."""
         search, at = self.search, self.search.standing
+        if weigh(search):
+            return
         if at.search_ended is None:
             why = self.why_end()
             if why is None:

@@ -16,9 +16,12 @@ from pipeline.core.rng import derive
 from pipeline.plan.sweep import FIRST_SEED
 from pipeline.recipe.edits import Edit, key_of, refuse_forbidden
 from pipeline.research.edits.space import EditSpace, OutsideError
+from pipeline.research.night.weighing import PROXIES
 from pipeline.research.proposers.ideas import Advice, Adviser, Idea
+from pipeline.research.proposers.remedies import remedy_of
+from pipeline.research.proposers.said import to_try
 from pipeline.research.proposers.view import view_of
-from pipeline.research.record.card import Card, Cost, Kind, Prediction, Result, card_id
+from pipeline.research.record.card import Card, Cost, Kind, Prediction, Result, card_id, falsifier_of, hypothesis_of
 from pipeline.research.search.bill import usd_left
 from pipeline.research.search.search import Search
 
@@ -31,6 +34,7 @@ BLEND = 16  # experiments after which a proposer's record counts as much as the 
 MOST_WAITING = 5  # cards for a person at a time; ideas outside the space beyond that are not asked about
 ATTEMPTS = 3  # to fill a batch whose cards were refused
 SILENT = 3  # batches in a row without a usable idea, after which an adviser rests for as many
+CLAIMS = "claims"  # who proposes cards that try to use them
 MOST_TOLD = 300  # characters of what was no idea
 _OF_AN_IDEA = (  # what an idea raises is its own refusal, never the night's end; what hits any card as well goes on
     RecipeError, ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
@@ -84,6 +88,28 @@ class Proposing:
                 blocked.add(proposed.point)
                 self._add(proposed)
         return self.batch
+
+    def use_claims(self, most: int) -> None:
+        """Put cards that try to use claims of error analyses into the batch: each claim once, `most` of them."""
+        standing, workspace = self.search.standing, self.search.bench.workspace
+        known = {card.claim for card in self._cards()} | {mark.get("claim") for mark in standing.remarks}
+        untried = [told["id"] for told in self.search.findings if told["id"] not in known]
+        for found in to_try(self.search.recipe, workspace) if untried else ():
+            if most < 1 or found.claim.id not in untried:
+                continue
+            idea, told = remedy_of(found, self.space, workspace), list[str]()
+            if isinstance(idea, str):
+                told.append(idea)
+            elif (proposed := self._taken(CLAIMS, idea, "", told, 1)) is not None:
+                self._add(proposed)
+                most -= 1
+            if told:
+                self.batch.remarks.append(
+                    {
+                        "what": "claim", "batch": standing.batches, "proposer": CLAIMS, "claim": found.claim.id,
+                        "words": told[0][:MOST_TOLD],
+                    }
+                )  # fmt: skip
 
     def _known(self, statuses: Any) -> list[Point]:
         """Return the points of cards that were refused or rejected, or wait."""
@@ -151,6 +177,8 @@ class Proposing:
         from eval.loop.state import Prediction as Predicted
 
         words = "; ".join(edit.words for edit in idea.edits)
+        if idea.claim not in {found["id"] for found in self.search.findings}:
+            idea = replace(idea, claim="")
         try:
             self._refuse_bad(idea)
             point = self.space.point_of(idea.edits)
@@ -225,11 +253,12 @@ class Proposing:
             id=card_id(self.search.standing.base, edits, kind), number=self._number(), kind=kind, edits=edits,
             parent=self._parent(), proposer=proposed.proposer, hypothesis=idea.hypothesis if idea else "",
             mechanism=idea.mechanism if idea else proposed.reason, falsifier=idea.falsifier if idea else "",
-            prediction=prediction, cost=Cost(), seeds=(FIRST_SEED + seen,), hint=self.hints.get(proposed.point, ""),
+            prediction=prediction, cost=Cost(), seeds=self._seeds(idea, seen), hint=self.hints.get(proposed.point, ""),
+            claim=idea.claim if idea else "",
         )  # fmt: skip
         if not card.hypothesis:
-            card = replace(card, hypothesis=_hypothesis(card, self.search.research.incumbent))
-        self._checked(card if card.falsifier else replace(card, falsifier=_falsifier(card)))
+            card = replace(card, hypothesis=hypothesis_of(card, self.search.research.incumbent))
+        self._checked(card if card.falsifier else replace(card, falsifier=falsifier_of(card)))
 
     def _checked(self, card: Card) -> None:
         """Price a card and put it into the batch, refused where it cannot be done."""
@@ -300,8 +329,14 @@ class Proposing:
         return Card(
             id=card_id(self.search.standing.base, idea.edits, "structural"), number=self._number(), kind="structural",
             edits=idea.edits, parent="incumbent", proposer=name, hypothesis=idea.hypothesis, mechanism=idea.mechanism,
-            falsifier=idea.falsifier, prediction=idea.prediction, cost=Cost(), seeds=(FIRST_SEED,), hint=hint,
+            falsifier=idea.falsifier, prediction=idea.prediction, cost=Cost(), seeds=self._seeds(idea, 0), hint=hint,
+            claim=idea.claim,
         )  # fmt: skip
+
+    def _seeds(self, idea: Idea | None, seen: int) -> tuple[int, ...]:
+        """Return the seeds of a card: several where it is the first to try a claim."""
+        first = idea is not None and idea.claim and all(card.claim != idea.claim for card in self._cards())
+        return tuple(range(FIRST_SEED + seen, FIRST_SEED + seen + (PROXIES if first else 1)))
 
     def _cards(self) -> list[Card]:
         return [*self.search.standing.cards.values(), *self.batch.cards]
@@ -345,6 +380,8 @@ def next_cards(
     )  # the incumbent first: what its text allows, what chance does
     proposing = Proposing(search, advisers if state.trials else (), space, state, head(state))
     proposing.widen(widen)
+    if state.trials:
+        proposing.use_claims(min(1, wanted - 1))
     return proposing.fill(wanted)
 
 
@@ -355,18 +392,3 @@ def beyond(knob: Knob, place: float) -> float:
         return knob.high * step if place > 0.5 else knob.low / step
     step = (knob.high - knob.low) / 2
     return knob.high + step if place > 0.5 else knob.low - step
-
-
-def _hypothesis(card: Card, incumbent: str) -> str:
-    if not card.edits:
-        return f"Proxies of {incumbent} differ by chance alone."
-    if card.prediction is None:
-        return f"{incumbent} is better with {card.words}."
-    told = card.prediction
-    return f"{incumbent} gains {told.median:+.4f} bits per byte ({told.low:+.4f} to {told.high:+.4f}) by {card.words}."
-
-
-def _falsifier(card: Card) -> str:
-    if card.prediction is None or not card.edits:
-        return ""
-    return f"A gain outside {card.prediction.low:+.4f} to {card.prediction.high:+.4f}."

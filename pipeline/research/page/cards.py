@@ -35,7 +35,18 @@ def cards_about(
 
 def _text(card: Told) -> str:
     """Return everything that a card says, to be searched."""
-    said = (card.words, card.hypothesis, card.mechanism, card.falsifier, card.why, card.needs, card.hint, *card.health)
+    said = (
+        card.words,
+        card.hypothesis,
+        card.mechanism,
+        card.falsifier,
+        card.why,
+        card.needs,
+        card.hint,
+        card.claim,
+        card.outcome,
+        *card.health,
+    )
     return "\n".join(said).casefold()
 
 

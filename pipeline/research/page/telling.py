@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pipeline.report.research.told import Range, Status, Told
 from pipeline.research.record.card import Card
@@ -28,8 +29,25 @@ def card_told(standing: Standing, card: Card, *, expected: Range | None = None) 
         measured=gain_of(standing, card.number), expected=expected, by_domain=_by_domain(standing, card),
         seeds=card.seeds, why=result.why if result else "", needs=card.needs, plan=card.plan, redo=card.cost.redo,
         nodes=card.cost.nodes, lanes=card.cost.lanes, usd=card.cost.usd, paid=result.usd if result else 0.0,
-        hint=card.hint, health=tuple(result.health) if result else (),
+        hint=card.hint, health=tuple(result.health) if result else (), claim=card.claim,
+        outcome=outcome_said(standing.weighed[card.claim]) if _is_weighed(standing, card) else "",
     )  # fmt: skip
+
+
+def _is_weighed(standing: Standing, card: Card) -> bool:
+    """Say whether it was this card that a claim was weighed by."""
+    return card.claim in standing.weighed and standing.weighed[card.claim]["number"] == card.number
+
+
+def outcome_said(weighed: Mapping[str, Any]) -> str:
+    """Return in a sentence what came of acting on a claim."""
+    if "gain" not in weighed:
+        return f"{weighed['verdict']}: {weighed['why']}"
+    return (
+        f"{weighed['verdict']}: {weighed['gain']:+.4f} ({weighed['low']:+.4f} to {weighed['high']:+.4f}) bits per byte "
+        f"by card {weighed['card']} on {weighed['documents']:,} documents that have it, {weighed['others_gain']:+.4f} "
+        "on the others"
+    )
 
 
 def _status(standing: Standing, card: Card) -> Status:

@@ -53,7 +53,7 @@ def schema() -> dict[str, Any]:
     number = {"type": "number"}
     idea = _object(
         hypothesis=text, mechanism=text, falsifier=text, edits={"type": "array", "items": edit},
-        prediction=_object(median=number, low=number, high=number),
+        prediction=_object(median=number, low=number, high=number), claim=text,
     )  # fmt: skip
     return _object(ideas={"type": "array", "items": idea})
 

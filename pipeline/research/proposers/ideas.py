@@ -28,6 +28,7 @@ class Idea:
     mechanism: str
     falsifier: str = ""
     prediction: Prediction | None = None
+    claim: str = ""  # id of the finding that it tries to use
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,13 @@ def idea_of(told: Any) -> Idea:
         if not isinstance(text, str) or (key != "falsifier" and not text.strip()):
             raise RecipeError(f"an idea needs `{key}`, a sentence.")
     short = {key: " ".join(text.split())[:MOST_WORDS] for key, text in words.items()}
-    return Idea(tuple(edit_of(edit) for edit in edits), prediction=_prediction(told.get("prediction")), **short)
+    claim = told.get("claim") or ""
+    if not isinstance(claim, str):
+        raise RecipeError("the `claim` of an idea must be the id of a finding.")
+    return Idea(
+        tuple(edit_of(edit) for edit in edits), prediction=_prediction(told.get("prediction")),
+        claim=claim[:MOST_WORDS], **short,
+    )  # fmt: skip
 
 
 def _prediction(told: Any) -> Prediction | None:

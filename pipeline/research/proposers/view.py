@@ -58,7 +58,7 @@ def view_of(search: Search, space: EditSpace, state: State, *, adviser: str) -> 
         "cards": _cards(search, decimals),
         "yours": _own(search, adviser, decimals),
         "refused": _refused(search, adviser),
-        "findings": list(search.findings),
+        "findings": [_finding(search, told, decimals) for told in search.findings],
         "experiments_left": max(0, research.budget.experiments - search.standing.tried),
     }  # fmt: skip
 
@@ -71,6 +71,15 @@ def decimals_of(chance: float | None) -> int:
     if chance is None or not chance > 0:
         return LEAST_KNOWN
     return min(max(1 - math.floor(math.log10(chance)), 1), MOST_DECIMALS)
+
+
+def _finding(search: Search, told: Mapping[str, Any], decimals: int) -> dict[str, Any]:
+    """Return a finding with what came of acting on it."""
+    weighed = search.standing.weighed.get(told.get("id", ""))
+    if weighed is None:
+        return dict(told)
+    known = {key: round(weighed[key], decimals) for key in ("gain", "low", "high") if key in weighed}
+    return {**told, "tried_by": weighed["card"], "verdict": weighed["verdict"], **known}
 
 
 def _datasets(search: Search, space: EditSpace) -> Iterator[tuple[str, Any]]:

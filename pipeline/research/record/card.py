@@ -61,6 +61,7 @@ class Card:
     hint: str = ""  # what its proposer was told to look at
     needs: str = ""  # why it waits for a person; nothing where it does not
     plan: str = ""  # hash of the plan that a person approves
+    claim: str = ""  # id of the finding of an error analysis that it tries to use
 
     @property
     def told(self) -> dict[str, Any]:
@@ -96,6 +97,23 @@ def cost_of(told: Mapping[str, Any]) -> Cost:
 def card_id(base: str, edits: Sequence[Edit], kind: Kind) -> str:
     """Return the id of a question: what is edited, how, and whether it is asked for the first time or again."""
     return identity_of([base, list(key_of(edits)), kind])[:ID]
+
+
+def hypothesis_of(card: Card, incumbent: str) -> str:
+    """Return what a card says where nobody had words for it."""
+    if not card.edits:
+        return f"Proxies of {incumbent} differ by chance alone."
+    if card.prediction is None:
+        return f"{incumbent} is better with {card.words}."
+    told = card.prediction
+    return f"{incumbent} gains {told.median:+.4f} bits per byte ({told.low:+.4f} to {told.high:+.4f}) by {card.words}."
+
+
+def falsifier_of(card: Card) -> str:
+    """Return what would show that a card's prediction is wrong."""
+    if card.prediction is None or not card.edits:
+        return ""
+    return f"A gain outside {card.prediction.low:+.4f} to {card.prediction.high:+.4f}."
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class Standing:
     batch_of: dict[int, int] = field(default_factory=dict)
     tried_with: dict[int, int] = field(default_factory=dict)  # the last batch by then: later than its own if approved
     results: dict[int, Result] = field(default_factory=dict)
+    weighed: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # claim -> what its card did to its documents
     let_in: list[tuple[str, tuple[Edit, ...]]] = field(default_factory=list)  # card -> its edits from outside the space
     answers: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # card -> a person's answer
     remarks: list[Mapping[str, Any]] = field(default_factory=list)  # plateaus, proposers that failed
@@ -117,6 +118,9 @@ class Standing:
         self.supply = self.supply or dict(body["supply"])
         self.paid |= body.get("paid", {})
         self.exhausted = ""  # what was learned may show what to try next
+
+    def _weighed(self, body: Mapping[str, Any]) -> None:
+        self.weighed[body["claim"]] = body
 
     def _resulted(self, told: Mapping[str, Any]) -> None:
         result = Result(**{**told["result"], "health": tuple(told["result"]["health"])})

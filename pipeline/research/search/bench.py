@@ -146,6 +146,19 @@ class Bench:
             return {asked[0].name: Tried(why=why)}
         return {each.name: self.run([each])[each.name] for each in asked}
 
+    def scores_of(self, asked: Asked) -> dict[int, dict[str, Path]]:
+        """Return where the bits of a mixture's proxies lie, by seed and held-out set; only those that are there."""
+        plan = make_plan(load_recipe(self.trial_recipe([asked])), self.workspace)
+        experiment, proxy, trials = plan.experiment, plan.recipe.proxy, plan.recipe.trials
+        assert experiment is not None and proxy is not None and trials is not None
+        found: dict[int, dict[str, Path]] = {}
+        for seed in asked.seeds:
+            lane = LaneName(asked.name, proxy.learning_rates[0], seed)
+            folders = {name: experiment.scores[lane, name].folder for name in trials.on}
+            if all((folder / CARD).exists() for folder in folders.values()):
+                found[seed] = folders
+        return found
+
     def paid(self, places: Sequence[str]) -> dict[str, float]:
         """Return what results that are there were paid for, by their folders in the workspace."""
         folders = {place: self.workspace.root / place for place in places}

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from eval.claims.record import Claim, Effect, Round
 from eval.loop.space import Knob
 from eval.loop.state import head
+from pipeline.core.files.shards import write_table
+from pipeline.queries.errors.rounds import ABOUT, ABOUT_SCHEMA
+from pipeline.queries.tables import Dataset
 from pipeline.recipe.edits import Edit
 from pipeline.research.night.proposing import MOST_WAITING, Batch, Proposing, beyond, next_cards
+from pipeline.research.page.cards import cards_about
+from pipeline.research.page.tried import tried_in
+from pipeline.research.proposers import said
 from pipeline.research.proposers.ideas import Advice, Idea, View, idea_of
-from pipeline.research.proposers.view import decimals_of
+from pipeline.research.proposers.remedies import remedy_of
+from pipeline.research.proposers.view import decimals_of, view_of
 from pipeline.research.record.card import Card
 from pipeline.research.search.bench import Bench
 from tests.pipeline.house import House
@@ -174,3 +185,74 @@ def test_a_script_beside_the_recipe_is_no_path_of_the_view(begun: House, tmp_pat
     somebody = Somebody()
     next_cards(night_of(begun).search, 6, advisers=[somebody])
     assert "ideas.py" not in str(somebody.views)
+
+
+def finding(house: House, folder: Path, pattern: str) -> tuple[Path, Round]:
+    """Return a round with one claim, and keep which documents of the open set have what it claims."""
+    claim = Claim(
+        id="c_water", question='Does the text hold the word "water"?', more=True, by="words", status="associated",
+        pattern=pattern, tested=Effect(0.4, 0.1, 0.2, 0.4, pairs=90),
+    )  # fmt: skip
+    documents = Dataset(house.workspace, *house.workspace.dataset("looked")).to_arrow(["id", "text"]).to_pylist()
+    columns = {
+        "claim": [claim.id] * len(documents), "domain": ["looked"] * len(documents),
+        "id": [each["id"] for each in documents], "has": ["water" in each["text"][:120] for each in documents],
+    }  # fmt: skip
+    write_table(folder / ABOUT, pa.table(columns, schema=ABOUT_SCHEMA))
+    return folder, Round(
+        experiment="e", identity="r", first="even", other="head", which="hard", on=("looked",), documents=60, groups=60,
+        pairs={}, slices=(), proposer="words", claims=(claim,),
+    )  # fmt: skip
+
+
+def test_a_claim_becomes_a_card_and_is_weighed_by_the_documents_that_it_is_about(
+    begun: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(Path(shutil.copytree(begun.folder, tmp_path / "house")))
+    held = finding(house, tmp_path, r"(?i)\bwater\b")
+    monkeypatch.setattr(said, "rounds_around", lambda workspace, name: [held])
+    night = night_of(house)
+    recipe, search = night.search.recipe, night.search
+    search.findings = said.for_advisers(recipe, house.workspace)
+
+    night.step()
+    (card,) = (each for each in search.standing.open_cards if each.claim)
+    night.try_cards()
+    night.step()
+
+    assert (card.claim, card.proposer, len(card.seeds)) == ("c_water", "claims", 3)
+    (edit,) = card.edits
+    assert edit.op == "weight" and edit.value["rivers"] == pytest.approx(0.75)
+    assert "97 % of rivers are such texts, 0 % of the other datasets" in card.mechanism
+    weighed = search.standing.weighed["c_water"]
+    assert weighed["low"] < weighed["gain"] < weighed["high"] and weighed["proxies"] == 3
+    assert 0 < weighed["documents"] < 60 and search.ledger.events[-1].kind == "weighed"
+    (view,) = [view_of(search, search.space(), search.state(search.space()), adviser="script")["findings"]]
+    assert view[0]["verdict"] == weighed["verdict"] and view[0]["tried_by"] == card.id
+    outcome = tried_in(house.workspace)["c_water"]
+    assert outcome.startswith(f"{weighed['verdict']}: ") and f"by card {card.id} on " in outcome
+    (told,) = cards_about(recipe, house.workspace, about="c_water")
+    assert told.outcome and told.outcome in outcome
+    assert said.for_page(recipe, house.workspace, tried={"c_water": outcome})[0].outcome == outcome
+    night.step()
+    assert [each.kind for each in search.ledger.events[-2:]] == ["weighed", "batch"]
+    assert all(not each.claim for each in search.standing.open_cards)  # one card for each claim
+
+
+def test_a_claim_is_used_by_the_edit_stated_with_it_or_by_the_step_that_drops_such_texts(begun: House) -> None:
+    space = night_of(begun).search.space()
+    claim = Claim(id="c", question="Is it short?", more=True, by="claude", status="associated")
+
+    def remedy(claim: Claim) -> Any:
+        return remedy_of(said.Found(claim, begun.folder, ("looked",), "lost"), space, begun.workspace)
+
+    stated = replace(
+        claim, edit={"op": "remove_step", "target": "datasets.markets.exact_dedup", "value": "", "why": ""}
+    )
+    assert remedy(stated).edits == (Edit("remove_step", "datasets.markets.exact_dedup"),)
+    assert "no pattern finds" in remedy(claim)
+    assert "nothing in the space" in remedy(replace(claim, pattern="the"))
+    dropped = replace(
+        claim, pattern=r"\A(\w+ ){0,34}\w+\Z"
+    )  # texts of up to 35 words: those of fewer than 30 are dropped
+    assert remedy(dropped).edits[0] == Edit("set", "datasets.rivers.gopher_quality.min_words", 20)

@@ -43,7 +43,7 @@ def edit(op: str, place: str, value: Any) -> dict[str, str]:
 def idea(*edits: Mapping[str, str], median: float = 0.01, low: float = -0.01, high: float = 0.03) -> dict[str, Any]:
     return {
         "hypothesis": "It is better.", "mechanism": "It resembles what is looked at.", "falsifier": "A loss.",
-        "edits": list(edits), "prediction": {"median": median, "low": low, "high": high},
+        "edits": list(edits), "prediction": {"median": median, "low": low, "high": high}, "claim": "",
     }  # fmt: skip
 
 

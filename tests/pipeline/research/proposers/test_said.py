@@ -28,7 +28,7 @@ def test_proposers_are_told_what_was_found_on_open_sets_only(tmp_path: Path, mon
     house = furnished(tmp_path)
     recipe = load_recipe(house.recipe)
     rounds = [held("rainy", "looked"), held("secret", "judged"), held("void", "looked", void="a control passed")]
-    monkeypatch.setattr(said, "rounds_of", lambda workspace, names: rounds)
+    monkeypatch.setattr(said, "rounds_around", lambda workspace, name: [(tmp_path, each) for each in rounds])
     (told,) = said.for_advisers(recipe, house.workspace)
     assert told["question"] == "Is it rainy?"
     assert "document-1" not in str(told) and "words of it" not in str(told)
@@ -43,10 +43,10 @@ def test_a_search_without_a_claim_has_no_findings(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_with_our_own_code_is_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(workspace: Any, names: Any) -> list[Round]:
+    def broken(workspace: Any, name: Any) -> list[Round]:
         raise KeyError("ours")
 
-    monkeypatch.setattr(said, "rounds_of", broken)
+    monkeypatch.setattr(said, "rounds_around", broken)
     house = furnished(tmp_path)
     with pytest.raises(KeyError):
         said.for_page(load_recipe(house.recipe), house.workspace)
