@@ -44,20 +44,22 @@ WHICH = {
               help="Most pairs of documents to test claims on.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), metavar="NUMBER", default=0, help="Of another round.")
 @click.option("--max-usd", type=click.FloatRange(min=0), metavar="USD", default=2.0, help="Cap, over all runs.")
+@click.option("--batches", is_flag=True, help="Ask Claude by Message Batches: half the price, answers within a day.")
+@click.option("--no-wait", is_flag=True, help="Send batches and end; the same command collects later.")
 @click.option("--to", type=FILE, metavar="FILE.html", help="Write a page with plots and quotes, too.")
 @WORKSPACE
 @PLUGINS
 @AS_JSON
 def errors(
     *, experiment: Sequence[str], which: Which, on: Sequence[str], by: By, documents: int, seed: int, max_usd: float,
-    to: Path | None, workspace: Path, plugin: Sequence[Path], as_json: bool,
+    batches: bool, no_wait: bool, to: Path | None, workspace: Path, plugin: Sequence[Path], as_json: bool,
 ) -> VerbAnswer:  # fmt: skip
     """Tell what the worst documents of an experiment have in common: claims that were tested on others, with quotes.
 
     Reads stored scores, trains nothing. The same question is answered from what was stored, and asks nobody again.
     """
     from pipeline.commands.display import Terminal
-    from pipeline.core.errors import RecipeError
+    from pipeline.core.errors import PendingError, RecipeError
     from pipeline.core.process.start import cores
     from pipeline.queries.errors.rounds import run_round, stored_round
     from pipeline.queries.errors.settings import Settings
@@ -71,12 +73,15 @@ def errors(
     with Terminal() as progress:
         settings = Settings(
             which=which, on=tuple(on), by=by, documents=documents, seed=seed, max_usd=max_usd, threads=cores(),
-            say=progress.say,
+            say=progress.say, batches=batches, wait=not no_wait,
         )  # fmt: skip
         found = stored_round(place, experiment, settings)
         if found is None:
-            with place.locked():
-                found = run_round(place, experiment, settings)
+            try:
+                with place.locked():
+                    found = run_round(place, experiment, settings)
+            except PendingError as pending:  # what was sent is collected by the same command
+                return VerbAnswer({"pending": str(pending)}, str(pending))
     tried = tried_in(place)
     data, text = data_of(found, tried=tried), errors_text(found, tried=tried)
     if to is not None:

@@ -239,7 +239,8 @@ def _held(workspace: Workspace, material: Material, settings: Settings, about: A
 
     client = ClaudeClient(
         workspace.ledger, max_usd=settings.max_usd, prices=settings.prices, workers=settings.concurrency,
-        max_useless=MOST_USELESS, buyer=Buyer(material.other, "errors"), say=settings.say,
+        max_useless=MOST_USELESS, buyer=Buyer(material.other, "errors"), say=settings.say, batches=settings.batches,
+        wait=settings.wait,
     )  # fmt: skip
     with closing(client):
         judge = ClaudeJudge(client, model=settings.judge)

@@ -30,6 +30,8 @@ class Settings:
     seed: int = 0
     max_usd: float = 2.0
     concurrency: int = 8
+    batches: bool = False  # ask by Message Batches: half the price, answers within a day
+    wait: bool = True  # for them; else PendingError, and a later call collects
     threads: int = 1  # that score anew
     prices: Path | None = None
     say: Callable[[str], None] = silence

@@ -13,12 +13,13 @@ import pytest
 
 from eval.claims.record import Round
 from pipeline.commands.errors import errors
-from pipeline.core.errors import BudgetError, DataError, RecipeError
+from pipeline.core.errors import BudgetError, DataError, PendingError, RecipeError
 from pipeline.queries.errors.anew import SEEN, subject_on
 from pipeline.queries.errors.material import subject_of
 from pipeline.queries.errors.rounds import NO_KEY, findings_of, read_round, rounds_of, run_round, stored_round
 from pipeline.queries.errors.settings import Settings
 from pipeline.queries.verify import verify
+from tests.batch_server import Item
 from tests.claude_server import Reply, Status, claude_server
 from tests.pipeline.house import House
 from tests.pipeline.queries.errors.asked import trained
@@ -292,3 +293,26 @@ def test_a_round_on_a_dataset_is_another_round_and_its_dataset_must_be_there(hou
         run_round(house.workspace, NAMES, replace(WORDS, on=("helt",)))
     with pytest.raises(DataError, match="pairs to test claims on; 40 are needed"):
         run_round(house.workspace, NAMES, replace(WORDS, on=("good",)))
+
+
+def test_by_batches_a_round_is_the_same_at_half_the_price_and_a_later_call_collects_it(house: House, keyed) -> None:
+    singly = House(house.folder / "singly")
+    shutil.copytree(house.workspace.root, singly.workspace.root)
+    settings = Settings(documents=80, batches=True, wait=False)
+    with claude_server(default=stating(*PLANTED)) as server:
+        keyed(server)
+        server.batches.takes_seconds = 1000
+        server.batches.item = lambda body, custom_id: Item(text=stating(*PLANTED)(body).text)
+        pending = 0
+        while stored_round(house.workspace, NAMES, settings) is None:
+            try:
+                told = run_round(house.workspace, NAMES, settings)
+            except PendingError:
+                pending += 1
+                server.batches.forward(1001)
+        sent = [len(batch.requests) for batch in server.batches.batches]
+        assert sum(server.bill.values()) == sum(sent)  # none was sent twice
+        dear = run_round(singly.workspace, NAMES, replace(settings, batches=False))
+
+    assert pending == len(sent) and sent[0] == 1 and sum(sent) == questions_of(told)
+    assert told.cost_usd == pytest.approx(dear.cost_usd / 2) and replace(told, cost_usd=dear.cost_usd) == dear
