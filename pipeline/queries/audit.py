@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.core.errors import DataError, RecipeError, listed_names
 from pipeline.core.files.card import Card, read_card
 from pipeline.experiment.streams.opened import closed_in
-from pipeline.queries.audit_sample import Drawn, draw
+from pipeline.queries.audit_sample import Drawn, draw, num_closed
 from pipeline.queries.export.target import history_of
 from pipeline.store.results import dropped_by, why_empty
 from pipeline.store.stored_dataset import StoredDataset
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MOST_DOCUMENTS = 200_000  # of each dataset
 PREVIOUS = "previous"
+MOST_RULES = 10  # whose shares are told
 
 
 def audit(
@@ -62,7 +63,11 @@ def audit(
         cut_by=checked.units.cut_by,
         numbers=tuple(worst_first([*checked.numbers, *close])),
         tables=tables,
-        stored=(*_stored(workspace, audited), *associated(columns)),
+        stored=(
+            *_stored(workspace, audited),
+            *_rules(workspace, audited, sides[0] if against is not None else None),
+            *associated(columns),
+        ),
         notes=(*(f"{side.name}: {side.sealed}" for side in sides if side.sealed), *checked.notes, *notes),
     )
 
@@ -93,7 +98,7 @@ def _refuse_few(workspace: Workspace, name: str, *, count: int) -> None:
     folder, card = workspace.dataset(name)
     if not card.rows_out:
         raise DataError(f"{why_empty(card)} There is nothing to audit; name a dataset that holds documents.")
-    least, sealed = 2 * LEAST_HALF, len(closed_in(workspace, folder).ids)
+    least, sealed = 2 * LEAST_HALF, num_closed(folder, closed_in(workspace, folder))
     if card.rows_out - sealed < least:
         beside = " that are not sealed for a gate's verdict" if sealed else ""
         raise DataError(
@@ -164,3 +169,19 @@ def _stored(workspace: Workspace, drawn: Drawn) -> Iterator[str]:
 
 def _dropped(card: Card, label: str) -> str:
     return f"{dropped_by(card, label):,} of {card.rows_in:,} documents"
+
+
+def _rules(workspace: Workspace, drawn: Drawn, other: Drawn | None) -> Iterator[str]:
+    """Tell which share of its documents every rule dropped, the largest first, beside what it dropped of another.
+
+    Counts of all documents, so no sample's halves say how far they move by chance: these are told and never alarm.
+    """
+    cards = history_of(workspace, drawn.folder)
+    before = {} if other is None else {card.name: card for card in history_of(workspace, other.folder).values()}
+    told = [(number / card.rows_in, rule, card) for card in cards.values() for rule, number in card.dropped.items()]
+    for share, rule, card in sorted(told, key=lambda each: (-each[0], each[1]))[:MOST_RULES]:
+        earlier = before.get(card.name)
+        was = ""
+        if earlier is not None and earlier.rows_in:
+            was = f" ({100 * earlier.dropped.get(rule, 0) / earlier.rows_in:.2f} % before)"
+        yield f"{card.name}: {rule} dropped {100 * share:.2f} %{was}."

@@ -25,7 +25,7 @@ from pipeline.core.files.shards import iterate_tables, read_table
 from pipeline.core.files.stored import present
 from pipeline.core.sketch import order_of
 from pipeline.core.step import ENGINE_COLUMNS
-from pipeline.experiment.streams.opened import closed_in
+from pipeline.experiment.streams.opened import Closed, closed_in
 from pipeline.store.chain import BasePart, part_name
 from pipeline.store.evidence import Evidence, evidence_at
 from pipeline.store.results import document_paths
@@ -126,6 +126,12 @@ def draw(workspace: Workspace, name: str, *, count: int, closely: int, seed: int
         texts=tuple(found.texts), closely=np.concatenate(found.closely),
         tokens=np.concatenate(found.tokens) if tokenizer is not None else None,
     )  # fmt: skip
+
+
+def num_closed(folder: Path, closed: Closed) -> int:
+    """Return how many documents of a dataset nobody may read."""
+    paths = document_paths(folder) if closed.ids else ()
+    return sum(int((~closed.open_of(read_table(path, columns=["id"]).column("id"))).sum()) for path in paths)
 
 
 def _files(folder: Path, evidence: Evidence | None) -> Iterator[_File]:

@@ -26,6 +26,7 @@ from pipeline.core.errors import DataError, RecipeError, TamisError
 from pipeline.core.files.card import CARD, Card, is_complete, read_card
 from pipeline.core.files.durable import write_text
 from pipeline.core.files.shards import read_table, write_table
+from pipeline.core.files.stored import present
 from pipeline.core.identity import identity_of
 from pipeline.queries.errors.judging import MATCHED, match
 from pipeline.queries.errors.material import Material, Subject, subject_of, two_arms
@@ -220,7 +221,7 @@ def _documents_of(told: Round, material: Material, about: About) -> pa.Table:
 def documents_with(folder: Path, claim: str) -> dict[str, dict[str, bool]]:
     """Return held-out set -> document -> whether it has what a finding claims; none where that was not kept."""
     found: dict[str, dict[str, bool]] = {}
-    if (folder / ABOUT).exists():
+    if present(folder / ABOUT).exists():
         for row in read_table(folder / ABOUT).to_pylist():
             if row["claim"] == claim:
                 found.setdefault(row["domain"], {})[row["id"]] = row["has"]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from pipeline.core.errors import DataError, RecipeError
-from pipeline.queries.audit import audit, tokenizer_of
+from pipeline.queries.audit import _rules, audit, tokenizer_of
 from pipeline.queries.audit_sample import draw, host_of, year_of
 from tests.filters.audit.planted import planted, texts
 from tests.pipeline.house import House, write_lines
+from tests.pipeline.house import texts as short_texts
 
 STEPS = ["language", "length: {min_chars: 20}", "exact_dedup"]
 MAIL = "Write to jane.miller@firmware.org today."
@@ -193,3 +197,20 @@ def test_the_tokenizer_of_a_dataset_is_the_one_that_its_experiment_froze(trained
 def test_without_an_experiment_there_is_no_tokenizer(versions: House, found):
     assert tokenizer_of(versions.workspace, "clean") is None
     assert any(note.startswith("No tokenizer is stored") for note in found.notes)
+
+
+def test_what_every_rule_dropped_is_told_beside_what_it_dropped_before(tmp_path: Path):
+    house = House(tmp_path)
+    write_lines(tmp_path / "a.jsonl", short_texts(200))
+    drawn: list[Any] = []
+    for least in (6, 8):
+        house.clean([f"length: {{min_words: {least}}}"])
+        house.run()
+        folder, card = house.workspace.dataset("clean")
+        drawn.append(SimpleNamespace(folder=folder, card=card))
+
+    before, now = (100 * sum(each.card.dropped.values()) / 200 for each in drawn)
+
+    (told,) = _rules(house.workspace, drawn[1], drawn[0])
+    assert 0 < before < now and told.startswith("clean: length.")
+    assert told.endswith(f" dropped {now:.2f} % ({before:.2f} % before).")

@@ -255,6 +255,8 @@ def test_the_verb_tells_findings_and_what_they_rest_on_and_writes_a_page(house: 
         "documents": 400,
         "seed": 0,
         "max_usd": 2.0,
+        "batches": False,
+        "no_wait": False,
         "plugin": (),
     }
 
