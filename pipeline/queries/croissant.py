@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import __version__
 from pipeline.core.document import SCHEMA
 from pipeline.core.files.card import CARD, Card
+from pipeline.core.files.stored import present
 from pipeline.queries.export.history import percent
 from pipeline.queries.export.target import history_of
 from pipeline.store.results import DOCUMENTS_END, DOCUMENTS_START, document_paths, dropped_by
@@ -85,7 +86,7 @@ def distribution(folder: Path) -> list[dict[str, Any]]:
     files = [
         {
             "@type": "cr:FileObject", "@id": path.name, "name": path.name, "contentUrl": path.name,
-            "contentSize": f"{path.stat().st_size} B", "encodingFormat": "application/x-parquet",
+            "contentSize": f"{present(path).stat().st_size} B", "encodingFormat": "application/x-parquet",
             "sha256": _sha256(path),
         }
         for path in document_paths(folder)

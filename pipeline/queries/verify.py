@@ -18,6 +18,7 @@ from typing import Any
 from pipeline.core.errors import DataError
 from pipeline.core.files.card import CARD, KINDS, Card, content_of, difference, read_card
 from pipeline.core.files.in_place import INPUTS, inputs_of
+from pipeline.core.files.stored import present
 from pipeline.core.identity import hash_file, identity_of
 from pipeline.store.dedup_versions import current_version, stores
 from pipeline.store.judge import judged_otherwise, judging_code
@@ -81,7 +82,7 @@ def _inputs(folder: Path, card: Card) -> tuple[int, int, list[dict[str, str]]]:
     for label, (path, _) in sorted(located.items()):
         count += 1
         try:
-            size_bytes += Path(path).stat().st_size
+            size_bytes += present(Path(path)).stat().st_size
             found, must = hash_file(Path(path)), content.get(label, "")
             problem = "" if found == must else f"has BLAKE3 {found[:12]}; {CARD} says {must[:12]}"
         except OSError as error:

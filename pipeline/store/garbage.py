@@ -151,7 +151,10 @@ def _mentioned(text: str, by_identity: Mapping[str, str]) -> set[str]:
 
 
 def _leftovers(root: Path, place: Place, *, ledger: str) -> Iterator[Garbage]:
-    """Yield what no card of a store speaks of: of killed uploads, of gone results, and what later ones replaced."""
+    """Yield what no card of a store speaks of: of killed uploads, of gone results, and what later ones replaced.
+
+    Leases stay, 350 bytes each: without the earlier ones a listing that is behind could hide the one that counts.
+    """
     listing = place.items()
     known = set()
     for kind in KINDS:
@@ -163,13 +166,10 @@ def _leftovers(root: Path, place: Place, *, ledger: str) -> Iterator[Garbage]:
                     inputs_key(path.parent),
                     *(key_of(path.parent, file) for file in files),
                 }
-    leases = sorted(name for name in listing if name.startswith("lease/"))
     for name, item in sorted(listing.items()):
         top = name.partition("/")[0]
         if top in KINDS and name not in known:
             yield Garbage("object", name, item.size, "no card speaks of it: its upload was killed")
-        elif top == "lease" and name != leases[-1]:
-            yield Garbage("object", name, item.size, "a lease that is over")
         elif top == "ledger" and name != ledger:
             yield Garbage("object", name, item.size, "a later ledger has all of it")
         elif top in ("probe", "clock"):

@@ -65,7 +65,11 @@ class InPlace:
 
 def stamp_of(path: Path) -> Stamp:
     """Return what changes when a file does; raises what opening it raises."""
-    handle = os.open(path, os.O_RDONLY)  # opening makes a network file system ask its server, which stat does not
+    from pipeline.core.files.stored import present  # which stands above
+
+    handle = os.open(
+        present(path), os.O_RDONLY
+    )  # opening makes a network file system ask its server, which stat does not
     try:
         found = os.fstat(handle)
     finally:

@@ -17,9 +17,10 @@ from pipeline.core.claude.ledger.ledger import Ledger, Planned, total_usd
 from pipeline.core.errors import BusyError, RecipeError, ServiceError
 from pipeline.core.files import places
 from pipeline.core.files.places import Place
-from pipeline.core.files.stored import CARD, HOME, cache_home
+from pipeline.core.files.stored import CARD, HOME
 from pipeline.core.identity import hash_file
 from pipeline.queries.documents import look
+from pipeline.queries.status import status_of
 from pipeline.queries.verify import verify
 from pipeline.store import remote
 from pipeline.store.lease import SECONDS_NAME
@@ -104,7 +105,12 @@ def test_a_store_gives_the_same_bytes_as_a_folder_and_a_second_machine_reuses_al
     assert not s3.count("GET", inside=".parquet") or s3.count("GET", inside="dataset")
     assert sample == look(house.workspace, "clean", dropped=False, rule=None, count=50)
     assert verify(there)["damaged"] == []
-    assert cache_home().name == "machine-two"
+
+    on_machine(monkeypatch, tmp_path, "three")  # which goes on from signals that it does not have
+    far.clean([STEPS[0], "longest: {keep_fraction: 0.5, unit: 2}"])
+    house.run()
+    build(far)
+    assert contents(far.workspace.root) == contents(house.workspace.root)
 
 
 def test_a_listing_that_is_behind_costs_no_result(far, s3, tmp_path, monkeypatch):
@@ -224,12 +230,20 @@ def test_what_one_machine_bought_no_other_buys_again(far, s3, tmp_path, monkeypa
             assert not ledger.has_all(["c"])
             with pytest.raises(ServiceError, match=r"stopped while it bought answers.*--accept-loss"):
                 ledger.record_intent("d", reserved_nano=1, endpoint="loopback")
+            told = status_of(two)["store"]
+            assert "stopped while it bought answers" in told["doubt"] and f"process {os.getpid()}" in told["writer"]
+            assert {"ledger.sqlite", "lock"} <= set(told["only_here"]) and told["url"] == str(
+                held_lease(two.root).place
+            )
+            held_lease(two.root).forgive()  # as `tamis gc --accept-loss` does
+            ledger.close()
+            buy(two, "d")
     on_machine(monkeypatch, tmp_path, "one")
     with one.locked():  # the first machine is back, and brings what it bought
         pass
     on_machine(monkeypatch, tmp_path, "two")
     with two.locked():
-        buy(two, "d")
+        pass
 
     assert total_usd(two.ledger) == 4
     on_machine(monkeypatch, tmp_path, "three")
