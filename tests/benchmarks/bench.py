@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, write the figures."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    names = [*TITLES, "minhash_check", "lanes", "what_if", "research", "labelling", "growth"]
+    names = [*TITLES, "minhash_check", "lanes", "what_if", "research", "labelling", "growth", "ray"]
     if unknown := [word for word in options.only if not any(word in name for name in names)]:
         parser.error(f"--only {unknown[0]}: no work's name holds it; they are {', '.join(names)}")
     os.environ["TQDM_DISABLE"] = "1"
@@ -124,6 +124,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tests.benchmarks.labelling import measure_labelling
 
             results["labelling"] = measure_labelling(Path(folder), cores=cores)
+            _write(results, options)
+        if "ray" in options.only:  # alone: a machine with little memory has no room for it beside the others
+            from tests.benchmarks.spreading import measure_ray
+
+            results["ray"] = measure_ray(Path(folder), cores=cores)
             _write(results, options)
         if _wanted("growth", options) and not options.quick:
             from tests.benchmarks.growth import measure_growth
