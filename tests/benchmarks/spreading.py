@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Set
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -30,12 +31,12 @@ def measure_ray(folder: Path, *, cores: Set[int], repeats: int = REPEATS) -> dic
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
-        found = {}
+        found: dict[str, Any] = {}
         for workers in (1, 2):
             found[f"ray, {workers}"] = _measured(
-                lambda workers=workers: OnRay(address=None, folder=folder, workers=workers), repeats=repeats
+                partial(OnRay, address=None, folder=folder, workers=workers), repeats=repeats
             )
-            found[f"local, {workers}"] = _measured(lambda workers=workers: Local(workers=workers), repeats=repeats)
+            found[f"local, {workers}"] = _measured(partial(Local, workers=workers), repeats=repeats)
     finally:
         os.sched_setaffinity(0, before)
     return {"task_seconds": TASK_SECONDS, "cores": len(cores), "by_executor": found}
