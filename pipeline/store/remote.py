@@ -11,7 +11,6 @@ never half a result. A store that writes over an object it was told not to is re
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 import uuid
@@ -268,8 +267,3 @@ def _pull_ledger(root: Path, place: Place, newest: str, *, synced: Synced) -> No
 
 def _finished(root: Path) -> list[Path]:
     return [path.parent for kind in KINDS for path in sorted((root / kind).glob(f"*/{CARD}"))]
-
-
-def local_bytes(root: Path) -> int:
-    """Return what a cache takes on the disk."""
-    return sum((Path(folder) / name).stat().st_size for folder, _, names in os.walk(root) for name in names)
