@@ -1,6 +1,7 @@
 """The verbs. The only place that prints: results on stdout (`--json` on each), progress and errors on stderr.
 
-Exit codes: 0 done; 1 a step failed; 2 bad recipe or usage; 3 not promoted; 4 budget reached; 75 busy; 130, 143 signals.
+Exit codes: 0 done; 1 a step failed; 2 bad recipe or usage; 3 not promoted; 4 budget reached; 75 busy; 99 nothing
+new (with --skip-code); 130, 143 signals.
 """
 
 from __future__ import annotations
@@ -38,11 +39,16 @@ from pipeline.commands import (
     versions,
 )  # fmt: skip
 from pipeline.commands.flags import RAY, load_plugins, parse_memory, running
+from pipeline.commands.telling import Wanted, stopped, telling, told
 from pipeline.core.errors import PendingError, RecipeError, TamisError
 from pipeline.core.process.start import start
 from pipeline.core.shown import escaped, shown
 
-EPILOG = "Exit codes: 0 done, 1 a step failed, 2 bad recipe or usage, 3 not promoted, 4 budget reached, 75 busy."
+EPILOG = (
+    "Exit codes: 0 done, 1 a step failed, 2 bad recipe or usage, 3 not promoted, 4 budget reached, 75 busy, 99 nothing "
+    "new (with --skip-code)."
+)
+NOTHING_NEW = 99
 COMPLETE = "_TAMIS_COMPLETE"  # by which a shell asks what may follow
 SHELLS = ("bash", "fish", "zsh")
 
@@ -89,9 +95,33 @@ def _run(words: list[str]) -> int:
     return 0
 
 
+def _leave(code: int) -> NoReturn:
+    """End the process where it stands, in ten seconds at most, and tell of it whom the run was to tell."""
+    import threading
+
+    late = threading.Timer(10.0, os._exit, [code])
+    late.daemon = True
+    late.start()
+    stopped(code)
+    os._exit(code)  # the workers die with us, and every file at a final name is whole
+
+
+def _stop_after(seconds: float) -> None:
+    """End the process with 4 after so long, by a clock that nobody sets."""
+    import threading
+
+    def stop() -> None:
+        os.write(2, b"tamis: stopped by --max-hours; run the same command again to go on.\n")
+        _leave(4)
+
+    timer = threading.Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
+
+
 def _terminate(number: int, frame: object) -> NoReturn:
     os.write(2, b"tamis: stopped by SIGTERM; run the same command again to go on.\n")
-    os._exit(143)  # the workers die with us, and every file at a final name is whole
+    _leave(143)  # the workers die with us, and every file at a final name is whole
 
 
 def _fail(*lines: str) -> None:
@@ -173,6 +203,7 @@ def _verb(**about: Any) -> Callable[[Callable[..., None]], None]:
 def _build_all(
     *, recipe: Path, workspace: Path, workers: int, device: str, memory: str, track: Sequence[str],
     plugin: Sequence[Path], as_json: bool, wait: bool = True, test_endpoint: bool = False, ray: str | None = None,
+    new_only: bool = False, skip_code: bool = False, wanted: Wanted | None = None,
 ) -> NoReturn:  # fmt: skip
     from dataclasses import asdict
 
@@ -185,24 +216,44 @@ def _build_all(
 
     load_plugins(plugin)
     place = Workspace(workspace)
-    with Terminal(notice=notice) as progress, tracking(recipe, wanted=track, workspace=place, progress=progress):
-        outcome = run_recipe(
-            recipe, workspace=place, workers=workers, progress=progress, device=device,
-            memory_bytes=parse_memory(memory), wait=wait, test_endpoint=test_endpoint, ray=ray,
+    with (
+        Terminal(notice=notice) as progress,
+        telling(wanted or Wanted(), progress, recipe=recipe, workspace=place) as story,
+        tracking(recipe, wanted=track, workspace=place, progress=progress),
+    ):
+        story.outcome = outcome = run_recipe(
+            recipe, workspace=place, workers=workers, progress=story.progress, device=device,
+            memory_bytes=parse_memory(memory), wait=wait, test_endpoint=test_endpoint, ray=ray, new_only=new_only,
         )  # fmt: skip
-    _emit(asdict(outcome), as_json, outcome_text(outcome))
-    raise click.exceptions.Exit(outcome.exit_code)
+        code = NOTHING_NEW if outcome.nothing_new and skip_code else outcome.exit_code
+        _emit(asdict(outcome), as_json, outcome_text(outcome))
+        raise click.exceptions.Exit(code)
 
 
 @_verb(short_help="Build, judge, promote and report what a recipe names.")
 @running
 @RAY
+@told
 @click.option("--no-wait", is_flag=True, help="Leave batches that are on their way to the next run, and end with 0.")
+@click.option("--new-only", is_flag=True, help="Add to what was promoted last, from files that it was not read from.")
+@click.option(
+    "--skip-code", is_flag=True, help="With --new-only: end with 99 where nothing is new, which skips a task."
+)
+@click.option("--max-hours", type=click.FloatRange(min=0, min_open=True), metavar="HOURS",
+              help="End with 4 after so long; the next run goes on.")  # fmt: skip
 @click.option("--test-endpoint", is_flag=True, help="Test anew what the server at ANTHROPIC_BASE_URL can do.")
-def run(*, no_wait: bool, as_json: bool, **given: Any) -> None:
+def run(
+    *, no_wait: bool, as_json: bool, max_hours: float | None, log: Path | None, metrics: Path | None,
+    summary: Path | None, on_finish: str, on_failure: str, **given: Any,
+) -> None:  # fmt: skip
     """Build everything a recipe names, judge the candidate, promote it if the gate says so, write the report."""
+    if given["skip_code"] and not given["new_only"]:
+        raise RecipeError("--skip-code: says that nothing is new, which only --new-only finds out. Add --new-only.")
+    if max_hours is not None:
+        _stop_after(3600 * max_hours)
     try:
-        _build_all(wait=not no_wait, as_json=as_json, **given)
+        wanted = Wanted(log, metrics, summary, on_finish, on_failure)
+        _build_all(wait=not no_wait, as_json=as_json, wanted=wanted, **given)
     except PendingError as pending:
         _emit({"pending": str(pending)}, as_json, str(pending))
 

@@ -105,7 +105,7 @@ def test_every_verb_answers_a_call_for_help(
     assert "--json" in said
 
 
-@pytest.mark.parametrize("code", ["0", "1", "2", "3", "4", "75", "130, 143"])
+@pytest.mark.parametrize("code", ["0", "1", "2", "3", "4", "75", "99", "130, 143"])
 def test_every_exit_code_is_explained(code: str) -> None:
     assert f"\n| {code} | " in TEXT
 
@@ -195,6 +195,15 @@ def test_the_plugin_of_the_readme_works_as_printed(tmp_path: Path) -> None:
 
     assert ran.returncode == 0, ran.stderr
     assert without_seconds(ran.stdout) == without_seconds(block("prints plugin"))
+
+
+def test_the_block_on_every_night_prints_what_it_prints(tmp_path: Path) -> None:
+    pages = block("runs").partition("cat > pages.yaml")[0]
+
+    ran = run(["bash", "-e", "-c", pages + block("runs nightly")], folder=tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    assert without_seconds(ran.stdout) == without_seconds(block("prints nightly"))
 
 
 def test_the_block_on_datatrove_runs_as_printed(tmp_path: Path) -> None:

@@ -84,6 +84,9 @@ class QualityParams(Params):
     model: str | tuple[str, ...] | None = input_names(
         None, description="For `student: embedding`: folder of a model2vec or sentence-transformers model (`[topics]`)."
     )
+    pinned: tuple[str, ...] = input_names(
+        (), description="Files of a `quality` result (model.json, model.safetensors): it scores, and nothing is learnt."
+    )
     buckets: int = Field(default=2**18, ge=2**10, le=2**24, description="Hash buckets, a power of two (fastText).")
     ngrams: int = Field(default=2, ge=1, le=3, description="Longest run of words that is a feature, words.")
     epochs: int = Field(default=60, ge=1, le=1000, description="Passes over the graded documents, at most (L-BFGS).")
@@ -144,6 +147,8 @@ class Quality(GatheringStep):
 
     def check(self, earlier: Mapping[str, Step]) -> None:
         label = earlier.get(GRADE.partition(".")[0])
+        if self.params.pinned:
+            return
         if label is None:
             raise RecipeError("`quality` learns grades, and no step before it gives any. Put `label` before it.")
         documents = getattr(label, "most_asked", None)  # None: how many there are is known when they are counted
@@ -179,6 +184,8 @@ class Quality(GatheringStep):
         return ()
 
     def gather(self, work: Gathering) -> None:
+        if self.params.pinned:
+            return self._score_only(work)
         graded = load_graded(work.parts, by_people=PEOPLE in work.signals_before)
         lesson = split(graded, by=self.params.split, share=self.params.held_out, seed=work.seed)
         params = self.params
@@ -206,6 +213,13 @@ class Quality(GatheringStep):
         work.details |= found | ({"triangle": sides} if sides else {})
         doubts = self._doubts(found["agreement"], found["baselines"], held=len(lesson.held))
         work.details |= {"warnings": doubts + _not_drawn(held.chosen)}
+
+    def _score_only(self, work: Gathering) -> None:
+        """Score every document with the classifier that is given."""
+        embedding = folder_of(work.inputs["model"]) if self.params.student == "embedding" else None
+        jobs = [ScoreJob(part, folder_of(work.inputs["pinned"]), embedding) for part in work.parts]
+        for part, column in zip(work.parts, work.map(score_part, jobs, label="quality scores"), strict=True):
+            work.write(part, {"score": column})
 
     def _doubts(self, found: Mapping[str, float], baselines: Mapping[str, Any], *, held: int) -> list[str]:
         """Return what speaks against selecting by these scores; DataError if they are no better than none."""

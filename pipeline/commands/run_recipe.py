@@ -19,13 +19,15 @@ from pipeline.engine.settled import settle
 from pipeline.plan.graph import Plan
 from pipeline.plan.make import make_plan
 from pipeline.recipe.load import load_recipe
-from pipeline.recipe.spec import final_datasets
+from pipeline.recipe.spec import Recipe, final_datasets
 from pipeline.store.stored_dataset import StoredDataset
 from pipeline.store.workspace import Workspace
 
 if TYPE_CHECKING:
+    from pipeline.commands.run_new import NothingNew
     from pipeline.engine.executors import Executor
     from pipeline.experiment.findings.found import Found
+    from pipeline.store.node import Node
     from pipeline.store.registry import Promotion
 
 
@@ -55,6 +57,7 @@ class Outcome:
     made: tuple[FinalDataset, ...] = ()
     warnings: tuple[str, ...] = ()  # of all steps, those of earlier runs too
     found: Found | None = None  # by a search
+    nothing_new: bool = False  # to add to what was promoted
 
     @property
     def exit_code(self) -> int:
@@ -64,12 +67,14 @@ class Outcome:
 def run_recipe(
     given: Path | Mapping[str, Any], *, workspace: Workspace, workers: int, progress: Progress, device: str = "auto",
     memory_bytes: int = 2 << 30, wait: bool = True, test_endpoint: bool = False, ray: str | None = None,
+    new_only: bool = False,
 ) -> Outcome:  # fmt: skip
     """Run a recipe to its end; everything that is already there is reused.
 
     Without `wait`, PendingError ends it where batches of paid requests are on their way. `test_endpoint` has what is
     known of a server other than Anthropic's found out anew. `ray` is the address of a Ray cluster to run on; empty,
-    it is the one that there is, or else one on this machine.
+    it is the one that there is, or else one on this machine. `new_only` adds to what was promoted last, from files
+    that were not read for it.
     """
     started = time.monotonic()
     recipe = load_recipe(given)  # first, so that a bad recipe leaves nothing behind
@@ -82,33 +87,40 @@ def run_recipe(
             from pipeline.core.claude.abilities.self_test import forget_abilities
 
             forget_abilities(workspace.ledger)
-        plan = make_plan(recipe, workspace)
-        plan.hashes.save()
-
-        def record(*, verdict: dict[str, Any] | None) -> None:  # a search adds to the plan on its way
-            record_run(plan, verdict=verdict, built=len(plan.to_build), started=started, workers=workers, device=device)
-
-        _check_environment(plan)
         with _on_demand(workers, ray, workspace) as executor:
-            report_on = partial(_report, plan, progress=progress, executor=executor)
-            if plan.to_build:
-                try:
-                    _build(
-                        plan, executor=executor, progress=progress, device=device, memory_bytes=memory_bytes, wait=wait
-                    )
-                except GateError:
-                    record(verdict=None)
-                    with suppress(DataError):  # there may be nothing yet
-                        report_on()  # what there is, without a verdict
-                    raise
+            build = partial(
+                _build, executor=executor, progress=progress, device=device, memory_bytes=memory_bytes, wait=wait
+            )
+            before: tuple[Node, ...] = ()
+            if new_only:
+                from pipeline.commands.run_new import NothingNew, plan_new
+
+                night = plan_new(recipe, workspace, build=build, say=progress.say)
+                if isinstance(night, NothingNew):
+                    return _nothing_new(recipe, workspace, night, started=started)
+                plan, before = night.plan, night.built
             else:
-                settle(plan)
+                plan = make_plan(recipe, workspace)
+                plan.hashes.save()
+
+            def record(*, verdict: dict[str, Any] | None) -> None:  # a search adds to the plan on its way
+                built = len(plan.to_build) + len(before)
+                record_run(plan, verdict=verdict, built=built, started=started, workers=workers, device=device)
+
+            report_on = partial(_report, plan, progress=progress, executor=executor)
+            try:
+                build(plan)
+            except GateError:
+                record(verdict=None)
+                with suppress(DataError):  # there may be nothing yet
+                    report_on()  # what there is, without a verdict
+                raise
             certificate = certificate_of(plan)
             promoted = _promote(plan, certificate)
             found = _found(plan)
             record(verdict=certificate["verdict"] if certificate else None)
             report = report_on()
-    return _outcome(plan, certificate, promoted=promoted, found=found, report=report, started=started)
+    return _outcome(plan, certificate, promoted=promoted, found=found, report=report, started=started, before=before)
 
 
 def _check_environment(plan: Plan) -> None:
@@ -123,6 +135,9 @@ def _check_environment(plan: Plan) -> None:
 def _build(
     plan: Plan, *, executor: Callable[[], Executor], progress: Progress, device: str, memory_bytes: int, wait: bool
 ) -> None:
+    if not plan.to_build:
+        return settle(plan)
+    _check_environment(plan)
     from pipeline.engine.run import Run  # all that builds, which takes longer to import than the plan
 
     runs_on = executor()
@@ -139,15 +154,15 @@ def _build(
 
 def _outcome(
     plan: Plan, certificate: dict[str, Any] | None, *, promoted: str | None, found: Found | None, report: Path,
-    started: float,
+    started: float, before: tuple[Node, ...],
 ) -> Outcome:  # fmt: skip
-    recipe, todo = plan.recipe, plan.to_build
+    recipe, todo = plan.recipe, [*before, *plan.to_build]
     cost = sum(read_card(node.folder).cost_usd for node in todo)
-    verdict = certificate["verdict"] if certificate else None
+    verdict, known = certificate["verdict"] if certificate else None, {node.folder for node in plan.nodes}
     return Outcome(
         recipe=recipe.name,
         built=tuple(f"{node.kind} {node.name}" for node in todo),
-        reused=len(plan.nodes) - len(todo),
+        reused=len(plan.nodes) - len(plan.to_build) - len({node.folder for node in before} & known),
         seconds=time.monotonic() - started,
         cost_usd=cost,
         verdict=verdict["outcome"] if verdict else None,
@@ -159,6 +174,16 @@ def _outcome(
         warnings=tuple(warnings_of(plan)),
         found=found,
     )
+
+
+def _nothing_new(recipe: Recipe, workspace: Workspace, night: NothingNew, *, started: float) -> Outcome:
+    report = workspace.report(recipe.name)
+    return Outcome(
+        recipe=recipe.name, built=tuple(f"{node.kind} {node.name}" for node in night.built), reused=0,
+        seconds=time.monotonic() - started, cost_usd=sum(read_card(node.folder).cost_usd for node in night.built),
+        verdict=None, sentence=night.sentence, report=str(report) if report.exists() else "", promoted=None,
+        nothing_new=True,
+    )  # fmt: skip
 
 
 def _unjudged(plan: Plan) -> str:

@@ -115,6 +115,8 @@ def outcome_text(outcome: Outcome) -> str:
     did = (
         f"built {len(outcome.built)}, reused {outcome.reused}"
         if outcome.built
+        else "nothing was built"
+        if outcome.nothing_new
         else "nothing to do, all results are there"
     )
     cost = f", {figures.dollars(outcome.cost_usd)}" if outcome.cost_usd else ""
@@ -125,7 +127,7 @@ def outcome_text(outcome: Outcome) -> str:
         lines.append(f"registry: {outcome.promoted}")
     if outcome.found is not None:
         lines.extend(_found_lines(outcome.found))
-    lines.append(f"report: {outcome.report}")
+    lines += [f"report: {outcome.report}"] if outcome.report else []
     for made in outcome.made:
         size = "" if made.bytes is None else f", {figures.size(made.bytes)}"
         lines.append(f"{made.dataset}: {_counted(made.documents, 'document')}{size}")

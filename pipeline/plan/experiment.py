@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from eval.proxies.tiers import TIERS
+from pipeline.core.files.card import read_card
 from pipeline.core.identity import identity_of
 from pipeline.plan.graph import ENGINE_VERSION, Experiment, Plan, SearchRound
 from pipeline.plan.lanes import LaneName, lane_label, lanes_of, trial_lanes
@@ -76,7 +77,11 @@ class _Draft:
 
     def __init__(self, plan: Plan) -> None:
         assert plan.recipe.proxy is not None
-        self.add, self.recipe, self.proxy = plan.add, plan.recipe, plan.recipe.proxy
+        self.add, self.stored, self.recipe, self.proxy = plan.add, plan.stored, plan.recipe, plan.recipe.proxy
+        self.workspace = plan.workspace
+        self.called = {
+            name: plan.documents_node(name).name for name in plan.recipe.datasets if name in plan.recipe.stored
+        }
         self.held_out = parts_of(plan.recipe)
         self.trained_on = sorted({name for mixture in self.recipe.mixtures.values() for name in mixture.weights})
         self.sampled = self.proxy.tokenizer_on or self.trained_on
@@ -113,12 +118,15 @@ class _Draft:
                 **(self.held_out[name].payload if name in self.held_out else {}),
             }
             parents = {name: dataset, "tokenizer": tokenizer.identity}
-            found[name] = self.add("tokens", name, payload, parents)
+            found[name] = self.add("tokens", self.called.get(name, name), payload, parents)
         return found
 
     def mixtures(self, sections: Mapping[str, MixtureSection], tokens: Mapping[str, Node]) -> dict[str, Node]:
         found = {}
         for name, mixture in sections.items():
+            if f"mixture/{name}" in self.recipe.stored and self._stands(f"mixture/{name}", tokens):
+                found[name] = self.stored(f"mixture/{name}")
+                continue
             parts = {dataset: tokens[dataset].identity for dataset in mixture.weights}
             payload = {
                 "kind": "mixture",
@@ -133,6 +141,15 @@ class _Draft:
             }
             found[name] = self.add("mixture", name, payload, parts)
         return found
+
+    def _stands(self, name: str, tokens: Mapping[str, Node]) -> bool:
+        """Say whether a stored mixture is of the tokens and the proxy of this plan, and need not be mixed anew."""
+        payload = read_card(self.workspace.root / self.recipe.stored[name]).payload
+        asked = (self.proxy.tier, self.proxy.tokens, EVAL_VERSION, self.recipe.seed)
+        known = {node.identity for node in tokens.values()}
+        return (payload["tier"], payload["tokens"], payload["eval"], payload["seed"]) == asked and all(
+            part in known for part, _ in payload["weights"].values()
+        )
 
     def rounds(
         self, sections: dict[str, MixtureSection], mixtures: dict[str, Node], tokens: Mapping[str, Node]

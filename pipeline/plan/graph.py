@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.core.files.card import Kind, is_complete
+from pipeline.core.files.card import Kind, is_complete, read_card
 from pipeline.core.identity import identity_of
 from pipeline.plan.differences import Home, why_build
 from pipeline.plan.lanes import LaneName, is_tried
@@ -121,6 +121,20 @@ class Plan:
     def documents_node(self, name: str) -> Node:
         """Return the node whose folder holds the documents of a source or dataset."""
         return self.sources[name] if name in self.sources else self.datasets[name].node
+
+    def stored(self, name: str) -> Node:
+        """Return the node of a result that the recipe takes as it is stored, added unless the plan has it."""
+        folder = self.workspace.root / self.recipe.stored[name]
+        known = next((node for node in self.nodes if node.folder == folder), None)
+        if known is not None:
+            return known
+        card = read_card(folder)
+        node = Node(
+            kind=card.kind, name=card.name, identity=card.identity, payload=card.payload, parents=card.parents,
+            folder=folder, complete=True, reason="as it was promoted",
+        )  # fmt: skip
+        self.nodes.append(node)
+        return node
 
     def add(
         self, kind: Kind, name: str, payload: Mapping[str, Any], parents: Mapping[str, str], *, cost: float = 0.0,

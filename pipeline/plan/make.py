@@ -62,6 +62,8 @@ def make_plan(recipe: Recipe, workspace: Workspace, *, read_all: bool = False) -
 
 
 def _plan_dataset(plan: Plan, spec: DatasetSpec) -> PlannedDataset:
+    if spec.name in plan.recipe.stored:
+        return PlannedDataset(spec=spec, base=(), made=None, steps=(), node=plan.stored(spec.name))
     base = tuple(plan.documents_node(name) for name in spec.inputs)
     made: PlannedStep | None = None
     if spec.make is not None:

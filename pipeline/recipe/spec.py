@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,8 @@ class Recipe:
     sweep: SweepSection | None = None
     trials: TrialsSection | None = None
     research: ResearchSection | None = None
+    stored: Mapping[str, str] = field(default_factory=dict)  # datasets and `mixture/NAME` that stand as they are stored
+    judged_before: frozenset[str] = frozenset()  # identities of held-out sets that these were held against
 
     @property
     def place(self) -> str:
@@ -97,4 +99,5 @@ def final_datasets(recipe: Recipe) -> list[str]:
     """Return the datasets that a recipe is for: no other uses them and no gate holds them out."""
     used = {name for spec in recipe.datasets.values() for name in (*spec.inputs, *step_inputs(spec))}
     held = held_out_by(recipe)
-    return [name for name in recipe.datasets if name not in used and name not in held]
+    aside = {*used, *held, *recipe.stored}
+    return [name for name in recipe.datasets if name not in aside]

@@ -8,11 +8,13 @@ alike. Content is hashed with BLAKE3 through a memory map (5 GB/s on one core fr
 
 from __future__ import annotations
 
+import copy
 import glob
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.inputs import find, origin_of
@@ -65,10 +67,18 @@ class FileReader(Reader):
     def __init__(self, *, params: PathParams, source: str, base: Path) -> None:
         super().__init__(params=params, source=source, base=base)
         self.params = params
+        self.only: frozenset[str] | None = None
+
+    def with_only(self, labels: Collection[str]) -> Self:
+        """Return a reader of these files alone, each known by the label that it has among all of them."""
+        found = copy.copy(self)
+        found.only = frozenset(labels)
+        return found
 
     def files(self) -> list[InputFile]:
         """Return the files, in label order; RecipeError for a path that names none."""
-        return find_files(self.params.path, source=self.source, base=self.base)
+        found = find_files(self.params.path, source=self.source, base=self.base)
+        return found if self.only is None else [file for file in found if file.label in self.only]
 
     def check(self) -> None:
         """Raise RecipeError unless the paths name files."""

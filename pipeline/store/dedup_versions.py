@@ -83,7 +83,7 @@ def store_file(workspace: Workspace, name: str) -> Path:
 
 def remember(workspace: Workspace, dataset: str, *, store: str) -> Remembered:
     """Add a published dataset to a store as a new version; nothing happens if it is in there."""
-    from filters.dedup.remembered import MANIFEST, SETTINGS, save_piece
+    from filters.dedup.remembered import SETTINGS
 
     folder, card = workspace.dataset(dataset)
     if not card.rows_out:
@@ -94,7 +94,37 @@ def remember(workspace: Workspace, dataset: str, *, store: str) -> Remembered:
     settings = old.settings if old is not None else SETTINGS
     if any(batch["identity"] == card.identity for batch in batches):
         return _told(kept, changed=False)
-    pieces = []
+    batch = _signed(workspace, folder, kept, settings=settings)
+    forgotten = list(old.forgotten) if old is not None else []
+    content = {"settings": dict(settings), "batches": [*batches, batch], "forgotten": forgotten}
+    done = _add(kept, content, action=f"remember {card.name}")
+    return replace(done, added=sum(num_rows for _, num_rows, _ in batch["pieces"]))
+
+
+def remember_just(
+    workspace: Workspace, folders: Sequence[Path], *, store: str, settings: Mapping[str, int]
+) -> Remembered:
+    """Let a store hold these published datasets and no other, as a new version unless it does; makes the store.
+
+    Signatures of what it ever held are there already. What was forgotten stays so.
+    """
+    kept = _versions(workspace, store)
+    old = current_version(kept)
+    signed = {batch["identity"]: batch for batch in old.batches} if old is not None and old.settings == settings else {}
+    batches = []
+    for folder in folders:
+        identity = read_card(folder).identity
+        batches.append(signed.get(identity) or _signed(workspace, folder, kept, settings=settings))
+    forgotten = list(old.forgotten) if old is not None else []
+    content = {"settings": dict(settings), "batches": batches, "forgotten": forgotten}
+    return _add(kept, content, action="remember what is promoted")
+
+
+def _signed(workspace: Workspace, folder: Path, kept: Versions, *, settings: Mapping[str, int]) -> dict[str, Any]:
+    """Sign what of a published dataset is not signed yet; return what a version says of it."""
+    from filters.dedup.remembered import MANIFEST, save_piece
+
+    card, pieces = read_card(folder), []
     paths = document_paths(folder)
     sources = _sources(workspace, card, num_pieces=len(paths))
     for number, (path, source) in enumerate(zip(paths, sources, strict=True)):
@@ -107,11 +137,7 @@ def remember(workspace: Workspace, dataset: str, *, store: str) -> Remembered:
         pieces.append([name, table.num_rows, source.identity])
     find = partial(_parent, workspace)
     read = {source.identity: sorted(contents_read(source, find=find)) for source in sources}
-    batch = {"dataset": card.name, "identity": card.identity, "read": read, "pieces": pieces}
-    forgotten = list(old.forgotten) if old is not None else []
-    content = {"settings": dict(settings), "batches": [*batches, batch], "forgotten": forgotten}
-    done = _add(kept, content, action=f"remember {card.name}")
-    return replace(done, added=sum(num_rows for _, num_rows, _ in pieces))
+    return {"dataset": card.name, "identity": card.identity, "read": read, "pieces": pieces}
 
 
 def _sources(workspace: Workspace, card: Card, *, num_pieces: int) -> list[Card]:

@@ -146,6 +146,17 @@ def dropped_by(card: Card, label: str) -> int:
     return sum(count for rule, count in card.dropped.items() if rule.partition(".")[0] == label)
 
 
+def removed_by_step(card: Card) -> list[tuple[str, int, int]]:
+    """Return each step of a published dataset with the documents that it removed or that broke it, of how many."""
+    found, reached = [], card.rows_in
+    for step in StoredDataset.from_card(card).steps:
+        lost = dropped_by(card, step.label) + card.quarantined.get(step.label, 0)
+        if reached:
+            found.append((step.label, lost, reached))
+        reached -= lost
+    return found
+
+
 def why_empty(card: Card) -> str:
     """Return a sentence on a result of no documents: what went in, and what most of it was lost to."""
     lost = Counter(card.dropped) + Counter(card.quarantined)

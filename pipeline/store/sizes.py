@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ from pipeline.core.files.card import read_card
 from pipeline.core.files.shards import iterate_tables, read_table
 from pipeline.core.text.cut import sizes_left
 from pipeline.store.chain import KEPT, BasePart, Link, edit_in, lengths
-from pipeline.store.evidence import Evidence
+from pipeline.store.evidence import Evidence, evidence_at
+from pipeline.store.stored_dataset import StoredDataset
 from pipeline.store.verdicts import bytes_kept
 from pipeline.store.workspace import Workspace
 
@@ -149,3 +151,12 @@ def bytes_per_token(workspace: Workspace, dataset: str) -> tuple[float, str]:
         if details.get("num_tokens"):
             return details["num_bytes"] / details["num_tokens"], "this dataset's own tokenizer"
     return BYTES_PER_TOKEN, f"{BYTES_PER_TOKEN:g} bytes a token, assumed"
+
+
+def kept_bytes_of(workspace: Workspace, folder: Path) -> int:
+    """Return the bytes of text of a finished dataset; of another result, about which nobody counted, its rows."""
+    card = read_card(folder)
+    known = StoredDataset.from_card(card).kept_bytes
+    if known is None and card.kind == "dataset":
+        known = kept_bytes(evidence_at(workspace, folder))
+    return card.rows_out if known is None else known

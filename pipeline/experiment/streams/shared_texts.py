@@ -32,7 +32,8 @@ def refuse_shared_texts(plan: Plan) -> None:
     judged = recipe.gate.on if recipe.gate is not None else ()
     for held_out in held_out_by(recipe):
         section = "gate" if held_out in judged else "sweep"
-        suspects = [name for name in trained_on if _is_open(recipe.datasets, name, held_out)]
+        known = recipe.stored if plan.documents_node(held_out).identity in recipe.judged_before else {}
+        suspects = [name for name in trained_on if name not in known and _is_open(recipe.datasets, name, held_out)]
         wanted = {digest: doc_id for doc_id, digest in _texts(plan, held_out)} if suspects else {}
         for name in suspects:
             found = {digest for _, digest in _texts(plan, name) if digest in wanted}

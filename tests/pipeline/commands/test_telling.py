@@ -1,0 +1,109 @@
+"""What a schedule is told of a run: figures, a log, a page, a command; and that none of them can break one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline import cli
+from tests.pipeline.house import House, texts
+
+Verb = Callable[..., tuple[int, str, str]]
+NOTE = "import json, os, sys; json.dump([sys.argv[2:], dict(os.environ)], open(sys.argv[1], 'w'))"
+
+
+@pytest.fixture
+def tamis(house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Verb:
+    """Run a verb; return its exit code, stdout and stderr."""
+    monkeypatch.chdir(house.folder)
+    monkeypatch.setattr(cli.signal, "signal", lambda number, handler: None)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["tamis", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return int(str(ended.value.code)), captured.out, captured.err
+
+    house.lines("a.jsonl", [*texts(8), "short"])
+    house.clean(["length: {min_length: 10}", "exact_dedup"])
+    return run
+
+
+def figures(path: Path) -> dict[str, float]:
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    found = [re.fullmatch(r"([a-z_]+\{[^}]*\}) ([-+0-9.e]+)", line) for line in lines]
+    assert all(found)
+    return {match[1]: float(match[2]) for match in found if match}
+
+
+def test_figures_a_log_a_page_and_a_command_tell_what_came_out(
+    house: House, tamis: Verb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure keeps the time of the last success, and a command is words: what looks like a shell's is none."""
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-canary")
+    (house.folder / "note.py").write_text(NOTE, encoding="utf-8")
+    note = f"{sys.executable} note.py told.json '$(touch owned); `touch owned`'"
+    flags = [
+        "--metrics",
+        "m.prom",
+        "--log",
+        "run.log",
+        "--summary",
+        "page.md",
+        "--on-failure",
+        note,
+        "--workers",
+        "1",
+    ]
+    begun = time.time()
+
+    code, _, err = tamis("run", "recipe.yaml", *flags)
+    assert code == 0, err
+
+    good, of = figures(house.folder / "m.prom"), 'recipe="recipe"'
+    assert code == 0 and good[f"tamis_run_exit_code{{{of}}}"] == 0 and not (house.folder / "told.json").exists()
+    success = good[f"tamis_run_last_success_timestamp_seconds{{{of}}}"]
+    assert begun <= success == good[f"tamis_run_last_end_timestamp_seconds{{{of}}}"]
+    assert good[f'tamis_run_rows{{{of},dataset="clean"}}'] == 8
+    assert good[f'tamis_run_removed_ratio{{{of},dataset="clean",step="length"}}'] == pytest.approx(1 / 9)
+    assert "| length | 11.11% |" in (house.folder / "page.md").read_text(encoding="utf-8")
+
+    house.clean(["length: {min_length: 1000, max_drop_fraction: 0.5}"])
+    code, _, _ = tamis("run", "recipe.yaml", *flags)
+
+    bad = figures(house.folder / "m.prom")
+    assert code == 1 and bad[f"tamis_run_exit_code{{{of}}}"] == 1
+    assert bad[f"tamis_run_last_success_timestamp_seconds{{{of}}}"] == success
+    words, environment = json.loads((house.folder / "told.json").read_text(encoding="utf-8"))
+    assert words == ["$(touch owned); `touch owned`"] and not (house.folder / "owned").exists()
+    assert environment["TAMIS_OUTCOME"] == "failed" and environment["TAMIS_EXIT_CODE"] == "1"
+    assert "it may drop 50.0%" in environment["TAMIS_ERROR"] and "ANTHROPIC_API_KEY" not in environment
+    events = [json.loads(line) for line in (house.folder / "run.log").read_text(encoding="utf-8").splitlines()]
+    assert [event["exit_code"] for event in events if event["event"] == "finish"] == [0, 1]
+    assert {"start", "begin", "end", "say", "finish"} == {event["event"] for event in events}
+    assert not list(house.folder.glob(".*.tmp"))
+
+
+def test_nothing_that_is_told_of_a_run_can_break_it_or_hold_it_up(house: House, tamis: Verb) -> None:
+    os.mkfifo(house.folder / "pipe")  # which nobody reads
+    flags = ["--metrics", "gone/m.prom", "--log", "pipe", "--summary", "gone/page.md", "--workers", "1"]
+    begun = time.monotonic()
+
+    code, out, err = tamis("run", "recipe.yaml", *flags, "--on-finish", "sleep 7")
+
+    assert code == 0 and "built 4" in out and time.monotonic() - begun < 30
+    for told in ("--metrics gone/m.prom", "--log pipe", "--summary gone/page.md", "sleep: takes longer than 5 s"):
+        assert told in err
+    code, _, err = tamis("run", "recipe.yaml", "--on-finish", "no-such-command --at all")
+    assert code == 0 and "no-such-command: cannot be run" in err
+    code, _, err = tamis("run", "recipe.yaml", "--on-finish", "an 'open quote")
+    assert code == 2 and "Close the quotes" in err
