@@ -55,7 +55,7 @@ def texts_of(day: int, count: int, *, seed: int = 0) -> list[str]:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
-    monkeypatch.setitem(TIERS, "tiny", TINY)  # type: ignore[call-overload]
+    monkeypatch.setitem(TIERS, "tiny", TINY)
     house = House(tmp_path)
     (tmp_path / "in").mkdir()
     house.lines("asked.jsonl", [text for day in range(1, 6) for text in texts_of(day, 100, seed=1)])
@@ -76,6 +76,16 @@ from tests.pipeline.commands.test_every_night import TINY
 TIERS["tiny"] = TINY
 root = Path(sys.argv[1])
 run_recipe(root / "recipe.yaml", workspace=Workspace(root / "workspace"), workers=1, progress=Silent(), new_only=True)
+"""
+
+
+VERB = """
+import sys
+from eval.proxies.tiers import TIERS
+from pipeline.cli import main
+from tests.pipeline.commands.test_every_night import TINY
+TIERS["tiny"] = TINY
+main()
 """
 
 
@@ -141,6 +151,9 @@ def test_seven_days_end_in_the_right_versions(here: House) -> None:
     fifth = night(here)
     assert (fifth.nothing_new, fifth.built, fifth.exit_code) == (True, (), 0)
     assert fifth.sentence == "Nothing new: web version 3 was read from every file of crawl."
+    verb = [sys.executable, "-c", VERB, "run", "recipe.yaml", "--new-only", "--skip-code"]
+    skipped = subprocess.run(verb, cwd=here.folder, capture_output=True, text=True)
+    assert skipped.returncode == 99 and fifth.sentence in skipped.stdout
 
     here.lines("in/day6.jsonl", texts_of(5, 90))
     killed_night(here)

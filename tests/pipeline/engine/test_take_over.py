@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -130,6 +132,26 @@ def test_a_run_that_stopped_after_taking_over_goes_on_to_the_same_bytes(house: H
     house.run()
 
     same_as_scratch(house, "fresh")
+
+
+def test_a_clock_that_jumps_changes_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another zone, and cards and inputs of two hours from now or ago: the same bytes, and nothing to do again."""
+    fill(house)
+    house.clean(STEPS)
+    house.run()
+    for number, path in enumerate([*house.workspace.root.rglob("*.json"), *house.folder.glob("*.jsonl")]):
+        there = path.stat().st_mtime + (7200 if number % 2 else -7200)
+        os.utime(path, (there, there))
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    time.tzset()
+    try:
+        assert not house.plan().to_build
+        house.lines("e.jsonl", texts(4, start=70))
+        house.run()
+        same_as_scratch(house, "fresh")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_text_that_a_gathering_step_edited_is_measured_anew(house: House) -> None:
