@@ -25,6 +25,7 @@ from pipeline.catalog import READERS, STEPS
 from pipeline.core.step import GatheringStep, MakingStep, MeasuringStep, Params, Rule, Step
 from pipeline.recipe.load import KEYS
 from pipeline.recipe.names import reader_class, step_class
+from pipeline.recipe.proxy_settings import SettingsSection
 from pipeline.recipe.schema import MEANINGS
 from pipeline.recipe.sections import GateSection, MixtureSection, PromoteSection, ProxySection, SweepSection
 from pipeline.sources.reader import ColumnParams, ReaderParams
@@ -162,6 +163,11 @@ def _sections() -> Iterator[str]:
     for title, usage, model in (
         ("Mixtures", "`mixtures: {NAME: {...}}`. Weights are normalised to one.", MixtureSection),
         ("Proxy", "`proxy: {...}`. Numbers of tokens and bytes may be written `300k`, `20M`, `1.5B`.", ProxySection),
+        (
+            "Settings of proxies",
+            "`proxy: {settings: {...}, of: {MIXTURE: {...}}}`. What is not given is as the tier has it.",
+            SettingsSection,
+        ),
         ("Sweep", "`sweep: {...}`. How it works: [eval/README.md](../eval/README.md#searching-weights).", SweepSection),
         ("Gate", "`gate: {...}`.", GateSection),
         ("Promote", "`promote: {as: NAME}`.", PromoteSection),
@@ -283,6 +289,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "needed"
     value = field.get_default(call_default_factory=True)
+    value = value.model_dump(exclude_none=True) if isinstance(value, BaseModel) else value
     return f"`{json.dumps(value, default=list)}`" if not isinstance(value, str) else f"`{value}`"
 
 
@@ -303,6 +310,8 @@ def _words(kind: Any) -> str:
         return f"list of {_words(arguments[0])}"
     if origin is dict:
         return f"mapping of name to {_words(arguments[1])}"
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return "settings"
     return {
         int: "whole number",
         float: "number",

@@ -88,13 +88,21 @@ def _unequal(lanes: Sequence[LaneRecord]) -> Iterator[Outcome]:
         "fraction of the schedule": lambda lane: round(float(lane.account.get("schedule_done", lane.until)), 2),
         "device and precision": lambda lane: f"{lane.device}, {lane.precision}",
     }
+    of_settings = _one_text_in_two_ways(lanes)
     for same in grouped(lanes, lambda lane: lane.until):
         for what, fact in facts.items():
-            groups = sorted(grouped(same, fact), key=len)
-            if len(groups) > 1:
+            parts = grouped(same, lambda lane: lane.mixture) if of_settings and what in ("tier", "tokens") else [same]
+            for groups in (sorted(grouped(part, fact), key=len) for part in parts):
+                if len(groups) < 2:
+                    continue
                 odd = tuple(lane.name for group in groups[:-1] for lane in group)
                 said = f"{what}: {fact(groups[0][0])} beside {fact(groups[-1][0])} of most lanes"
                 yield Finding(CHECKS["unequal"], odd, float(len(groups)), 1, said)
+
+
+def _one_text_in_two_ways(lanes: Sequence[LaneRecord]) -> bool:
+    """Say whether all mixtures are one text, so that settings of proxies are what is compared."""
+    return len({lane.mixture for lane in lanes}) > 1 and len({lane.draw for lane in lanes}) == 1 and bool(lanes[0].draw)
 
 
 def _swapped(lanes: Sequence[LaneRecord]) -> Iterator[Outcome]:

@@ -60,7 +60,7 @@ def _rate(lane: LaneRecord, names: Sequence[str], updates_PM: Floats, weights_PM
     head = names.index("head")
     moved = float(updates_PM[0, head] * weights_PM[0, head]) / math.sqrt(told["sizes"][head])
     steps = max(1, (lane.account.get("planned_tokens") or lane.num_tokens) // lane.step_tokens)
-    planned = lane.tier.head_lr * lane.learning_rate * schedule(0, num_steps=steps)
+    planned = lane.tier.head_lr * lane.learning_rate * schedule(0, num_steps=steps, course=lane.tier.course)
     times = moved / planned
     if not 1 / RATE_OFF <= times <= RATE_OFF:
         said = f"its first update was {times:.3g} times what its learning rate makes it"

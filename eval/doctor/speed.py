@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from eval.doctor.checks import CHECKS
 from eval.doctor.findings import Finding, Outcome, Unchecked
 from eval.doctor.record import LaneRecord
-from eval.proxies.tiers import Tier
 
 WAIT_SHARE, WAIT_SECONDS = 0.03, 1e-3  # of a lane's time, and of each step
 PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # dense bfloat16
@@ -29,13 +28,7 @@ def speed_outcomes(lane: LaneRecord) -> Iterator[Outcome]:
     if lane.device == "cpu" or peak is None or usual is None:
         yield Unchecked(CHECKS["mfu"], (lane.name,), "the peak of this processor at this size is not known")
         return
-    use = flops_per_token(lane.tier) * lane.tokens_per_second / peak
+    use = lane.tier.flops_per_token * lane.tokens_per_second / peak
     if use < USE_SHARE * usual:
         said = f"used {use:.1%} of the card's peak; {usual:.0%} is usual for {lane.tier.name}"
         yield Finding(CHECKS["mfu"], (lane.name,), use, USE_SHARE * usual, said)
-
-
-def flops_per_token(tier: Tier) -> float:
-    """Return operations for one token, forward and backward: six for each weight that multiplies, and attention's."""
-    weights = tier.num_parameters - tier.vocab_size * tier.width  # the embedding is looked up
-    return 6.0 * weights + 12.0 * tier.num_layers * tier.width * tier.context / 2

@@ -66,7 +66,7 @@ class DeviceSteps:
         )
         self._starts_KSB = _moved(starts.reshape(len(streams), num_steps, tier.batch_rows), device)
         self._places_S = torch.arange(tier.context + 1, device=device)
-        rates = [rates_at(step, num_steps=num_steps) for step in range(num_steps)]
+        rates = [rates_at(step, num_steps=num_steps, course=tier.course) for step in range(num_steps)]
         table = [[rate.schedule, rate.momentum, rate.mean_bias, rate.square_bias] for rate in rates]
         self._rates_S4 = torch.tensor(table, dtype=torch.float32, device=device)
         self._step_1 = torch.zeros(1, dtype=torch.int64, device=device)

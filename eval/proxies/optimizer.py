@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from eval.proxies.schedule import schedule
+from eval.proxies.schedule import USUAL, Course, schedule
 from eval.proxies.tiers import Tier
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
@@ -34,12 +34,12 @@ class Rates:
     square_bias: float | Tensor
 
 
-def rates_at(step: int, *, num_steps: int) -> Rates:
+def rates_at(step: int, *, num_steps: int, course: Course = USUAL) -> Rates:
     """Return the rates of one step of so many."""
     first, last = MUON_MOMENTUM
     beta1, beta2 = ADAM_BETAS
     return Rates(
-        schedule=schedule(step, num_steps=num_steps),
+        schedule=schedule(step, num_steps=num_steps, course=course),
         momentum=first + (last - first) * min(1.0, step / MUON_MOMENTUM_STEPS),
         mean_bias=1 - beta1 ** (step + 1),
         square_bias=1 - beta2 ** (step + 1),

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from eval.proxies.optimizer import LaneOptimizer, rates_at
 from eval.proxies.packing import IGNORE, Stream, num_rows, read_rows
 from eval.proxies.probe import Probes
 from eval.proxies.proxy import init_lane, stack
+from eval.proxies.schedule import USUAL
 from eval.proxies.step import take_step
 from eval.proxies.tiers import Tier
 from pipeline.core.errors import DataError
@@ -43,7 +44,8 @@ CURVE_POINTS = 100
 class Lane:
     """One proxy to train, on these `rows` of its stream, int64[num_rows], in their order; None: as they come.
 
-    Where `checkpoint` is set, a training that was cut off goes on where that file stands.
+    Where `checkpoint` is set, a training that was cut off goes on where that file stands. A lane with a `tier` or
+    `num_tokens` of its own is trained by these, and not as the others.
     """
 
     name: str
@@ -52,6 +54,8 @@ class Lane:
     rows: npt.NDArray[np.int64] | None = None
     lr_scale: float = 1.0
     checkpoint: Path | None = None
+    tier: Tier | None = None
+    num_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +112,8 @@ class _Stack:
             else:
                 taken = take_step(
                     self.params, self._next_rows(), update=self.optimizer.update, alive_K=self.alive_K,
-                    rates=rates_at(self.step, num_steps=self.num_steps), tier=self.tier, dtype=self.dtype,
-                    norms=watched.wanted,
+                    rates=rates_at(self.step, num_steps=self.num_steps, course=self.tier.course), tier=self.tier,
+                    dtype=self.dtype, norms=watched.wanted,
                 )  # fmt: skip
                 watched.gradient_KM = taken.gradient_KM
                 self.nats_KS[:, self.step] = taken.nats_K.cpu().numpy()
@@ -234,20 +238,20 @@ def train(
     first step if a stream is too short, at the first if a checkpoint belongs to another training.
     """
     dtype = compute_dtype(precision, device=device)
-    wanted = tier.num_tokens if num_tokens is None else num_tokens
-    num_steps = steps_of(wanted, tier=tier)
-    last = num_steps if stop_at is None else min(num_steps, steps_of(stop_at, tier=tier))
-    _check_lanes(lanes, tier=tier, num_steps=num_steps)
-    names = _names_of_runs(lanes, tier=tier, num_steps=num_steps, device=device, dtype=dtype)
+    lanes = [_settled(lane, tier=tier, num_tokens=num_tokens) for lane in lanes]
+    _check_lanes(lanes)
+    names = _names_of_runs(lanes, device=device, dtype=dtype)
     stacks = _stacks(lanes, names=names, device=device, lanes_at_once=lanes_at_once)
     at_once = min(threads, len(stacks)) if torch.device(device).type == "cpu" else 1  # a card has one queue
     how = stepping_on(device, stepping)
     stop, told = threading.Event(), threading.Lock()
 
     def run(part: Sequence[Lane]) -> list[Trained]:
-        group = _Stack(part, tier=tier, num_steps=num_steps, last=last, device=device, dtype=dtype, stepping=how)
+        own, num_steps = _tier_of(part[0]), _steps(part[0])
+        last = num_steps if stop_at is None else min(num_steps, steps_of(stop_at, tier=own))
+        group = _Stack(part, tier=own, num_steps=num_steps, last=last, device=device, dtype=dtype, stepping=how)
         group.restore(names)
-        step_tokens = len(part) * tier.batch_rows * tier.context
+        step_tokens = len(part) * own.batch_rows * own.context
         with told:
             say(group.step * step_tokens)
         started = saved = time.monotonic()
@@ -283,17 +287,35 @@ def steps_of(num_tokens: int, *, tier: Tier) -> int:
     return max(1, num_tokens // (tier.batch_rows * tier.context))
 
 
+def _settled(lane: Lane, *, tier: Tier, num_tokens: int | None) -> Lane:
+    """Return a lane that says itself how it is trained."""
+    own = lane.tier or tier
+    usual = own.num_tokens if num_tokens is None else num_tokens
+    return replace(lane, tier=own, num_tokens=usual if lane.num_tokens is None else lane.num_tokens)
+
+
+def _tier_of(lane: Lane) -> Tier:
+    assert lane.tier is not None
+    return lane.tier
+
+
+def _steps(lane: Lane) -> int:
+    assert lane.num_tokens is not None
+    return steps_of(lane.num_tokens, tier=_tier_of(lane))
+
+
 def _stacks(
     lanes: Sequence[Lane], *, names: dict[str, str], device: str, lanes_at_once: int | None
 ) -> list[Sequence[Lane]]:
-    """Return the lanes that run as one: those that stand at the same step, the most advanced first."""
-    by_step: dict[int, list[Lane]] = {}
+    """Return the lanes that run as one: of one tier, as long, at the same step; the most advanced first."""
+    alike: dict[tuple[int, Tier, int], list[Lane]] = {}
     for lane in lanes:
         arrays = load_checkpoint(lane.checkpoint, run=names[lane.name], only=("step",))
-        by_step.setdefault(int(arrays["step"]) if arrays is not None else 0, []).append(lane)
+        step = int(arrays["step"]) if arrays is not None else 0
+        alike.setdefault((step, _tier_of(lane), _steps(lane)), []).append(lane)
     return [
         mine[part]
-        for _, mine in sorted(by_step.items(), reverse=True)
+        for _, mine in sorted(alike.items(), key=lambda each: -each[0][0])
         for part in lane_groups(len(mine), device=device, lanes_at_once=lanes_at_once)
     ]
 
@@ -303,14 +325,15 @@ def _row_order(lane: Lane, *, tier: Tier, num_steps: int) -> npt.NDArray[np.int6
     return rows[: num_steps * tier.batch_rows]
 
 
-def _check_lanes(lanes: Sequence[Lane], *, tier: Tier, num_steps: int) -> None:
-    needed = num_steps * tier.batch_rows
+def _check_lanes(lanes: Sequence[Lane]) -> None:
     if not lanes or len({lane.name for lane in lanes}) < len(lanes):
         raise DataError(
             f"lanes: {[lane.name for lane in lanes]}; there must be one or more, with different names. Rename them."
         )
     largest = {id(lane.stream): int(np.where(lane.stream == IGNORE, 0, lane.stream).max()) for lane in _readers(lanes)}
     for lane in lanes:
+        tier = _tier_of(lane)
+        needed = _steps(lane) * tier.batch_rows
         available = num_rows(lane.stream, context=tier.context)
         given = available if lane.rows is None else len(lane.rows)
         if given < needed:
@@ -335,21 +358,31 @@ def _readers(lanes: Sequence[Lane]) -> list[Lane]:
     return list({id(lane.stream): lane for lane in lanes}.values())
 
 
-def _names_of_runs(
-    lanes: Sequence[Lane], *, tier: Tier, num_steps: int, device: str, dtype: torch.dtype
-) -> dict[str, str]:
+def _names_of_runs(lanes: Sequence[Lane], *, device: str, dtype: torch.dtype) -> dict[str, str]:
     """Return lane -> hash of all that decides its result, under which its checkpoint is found again."""
     if not any(lane.checkpoint for lane in lanes):
         return dict.fromkeys((lane.name for lane in lanes), "")
-    what = {"version": 3, "tier": asdict(tier), "steps": num_steps, "device": torch.device(device).type}
     streams = {id(lane.stream): hash_of(lane.stream) for lane in _readers(lanes)}
     return {
         lane.name: fingerprint(
-            what | {"dtype": str(dtype), "init_seed": lane.init_seed, "lr_scale": lane.lr_scale},
-            streams=[streams[id(lane.stream)], hash_of(_row_order(lane, tier=tier, num_steps=num_steps))],
+            {
+                "version": 3,
+                "tier": _told(_tier_of(lane)),
+                "steps": _steps(lane),
+                "device": torch.device(device).type,
+                "dtype": str(dtype),
+                "init_seed": lane.init_seed,
+                "lr_scale": lane.lr_scale,
+            },
+            streams=[streams[id(lane.stream)], hash_of(_row_order(lane, tier=_tier_of(lane), num_steps=_steps(lane)))],
         )
         for lane in lanes
     }
+
+
+def _told(tier: Tier) -> dict[str, Any]:
+    """Return a tier as JSON; the usual course of rates is told by its absence, as it was before there were others."""
+    return {key: value for key, value in asdict(tier).items() if key != "course" or tier.course != USUAL}
 
 
 def _curve(nats_S: npt.NDArray[np.float64], *, step_tokens: int) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +12,11 @@ import click
 
 from pipeline.commands.flags import AS_JSON, FILE, PLUGINS, WORKSPACE, load_plugins
 from pipeline.commands.questions import VerbAnswer
+from pipeline.core.claude.prices import dollars
 
 if TYPE_CHECKING:
     from eval.doctor.findings import Diagnosis, Finding, Level
+    from pipeline.queries.causes import Ranking
 
 NAMED = 4  # lanes of a finding
 HEADS = {
@@ -34,10 +37,15 @@ HEALTH = {
     "mixture or a proxy.",
 )  # fmt: skip
 @click.option("--to", type=FILE, metavar="FILE.html", help="Write a page with plots, too.")
+@click.option("--rank", is_flag=True, help="Let Claude rank what may be behind the findings; it adds none.")
+@click.option("--max-usd", type=click.FloatRange(min=0), metavar="USD", default=0.5, help="Cap of --rank.")
 @WORKSPACE
 @PLUGINS
 @AS_JSON
-def doctor(*, experiment: str, to: Path | None, workspace: Path, plugin: Sequence[Path], as_json: bool) -> VerbAnswer:
+def doctor(
+    *, experiment: str, to: Path | None, rank: bool, max_usd: float, workspace: Path, plugin: Sequence[Path],
+    as_json: bool,
+) -> VerbAnswer:  # fmt: skip
     """Examine the proxies of an experiment: losses, invariants, settings, pairs, text and time.
 
     Each finding has its value, limit and source, what it means and what to do. Nothing is trained, scored or stored.
@@ -52,6 +60,11 @@ def doctor(*, experiment: str, to: Path | None, workspace: Path, plugin: Sequenc
     load_plugins(plugin)
     found = ask(Workspace(workspace), experiment)
     data, text = data_of(found), diagnosis_text(found)
+    if rank:
+        from pipeline.queries.causes import rank_causes
+
+        ranking = rank_causes(found, Workspace(workspace), max_usd=max_usd)
+        data, text = data | {"causes": asdict(ranking)}, f"{text}\n\n{causes_text(ranking)}"
     if to is not None:
         from pipeline.report.examined import write_examined
 
@@ -73,6 +86,16 @@ def diagnosis_text(found: Diagnosis) -> str:
         lines = [f"  {', '.join(dict.fromkeys(ids))}: {why}" for why, ids in reasons.items()]
         parts.append("\n".join(["Not checked everywhere:", *lines]))
     return "\n\n".join(parts)
+
+
+def causes_text(ranking: Ranking) -> str:
+    """Return what may be behind the findings, the likeliest first, or why nothing is said of it."""
+    if ranking.why_none:
+        return f"Causes are not ranked: {ranking.why_none.rstrip('.')}."
+    lines = [f"Causes as {ranking.by} ranks them, of a fixed list; opinions, and no findings:"]
+    for place, cause in enumerate(ranking.causes, start=1):
+        lines += [f"  {place}. {cause.meaning} ({', '.join(cause.explains)})", f"     {cause.why}"]
+    return "\n".join([*lines, f"Cost: {dollars(ranking.cost_usd)}, once for these findings."])
 
 
 def _level(level: Level, findings: Sequence[Finding]) -> str:

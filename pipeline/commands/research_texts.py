@@ -87,13 +87,15 @@ def cards_text(cards: Sequence[Told], *, recipe: str) -> str:
         for card in cards
     ]  # fmt: skip
     counted = figures.counted(len(cards), "card")
-    head = ["card", "by", "status", "gain", "changes", "hypothesis, or why not"]
+    head = ["card", "by", "status", "gain", "changes", "hypothesis, health, or why not"]
     note = f"{counted}; gain: bits per byte less than the incumbent. One whole: tamis cards {recipe} CARD"
     return f"{table(rows, head=head)}\n\n{note}"
 
 
 def _of_interest(card: Told) -> str:
-    return figures.excerpt(card.why or card.needs or card.outcome or card.hypothesis, 2 * NAMED)
+    return figures.excerpt(
+        card.why or card.needs or card.outcome or "; ".join(card.health) or card.hypothesis, 2 * NAMED
+    )
 
 
 def card_text(cards: Sequence[Told], proxies: Mapping[int, str]) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from eval.proxies.tiers import TIERS
+from eval.proxies.tiers import TIERS, tier_called
 from pipeline import __version__
 from pipeline.core.errors import DataError
 from pipeline.core.files.durable import write_text
@@ -33,7 +33,7 @@ from pipeline.experiment.search import build_search
 from pipeline.experiment.streams.encode import encode_dataset, load_encoded, sample_texts, save_encoded, size_of
 from pipeline.experiment.streams.shared_texts import refuse_shared_texts
 from pipeline.experiment.work import Work
-from pipeline.plan.experiment import plan_experiment
+from pipeline.plan.experiment import plan_experiment, rows_of
 from pipeline.plan.lanes import LaneName
 from pipeline.plan.parts import parts_of
 from pipeline.store.judge import judging_code, judging_data
@@ -150,14 +150,14 @@ def _build_mixture(work: Work, name: str, node: Node) -> Built:
     from pipeline.experiment.streams.pool import build_pool, save_pool, shares_of
 
     run, plan, proxy = work.run, work.plan, work.proxy
-    mixture, tier = work.experiment.sections[name], TIERS[proxy.tier]
+    mixture, tier = work.experiment.sections[name], tier_called(proxy.tier_of())
     tokens = {dataset: work.experiment.tokens[dataset] for dataset in mixture.weights}
     encoded = {dataset: load_encoded(work.folder(tokens[dataset])) for dataset in mixture.weights}
     run.progress.begin(f"mix {name}", total=proxy.tokens, unit="tokens")
     pool = build_pool(
         {dataset: Tokens(flat=found.tokens, offsets=found.offsets) for dataset, found in encoded.items()},
         weights=mixture.weights,
-        num_rows=max(1, proxy.tokens // (tier.batch_rows * tier.context)) * tier.batch_rows,
+        num_rows=rows_of(proxy),
         context=tier.context,
         bos=Tokenizer.load(work.tokenizer).bos,
         seed=derive(plan.recipe.seed, "pool"),
@@ -187,7 +187,7 @@ def _build_certificate(work: Work, name: str, node: Node) -> Built:
         min_gain=gate.min_gain,
         confidence=gate.confidence,
         guards=dict(gate.guards),
-        min_tokens=TIERS[proxy.tier].least_tokens,
+        min_tokens=tier_called(proxy.tier_of()).least_tokens,
     )
     details = work.card(experiment.comparison).details
     unhealthy = _unhealthy(details["lanes"], mixtures=(gate.candidate, gate.baseline))

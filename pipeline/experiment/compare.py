@@ -52,7 +52,7 @@ def build_comparison(work: Work, node: Node) -> tuple[list[str], dict[str, Any]]
     facts = {lane: facts_of(experiment.lanes[lane]) for lane in lanes}
     machines = [found.machine for found in facts.values()]
     machines += [work.card(score).details["machine"] for score in scores]
-    some = facts[lanes[0]]
+    some = next(found for lane, found in facts.items() if lane.mixture == gate.baseline)
     details: dict[str, Any] = {
         "tier": some.tier,
         "parameters": some.parameters,

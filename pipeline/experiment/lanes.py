@@ -80,6 +80,15 @@ class LaneToTrain:
     node: Node
     checkpoint: Path
 
+    @property
+    def tier(self) -> str:
+        """The tier with all settings; lanes of one run may have several."""
+        return str(self.node.payload["tier"])
+
+    @property
+    def tokens(self) -> int:
+        return int(self.node.payload["tokens"])
+
 
 @dataclass(frozen=True, slots=True)
 class StackTask:
@@ -116,7 +125,7 @@ def train_lanes(work: Work) -> None:
 
 
 def _train(work: Work, missing: Mapping[LaneName, Node], *, until: float) -> None:
-    executor, tier, device = work.run.executor, work.proxy.tier, device_on(work.run)
+    executor, tier, device = work.run.executor, work.proxy.tier_of(), device_on(work.run)
     mixtures = sorted({lane.mixture for lane in missing})
     whole = StackTask(
         label=", ".join(map(str, missing)),
@@ -130,7 +139,7 @@ def _train(work: Work, missing: Mapping[LaneName, Node], *, until: float) -> Non
     )  # fmt: skip
     work.run.progress.begin(
         f"train {len(missing)} proxies ({tier}, {device}{'' if until == 1 else f', to {100 * until:g} %'})",
-        total=(whole.stop_at or work.proxy.tokens) * len(missing),
+        total=sum(whole.stop_at or each.tokens for each in whole.lanes),
         unit="tokens",
     )
     if executor.far:
@@ -157,11 +166,12 @@ def stacks_of(whole: StackTask, *, at_a_time: int) -> list[StackTask]:
 
 def train_stack(task: StackTask, *, say: Callable[[int], None] = lambda tokens: None) -> int:
     """Train and store the lanes of a task that have no card yet; return the tokens of all of them."""
-    from eval.proxies.tiers import TIERS
+    from eval.proxies.tiers import tier_called
     from eval.proxies.trainer import Lane, train
 
     missing = {str(each.lane): each for each in task.lanes if not is_complete(each.node.folder, each.node.identity)}
-    streams = {name: _Stream(load_pool(folder), draw_identity(folder)) for name, folder in task.pools.items()}
+    pools = {folder: _Stream(load_pool(folder), draw_identity(folder)) for folder in dict.fromkeys(task.pools.values())}
+    streams = {name: pools[folder] for name, folder in task.pools.items()}
     rows = {
         name: draw_rows(streams[each.lane.mixture].pool.parts, seed=derive(task.seed, "data", each.lane.seed))
         for name, each in missing.items()
@@ -174,18 +184,20 @@ def train_stack(task: StackTask, *, say: Callable[[int], None] = lambda tokens: 
             init_seed=derive(task.seed, "init", each.lane.seed),
             lr_scale=each.lane.learning_rate,
             checkpoint=each.checkpoint,
+            tier=tier_called(each.tier),
+            num_tokens=each.tokens,
         )
         for name, each in missing.items()
     ]
     finished = train(
-        lanes, tier=TIERS[task.tier], num_tokens=task.planned_tokens, stop_at=task.stop_at, device=task.device,
+        lanes, tier=tier_called(task.tier), num_tokens=task.planned_tokens, stop_at=task.stop_at, device=task.device,
         threads=task.threads, say=say,
     )  # fmt: skip
     with closing(finished):  # an error here stops the others
         for trained in finished:
             each = missing[trained.name]
             _store(task, each, trained, streams[each.lane.mixture], rows[trained.name])
-    return (task.stop_at or task.planned_tokens) * len(task.lanes)
+    return sum(task.stop_at or each.tokens for each in task.lanes)
 
 
 def whole_of(work: Work, lane: LaneName, node: Node) -> Path:
@@ -193,7 +205,7 @@ def whole_of(work: Work, lane: LaneName, node: Node) -> Path:
     if lane.until == 1:
         return node.folder
     payload = {key: value for key, value in node.payload.items() if key != "until"}
-    name = lane_label(replace(lane, until=1.0), tier=work.proxy.tier)
+    name = lane_label(replace(lane, until=1.0), tier=work.proxy.tier_of(lane.mixture))
     return work.plan.workspace.folder("lane", name, identity_of(payload))
 
 
@@ -202,9 +214,9 @@ def _store(task: StackTask, each: LaneToTrain, trained: Trained, stream: _Stream
 
     from eval.proxies.health import Plan, account_findings, findings
     from eval.proxies.machine import described
-    from eval.proxies.tiers import TIERS
+    from eval.proxies.tiers import tier_called
 
-    node, lane, tier = each.node, each.lane, TIERS[task.tier]
+    node, lane, tier = each.node, each.lane, tier_called(each.tier)
     read = rows[: trained.num_steps * tier.batch_rows]
     shares, planned = shares_read(stream.pool.parts, read), _planned(stream.pool)
     wrong = findings(trained.nats_S, vocab_size=tier.vocab_size)
@@ -214,7 +226,7 @@ def _store(task: StackTask, each: LaneToTrain, trained: Trained, stream: _Stream
         wrong += account_findings(trained.account, plan=plan, shares=shares)
     node.folder.mkdir(parents=True, exist_ok=True)
     write_atomically(node.folder / WEIGHTS, lambda file: file.write(save(_whole(trained.params))))
-    told = told_of(trained, stream.pool, read, tier=tier, planned_tokens=task.planned_tokens, seed=lane.seed)
+    told = told_of(trained, stream.pool, read, tier=tier, planned_tokens=each.tokens, seed=lane.seed)
     write_text(node.folder / CURVE, json.dumps(told) + "\n")
     facts = LaneFacts(
         tier=tier.name,

@@ -44,8 +44,13 @@ class ScoreFacts:
 def score_lanes(work: Work) -> None:
     """Score every lane on every held-out set where that is missing."""
     missing = work.missing(work.experiment.scores)
-    for domain in sorted({domain for _, domain in missing}):
-        _score(work, domain, {lane: node for (lane, wanted), node in missing.items() if wanted == domain})
+    for domain, tier in sorted({(domain, work.proxy.tier_of(lane.mixture)) for lane, domain in missing}):
+        own = {
+            lane: node
+            for (lane, wanted), node in missing.items()
+            if (wanted, work.proxy.tier_of(lane.mixture)) == (domain, tier)
+        }
+        _score(work, domain, own, tier=tier)
 
 
 def bits_on(experiment: Experiment, lane: LaneName, domains: Sequence[str]) -> np.ndarray:
@@ -60,9 +65,9 @@ def identity_on(plan: Plan, name: str) -> str:
     return part.identity(plan.documents_node(part.dataset).identity)
 
 
-def _score(work: Work, domain: str, missing: dict[LaneName, Node]) -> None:
+def _score(work: Work, domain: str, missing: dict[LaneName, Node], *, tier: str) -> None:
     from eval.proxies.packing import Tokens
-    from eval.proxies.tiers import TIERS
+    from eval.proxies.tiers import tier_called
     from eval.proxies.tokenizer import Tokenizer
     from eval.scores.bits_per_byte import document_bits
 
@@ -76,7 +81,7 @@ def _score(work: Work, domain: str, missing: dict[LaneName, Node]) -> None:
     bits_KD = document_bits(
         _weights(work, list(missing)),
         Tokens(flat=held_out.tokens, offsets=held_out.offsets),
-        tier=TIERS[work.proxy.tier],
+        tier=tier_called(tier),
         bos=Tokenizer.load(work.tokenizer).bos,
         device=device_of(work.run.device),
         threads=work.run.threads,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from eval.proxies.tiers import TIERS
+from eval.proxies.tiers import TIERS, tier_called
 from pipeline.core.files.card import read_card
 from pipeline.core.identity import identity_of
 from pipeline.plan.graph import ENGINE_VERSION, Experiment, Plan, SearchRound
@@ -22,7 +22,7 @@ from pipeline.plan.parts import judged_by, parts_of
 from pipeline.plan.sweep import FIRST_SEED, first_round, going_on, is_found, next_round, proposed
 
 if TYPE_CHECKING:
-    from pipeline.recipe.sections import GateSection, MixtureSection, SweepSection
+    from pipeline.recipe.sections import GateSection, MixtureSection, ProxySection, SweepSection
     from pipeline.store.node import Node
 
 
@@ -102,7 +102,7 @@ class _Draft:
         return self.add("tokenizer", self.recipe.name, payload, parents)
 
     def tokens(self, tokenizer: Node) -> dict[str, Node]:
-        limits = dict.fromkeys(self.trained_on, self.proxy.tokens * BYTES_PER_TOKEN)
+        limits = dict.fromkeys(self.trained_on, (self.proxy.stream or self.proxy.tokens) * BYTES_PER_TOKEN)
         limits |= {name: part.limit_of(self.proxy.held_out_bytes) for name, part in self.held_out.items()}
         context = TIERS[self.proxy.tier].context
         found = {}
@@ -122,8 +122,11 @@ class _Draft:
         return found
 
     def mixtures(self, sections: Mapping[str, MixtureSection], tokens: Mapping[str, Node]) -> dict[str, Node]:
-        found = {}
+        found: dict[str, Node] = {}
         for name, mixture in sections.items():
+            if self.proxy.of and found:  # all are one text: one stream serves them
+                found[name] = next(iter(found.values()))
+                continue
             if f"mixture/{name}" in self.recipe.stored and self._stands(f"mixture/{name}", tokens):
                 found[name] = self.stored(f"mixture/{name}")
                 continue
@@ -131,8 +134,7 @@ class _Draft:
             payload = {
                 "kind": "mixture",
                 **self.common,
-                "tier": self.proxy.tier,
-                "tokens": self.proxy.tokens,
+                **self._stream,
                 "max_epochs": mixture.max_epochs,
                 "max_document_share": mixture.max_document_share,
                 "weights": {
@@ -145,11 +147,18 @@ class _Draft:
     def _stands(self, name: str, tokens: Mapping[str, Node]) -> bool:
         """Say whether a stored mixture is of the tokens and the proxy of this plan, and need not be mixed anew."""
         payload = read_card(self.workspace.root / self.recipe.stored[name]).payload
-        asked = (self.proxy.tier, self.proxy.tokens, EVAL_VERSION, self.recipe.seed)
+        asked = {"rows": None, **self._stream, "eval": EVAL_VERSION, "seed": self.recipe.seed}
         known = {node.identity for node in tokens.values()}
-        return (payload["tier"], payload["tokens"], payload["eval"], payload["seed"]) == asked and all(
+        return {key: payload.get(key) for key in asked} == asked and all(
             part in known for part, _ in payload["weights"].values()
         )
+
+    @property
+    def _stream(self) -> dict[str, str | int]:
+        """Return by what the rows of a mixture are drawn; of one that serves several tiers, by none of them alone."""
+        if self.proxy.stream is None:
+            return {"tier": self.proxy.tier_of(), "tokens": self.proxy.tokens}
+        return {"tier": self.proxy.tier, "tokens": self.proxy.stream, "rows": rows_of(self.proxy)}
 
     def rounds(
         self, sections: dict[str, MixtureSection], mixtures: dict[str, Node], tokens: Mapping[str, Node]
@@ -240,15 +249,15 @@ class _Draft:
                 "kind": "lane",
                 **self.common,
                 "mixture": mixture.identity,
-                "tier": self.proxy.tier,
-                "tokens": self.proxy.tokens,
+                "tier": self.proxy.tier_of(lane.mixture),
+                "tokens": self.proxy.tokens_of(lane.mixture),
                 "lane_seed": lane.seed,
                 "learning_rate": lane.learning_rate,
                 "torch": self.torch,
             }
             if lane.until < 1:
                 payload["until"] = lane.until
-            name = lane_label(lane, tier=self.proxy.tier)
+            name = lane_label(lane, tier=self.proxy.tier_of(lane.mixture))
             found[lane] = self.add("lane", name, payload, {lane.mixture: mixture.identity})
         return found
 
@@ -285,8 +294,9 @@ class _Draft:
         payload = {
             "kind": "comparison",
             **self.common,
-            "tier": self.proxy.tier,
+            "tier": self.proxy.tier_of(),
             "tokens": self.proxy.tokens,
+            **({"of": {name: self.proxy.tier_of(name) for name in sorted(arms)}} if self.proxy.of else {}),
             "seeds": self.proxy.seeds,
             **({"first_seed": self.proxy.first_seed} if self.proxy.first_seed else {}),
             "learning_rates": list(self.proxy.learning_rates),
@@ -304,7 +314,7 @@ class _Draft:
             "confidence": gate.confidence,
             "guards": dict(gate.guards),
             "metric": gate.metric,
-            "min_tokens": TIERS[self.proxy.tier].least_tokens,
+            "min_tokens": tier_called(self.proxy.tier_of()).least_tokens,
         }
         payload = {
             "kind": "certificate",
@@ -325,6 +335,14 @@ def _seeded(lanes: Iterable[LaneName], mixtures: Mapping[str, Node], seen: Count
         found.append(replace(lane, seed=FIRST_SEED + seen[mixture]))
         seen[mixture] += 1
     return tuple(found)
+
+
+def rows_of(proxy: ProxySection) -> int:
+    """Return how many rows a mixture is drawn for: whole steps, or all of a stream that serves steps of any size."""
+    tier = tier_called(proxy.tier_of())
+    if proxy.stream is not None:
+        return max(1, proxy.stream // tier.context)
+    return max(1, proxy.tokens // (tier.batch_rows * tier.context)) * tier.batch_rows
 
 
 def _normalised(weights: Mapping[str, float]) -> dict[str, float]:

@@ -98,7 +98,7 @@ def _beside(
     stored: Sequence[StoredComparison], *, rate: float, each: float, per_side: int,
 ) -> Beside:  # fmt: skip
     """Compare one mixture with the first at every learning rate that both have; the first of these is told."""
-    from eval.proxies.tiers import TIERS
+    from eval.proxies.tiers import tier_called
     from eval.verdict.gate import MIXED, GateRule, too_little
     from eval.verdict.paired import check_rates, seeds_to_resolve
 
@@ -110,7 +110,7 @@ def _beside(
     bits = {at: _bits(lanes, at, found, documents) for at, found in seeds.items()}
     comparisons = [_comparison(bits[at], at, seeds[at], documents, known, each) for at in seeds]
     first, some = comparisons[0], used[0].lane.facts
-    rule = GateRule(min_gain=0.0, min_tokens=TIERS[some.tier].least_tokens)
+    rule = GateRule(min_gain=0.0, min_tokens=tier_called(some.tier).least_tokens)
     settled = says(first.overall) != "not settled"
     saved = bits[rate][0].mean(axis=0) - bits[rate][1].mean(axis=0)
     trained_on = sorted({f"{found.lane.facts.device}, {found.lane.facts.precision}" for found in used})

@@ -20,7 +20,7 @@ from eval.doctor.findings import Diagnosis, Finding
 from eval.doctor.overlap import documents_met, repeated_share, share_met
 from eval.doctor.record import DatasetRecord, ExperimentRecord, HeldOutRecord, LaneRecord
 from eval.proxies.packing import Tokens
-from eval.proxies.tiers import TIERS
+from eval.proxies.tiers import tier_called
 from pipeline.core.errors import DataError, RecipeError, nearest_names
 from pipeline.core.files.card import CARD, Card, read_card
 from pipeline.experiment.lanes import CURVE
@@ -45,6 +45,11 @@ def doctor(workspace: Workspace, wanted: str) -> Diagnosis:
 def diagnose(workspace: Workspace, lanes: Sequence[StoredLane], *, name: str) -> Diagnosis:
     """Examine some finished proxies as one experiment, whatever recipe they are of."""
     return examine(record_of(workspace, lanes, name=name))
+
+
+def diagnose_lane(workspace: Workspace, lane: StoredLane) -> Diagnosis:
+    """Examine one finished proxy by what it kept, and no text: its datasets and held-out sets are not read."""
+    return examine(ExperimentRecord(name=lane.name, lanes=(_lane(_Text(workspace), lane, {}),)))
 
 
 def lanes_meant(workspace: Workspace, wanted: str) -> list[StoredLane]:
@@ -112,16 +117,18 @@ def _comparison(workspace: Workspace, wanted: str) -> Card | None:
 
 def _of_comparison(workspace: Workspace, wanted: str, comparison: Card) -> list[StoredLane]:
     payload = comparison.payload
-    names = {identity: name for name, identity in payload["mixtures"].items()}
+    of = payload.get("of", {})  # settings by mixture, where these are what was compared
+    names = {(identity, of.get(name)): name for name, identity in payload["mixtures"].items()}
     first = payload.get("first_seed", 0)
     seeds = range(first, first + payload["seeds"])
     found = [
-        StoredLane(_renamed(lane, names[lane.card.payload["mixture"]]), lane.folder, lane.card, lane.facts)
+        StoredLane(_renamed(lane, names[meant]), lane.folder, lane.card, lane.facts)
         for lane in finished_lanes(workspace)
-        if lane.card.payload["mixture"] in names
+        for meant in [(lane.card.payload["mixture"], lane.facts.tier if of else None)]
+        if meant in names
         and lane.facts.seed in seeds
         and lane.facts.learning_rate in payload["learning_rates"]
-        and lane.card.payload["tokens"] == payload["tokens"]
+        and (of or lane.card.payload["tokens"] == payload["tokens"])
     ]
     if not found:
         raise DataError(f"`{wanted}`: its proxies are gone from {workspace.root / 'lane'}. Run its recipe again.")
@@ -172,7 +179,7 @@ def _lane(text: _Text, lane: StoredLane, scores: Scores) -> LaneRecord:
         mixture=lane.name.partition("/")[0],
         seed=facts.seed,
         learning_rate=facts.learning_rate,
-        tier=TIERS[facts.tier],
+        tier=tier_called(facts.tier),
         num_tokens=facts.num_tokens,
         curve=curve,
         device=facts.device,

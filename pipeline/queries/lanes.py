@@ -179,6 +179,12 @@ def _every_lane(workspace: Workspace) -> Iterator[StoredLane]:
             yield _stored(folder, card)
 
 
+def stored_lane(name: str, folder: Path) -> StoredLane:
+    """Return the finished proxy of a folder under a name that a plan gave it."""
+    card = read_card(folder)
+    return StoredLane(name, folder, card, LaneFacts(**card.details))
+
+
 def _stored(folder: Path, card: Card) -> StoredLane:
     lane = StoredLane("", folder, card, LaneFacts(**card.details))
     return StoredLane(_name(lane, next(iter(card.parents))), folder, card, lane.facts)

@@ -124,13 +124,13 @@ def _score(
     from safetensors.torch import load_file
 
     from eval.proxies.proxy import stack
-    from eval.proxies.tiers import TIERS
+    from eval.proxies.tiers import tier_called
     from eval.scores.multiple_choice import score_items, summaries
 
     params = stack([load_file(present(lane.folder / WEIGHTS)) for lane in lanes])
     try:
         scores = score_items(
-            params, items, tokenizer=tokenizer, tier=TIERS[lanes[0].facts.tier], device=device, threads=threads
+            params, items, tokenizer=tokenizer, tier=tier_called(lanes[0].facts.tier), device=device, threads=threads
         )
     except TamisError as error:
         error.add_note(f"task {task}, proxies of tier {lanes[0].facts.tier}")

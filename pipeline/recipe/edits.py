@@ -23,6 +23,7 @@ from pipeline.core.identity import canonical
 from pipeline.core.shown import one_line
 from pipeline.core.step import Params
 from pipeline.recipe.names import label_of
+from pipeline.recipe.proxy_settings import NAMES, PLACE
 from pipeline.recipe.python_recipe import document_of, plain_copy
 from pipeline.recipe.settings import apply_setting, step_positions
 from pipeline.recipe.spec import Recipe, StepSpec, held_out_by, step_inputs
@@ -58,7 +59,7 @@ class Edit:
         return one_line(self._words())
 
     def _words(self) -> str:
-        place = self.place.removeprefix("datasets.").removeprefix("mixtures.")
+        place = self.place.removeprefix("datasets.").removeprefix("mixtures.").removeprefix(PLACE)
         if self.op == "set":
             return f"{place} = {_word(self.value)}"
         if self.op == "remove_step":
@@ -227,6 +228,9 @@ def refuse_forbidden(recipe: Recipe, edits: Sequence[Edit]) -> None:
         if (edit.op, edit.place) in seen:
             raise RecipeError(f"{edit.op} {edit.place}: stands twice among the edits; one must do.")
         seen.add((edit.op, edit.place))
+        if recipe.research.space.is_of_settings:
+            _refuse_text(edit)
+            continue
         if edit.op == "weight":
             if edit.place != f"mixtures.{incumbent}":
                 raise RecipeError(f"weight {edit.place}: only the weights of mixtures.{incumbent} may move.")
@@ -247,6 +251,18 @@ def refuse_forbidden(recipe: Recipe, edits: Sequence[Edit]) -> None:
             _refuse_closed(recipe, edit, dataset, rest[len(dataset) + 1 :])
         else:
             _refuse_guard(edit, rest[len(dataset) + 1 :])
+
+
+def _refuse_text(edit: Edit) -> None:
+    """Raise RecipeError for what is no setting of proxies, in a search for these."""
+    name = edit.place.removeprefix(PLACE)
+    if edit.op != "set" or not edit.place.startswith(PLACE):
+        raise RecipeError(
+            f"{edit.op} {edit.place}: this search is for settings of proxies, which judge all text alike; edits are "
+            f"`set {PLACE}NAME`."
+        )
+    if name not in NAMES:
+        raise RecipeError(f"set {edit.place}: the trainer has no setting `{name}`.{did_you_mean(name, NAMES)}")
 
 
 def dataset_of(recipe: Recipe, edit: Edit) -> str:
@@ -319,7 +335,13 @@ def _refuse_roles(edit: Edit, params: type[Params], given: Mapping[str, Any]) ->
 
 
 def value_at(recipe: Recipe, place: str) -> Any:
-    """Return what stands at a place of a recipe, `datasets.DATASET.STEP.PARAMETER`, defaults included."""
+    """Return what stands at a place of a recipe, `datasets.DATASET.STEP.PARAMETER`, defaults included.
+
+    A setting of proxies is `proxy.settings.NAME`; where it is not given, it is the tier's.
+    """
+    if place.startswith(PLACE):
+        assert recipe.proxy is not None
+        return recipe.proxy.setting(place.removeprefix(PLACE))
     rest = place.removeprefix("datasets.")
     dataset = next((name for name in recipe.datasets if rest.startswith(f"{name}.")), None)
     if not place.startswith("datasets.") or dataset is None:

@@ -64,6 +64,27 @@ class _Names:
             from eval.proxies.tiers import TIERS
 
             self._known(self.data["proxy"]["tier"], TIERS, ("proxy", "tier"), "tier")
+        if own := _mapping(_mapping(self.data, "proxy"), "of"):
+            self._note_settings(own)
+
+    def _note_settings(self, own: Mapping[str, Any]) -> None:
+        """Note settings of single mixtures beside a difference in text, of which nothing could be told apart."""
+        for name in own:
+            self._known(name, self.weights, ("proxy", "of", name), "mixture")
+        mixtures = _mapping(self.data, "mixtures")
+        first = next(iter(mixtures), "")
+        for name, body in mixtures.items():
+            if body != mixtures[first]:
+                self.document.mistake(
+                    ("proxy", "of"),
+                    f"proxy.of: `{first}` and `{name}` differ in text, and proxies that are trained in different ways "
+                    "cannot judge it. Compare settings on one mixture, or mixtures with one set of settings.",
+                )
+        for key in ("sweep", "research", "promote"):
+            if self.data.get(key) is not None:
+                self.document.mistake(
+                    (key,), f"{key}: is of mixtures, and `proxy.of` compares settings of proxies. Take one of them out."
+                )
 
     def note_sweep(self) -> None:
         """Note a search around nothing, on what it may not see, or under limits of what is not in its mixture."""
@@ -112,6 +133,9 @@ class _Names:
                 f"gate: judges {gate.get('candidate')} against {gate.get('baseline')}; with `research:` it must judge "
                 f"`candidate: {name}` (research.as) against `baseline: {incumbent}` (research.incumbent).",
             )
+        space = _mapping(_mapping(research, "space"), "set")
+        if self.data.get("promote") is not None and any(str(place).startswith("proxy.") for place in space):
+            mistake(("promote",), "promote: registers text, and this search is for settings of proxies. Take it out.")
         if self.data.get("sweep") is not None:
             mistake(("research",), "research: and `sweep:` both look for a candidate; take one of the two out.")
         weights = _mapping(_mapping(research, "space"), "weights")

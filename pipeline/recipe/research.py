@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from pipeline.recipe.proxy_settings import PLACE
 from pipeline.recipe.sections import Section
 
 PROPOSERS = ("gp", "optuna", "random", "claude", "script")
@@ -78,7 +79,26 @@ class SpaceSection(Section):
     def _holds_something(self) -> SpaceSection:
         if self.weights is None and not (self.set_ or self.add_step or self.remove_step or self.move_step):
             raise ValueError("it holds nothing that may move; give `weights`, `set`, `add_step` or `remove_step`")
+        settings = [place for place in self.set_ if place.startswith("proxy.")]
+        others = self.weights or self.add_step or self.remove_step or self.move_step or len(settings) < len(self.set_)
+        if settings and others:
+            raise ValueError(
+                f"`{settings[0]}` changes what judges, and nothing can be told of text beside it; search for settings "
+                "of proxies and for text in two recipes"
+            )
         return self
+
+    @property
+    def is_of_settings(self) -> bool:
+        """Whether what moves is how proxies are trained, and no text."""
+        return any(place.startswith(PLACE) for place in self.set_)
+
+
+class TransferSection(Section):
+    """The larger proxies by which settings must be better too, before that is claimed."""
+
+    width: float = Field(default=2.0, gt=1, le=16, description="Times the width of both arms.")
+    operations: float = Field(default=4.0, ge=1, le=1000, description="Times the operations of a proxy.")
 
 
 class BudgetSection(Section):
@@ -111,6 +131,9 @@ class ResearchSection(Section):
     model: str = Field(default="claude-opus-5-5", description="Model of the proposer `claude`.")
     script: str | None = Field(
         default=None, description="Python file of the proposer `script`; it runs confined and sees no sealed result."
+    )
+    transfer: TransferSection = Field(
+        default=TransferSection(), description="Where settings of proxies are searched: the larger size of the claim."
     )
     batch: int = Field(default=8, ge=2, le=64, description="Cards that are tried together.")
     most_edits: int = Field(default=3, ge=1, le=8, description="Most edits of one card beside its parent's.")

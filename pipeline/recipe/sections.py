@@ -19,12 +19,14 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 from pydantic.fields import FieldInfo
 
 from pipeline.core.amounts import SUFFIXED, count_of
 from pipeline.core.errors import nearest_names, shortened
 from pipeline.core.strict_model import StrictModel
+from pipeline.recipe.proxy_settings import NAMES, SettingsSection
 
 _WRITTEN: dict[str, Any] = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": SUFFIXED}]}
 Count = Annotated[int, BeforeValidator(count_of), Field(ge=1), WithJsonSchema(_WRITTEN)]
@@ -83,10 +85,61 @@ class ProxySection(Section):
         "stays the same when another dataset is tried.",
     )
 
+    settings: SettingsSection = Field(
+        default=SettingsSection(), description="How they are trained where not as the tier says."
+    )
+    of: dict[str, SettingsSection] = Field(
+        default={},
+        description="Settings of the proxies of single mixtures, beside `settings`. What is compared is then how "
+        "proxies are trained: all mixtures must be one, and each proxy does the same operations.",
+    )
+    stream: Count | None = Field(
+        default=None,
+        description="Tokens that a mixture is drawn for, of which each proxy of `of` reads the first; `tokens` unless "
+        "given.",
+    )
+
     @property
     def seed_numbers(self) -> range:
         """The seeds of a gate's proxies."""
         return range(self.first_seed, self.first_seed + self.seeds)
+
+    def tier_of(self, mixture: str | None = None) -> str:
+        """Return the name of the tier that a mixture's proxies are of, with all settings."""
+        from eval.proxies.tiers import name_of
+
+        return name_of(self.tier, self._settings(mixture).changes)
+
+    def tokens_of(self, mixture: str) -> int:
+        """Return how many tokens a mixture's proxies read: as many as take the operations of `tokens` of the others."""
+        from eval.proxies.tiers import tier_called
+
+        usual, own = (tier_called(name).flops_per_token for name in (self.tier_of(), self.tier_of(mixture)))
+        return self.tokens if usual == own else int(self.tokens * usual / own)
+
+    def setting(self, name: str) -> float:
+        """Return a setting by its name, the tier's own where it is not given."""
+        from eval.proxies.tiers import TIERS, usual_of
+
+        given = getattr(self.settings, name)
+        found: float = getattr(usual_of(TIERS[self.tier]), NAMES[name]) if given is None else given
+        return found
+
+    def _settings(self, mixture: str | None) -> SettingsSection:
+        return self.settings.beside(self.of[mixture]) if mixture in self.of else self.settings
+
+    @model_validator(mode="after")
+    def _stream_holds_all(self) -> ProxySection:
+        from eval.proxies.tiers import TIERS
+
+        if self.tier in TIERS:
+            wanted = {name: self.tokens_of(name) for name in self.of} | {"": self.tokens}
+            name = max(wanted, key=lambda each: wanted[each])
+            if wanted[name] > (self.stream or self.tokens):
+                raise ValueError(
+                    f"`stream` must hold the {wanted[name]:,} tokens that proxies of {name or 'other mixtures'} read"
+                )
+        return self
 
     @field_validator("learning_rates")
     @classmethod

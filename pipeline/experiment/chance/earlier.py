@@ -71,10 +71,10 @@ def _arms(
     lanes: Mapping[str, tuple[LaneFacts, Rates]], *, rate: float, domains: Sequence[str]
 ) -> list[dict[str, Rates]]:
     """Return lane -> rates for each draw of which two seeds or more were scored on every domain."""
-    draws: dict[str, dict[int, tuple[str, Rates]]] = {}
+    draws: dict[tuple[Any, ...], dict[int, tuple[str, Rates]]] = {}
     for identity, (lane, rates) in sorted(lanes.items()):
         if lane.learning_rate == rate and len(rates) == len(domains):
-            draws.setdefault(lane.draw, {}).setdefault(lane.seed, (identity, rates))
+            draws.setdefault((lane.draw, *lane.kind), {}).setdefault(lane.seed, (identity, rates))
     return [dict(seeds[k] for k in sorted(seeds)) for _, seeds in sorted(draws.items()) if len(seeds) >= 2]
 
 

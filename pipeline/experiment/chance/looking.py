@@ -36,6 +36,8 @@ def look_of(plan: Plan) -> Look:
     assert gate is not None and proxy is not None and experiment is not None
     arms = (gate.candidate, gate.baseline)
     contents = [_content_of(plan, experiment.sections.get(arm)) for arm in arms]
+    if proxy.of:  # one text, trained in two ways: these are what is compared
+        contents = [identity_of([text, proxy.tier_of(arm)]) for text, arm in zip(contents, arms, strict=True)]
     names = [LaneName(arm, rate, seed) for arm in arms for rate in proxy.learning_rates for seed in proxy.seed_numbers]
     lanes = [experiment.lanes[lane].identity if lane in experiment.lanes else f"to come: {lane}" for lane in names]
     return Look(

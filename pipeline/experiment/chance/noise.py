@@ -100,14 +100,15 @@ def _recorded(workspace: Workspace) -> list[Group]:
 
 
 def _scored(workspace: Workspace) -> list[Group]:
-    lanes: dict[tuple[str, str, float, str], dict[int, tuple[LaneFacts, float, Card]]] = {}
+    lanes: dict[tuple[str, str, float, str, str, int], dict[int, tuple[LaneFacts, float, Card]]] = {}
     for card in scores_in(workspace):
         score = ScoreFacts(**card.details)
         lane = LaneFacts(**score.lane)
         if lane.healthy and lane.until == 1 and score.bits_per_byte is not None:
             versions = [card.payload[key] for key in VERSIONS]
             kind = identity_of([score.held_out_bytes, lane.device, lane.precision, *versions])
-            key = (lane.draw, score.documents, lane.learning_rate, kind)
+            own = lane.tier, lane.num_tokens  # one draw may serve several
+            key = (lane.draw, score.documents, lane.learning_rate, kind, *own)
             lanes.setdefault(key, {})[lane.seed] = (lane, score.bits_per_byte, card)
     return [_group(workspace, found, held_out=key[1], kind=key[3]) for key, found in lanes.items() if len(found) > 1]
 

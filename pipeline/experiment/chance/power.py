@@ -97,15 +97,15 @@ def _found(plan: Plan) -> Noise | None:
 
 def noise_of(workspace: Workspace, proxy: ProxySection, mixtures: Sequence[Mapping[str, float]]) -> Noise | None:
     """Return what is known of the chance of proxies of this kind before any of an experiment is trained."""
-    from eval.proxies.tiers import TIERS
+    from eval.proxies.tiers import tier_called
     from eval.verdict.deviation import MOST_EARLIER_FREEDOM, Deviation, pooled
 
-    tier = TIERS[proxy.tier]
+    tier = tier_called(proxy.tier_of())
     step = tier.batch_rows * tier.context
     of_kind = [
         group
         for group in groups_in(workspace)
-        if group.tier == proxy.tier
+        if group.tier == tier.name
         and group.metric == METRIC
         and group.learning_rate == proxy.learning_rates[0]
         and abs(group.tokens - proxy.tokens) < step
@@ -117,7 +117,7 @@ def noise_of(workspace: Workspace, proxy: ProxySection, mixtures: Sequence[Mappi
         speed = float(np.mean([group.tokens_per_second for group in groups]))
         freedom = min(found.freedom, MOST_EARLIER_FREEDOM)
         return Noise(found.variance, freedom, len(proxies), len(groups) < len(of_kind), speed)
-    if proxy.tier != "t0":
+    if tier.name != "t0":
         return None
     like = min(T0_DEVIATIONS, key=lambda tokens: abs(math.log(tokens / proxy.tokens)))
     return Noise(T0_DEVIATIONS[like] ** 2, T0_FREEDOM, 0, False, 0.0)

@@ -87,11 +87,11 @@ def _scored(
 
     from eval.proxies.packing import Tokens
     from eval.proxies.proxy import stack
-    from eval.proxies.tiers import TIERS
+    from eval.proxies.tiers import tier_called
     from eval.proxies.tokenizer import Tokenizer
     from eval.scores.bits_per_byte import document_bits
 
-    tier = TIERS[pairs[0][0].lane.facts.tier]
+    tier = tier_called(pairs[0][0].lane.facts.tier)
     model = folder_of(workspace, "tokenizer", arms[0].tokenizer, of=arms[0].name) / "tokenizer.model"
     domain, ids, texts, beyond = list[str](), list[str](), list[str](), list[str]()
     flat, lengths, sizes = [], [], []

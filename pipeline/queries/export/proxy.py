@@ -91,11 +91,11 @@ def _write(
     from safetensors.torch import load_file, save
 
     from eval.proxies.plain_proxy import LOADER, config_of, plain_state
-    from eval.proxies.tiers import TIERS
+    from eval.proxies.tiers import tier_called
     from eval.proxies.tokenizer import Tokenizer
 
     state = plain_state(load_file(present(lane.folder / WEIGHTS)))
-    config = config_of(TIERS[lane.facts.tier], bos=Tokenizer.load(tokenizer).bos, tensors=state)
+    config = config_of(tier_called(lane.facts.tier), bos=Tokenizer.load(tokenizer).bos, tensors=state)
     content = {
         MODEL: save(state),
         CONFIG: (json.dumps(config, indent=1) + "\n").encode(),

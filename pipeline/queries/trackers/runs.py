@@ -74,7 +74,9 @@ def _proxies(plan: Plan, experiment: Experiment) -> Iterator[TrackedRun]:
     }
     for lane, node in sorted(experiment.lanes.items()):
         if _finished(node):
-            yield _proxy(lane, node, domains.get(lane, {}), shares=shares[lane.mixture], num_tokens=proxy.tokens)
+            yield _proxy(
+                lane, node, domains.get(lane, {}), shares=shares[lane.mixture], num_tokens=proxy.tokens_of(lane.mixture)
+            )
 
 
 def _proxy(
@@ -110,14 +112,14 @@ def _proxy(
 def _curve(node: Node, facts: LaneFacts, *, num_tokens: int) -> Iterator[Row]:
     """Yield a proxy's loss by step, up to where it broke, with the rate of its whole schedule."""
     from eval.proxies.schedule import schedule
-    from eval.proxies.tiers import TIERS
+    from eval.proxies.tiers import tier_called
     from eval.proxies.trainer import steps_of
 
-    full_rate = facts.learning_rate * TIERS[facts.tier].muon_lr
-    num_steps = steps_of(num_tokens, tier=TIERS[facts.tier])
+    tier = tier_called(facts.tier)
+    full_rate, num_steps = facts.learning_rate * tier.muon_lr, steps_of(num_tokens, tier=tier)
     for point in json.loads((node.folder / CURVE).read_bytes())["points"]:
         if point["bits_per_token"] is not None:
-            rate = full_rate * schedule(point["step"] - 1, num_steps=num_steps)
+            rate = full_rate * schedule(point["step"] - 1, num_steps=num_steps, course=tier.course)
             values = {"bits_per_token": point["bits_per_token"], "tokens": point["tokens"], "learning_rate": rate}
             yield Row(point["step"], {f"train/{name}": value for name, value in values.items()})
 

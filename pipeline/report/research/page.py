@@ -53,6 +53,7 @@ def _content(digest: Digest) -> dict[str, Any]:
         "num_done": len(done),
         "lost": lost[:MOST_LOST],
         "num_lost": len(lost),
+        "ailing": [card for card in digest.cards if card.health and card.status == "done"][:MOST_LOST],
         "waiting_cards": {card.id: card for card in digest.cards if card.status == "waiting"},
         "effects": _effects_forests(digest.effects),
         "worth": _parts_forest([(each, each.worth, "{} mixtures") for each in digest.proposers], mark=0.5),

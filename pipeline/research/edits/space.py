@@ -19,8 +19,10 @@ from pipeline.core.errors import RecipeError
 from pipeline.core.identity import canonical
 from pipeline.recipe.edits import END, Edit, dataset_of, edited, refuse_forbidden, value_at
 from pipeline.recipe.load import load_recipe
+from pipeline.recipe.proxy_settings import PLACE
 from pipeline.recipe.research import RangeSection
 from pipeline.recipe.spec import Recipe
+from pipeline.research.edits.settings import is_of_settings
 from pipeline.research.edits.variants import affected_by, plain_data
 
 OUT = False
@@ -178,6 +180,8 @@ def space_of(
 def _ranged(recipe: Recipe, place: str, given: RangeSection) -> Axis:
     where = f"{recipe.place}: research.space.set"
     own = _checked(recipe, where, Edit("set", place, None), lambda: value_at(recipe, place))
+    if place == f"{PLACE}width" and not given.choices:
+        raise RecipeError(f"{where}.{place}: give `choices`, even numbers; between two others there are odd ones too.")
     if given.choices:
         choices = tuple(given.choices)
         if not all(isinstance(choice, (str, int, float, bool)) for choice in choices):
@@ -207,7 +211,8 @@ def _checked(recipe: Recipe, where: str, edit: Edit, read: Any) -> Any:
     """Return what a place holds, once it is known that a proposal may touch it."""
     try:
         refuse_forbidden(recipe, [edit])
-        affected_by(recipe, plain_data(recipe), {dataset_of(recipe, edit)})
+        if not is_of_settings(recipe):
+            affected_by(recipe, plain_data(recipe), {dataset_of(recipe, edit)})
         return read()
     except RecipeError as error:
         raise RecipeError(f"{where}: {error}") from error

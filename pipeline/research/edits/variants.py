@@ -38,6 +38,8 @@ class Variant:
 def variant_of(recipe: Recipe, data: Mapping[str, Any], edits: tuple[Edit, ...], *, tag: str) -> Variant:
     """Return what the edits come to, its datasets called after `tag`; RecipeError where an edit meets nothing."""
     assert recipe.research is not None
+    if recipe.research.space.is_of_settings:  # its text is the incumbent's
+        return Variant({}, data["mixtures"][recipe.research.incumbent], {})
     body = edited(data, edits)
     changed = {name for name in data["datasets"] if body["datasets"][name] != data["datasets"][name]}
     incumbent, mixture = (each["mixtures"][recipe.research.incumbent] for each in (data, body))

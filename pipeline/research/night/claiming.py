@@ -20,6 +20,7 @@ from pipeline.plan.sweep import FIRST_SEED
 from pipeline.recipe.edits import Edit, edit_of, key_of
 from pipeline.recipe.load import load_recipe
 from pipeline.recipe.sections import MOST_FIRST_SEED
+from pipeline.research.edits.settings import is_of_settings, settings_section
 from pipeline.research.record.card import Card, Cost, Result, card_id
 from pipeline.research.search.bill import usd_left
 from pipeline.research.search.search import Search
@@ -95,19 +96,26 @@ def _planned(search: Search, state: State, claim: Mapping[str, Any], plan: Plan)
     )  # fmt: skip
 
 
-def claim_recipe(search: Search, claim: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the recipe by which a claim is judged: both mixtures by fresh seeds, and the gate as it is written."""
+def claim_recipe(search: Search, claim: Mapping[str, Any], *, larger: bool = False) -> dict[str, Any]:
+    """Return the recipe by which a claim is judged: both mixtures by fresh seeds, and the gate as it is written.
+
+    A claim of settings is judged by `larger` proxies too.
+    """
     name, incumbent, data = search.research.as_, search.research.incumbent, search.bench.data
-    variant = search.bench.variant(tuple(edit_of(told) for told in claim["head"]), tag=name)
+    edits = tuple(edit_of(told) for told in claim["head"])
+    variant = search.bench.variant(edits, tag=name)
+    section = search.bench.proxy_section(
+        seeds=int(claim["seeds"]), rates=search.proxy.learning_rates, first_seed=int(claim["first_seed"])
+    )
+    if is_of_settings(search.recipe):
+        section = settings_section(search.recipe, {name: edits}, section, larger=larger)
     return {
-        "name": f"{search.recipe.name}-claim",
+        "name": f"{search.recipe.name}-claim{'-larger' if larger else ''}",
         "seed": search.recipe.seed,
         "sources": data.get("sources"),
         "datasets": {**data["datasets"], **variant.datasets},
         "mixtures": {incumbent: data["mixtures"][incumbent], name: variant.mixture},
-        "proxy": search.bench.proxy_section(
-            seeds=int(claim["seeds"]), rates=search.proxy.learning_rates, first_seed=int(claim["first_seed"])
-        ),
+        "proxy": section,
         "gate": data["gate"],
     }
 

@@ -10,16 +10,17 @@ the recipe's gate, for which a part of the budget is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.core.errors import RecipeError
 from pipeline.plan.sweep import FIRST_SEED
 from pipeline.research.edits.space import space_of
-from pipeline.research.night.claiming import ATTRIBUTED, attribute, claim_recipe, open_claim, paid_by_claim
+from pipeline.research.night.claiming import ATTRIBUTED, attribute, open_claim, paid_by_claim
 from pipeline.research.night.promoting import Promoter, is_unanswered, promote_head
 from pipeline.research.night.proposing import Batch, next_cards
+from pipeline.research.night.transfer import Judge, judged
 from pipeline.research.night.weighing import weigh
 from pipeline.research.people.approvals import has_approved, take_in
 from pipeline.research.proposers.ideas import Adviser
@@ -33,8 +34,6 @@ from pipeline.research.search.search import Search, changed_rules, rule_of
 SHORT_OF = {"budget": "experiments", "hours": "hours", "exhausted": "usd"}  # why a search ended -> what more would help
 NOTHING_LEFT = ("exhausted", "plateau")  # ends after which a person's yes gives something to try
 RESERVE = 0.1  # of the hours, at least, for the claim and its attribution
-
-Judge = Callable[[Mapping[str, Any]], Mapping[str, Any]]  # the claim's recipe -> its verdict as JSON
 
 
 @dataclass(slots=True)
@@ -114,7 +113,7 @@ class Night:
             open_claim(search)
         elif at.verdict is None:
             note_judge(search)
-            verdict = self.judge(claim_recipe(search, at.claim))
+            verdict = judged(search, at.claim, self.judge)
             search.write("claimed", **verdict, paid=paid_by_claim(search, at.claim))
         elif at.attribution is None:
             attribute(search)

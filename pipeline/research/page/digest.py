@@ -242,7 +242,8 @@ class Reading:
             experiments_allowed=budget.experiments,
             proxies=sum(len(card.seeds) for card in standing.cards.values() if self._is_done(card)),
             claim_proxies=2 * sum(
-                int(event.body["seeds"]) for event in self.search.ledger.of("claim_opened")[: len(claims)]
+                int(opened.body["seeds"]) * len(claimed.body.get("sizes", (1,)))
+                for opened, claimed in zip(self.search.ledger.of("claim_opened"), claims, strict=False)
             ) * len(self.search.proxy.learning_rates),
         )  # fmt: skip
 

@@ -18,11 +18,14 @@ from pipeline.engine.progress import Progress
 from pipeline.plan.graph import Plan
 from pipeline.plan.lanes import LaneName
 from pipeline.plan.make import make_plan
+from pipeline.queries.lanes import stored_lane
 from pipeline.recipe.edits import Edit
 from pipeline.recipe.load import load_recipe
 from pipeline.recipe.spec import Recipe
+from pipeline.research.edits.settings import is_of_settings, settings_section
 from pipeline.research.edits.variants import Variant, plain_data, variant_of
 from pipeline.research.record.card import Cost
+from pipeline.research.search.health import health_of
 from pipeline.store.garbage import keep
 from pipeline.store.workspace import Workspace
 
@@ -82,7 +85,11 @@ class Bench:
         """Return the recipe by which a batch is tried."""
         research, gate, proxy = self.recipe.research, self.recipe.gate, self.recipe.proxy
         assert research is not None and gate is not None and proxy is not None
-        datasets, mixtures = dict(self.data["datasets"]), {}
+        datasets, mixtures = dict(self.data["datasets"]), dict[str, Any]()
+        section = self.proxy_section(seeds=3, rates=proxy.learning_rates[:1])
+        if is_of_settings(self.recipe):  # one stream serves all, called after the incumbent
+            mixtures[research.incumbent] = self.data["mixtures"][research.incumbent]
+            section = settings_section(self.recipe, {each.name: each.edits for each in asked}, section)
         for each in asked:
             variant = self.variant(each.edits, tag=each.name)
             datasets |= variant.datasets
@@ -94,7 +101,7 @@ class Bench:
             "sources": self.data.get("sources"),
             "datasets": datasets,
             "mixtures": mixtures,
-            "proxy": self.proxy_section(seeds=3, rates=proxy.learning_rates[:1]),
+            "proxy": section,
             "trials": {
                 "on": sorted(research.on),
                 "seeds": {each.name: list(each.seeds) for each in asked},
@@ -191,17 +198,20 @@ def _read(plan: Plan, asked: Asked) -> Tried:
     assert experiment is not None and proxy is not None and trials is not None
     values: dict[int, dict[str, float]] = {}
     health: list[str] = []
-    for seed in asked.seeds:
-        lane = LaneName(asked.name, proxy.learning_rates[0], seed)
+    lanes = {seed: LaneName(asked.name, proxy.learning_rates[0], seed) for seed in asked.seeds}
+    stored = {seed: stored_lane(str(lane), experiment.lanes[lane].folder) for seed, lane in lanes.items()}
+    found = health_of(plan.workspace, stored)
+    for seed, lane in lanes.items():
         details = read_card(experiment.lanes[lane].folder).details
         health += [f"seed {seed}: {finding}" for finding in details["findings"]]
         scored = {name: read_card(experiment.scores[lane, name].folder).details["bits_per_byte"] for name in trials.on}
-        if not details["healthy"]:
+        if not details["healthy"] or seed in found.void:
             continue
         if any(value is None for value in scored.values()):
             health.append(f"seed {seed}: its bits per byte are not finite")
             continue
         values[seed] = scored
+    health += found.told
     shares = read_card(experiment.mixtures[asked.name].folder).details["shares"]
     section = plan.recipe.mixtures[asked.name]
     supply = {

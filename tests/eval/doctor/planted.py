@@ -6,6 +6,7 @@ would happen: in the text, the draw, the optimiser, the model, or the loader of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -103,6 +104,7 @@ class World:
         self.tokens = {name: self._encode(documents) for name, documents in text.datasets.items()}
         self.held_out = self.tokenizer.encode(text.held_out)
         self.pools = {name: self.pool(weights) for name, weights in WEIGHTS.items()}
+        self.between = self.pool({"web": 0.65, "code": 0.35})  # half way from one mixture to the other
 
     def _encode(self, documents: list[str]) -> Tokens:
         tokens, most = self.tokenizer.encode(documents), self.text.most_tokens
@@ -120,7 +122,8 @@ class World:
 
     def lanes(self, mixture: str, planting: Planting) -> list[LaneRecord]:
         """Train the lanes of one mixture, and return what is known of them."""
-        pool = self.pools[planting.drawn_from if mixture == "candidate" else mixture]
+        pools = {**self.pools, "between": self.between}
+        pool = pools[planting.drawn_from if mixture == "candidate" else mixture]
         rows = {
             seed: planting.rows_of(draw_rows(pool.parts, seed=derive(self.seed, "data", planting.seed_of(seed))))
             for seed in self.seeds
@@ -196,47 +199,53 @@ def _nothing() -> Iterator[None]:
 
 
 @contextmanager
-def frozen_layer() -> Iterator[None]:
-    """Leave the first layer's way up as it was."""
+def frozen_layer(share: float = 1.0) -> Iterator[None]:
+    """Leave the first layer's way up, or a share of its units, as it was."""
     update = optimizer.LaneOptimizer.update
 
     def kept(self: Any, params: Mapping[str, Tensor], grads: Mapping[str, Tensor], **how: Any) -> None:
-        before = params["up_KLFD"][:, 0].detach().clone()
+        units = int(share * params["up_KLFD"].shape[2])
+        before = params["up_KLFD"][:, 0, :units].detach().clone()
         update(self, params, grads, **how)
         with torch.no_grad():
-            params["up_KLFD"][:, 0] = before
+            params["up_KLFD"][:, 0, :units] = before
 
     with patch.object(optimizer.LaneOptimizer, "update", kept):
         yield
 
 
 @contextmanager
-def decayed_embedding() -> Iterator[None]:
+def decayed_embedding(rate: float = 0.001) -> Iterator[None]:
     """Decay what nobody decays, as a group of parameters that was sorted wrongly is."""
     update = optimizer.LaneOptimizer.update
 
     def decayed(self: Any, params: Mapping[str, Tensor], grads: Mapping[str, Tensor], **how: Any) -> None:
         update(self, params, grads, **how)
         with torch.no_grad():
-            params["embed_KVD"].mul_(1 - 0.001)
+            params["embed_KVD"].mul_(1 - rate)
 
     with patch.object(optimizer.LaneOptimizer, "update", decayed):
         yield
 
 
 @contextmanager
-def no_mask() -> Iterator[None]:
+def no_mask(rows: float = 1.0) -> Iterator[None]:
+    """Let every token see all others, in a share of the rows and heads."""
+    masked = proxy.causal_attention
+
     def everything(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=False)
+        seen, open_ = masked(q, k, v), torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=False)
+        first = math.ceil(rows * len(q))
+        return torch.cat([open_[:first], seen[first:]])
 
     with patch.object(proxy, "causal_attention", everything):
         yield
 
 
 @contextmanager
-def slow_reads() -> Iterator[None]:
+def slow_reads(seconds: float = 0.002) -> Iterator[None]:
     def slow(*arguments: Any, **more: Any) -> Any:
-        sleep(0.002)
+        sleep(seconds)
         return read_rows(*arguments, **more)
 
     with patch.object(trainer, "read_rows", slow):
@@ -248,31 +257,33 @@ def with_loss(nats_of: Callable[..., Tensor]) -> Any:
     return patch.object(trainer, "take_step", partial(step.take_step, nats_of=nats_of))
 
 
-def half_nats(*arguments: Any, **more: Any) -> Tensor:
+def half_nats(*arguments: Any, scale: float = 1024, **more: Any) -> Tensor:
     """Scale a loss as half precision wants it, and lose it."""
-    return (proxy.total_nats(*arguments, **more).half() * 1024).float() / 1024
+    return (proxy.total_nats(*arguments, **more).half() * scale).float() / scale
 
 
-def swapped_nats(params: Any, ids: Tensor, targets: Tensor, **more: Any) -> Tensor:
-    """Give every row the targets of another one."""
-    return proxy.total_nats(params, ids, targets.roll(1, dims=1).contiguous(), **more)
+def swapped_nats(params: Any, ids: Tensor, targets: Tensor, *, every: int = 1, **more: Any) -> Tensor:
+    """Give every row, or one of so many, the targets of another one."""
+    swapped = targets.clone()
+    swapped[:, ::every] = targets.roll(1, dims=1)[:, ::every]
+    return proxy.total_nats(params, ids, swapped, **more)
 
 
-def repeated(rows: np.ndarray) -> np.ndarray:
-    return np.resize(rows[: len(rows) // 10], len(rows))
+def repeated(rows: np.ndarray, *, kept: float = 0.1) -> np.ndarray:
+    return np.resize(rows[: int(kept * len(rows))], len(rows))
 
 
-def _cut(text: Text) -> Text:
-    return replace(text, most_tokens=24)
+def _cut(text: Text, *, most_tokens: int = 24) -> Text:
+    return replace(text, most_tokens=most_tokens)
 
 
-def _leaked(text: Text) -> Text:
+def _leaked(text: Text, *, count: int = 10) -> Text:
     code = text.datasets["code"]
-    return replace(text, datasets={**text.datasets, "code": [*text.held_out[:10], *code[10:]]})
+    return replace(text, datasets={**text.datasets, "code": [*text.held_out[:count], *code[count:]]})
 
 
-def _stale(text: Text) -> Text:
-    return replace(text, learnt=("old", "older"))
+def _stale(text: Text, *, learnt: tuple[str, ...] = ("old", "older")) -> Text:
+    return replace(text, learnt=learnt)
 
 
 @dataclass(frozen=True)
@@ -283,6 +294,7 @@ class Fault:
     found_by: frozenset[str]
     planting: Planting = Planting()
     text: Callable[[Text], Text] = lambda text: text
+    seeds: Sequence[int] = SEEDS
 
 
 FAULTS = (
@@ -304,4 +316,37 @@ FAULTS = (
     Fault("stale tokenizer", frozenset({"unread"}), text=_stale),
     Fault("short schedule", frozenset({"tokens", "schedule"}), Planting(more={"stop_at": int(0.6 * TIER.num_tokens)})),
     Fault("wrong mixture", frozenset({"shares"}), Planting(drawn_from="baseline")),
+)  # fmt: skip
+
+MILDER = (  # of each fault above about half, by the number that makes it
+    Fault("learning rate times five", frozenset({"rate"}), Planting(lr_scale=5.0)),
+    Fault("half a frozen layer", frozenset({"frozen", "said"}), Planting(patches=partial(frozen_layer, 0.5))),
+    Fault("wrong mask in half of the rows", frozenset({"future"}), Planting(patches=partial(no_mask, 0.5))),
+    Fault("a fifth of the rows, repeated", frozenset({"reads"}), Planting(rows_of=partial(repeated, kept=0.2))),
+    Fault("loader stall of half", frozenset({"loader"}), Planting(patches=partial(slow_reads, 0.001))),
+    Fault(
+        "overflow at half the scale", frozenset({"diverged"}),
+        Planting(patches=lambda: with_loss(partial(half_nats, scale=512))),
+    ),
+    Fault(
+        "epsilon half as large", frozenset({"rate", "epsilon"}),
+        Planting(patches=lambda: patch.object(optimizer, "ADAM_EPSILON", 5e-3)),
+    ),
+    Fault("half the decay", frozenset({"decay"}), Planting(patches=partial(decayed_embedding, 0.0005))),
+    Fault("documents cut at twice the length", frozenset({"truncated"}), text=partial(_cut, most_tokens=48)),
+    Fault("half the leak", frozenset({"leak"}), text=partial(_leaked, count=5)),
+    Fault(
+        "labels of every second row swapped", frozenset({"counting"}),
+        Planting(patches=lambda: with_loss(partial(swapped_nats, every=2))),
+    ),
+    Fault(
+        "a seed of three used twice", frozenset({"seeds"}), Planting(seed_of=lambda seed: max(seed, 1)),
+        seeds=(0, 1, 2),
+    ),
+    Fault("tokenizer half stale", frozenset({"unread"}), text=partial(_stale, learnt=("old", "web"))),
+    Fault(
+        "schedule cut at four fifths", frozenset({"tokens", "schedule"}),
+        Planting(more={"stop_at": int(0.8 * TIER.num_tokens)}),
+    ),
+    Fault("half of the rows of another mixture", frozenset({"shares"}), Planting(drawn_from="between")),
 )  # fmt: skip

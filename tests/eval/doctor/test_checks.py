@@ -20,7 +20,7 @@ from eval.doctor.examine import examine
 from eval.doctor.findings import Diagnosis, Finding, Unchecked
 from eval.doctor.record import DatasetRecord, ExperimentRecord, HeldOutRecord, LaneRecord
 from eval.doctor.settings import critical_batch
-from eval.doctor.speed import flops_per_token, speed_outcomes
+from eval.doctor.speed import speed_outcomes
 from eval.proxies.tiers import TIERS
 from pipeline.core.rng import generator
 
@@ -174,7 +174,7 @@ def test_a_card_is_held_against_what_is_usual_for_the_tier() -> None:
     t10, usual = TIERS["t10"], 0.20 * 989e12
 
     def used(share: float) -> list[str]:
-        speed = share * usual / flops_per_token(t10)
+        speed = share * usual / t10.flops_per_token
         card = lane(tier=t10, device="cuda", card="NVIDIA H200", waited=0.0, tokens_per_second=speed)
         return [one.id for one in speed_outcomes(card) if isinstance(one, Finding)]
 
