@@ -218,7 +218,7 @@ def test_a_file_of_a_step_under_another_name_is_measured_anew(house: House):
 def test_the_reason_of_an_edited_file_names_the_file(built: House):
     edit_input(built)
 
-    assert built.plan().sources["docs"].reason == "because input b changed"
+    assert built.plan().sources["docs"].reason == "because input b changed; takes over 1 of 2 files"
 
 
 def test_a_threshold_put_back_is_the_result_that_is_there_and_the_name_follows(built: House):
