@@ -25,6 +25,7 @@ from pipeline.core.files.record import write_record
 from pipeline.core.files.stored import IN_STORE, card_key, inputs_key, key_of, place_of
 from pipeline.core.identity import identity_of
 from pipeline.store.records import local_records
+from pipeline.store.remote import held_lease
 from pipeline.store.workspace import Workspace
 
 EVIDENCE = ("search", "comparison", "certificate", "claims")
@@ -86,9 +87,14 @@ def find_garbage(
 
 
 def remove(workspace: Workspace, found: Sequence[Garbage]) -> None:
-    """Remove what was found; a card goes before what it speaks of, so a kill leaves nothing that seems whole."""
-    place = place_of(workspace.root)
+    """Remove what was found; a card goes before what it speaks of, so a kill leaves nothing that seems whole.
+
+    ServiceError where the lease of a store is lost meanwhile, since what was found may be in use by now.
+    """
+    place, lease = place_of(workspace.root), held_lease(workspace.root)
     for one in found:
+        if lease is not None:
+            lease.require_lately()
         path = workspace.root / one.name
         if one.what == "object" and place is not None:
             place.delete([one.name])

@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.errors import BusyError, DataError, ServiceError
+from pipeline.core.errors import BusyError, DataError, ServiceError, TamisError
 from pipeline.core.files.places import Item, MissingError, Place
 
 SECONDS = 120.0  # without a word from its owner, after which a lease may be taken over
@@ -60,7 +60,7 @@ class Lease:
         self._mutex = threading.Lock()
         self._ended = threading.Event()
         self._lost = ""
-        self._renewed = time.monotonic()
+        self._renewed = _now()
         self._thread = threading.Thread(target=self._keep, name="tamis-lease", daemon=True)
         self._thread.start()
 
@@ -83,15 +83,20 @@ class Lease:
             )
         if not self.terms.paying:
             self._rewrite(paying=True)
-        if time.monotonic() - self._renewed > self.terms.seconds:
+        self.require_lately()
+
+    def require_lately(self) -> None:
+        """Raise ServiceError if this process may not write any more; asks the store once another may have followed."""
+        if _now() - self._renewed > self.terms.seconds / 2:
             with self._mutex:
                 self._look()
         self._refuse_lost()
 
     def settled(self, *, ledger: str) -> None:
-        """Say in the store that nothing bought is only here, and which ledger has it."""
+        """Say in the store that nothing bought is only here, and which ledger has it; ServiceError if it was lost."""
         if self.terms.paying or self.terms.ledger != ledger:
             self._rewrite(paying=False, ledger=ledger)
+        self._refuse_lost()
 
     def forgive(self) -> None:
         """Let money be spent though an earlier owner may have bought the same."""
@@ -115,7 +120,7 @@ class Lease:
         while not self._ended.wait(self.terms.seconds / 3):
             try:
                 self._rewrite()
-            except ServiceError:  # the store is away for a while: the next turn tries again, `require` tells
+            except TamisError:  # the store is away, or refuses, for a while: the next turn tries again, `require` tells
                 continue
 
     def _rewrite(self, **changes: Any) -> None:
@@ -123,9 +128,9 @@ class Lease:
             self._look()
             if self._lost:
                 return
-            self.terms = replace(self.terms, **changes)
-            self.place.write(_name(self.number), _text(self.terms))
-            self._renewed = time.monotonic()
+            now, terms = _now(), replace(self.terms, **changes)
+            self.place.write(_name(self.number), _text(terms))
+            self.terms, self._renewed = terms, now
 
     def _look(self) -> None:
         if not self._lost and self.place.item(_name(self.number + 1)) is not None:
@@ -154,6 +159,7 @@ def acquire(place: Place, *, cache: Path, cache_id: str) -> Lease:
             since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             seconds=float(os.environ.get(SECONDS_NAME, SECONDS)), doubt=doubt, doubt_cache_id=doubt_cache_id,
             ledger="" if newest is None else newest[1].ledger,
+            paying=newest is not None and _is_unseen(newest[1], cache_id),  # until this cache has brought its ledger
         )  # fmt: skip
         if place.create(_name(number), _text(mine)) or _read(place, number).owner == owner:
             return Lease(place, mine)
@@ -169,6 +175,11 @@ def newest_of(place: Place) -> tuple[Item, Terms] | None:
     return None if item is None else (item, _read(place, number))
 
 
+def _now() -> float:
+    """Return seconds that go on while a machine sleeps, and that nobody sets back."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 def is_expired(place: Place, item: Item, terms: Terms) -> bool:
     """Say whether a lease's owner has been silent for longer than its seconds, by the store's own clock."""
     clock = f"clock/{uuid.uuid4().hex}"
@@ -180,6 +191,11 @@ def is_expired(place: Place, item: Item, terms: Terms) -> bool:
 
 def _is_our_dead(terms: Terms, cache_id: str) -> bool:
     return terms.cache_id == cache_id and terms.host == socket.gethostname()
+
+
+def _is_unseen(before: Terms, cache_id: str) -> bool:
+    """Say whether this cache's ledger may hold what the store has not."""
+    return (before.paying and before.cache_id == cache_id) or before.doubt_cache_id == cache_id
 
 
 def _doubt(before: Terms, cache_id: str) -> tuple[str, str]:

@@ -89,6 +89,7 @@ class Writing:
         each(lambda key: self.place.upload(folder / str(wanted[key]["file"]), key), missing)
         if (folder / INPUTS).exists() and all(isinstance(where, dict) for where in _places(folder)):
             self.place.upload(folder / INPUTS, inputs_key(folder))  # by which any machine finds the text
+        self.lease.require()  # whoever holds it by now may have removed what no card speaks of
         if not self.place.create(card_key(folder), content):
             theirs = self.place.read(card_key(folder))
             if theirs != content:
@@ -119,9 +120,11 @@ class Writing:
                 with tempfile.TemporaryDirectory(dir=self.root, prefix=".ledger-") as scratch:
                     copy_to(self.root / LEDGER, Path(scratch) / "copy")
                     self.place.upload(Path(scratch) / "copy", name)
+                self.lease.settled(ledger=name)  # else nobody would look for it
                 self.synced.ledger, self.synced.fingerprint = name, now
                 self.synced.save()
-        self.lease.settled(ledger=self.synced.ledger)
+            else:
+                self.lease.settled(ledger=self.synced.ledger)
 
     def finish(self) -> None:
         """Bring everything that is finished here to the store."""
@@ -255,7 +258,8 @@ def _pull_ledger(root: Path, place: Place, newest: str, *, synced: Synced) -> No
     item = place.item(newest) if newest and newest != synced.ledger else None
     if item is None:
         return
-    same = fingerprint(root / LEDGER) in ("", synced.fingerprint)
+    before = fingerprint(root / LEDGER)
+    same = not before or (before == synced.fingerprint and newest > synced.ledger)  # an earlier one may lack some
     with tempfile.TemporaryDirectory(dir=root, prefix=".ledger-") as scratch:
         place.download(newest, Path(scratch) / "theirs", size=item.size)
         merge(root / LEDGER, Path(scratch) / "theirs")

@@ -25,6 +25,7 @@ from pipeline.core.files.durable import write_atomically
 from pipeline.core.files.in_place import INPUTS
 from pipeline.core.files.places import MissingError, Place
 from pipeline.core.files.record import read_record
+from pipeline.core.identity import hash_file
 
 STORE = "store.json"  # in a cache
 IN_STORE = ".in-store"  # in a result's folder: the store has it too
@@ -126,10 +127,10 @@ def fetch_result(place: Place, folder: Path, *, modified: float | None = None) -
     files = json.loads(content)["files"]
     folder.mkdir(parents=True, exist_ok=True)
     for file in files:
-        if (
-            not str(file["file"]).endswith(LATER.get(folder.parent.name, ".parquet"))
-            and not (folder / str(file["file"])).exists()
-        ):
+        path = folder / str(file["file"])
+        if path.exists() and hash_file(path) != file["blake3"]:  # left by a killed run here, such as other answers
+            path.unlink()
+        if not path.exists() and not path.name.endswith(LATER.get(folder.parent.name, ".parquet")):
             fetch(place, folder, file)
     if folder.parent.name == "source":
         with suppress(MissingError):

@@ -16,14 +16,15 @@ import pytest
 from pipeline.core.claude.ledger.ledger import Ledger, Planned, total_usd
 from pipeline.core.errors import BusyError, RecipeError, ServiceError
 from pipeline.core.files import places
+from pipeline.core.files.card import read_card
 from pipeline.core.files.places import Place
-from pipeline.core.files.stored import CARD, HOME
+from pipeline.core.files.stored import CARD, HOME, present
 from pipeline.core.identity import hash_file
 from pipeline.queries.documents import look
 from pipeline.queries.status import status_of
 from pipeline.queries.verify import verify
 from pipeline.store import remote
-from pipeline.store.lease import SECONDS_NAME
+from pipeline.store.lease import SECONDS_NAME, acquire, newest_of
 from pipeline.store.registry import current, promote
 from pipeline.store.remote import held_lease, workspace_path
 from pipeline.store.workspace import Workspace
@@ -200,6 +201,48 @@ def test_a_second_writer_is_told_who_the_first_is_and_follows_a_dead_one(far, s3
     assert "latest.json" not in Place.at(f"s3://bucket/{far.folder.name}").items()
 
 
+def test_what_a_killed_run_bought_stays_said_until_its_ledger_is_in_the_store(s3, tmp_path):
+    place = Place.at("s3://bucket/leases")
+    acquire(place, cache=tmp_path, cache_id="one").require_paying()
+    again = acquire(place, cache=tmp_path, cache_id="one")  # as after a kill; and if it is killed as well
+    assert newest_of(place)[1].paying
+    again.settled(ledger="ledger/00000002-000001.sqlite")
+    again.release()
+
+    other = acquire(place, cache=tmp_path, cache_id="two")
+
+    assert not other.terms.paying and not other.terms.doubt
+    other.release()
+
+
+def test_no_card_is_created_by_who_was_followed_while_it_uploaded(far, s3):
+    workspace, followed = far.workspace, []
+
+    def follow(environ):
+        if environ["REQUEST_METHOD"] == "PUT" and "/dataset/" in environ["PATH_INFO"] and not followed:
+            followed.append(True)
+            held = held_lease(workspace.root)
+            acquire(held.place, cache=workspace.root, cache_id=held.terms.cache_id).release()
+
+    with s3.failing(follow), pytest.raises(ServiceError, match="lost its lease"):
+        build(far)
+
+    assert followed and not [name for name in whole(far) if name.startswith("dataset/") and name.endswith(CARD)]
+
+
+def test_what_a_killed_run_left_here_never_stands_for_what_the_store_has(far, s3, tmp_path, monkeypatch):
+    there = build(far).dataset("clean")[0]
+    on_machine(monkeypatch, tmp_path, "two")
+    parts = [file for file in read_card(there).files if file.file.endswith(".parquet")]
+    folder = remote.cache_of(f"s3://bucket/{far.folder.name}") / "dataset" / there.name
+    folder.mkdir(parents=True)
+    (folder / parts[0].file).write_bytes(b"other answers")
+
+    here = far.workspace.dataset("clean")[0]
+
+    assert here == folder and hash_file(present(here / parts[0].file)) == parts[0].blake3
+
+
 def buy(workspace: Workspace, *names: str) -> None:
     with ledger_of(workspace) as ledger:
         ledger.plan([Planned(name, "model", "test", "{}") for name in names])
@@ -248,6 +291,28 @@ def test_what_one_machine_bought_no_other_buys_again(far, s3, tmp_path, monkeypa
     assert total_usd(two.ledger) == 4
     on_machine(monkeypatch, tmp_path, "three")
     assert total_usd(far.workspace.ledger) == 4
+
+
+def test_what_was_bought_reaches_the_store_after_a_kill_between_ledger_and_lease(far, s3, tmp_path, monkeypatch):
+    one = far.workspace
+    with one.locked():
+        buy(one, "a")
+    away = []
+
+    def refuse(environ):
+        return "403" if away and environ["REQUEST_METHOD"] == "PUT" and "/lease/" in environ["PATH_INFO"] else None
+
+    with s3.failing(refuse), pytest.raises(RecipeError, match="refuses this account"), one.locked():
+        buy(one, "b")
+        away.append(True)
+        remote._writing[one.root.absolute()].settle()
+    with one.locked():
+        pass
+    on_machine(monkeypatch, tmp_path, "two")
+    two = far.workspace
+    with two.locked():
+        assert total_usd(two.ledger) == 2
+        assert held_lease(two.root).terms.ledger == max(held_lease(two.root).place.items("ledger"))
 
 
 @pytest.mark.slow
