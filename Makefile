@@ -3,6 +3,7 @@
 # make test-slow   the tests left out: proofs on many made texts, kills, real proxies     make test-all   both at once
 # make test-whole  the same proofs on as many texts, kills and proxies as the published figures rest on, in half an hour
 # make test-slurm  the proof on a real Slurm, which it installs on Debian as root; without one it is left out
+# make reliability   every fault at every point, counted anew for tests/reliability/README.md, in about an hour
 # make bench-gpu   measure proxies on a card, by any Python with torch, numpy and pyarrow (PYTHON=...), in eight minutes
 #
 # All paths are relative, so that a folder with a space in its name works. Another Python: make PYTHON=python3.12 ...
@@ -20,7 +21,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-lo
 # says otherwise: without that, each process compiles all that it imports anew, one second for a verb, three with torch.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-slow test-whole test-all test-slurm check types tests bench bench-gpu clean browser
+.PHONY: demo test test-slow test-whole test-all test-slurm reliability check types tests bench bench-gpu clean browser
 
 demo: $(READY)
 	@$(BIN)/tamis run recipes/quickstart.yaml; code=$$?; [ $$code -eq 3 ] || exit $$code
@@ -54,6 +55,9 @@ types: $(READY)
 
 tests: $(READY)
 	@$(PYTEST) -m "$(TESTS)"
+
+reliability: $(READY)
+	@$(BIN)/python -m tests.reliability.figures
 
 bench: $(READY)
 	@$(BIN)/python -m tests.benchmarks.bench

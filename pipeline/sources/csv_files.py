@@ -1,31 +1,33 @@
 """CSV and TSV files into documents: one a row, columns by the names in the first line, plain, gzip or Zstandard.
 
 Every value is text as it stands, so a number keeps its zeros. Quoted values may hold line ends, for which a file cannot
-be cut: it is one slice, read in blocks of bounded memory. A row with more or fewer values than the first line has names
-is quarantined as `unparsable`.
+be cut: it is one slice, read in blocks of bounded memory. A row with more or fewer values than there are columns is
+quarantined as `unparsable`, one that is not UTF-8 as `invalid_utf8`.
 """
 
 from __future__ import annotations
 
+import csv
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
 from pydantic import Field
 
-from pipeline.core.document import SCHEMA
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.lines import BOM, iterate_blocks
 from pipeline.sources.files import FileParams, FileReader
 from pipeline.sources.formats import advice, delimiter_of, format_of
-from pipeline.sources.reader import Chunk, Quarantined, Slice
-from pipeline.sources.rows import printable
-from pipeline.sources.tables import TableChunker, first_of
+from pipeline.sources.reader import Chunk, Slice
+from pipeline.sources.rows import ChunkBuilder, printable
+from pipeline.sources.tables import TableChunker
 
-BLOCK_BYTES = 1 << 20
-ROW_FACTOR = 2  # a quote within quotes is written twice
+_HALVES = re.compile("[\udc80-\udcff]")
+SPARE_BYTES = 1 << 20  # of a value beyond the longest document: it is refused as too large and not as a broken file
 
 
 class CsvParams(FileParams):
@@ -48,17 +50,13 @@ class CsvReader(FileReader):
     Params = CsvParams
     params: CsvParams
 
-    def __init__(self, *, params: CsvParams, source: str, base: Path) -> None:
-        super().__init__(params=params, source=source, base=base)
-        self.chunker = TableChunker(params=params, source=source)
-
     def check(self) -> None:
         """Raise RecipeError unless the paths name files and the first of them has the columns."""
         first = self.files()[0].path
         if format_of(first) not in ("csv", "text", "unknown"):
             raise RecipeError(f"sources.{self.source}: {advice(first, reader='csv')}")
         try:
-            problem = self.chunker.problem(_schema(self._names(first)))
+            problem = self._problem(self._names(first))
         except DataError:
             return  # an unreadable file is the run's to name, after the others
         if problem:
@@ -71,42 +69,61 @@ class CsvReader(FileReader):
         return [Slice(index, str(file.path), (file.label,), file.path.name) for index, file in enumerate(self.files())]
 
     def read(self, piece: Slice, *, most: int | None = None) -> Iterator[Chunk]:
-        path, (label,), wrong = Path(piece.path), piece.detail, list[Quarantined]()
+        path, (label,) = Path(piece.path), piece.detail
         names = self._names(path)
-        if problem := self.chunker.problem(_schema(names)):
+        if problem := self._problem(names):
             raise DataError(f"{path}: {problem}")
-        try:
-            batches = first_of(self._batches(path, names, label, wrong), most)
-            for chunk in self.chunker.chunks(batches, label=label, first_row=0):
-                yield from self._told(wrong)
-                yield chunk
-        except pa.ArrowInvalid as error:
-            raise DataError(
-                f"{path}: cannot be read as a table ({str(error).splitlines()[0]}). A quote that is never closed, or a "
-                f"row longer than {self._block_bytes():,} bytes (max_document_bytes decides), does that."
-            ) from error
-        yield from self._told(wrong)
+        rows = ChunkBuilder(
+            source=self.source, origin=self.params.origin, max_document_bytes=self.params.max_document_bytes, most=most
+        )
+        chosen = self._chosen(names)
+        with self._rows(path) as table:
+            for number, values in enumerate(table):
+                if not self.params.columns and number == 0:
+                    continue
+                self._add(rows, names, values, chosen, f"{label} row {number + 1}", f"{self.source}/{label}:{number}")
+                if rows.full:
+                    yield rows.take()
+                if rows.enough:
+                    break
+        if rows.num_rows:
+            yield rows.take()
 
-    def _told(self, wrong: list[Quarantined]) -> Iterator[Chunk]:
-        if wrong:
-            yield Chunk(SCHEMA.empty_table(), tuple(wrong), len(wrong))
-            wrong.clear()
+    def _add(
+        self, rows: ChunkBuilder, names: Sequence[str], values: Sequence[str], chosen: Sequence[str], place: str,
+        id: str,
+    ) -> None:  # fmt: skip
+        """Keep a row as a document, or quarantine it."""
+        if not values:
+            return None  # a blank line
+        if len(values) != len(names):
+            told = f"{len(values)} values for {len(names)} columns: {', '.join(values)}"
+            return rows.reject("unparsable", id=id, place=place, excerpt=told)
+        row = dict(zip(names, values, strict=True))
+        if not all(map(_is_whole, values)):
+            return rows.reject("invalid_utf8", id=id, place=place, excerpt=row[self.params.text])
+        if self.params.id is not None:
+            if not row[self.params.id]:
+                return rows.reject("null_id", id=id, place=place, excerpt=row[self.params.text])
+            id = row[self.params.id]
+        return rows.add(id=id, text=row[self.params.text], metadata={name: row[name] for name in chosen}, place=place)
 
-    def _block_bytes(self) -> int:
-        return max(BLOCK_BYTES, ROW_FACTOR * self.params.max_document_bytes + BLOCK_BYTES)
+    def _chosen(self, names: Sequence[str]) -> list[str]:
+        """Return the columns that become metadata."""
+        return self._chunker().metadata_columns(_schema(names))
+
+    def _problem(self, names: Sequence[str]) -> str:
+        return self._chunker().problem(_schema(names))
+
+    def _chunker(self) -> TableChunker:
+        return TableChunker(params=self.params, source=self.source)
 
     def _names(self, path: Path) -> list[str]:
         """Return the names of the columns, as the recipe or the first line has them."""
         if self.params.columns:
             return list(self.params.columns)
-        from pyarrow.csv import ParseOptions, ReadOptions, open_csv
-
-        options = ParseOptions(delimiter=self._delimiter(path), newlines_in_values=True, invalid_row_handler=_skip)
-        try:
-            with open_csv(_stream(path), ReadOptions(use_threads=False, block_size=self._block_bytes()), options) as at:
-                return list(at.schema.names)
-        except pa.ArrowInvalid as error:
-            raise DataError(f"{path}: cannot be read as a table ({str(error).splitlines()[0]}).") from error
+        with self._rows(path) as table:
+            return next(table, [])
 
     def _delimiter(self, path: Path) -> str:
         if self.params.delimiter is not None:
@@ -114,41 +131,31 @@ class CsvReader(FileReader):
         beginning = next(iterate_blocks(path, start=0, end=-1), b"").removeprefix(BOM)
         return delimiter_of(beginning) or ("\t" if ".tsv" in path.name.lower() else ",")
 
-    def _batches(self, path: Path, names: list[str], label: str, wrong: list[Quarantined]) -> Iterator[pa.RecordBatch]:
-        from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
-
-        def refuse(row: Any) -> str:
-            place = f"{label} row {row.number}" if row.number is not None else label
-            excerpt = f"{row.actual_columns} values for {row.expected_columns} columns: {row.text}"
-            id = f"{self.source}/{label}:row {row.number}"
-            wrong.append(Quarantined(id, place, "unparsable", printable(excerpt)))
-            return "skip"
-
-        given = list(self.params.columns) or None
-        with open_csv(
-            _stream(path),
-            ReadOptions(use_threads=False, block_size=self._block_bytes(), column_names=given),
-            ParseOptions(delimiter=self._delimiter(path), newlines_in_values=True, invalid_row_handler=refuse),
-            ConvertOptions(
-                column_types={name: pa.binary() for name in names}, null_values=[], strings_can_be_null=False,
-                include_columns=self.chunker.columns(_schema(names)),
-            ),
-        ) as reading:  # fmt: skip
-            for batch in reading:
-                columns = [column.view(pa.string()) for column in batch.columns]  # checked for UTF-8 row by row
-                yield pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+    @contextmanager
+    def _rows(self, path: Path) -> Iterator[Iterator[list[str]]]:
+        """Open a table; DataError where its quotes cannot be told apart."""
+        text = io.TextIOWrapper(
+            io.BufferedReader(_Blocks(path)), encoding="utf-8-sig", errors="surrogateescape", newline=""
+        )
+        before = csv.field_size_limit(self.params.max_document_bytes + SPARE_BYTES)
+        try:
+            yield csv.reader(text, delimiter=self._delimiter(path))
+        except csv.Error as error:
+            raise DataError(
+                f"{path}: cannot be read as a table ({error}). A quote that is never closed does that, or a value "
+                f"longer than {self.params.max_document_bytes + SPARE_BYTES:,} characters (max_document_bytes decides)."
+            ) from error
+        finally:
+            csv.field_size_limit(before)
 
 
-def _skip(row: Any) -> str:
-    return "skip"
+def _is_whole(value: str) -> bool:
+    """Say whether a value was UTF-8: other bytes were read as halves of characters."""
+    return value.isascii() or _HALVES.search(value) is None
 
 
-def _schema(names: list[str]) -> pa.Schema:
+def _schema(names: Sequence[str]) -> pa.Schema:
     return pa.schema([(name, pa.string()) for name in names])
-
-
-def _stream(path: Path) -> pa.PythonFile:
-    return pa.PythonFile(_Blocks(path), mode="r")
 
 
 class _Blocks(io.RawIOBase):
