@@ -125,7 +125,9 @@ def sweep(name: str, folder: Path, player: Player, *, every: int = 1, kinds: Seq
     furnish(home)
     case = {"command": list(COMMANDS[name]), "at": 0, "kind": 0, "lasting": False}
     if name in AFTER:
-        player({**case, "command": list(COMMANDS[AFTER[name]]), "folder": str(home), "below": str(home)})
+        before = {**case, "command": list(COMMANDS[AFTER[name]]), "folder": str(home)}
+        player({**before, "warm": True})
+        player({**before, "below": str(home)})
     player({**case, "folder": str(home), "warm": True})
     here = _copy(home, folder / "now")
     clean = player({**case, "folder": str(here), "below": str(here)})
