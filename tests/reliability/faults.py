@@ -71,6 +71,7 @@ class Swept:
     """What became of the points of one command."""
 
     points: int = 0
+    tried: int = 0
     runs: Counter[str] = field(default_factory=Counter)  # by kind
     breaches: Counter[str] = field(default_factory=Counter)
     told: list[str] = field(default_factory=list)
@@ -136,6 +137,7 @@ def sweep(name: str, folder: Path, player: Player, *, every: int = 1, kinds: Seq
     shutil.rmtree(here)
     swept = Swept(points=clean["points"])
     for number in range(1, clean["points"] + 1, every):
+        swept.tried += 1
         for kind in kinds:
             for lasting in (False, True) if kind == "no space" else (False,):
                 here = _copy(home, folder / "now")

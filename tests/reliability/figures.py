@@ -36,24 +36,24 @@ MARKER = "<!-- figures -->"
 Figures = dict[str, Any]
 
 
-def faults(folder: Path, *, quick: bool) -> Figures:
+def faults(folder: Path, *, quick: bool, every: int = 1) -> Figures:
     """Fail every change of a file that each command makes, in every way, and run the command again."""
     found: Figures = {}
     with server(build(folder)) as player:
         for name in COMMANDS:
-            swept = sweep(name, folder, player, every=(97 if name == "run" else 23) if quick else 1)
-            found[name] = {"points": swept.points, **{kind: swept.runs[kind] for kind in KINDS}}
+            swept = sweep(name, folder, player, every=(97 if name == "run" else 23) if quick else every)
+            found[name] = {"points": swept.points, "tried": swept.tried, **{kind: swept.runs[kind] for kind in KINDS}}
             found[name] |= {breach: swept.breaches[breach] for breach in BREACHES}
             found[name]["told"] = swept.told
     return found
 
 
-def inputs(folder: Path, *, quick: bool) -> Figures:
+def inputs(folder: Path, *, quick: bool, every: int = 1) -> Figures:
     """Read 2,000 spoilt files, in processes with little memory."""
     return {name: dict(sorted(played(name, 20 if quick else 2000 // len(MADE) + 1).items())) for name in MADE}
 
 
-def flips(folder: Path, *, quick: bool) -> Figures:
+def flips(folder: Path, *, quick: bool, every: int = 1) -> Figures:
     """Flip one bit of one committed file, many times; count how often `verify` names that file."""
     furnish(folder)
     run = [sys.executable, "-m", "pipeline.cli", *COMMANDS["run"]]
@@ -81,7 +81,7 @@ def _environment() -> dict[str, str]:
 PLAYED: Mapping[str, Callable[..., Figures]] = {"faults": faults, "inputs": inputs, "flips": flips}
 
 
-def play(*, quick: bool, only: str | None = None) -> Figures:
+def play(*, quick: bool, every: int = 1, only: str | None = None) -> Figures:
     """Play everything, each in a folder of its own; what cannot be built here is left out."""
     found: Figures = {}
     for name, played_by in PLAYED.items():
@@ -89,7 +89,7 @@ def play(*, quick: bool, only: str | None = None) -> Figures:
             continue
         folder = Path(tempfile.mkdtemp())
         try:
-            found[name] = played_by(folder, quick=quick)
+            found[name] = played_by(folder, quick=quick, every=every)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     return found
@@ -101,7 +101,8 @@ def table(figures: Figures) -> str:
     for name, counts in figures.get("faults", {}).items():
         broken = ", ".join(f"{counts[breach]} {breach}" for breach in BREACHES if counts[breach]) or "0"
         times = ", ".join(f"{counts[kind]:,} x {kind}" for kind in KINDS)
-        rows.append([f"`tamis {name}`: each of its {counts['points']:,} changes of files fails once", times, broken])
+        what = f"`tamis {name}`: {counts['tried']:,} of its {counts['points']:,} changes of files fail once"
+        rows.append([what, times, broken])
     for name, counts in figures.get("inputs", {}).items():
         wrong = {why: n for why, n in counts.items() if why.startswith(("raised", "crashed", "not named"))}
         rows.append([f"a spoilt {name} file is read", f"{sum(counts.values()):,}", _told(wrong)])
@@ -135,11 +136,12 @@ def main() -> None:
     """Play, print, and write what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a few points of each; write nothing")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="one in so many changes of files fails")
     parser.add_argument("--table", action="store_true", help="play nothing; write the page from figures.json")
     parser.add_argument("--only", metavar="NAMES", help=f"some of {', '.join(PLAYED)}, with commas between")
     options = parser.parse_args()
     known = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
-    figures = known if options.table else known | play(quick=options.quick, only=options.only)
+    figures = known if options.table else known | play(quick=options.quick, every=options.every, only=options.only)
     told = [line for each in figures.get("faults", {}).values() for line in each["told"]]
     sys.stdout.write("\n".join([*told, table(figures)]) + "\n")
     if not options.quick:
