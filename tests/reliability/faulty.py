@@ -86,7 +86,11 @@ def serve() -> None:
     """Answer cases until stdin ends; a case that is only to warm up is answered once it ran."""
     for line in sys.stdin:
         case = json.loads(line)
-        answer = warm(case) or {} if case.get("warm") else play(case)
+        answer: dict[str, Any] = {}
+        if case.get("warm"):
+            warm(case)
+        else:
+            answer = play(case)
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 

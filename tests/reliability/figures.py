@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +98,12 @@ def play(*, quick: bool, every: int = 1, only: str | None = None) -> Figures:
 def table(figures: Figures) -> str:
     """Return the table of what was tried, and of what broke a promise."""
     rows = [["what is done to it", "times", "promises broken"]]
-    for name, counts in figures.get("faults", {}).items():
+    for name, counts in _in_order(COMMANDS, figures.get("faults", {})):
         broken = ", ".join(f"{counts[breach]} {breach}" for breach in BREACHES if counts[breach]) or "0"
         times = ", ".join(f"{counts[kind]:,} x {kind}" for kind in KINDS)
         what = f"`tamis {name}`: {counts['tried']:,} of its {counts['points']:,} changes of files fail once"
         rows.append([what, times, broken])
-    for name, counts in figures.get("inputs", {}).items():
+    for name, counts in _in_order(MADE, figures.get("inputs", {})):
         wrong = {why: n for why, n in counts.items() if why.startswith(("raised", "crashed", "not named"))}
         rows.append([f"a spoilt {name} file is read", f"{sum(counts.values()):,}", _told(wrong)])
     if found := figures.get("flips"):
@@ -120,6 +120,11 @@ def table(figures: Figures) -> str:
         rows.append([what, f"{sums['killed']:,} kills, {sums['requests']:,} requests", _told(wrong)])
     head, *body = rows
     return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *body])
+
+
+def _in_order(names: Iterable[str], found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield what is found by name in the order of the names, however a file has it."""
+    return ((name, found[name]) for name in names if name in found)
 
 
 def _told(counts: Mapping[str, int]) -> str:
