@@ -68,6 +68,12 @@ def plan_new(
         left = sum(sizes.values())
         told = "" if not left else f": {left:,} bytes of text, which wait for more"
         return NothingNew(f"Of {_told(night)} {'nothing' if not left else 'too little'} is left to judge{told}.", todo)
+    for name in folders.keys() - kept.keys():
+        if sizes[name]:
+            say(
+                f"warning: {name}: {sizes[name]:,} bytes of text are too few to judge and are left out; a promotion "
+                "tonight would leave them out for good where other datasets read the same files"
+            )
     return NewPlan(make_plan(night.judging(workspace, tonight=kept), workspace), todo)
 
 

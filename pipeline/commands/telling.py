@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.core.errors import RecipeError, TamisError
+from pipeline.core.process import keys
 from pipeline.engine.progress import Progress
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ MOST_SECONDS = 5.0  # that a run waits for a command at its end
 SUCCESSES = (0, 99)
 WORDS = {0: "done", 1: "failed", 2: "bad recipe or usage", 3: "not promoted", 4: "budget reached", 75: "busy",
          99: "nothing new", 130: "interrupted", 143: "terminated"}  # fmt: skip
-SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 LAST_SUCCESS = "tamis_run_last_success_timestamp_seconds"
 STOPPED: list[Callable[[int], None]] = []  # what is to be told if a signal ends the process, by its exit code
 
@@ -152,11 +152,10 @@ class Telling:
             "TAMIS_SENTENCE": self._of("sentence"), "TAMIS_PROMOTED": self._of("promoted"),
             "TAMIS_REPORT": self._of("report"), "TAMIS_COST_USD": self._of("cost_usd") or "0.0",
         }  # fmt: skip
-        kept = {key: value for key, value in os.environ.items() if key not in SECRETS}
         clean = {key: value.replace("\0", "") for key, value in given.items()}
         try:
             process = subprocess.Popen(
-                words, env=kept | clean, stdin=subprocess.DEVNULL, stdout=2, start_new_session=True
+                words, env=keys.environment() | clean, stdin=subprocess.DEVNULL, stdout=2, start_new_session=True
             )
             failed = process.wait(max(0.1, until - time.monotonic()))
         except subprocess.TimeoutExpired:

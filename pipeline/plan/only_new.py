@@ -273,5 +273,5 @@ def _sources_of(workspace: Workspace, card: Card) -> Iterator[Card]:
     """Yield the sources that a result's documents were first read from."""
     if card.kind == "source":
         yield card
-    for parent in card.payload.get("base", ()) if card.kind == "dataset" else ():
+    for parent in card.payload.get({"dataset": "base", "made": "from"}.get(card.kind, ""), ()):
         yield from _sources_of(workspace, read_card(_documents(workspace, parent)))

@@ -19,11 +19,12 @@ from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.card import read_card
 from pipeline.core.files.shards import read_table
 from pipeline.engine.progress import Silent
+from pipeline.plan.only_new import _sources_of
 from pipeline.plan.pinned import drift_of, pinned_of, with_pinned
 from pipeline.recipe.load import load_recipe
 from pipeline.store.registry import current, versions
 from pipeline.store.results import document_paths
-from tests.pipeline.house import House
+from tests.pipeline.house import House, texts
 
 TINY = Tier("tiny", 1, 32, 1, 512, 64, 512, 32_000, muon_lr=0.05, embed_lr=0.6, head_lr=0.015)
 RECIPE = """
@@ -204,6 +205,17 @@ def test_a_classifier_is_kept_until_the_recipe_or_its_alarm_has_it_trained_anew(
     assert "quality dropped" in drift_of(spec, house.workspace.dataset("good")[0], earlier=[folder])
     other = load_recipe(graded(house, "{keep_fraction: 0.4}").recipe).datasets["good"]
     assert pinned_of(house.workspace, other, [folder]) is None
+
+
+def test_what_documents_were_made_from_counts_as_read(house: House) -> None:
+    house.lines("a.jsonl", texts(5))
+    house.write(
+        "sources: {docs: {read: jsonl, path: DIR/a.jsonl}}\n"
+        "datasets: {made: {from: docs, make: {write: {documents: 3}}, steps: [length]}}\n"
+    )
+    house.run()
+
+    assert [card.name for card in _sources_of(house.workspace, house.card("made"))] == ["docs"]
 
 
 def test_a_recipe_that_cannot_grow_says_why(tmp_path: Path) -> None:
