@@ -83,7 +83,7 @@ class PageExtractor:
         ]  # fmt: skip
         self.child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=-1,
-            env=keys.environment(),
+            env=keys.environment(stores=False),
         )  # fmt: skip
         try:
             self._read(self.child, len(READY), time.monotonic() + START_SECONDS)

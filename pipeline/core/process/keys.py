@@ -18,6 +18,7 @@ VARIABLES = (
     "ANTHROPIC_ENVIRONMENT_KEY",
     "ANTHROPIC_FOUNDRY_API_KEY", "ANTHROPIC_WEBHOOK_SIGNING_KEY", "ANTHROPIC_WORK_SECRET",
 )  # fmt: skip
+OF_STORES = ("AWS_", "AZURE_", "GOOGLE_", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")  # how keys of object stores begin
 HEADERS = ("x-api-key", "authorization", "proxy-authorization", "cookie")
 SECRET = re.compile("key|token|secret|sig|auth|pass|code", re.I)  # in the name of a value in an address
 SHORTEST = 8  # characters; masking a shorter one would tear words apart
@@ -68,9 +69,10 @@ def _keys_in(url: str) -> list[str]:
     return [unquote(parts.password or ""), *(value for name, value in parse_qsl(parts.query) if SECRET.search(name))]
 
 
-def environment() -> dict[str, str]:
-    """Return the environment for a child process: this one's without keys."""
-    return {name: value for name, value in os.environ.items() if name not in VARIABLES}
+def environment(*, stores: bool = True) -> dict[str, str]:
+    """Return the environment for a child process: this one's without keys, also of stores unless it needs those."""
+    kept = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    return kept if stores else {name: value for name, value in kept.items() if not name.startswith(OF_STORES)}
 
 
 @contextmanager

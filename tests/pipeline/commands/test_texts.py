@@ -75,7 +75,10 @@ def test_an_undecided_verdict_is_followed_by_its_next_step():
     more = "About 5 more seeds settle it."
     outcome = Outcome("web", (), 0, 0.0, 0.0, "undecided", "Undecided: it may gain.", "r.html", None, next_step=more)
     verdict = {"certificate": "web-1a", "sentence": outcome.sentence, "next_step": more}
-    empty = {"workspace": "w", "results": [], "registry": [], "stores": [], "unfinished": ["made/x-1"], "cost_usd": 0.0}
+    empty = {
+        "workspace": "w", "results": [], "registry": [], "stores": [], "unfinished": ["made/x-1"], "cost_usd": 0.0,
+        "store": None,
+    }  # fmt: skip
 
     assert outcome_text(outcome).splitlines()[1:3] == ["Undecided: it may gain.", more]
     assert f"web-1a: Undecided: it may gain. {more}" in status_text({**empty, "verdicts": [verdict]})

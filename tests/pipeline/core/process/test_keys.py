@@ -41,7 +41,8 @@ def test_no_child_process_has_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads /proc")
 def test_the_page_extractor_has_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("resiliparse")
-    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    for name in ("ANTHROPIC_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN"):
+        monkeypatch.setenv(name, KEY)
     with PageExtractor("resiliparse", max_seconds=5, max_memory_bytes=1 << 30) as extractor:
         extractor.extract(b"<p>words of a page</p>", charset="utf-8")
         assert extractor.child is not None
