@@ -65,6 +65,14 @@ class Knob:
         low, high, number = (math.log(each) if self.log else each for each in (self.low, self.high, number))
         return round((number - low) / (high - low), PLACES)
 
+    def beyond(self, place: float) -> float:
+        """Return a value outside the range by half of it, on the side of a place; on a log scale by its root."""
+        if self.log:
+            step = math.sqrt(self.high / self.low)
+            return self.high * step if place > 0.5 else self.low / step
+        step = (self.high - self.low) / 2
+        return self.high + step if place > 0.5 else self.low - step
+
     def from_unit(self, place: float) -> Value:
         """Return the value at a place; a number has four significant digits."""
         if not self.is_ordered:

@@ -57,6 +57,7 @@ def _night(
     from pipeline.engine.executors import Local
     from pipeline.plan.make import make_plan
     from pipeline.recipe.load import load_recipe
+    from pipeline.research.night.claiming import why_unjudged
     from pipeline.research.night.night import Night
     from pipeline.research.proposers.advisers import advisers_of
     from pipeline.research.proposers.said import for_advisers
@@ -85,6 +86,8 @@ def _night(
             done = promote_recipe(claim, workspace=place, override=None)
             return {"name": done.version.name, "version": done.version.version}
 
+        if warning := why_unjudged(whole):
+            progress.say(warning)
         bench = Bench(whole, place, opened, progress, workers=workers, device=device, memory_bytes=size)
         search = Search(whole, bench, Ledger(folder), progress, max_usd, findings=for_advisers(whole, place))
         advisers = advisers_of(search, ledger=place.ledger)

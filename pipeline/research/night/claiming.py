@@ -20,6 +20,7 @@ from pipeline.plan.sweep import FIRST_SEED
 from pipeline.recipe.edits import Edit, edit_of, key_of
 from pipeline.recipe.load import load_recipe
 from pipeline.recipe.sections import MOST_FIRST_SEED
+from pipeline.recipe.spec import Recipe
 from pipeline.research.edits.settings import is_of_settings, settings_section
 from pipeline.research.record.card import Card, Cost, Result, card_id
 from pipeline.research.search.bill import usd_left
@@ -33,6 +34,21 @@ if TYPE_CHECKING:
 ATTRIBUTED = 3  # proxies of the head without each of its edits
 ATTRIBUTED_FROM = FIRST_SEED + 100  # or above all seeds of cards: those that chose the head flatter it
 ATTRIBUTION = "attribution"  # who proposes these
+
+
+def why_unjudged(recipe: Recipe) -> str:
+    """Return why no verdict can be had of a search's claim, by what its recipe says alone; "" where one can."""
+    from eval.proxies.tiers import tier_called
+
+    proxy = recipe.proxy
+    assert proxy is not None and recipe.research is not None
+    least = tier_called(proxy.tier_of()).least_tokens
+    if proxy.tokens >= least:
+        return ""
+    return (
+        f"{recipe.place}: each proxy reads {proxy.tokens:,} tokens, and a verdict needs {least:,} at tier "
+        f"{proxy.tier_of()}: cards will be tried and nothing can be claimed. Raise proxy.tokens to claim."
+    )
 
 
 def open_claim(search: Search) -> None:

@@ -27,7 +27,7 @@ from pipeline.research.search.search import Search
 
 if TYPE_CHECKING:
     from eval.loop.propose import Proposed
-    from eval.loop.space import Knob, Point
+    from eval.loop.space import Point
     from eval.loop.state import Head, State
 
 BLEND = 16  # experiments after which a proposer's record counts as much as the share that it began with
@@ -307,7 +307,7 @@ class Proposing:
         """Ask a person for what lies beyond the range of settings at whose end the head is."""
         for axis, place in zip(self.space.axes, self.best.point.knobs, strict=True):
             if axis.knob.name in names and axis.knob.is_ordered:
-                value = beyond(axis.knob, place)
+                value = axis.knob.beyond(place)
                 edit = Edit("set", axis.place, round(value) if axis.knob.kind == "int" else float(f"{value:.4g}"))
                 others = (other for other in self.space.edits_of(self.best.point) if other.place != axis.place)
                 end = axis.knob.from_unit(place)
@@ -316,7 +316,16 @@ class Proposing:
                     "the head lies at the end of the range, and the search found nothing better inside",
                     f"With {edit.value:g} it is no better than with {end:g}.",
                 )  # fmt: skip
-                self._add_outside("plateau", idea, f"{edit.words}: lies outside the space.")
+                if self._is_valid(idea):
+                    self._add_outside("plateau", idea, f"{edit.words}: lies outside the space.")
+
+    def _is_valid(self, idea: Idea) -> bool:
+        """Whether a recipe takes an idea's edits: beyond a range there may be no value that a step takes."""
+        try:
+            self.search.bench.price(idea.edits, name="beyond", seeds=(FIRST_SEED,))
+        except RecipeError:
+            return False
+        return True
 
     def _refuse(self, name: str, idea: Idea, why: str, *, hint: str) -> bool:
         card = self._of_idea(name, idea, hint=hint)
@@ -383,12 +392,3 @@ def next_cards(
     if state.trials:
         proposing.use_claims(min(1, wanted - 1))
     return proposing.fill(wanted)
-
-
-def beyond(knob: Knob, place: float) -> float:
-    """Return a value outside a range by half of it, on the side where a place lies; on a log scale by its root."""
-    if knob.log:
-        step = math.sqrt(knob.high / knob.low)
-        return knob.high * step if place > 0.5 else knob.low / step
-    step = (knob.high - knob.low) / 2
-    return knob.high + step if place > 0.5 else knob.low - step

@@ -17,7 +17,9 @@ from pipeline.core.files.shards import write_table
 from pipeline.queries.errors.rounds import ABOUT, ABOUT_SCHEMA
 from pipeline.queries.tables import Dataset
 from pipeline.recipe.edits import Edit
-from pipeline.research.night.proposing import MOST_WAITING, Batch, Proposing, beyond, next_cards
+from pipeline.recipe.load import load_recipe
+from pipeline.research.night.claiming import why_unjudged
+from pipeline.research.night.proposing import MOST_WAITING, Batch, Proposing, next_cards
 from pipeline.research.page.cards import cards_about
 from pipeline.research.page.tried import tried_in
 from pipeline.research.proposers import said
@@ -26,6 +28,7 @@ from pipeline.research.proposers.remedies import remedy_of
 from pipeline.research.proposers.view import decimals_of, view_of
 from pipeline.research.record.card import Card
 from pipeline.research.search.bench import Bench
+from tests.conftest import ROOT
 from tests.pipeline.house import House
 from tests.pipeline.research.small_search import RECIPE, furnished, night_of
 
@@ -150,10 +153,21 @@ def test_numbers_are_shown_as_far_as_the_chance_of_a_proxy_lets_them_mean_someth
     assert [decimals_of(chance) for chance in (None, 0.0072, 0.041, 0.3, 1e-9)] == [4, 4, 3, 2, 6]
 
 
+def test_beyond_a_range_where_a_step_takes_no_value_nobody_is_asked(begun: House) -> None:
+    batch = next_cards(night_of(begun).search, 4, widen=("datasets.rivers.gopher_quality.min_words",))  # -15 words
+    assert batch.cards and not any(card.proposer == "plateau" for card in batch.cards)
+
+
+def test_proxies_too_short_for_a_verdict_are_told_before_the_first_card(begun: House) -> None:
+    said = why_unjudged(load_recipe(begun.recipe))
+    assert "each proxy reads 4,000 tokens, and a verdict needs 249,856 at tier t0" in said
+    assert not why_unjudged(load_recipe(ROOT / "recipes" / "research.yaml"))
+
+
 def test_beyond_a_range_is_half_of_it_further() -> None:
-    assert beyond(Knob("a", "float", low=10, high=60), 1.0) == 85
-    assert beyond(Knob("a", "float", low=10, high=60), 0.0) == -15
-    assert beyond(Knob("a", "float", low=1, high=100, log=True), 1.0) == pytest.approx(1000)
+    assert Knob("a", "float", low=10, high=60).beyond(1.0) == 85
+    assert Knob("a", "float", low=10, high=60).beyond(0.0) == -15
+    assert Knob("a", "float", low=1, high=100, log=True).beyond(1.0) == pytest.approx(1000)
 
 
 @pytest.mark.parametrize(
