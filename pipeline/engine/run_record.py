@@ -21,6 +21,7 @@ from pipeline import __version__
 from pipeline.core.errors import DataError
 from pipeline.core.files.card import is_complete, read_card
 from pipeline.core.files.durable import write_text
+from pipeline.core.files.places import without_secrets
 from pipeline.core.identity import identity_of
 from pipeline.core.process.start import cores
 from pipeline.plan.graph import Plan
@@ -81,7 +82,7 @@ def record_run(
     record = RunRecord(
         number=earlier[-1].number + 1 if earlier else 1,
         at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        text=plan.recipe.text,
+        text=without_secrets(plan.recipe.text),
         plan=plan_hash(plan),
         built=built,
         reused=len(plan.nodes) - built,

@@ -16,6 +16,7 @@ from pipeline import __version__
 from pipeline.core.errors import DataError
 from pipeline.core.files.card import Card
 from pipeline.core.files.durable import sweep, write_text
+from pipeline.core.files.places import without_secrets
 from pipeline.core.process.kernel_cache import own_folder
 from pipeline.core.shown import shown as visible
 from pipeline.engine.run_record import mark_of, records_of, run_of
@@ -149,7 +150,7 @@ def _content(plan: Plan, cards: Mapping[str, Card], *, per_side: int, map: Map) 
     return {
         "mark": mark_of(plan, run),
         "run": run,
-        "text": run.text if run is not None else plan.recipe.text,
+        "text": without_secrets(run.text if run is not None else plan.recipe.text),
         "head": facts_of(plan, cards, run, seconds=seconds, usd=usd),
         "changes": changes_since(records, run),
         "rows": {name: rows_of(plan, cards, name) for name in final},

@@ -10,6 +10,7 @@ Keys of an account never stand in a message: what a store said is told by its co
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "https": "aiohttp"}
 AT_ONCE = 8  # requests on their way
 RANGE_BYTES = 8 << 20  # of one request; so a transfer holds 64 MiB at most
 ATTEMPTS = 8  # of a request; the breaks between them double up to 20 s, and jitter
+_URL = re.compile(r"\b(\w+)://[^\s'\"]*[^\s'\"\]}),]")  # in YAML: what closes a list or mapping is not of it
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 
@@ -48,6 +50,12 @@ def shown_url(url: str) -> str:
     """Return a URL as messages and cards may have it: without the name, password and query that may stand in it."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "..." if parts.query else "", ""))
+
+
+def without_secrets(text: str) -> str:
+    """Return a text such as a recipe's, its URLs as `shown_url` has them; the `?` of an `s3://` glob is no query."""
+    return _URL.sub(lambda found: shown_url(found[0]) if found[1] in ("http", "https") or "@" in found[0] else found[0],
+                    text)  # fmt: skip
 
 
 def endpoint_of(url: str) -> str:

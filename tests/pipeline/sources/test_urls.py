@@ -9,11 +9,13 @@ from threading import Thread
 import pyarrow as pa
 import pytest
 
+from pipeline.commands.run_recipe import run_recipe
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files import inputs
 from pipeline.core.files.places import Place
 from pipeline.core.files.shards import read_table, write_table
 from pipeline.core.files.stored import cache_home
+from pipeline.engine.progress import Silent
 from pipeline.queries.documents import look
 from pipeline.queries.export.export import export_named
 from pipeline.queries.export.remote import UNFINISHED, export_to_url
@@ -135,7 +137,7 @@ def test_a_page_of_the_web_is_read_without_writing_its_secrets(far, tmp_path):
         far.clean(
             ["length"], source=f"{{read: jsonl, path: 'http://127.0.0.1:{server.server_port}/a.jsonl?key=CANARY'}}"
         )
-        House(far.folder).run()
+        run_recipe(House(far.folder).recipe, workspace=House(far.folder).workspace, workers=1, progress=Silent())
     finally:
         server.shutdown()
         server.server_close()
