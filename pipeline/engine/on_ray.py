@@ -11,8 +11,10 @@ them. The process that calls may die and be started again: Ray ends its tasks, a
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -230,7 +232,10 @@ def _connect(ray: Any, address: str | None, *, workers: int | None) -> None:
     os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))  # by itself Ray tries for ever
     without = dict.fromkeys(keys.VARIABLES, "")
     environment = {"POLARS_MAX_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"} | without  # one task, one core
-    common = {"log_to_driver": False, "logging_level": "ERROR", "runtime_env": {"env_vars": environment}}
+    workers: dict[str, Any] = {"env_vars": environment}
+    if shlex.quote(sys.executable) != sys.executable:  # Ray hands it to a shell as it is (2.60), and a space parts it
+        workers["py_executable"] = shlex.quote(sys.executable)
+    common = {"log_to_driver": False, "logging_level": "ERROR", "runtime_env": workers}
     try:
         with keys.withheld():
             try:
