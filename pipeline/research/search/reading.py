@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pipeline.core.errors import DataError, RecipeError
+from pipeline.core.files.stored import STORE
 from pipeline.engine.progress import Silent
 from pipeline.recipe.spec import Recipe
 from pipeline.research.record.ledger import Ledger
@@ -15,10 +16,18 @@ from pipeline.store.workspace import Workspace
 
 
 def folder_of(recipe: Recipe, workspace: Workspace) -> Path:
-    """Return where a recipe's search lies; RecipeError where the recipe asks for none."""
+    """Return where a recipe's search lies; RecipeError where the recipe asks for none, or the workspace is in a store.
+
+    A search's ledger and people's words on it are appended line by line, which no store can do.
+    """
     if recipe.research is None:
         raise RecipeError(
             f"{recipe.place}: has no `research:`, so there is nothing to search. Add one, or use `tamis run`."
+        )
+    if (workspace.root / STORE).exists():
+        raise RecipeError(
+            f"{recipe.place}: a search keeps its ledger in a folder, and this workspace is in a store. Give -w a "
+            "folder; its inputs may be URLs, and what it promotes can be exported to one."
         )
     return workspace.root / "research" / recipe.name
 

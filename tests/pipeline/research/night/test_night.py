@@ -17,6 +17,7 @@ from pipeline.research.night.night import Night
 from pipeline.research.record.fold import folded, gain_of, incumbent_goals
 from pipeline.research.record.ledger import Ledger
 from pipeline.research.record.lock import one_night
+from pipeline.research.search.reading import folder_of
 from tests.pipeline.house import House
 from tests.pipeline.research.small_search import RECIPE, furnished, ledger_of, night_of
 
@@ -125,6 +126,14 @@ def test_no_proxy_is_trained_twice_by_a_night_that_is_taken_up_again(tmp_path: P
     ledger_of(house).write_bytes(ledger_of(house).read_bytes().splitlines(keepends=True)[0])
     night_of(house).go_on()
     assert {path: path.stat().st_mtime_ns for path in house.workspace.root.glob("lane/*/card.json")} == before
+
+
+def test_a_workspace_in_a_store_is_refused(tmp_path: Path) -> None:
+    house = furnished(tmp_path)
+    house.workspace.root.mkdir(exist_ok=True)
+    (house.workspace.root / "store.json").write_text("{}")
+    with pytest.raises(RecipeError, match="a search keeps its ledger in a folder, and this workspace is in a store"):
+        folder_of(load_recipe(house.recipe), house.workspace)
 
 
 def test_hours_that_are_over_leave_the_search_to_the_next_night(tmp_path: Path) -> None:
