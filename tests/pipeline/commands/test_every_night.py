@@ -24,6 +24,7 @@ from pipeline.plan.pinned import drift_of, pinned_of, with_pinned
 from pipeline.recipe.load import load_recipe
 from pipeline.store.registry import current, versions
 from pipeline.store.results import document_paths
+from tests.conftest import ROOT
 from tests.pipeline.house import House, texts
 
 TINY = Tier("tiny", 1, 32, 1, 512, 64, 512, 32_000, muon_lr=0.05, embed_lr=0.6, head_lr=0.015)
@@ -153,7 +154,8 @@ def test_seven_days_end_in_the_right_versions(here: House) -> None:
     assert (fifth.nothing_new, fifth.built, fifth.exit_code) == (True, (), 0)
     assert fifth.sentence == "Nothing new: web version 3 was read from every file of crawl."
     verb = [sys.executable, "-c", VERB, "run", "recipe.yaml", "--new-only", "--skip-code"]
-    skipped = subprocess.run(verb, cwd=here.folder, capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    skipped = subprocess.run(verb, cwd=here.folder, env=environment, capture_output=True, text=True)
     assert skipped.returncode == 99 and fifth.sentence in skipped.stdout
 
     here.lines("in/day6.jsonl", texts_of(5, 90))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -52,7 +53,7 @@ def test_figures_a_log_a_page_and_a_command_tell_what_came_out(
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-canary")
     monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", "X-Gateway: sk-canary")
     (house.folder / "note.py").write_text(NOTE, encoding="utf-8")
-    note = f"{sys.executable} note.py told.json '$(touch owned); `touch owned`'"
+    note = f"{shlex.quote(sys.executable)} note.py told.json '$(touch owned); `touch owned`'"
     flags = [
         "--metrics",
         "m.prom",
