@@ -275,7 +275,8 @@ import sys
 import numpy, pyarrow, torch
 class Bare:
     allowed = {"torch", "numpy", "pyarrow", "eval", "pipeline", "tests", *sys.stdlib_module_names}
-    files = ("attempts", "durable", "in_place", "opened", "parquet_bounds", "parquet_pages", "scratch", "shards", "sums")
+    files = ("attempts", "durable", "in_place", "opened", "parquet_bounds", "parquet_pages", "scratch", "shards")
+    files += ("sums",)
     floor = {"pipeline.core", "pipeline.core.document", "pipeline.core.errors", "pipeline.core.files"}
     floor |= {f"pipeline.core.files.{name}" for name in files}
     def find_spec(self, name, path=None, target=None):
