@@ -165,8 +165,20 @@ def test_a_job_that_loses_a_machine_ends_with_the_bytes_of_one_process(slurm: Pa
 
 def _lose(home: Path, node: str) -> int:
     """Kill a node's daemon, and all that its jobs started; return how many processes of Ray were among them."""
+    deadline = time.monotonic() + 100
+    while not any(b"raylet" in command for _, command in _processes(node)) and time.monotonic() < deadline:
+        time.sleep(0.05)  # the first machine begins with the recipe while the others still join
     os.kill(int((home / f"{node}.pid").read_text()), signal.SIGKILL)
     num_ray = 0
+    for process, command in _processes(node):
+        os.kill(process, signal.SIGKILL)
+        num_ray += b"raylet" in command
+    return num_ray
+
+
+def _processes(node: str) -> list[tuple[int, bytes]]:
+    """Return the processes that a node's jobs started, with their commands."""
+    found = []
     for place in Path("/proc").glob("[0-9]*"):
         try:
             there = f"SLURMD_NODENAME={node}".encode() in (place / "environ").read_bytes().split(b"\0")
@@ -174,9 +186,8 @@ def _lose(home: Path, node: str) -> int:
         except OSError:
             continue
         if there:
-            os.kill(int(place.name), signal.SIGKILL)
-            num_ray += b"raylet" in command
-    return num_ray
+            found.append((int(place.name), command))
+    return found
 
 
 def _ended(tamis: Tamis) -> str:
