@@ -232,10 +232,10 @@ def _connect(ray: Any, address: str | None, *, workers: int | None) -> None:
     os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))  # by itself Ray tries for ever
     without = dict.fromkeys(keys.VARIABLES, "")
     environment = {"POLARS_MAX_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"} | without  # one task, one core
-    workers: dict[str, Any] = {"env_vars": environment}
+    runtime: dict[str, Any] = {"env_vars": environment}
     if shlex.quote(sys.executable) != sys.executable:  # Ray hands it to a shell as it is (2.60), and a space parts it
-        workers["py_executable"] = shlex.quote(sys.executable)
-    common = {"log_to_driver": False, "logging_level": "ERROR", "runtime_env": workers}
+        runtime["py_executable"] = shlex.quote(sys.executable)
+    common = {"log_to_driver": False, "logging_level": "ERROR", "runtime_env": runtime}
     try:
         with keys.withheld():
             try:
