@@ -21,7 +21,7 @@ from pipeline.queries.export.export import export_named
 from pipeline.queries.export.remote import UNFINISHED, export_to_url
 from pipeline.store.input_hashes import InputHashes
 from tests.pipeline.house import House, contents, texts
-from tests.pipeline.store.test_remote import Far, build, on_machine, s3  # noqa: F401 - a fixture
+from tests.pipeline.store.far import Far, build, on_machine
 from tests.s3_server import each_time
 
 
@@ -36,7 +36,7 @@ def recipe(house: House, *, start: str) -> None:
 
 
 @pytest.fixture
-def far(house, s3, tmp_path, monkeypatch) -> Far:  # noqa: F811
+def far(house, s3, tmp_path, monkeypatch) -> Far:
     """The same files in a folder and in the store."""
     on_machine(monkeypatch, tmp_path, "one")
     far, place = Far(house.folder), Place.at(f"s3://bucket/{house.folder.name}-files")
@@ -52,7 +52,7 @@ def far(house, s3, tmp_path, monkeypatch) -> Far:  # noqa: F811
     return far
 
 
-def test_files_by_url_are_the_same_files_and_are_fetched_once_by_each_machine(far, house, s3, tmp_path, monkeypatch):  # noqa: F811
+def test_files_by_url_are_the_same_files_and_are_fetched_once_by_each_machine(far, house, s3, tmp_path, monkeypatch):
     recipe(house, start=str(house.folder))
     house.run()
     expected, sample = contents(house.workspace.root), look(house.workspace, "clean", dropped=True, rule=None, count=50)
@@ -79,7 +79,7 @@ def test_files_by_url_are_the_same_files_and_are_fetched_once_by_each_machine(fa
     assert sum(path.is_file() for path in (cache_home() / "inputs").rglob("*.jsonl")) == 1
 
 
-def test_a_file_that_is_replaced_is_another_file_and_one_replaced_on_the_way_is_refused(far, s3):  # noqa: F811
+def test_a_file_that_is_replaced_is_another_file_and_one_replaced_on_the_way_is_refused(far, s3):
     place, hashes = Place.at(far.start), InputHashes()
     (before,) = inputs.find(f"{far.start}/list.txt")
     first = hashes.of(before.path)
@@ -147,7 +147,7 @@ def test_a_page_of_the_web_is_read_without_writing_its_secrets(far, tmp_path):
     assert written and not [path for path in written if b"CANARY" in path.read_bytes()]
 
 
-def test_an_export_to_a_url_is_whole_when_its_marker_is_there(far, house, s3):  # noqa: F811
+def test_an_export_to_a_url_is_whole_when_its_marker_is_there(far, house, s3):
     house.clean(["length"])
     house.run()
     url = f"{far.start}-export/docs"

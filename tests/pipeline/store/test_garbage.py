@@ -14,7 +14,6 @@ from pipeline.store.registry import promote
 from pipeline.store.remote import held_lease, workspace_path
 from pipeline.store.workspace import Workspace
 from tests.pipeline.house import House, contents, texts
-from tests.pipeline.store.test_remote import far, s3  # noqa: F401 - fixtures
 
 
 def built(house: House, steps: str) -> set[str]:
@@ -61,7 +60,7 @@ def test_what_an_edited_recipe_left_behind_goes_and_what_is_kept_registered_or_i
     assert find_garbage(workspace) == []
 
 
-def test_a_store_is_rid_of_what_killed_uploads_left_and_of_nothing_else(far, s3):  # noqa: F811
+def test_a_store_is_rid_of_what_killed_uploads_left_and_of_nothing_else(far, s3):
     workspace = far.workspace
     with workspace.locked():
         far.run()

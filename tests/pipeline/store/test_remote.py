@@ -9,13 +9,11 @@ import subprocess
 import sys
 import time
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from pipeline.core.claude.ledger.ledger import Ledger, Planned, total_usd
 from pipeline.core.errors import BusyError, RecipeError, ServiceError
-from pipeline.core.files import places
 from pipeline.core.files.card import read_card
 from pipeline.core.files.places import Place
 from pipeline.core.files.stored import CARD, HOME, present
@@ -30,48 +28,8 @@ from pipeline.store.remote import held_lease, workspace_path
 from pipeline.store.workspace import Workspace
 from tests.conftest import ROOT
 from tests.pipeline.house import House, contents, texts
-from tests.s3_server import each_time, s3_server
-
-STEPS = ("length: {min_length: 30}", "shout", "longest: {keep_fraction: 0.8}")
-
-
-@pytest.fixture(scope="module")
-def s3():
-    with s3_server("bucket") as server, pytest.MonkeyPatch.context() as patch:
-        for name, value in server.environment().items():
-            patch.setenv(name, value)
-        patch.setattr(places, "ATTEMPTS", 2)  # with 8, a store that is gone takes a minute
-        yield server
-
-
-class Far(House):
-    """A house whose workspace is in the store, seen from the machine whose cache is `$TAMIS_CACHE`."""
-
-    @property
-    def workspace(self) -> Workspace:
-        return Workspace(workspace_path(f"s3://bucket/{self.folder.name}"))
-
-
-@pytest.fixture
-def far(house, s3, tmp_path, monkeypatch) -> Far:
-    far = Far(house.folder)
-    far.lines("a.jsonl", texts(40))
-    far.lines("b.jsonl", [*texts(20, start=40), "a loud text that is long enough to be kept for its length alone"])
-    far.clean(STEPS)
-    on_machine(monkeypatch, tmp_path, "one")
-    return far
-
-
-def on_machine(monkeypatch, tmp_path: Path, name: str) -> None:
-    """Go on as another machine does: with a cache of its own."""
-    monkeypatch.setenv(HOME, str(tmp_path / f"machine-{name}"))
-
-
-def build(house: House) -> Workspace:
-    workspace = house.workspace
-    with workspace.locked():
-        house.run()
-    return workspace
+from tests.pipeline.store.far import STEPS, Far, build, on_machine
+from tests.s3_server import each_time
 
 
 def whole(far: Far) -> list[str]:
