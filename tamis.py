@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from pipeline.commands.run_recipe import FinalDataset, Outcome
+    from pipeline.commands.run.run_recipe import FinalDataset, Outcome
     from pipeline.core.document import SCHEMA as DOCUMENT_SCHEMA
     from pipeline.core.errors import (
         BudgetError,
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from pipeline.engine.progress import Progress
     from pipeline.plan.summary import PlannedResult, PlanSummary
     from pipeline.queries.tables import Dataset, MeasuredFiles
-    from pipeline.store.registry import Promotion
+    from pipeline.store.names.registry import Promotion
 
     Recipe = str | Path | Mapping[str, Any]
 
@@ -115,13 +115,13 @@ _PLACES = {
     "Batch": "pipeline.core.text.batch",
     "DOCUMENT_SCHEMA": "pipeline.core.document:SCHEMA",
     "Dataset": "pipeline.queries.tables",
-    "FinalDataset": "pipeline.commands.run_recipe",
+    "FinalDataset": "pipeline.commands.run.run_recipe",
     "MeasuredFiles": "pipeline.queries.tables",
-    "Outcome": "pipeline.commands.run_recipe",
+    "Outcome": "pipeline.commands.run.run_recipe",
     "PlanSummary": "pipeline.plan.summary",
     "PlannedResult": "pipeline.plan.summary",
     "Progress": "pipeline.engine.progress",
-    "Promotion": "pipeline.store.registry",
+    "Promotion": "pipeline.store.names.registry",
     "generator": "pipeline.core.rng",
     "tamis_step": "pipeline.datatrove_bridge",
 }
@@ -162,7 +162,7 @@ def run(
     ANTHROPIC_BASE_URL can do. An undecided or rejecting gate is an outcome; evidence that is missing is a GateError.
     """
     from pipeline.commands.flags import parse_memory
-    from pipeline.commands.run_recipe import run_recipe
+    from pipeline.commands.run.run_recipe import run_recipe
 
     _begin(plugins)
     with _shown(progress) as told:
@@ -208,7 +208,7 @@ def measure(
     from pathlib import Path
     from tempfile import TemporaryDirectory
 
-    from pipeline.core.files.shards import read_table
+    from pipeline.core.files.parquet.shards import read_table
     from pipeline.engine.executors import Local
     from pipeline.queries.measure_files import measure as ask
     from pipeline.queries.tables import MeasuredFiles
@@ -254,7 +254,7 @@ def promote(
 
     With `override`, a reason that is recorded, it is promoted whatever the certificate says.
     """
-    from pipeline.commands.run_recipe import promote_recipe
+    from pipeline.commands.run.run_recipe import promote_recipe
 
     _begin(plugins)
     return promote_recipe(_recipe(recipe), workspace=_workspace(workspace), override=override)
@@ -281,7 +281,7 @@ def _workspace(given: str | Path | None) -> Any:
     import os
     from pathlib import Path
 
-    from pipeline.store.remote import workspace_path
+    from pipeline.store.remote.cached import workspace_path
     from pipeline.store.workspace import Workspace
 
     place = os.environ.get("TAMIS_WORKSPACE", "workspace") if given is None else given
@@ -304,7 +304,7 @@ def _shown(progress: bool | Progress) -> AbstractContextManager[Progress]:
     from pipeline.engine.progress import Silent
 
     if isinstance(progress, bool) and progress:
-        from pipeline.commands.display import Terminal
+        from pipeline.commands.run.display import Terminal
         from pipeline.core.process.kernel_cache import notice
 
         return Terminal(notice=notice)

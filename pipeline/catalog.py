@@ -47,15 +47,15 @@ STEPS: dict[str, str] = {
 }
 
 READERS: dict[str, str] = {
-    "parquet": "pipeline.sources.parquet:ParquetReader",
-    "jsonl": "pipeline.sources.jsonl:JsonlReader",
-    "json": "pipeline.sources.json_files:JsonReader",
-    "csv": "pipeline.sources.csv_files:CsvReader",
-    "arrow": "pipeline.sources.arrow_files:ArrowReader",
-    "text": "pipeline.sources.text:TextReader",
-    "hf": "pipeline.sources.hub:HubReader",
-    "html": "pipeline.sources.page_files:HtmlReader",
-    "pdf": "pipeline.sources.page_files:PdfReader",
-    "warc": "pipeline.sources.warc:WarcReader",
-    "installed_docs": "pipeline.sources.installed_docs:InstalledDocsReader",
+    "parquet": "pipeline.sources.tables.parquet:ParquetReader",
+    "jsonl": "pipeline.sources.texts.jsonl:JsonlReader",
+    "json": "pipeline.sources.texts.json_files:JsonReader",
+    "csv": "pipeline.sources.tables.csv_files:CsvReader",
+    "arrow": "pipeline.sources.tables.arrow_files:ArrowReader",
+    "text": "pipeline.sources.texts.text:TextReader",
+    "hf": "pipeline.sources.tables.hub:HubReader",
+    "html": "pipeline.sources.pages.page_files:HtmlReader",
+    "pdf": "pipeline.sources.pages.page_files:PdfReader",
+    "warc": "pipeline.sources.pages.warc:WarcReader",
+    "installed_docs": "pipeline.sources.installed.installed_docs:InstalledDocsReader",
 }

@@ -22,7 +22,6 @@ import click
 from pipeline import __version__
 from pipeline.commands import (
     ablate,
-    approve,
     audit,
     bill,
     cancel,
@@ -34,12 +33,12 @@ from pipeline.commands import (
     gc,
     proxies,
     questions,
-    research,
     slurm,
     versions,
-)  # fmt: skip
+)
 from pipeline.commands.flags import RAY, load_plugins, parse_memory, running
-from pipeline.commands.telling import Wanted, stopped, telling, told
+from pipeline.commands.research import approve, night
+from pipeline.commands.run.telling import Wanted, stopped, telling, told
 from pipeline.core.errors import PendingError, RecipeError, TamisError
 from pipeline.core.process.start import start
 from pipeline.core.shown import escaped, shown
@@ -207,10 +206,10 @@ def _build_all(
 ) -> NoReturn:  # fmt: skip
     from dataclasses import asdict
 
-    from pipeline.commands.display import Terminal
-    from pipeline.commands.run_recipe import run_recipe
+    from pipeline.commands.run.display import Terminal
+    from pipeline.commands.run.run_recipe import run_recipe
+    from pipeline.commands.run.tracking import tracking
     from pipeline.commands.texts import outcome_text
-    from pipeline.commands.tracking import tracking
     from pipeline.core.process.kernel_cache import notice
     from pipeline.store.workspace import Workspace
 
@@ -294,8 +293,8 @@ _asked(versions.rollback, help="Point a name at an earlier version.")
 _asked(versions.registry, help="List promoted versions.")
 _asked(export.export, help="Write a dataset or a mixture as documents.")
 _asked(ablate.ablate, help="Leave out each step of a recipe in turn.")
-_asked(research.research, help="Search for a better mixture overnight.")
-_asked(research.cards, help="List what a search tried, refused and learned.")
+_asked(night.research, help="Search for a better mixture overnight.")
+_asked(night.cards, help="List what a search tried, refused and learned.")
 _asked(approve.approve, help="Say yes to what waits for a person.")
 _asked(approve.reject, help="Say no to what waits for a person.")
 _asked(audit.audit, help="Tell what of a dataset's distributions moved beyond its noise floor.")

@@ -20,15 +20,15 @@ from datatrove.pipeline.base import PipelineStep
 from datatrove.utils.typeshelper import StatHints
 
 from pipeline.core.arrow import as_flags
-from pipeline.core.files.shards import GROUP_BYTES
+from pipeline.core.files.parquet.shards import GROUP_BYTES
 from pipeline.core.process.kernel_cache import use_own_cache
 from pipeline.core.step import Rule
 from pipeline.core.text.batch import Batch
 from pipeline.engine.measure import StepRef, measure_batch, prepared
 from pipeline.engine.single_step import Caller, ready_step
 from pipeline.recipe.plugins import add_plugin
-from pipeline.store.chain import EDITS, ERROR, KEPT, TEXT
-from pipeline.store.decide import Reasons, failures
+from pipeline.store.dataset.chain import EDITS, ERROR, KEPT, TEXT
+from pipeline.store.dataset.decide import Reasons, failures
 
 CALLER = Caller(name="tamis_step", place="tamis_step: ", sees="the documents of its own task only")
 BATCH_DOCUMENTS = 4096  # so that short documents do not wait for megabytes

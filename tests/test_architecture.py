@@ -9,9 +9,11 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from graphlib import TopologicalSorter
 from importlib import import_module
 from pathlib import Path
 
+import grimp
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -75,7 +77,7 @@ def test_every_module_says_what_it_is_for() -> None:
 
 
 def test_only_the_card_module_knows_the_name_of_a_card() -> None:
-    assert _modules_with_constant("card.json") == ["pipeline/core/files/card.py"]
+    assert _modules_with_constant("card.json") == ["pipeline/core/files/names.py"]
 
 
 def _modules_with_constant(value: str) -> list[str]:
@@ -89,9 +91,9 @@ def _modules_with_constant(value: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "rule", "allowed"),
     [
-        ("import pyarrow.parquet as pq\n\npq.read_table('x')", "TID251", "pipeline/core/files/shards.py"),
-        ("from pyarrow import parquet\n\nparquet.read_table('x')", "TID251", "pipeline/core/files/shards.py"),
-        ("import polars as pl\n\npl.read_parquet('x')", "TID251", "pipeline/core/files/shards.py"),
+        ("import pyarrow.parquet as pq\n\npq.read_table('x')", "TID251", "pipeline/core/files/parquet/shards.py"),
+        ("from pyarrow import parquet\n\nparquet.read_table('x')", "TID251", "pipeline/core/files/parquet/shards.py"),
+        ("import polars as pl\n\npl.read_parquet('x')", "TID251", "pipeline/core/files/parquet/shards.py"),
         ("import anthropic\n\nanthropic.Anthropic()", "TID251", "pipeline/core/claude/client.py"),
         ("import httpx\n\nhttpx.get('x')", "TID251", "pipeline/core/claude/client.py"),
         ("import urllib.request\n\nurllib.request.urlopen('x')", "TID251", "pipeline/core/claude/client.py"),
@@ -157,10 +159,10 @@ PAGE = "The report's page stands on its sections, and they on its drawings"
     [
         ("pipeline/core/bad.py", "import pipeline.catalog", {CORE, ORDER}),
         ("pipeline/core/bad.py", "import filters.words", {CORE}),
-        ("pipeline/core/files/bad.py", "import pipeline.core.claude", {"The core has layers of its own"}),
+        ("pipeline/core/files/writing/bad.py", "import pipeline.core.claude", {"The core has layers of its own"}),
         ("pipeline/core/claude/messages/bad.py", "import pipeline.core.claude.ledger", {CLAUDE}),
         ("pipeline/core/claude/cellar.py", "", {CLAUDE}),
-        ("pipeline/store/bad.py", "import pipeline.plan", {ORDER}),
+        ("pipeline/store/names/bad.py", "import pipeline.plan", {ORDER}),
         ("pipeline/recipe/bad.py", "def f():\n    from pipeline import store", {ORDER}),
         ("pipeline/queries/bad.py", "import pipeline.report", {ORDER}),
         ("pipeline/cellar.py", "", {ORDER}),
@@ -283,3 +285,12 @@ def test_every_declared_dependency_is_pinned_within_its_bounds() -> None:
     outside = [name for name, bounds in declared.items() if not bounds.contains(pinned.get(name, "0"))]
 
     assert outside == []
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    house = grimp.build_graph(
+        "pipeline", "filters", "synth", "eval", exclude_type_checking_imports=True, cache_dir=None
+    )
+    imported = {module: house.find_modules_directly_imported_by(module) for module in house.modules}
+
+    TopologicalSorter(imported).prepare()  # raises CycleError, with the modules of the circle

@@ -21,8 +21,8 @@ from filters.labels.rubrics.rubric import load_rubric
 from pipeline.catalog import READERS, STEPS
 from pipeline.cli import app, main
 from pipeline.core.errors import RecipeError
-from pipeline.core.files.places import Place
-from pipeline.core.files.shards import read_table, write_table
+from pipeline.core.files.parquet.shards import read_table, write_table
+from pipeline.core.files.stores.places import Place
 from pipeline.plan.make import make_plan
 from pipeline.recipe.load import KEYS, load_recipe
 from pipeline.store.workspace import Workspace

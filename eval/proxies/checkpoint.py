@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.errors import DataError
-from pipeline.core.files.scratch import write_scratch
-from pipeline.core.files.sums import is_whole
+from pipeline.core.files.writing.scratch import write_scratch
+from pipeline.core.files.writing.sums import is_whole
 
 Array = npt.NDArray[Any]
 

@@ -19,7 +19,7 @@ import numpy as np
 from eval.proxies.packing import IGNORE, Tokens
 from pipeline.core import rng
 from pipeline.core.errors import DataError, RecipeError
-from pipeline.core.files.durable import write_atomically
+from pipeline.core.files.writing.durable import write_atomically
 
 SAMPLE_CHUNKS = 8_000
 CHUNK_CHARACTERS = 2_000  # of the training sample: at most 16 MB, trained in 1-2 s

@@ -18,7 +18,7 @@ import numpy as np
 
 from filters.classifier.kernels import expected_grades, features
 from pipeline.core.errors import DataError
-from pipeline.core.files.durable import write_atomically, write_text
+from pipeline.core.files.writing.durable import write_atomically, write_text
 from pipeline.core.text.batch import Batch
 
 TOP_GRADE = 5

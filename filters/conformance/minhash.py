@@ -19,8 +19,8 @@ from pydantic import Field
 
 from filters.dedup.clusters import cluster_sizes, new_forest, root
 from filters.dedup.keep import Rows, write_duplicates
-from pipeline.core.files.scratch import open_array, save_array, scratch_file
-from pipeline.core.files.sums import are_whole
+from pipeline.core.files.writing.scratch import open_array, save_array, scratch_file
+from pipeline.core.files.writing.sums import are_whole
 from pipeline.core.process.kernels import njit
 from pipeline.core.step import Gathering, GatheringStep, Params, Part, Quantile, Rule, Signal
 from pipeline.core.text.batch import Batch

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import DataError
-from pipeline.core.files.json_lines import read_objects, read_texts
-from pipeline.core.files.shards import read_table, schema_of
+from pipeline.core.files.parquet.shards import read_table, schema_of
+from pipeline.core.files.reading.json_lines import read_objects, read_texts
 
 
 @dataclass(frozen=True, slots=True)

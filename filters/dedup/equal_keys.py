@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from filters.dedup.clusters import best_rows
-from pipeline.core.files.scratch import open_array, save_array, scratch_file, write_scratch
-from pipeline.core.files.sums import is_whole
+from pipeline.core.files.writing.scratch import open_array, save_array, scratch_file, write_scratch
+from pipeline.core.files.writing.sums import is_whole
 from pipeline.core.step import Part
 
 PARTITION_ROWS = 1 << 23  # 1.2 GB while they are grouped; fewer would open more files: one of each part for each

@@ -20,7 +20,7 @@ from pydantic import Field
 from filters.dedup.equal_keys import EqualKeys, group, name
 from filters.dedup.keep import KEEP_MEANING, KEEP_PATTERN, Rows, check_keep, part_scores
 from filters.words.shingles import words_of
-from pipeline.core.files.scratch import until_reboot
+from pipeline.core.files.writing.scratch import until_reboot
 from pipeline.core.sketch import sketch_of
 from pipeline.core.step import Gathering, GatheringStep, Params, Part, Quantile, Rule, Signal, Step
 from pipeline.core.text.batch import Batch

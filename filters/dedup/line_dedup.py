@@ -17,9 +17,9 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from pipeline.core.files.scratch import open_array, save_array, scratch_file
-from pipeline.core.files.shards import read_table, write_table
-from pipeline.core.files.sums import is_whole
+from pipeline.core.files.parquet.shards import read_table, write_table
+from pipeline.core.files.writing.scratch import open_array, save_array, scratch_file
+from pipeline.core.files.writing.sums import is_whole
 from pipeline.core.step import Gathering, GatheringStep, Part, Quantile, Rule, Signal, as_column, decides
 from pipeline.core.step import Params as BaseParams
 from pipeline.core.text.batch import Batch, text_array

@@ -42,7 +42,7 @@ from filters.dedup.remembered import (
     require_same_settings,
     require_sound,
 )
-from pipeline.core.files.scratch import scratch_file, until_reboot
+from pipeline.core.files.writing.scratch import scratch_file, until_reboot
 from pipeline.core.step import Gathering, GatheringStep, Params, Quantile, Rule, Signal, Step
 from pipeline.core.text.batch import Batch
 

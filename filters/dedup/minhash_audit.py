@@ -20,7 +20,7 @@ import numpy as np
 from filters.dedup.keep import Rows
 from filters.dedup.minhash_kernels import HashFamily, jaccard, signatures_of
 from filters.words.shingles import shingle_hashes, words_of
-from pipeline.core.files.scratch import open_array, save_array, scratch_file
+from pipeline.core.files.writing.scratch import open_array, save_array, scratch_file
 from pipeline.core.intervals import wilson
 from pipeline.core.rng import generator
 from pipeline.core.sketch import order_of

@@ -20,8 +20,8 @@ from filters.dedup.keep import Rows
 from filters.dedup.minhash_audit import MOST_BYTES, Planting, plant, planted_file, planted_keys, save_planted
 from filters.dedup.minhash_kernels import HashFamily, band_keys, hash_family, signatures_of
 from pipeline.core.errors import RecipeError
-from pipeline.core.files.scratch import open_array, save_array, scratch_file
-from pipeline.core.files.sums import are_whole, is_whole
+from pipeline.core.files.writing.scratch import open_array, save_array, scratch_file
+from pipeline.core.files.writing.sums import are_whole, is_whole
 from pipeline.core.sketch import sketch_of, texts_of
 from pipeline.core.step import Gathering, Part
 from pipeline.core.text.batch import Batch

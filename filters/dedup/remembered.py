@@ -25,10 +25,10 @@ from filters.dedup.minhash_bands import StoredSignatures, save_signatures
 from filters.dedup.minhash_kernels import equal_values, hash_family, signatures_of
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.card import StoredFile, describe_files, difference
-from pipeline.core.files.durable import sweep, write_text
-from pipeline.core.files.scratch import open_array, save_array, scratch_file
-from pipeline.core.files.shards import read_table, write_table
-from pipeline.core.files.sums import SUMS, is_whole
+from pipeline.core.files.parquet.shards import read_table, write_table
+from pipeline.core.files.writing.durable import sweep, write_text
+from pipeline.core.files.writing.scratch import open_array, save_array, scratch_file
+from pipeline.core.files.writing.sums import SUMS, is_whole
 from pipeline.core.identity import identity_of
 from pipeline.core.step import Gathering
 from pipeline.core.text.batch import Batch

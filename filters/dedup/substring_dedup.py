@@ -23,9 +23,9 @@ from pydantic import Field
 
 from filters.dedup.keep import KeptIds, Rows
 from filters.dedup.substring_merge import CONTESTED, FIRST, LATER, RUN, Slicing, merge_slice
-from pipeline.core.files.scratch import open_array, save_array, scratch_file
-from pipeline.core.files.shards import read_table, write_table
-from pipeline.core.files.sums import are_whole, is_whole
+from pipeline.core.files.parquet.shards import read_table, write_table
+from pipeline.core.files.writing.scratch import open_array, save_array, scratch_file
+from pipeline.core.files.writing.sums import are_whole, is_whole
 from pipeline.core.step import Gathering, GatheringStep, Part, Quantile, Rule, Signal, as_column, decides
 from pipeline.core.step import Params as BaseParams
 from pipeline.core.text.batch import Batch, text_array

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.core.files.scratch import open_array, save_array, scratch_file
-from pipeline.core.files.sums import is_whole
+from pipeline.core.files.writing.scratch import open_array, save_array, scratch_file
+from pipeline.core.files.writing.sums import is_whole
 from pipeline.core.step import Gathering
 
 BYTES_PER_RECORD = 200  # while a slice is sorted, when all of it is repeated; 104 when a third is

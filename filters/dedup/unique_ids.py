@@ -15,7 +15,7 @@ import xxhash
 
 from filters.dedup.equal_keys import EqualKeys, group
 from filters.dedup.keep import Rows
-from pipeline.core.files.scratch import until_reboot
+from pipeline.core.files.writing.scratch import until_reboot
 from pipeline.core.step import Gathering, GatheringStep, Part, Quantile, Rule, Signal
 
 

@@ -37,7 +37,7 @@ from filters.labels.teachers.offline import OfflineTeacher, check_offline, langu
 from pipeline.core.claude.prices import load_prices
 from pipeline.core.claude.server.endpoint import foreign_endpoint
 from pipeline.core.errors import DataError, RecipeError, did_you_mean
-from pipeline.core.files.shards import write_table
+from pipeline.core.files.parquet.shards import write_table
 from pipeline.core.step import Gathering, GatheringStep, Quantile, Rule, Signal, Step
 
 if TYPE_CHECKING:

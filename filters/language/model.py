@@ -20,7 +20,7 @@ import numpy as np
 from xxhash import xxh3_64, xxh3_64_digest
 
 from pipeline.core.errors import DataError, ServiceError
-from pipeline.core.files.durable import write_atomically
+from pipeline.core.files.writing.durable import write_atomically
 from pipeline.core.identity import identity_of
 
 LINE_BYTES = 64  # of a cache line

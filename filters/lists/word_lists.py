@@ -25,7 +25,7 @@ import xxhash
 from filelock import FileLock
 
 from pipeline.core.errors import DataError
-from pipeline.core.files.durable import write_atomically
+from pipeline.core.files.writing.durable import write_atomically
 from pipeline.core.identity import hash_file, identity_of
 
 BLOCK_ENTRIES = 1 << 18  # hashed at a time, so that the entries themselves never fill the memory

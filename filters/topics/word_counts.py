@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from filters.words.shingles import words_of
-from pipeline.core.files.shards import windows
+from pipeline.core.files.parquet.shards import windows
 from pipeline.core.process.kernels import njit
 from pipeline.core.text.batch import Batch
 

@@ -24,10 +24,10 @@ def ablate(
     track: Sequence[str], plugin: Sequence[Path], as_json: bool,
 ) -> VerbAnswer:  # fmt: skip
     """Leave out each step of the candidate in turn, and tell what it is worth: bits per byte, and text."""
-    from pipeline.commands.display import Terminal
-    from pipeline.commands.run_recipe import run_recipe
-    from pipeline.commands.tracking import tracking
-    from pipeline.core.files.strict_yaml import parse
+    from pipeline.commands.run.display import Terminal
+    from pipeline.commands.run.run_recipe import run_recipe
+    from pipeline.commands.run.tracking import tracking
+    from pipeline.core.files.reading.strict_yaml import parse
     from pipeline.core.process.kernel_cache import notice
     from pipeline.experiment.findings.effects import effects_on
     from pipeline.plan.make import make_plan

@@ -36,7 +36,7 @@ def audit(
     """
     from pipeline.commands.audit_text import audited_text, write_beside
     from pipeline.core.errors import RecipeError
-    from pipeline.queries.audit import audit as ask
+    from pipeline.queries.audit.distributions import audit as ask
     from pipeline.store.workspace import Workspace
 
     wanted = {"--to": (to, ".html"), "--croissant": (croissant, ".json"), "--eu-summary": (eu_summary, ".md")}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.commands.texts import table
-from pipeline.core.files.durable import write_text
+from pipeline.core.files.writing.durable import write_text
 from pipeline.report.draw.audit_figures import distance_of, floor_of, value_of
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ def write_beside(
     workspace: Workspace, found: Audited, *, page: Path | None, croissant: Path | None, eu_summary: Path | None
 ) -> dict[str, str]:
     """Write what was asked for besides the answer; return name -> file."""
-    from pipeline.queries import croissant as croissants
-    from pipeline.queries import eu_summary as summaries
+    from pipeline.queries.audit import croissant as croissants
+    from pipeline.queries.audit import eu_summary as summaries
     from pipeline.report.audited import write_audited
 
     written: dict[str, str] = {}

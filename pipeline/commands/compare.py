@@ -41,8 +41,8 @@ def compare(
     Answers from stored scores: nothing is trained or judged, no look is taken, and nothing can be promoted by it.
     """
     from pipeline.core.errors import RecipeError
-    from pipeline.queries.compare import compare as ask
-    from pipeline.queries.compare import data_of
+    from pipeline.queries.proxies.compare import compare as ask
+    from pipeline.queries.proxies.compare import data_of
     from pipeline.store.workspace import Workspace
 
     if to is not None and (to.suffix != ".html" or to.is_dir()):

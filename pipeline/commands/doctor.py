@@ -16,7 +16,7 @@ from pipeline.core.claude.prices import dollars
 
 if TYPE_CHECKING:
     from eval.doctor.findings import Diagnosis, Finding, Level
-    from pipeline.queries.causes import Ranking
+    from pipeline.queries.proxies.causes import Ranking
 
 NAMED = 4  # lanes of a finding
 HEADS = {
@@ -51,8 +51,8 @@ def doctor(
     Each finding has its value, limit and source, what it means and what to do. Nothing is trained, scored or stored.
     """
     from pipeline.core.errors import RecipeError
-    from pipeline.queries.doctor import data_of
-    from pipeline.queries.doctor import doctor as ask
+    from pipeline.queries.proxies.doctor import data_of
+    from pipeline.queries.proxies.doctor import doctor as ask
     from pipeline.store.workspace import Workspace
 
     if to is not None and (to.suffix != ".html" or to.is_dir()):
@@ -61,7 +61,7 @@ def doctor(
     found = ask(Workspace(workspace), experiment)
     data, text = data_of(found), diagnosis_text(found)
     if rank:
-        from pipeline.queries.causes import rank_causes
+        from pipeline.queries.proxies.causes import rank_causes
 
         ranking = rank_causes(found, Workspace(workspace), max_usd=max_usd)
         data, text = data | {"causes": asdict(ranking)}, f"{text}\n\n{causes_text(ranking)}"

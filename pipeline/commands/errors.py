@@ -58,7 +58,7 @@ def errors(
 
     Reads stored scores, trains nothing. The same question is answered from what was stored, and asks nobody again.
     """
-    from pipeline.commands.display import Terminal
+    from pipeline.commands.run.display import Terminal
     from pipeline.core.errors import PendingError, RecipeError
     from pipeline.core.process.start import cores
     from pipeline.queries.errors.rounds import run_round, stored_round

@@ -47,7 +47,7 @@ def export(
     A mixture's documents come whole and in its order: weights, epochs and caps applied, shares true at every point.
     Run the same command again to go on after a kill; an export that is there already is left alone.
     """
-    from pipeline.commands.display import Terminal
+    from pipeline.commands.run.display import Terminal
     from pipeline.core.process.kernel_cache import notice
     from pipeline.queries.export.card import exported_text
     from pipeline.queries.export.export import export_named

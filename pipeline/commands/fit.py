@@ -32,7 +32,7 @@ def fit(
     as_json: bool,
 ) -> VerbAnswer:
     """Model runs on many mixtures: how far the models can be trusted, and the best weights with an interval."""
-    from pipeline.queries.fit import fit_runs, limits_given, read_runs
+    from pipeline.queries.proxies.fit import fit_runs, limits_given, read_runs
 
     data = fit_runs(
         read_runs(runs, weights=weights, metrics=metrics),

@@ -19,7 +19,7 @@ class _Workspace(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if "://" in str(value):
-            from pipeline.store.remote import workspace_path
+            from pipeline.store.remote.cached import workspace_path
 
             return workspace_path(value)
         return super().convert(value, param, ctx)

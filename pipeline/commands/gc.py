@@ -35,7 +35,7 @@ def gc(
     Referred to is what a promoted version, a run, a record or the card of something referred to names.
     """
     from pipeline.store.garbage import code_of, find_garbage, refuse_other, remove
-    from pipeline.store.remote import held_lease
+    from pipeline.store.remote.cached import held_lease
     from pipeline.store.workspace import Workspace
 
     place = Workspace(workspace)

@@ -13,8 +13,8 @@ from pipeline.commands.flags import AS_JSON, FILE, WORKERS, WORKSPACE
 from pipeline.commands.questions import VerbAnswer
 
 if TYPE_CHECKING:
-    from pipeline.queries.harness import HarnessScore
-    from pipeline.queries.score import TaskScore
+    from pipeline.queries.proxies.harness import HarnessScore
+    from pipeline.queries.proxies.score import TaskScore
 
 NAMED = "MIXTURE/seedN/lrR as a plan calls it, or a folder of workspace/lane."
 
@@ -62,10 +62,10 @@ def score(
     Nothing is trained and nothing stored. Bits per byte fall long before accuracy leaves chance, and are better to
     compare small models by; +- is one standard error over the items.
     """
-    from pipeline.commands.display import Terminal
+    from pipeline.commands.run.display import Terminal
     from pipeline.core.errors import RecipeError
-    from pipeline.queries.harness import PREFIX, score_by_harness
-    from pipeline.queries.score import curves_of, score_proxies
+    from pipeline.queries.proxies.harness import PREFIX, score_by_harness
+    from pipeline.queries.proxies.score import curves_of, score_proxies
     from pipeline.store.workspace import Workspace
 
     ours = [task for task in tasks if not task.startswith(PREFIX)]
@@ -99,7 +99,7 @@ def harness_text(numbers: Sequence[HarnessScore]) -> str:
 def scores_text(scores: Sequence[TaskScore]) -> str:
     """Return scores as a table, and what to know of the items."""
     from pipeline.commands.texts import table
-    from pipeline.queries.score import curves_of
+    from pipeline.queries.proxies.score import curves_of
 
     rows = [
         [

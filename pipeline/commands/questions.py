@@ -159,7 +159,7 @@ def measure(
     as_json: bool,
 ) -> VerbAnswer:
     """Write every document's signals, verdict and first reason to one parquet file; rows keep their order."""
-    from pipeline.commands.display import Terminal
+    from pipeline.commands.run.display import Terminal
     from pipeline.commands.texts import measure_text
     from pipeline.core.process.kernel_cache import notice
     from pipeline.engine.executors import Local

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.shown import one_line, shown
 
 if TYPE_CHECKING:
-    from pipeline.commands.run_recipe import Outcome
+    from pipeline.commands.run.run_recipe import Outcome
     from pipeline.experiment.findings.found import Found
     from pipeline.plan.graph import Plan
 

@@ -22,7 +22,7 @@ def promote(
     """Register the recipe's candidate as a new version; refuses without a certificate that says promote."""
     from dataclasses import asdict
 
-    from pipeline.commands.run_recipe import promote_recipe
+    from pipeline.commands.run.run_recipe import promote_recipe
     from pipeline.store.judge import judged_otherwise, judging_code
     from pipeline.store.workspace import Workspace
 
@@ -46,7 +46,7 @@ def remember(
     """Add a dataset to a dedup store, take documents out, or go back; every change is a new version."""
     from dataclasses import asdict
 
-    from pipeline.store.dedup_versions import change
+    from pipeline.store.names.dedup_versions import change
     from pipeline.store.workspace import Workspace
 
     done = change(Workspace(workspace), dataset, store=store, ids=forget, to=to)
@@ -66,7 +66,7 @@ def rollback(*, name: str, to: int | None, workspace: Path, as_json: bool) -> Ve
     """Point a registered name at an earlier version; nothing is deleted."""
     from dataclasses import asdict
 
-    from pipeline.store.registry import rollback as move
+    from pipeline.store.names.registry import rollback as move
     from pipeline.store.workspace import Workspace
 
     with Workspace(workspace).locked():

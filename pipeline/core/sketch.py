@@ -19,8 +19,8 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from pipeline.core.files.scratch import write_scratch
-from pipeline.core.files.sums import is_whole
+from pipeline.core.files.writing.scratch import write_scratch
+from pipeline.core.files.writing.sums import is_whole
 from pipeline.core.rng import derive
 from pipeline.core.step import Sketcher
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.core.files.sums import move_whole
+from pipeline.core.files.writing.sums import move_whole
 from pipeline.core.sketch import sketch_file
 from pipeline.engine.measure import MeasureTask, measure_part
-from pipeline.store.chain import BasePart, ChainReader
+from pipeline.store.dataset.chain import BasePart, ChainReader
 
 AHEAD = "ahead"
 _SLICE = re.compile(r"slice-(\d+)-(\d+)\.parquet")

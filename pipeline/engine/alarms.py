@@ -18,10 +18,10 @@ from pipeline.core.files.card import Card
 from pipeline.core.step import Params
 from pipeline.plan.graph import PlannedStep
 from pipeline.recipe.spec import StepSpec
-from pipeline.store.stored_dataset import StoredDataset
+from pipeline.store.dataset.stored_dataset import StoredDataset
 
 if TYPE_CHECKING:
-    from pipeline.store.chain import Chain
+    from pipeline.store.dataset.chain import Chain
 
 EXAMPLES = 3
 NOT_WRITTEN = (
@@ -62,8 +62,8 @@ def losses_of(chain: Chain) -> Losses:
     """Judge every document of a chain as it stands."""
     import polars as pl  # 0.1 s, and most recipes watch nothing
 
-    from pipeline.core.files.shards import read_table
-    from pipeline.store.verdicts import judge
+    from pipeline.core.files.parquet.shards import read_table
+    from pipeline.store.dataset.verdicts import judge
 
     found = Losses()
     for part in chain.base:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.core.step import Part, Signal, as_column
-from pipeline.store.chain import EDIT, ERROR, TEXT, part_name, write_signals
+from pipeline.store.dataset.chain import EDIT, ERROR, TEXT, part_name, write_signals
 
 if TYPE_CHECKING:
     from pipeline.plan.graph import PlannedStep

@@ -19,8 +19,8 @@ import pyarrow as pa
 import xxhash
 
 from pipeline.core.errors import listed_names
-from pipeline.core.files.in_place import INPUTS
-from pipeline.core.files.shards import read_table, write_table
+from pipeline.core.files.names import INPUTS
+from pipeline.core.files.parquet.shards import read_table, write_table
 from pipeline.engine.executors import Executor
 from pipeline.engine.input_guard import Files, files_of_source, unchanged
 from pipeline.engine.measure import MeasureTask
@@ -33,10 +33,10 @@ from pipeline.sources.quarantine import QUARANTINE, counted, refuse_empty, save
 from pipeline.sources.reader import Slice
 from pipeline.sources.rows import printable
 from pipeline.sources.sampled import Sampled
+from pipeline.store.dataset.stored_source import SLICES, StoredSlice, StoredSource
 from pipeline.store.input_hashes import InputHashes
 from pipeline.store.node import Node
 from pipeline.store.results import close
-from pipeline.store.stored_source import SLICES, StoredSlice, StoredSource
 
 MANY_IDS = 200_000  # from which on importing polars pays
 

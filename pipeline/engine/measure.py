@@ -16,15 +16,15 @@ import pyarrow as pa
 
 from pipeline.core.arrow import from_zero
 from pipeline.core.errors import DataError, TamisError
-from pipeline.core.files.card import CARD
-from pipeline.core.files.shards import windows
-from pipeline.core.files.sums import is_whole
+from pipeline.core.files.names import CARD
+from pipeline.core.files.parquet.shards import windows
+from pipeline.core.files.writing.sums import is_whole
 from pipeline.core.step import Measured, MeasuringStep, Rule, as_column
 from pipeline.core.text.batch import Batch
 from pipeline.core.text.cut import RANGES
 from pipeline.engine.sketching import Sketching, SketchRef, fixed_rules, survives
 from pipeline.recipe.plugins import PluginFile
-from pipeline.store.chain import (
+from pipeline.store.dataset.chain import (
     ERROR,
     KEPT,
     TEXT,
@@ -34,7 +34,7 @@ from pipeline.store.chain import (
     passing,
     write_signals,
 )
-from pipeline.store.spool import Spool, Spooling
+from pipeline.store.dataset.spool import Spool, Spooling
 
 
 @dataclass(frozen=True, slots=True)

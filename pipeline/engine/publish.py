@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 
 from pipeline.core import document
 from pipeline.core.arrow import as_flags
-from pipeline.core.files.shards import read_table, write_table
-from pipeline.core.files.sums import are_whole
-from pipeline.store.chain import Chain, ChainReader, part_name
-from pipeline.store.stored_dataset import StoredDataset, StoredPart, StoredRule, StoredStep
-from pipeline.store.verdicts import bytes_kept, judge, verdicts_name
+from pipeline.core.files.parquet.shards import read_table, write_table
+from pipeline.core.files.writing.sums import are_whole
+from pipeline.store.dataset.chain import Chain, ChainReader, part_name
+from pipeline.store.dataset.stored_dataset import StoredDataset, StoredPart, StoredRule, StoredStep
+from pipeline.store.dataset.verdicts import bytes_kept, judge, verdicts_name
 
 if TYPE_CHECKING:
     from pipeline.plan.graph import PlannedDataset

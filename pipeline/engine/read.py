@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core import document
-from pipeline.core.files.durable import write_text
-from pipeline.core.files.shards import write_table
-from pipeline.core.files.stored import present
-from pipeline.core.files.sums import are_whole, is_whole
+from pipeline.core.files.parquet.shards import write_table
+from pipeline.core.files.stores.stored import present
+from pipeline.core.files.writing.durable import write_text
+from pipeline.core.files.writing.sums import are_whole, is_whole
 from pipeline.engine.ahead import measure_ahead, slice_file
 from pipeline.engine.measure import MeasureTask
 

@@ -22,8 +22,8 @@ from pipeline.core import document
 from pipeline.core.claude.messages.request import Buyer
 from pipeline.core.errors import DataError
 from pipeline.core.files.card import Card, read_card
-from pipeline.core.files.scratch import SYNCED, until_reboot
-from pipeline.core.files.shards import write_table
+from pipeline.core.files.parquet.shards import write_table
+from pipeline.core.files.writing.scratch import SYNCED, until_reboot
 from pipeline.core.rng import derive
 from pipeline.core.step import Gathering, GatheringStep, Making, MakingStep, MeasuringStep, Step
 from pipeline.engine.ahead import measure_next
@@ -44,11 +44,11 @@ from pipeline.plan.taking import sources_before
 from pipeline.recipe.names import outside
 from pipeline.recipe.plugins import InPlugin, PluginFile
 from pipeline.sources.files import input_file
-from pipeline.store.chain import BasePart, Chain, ChainReader, Link, part_name
+from pipeline.store.dataset.chain import BasePart, Chain, ChainReader, Link, part_name
+from pipeline.store.dataset.spool import Spool
+from pipeline.store.dataset.verdicts import verdicts_name
 from pipeline.store.node import Node
 from pipeline.store.results import base_parts, close, document_paths, finish_signals
-from pipeline.store.spool import Spool
-from pipeline.store.verdicts import verdicts_name
 
 FEW_DOCUMENTS = 1_000  # with which most steps are done before a worker has started
 NO_PART = BasePart(index=0, path=Path(), num_rows=0)

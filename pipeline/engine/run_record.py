@@ -20,8 +20,8 @@ from typing import Any
 from pipeline import __version__
 from pipeline.core.errors import DataError
 from pipeline.core.files.card import is_complete, read_card
-from pipeline.core.files.durable import write_text
-from pipeline.core.files.places import without_secrets
+from pipeline.core.files.stores.places import without_secrets
+from pipeline.core.files.writing.durable import write_text
 from pipeline.core.identity import identity_of
 from pipeline.core.process.start import cores
 from pipeline.plan.graph import Plan

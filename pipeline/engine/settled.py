@@ -10,9 +10,9 @@ import time
 from typing import Any
 
 from pipeline.core.files.card import is_complete, read_card
-from pipeline.core.files.durable import write_text
-from pipeline.core.files.in_place import INPUTS, located
-from pipeline.core.files.stored import IN_STORE
+from pipeline.core.files.names import IN_STORE, INPUTS
+from pipeline.core.files.parquet.in_place import located
+from pipeline.core.files.writing.durable import write_text
 from pipeline.engine.alarms import check_finished
 from pipeline.engine.input_guard import files_of_source
 from pipeline.plan.graph import Plan, PlannedDataset

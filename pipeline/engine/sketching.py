@@ -17,8 +17,8 @@ from pipeline.core.arrow import as_flags
 from pipeline.core.sketch import is_sketched, order_of, save_sketch
 from pipeline.core.step import Rule, Sketcher, Step
 from pipeline.core.text.batch import Batch
-from pipeline.store.chain import ERROR
-from pipeline.store.decide import failures
+from pipeline.store.dataset.chain import ERROR
+from pipeline.store.dataset.decide import failures
 
 SAMPLED_BYTES = 1 << 16  # of a document that is kept whole; a larger one is read again if it is asked for
 ALL = 1 << 64

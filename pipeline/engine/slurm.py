@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import RecipeError, ServiceError
-from pipeline.core.files.durable import write_text
+from pipeline.core.files.writing.durable import write_text
 from pipeline.core.process import keys
 
 WARNING_SECONDS = 120  # before the time limit

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.files.card import Card, StoredFile, read_card
-from pipeline.core.files.second_name import take
-from pipeline.core.files.shards import read_table
-from pipeline.core.files.stored import present
+from pipeline.core.files.parquet.shards import read_table
+from pipeline.core.files.stores.stored import present
+from pipeline.core.files.writing.second_name import take
 from pipeline.core.identity import identity_of
 from pipeline.engine.ahead import slice_file
 from pipeline.engine.read import Read
@@ -25,10 +25,10 @@ from pipeline.plan.graph import Plan, PlannedDataset, PlannedStep
 from pipeline.plan.taking import EarlierSignals, bases_before, signals_before
 from pipeline.sources.quarantine import COLUMNS, QUARANTINE
 from pipeline.sources.reader import Reader, Slice
-from pipeline.store.chain import part_name
+from pipeline.store.dataset.chain import part_name
+from pipeline.store.dataset.stored_source import StoredSource, slices_of
 from pipeline.store.node import Node
 from pipeline.store.results import described_parts
-from pipeline.store.stored_source import StoredSource, slices_of
 
 _PART = re.compile(r"slice-(\d+)-(\d+)(-unique)?\.parquet")
 KEY = 32  # hexadecimal digits of a slice's key

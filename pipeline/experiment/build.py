@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from eval.proxies.tiers import TIERS, tier_called
 from pipeline import __version__
 from pipeline.core.errors import DataError
-from pipeline.core.files.durable import write_text
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
+from pipeline.core.files.writing.durable import write_text
 from pipeline.core.rng import derive
 from pipeline.engine.settled import remember_names
 from pipeline.experiment.chance.looking import take
@@ -37,7 +37,7 @@ from pipeline.plan.experiment import plan_experiment, rows_of
 from pipeline.plan.lanes import LaneName
 from pipeline.plan.parts import parts_of
 from pipeline.store.judge import judging_code, judging_data
-from pipeline.store.looks import note_outcome
+from pipeline.store.names.looks import note_outcome
 from pipeline.store.node import Node
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.core.errors import GateError
-from pipeline.core.files.shards import read_table, write_table
+from pipeline.core.files.parquet.shards import read_table, write_table
 from pipeline.experiment.chance.earlier import VERSIONS, earlier_lanes
 from pipeline.experiment.lanes import LaneFacts, facts_of
 from pipeline.experiment.scores import BITS, bits_on, identity_on

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.core.files.durable import write_text
+from pipeline.core.files.writing.durable import write_text
 from pipeline.experiment.lanes import facts_of, whole_of
 from pipeline.experiment.work import Work
 from pipeline.plan.graph import SearchRound

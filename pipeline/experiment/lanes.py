@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.core.files.card import is_complete, read_card
-from pipeline.core.files.durable import write_atomically, write_text
+from pipeline.core.files.writing.durable import write_atomically, write_text
 from pipeline.core.identity import identity_of
 from pipeline.core.rng import derive
 from pipeline.engine.executors import Need

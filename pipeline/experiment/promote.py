@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import RecipeError
 from pipeline.core.files.card import read_card
-from pipeline.store.registry import Promotion, promote
+from pipeline.store.names.registry import Promotion, promote
 
 if TYPE_CHECKING:
     from pipeline.plan.graph import Plan

@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.core.errors import DataError
-from pipeline.core.files.shards import read_table, write_table
-from pipeline.core.files.stored import present
+from pipeline.core.files.parquet.shards import read_table, write_table
+from pipeline.core.files.stores.stored import present
 from pipeline.experiment.lanes import WEIGHTS, device_of, facts_of
 from pipeline.experiment.streams.encode import Encoded, load_encoded
 from pipeline.experiment.work import Work

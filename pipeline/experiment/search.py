@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.core.errors import GateError, RecipeError
-from pipeline.core.files.durable import write_text
+from pipeline.core.files.writing.durable import write_text
 from pipeline.core.rng import derive
 from pipeline.experiment.cut import look_at, named
 from pipeline.experiment.work import Work

@@ -18,7 +18,7 @@ from pydantic_core import PydanticUndefined
 
 from pipeline.core.files.card import read_card
 from pipeline.recipe.spec import StepSpec
-from pipeline.store.stored_dataset import StoredDataset
+from pipeline.store.dataset.stored_dataset import StoredDataset
 from pipeline.store.workspace import Workspace
 
 _HASHES = re.compile(" [0-9a-f]{8} -> [0-9a-f]{8}$")  # as `_short` writes them

@@ -10,7 +10,7 @@ from pipeline.core.claude.messages.request import Buyer
 from pipeline.core.rng import derive
 from pipeline.core.step import Gathering, Part
 from pipeline.plan.graph import Plan, PlannedDataset, PlannedStep
-from pipeline.store.chain import Chain, Link
+from pipeline.store.dataset.chain import Chain, Link
 from pipeline.store.results import base_parts
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from pipeline.core.errors import DataError, RecipeError, did_you_mean
 from pipeline.core.files.card import is_complete, read_card
-from pipeline.core.files.places import is_url
-from pipeline.core.files.strict_yaml import parse
+from pipeline.core.files.reading.strict_yaml import parse
+from pipeline.core.files.stores.places import is_url
 from pipeline.core.identity import identity_of
 from pipeline.core.rng import derive
 from pipeline.core.step import GatheringStep, MakingStep, Step
@@ -169,7 +169,10 @@ def _resolve_inputs(
     for key in type(item.step.params).model_fields:
         store = getattr(item.step.params, key)
         if item.step.params.role_of(key) == "store" and store:
-            from pipeline.store.dedup_versions import contents_read, to_compare  # tables, which few plans look into
+            from pipeline.store.names.dedup_versions import (  # tables, which few plans look into
+                contents_read,
+                to_compare,
+            )
 
             own = set().union(*(contents_read(node, find=plan.parent) for node in base))
             try:

@@ -20,10 +20,10 @@ from pipeline.plan.pinned import pinned_of, with_pinned
 from pipeline.recipe.sections import MixtureSection
 from pipeline.recipe.spec import DatasetSpec, Recipe, StepSpec, held_out_by
 from pipeline.sources.files import FileReader
+from pipeline.store.dataset.stored_source import StoredSource
 from pipeline.store.input_hashes import InputHashes
-from pipeline.store.registry import Version, current
+from pipeline.store.names.registry import Version, current
 from pipeline.store.sizes import kept_bytes_of
-from pipeline.store.stored_source import StoredSource
 from pipeline.store.workspace import Workspace
 
 INCUMBENT = "incumbent"  # the mixture that was promoted last, as this night's recipe calls it

@@ -14,7 +14,7 @@ from pipeline.core.claude.accounting.forecast import Pilot
 from pipeline.core.errors import TamisError
 from pipeline.core.rng import generator
 from pipeline.plan.graph import Plan, PlannedDataset
-from pipeline.store.chain import Chain
+from pipeline.store.dataset.chain import Chain
 from pipeline.store.node import Node
 from pipeline.store.results import base_parts
 

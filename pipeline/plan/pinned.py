@@ -16,8 +16,8 @@ from pipeline.core.errors import DataError
 from pipeline.core.files.card import Card, read_card
 from pipeline.core.step import Params
 from pipeline.recipe.spec import DatasetSpec, StepSpec
+from pipeline.store.dataset.stored_dataset import ALARMS, StoredDataset, StoredStep
 from pipeline.store.results import is_documents, removed_by_step
-from pipeline.store.stored_dataset import ALARMS, StoredDataset, StoredStep
 from pipeline.store.workspace import Workspace
 
 TEACHER, CLASSIFIER = "label", "quality"  # steps: the first grades for the second, right behind it

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.files.card import CARD, is_complete, read_card
+from pipeline.core.files.card import is_complete, read_card
+from pipeline.core.files.names import CARD
 from pipeline.core.identity import identity_of
 from pipeline.core.step import MeasuringStep
+from pipeline.store.dataset.stored_source import SLICES, StoredSource
 from pipeline.store.node import Node
-from pipeline.store.stored_source import SLICES, StoredSource
 from pipeline.store.workspace import Workspace
 
 if TYPE_CHECKING:

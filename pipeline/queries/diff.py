@@ -19,15 +19,15 @@ import pyarrow.compute as pc
 
 from pipeline.core.arrow import as_flags
 from pipeline.core.files.card import Card, read_card
-from pipeline.core.files.shards import read_rows, read_table
-from pipeline.core.files.stored import present
+from pipeline.core.files.parquet.shards import read_rows, read_table
+from pipeline.core.files.stores.stored import present
 from pipeline.experiment.streams.opened import closed_in
 from pipeline.sources.quarantine import QUARANTINE
-from pipeline.store.chain import part_name
+from pipeline.store.dataset.chain import part_name
+from pipeline.store.dataset.verdicts import verdicts_name
 from pipeline.store.evidence import evidence_at
 from pipeline.store.results import document_paths
 from pipeline.store.sizes import bytes_per_token
-from pipeline.store.verdicts import verdicts_name
 from pipeline.store.workspace import Workspace
 
 ABSENT = "not in its input"

@@ -13,14 +13,15 @@ import pyarrow.compute as pc
 
 from pipeline.core.arrow import as_flags, as_numbers
 from pipeline.core.errors import DataError, nearest_names
-from pipeline.core.files.card import CARD, Card
-from pipeline.core.files.in_place import TextGoneError
-from pipeline.core.files.shards import read_rows, read_table, row_groups_of
+from pipeline.core.files.card import Card
+from pipeline.core.files.names import CARD
+from pipeline.core.files.parquet.in_place import TextGoneError
+from pipeline.core.files.parquet.shards import read_rows, read_table, row_groups_of
 from pipeline.core.rng import generator
 from pipeline.experiment.streams.opened import Closed, closed_in
 from pipeline.sources.quarantine import QUARANTINE, sample
-from pipeline.store.chain import ERROR, BasePart, Link
-from pipeline.store.decide import margin, passes
+from pipeline.store.dataset.chain import ERROR, BasePart, Link
+from pipeline.store.dataset.decide import margin, passes
 from pipeline.store.evidence import Evidence, all_evidence, evidence_of, find_rule, plain
 from pipeline.store.results import document_paths, why_empty
 from pipeline.store.workspace import Workspace

@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 
 from pipeline.core.arrow import as_flags
 from pipeline.core.errors import RecipeError, nearest_names
-from pipeline.core.files.output import parts_folder, require_free, unfinished
-from pipeline.core.files.shards import read_table, windows, write_table, write_tables
+from pipeline.core.files.parquet.shards import read_table, windows, write_table, write_tables
+from pipeline.core.files.writing.output import parts_folder, require_free, unfinished
 from pipeline.core.step import MeasuringStep, Rule
 from pipeline.core.text.batch import Batch
 from pipeline.engine.executors import Executor
@@ -33,8 +33,8 @@ from pipeline.recipe.settings import head, put
 from pipeline.sources.files import matches
 from pipeline.sources.quarantine import refuse_empty
 from pipeline.sources.reader import Reader, Slice
-from pipeline.store.chain import ERROR, TEXT
-from pipeline.store.decide import Reasons, failures, named
+from pipeline.store.dataset.chain import ERROR, TEXT
+from pipeline.store.dataset.decide import Reasons, failures, named
 
 CALLER = Caller(name="measure", place="measure: ", sees="one document at a time")
 SOURCE = "files"

@@ -14,9 +14,9 @@ import polars as pl
 import pyarrow as pa
 
 from pipeline.core.errors import DataError, RecipeError, did_you_mean, listed_names
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
 from pipeline.core.step import ENGINE_COLUMNS
-from pipeline.store.chain import Link
+from pipeline.store.dataset.chain import Link
 from pipeline.store.evidence import Evidence, evidence_of
 from pipeline.store.results import why_empty
 from pipeline.store.workspace import Workspace

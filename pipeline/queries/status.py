@@ -9,7 +9,8 @@ from typing import Any
 
 from pipeline.core.claude.ledger.ledger import total_usd
 from pipeline.core.errors import RecipeError, listed_names
-from pipeline.core.files.card import CARD, KINDS, read_card
+from pipeline.core.files.card import KINDS, read_card
+from pipeline.core.files.names import CARD
 from pipeline.store.garbage import folder_bytes
 from pipeline.store.workspace import Workspace
 
@@ -58,7 +59,7 @@ def _verdict(path: Path) -> dict[str, Any]:
 
 
 def _stores(workspace: Workspace) -> list[dict[str, Any]]:
-    from pipeline.store.dedup_versions import state_of, stores
+    from pipeline.store.names.dedup_versions import state_of, stores
 
     return [
         {"name": store.home.name, **state_of(store), "size_bytes": folder_bytes(store.home)}
@@ -68,13 +69,13 @@ def _stores(workspace: Workspace) -> list[dict[str, Any]]:
 
 def store_of(workspace: Workspace) -> dict[str, Any] | None:
     """Return where the results of a cache really are, who may write there, and what is on this machine alone."""
-    from pipeline.core.files.stored import place_of
+    from pipeline.core.files.stores.stored import place_of
 
     place = place_of(workspace.root)
     if place is None:
         return None
-    from pipeline.store.lease import newest_of
-    from pipeline.store.records import LOCAL
+    from pipeline.store.remote.lease import newest_of
+    from pipeline.store.remote.records import LOCAL
 
     newest = newest_of(place)
     held = newest is not None and not newest[1].released
@@ -91,7 +92,7 @@ def store_of(workspace: Workspace) -> dict[str, Any] | None:
 
 def registry_of(workspace: Workspace, name: str | None) -> dict[str, Any]:
     """Return the registered names with their versions, the current one marked."""
-    from pipeline.store.registry import current, versions
+    from pipeline.store.names.registry import current, versions
 
     names = sorted(path.name for path in workspace.registry.glob("*") if path.is_dir())
     if name is not None and (name not in names or not versions(workspace, name)):

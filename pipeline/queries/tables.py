@@ -12,11 +12,11 @@ import pyarrow as pa
 from pipeline.core import document
 from pipeline.core.errors import DataError, RecipeError, did_you_mean
 from pipeline.core.files.card import Card
-from pipeline.core.files.shards import iterate_tables, read_table
+from pipeline.core.files.parquet.shards import iterate_tables, read_table
 from pipeline.core.step import ENGINE_COLUMNS
 from pipeline.experiment.streams.opened import refuse_sealed
 from pipeline.queries.documents import refuse_closed, story_of
-from pipeline.store.chain import BasePart
+from pipeline.store.dataset.chain import BasePart
 from pipeline.store.evidence import Evidence, evidence_at
 from pipeline.store.results import document_paths
 from pipeline.store.workspace import Workspace

@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import DataError
-from pipeline.core.files.card import CARD, KINDS, Card, content_of, difference, read_card
-from pipeline.core.files.in_place import INPUTS, inputs_of
-from pipeline.core.files.stored import present
+from pipeline.core.files.card import KINDS, Card, content_of, difference, read_card
+from pipeline.core.files.names import CARD, INPUTS
+from pipeline.core.files.parquet.in_place import inputs_of
+from pipeline.core.files.stores.stored import present
 from pipeline.core.identity import hash_file, identity_of
-from pipeline.store.dedup_versions import current_version, stores
+from pipeline.store.dataset.stored_source import StoredSource
 from pipeline.store.judge import judged_otherwise, judging_code
-from pipeline.store.registry import current, versions
-from pipeline.store.stored_source import StoredSource
+from pipeline.store.names.dedup_versions import current_version, stores
+from pipeline.store.names.registry import current, versions
 from pipeline.store.workspace import LATEST, Workspace
 
 

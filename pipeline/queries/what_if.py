@@ -22,14 +22,14 @@ import pyarrow.compute as pc
 from pipeline.core.arrow import as_flags, as_numbers
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.card import read_card
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
 from pipeline.core.step import GatheringStep
 from pipeline.experiment.streams.opened import Closed, closed_in
 from pipeline.plan.make import make_plan
 from pipeline.recipe.load import load_recipe
 from pipeline.recipe.spec import DatasetSpec, Recipe, StepSpec
-from pipeline.store.chain import ERROR, BasePart, ChainReader, Link, Quantiles, passing, unbroken
-from pipeline.store.decide import Reasons, failures
+from pipeline.store.dataset.chain import ERROR, BasePart, ChainReader, Link, Quantiles, passing, unbroken
+from pipeline.store.dataset.decide import Reasons, failures
 from pipeline.store.evidence import Evidence, evidence_at
 from pipeline.store.sizes import bytes_per_token
 from pipeline.store.workspace import Workspace

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.core.errors import shortened
-from pipeline.core.files.strict_yaml import Document
+from pipeline.core.files.reading.strict_yaml import Document
 from pipeline.recipe.make_step import note_or_make
 from pipeline.recipe.names import step_class
 

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from pipeline.catalog import READERS
 from pipeline.core.errors import RecipeError, did_you_mean, shortened
-from pipeline.core.files import strict_yaml
-from pipeline.core.files.places import is_url
-from pipeline.core.files.strict_yaml import MOST_DIGITS, Document, Place, dotted
+from pipeline.core.files.reading import strict_yaml
+from pipeline.core.files.reading.strict_yaml import MOST_DIGITS, Document, Place, dotted
+from pipeline.core.files.stores.places import is_url
 from pipeline.core.step import MakingStep, Params, Step
 from pipeline.core.strict_model import StrictModel
 from pipeline.recipe.by_topic import KEY as BY_TOPIC

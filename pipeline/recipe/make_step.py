@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline.core.errors import RecipeError, shortened
-from pipeline.core.files.strict_yaml import Place
+from pipeline.core.files.reading.strict_yaml import Place
 from pipeline.core.step import Step
 from pipeline.core.strict_model import StrictModel
 from pipeline.recipe.names import step_class

@@ -15,7 +15,7 @@ from pathlib import PurePath
 from typing import Any
 
 from pipeline.core.errors import RecipeError, shortened
-from pipeline.core.files.strict_yaml import MOST_DIGITS, MOST_LEVELS, Document, Place, dotted, scalar
+from pipeline.core.files.reading.strict_yaml import MOST_DIGITS, MOST_LEVELS, Document, Place, dotted, scalar
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./@*+-]*")  # what needs no quotes in YAML wherever it stands
 

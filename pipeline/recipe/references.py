@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import did_you_mean
-from pipeline.core.files.strict_yaml import Document, Place, dotted
+from pipeline.core.files.reading.strict_yaml import Document, Place, dotted
 from pipeline.recipe.research import ResearchSection
 from pipeline.recipe.sections import SweepSection
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import RecipeError, did_you_mean
-from pipeline.core.files.strict_yaml import Document, parse, scalar
+from pipeline.core.files.reading.strict_yaml import Document, parse, scalar
 
 _ENCLOSED = ("[]", "{}", "''", '""')
 

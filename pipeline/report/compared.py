@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import __version__
-from pipeline.core.files.durable import write_text
+from pipeline.core.files.writing.durable import write_text
 from pipeline.experiment.findings.side_by_side import Beside, SideBySide, says, shares_by_dataset
 from pipeline.experiment.lanes import CURVE
 from pipeline.plan.lanes import LaneName

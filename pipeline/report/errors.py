@@ -13,7 +13,7 @@ from eval.claims.associations import LEVEL
 from eval.claims.record import Claim, Round
 from eval.claims.slices import Slice
 from pipeline import __version__
-from pipeline.core.files.durable import write_text
+from pipeline.core.files.writing.durable import write_text
 from pipeline.report.draw import figures
 from pipeline.report.draw.charts import Axis
 from pipeline.report.draw.forest import Estimate, Forest, forest_of

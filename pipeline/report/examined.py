@@ -16,7 +16,7 @@ from markupsafe import Markup
 from eval.doctor.checks import CHECKS
 from eval.doctor.findings import Check, Diagnosis, Finding, Series
 from pipeline import __version__
-from pipeline.core.files.durable import write_text
+from pipeline.core.files.writing.durable import write_text
 from pipeline.report.draw.charts import Axis, Curve, plot
 from pipeline.report.page import render
 

@@ -15,8 +15,8 @@ from typing import Any
 from pipeline import __version__
 from pipeline.core.errors import DataError
 from pipeline.core.files.card import Card
-from pipeline.core.files.durable import sweep, write_text
-from pipeline.core.files.places import without_secrets
+from pipeline.core.files.stores.places import without_secrets
+from pipeline.core.files.writing.durable import sweep, write_text
 from pipeline.core.process.kernel_cache import own_folder
 from pipeline.core.shown import shown as visible
 from pipeline.engine.run_record import mark_of, records_of, run_of

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.files.durable import sweep, write_text
+from pipeline.core.files.writing.durable import sweep, write_text
 from pipeline.report.dataset.steps import DatasetShown
 from pipeline.report.mixture.comparison import ComparisonShown
 from pipeline.report.mixture.search import SearchState

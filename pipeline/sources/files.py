@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pipeline.core.errors import DataError, RecipeError
-from pipeline.core.files.inputs import find, origin_of
-from pipeline.core.files.places import is_url
-from pipeline.core.files.stored import present
+from pipeline.core.files.stores.inputs import find, origin_of
+from pipeline.core.files.stores.places import is_url
+from pipeline.core.files.stores.stored import present
 from pipeline.core.identity import HashFile, hash_file
 from pipeline.core.step import input_names
 from pipeline.sources.reader import ColumnParams, Reader, ReaderParams, Slice

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from pipeline.core.errors import DataError
-from pipeline.core.files.lines import BOM, iterate_blocks
+from pipeline.core.files.reading.lines import BOM, iterate_blocks
 
 Format = Literal["parquet", "arrow", "jsonl", "json", "csv", "warc", "html", "pdf", "text", "unknown"]
 READERS = tuple(name for name in get_args(Format) if name != "unknown")  # each reads the format of its name

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.core.errors import DataError, RecipeError, listed_names, nearest_names
-from pipeline.core.files.shards import read_rows, read_table, write_table
+from pipeline.core.files.parquet.shards import read_rows, read_table, write_table
 from pipeline.sources.reader import Reader
 
 QUARANTINE = "quarantine.parquet"

@@ -19,7 +19,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from pipeline.core.document import Origin
-from pipeline.core.files.in_place import InPlace
+from pipeline.core.files.parquet.in_place import InPlace
 from pipeline.core.identity import HashFile, hash_file
 from pipeline.core.strict_model import StrictModel
 

@@ -15,13 +15,14 @@ import pyarrow as pa
 
 from pipeline.core.arrow import as_flags
 from pipeline.core.errors import DataError, RecipeError, did_you_mean
-from pipeline.core.files.card import CARD, Card, read_card
-from pipeline.core.files.opened import way_out
-from pipeline.core.files.shards import read_rows, read_table, schema_of
-from pipeline.core.files.stored import present
-from pipeline.store.chain import EDITS, BasePart, Chain, ChainReader, Link, part_name
-from pipeline.store.stored_dataset import StoredDataset
-from pipeline.store.verdicts import verdicts_name
+from pipeline.core.files.card import Card, read_card
+from pipeline.core.files.names import CARD
+from pipeline.core.files.parquet.opened import way_out
+from pipeline.core.files.parquet.shards import read_rows, read_table, schema_of
+from pipeline.core.files.stores.stored import present
+from pipeline.store.dataset.chain import EDITS, BasePart, Chain, ChainReader, Link, part_name
+from pipeline.store.dataset.stored_dataset import StoredDataset
+from pipeline.store.dataset.verdicts import verdicts_name
 from pipeline.store.workspace import Workspace
 
 

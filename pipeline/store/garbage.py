@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.core.errors import RecipeError
-from pipeline.core.files.card import CARD, KINDS, read_card
-from pipeline.core.files.places import Place
+from pipeline.core.files.card import KINDS, read_card
+from pipeline.core.files.names import CARD, IN_STORE
 from pipeline.core.files.record import write_record
-from pipeline.core.files.stored import IN_STORE, card_key, inputs_key, key_of, place_of
+from pipeline.core.files.stores.places import Place
+from pipeline.core.files.stores.stored import card_key, inputs_key, key_of, place_of
 from pipeline.core.identity import identity_of
-from pipeline.store.records import local_records
-from pipeline.store.remote import held_lease
+from pipeline.store.remote.cached import held_lease
+from pipeline.store.remote.records import local_records
 from pipeline.store.workspace import Workspace
 
 EVIDENCE = ("search", "comparison", "certificate", "claims")

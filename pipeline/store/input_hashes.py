@@ -17,9 +17,9 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from pipeline.core.files.durable import write_text
-from pipeline.core.files.in_place import Stamp, is_settled, stamp_of
-from pipeline.core.files.inputs import digest_of, origin_of
+from pipeline.core.files.parquet.in_place import Stamp, is_settled, stamp_of
+from pipeline.core.files.stores.inputs import digest_of, origin_of
+from pipeline.core.files.writing.durable import write_text
 from pipeline.core.identity import hash_file
 
 MEMO = "input_hashes"  # in the workspace

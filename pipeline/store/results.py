@@ -11,13 +11,13 @@ from typing import Any
 
 from pipeline import __version__
 from pipeline.core.errors import DataError
-from pipeline.core.files.card import CARD, Card, StoredFile, content_of, describe_files, read_card, write_card
-from pipeline.core.files.shards import read_table
-from pipeline.core.files.stored import STORE
-from pipeline.core.files.sums import SUMS
-from pipeline.store.chain import ERROR, BasePart, part_name
+from pipeline.core.files.card import Card, StoredFile, content_of, describe_files, read_card, write_card
+from pipeline.core.files.names import CARD, STORE
+from pipeline.core.files.parquet.shards import read_table
+from pipeline.core.files.writing.sums import SUMS
+from pipeline.store.dataset.chain import ERROR, BasePart, part_name
+from pipeline.store.dataset.stored_dataset import StoredDataset
 from pipeline.store.node import Node
-from pipeline.store.stored_dataset import StoredDataset
 
 DOCUMENTS_START, DOCUMENTS_END = ("part-", "slice-"), ".parquet"  # of the names of files that hold documents
 
@@ -135,7 +135,7 @@ def close(
     write_card(node.folder, card)
     shutil.rmtree(node.folder / SUMS, ignore_errors=True)
     if (node.folder.parent.parent / STORE).exists():
-        from pipeline.store.remote import published  # what a folder needs not
+        from pipeline.store.remote.cached import published  # what a folder needs not
 
         published(node.folder)
     return card

@@ -20,12 +20,12 @@ import pyarrow.compute as pc
 from pipeline.core.amounts import BYTES_PER_TOKEN
 from pipeline.core.arrow import as_flags, as_numbers
 from pipeline.core.files.card import read_card
-from pipeline.core.files.shards import iterate_tables, read_table
+from pipeline.core.files.parquet.shards import iterate_tables, read_table
 from pipeline.core.text.cut import sizes_left
-from pipeline.store.chain import KEPT, BasePart, Link, edit_in, lengths
+from pipeline.store.dataset.chain import KEPT, BasePart, Link, edit_in, lengths
+from pipeline.store.dataset.stored_dataset import StoredDataset
+from pipeline.store.dataset.verdicts import bytes_kept
 from pipeline.store.evidence import Evidence, evidence_at
-from pipeline.store.stored_dataset import StoredDataset
-from pipeline.store.verdicts import bytes_kept
 from pipeline.store.workspace import Workspace
 
 

@@ -20,10 +20,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipeline.core.errors import BusyError, DataError, RecipeError, listed_names, nearest_names
-from pipeline.core.files.card import CARD, Card, is_complete, read_card
-from pipeline.core.files.durable import write_text
+from pipeline.core.files.card import Card, is_complete, read_card
+from pipeline.core.files.names import CARD, STORE
 from pipeline.core.files.record import read_record, write_record
-from pipeline.core.files.stored import STORE
+from pipeline.core.files.writing.durable import write_text
 from pipeline.core.identity import folder_name
 
 LATEST = "latest.json"
@@ -167,7 +167,7 @@ class Workspace:
             write_text(owner, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
             with ExitStack() as held:
                 if (self.root / STORE).exists():
-                    from pipeline.store.remote import writing  # what a folder needs not
+                    from pipeline.store.remote.cached import writing  # what a folder needs not
 
                     held.enter_context(writing(self.root))
                 yield

@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.core import document, rng
-from pipeline.core.files.shards import read_table, windows, write_table
-from pipeline.core.files.strict_yaml import load
+from pipeline.core.files.parquet.shards import read_table, windows, write_table
+from pipeline.core.files.reading.strict_yaml import load
 from pipeline.core.text.batch import Batch
-from pipeline.sources.installed_docs import InstalledDocsReader
-from pipeline.store.chain import BasePart, part_name
+from pipeline.sources.installed.installed_docs import InstalledDocsReader
+from pipeline.store.dataset.chain import BasePart, part_name
 
 QUICKSTART = Path(__file__).resolve().parents[2] / "recipes" / "quickstart.yaml"
 SEED = 17

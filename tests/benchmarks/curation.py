@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.core import rng
-from pipeline.core.files.shards import read_table, write_table
+from pipeline.core.files.parquet.shards import read_table, write_table
 from pipeline.core.step import Gathering, GatheringStep, Part, as_column
 from pipeline.engine.measure import MeasureTask, StepRef, measure_batch, measure_part, prepared
-from pipeline.store.chain import ERROR, Chain, Link, part_name, write_signals
+from pipeline.store.dataset.chain import ERROR, Chain, Link, part_name, write_signals
 from tests.benchmarks.clock import Work
 from tests.benchmarks.corpus import SEED, Text
 

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.core.files.shards import write_table
+from pipeline.core.files.parquet.shards import write_table
 from tests.benchmarks.clock import rounded
 from tests.benchmarks.corpus import documents_of
 from tests.benchmarks.machine import surroundings, tamis

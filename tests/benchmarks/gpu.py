@@ -36,7 +36,7 @@ from eval.proxies.packing import Stream
 from eval.proxies.proxy import init_lane, stack
 from eval.proxies.tiers import TIERS, Tier
 from eval.proxies.trainer import Lane, train
-from pipeline.core.files.scratch import write_scratch
+from pipeline.core.files.writing.scratch import write_scratch
 
 OUT = Path(__file__).with_name("gpu.json")
 ROOT = Path(__file__).resolve().parents[2]

@@ -32,7 +32,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.core import rng
-from pipeline.core.files.shards import write_table
+from pipeline.core.files.parquet.shards import write_table
 from pipeline.core.text.batch import Batch
 from tests.benchmarks.clock import rounded
 from tests.benchmarks.corpus import SEED, documents_of

@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.core.files.shards import write_table
+from pipeline.core.files.parquet.shards import write_table
 from tests.benchmarks.corpus import documents_of
 from tests.benchmarks.growth import watched
 from tests.benchmarks.machine import ROOT

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from pipeline import catalog
-from pipeline.core.files import places
+from pipeline.core.files.stores import places
 from pipeline.engine.measure import prepared
 from tests.pipeline.house import House
-from tests.pipeline.queries.proxies import trained
 from tests.pipeline.queries.several import several
+from tests.pipeline.queries.trained import trained
 from tests.pipeline.steps import STEPS
 from tests.s3_server import S3, s3_server
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.files.card import Card, read_card
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
 from pipeline.engine.executors import Executor, Local
 from pipeline.engine.progress import Silent
 from pipeline.engine.run import Run

@@ -86,7 +86,7 @@ def test_text_says_something_and_keeps_stderr_for_progress(built: House, tamis, 
 
 
 def test_every_verb_of_the_help_is_tried_here():
-    promoting = {"promote", "rollback"}  # tests/pipeline/store/test_registry.py
+    promoting = {"promote", "rollback"}  # tests/pipeline/store/names/test_registry.py
     training = {"sweep", "ablate", "research"}  # tests/pipeline/experiment/test_search.py, tests/pipeline/research
     asking = {
         "fit",
@@ -96,7 +96,7 @@ def test_every_verb_of_the_help_is_tried_here():
         "doctor",
         "audit",
         "errors",
-    }  # tests/pipeline/queries/test_fit.py, test_score.py
+    }  # tests/pipeline/queries/proxies/test_fit.py, test_score.py
     deciding = {"approve", "reject", "cards"}  # tests/pipeline/research/people/test_approvals.py, test_cards.py
     submitting = {"slurm"}  # tests/pipeline/engine/test_slurm.py
     paying = {"cancel", "bill"}  # tests/pipeline/commands/test_cancel.py, test_bill.py
@@ -248,7 +248,7 @@ def test_our_own_bugs_show_their_traceback(house: House, tamis, monkeypatch):
 
 @pytest.mark.parametrize(("outcome", "expected"), [("promote", 0), ("reject", 3), ("undecided", 3), (None, 0)])
 def test_only_a_verdict_of_promote_or_no_gate_ends_with_0(outcome, expected):
-    from pipeline.commands.run_recipe import Outcome
+    from pipeline.commands.run.run_recipe import Outcome
 
     ended = Outcome("r", (), 0, 0.0, 0.0, outcome, "", "", None)
 

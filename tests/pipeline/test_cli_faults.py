@@ -155,7 +155,7 @@ def lines_recipe(folder: Path) -> None:
 
 def whole_files(workspace: Path) -> bool:
     """Say whether every parquet file at a final name can be read."""
-    from pipeline.core.files.shards import read_table
+    from pipeline.core.files.parquet.shards import read_table
 
     return all(read_table(path).num_rows >= 0 for path in workspace.rglob("*.parquet"))
 

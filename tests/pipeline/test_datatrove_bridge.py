@@ -17,7 +17,7 @@ from datatrove.pipeline.base import PipelineStep
 
 from pipeline import datatrove_bridge
 from pipeline.core.errors import RecipeError
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
 from pipeline.datatrove_bridge import REASON, tamis_step
 from tests.conftest import ROOT, need_conformance
 from tests.filters.conformance.test_datatrove_step import Lines

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.files.card import CARD
+from pipeline.core.files.names import CARD
 from pipeline.queries.verify import verify
 from pipeline.store.workspace import Workspace
 from tests.conftest import ROOT

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import RecipeError, nearest_names
-from pipeline.core.files.strict_yaml import Document, Place, dotted, parse
+from pipeline.core.files.reading.strict_yaml import Document, Place, dotted, parse
 
 BEST = 5  # the highest grade
 YES_NO = ("no", "yes")

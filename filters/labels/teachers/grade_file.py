@@ -22,8 +22,8 @@ from filters.labels.rubrics.head import BEST, YES_NO, Criterion
 from filters.labels.rubrics.rubric import Rubric
 from filters.labels.teachers.agreement import Rated, agreement
 from pipeline.core.errors import DataError
-from pipeline.core.files.json_lines import read_objects
-from pipeline.core.files.shards import read_table, schema_of
+from pipeline.core.files.parquet.shards import read_table, schema_of
+from pipeline.core.files.reading.json_lines import read_objects
 from pipeline.core.identity import hash_file
 
 KeyKind = Literal["id", "blake3", "xxh3_128"]

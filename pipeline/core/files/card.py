@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pipeline.core.errors import DataError
-from pipeline.core.files.durable import sync_folder
+from pipeline.core.files.names import CARD
 from pipeline.core.files.record import read_record, write_record
+from pipeline.core.files.stores.stored import arrives, present
+from pipeline.core.files.writing.durable import sync_folder
 from pipeline.core.identity import hash_file, identity_of
 
-CARD = "card.json"
 # What a result is, in the order in which results come from each other: each has a folder of the workspace.
 Kind = Literal[
     "source", "measured", "gathered", "made", "dataset", "tokenizer", "tokens", "mixture", "lane", "score",
@@ -111,11 +112,8 @@ def read_card(folder: Path) -> Card:
 
 def is_complete(folder: Path, identity: str) -> bool:
     """Say whether `folder` holds the finished result with this identity."""
-    if not (folder / CARD).exists():
-        from pipeline.core.files.stored import arrives  # which stands above: it reads cards
-
-        if not arrives(folder):
-            return False
+    if not (folder / CARD).exists() and not arrives(folder):
+        return False
     return read_card(folder).identity == identity
 
 
@@ -123,7 +121,7 @@ def difference(path: Path, file: StoredFile, *, says: str = CARD) -> str:
     """Return what is there and what must be, as the file `says` has it; nothing if they are the same."""
     must = f"{says} says {file.size_bytes:,} bytes, BLAKE3 {file.blake3[:12]}"
     try:
-        size = _here(path).stat().st_size
+        size = present(path).stat().st_size
         if size != file.size_bytes:
             return f"has {size:,} bytes; {must}"
         found = hash_file(path)
@@ -132,16 +130,10 @@ def difference(path: Path, file: StoredFile, *, says: str = CARD) -> str:
     return "" if found == file.blake3 else f"has BLAKE3 {found[:12]}; {must}"
 
 
-def _here(path: Path) -> Path:
-    from pipeline.core.files.stored import present  # which stands above
-
-    return present(path)
-
-
 def verify_files(folder: Path, card: Card) -> None:
     """Raise DataError naming the first file whose bytes are not those that the card recorded."""
     for file in card.files:
-        path = _here(folder / file.file)
+        path = present(folder / file.file)
         if not path.exists() or path.stat().st_size != file.size_bytes or hash_file(path) != file.blake3:
             raise DataError(
                 f"{path}: differs from what {folder / CARD} recorded. Delete the folder and run the recipe again."

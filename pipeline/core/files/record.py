@@ -13,7 +13,7 @@ from typing import Any
 
 from blake3 import blake3
 
-from pipeline.core.files.durable import write_text
+from pipeline.core.files.writing.durable import write_text
 
 RECORD_ID = "record_id"  # the field that holds the hash of all others
 

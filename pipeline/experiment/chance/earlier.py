@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.errors import TamisError
-from pipeline.core.files.card import CARD, Card, read_card
+from pipeline.core.files.card import Card, read_card
+from pipeline.core.files.names import CARD
 from pipeline.experiment.lanes import LaneFacts
 from pipeline.experiment.scores import ScoreFacts
 from pipeline.store.workspace import Workspace

@@ -14,12 +14,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import TamisError
-from pipeline.core.files.card import CARD, Card, is_complete, read_card
+from pipeline.core.files.card import Card, is_complete, read_card
+from pipeline.core.files.names import CARD
 from pipeline.core.identity import identity_of
 from pipeline.plan.lanes import LaneName
 from pipeline.plan.parts import judged_by, parts_of
 from pipeline.recipe.sections import MOST_FIRST_SEED
-from pipeline.store.looks import UNKNOWN, Look, enter, has_record, looks_before, looks_in, standing_of
+from pipeline.store.names.looks import UNKNOWN, Look, enter, has_record, looks_before, looks_in, standing_of
 from pipeline.store.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.core.errors import GateError
 from pipeline.core.files.card import read_card
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
 from pipeline.experiment.compare import DOCUMENTS
 from pipeline.experiment.lanes import facts_of
 from pipeline.experiment.scores import bits_on

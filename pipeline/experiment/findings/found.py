@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.files.durable import write_text
-from pipeline.core.files.strict_yaml import parse
+from pipeline.core.files.reading.strict_yaml import parse
+from pipeline.core.files.writing.durable import write_text
 from pipeline.plan.graph import Plan
 from pipeline.plan.sweep import found_in, is_found
 from pipeline.recipe.ablation import named

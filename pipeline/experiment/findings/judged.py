@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.core.errors import TamisError
-from pipeline.core.files.card import CARD, Card, read_card
+from pipeline.core.files.card import Card, read_card
+from pipeline.core.files.names import CARD
 from pipeline.store.workspace import Workspace
 
 Payload = Mapping[str, Any]  # of a held-out set's tokens: its documents, and which part of them

@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from pipeline.core.files.durable import write_atomically
-from pipeline.core.files.shards import iterate_batches, read_table, row_groups_of, write_table
-from pipeline.core.files.stored import present
+from pipeline.core.files.parquet.shards import iterate_batches, read_table, row_groups_of, write_table
+from pipeline.core.files.stores.stored import present
+from pipeline.core.files.writing.durable import write_atomically
 from pipeline.engine.executors import Executor
 from pipeline.experiment.streams.groups import group_documents
 from pipeline.plan.parts import Part

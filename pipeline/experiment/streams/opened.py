@@ -16,11 +16,12 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.core.errors import DataError, TamisError
-from pipeline.core.files.card import CARD, Card, read_card
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.card import Card, read_card
+from pipeline.core.files.names import CARD
+from pipeline.core.files.parquet.shards import read_table
 from pipeline.experiment.streams.encode import choose
 from pipeline.plan.parts import Part, name_of_set
-from pipeline.store.chain import BasePart
+from pipeline.store.dataset.chain import BasePart
 from pipeline.store.evidence import Evidence, evidence_at
 from pipeline.store.results import document_paths
 from pipeline.store.workspace import Workspace

@@ -23,8 +23,8 @@ import numpy as np
 from eval.proxies.packing import Tokens
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.card import read_card
-from pipeline.core.files.durable import write_atomically, write_text
-from pipeline.core.files.stored import present
+from pipeline.core.files.stores.stored import present
+from pipeline.core.files.writing.durable import write_atomically, write_text
 from pipeline.core.identity import identity_of
 from pipeline.core.rng import generator
 from pipeline.experiment.streams.mixture import divide

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import xxhash
 
 from pipeline.core.errors import DataError
-from pipeline.core.files.shards import iterate_batches, row_groups_of
+from pipeline.core.files.parquet.shards import iterate_batches, row_groups_of
 from pipeline.recipe.spec import DatasetSpec, held_out_by, step_inputs
 from pipeline.store.results import document_paths
 

@@ -14,18 +14,18 @@ import numpy as np
 
 from eval.claims.record import Which
 from pipeline.core.errors import DataError
-from pipeline.core.files.shards import read_table
-from pipeline.core.files.stored import present
+from pipeline.core.files.parquet.shards import read_table
+from pipeline.core.files.stores.stored import present
 from pipeline.core.identity import identity_of
 from pipeline.experiment.compare import clusters_of
 from pipeline.experiment.lanes import WEIGHTS, device_of
 from pipeline.experiment.streams.encode import HEAD_BYTES_PER_TOKEN, EncodeTask, choose, encode_rows
 from pipeline.experiment.streams.opened import open_part_of
 from pipeline.plan.parts import Part
-from pipeline.queries.arms import Arm, ScoredLane
-from pipeline.queries.comparable import LEAST_PAIRS, Lanes, built_by_gates, lanes_alike, refuse_unlike
 from pipeline.queries.errors.material import Material, Subject, badness_of, cut, two_arms
-from pipeline.queries.lanes import folder_of
+from pipeline.queries.proxies.arms import Arm, ScoredLane
+from pipeline.queries.proxies.comparable import LEAST_PAIRS, Lanes, built_by_gates, lanes_alike, refuse_unlike
+from pipeline.queries.proxies.lanes import folder_of
 from pipeline.store.workspace import Workspace
 
 MOST_BYTES = 2_000_000  # of all datasets together: minutes for proxies of the smallest tier on two cores

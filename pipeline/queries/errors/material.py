@@ -19,12 +19,13 @@ import xxhash
 from eval.claims.record import Which
 from eval.claims.sides import strata_of
 from pipeline.core.errors import DataError, RecipeError
-from pipeline.core.files.shards import iterate_tables, read_table
+from pipeline.core.files.parquet.shards import iterate_tables, read_table
 from pipeline.core.identity import identity_of
 from pipeline.experiment.findings.judged import judged_too, uncounted
 from pipeline.experiment.scores import BITS
-from pipeline.queries.arms import Arm, find_arms
-from pipeline.queries.comparable import (
+from pipeline.queries.errors.masked import BEYOND
+from pipeline.queries.proxies.arms import Arm, find_arms
+from pipeline.queries.proxies.comparable import (
     HeldOutDocuments,
     Lanes,
     built_by_gates,
@@ -34,7 +35,6 @@ from pipeline.queries.comparable import (
     refuse_unlike,
     shared_by,
 )
-from pipeline.queries.errors.masked import BEYOND
 from pipeline.store.results import document_paths
 from pipeline.store.workspace import Workspace
 

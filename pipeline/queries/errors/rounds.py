@@ -23,10 +23,11 @@ from eval.claims.record import Claim, Round
 from pipeline.core.claude.messages.request import Buyer
 from pipeline.core.claude.server.endpoint import foreign_endpoint
 from pipeline.core.errors import DataError, RecipeError, TamisError
-from pipeline.core.files.card import CARD, Card, is_complete, read_card
-from pipeline.core.files.durable import write_text
-from pipeline.core.files.shards import read_table, write_table
-from pipeline.core.files.stored import present
+from pipeline.core.files.card import Card, is_complete, read_card
+from pipeline.core.files.names import CARD
+from pipeline.core.files.parquet.shards import read_table, write_table
+from pipeline.core.files.stores.stored import present
+from pipeline.core.files.writing.durable import write_text
 from pipeline.core.identity import identity_of
 from pipeline.queries.errors.judging import MATCHED, match
 from pipeline.queries.errors.material import Material, Subject, subject_of, two_arms

@@ -21,9 +21,9 @@ import pyarrow.compute as pc
 
 from pipeline.core.document import SCHEMA
 from pipeline.core.files.card import Card, is_complete, read_card
-from pipeline.core.files.durable import write_text
-from pipeline.core.files.shards import iterate_tables, read_table, write_table
-from pipeline.core.files.sums import are_whole
+from pipeline.core.files.parquet.shards import iterate_tables, read_table, write_table
+from pipeline.core.files.writing.durable import write_text
+from pipeline.core.files.writing.sums import are_whole
 from pipeline.core.identity import identity_of
 from pipeline.engine.executors import Executor
 from pipeline.engine.progress import Progress

@@ -24,7 +24,7 @@ from pipeline import __version__
 from pipeline.core.document import SCHEMA
 from pipeline.core.errors import DataError, RecipeError, ServiceError, write_advice
 from pipeline.core.files.card import describe_files
-from pipeline.core.files.durable import write_atomically, write_text
+from pipeline.core.files.writing.durable import write_atomically, write_text
 from pipeline.core.identity import identity_of
 from pipeline.core.rng import derive
 from pipeline.engine.executors import Executor, Local

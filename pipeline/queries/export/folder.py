@@ -25,7 +25,7 @@ from typing import Any
 
 from pipeline.core.errors import BusyError, RecipeError
 from pipeline.core.files.card import StoredFile, difference
-from pipeline.core.files.durable import sync_folder, write_text
+from pipeline.core.files.writing.durable import sync_folder, write_text
 
 MARKER = "tamis.json"
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h

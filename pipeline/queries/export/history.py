@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.core.files.card import Card
-from pipeline.store.stored_dataset import StoredDataset
+from pipeline.store.dataset.stored_dataset import StoredDataset
 
 
 def plain(text: str) -> str:

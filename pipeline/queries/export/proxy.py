@@ -18,13 +18,13 @@ from typing import Any, BinaryIO
 from pipeline import __version__
 from pipeline.core.errors import ServiceError, write_advice
 from pipeline.core.files.card import Card, describe_files, verify_files
-from pipeline.core.files.durable import write_atomically, write_text
-from pipeline.core.files.stored import present
+from pipeline.core.files.stores.stored import present
+from pipeline.core.files.writing.durable import write_atomically, write_text
 from pipeline.core.identity import identity_of
 from pipeline.experiment.lanes import WEIGHTS
 from pipeline.queries.export.folder import MARKER, Site, files_in, held, marker_of, refuse_occupied, site_of
 from pipeline.queries.export.history import plain, table
-from pipeline.queries.lanes import (
+from pipeline.queries.proxies.lanes import (
     StoredLane,
     StoredScore,
     find_lane,
@@ -58,7 +58,7 @@ class ExportedProxy:
 
 
 def export_proxy(workspace: Workspace, wanted: str, *, to: Path, overwrite: bool = False) -> ExportedProxy:
-    """Write the proxy that `wanted` names (see `queries/lanes.py`) to the folder `to`.
+    """Write the proxy that `wanted` names (see `queries/proxies/lanes.py`) to the folder `to`.
 
     RecipeError if the name means nothing or several proxies, or if `to` holds what may not be replaced.
     """

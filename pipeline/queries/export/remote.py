@@ -17,8 +17,8 @@ from pathlib import Path
 from blake3 import blake3
 
 from pipeline.core.errors import RecipeError
-from pipeline.core.files.places import MissingError, Place, each
-from pipeline.core.files.stored import cache_home
+from pipeline.core.files.stores.caches import cache_home
+from pipeline.core.files.stores.places import MissingError, Place, each
 from pipeline.queries.export.card import Exported
 from pipeline.queries.export.folder import MARKER, files_in
 

@@ -25,9 +25,9 @@ import zstandard
 
 from pipeline.core.document import SCHEMA
 from pipeline.core.files.card import StoredFile
-from pipeline.core.files.durable import write_atomically, write_text
-from pipeline.core.files.shards import read_rows, write_table, write_tables
-from pipeline.core.files.sums import is_whole
+from pipeline.core.files.parquet.shards import read_rows, write_table, write_tables
+from pipeline.core.files.writing.durable import write_atomically, write_text
+from pipeline.core.files.writing.sums import is_whole
 from pipeline.core.identity import hash_file
 from pipeline.queries.export.columns import Column, with_columns
 from pipeline.queries.export.counts import cut_texts

@@ -13,12 +13,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.files.card import CARD, Card, read_card
+from pipeline.core.files.card import Card, read_card
+from pipeline.core.files.names import CARD
 from pipeline.queries.export.card import DatasetInfo, summed
 from pipeline.queries.export.target import Mixture, Target, certificate_of, history_of, mixture_of, promotions_of
 from pipeline.queries.export.vocabulary import FILES, GivenTokenizer
-from pipeline.store.registry import Version
-from pipeline.store.stored_dataset import StoredDataset, StoredStep
+from pipeline.store.dataset.stored_dataset import StoredDataset, StoredStep
+from pipeline.store.names.registry import Version
 from pipeline.store.workspace import Workspace
 
 CERTIFICATE, VERSION, TOKENIZER = "certificate.json", "version.json", "tokenizer.model"

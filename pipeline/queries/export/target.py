@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import DataError, RecipeError, TamisError, nearest_names
-from pipeline.core.files.card import CARD, Card, is_complete, read_card
-from pipeline.store.registry import Version, current, versions
-from pipeline.store.stored_dataset import StoredDataset
-from pipeline.store.versions import NAME
+from pipeline.core.files.card import Card, is_complete, read_card
+from pipeline.core.files.names import CARD
+from pipeline.store.dataset.stored_dataset import StoredDataset
+from pipeline.store.names.registry import Version, current, versions
+from pipeline.store.names.versions import NAME
 from pipeline.store.workspace import Workspace
 
 KINDS = ("dataset", "mixture", "registry")

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyarrow as pa
 
-from pipeline.core.files.durable import write_atomically
+from pipeline.core.files.writing.durable import write_atomically
 from pipeline.queries.export.vocabulary import Vocabulary, tokens_of
 
 NUMPY, MEGATRON, MDS = "numpy", "megatron", "mds"

@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.core.files.card import Card, is_complete
-from pipeline.core.files.shards import iterate_tables, read_table, write_table
-from pipeline.core.files.sums import is_whole
+from pipeline.core.files.parquet.shards import iterate_tables, read_table, write_table
+from pipeline.core.files.writing.sums import is_whole
 from pipeline.core.identity import identity_of
 from pipeline.engine.executors import Executor
 from pipeline.engine.progress import Progress

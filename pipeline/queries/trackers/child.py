@@ -17,7 +17,7 @@ from types import TracebackType
 
 from filelock import FileLock
 
-from pipeline.core.files.durable import write_text
+from pipeline.core.files.writing.durable import write_text
 from pipeline.core.identity import identity_of
 
 WRITTEN = ".tamis"

@@ -21,8 +21,8 @@ from pipeline.core.step import Rule
 from pipeline.report.dataset.signals import Signals
 from pipeline.report.draw import figures
 from pipeline.report.draw.bins import three_of
-from pipeline.store.chain import BasePart, Link
-from pipeline.store.decide import passes
+from pipeline.store.dataset.chain import BasePart, Link
+from pipeline.store.dataset.decide import passes
 from pipeline.store.evidence import Evidence
 
 DUPLICATE_OF = "duplicate_of"  # signal of a deduplication: id of the document kept instead

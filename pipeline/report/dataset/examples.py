@@ -16,14 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.core.arrow import as_flags
-from pipeline.core.files.shards import read_rows
+from pipeline.core.files.parquet.shards import read_rows
 from pipeline.core.step import Rule
 from pipeline.experiment.streams.opened import OPEN, Closed
 from pipeline.report.dataset.chosen import DUPLICATE_OF, Place, Quoted, Side
 from pipeline.report.dataset.signals import Signals
 from pipeline.report.dataset.steps import DatasetShown
 from pipeline.report.draw import figures
-from pipeline.store.chain import ERROR, BasePart, ChainReader, Link, check_ids, edit_in, edited_text
+from pipeline.store.dataset.chain import ERROR, BasePart, ChainReader, Link, check_ids, edit_in, edited_text
 from pipeline.store.evidence import Evidence
 
 EXCERPT, EXCERPT_LINES = 400, 16  # characters and lines

@@ -24,7 +24,7 @@ from pipeline.report.dataset.recall import Audit, audit_in
 from pipeline.report.dataset.signals import Signals
 from pipeline.report.dataset.steps import DatasetShown
 from pipeline.report.draw import figures
-from pipeline.store.chain import Link
+from pipeline.store.dataset.chain import Link
 
 if TYPE_CHECKING:
     import polars as pl

@@ -20,8 +20,8 @@ from pipeline.report.dataset.chosen import PartSides, Quoted, Side, SideTally, S
 from pipeline.report.dataset.signals import Signals
 from pipeline.report.draw.bins import MOST_DRAWN, Spread, counted, joined
 from pipeline.report.draw.charts import Bins
-from pipeline.store.chain import BasePart
-from pipeline.store.decide import passes
+from pipeline.store.dataset.chain import BasePart
+from pipeline.store.dataset.decide import passes
 from pipeline.store.evidence import Evidence
 
 MOST_HELD = 64 << 20  # bytes of values that a process keeps between the looks: of 250,000 documents with 33 signals

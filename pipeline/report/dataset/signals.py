@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.store.chain import EDITS, ERROR, BasePart, Link
+from pipeline.store.dataset.chain import EDITS, ERROR, BasePart, Link
 from pipeline.store.evidence import Evidence
 
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]

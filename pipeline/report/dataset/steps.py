@@ -19,10 +19,10 @@ from pipeline.report.dataset.signals import Signals
 from pipeline.report.dataset.tally import Tally, tally_of
 from pipeline.report.draw import figures
 from pipeline.report.draw.charts import Bins
-from pipeline.store.chain import Link
+from pipeline.store.dataset.chain import Link
+from pipeline.store.dataset.stored_dataset import StoredDataset, StoredStep
 from pipeline.store.evidence import Evidence
 from pipeline.store.sizes import Bytes, Sizes, sizes_of
-from pipeline.store.stored_dataset import StoredDataset, StoredStep
 
 
 @dataclass(frozen=True, slots=True)

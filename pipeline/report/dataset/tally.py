@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.core.arrow import as_flags, as_numbers
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
 from pipeline.report.dataset.signals import Signals
-from pipeline.store.chain import BasePart, Link
+from pipeline.store.dataset.chain import BasePart, Link
 from pipeline.store.evidence import Evidence
 
 LANGUAGE = "language"  # signal of a step that names a document's language

@@ -17,7 +17,7 @@ import pyarrow as pa
 from markupsafe import Markup
 
 from pipeline.core.files.card import Card
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
 from pipeline.core.rng import generator
 from pipeline.plan.graph import Plan
 from pipeline.report.dataset.examples import EXCERPT, EXCERPT_LINES, Example

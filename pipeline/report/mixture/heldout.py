@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
 from pipeline.experiment.findings.changed import Changed, ChangedOn, changed_on
 from pipeline.experiment.scores import BITS, bits_on
 from pipeline.plan.graph import Plan

@@ -12,7 +12,7 @@ from statistics import NormalDist
 from typing import Any
 
 from pipeline import __version__
-from pipeline.core.files.durable import write_text
+from pipeline.core.files.writing.durable import write_text
 from pipeline.report.draw import figures
 from pipeline.report.draw.charts import Axis, Interval, interval, ruler
 from pipeline.report.draw.forest import Estimate, Forest, Row, forest_of

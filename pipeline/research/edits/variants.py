@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import RecipeError
-from pipeline.core.files.strict_yaml import parse
+from pipeline.core.files.reading.strict_yaml import parse
 from pipeline.core.identity import identity_of
 from pipeline.recipe.edits import Edit, edited
 from pipeline.recipe.names import step_class

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.core.errors import TamisError
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
 from pipeline.experiment.scores import BITS
 from pipeline.queries.errors.rounds import documents_with
 from pipeline.research.proposers.said import to_try

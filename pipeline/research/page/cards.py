@@ -6,7 +6,7 @@ Refused, failed and rejected cards are kept like the rest: what did not work is 
 from __future__ import annotations
 
 from pipeline.core.errors import RecipeError, TamisError, nearest_names
-from pipeline.queries.lanes import find_lanes
+from pipeline.queries.proxies.lanes import find_lanes
 from pipeline.recipe.spec import Recipe
 from pipeline.report.research.told import Told
 from pipeline.research.page.telling import cards_told

@@ -27,7 +27,7 @@ from pipeline.recipe.edits import edit_of
 from pipeline.research.record.card import Card, Cost
 from pipeline.research.record.fold import Standing
 from pipeline.research.record.ledger import FILE, Ledger
-from pipeline.store.versions import now, user
+from pipeline.store.names.versions import now, user
 
 if TYPE_CHECKING:
     from pipeline.recipe.edits import Edit

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.core.errors import RecipeError, TamisError
-from pipeline.core.files.shards import row_groups_of
+from pipeline.core.files.parquet.shards import row_groups_of
 from pipeline.core.rng import generator
 from pipeline.recipe.edits import Edit, edit_of
 from pipeline.research.edits.space import Axis, EditSpace

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import DataError
-from pipeline.core.files.durable import write_text
+from pipeline.core.files.writing.durable import write_text
 from pipeline.core.process.confined import confinement
 from pipeline.research.proposers.ideas import Advice, Adviser, View
 from pipeline.store.judge import judging_code

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from blake3 import blake3
 
 from pipeline.core.errors import BusyError, DataError, ServiceError, write_advice
-from pipeline.core.files.durable import sync_folder
+from pipeline.core.files.writing.durable import sync_folder
 
 FILE = "ledger.jsonl"
 ROOT = "0" * 64  # hash before the first event

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import CapError, PendingError, ServiceError, TamisError
-from pipeline.core.files.card import CARD, read_card
+from pipeline.core.files.card import read_card
+from pipeline.core.files.names import CARD
 from pipeline.core.identity import identity_of
 from pipeline.engine.progress import Progress
 from pipeline.plan.graph import Plan
 from pipeline.plan.lanes import LaneName
 from pipeline.plan.make import make_plan
-from pipeline.queries.lanes import stored_lane
+from pipeline.queries.proxies.lanes import stored_lane
 from pipeline.recipe.edits import Edit
 from pipeline.recipe.load import load_recipe
 from pipeline.recipe.spec import Recipe

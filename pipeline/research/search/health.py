@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeline.queries.doctor import diagnose_lane
-from pipeline.queries.lanes import StoredLane
+from pipeline.queries.proxies.doctor import diagnose_lane
+from pipeline.queries.proxies.lanes import StoredLane
 from pipeline.store.workspace import Workspace
 
 BY_SPEED = ("loader", "mfu")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pipeline.core.errors import DataError, RecipeError
-from pipeline.core.files.stored import STORE
+from pipeline.core.files.names import STORE
 from pipeline.engine.progress import Silent
 from pipeline.recipe.spec import Recipe
 from pipeline.research.record.ledger import Ledger

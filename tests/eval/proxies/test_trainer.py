@@ -275,10 +275,14 @@ import sys
 import numpy, pyarrow, torch
 class Bare:
     allowed = {"torch", "numpy", "pyarrow", "eval", "pipeline", "tests", *sys.stdlib_module_names}
-    files = ("attempts", "durable", "in_place", "opened", "parquet_bounds", "parquet_pages", "scratch", "shards")
-    files += ("sums",)
+    rooms = {
+        "parquet": ("in_place", "opened", "parquet_bounds", "parquet_pages", "shards"),
+        "writing": ("attempts", "durable", "scratch", "sums"),
+    }
     floor = {"pipeline.core", "pipeline.core.document", "pipeline.core.errors", "pipeline.core.files"}
-    floor |= {f"pipeline.core.files.{name}" for name in files}
+    floor |= {"pipeline.core.files.names"}
+    floor |= {f"pipeline.core.files.{room}" for room in rooms}
+    floor |= {f"pipeline.core.files.{room}.{name}" for room, names in rooms.items() for name in names}
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] not in self.allowed and not name.startswith("_sysconfigdata"):
             raise ImportError(f"{name} is not on a bare machine")

@@ -35,7 +35,7 @@ from filters.conformance.spacy import words as our_words
 from pipeline.core import rng
 from pipeline.core.step import MeasuringStep
 from pipeline.core.text.batch import Batch
-from pipeline.sources.installed_docs import InstalledDocsParams, InstalledDocsReader
+from pipeline.sources.installed.installed_docs import InstalledDocsParams, InstalledDocsReader
 from tests.filters.conformance.theirs import (
     PAIRS,
     Decided,

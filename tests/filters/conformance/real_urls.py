@@ -20,7 +20,7 @@ from pathlib import Path
 import pyarrow as pa
 from datatrove.data import Document
 
-from pipeline.store.decide import failures
+from pipeline.store.dataset.decide import failures
 from tests.filters.conformance.theirs import judged_by_us
 from tests.filters.conformance.urls import batch_of, from_lists, plain, prepared, their_url_filter
 

@@ -23,7 +23,7 @@ from datatrove.pipeline.filters import (
 from pipeline.core.step import MeasuringStep, Rule, as_column
 from pipeline.core.text.batch import Batch
 from pipeline.recipe.names import step_class
-from pipeline.store.decide import failures
+from pipeline.store.dataset.decide import failures
 
 Verdict = str | None  # the first reason, or None for a document that is kept
 

@@ -12,7 +12,7 @@ import pytest
 from filters.contamination.decontaminate import Decontaminate, DecontaminateParams
 from filters.contamination.evaluation_items import Item, read_items
 from pipeline.core.errors import DataError
-from pipeline.core.files.shards import write_table
+from pipeline.core.files.parquet.shards import write_table
 from pipeline.core.text.batch import Batch
 from tests.timing import slowness
 

@@ -22,7 +22,7 @@ from filters.dedup.minhash import MinHashDedup, MinHashParams
 from filters.dedup.minhash_audit import Planted, Planting, save_planted
 from filters.dedup.minhash_bands import save_signatures
 from pipeline.commands.flags import parse_memory
-from pipeline.core.files.scratch import until_reboot
+from pipeline.core.files.writing.scratch import until_reboot
 from pipeline.core.rng import generator
 from pipeline.core.step import Gathering, Part
 

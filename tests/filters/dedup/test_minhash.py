@@ -14,7 +14,7 @@ from filters.dedup.minhash_kernels import band_keys, hash_family, jaccard, minim
 from filters.dedup.minhash_verify import MOST_KEPT, AlikeFrom, _assign
 from filters.words.shingles import shingle_hashes, words_of
 from pipeline.core.errors import RecipeError
-from pipeline.core.files.scratch import until_reboot
+from pipeline.core.files.writing.scratch import until_reboot
 from pipeline.core.rng import generator
 from pipeline.core.text.batch import Batch
 from pipeline.engine.executors import Local

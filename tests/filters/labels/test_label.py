@@ -16,7 +16,7 @@ from filters.labels.sample.sampling import shares
 from filters.labels.teachers.offline import OFFLINE_TITLE
 from filters.labels.teachers.offline_rubric import grade_text
 from pipeline.core.errors import DataError, RecipeError
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
 from tests.filters.labels.labelling import CHANGES, LESSON, LICENCE, TEXTS, Room, many
 
 

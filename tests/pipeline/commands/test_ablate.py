@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.commands.ablate import ablation_text
-from pipeline.commands.run_recipe import run_recipe
-from pipeline.core.files.strict_yaml import parse
+from pipeline.commands.run.run_recipe import run_recipe
+from pipeline.core.files.reading.strict_yaml import parse
 from pipeline.engine.progress import Silent
 from pipeline.plan.make import make_plan
 from pipeline.queries.trackers.runs import told_of

@@ -15,8 +15,8 @@ from filters.audit.found import Audited, AuditedSide, Found, Row
 from pipeline.cli import app
 from pipeline.core.errors import RecipeError
 from pipeline.core.files.card import read_card, write_card
-from pipeline.queries.croissant import VERSION, distribution
-from pipeline.queries.eu_summary import eu_summary
+from pipeline.queries.audit.croissant import VERSION, distribution
+from pipeline.queries.audit.eu_summary import eu_summary
 from pipeline.store.results import is_documents
 from pipeline.store.workspace import Workspace
 from tests.filters.audit.planted import planted, texts

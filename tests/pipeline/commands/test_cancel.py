@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.commands.run_recipe import run_recipe
+from pipeline.commands.run.run_recipe import run_recipe
 from pipeline.core.claude.batches.cancel import cancel_batches
 from pipeline.core.errors import PendingError, RecipeError, ServiceError
 from pipeline.engine.progress import Silent

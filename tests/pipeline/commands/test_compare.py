@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.commands.compare import compared_text
-from pipeline.queries.compare import compare
+from pipeline.queries.proxies.compare import compare
 from tests.pipeline.house import House
 
 

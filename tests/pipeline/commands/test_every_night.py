@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 
 from eval.proxies.tiers import TIERS, Tier
-from pipeline.commands.run_recipe import Outcome, run_recipe
+from pipeline.commands.run.run_recipe import Outcome, run_recipe
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.card import read_card
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
 from pipeline.engine.progress import Silent
 from pipeline.plan.only_new import _sources_of
 from pipeline.plan.pinned import drift_of, pinned_of, with_pinned
 from pipeline.recipe.load import load_recipe
-from pipeline.store.registry import current, versions
+from pipeline.store.names.registry import current, versions
 from pipeline.store.results import document_paths
 from tests.conftest import ROOT
 from tests.pipeline.house import House, texts
@@ -70,8 +70,8 @@ NIGHT = """
 import sys
 from pathlib import Path
 from eval.proxies.tiers import TIERS
-from pipeline.commands.run_recipe import run_recipe
-from pipeline.core.files.shards import read_table
+from pipeline.commands.run.run_recipe import run_recipe
+from pipeline.core.files.parquet.shards import read_table
 from pipeline.engine.progress import Silent
 from pipeline.store.workspace import Workspace
 from tests.pipeline.commands.test_every_night import TINY

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.commands.flags import parse_memory
-from pipeline.commands.run_recipe import run_recipe
+from pipeline.commands.run.run_recipe import run_recipe
 from pipeline.core.errors import RecipeError
 from pipeline.engine.progress import Silent
 from tests.pipeline.house import House, files_of, texts

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 
 from filters.labels.teachers.offline_rubric import CRITERIA, grade_text
-from pipeline.commands.run_recipe import run_recipe
-from pipeline.core.files.shards import read_table, write_table
+from pipeline.commands.run.run_recipe import run_recipe
+from pipeline.core.files.parquet.shards import read_table, write_table
 from pipeline.engine.progress import Silent
 from pipeline.store.workspace import Workspace
 from tests.anthropic_gate import HOST, anthropic_gate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.commands.run_recipe import FinalDataset, Outcome, run_recipe
+from pipeline.commands.run.run_recipe import FinalDataset, Outcome, run_recipe
 from pipeline.commands.texts import look_text, outcome_text, plan_rows, plan_text, status_text, why_text
 from pipeline.engine.progress import Silent
 from pipeline.queries.documents import look, why

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.core.files.durable import write_text
-from pipeline.core.files.sums import is_whole, move_whole
+from pipeline.core.files.writing.durable import write_text
+from pipeline.core.files.writing.sums import is_whole, move_whole
 from pipeline.engine import ahead
 from pipeline.engine.ahead import number_of, slice_file
 from pipeline.engine.measure import MeasureTask
-from pipeline.store.chain import ChainReader
+from pipeline.store.dataset.chain import ChainReader
 from tests.pipeline.house import House, texts
 
 STEPS = ["length: {min_length: 20}", "shout", "exact_dedup"]

@@ -12,7 +12,7 @@ import pytest
 
 from filters.labels.label import Label
 from filters.labels.rubrics.rubric import FOLDER
-from pipeline.commands.run_recipe import run_recipe
+from pipeline.commands.run.run_recipe import run_recipe
 from pipeline.commands.texts import plan_text
 from pipeline.core.claude.prices import dollars
 from pipeline.core.errors import BudgetError, DataError, RecipeError

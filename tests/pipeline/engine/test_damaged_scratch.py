@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.files import durable
+from pipeline.core.files.writing import durable
 from tests.pipeline.house import WORDS, House, files_of, texts
 
 RECIPE = """

@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from pipeline.commands.display import Terminal
+from pipeline.commands.run.display import Terminal
 from pipeline.core.errors import DataError
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
 from pipeline.engine import ingest
 from pipeline.engine.executors import Local
 from pipeline.engine.run import Run
@@ -212,7 +212,7 @@ def test_duplicate_ids_are_settled_alike_by_any_number_of_workers(house):
 def test_a_finished_slice_is_not_read_again_after_a_kill(tmp_path):
     """The note of a slice stands for reading it, as long as its files are there."""
     from pipeline.engine.read import ReadTask, read_slice
-    from pipeline.sources.jsonl import JsonlReader
+    from pipeline.sources.texts.jsonl import JsonlReader
 
     path = tmp_path / "in.jsonl"
     path.write_text('{"text": "one"}\n{"text": ""}\n', encoding="utf-8")
@@ -230,7 +230,7 @@ def test_a_finished_slice_is_not_read_again_after_a_kill(tmp_path):
 
 def test_the_note_of_an_earlier_version_is_read_anew(tmp_path):
     from pipeline.engine.read import ReadTask, read_slice
-    from pipeline.sources.jsonl import JsonlReader
+    from pipeline.sources.texts.jsonl import JsonlReader
 
     path = write_lines(tmp_path / "in.jsonl", ["one"])
     reader = JsonlReader(params=JsonlReader.Params(path=str(path)), source="in", base=tmp_path)

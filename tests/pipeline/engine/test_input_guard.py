@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import catalog
 from pipeline.core.errors import DataError
-from pipeline.core.files.shards import write_table
+from pipeline.core.files.parquet.shards import write_table
 from pipeline.core.step import Gathering, Making, input_names
 from pipeline.engine.executors import ORDINARY, Apart, Done, Local, Need
 from pipeline.engine.progress import Silent

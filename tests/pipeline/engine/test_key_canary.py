@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.commands.run_recipe import run_recipe
+from pipeline.commands.run.run_recipe import run_recipe
 from pipeline.core.errors import TamisError
 from pipeline.engine.progress import Silent
 from tests.batch_server import Creation, Item, Refusal

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from pipeline.core.document import SCHEMA
 from pipeline.core.errors import DataError
-from pipeline.core.files import shards
-from pipeline.core.files.shards import read_table, write_table
+from pipeline.core.files.parquet import shards
+from pipeline.core.files.parquet.shards import read_table, write_table
 from pipeline.core.step import Measured
 from pipeline.core.text.batch import MAX_DOCUMENT_BYTES, Batch
 from pipeline.engine.measure import MeasureTask, StepRef, measure_batch, measure_part
 from pipeline.recipe.names import step_class
-from pipeline.store.chain import ERROR, TEXT, BasePart, ChainReader, Link, write_signals
-from pipeline.store.verdicts import judge
+from pipeline.store.dataset.chain import ERROR, TEXT, BasePart, ChainReader, Link, write_signals
+from pipeline.store.dataset.verdicts import judge
 from tests.pipeline.core.text.test_batch import sized
 from tests.pipeline.house import texts
 from tests.pipeline.steps import POISON, Length, Poisoned, Shout

@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.core.errors import DataError
 from pipeline.core.files.card import read_card
-from pipeline.core.files.shards import read_table
-from pipeline.store.chain import part_name
+from pipeline.core.files.parquet.shards import read_table
+from pipeline.store.dataset.chain import part_name
 from tests.pipeline.house import House, files_of, texts
 from tests.pipeline.steps import POISON, Count
 
@@ -182,7 +182,7 @@ class StoppedError(Exception):
 
 def test_a_run_stopped_before_any_of_its_writes_goes_on_to_the_same_bytes(house: House, monkeypatch):
     """Every write of the run is the last one once; what follows is a plain second run."""
-    from pipeline.core.files import durable
+    from pipeline.core.files.writing import durable
 
     corpus(house)
     house.run()

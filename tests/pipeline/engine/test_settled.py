@@ -10,7 +10,7 @@ from tests.pipeline.house import House, texts
 BUILDING = (
     "numba", "scipy", "pyarrow.compute", "polars", "torch", "jinja2", "rich", "multiprocessing", "concurrent.futures",
     "pipeline.engine.run", "pipeline.engine.measure", "pipeline.engine.executors", "pipeline.report.page",
-    "pipeline.store.chain",
+    "pipeline.store.dataset.chain",
 )  # fmt: skip
 RUN = (
     "import atexit, sys\n"

@@ -16,7 +16,7 @@ import pytest
 
 from eval.verdict.gate import GateRule, decide
 from eval.verdict.paired import compare
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
 from pipeline.experiment.compare import DOCUMENTS
 from pipeline.experiment.scores import bits_on
 from pipeline.plan.lanes import LaneName

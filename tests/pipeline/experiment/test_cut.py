@@ -15,8 +15,8 @@ from pipeline.core.errors import RecipeError
 from pipeline.experiment.lanes import WEIGHTS
 from pipeline.plan.groups import groups_of, to_come_in
 from pipeline.plan.sweep import CUT, FOUND, found_in, told_in
-from pipeline.queries.arms import find_arms
-from pipeline.queries.lanes import find_lane, find_lanes
+from pipeline.queries.proxies.arms import find_arms
+from pipeline.queries.proxies.lanes import find_lane, find_lanes
 from pipeline.queries.trackers.runs import told_of
 from tests.pipeline.experiment.conftest import Furnish
 from tests.pipeline.experiment.small_experiment import pages

@@ -15,15 +15,15 @@ from click.testing import CliRunner
 from filters.audit import floor
 from pipeline.cli import app
 from pipeline.core.errors import DataError, RecipeError, TamisError
-from pipeline.core.files.shards import read_table
-from pipeline.core.files.strict_yaml import parse
+from pipeline.core.files.parquet.shards import read_table
+from pipeline.core.files.reading.strict_yaml import parse
 from pipeline.experiment.compare import DOCUMENTS
 from pipeline.experiment.streams.encode import choose
 from pipeline.experiment.streams.opened import open_part_of
 from pipeline.plan.graph import Plan
 from pipeline.plan.parts import Part
 from pipeline.queries.errors.anew import subject_on
-from pipeline.queries.lanes import find_lanes, scores_of_lane
+from pipeline.queries.proxies.lanes import find_lanes, scores_of_lane
 from pipeline.queries.tables import Dataset
 from pipeline.queries.trackers.runs import told_of
 from pipeline.recipe.ablation import ablation_of

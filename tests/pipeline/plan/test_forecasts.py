@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.commands.run_recipe import run_recipe
+from pipeline.commands.run.run_recipe import run_recipe
 from pipeline.commands.texts import plan_rows, plan_text
 from pipeline.core.claude.accounting.forecast import Forecast
 from pipeline.core.claude.ledger.ledger import total_usd

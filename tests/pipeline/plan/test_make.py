@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import RecipeError
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
 from tests.pipeline import steps as test_steps
 from tests.pipeline.house import House, contents, texts
 

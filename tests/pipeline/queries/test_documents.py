@@ -10,10 +10,11 @@ import pytest
 
 from pipeline.commands.texts import look_text, stats_text, why_text
 from pipeline.core.errors import DataError, RecipeError
-from pipeline.core.files.shards import read_rows
+from pipeline.core.files.parquet.shards import read_rows
 from pipeline.queries.documents import look, why
 from pipeline.queries.stats import stats
-from pipeline.store import chain, evidence
+from pipeline.store import evidence
+from pipeline.store.dataset import chain
 from tests.pipeline.house import House, texts
 from tests.pipeline.steps import POISON
 

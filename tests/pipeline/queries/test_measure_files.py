@@ -14,14 +14,14 @@ import pyarrow as pa
 import pytest
 
 from pipeline.core.errors import DataError, RecipeError
-from pipeline.core.files.shards import read_table, write_table
+from pipeline.core.files.parquet.shards import read_table, write_table
 from pipeline.engine.executors import Local
 from pipeline.engine.progress import Silent
 from pipeline.queries.measure_files import measure
 from pipeline.store.evidence import evidence_of
 from tests.conftest import need_conformance
 from tests.pipeline.house import House, texts
-from tests.pipeline.sources.test_warc import archive, page, record
+from tests.pipeline.sources.pages.test_warc import archive, page, record
 from tests.pipeline.steps import POISON
 
 STEPS = ["length", "poisoned", "shout", "gopher_quality"]
@@ -152,7 +152,7 @@ def test_a_document_that_breaks_a_step_costs_itself_and_says_why(house: House):
 def test_the_number_of_workers_and_of_slices_does_not_show(house: House, monkeypatch: pytest.MonkeyPatch):
     files = [house.lines(f"{name}.jsonl", texts(20, start=20 * index)) for index, name in enumerate("ab")]
     _, alone = measured(house, files, ["gopher_quality", "fineweb_quality"])
-    monkeypatch.setattr("pipeline.sources.jsonl.SLICE_BYTES", 500)
+    monkeypatch.setattr("pipeline.sources.texts.jsonl.SLICE_BYTES", 500)
 
     _, many = measured(house, files, ["gopher_quality", "fineweb_quality"], workers=2)
 

@@ -15,11 +15,11 @@ import pytest
 from pipeline.commands.texts import verify_text
 from pipeline.core.errors import DataError
 from pipeline.core.files.card import Card
-from pipeline.core.files.shards import write_table
+from pipeline.core.files.parquet.shards import write_table
 from pipeline.queries.stats import stats
 from pipeline.queries.verify import verify
-from pipeline.store.dedup_versions import forget, remember
-from pipeline.store.registry import promote
+from pipeline.store.names.dedup_versions import forget, remember
+from pipeline.store.names.registry import promote
 from pipeline.store.workspace import Workspace
 from tests.pipeline.house import House, texts
 

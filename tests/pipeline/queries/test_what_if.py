@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.commands.texts import what_if_text
 from pipeline.core.errors import DataError, RecipeError
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
 from pipeline.queries.what_if import what_if
 from tests.pipeline.house import House, texts
 from tests.pipeline.steps import POISON

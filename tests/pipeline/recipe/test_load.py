@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.core.errors import RecipeError
-from pipeline.core.files.shards import write_table
+from pipeline.core.files.parquet.shards import write_table
 from pipeline.recipe.load import load_recipe
 
 GOOD = """\

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.errors import RecipeError
-from pipeline.core.files import strict_yaml
+from pipeline.core.files.reading import strict_yaml
 from pipeline.plan.make import make_plan
 from pipeline.recipe.load import load_recipe
 from pipeline.recipe.python_recipe import document_of, yaml_of

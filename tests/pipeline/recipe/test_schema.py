@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from pipeline.catalog import READERS, STEPS
-from pipeline.core.files import strict_yaml
+from pipeline.core.files.reading import strict_yaml
 from pipeline.recipe import plugins
 from pipeline.recipe.load import KEYS
 from pipeline.recipe.names import preset_names, step_class

@@ -14,7 +14,7 @@ import pyarrow as pa
 from eval.verdict.certificate import certificate
 from eval.verdict.gate import GateRule, decide
 from eval.verdict.paired import compare
-from pipeline.core.files.shards import read_table, write_table
+from pipeline.core.files.parquet.shards import read_table, write_table
 from pipeline.core.rng import generator
 from pipeline.core.step import (
     Gathering,

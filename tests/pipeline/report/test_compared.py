@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.experiment.findings.side_by_side import SideBySide
-from pipeline.queries.compare import compare
+from pipeline.queries.proxies.compare import compare
 from pipeline.report.compared import write_compared
 from tests.pipeline.house import House
 from tests.pipeline.report.test_browser import CONTRAST, WIDTHS, browser

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pipeline import catalog
-from pipeline.commands.run_recipe import run_recipe
+from pipeline.commands.run.run_recipe import run_recipe
 from pipeline.engine.progress import Silent
 from pipeline.engine.run_record import records_of
 from pipeline.plan.make import make_plan

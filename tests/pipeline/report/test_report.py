@@ -12,14 +12,14 @@ import pytest
 from pipeline import catalog
 from pipeline.core.errors import DataError
 from pipeline.core.files.card import read_card
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
 from pipeline.core.process import kernel_cache
 from pipeline.plan.graph import Plan
 from pipeline.report import page
 from pipeline.report.dataset.teaching import notes_of
 from pipeline.report.draw import figures
 from pipeline.report.page import write_report
-from pipeline.sources.jsonl import JsonlReader
+from pipeline.sources.texts.jsonl import JsonlReader
 from tests.pipeline.report.report_parts import STEPS, finish, plan_of, write_lines
 
 EXPERIMENT = """

@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.core.errors import DataError, ServiceError
 from pipeline.engine.executors import Local
-from pipeline.sources.parquet import ParquetParams, ParquetReader
+from pipeline.sources.tables.parquet import ParquetParams, ParquetReader
 from tests.conftest import ROOT
 from tests.pipeline.house import House, texts
 
@@ -104,9 +104,9 @@ def _die(item: object) -> None:
 def test_what_a_file_may_decode_to_in_all_is_bounded_by_its_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.sources.parquet.FREE_BYTES", 1_000_000)
-    monkeypatch.setattr("pipeline.sources.parquet.MAX_EXPANSION", 1)
-    monkeypatch.setattr("pipeline.sources.tables.CHUNK_BYTES", 100_000)
+    monkeypatch.setattr("pipeline.sources.tables.parquet.FREE_BYTES", 1_000_000)
+    monkeypatch.setattr("pipeline.sources.tables.parquet.MAX_EXPANSION", 1)
+    monkeypatch.setattr("pipeline.sources.tables.chunker.CHUNK_BYTES", 100_000)
     write(tmp_path / "a.parquet", text=meant("word " * 200, times=3000))
 
     chunks = [chunk for piece in reader(tmp_path, in_place=False).slices() for chunk in reader(tmp_path).read(piece)]
@@ -120,8 +120,8 @@ def test_what_a_file_may_decode_to_in_all_is_bounded_by_its_size(
 
 
 def test_large_metadata_is_not_held_until_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.sources.tables.MOST_HELD", 100_000)
-    monkeypatch.setattr("pipeline.sources.tables.SCREENED_BYTES", 10_000)
+    monkeypatch.setattr("pipeline.sources.tables.chunker.MOST_HELD", 100_000)
+    monkeypatch.setattr("pipeline.sources.tables.chunker.SCREENED_BYTES", 10_000)
     write(tmp_path / "a.parquet", text=pa.array(texts(500)), about=meant("word " * 200, times=500))
 
     chunks = list(reader(tmp_path).read(reader(tmp_path).slices()[0]))
@@ -133,7 +133,7 @@ def test_large_metadata_is_not_held_until_the_end(tmp_path: Path, monkeypatch: p
 def test_columns_that_arrow_reads_as_dictionaries_are_gathered_by_what_they_mean(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.sources.tables.CHUNK_BYTES", 100_000)
+    monkeypatch.setattr("pipeline.sources.tables.chunker.CHUNK_BYTES", 100_000)
     labels = meant("label " * 100, times=1000)
     nested = pa.ListArray.from_arrays(pa.array(np.arange(0, 1001, dtype=np.int32)), labels)
     pq.write_table(pa.table({"text": texts(1000), "label": labels, "labels": nested}), tmp_path / "a.parquet")
@@ -147,7 +147,7 @@ def test_columns_that_arrow_reads_as_dictionaries_are_gathered_by_what_they_mean
 def test_long_names_of_columns_count_since_every_row_says_them_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.sources.tables.CHUNK_BYTES", 100_000)
+    monkeypatch.setattr("pipeline.sources.tables.chunker.CHUNK_BYTES", 100_000)
     pq.write_table(pa.table({"text": texts(1000), "n" * 5000: [1] * 1000}), tmp_path / "a.parquet")
 
     chunks = list(reader(tmp_path, in_place=False).read(reader(tmp_path).slices()[0]))

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.core.errors import RecipeError
 from pipeline.sources.files import FileParams, find_files
-from pipeline.sources.jsonl import JsonlReader
+from pipeline.sources.texts.jsonl import JsonlReader
 from tests.process import Tamis
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.core.document import SCHEMA
 from pipeline.core.errors import DataError, RecipeError
-from pipeline.core.files.json_items import iterate_items
+from pipeline.core.files.reading.json_items import iterate_items
 from pipeline.core.identity import hash_file
 from pipeline.recipe.names import reader_class
 from pipeline.sources.formats import Format, advice, format_of
@@ -115,7 +115,7 @@ def test_items_are_found_wherever_blocks_end_and_a_long_one_costs_itself(tmp_pat
     path = tmp_path / "a.json"
     path.write_text(json.dumps([{"text": text} for text in items], indent=draw.choice([None, 1]), ensure_ascii=False))
     for size in (1, 7, 64, 1 << 20):
-        monkeypatch.setattr("pipeline.core.files.lines.BLOCK_BYTES", size)
+        monkeypatch.setattr("pipeline.core.files.reading.lines.BLOCK_BYTES", size)
         found = list(iterate_items(path, cap=10_000))
         assert [json.loads(item.data)["text"] for item in found] == items
         assert [item.number for item in found] == list(range(200)) and not any(item.cut for item in found)

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.core.errors import RecipeError
 from pipeline.core.identity import identity_of
-from pipeline.sources.hub import HubParams, HubReader
+from pipeline.sources.tables.hub import HubParams, HubReader
 from tests.conftest import ROOT
 from tests.pipeline.house import House, write_lines
 

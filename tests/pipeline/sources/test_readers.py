@@ -23,10 +23,10 @@ from pydantic import ValidationError
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.identity import identity_of
 from pipeline.sources.files import FileParams
-from pipeline.sources.hub import HubParams, HubReader
-from pipeline.sources.jsonl import JsonlReader
-from pipeline.sources.parquet import ParquetParams, ParquetReader
 from pipeline.sources.reader import Chunk, Reader
+from pipeline.sources.tables.hub import HubParams, HubReader
+from pipeline.sources.tables.parquet import ParquetParams, ParquetReader
+from pipeline.sources.texts.jsonl import JsonlReader
 
 ROOT = Path(__file__).resolve().parents[3]
 PARAGRAPH = "The quick brown fox. "
@@ -105,8 +105,8 @@ def test_a_hundred_poisons_cost_a_hundred_documents(tmp_path: Path) -> None:
 
 
 def test_slices_of_a_plain_file_meet_at_line_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.core.files.lines.BLOCK_BYTES", 1000)
-    monkeypatch.setattr("pipeline.sources.jsonl.SLICE_BYTES", 3000)
+    monkeypatch.setattr("pipeline.core.files.reading.lines.BLOCK_BYTES", 1000)
+    monkeypatch.setattr("pipeline.sources.texts.jsonl.SLICE_BYTES", 3000)
     rows = [json.dumps({"text": f"{number} " + "x" * (number * 7 % 2500)}) for number in range(200)]
     (tmp_path / "a.jsonl").write_text("\ufeff" + "\r\n".join(rows[:100]) + "\n\n" + "\n".join(rows[100:]))
 
@@ -159,9 +159,9 @@ def test_a_bomb_costs_its_line_and_little_memory(tmp_path: Path) -> None:
 
 
 def test_a_frame_that_grows_beyond_all_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.core.files.lines.FREE_BYTES", 1000)
+    monkeypatch.setattr("pipeline.core.files.reading.lines.FREE_BYTES", 1000)
     (tmp_path / "a.jsonl.zst").write_bytes(zstandard.ZstdCompressor().compress(b'{"text": "a"}\n' * 100_000))
-    monkeypatch.setattr("pipeline.core.files.lines.MAX_EXPANSION", 100)
+    monkeypatch.setattr("pipeline.core.files.reading.lines.MAX_EXPANSION", 100)
 
     with pytest.raises(DataError, match="grows more than"):
         read(jsonl(tmp_path))
@@ -242,8 +242,8 @@ def test_every_arrow_type_of_text_is_text(tmp_path: Path, kind: pa.DataType) -> 
 def test_large_row_groups_come_in_chunks_and_small_ones_share_a_slice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.sources.tables.CHUNK_BYTES", 20_000)
-    monkeypatch.setattr("pipeline.sources.parquet.SLICE_BYTES", 30_000)
+    monkeypatch.setattr("pipeline.sources.tables.chunker.CHUNK_BYTES", 20_000)
+    monkeypatch.setattr("pipeline.sources.tables.parquet.SLICE_BYTES", 30_000)
     texts = [f"{number} " + "word " * 100 for number in range(1000)]
     pq.write_table(pa.table({"text": texts}), tmp_path / "b.parquet", row_group_size=1000, use_dictionary=False)
     pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet", row_group_size=20, use_dictionary=False)

@@ -9,12 +9,12 @@ from threading import Thread
 import pyarrow as pa
 import pytest
 
-from pipeline.commands.run_recipe import run_recipe
+from pipeline.commands.run.run_recipe import run_recipe
 from pipeline.core.errors import DataError, RecipeError
-from pipeline.core.files import inputs
-from pipeline.core.files.places import Place
-from pipeline.core.files.shards import read_table, write_table
-from pipeline.core.files.stored import cache_home
+from pipeline.core.files.parquet.shards import read_table, write_table
+from pipeline.core.files.stores import inputs
+from pipeline.core.files.stores.caches import cache_home
+from pipeline.core.files.stores.places import Place
 from pipeline.engine.progress import Silent
 from pipeline.queries.documents import look
 from pipeline.queries.export.export import export_named

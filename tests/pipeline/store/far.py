@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.files.stored import HOME
-from pipeline.store.remote import workspace_path
+from pipeline.core.files.stores.caches import HOME
+from pipeline.store.remote.cached import workspace_path
 from pipeline.store.workspace import Workspace
 from tests.pipeline.house import House
 

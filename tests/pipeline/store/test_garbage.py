@@ -7,11 +7,11 @@ import shutil
 import pytest
 
 from pipeline.core.errors import RecipeError
-from pipeline.core.files.card import CARD
-from pipeline.core.files.places import Place, system_of
+from pipeline.core.files.names import CARD
+from pipeline.core.files.stores.places import Place, system_of
 from pipeline.store.garbage import code_of, find_garbage, keep, refuse_other, remove
-from pipeline.store.registry import promote
-from pipeline.store.remote import held_lease, workspace_path
+from pipeline.store.names.registry import promote
+from pipeline.store.remote.cached import held_lease, workspace_path
 from pipeline.store.workspace import Workspace
 from tests.pipeline.house import House, contents, texts
 

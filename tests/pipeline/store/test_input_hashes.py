@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.commands.run_recipe import run_recipe
-from pipeline.core.files.in_place import SETTLED_NS
+from pipeline.commands.run.run_recipe import run_recipe
+from pipeline.core.files.parquet.in_place import SETTLED_NS
 from pipeline.core.identity import hash_file
 from pipeline.engine.progress import Silent
 from pipeline.plan.make import make_plan

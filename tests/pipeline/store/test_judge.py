@@ -22,7 +22,7 @@ def judges(tmp_path: Path) -> Path:
     ("file", "counts"),
     [
         ("eval/verdict/gate.py", True),
-        ("pipeline/store/registry.py", True),
+        ("pipeline/store/names/registry.py", True),
         ("pipeline/core/process/confined.py", True),
         ("pipeline/report/page.py", False),
         ("filters/words/__init__.py", False),

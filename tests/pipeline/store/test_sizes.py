@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pytest
 
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
 from pipeline.recipe.load import load_recipe
 from pipeline.recipe.spec import final_datasets
 from pipeline.store.evidence import evidence_of

@@ -13,7 +13,7 @@ from pipeline.core.claude.messages.answer import Status, read_answer
 from pipeline.core.claude.messages.request import Request
 from pipeline.core.claude.prices import NANO
 from pipeline.core.errors import TamisError
-from pipeline.core.files.durable import write_text
+from pipeline.core.files.writing.durable import write_text
 
 
 @dataclass(frozen=True, slots=True)

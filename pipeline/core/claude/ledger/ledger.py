@@ -33,7 +33,7 @@ from pipeline.core.claude.ledger.layout import opened, reading
 from pipeline.core.claude.messages.request import NOBODY, Buyer
 from pipeline.core.claude.prices import NANO
 from pipeline.core.errors import BusyError, ServiceError
-from pipeline.core.files.stored import may_pay
+from pipeline.core.files.stores.stored import may_pay
 
 PAID = "coalesce(sum(max(cost_nano, 0)), 0)"  # earlier versions believed negative counts of tokens
 ATTEMPT = (
@@ -133,7 +133,7 @@ class Ledger:
         self._owner.release()
 
     def may_pay(self) -> None:
-        """Raise ServiceError unless money may be spent: see `core/files/stored.py`."""
+        """Raise ServiceError unless money may be spent: see `core/files/stores/stored.py`."""
         may_pay(self._path.parent)
 
     @contextmanager

@@ -14,7 +14,7 @@ from filters.labels.asking.twins import BEFORE
 from filters.labels.label import LABELS, Label
 from filters.labels.rubrics.rubric import load_rubric
 from pipeline.core.errors import RecipeError
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
 from tests.claude_server import Reply, Server, claude_server
 from tests.filters.labels.labelling import Room, many
 

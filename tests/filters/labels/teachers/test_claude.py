@@ -13,7 +13,7 @@ from blake3 import blake3
 from filters.labels.label import LABELS, Label
 from filters.labels.rubrics.rubric import load_rubric
 from pipeline.core.errors import BudgetError, ServiceError
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
 from tests.claude_server import HangUp, Reply, Server, Status, claude_server
 from tests.filters.labels.labelling import LESSON, TEXTS, Room, many
 

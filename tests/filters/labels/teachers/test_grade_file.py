@@ -16,7 +16,7 @@ from filters.labels.label import LABELS
 from filters.labels.rubrics.rubric import load_rubric
 from filters.labels.teachers.grade_file import GradeFile, read_grades
 from pipeline.core.errors import DataError
-from pipeline.core.files.shards import read_table, write_table
+from pipeline.core.files.parquet.shards import read_table, write_table
 from pipeline.core.identity import hash_file
 from tests.conftest import ROOT
 from tests.filters.labels.labelling import TEXTS, Room

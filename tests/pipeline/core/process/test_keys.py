@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.core.process.keys import MASK, VARIABLES, Mask, environment
 from pipeline.engine.executors import Local
-from pipeline.sources.pages import PageExtractor
+from pipeline.sources.pages.extractor import PageExtractor
 
 KEY = "sk-ant-CANARY-0123456789"
 

@@ -15,7 +15,7 @@ from pipeline.experiment.build import build_experiment
 from pipeline.experiment.chance.looking import looks_ahead, looks_in_certificates
 from pipeline.experiment.chance.power import power_of, power_text
 from pipeline.plan.graph import Plan
-from pipeline.store.looks import looks_in, note_outcome
+from pipeline.store.names.looks import looks_in, note_outcome
 from tests.pipeline.experiment.conftest import Furnish
 from tests.pipeline.experiment.small_experiment import ONE_ORDER, certificate_of, pages
 from tests.pipeline.experiment.small_experiment import RECIPE as OF_TWO

@@ -25,7 +25,7 @@ ROWS = [{"name": f"d{number}", "text": text} for number, text in enumerate(texts
 
 
 def chosen_ids(folder: Path, limit: int, seed: int = 4) -> list[str]:
-    from pipeline.core.files.shards import read_table
+    from pipeline.core.files.parquet.shards import read_table
 
     chosen, _, _ = choose(folder, limit_bytes=limit, seed=seed)
     return [name for path, rows in chosen for name in read_table(path).column("id").take(rows).to_pylist()]

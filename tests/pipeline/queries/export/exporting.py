@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import zstandard
 
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
 from tests.pipeline.house import House
 
 WORDS = ("water", "rain", "stone", "river", "cloud", "the", "of", "falls", "grows", "lake", "under", "over")

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 
 from pipeline.core.errors import DataError, RecipeError
-from pipeline.core.files.shards import schema_of
+from pipeline.core.files.parquet.shards import schema_of
 from pipeline.queries.export.card import DatasetInfo, Exported, Given, dataset_card
 from pipeline.queries.export.export import _with_written, export_named
-from pipeline.sources.hub import HubParams, HubReader
+from pipeline.sources.tables.hub import HubParams, HubReader
 from tests.pipeline.house import House, texts
 from tests.pipeline.queries.export.exporting import bytes_of, dataset, rows_of, shards_of
 

@@ -15,10 +15,10 @@ from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.card import read_card
 from pipeline.core.rng import derive, generator
 from pipeline.queries.export.export import export_named
-from pipeline.store.registry import promote, rollback
+from pipeline.store.names.registry import promote, rollback
 from tests.pipeline.house import House
 from tests.pipeline.queries.export.exporting import bytes_of, furnish, rows_of, shards_of
-from tests.pipeline.store.test_registry import evidence
+from tests.pipeline.store.names.test_registry import evidence
 
 BUDGET = 14_000
 

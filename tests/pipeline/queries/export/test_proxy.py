@@ -15,7 +15,7 @@ from eval.proxies.tokenizer import Tokenizer
 from eval.scores.bits_per_byte import document_bits
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.queries.export.proxy import USE, export_proxy
-from pipeline.queries.lanes import find_lane, scores_of_lane, tokenizer_of_lane
+from pipeline.queries.proxies.lanes import find_lane, scores_of_lane, tokenizer_of_lane
 from tests.pipeline.house import House
 from tests.pipeline.queries.export.exporting import bytes_of
 

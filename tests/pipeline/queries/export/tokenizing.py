@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
 from tests.pipeline.queries.export.exporting import text_of
 
 END, STRAY = "<|endoftext|>", "<|im_end|>"

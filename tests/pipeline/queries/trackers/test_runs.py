@@ -10,7 +10,7 @@ import pytest
 from eval.proxies.tiers import TIERS
 from pipeline.core.files.card import read_card
 from pipeline.plan.lanes import LaneName
-from pipeline.queries.lanes import find_lane, scores_of_lane
+from pipeline.queries.proxies.lanes import find_lane, scores_of_lane
 from pipeline.queries.trackers.runs import told_of
 from tests.pipeline.house import House
 

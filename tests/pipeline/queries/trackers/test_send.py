@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.commands.tracking import tracking
+from pipeline.commands.run.tracking import tracking
 from pipeline.core.errors import RecipeError
 from pipeline.engine.progress import Silent
 from pipeline.queries.trackers.runs import TrackedRun, told_of

@@ -26,7 +26,7 @@ from pipeline.report.dataset.signals import Signals
 from pipeline.report.dataset.steps import dataset_shown
 from pipeline.report.draw.bins import Spread, bin_values, counted, three_of
 from pipeline.report.page import write_report
-from pipeline.store.decide import passes
+from pipeline.store.dataset.decide import passes
 from pipeline.store.evidence import evidence_of
 from tests.pipeline.report.report_parts import STEPS, finish, write_lines
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from filters.labels.rubrics.rubric import load_rubric
-from pipeline.commands.run_recipe import run_recipe
+from pipeline.commands.run.run_recipe import run_recipe
 from pipeline.core.files.card import read_card
 from pipeline.engine.progress import Silent
 from tests.claude_server import Reply, claude_server

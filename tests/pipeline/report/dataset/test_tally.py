@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline import catalog
-from pipeline.core.files.shards import read_table
+from pipeline.core.files.parquet.shards import read_table
 from pipeline.report.dataset import groups, tally
 from pipeline.report.dataset.signals import Signals
 from pipeline.report.dataset.steps import DatasetShown, dataset_shown

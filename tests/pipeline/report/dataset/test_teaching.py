@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from filters.labels.rubrics.rubric import load_rubric
-from pipeline.commands.run_recipe import run_recipe
+from pipeline.commands.run.run_recipe import run_recipe
 from pipeline.commands.texts import outcome_text
 from pipeline.core.rng import generator
 from pipeline.engine.progress import Silent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.commands.run_recipe import run_recipe
+from pipeline.commands.run.run_recipe import run_recipe
 from pipeline.core.files.card import read_card
 from pipeline.engine.progress import Silent
 from tests.filters.topics.planted import one_bag

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.commands.run_recipe import run_recipe
+from pipeline.commands.run.run_recipe import run_recipe
 from pipeline.core.rng import generator
 from pipeline.engine.progress import Silent
 from pipeline.report.dataset.triangle import BRING, triangle_shown

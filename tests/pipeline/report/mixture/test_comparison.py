@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.files.strict_yaml import parse
+from pipeline.core.files.reading.strict_yaml import parse
 from pipeline.experiment.findings.effects import effects_on
 from pipeline.plan.graph import Plan
 from pipeline.recipe.ablation import ablation_of

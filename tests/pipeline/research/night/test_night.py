@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.commands.run_recipe import run_recipe
+from pipeline.commands.run.run_recipe import run_recipe
 from pipeline.core.errors import BusyError, RecipeError
 from pipeline.engine.progress import Silent
 from pipeline.recipe.load import load_recipe

@@ -13,7 +13,7 @@ import pytest
 from eval.claims.record import Claim, Effect, Round
 from eval.loop.space import Knob
 from eval.loop.state import head
-from pipeline.core.files.shards import write_table
+from pipeline.core.files.parquet.shards import write_table
 from pipeline.queries.errors.rounds import ABOUT, ABOUT_SCHEMA
 from pipeline.queries.tables import Dataset
 from pipeline.recipe.edits import Edit

@@ -13,7 +13,7 @@ from eval.proxies.tiers import tier_called
 from pipeline.core.errors import RecipeError
 from pipeline.experiment.lanes import CURVE
 from pipeline.plan.make import make_plan
-from pipeline.queries.lanes import finished_lanes
+from pipeline.queries.proxies.lanes import finished_lanes
 from pipeline.recipe.edits import Edit, refuse_forbidden
 from pipeline.recipe.load import load_recipe
 from pipeline.research.edits.space import space_of

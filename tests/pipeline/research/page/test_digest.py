@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.commands.research_texts import digest_text
+from pipeline.commands.research.research_texts import digest_text
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.recipe.load import load_recipe
 from pipeline.report.research.told import Digest, Range, Together
