@@ -237,13 +237,23 @@ class Plateau:
 def plateau(state: State, *, detectable: float | None = None) -> Plateau | None:
     """Return why it does not pay to go on as before, or None.
 
-    Either no point of the last `STALE_BATCHES` batches is likely to be better than all before them, or even what is at
-    all likely of the best point lies below the gain that a claim could show (`detectable`).
+    Either even what is at all likely of the best point lies below the gain that a claim could show (`detectable`), or
+    no point of the last `STALE_BATCHES` batches is likely to be better than all before them.
     """
     if state.surrogate is None:
         return None
     batches = sorted({trial.batch for trial in state.trials})
     best = head(state)
+    if detectable is not None and len(batches) > STALE_BATCHES:
+        most = max(mean + SD_TO_SIDE * sd for mean, sd in state.gains.values())
+        if most < detectable:
+            return Plateau(
+                "below_detectable",
+                len(batches),
+                at_limits(state.space, best.point),
+                f"Nothing that was tried is likely to gain more than {most:.4f} bits per byte; a claim that can be "
+                f"afforded shows {detectable:.4f}.",
+            )
     if len(batches) > STALE_BATCHES:
         first = batches[-STALE_BATCHES]
         before = [state.incumbent, *(p for p in state.trained if state.lanes[p][0].batch < first)]
@@ -259,16 +269,6 @@ def plateau(state: State, *, detectable: float | None = None) -> Plateau | None:
                 at_limits(state.space, best.point),
                 f"The last {STALE_BATCHES} batches brought no point that is better than all before with a chance of "
                 f"more than {LIKELY:g}.",
-            )
-    if detectable is not None and len(batches) > STALE_BATCHES:
-        most = max(mean + SD_TO_SIDE * sd for mean, sd in state.gains.values())
-        if most < detectable:
-            return Plateau(
-                "below_detectable",
-                len(batches),
-                at_limits(state.space, best.point),
-                f"Nothing that was tried is likely to gain more than {most:.4f} bits per byte; a claim that can be "
-                f"afforded shows {detectable:.4f}.",
             )
     return None
 

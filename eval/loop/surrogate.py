@@ -127,6 +127,25 @@ class Surrogate:
         variance = float(pulled_C @ np.stack(rows) @ pulled_C)
         return float(factors_C @ value_C), math.sqrt(max(variance, 0.0))
 
+    def drawn(
+        self, points: Sequence[Point], rows_N: np.ndarray, *, noises_N: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what points might truly be, float64[C], and what lanes of them would then show, float64[N].
+
+        `rows_N` says of which point each lane is, `noises_N` how variable it is beside an ordinary one.
+        """
+        places, process = Places.of(points, space=self.space), self.process
+        near_CN, between_CC = self.kernel.between(places, self.places), self.kernel.between(places, places)
+        covariance_CC = np.stack(
+            [process.covariance_at(near_CN, near_CN[row : row + 1], between_CC[:, row]) for row in range(len(near_CN))]
+        )
+        levels_C, basis_CC = np.linalg.eigh((covariance_CC + covariance_CC.T) / 2)
+        spread_CC = basis_CC * np.sqrt(np.maximum(levels_C, 0))
+        true_C = process.mean_at(near_CN) + spread_CC @ rng.normal(size=len(points))
+        lane_sd_N = np.sqrt(process.noise * process.variance * noises_N)
+        lane_N = true_C[rows_N] + lane_sd_N * rng.normal(size=len(rows_N))
+        return self._valued(true_C)[0], self._valued(lane_N)[0]
+
     def noise_sd(self, point: Point) -> float:
         """Return by how much one lane of a point deviates by chance."""
         near_1N = self.kernel.between(Places.of([point], space=self.space), self.places)

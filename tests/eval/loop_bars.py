@@ -15,6 +15,7 @@ import numpy as np
 
 from eval.loop.claim import plan_claim
 from eval.loop.interactions import interactions
+from eval.loop.optimism import optimism
 from eval.loop.predictions import Share
 from eval.loop.propose import PROPOSERS, Proposed, Proposer
 from eval.loop.space import Knob, Point, Space
@@ -79,7 +80,8 @@ def weights(count: int = 30) -> Iterator[Bar]:
     """Yield how near the best weights of six domains the head comes."""
     regrets: dict[int, list[float]] = {32: [], 64: []}
     inside: list[bool] = []
-    optimism: list[float] = []
+    expected: list[float] = []
+    hoped: list[float] = []
     for seed in range(count):
         problem, state = six_domains(seed), None
         for number, found in regrets.items():
@@ -87,12 +89,27 @@ def weights(count: int = 30) -> Iterator[Bar]:
             found.append(problem.regret(head(state).point))
         assert state is not None
         inside += held(problem, state)
-        optimism.append(head(state).gain / NOISE - problem.gain(head(state).point))
+        expected.append(head(state).gain / NOISE - problem.gain(head(state).point))
+        hoped.append(expected[-1] - optimism(state, seed=seed) / NOISE)
     yield share("six domains, within 1 of the best at 64", [regret <= 1 for regret in regrets[64]], least=0.9)
     yield share("six domains, within 1 of the best at 32", [regret <= 1 for regret in regrets[32]], least=0.6)
     yield mean("six domains, median regret at 64", [float(np.median(regrets[64]))], least=0, most=0.5)
     yield share("six domains, predictions inside their 80 % interval", inside, least=0.7, most=0.9)
-    yield mean("six domains, head's expected gain over its true one", optimism, least=-0.5, most=0.5)
+    yield mean("six domains, head's expected gain over its true one", expected, least=-0.5, most=0.5)
+    yield mean("the same, less the luck of the chosen", hoped, least=-0.25, most=0.25)
+
+
+def nothing(count: int = 40) -> Iterator[Bar]:
+    """Yield what the head of 48 lanes among mixtures that are all alike is expected to gain."""
+    expected: list[float] = []
+    hoped: list[float] = []
+    for seed in range(count):
+        problem = all_alike()
+        state = run(problem, 48, seed=seed, lane=REGISTRY)
+        expected.append(head(state).gain / NOISE)
+        hoped.append(expected[-1] - optimism(state, seed=seed) / NOISE)
+    yield mean("mixtures all alike, head's expected gain", expected, least=-0.5, most=0.5)
+    yield mean("the same, less the luck of its choice", hoped, least=-0.25, most=0.25)
 
 
 def held(problem: Problem, state: State) -> list[bool]:
@@ -161,11 +178,17 @@ def false_promotions(count: int = 400) -> Iterator[Bar]:
         yield share(told, [noise_loop(number, louder=louder) for number in range(count)], most=0.05)
 
 
+def all_alike() -> Problem:
+    """Return a problem in which nothing that may move makes a difference."""
+    names = ("a", "b", "c")
+    space = Space(names, Limits.of(names), (Knob("cut", "float"), Knob("on", "flag")))
+    return Problem(space, space.point([0.4, 0.3, 0.3], (0.5, 0.0)), lambda point: 2.0, least=2.0)
+
+
 def noise_loop(number: int, *, louder: float = 1.0) -> bool:
     """Return whether one of two nights promotes anything; what is refused as underpowered is claimed all the same."""
-    names, rng = ("a", "b", "c"), generator(number, "noise")
-    space = Space(names, Limits.of(names), (Knob("cut", "float"), Knob("on", "flag")))
-    problem = Problem(space, space.point([0.4, 0.3, 0.3], (0.5, 0.0)), lambda point: 2.0, least=2.0)
+    problem, rng = all_alike(), generator(number, "noise")
+    space = problem.space
     given: dict[str, Proposer] = {name: PROPOSERS[name] for name in ("gp", "random")}
     state = State(space, problem.incumbent, lane=REGISTRY)
     for night in (1, 2):
@@ -251,6 +274,7 @@ def scripted(count: int = 30) -> Iterator[Bar]:
 
 BARS: dict[str, Callable[[], Iterator[Bar]]] = {
     "weights": weights,
+    "nothing": nothing,
     "knobs": knobs,
     "claims": claims,
     "scripted": scripted,

@@ -25,6 +25,7 @@ from pipeline.report.tables import ReportTable, write_tables
 MOST_ROWS = 40  # cards listed on the page; the CSV file has all
 MOST_LOST = 20  # cards listed that failed or were refused
 MOST_NEXT = 12
+LEAST_TOLD = 0.0001  # bits per byte: less is no digit of what is told
 USUAL = 0.95  # confidence of a claim that is not judged yet
 
 
@@ -104,6 +105,9 @@ def _claim_forest(digest: Digest) -> Forest | None:
         side = NormalDist().inv_cdf((1 + level) / 2) * claim.sd
         hoped = Range(claim.expected, claim.expected - side, claim.expected + side)
         ranges.append((f"expected{which}", "by the model of all cards", hoped, False))
+        if claim.luck >= LEAST_TOLD:
+            rest = Range(hoped.value - claim.luck, hoped.low - claim.luck, hoped.high - claim.luck)
+            ranges.append((f"hoped for{which}", "less the luck of the chosen; by this it was planned", rest, False))
         if claim.gain is not None:
             seeds = f"seeds {claim.seeds[0]} to {claim.seeds[1]} of both mixtures"
             ranges.append((f"claimed{which}", seeds, claim.gain, True))
@@ -225,7 +229,22 @@ PROPOSER_HEAD = (
     "proposer", "cards", "gave a number", "failed", "refused", "rejected", "waiting", "share at first", "share next",
     "worth", "worth low", "worth high", "inside of 80 %", "foretold", "crps", "crps of no change", "usd",
 )  # fmt: skip
-CLAIM_HEAD = ("edits", "expected", "sd", "outcome", "gain", "low", "high", "odds", "odds needed", "look", "sentence")
+CLAIM_HEAD = (
+    "edits",
+    "expected",
+    "sd",
+    "luck",
+    "power",
+    "detectable",
+    "outcome",
+    "gain",
+    "low",
+    "high",
+    "odds",
+    "odds needed",
+    "look",
+    "sentence",
+)
 
 
 def _ends(gain: Range | None) -> tuple[float | None, float | None, float | None]:
@@ -252,4 +271,4 @@ def _proposer_row(each: ProposerTold) -> tuple[Any, ...]:
 
 def _claim_row(claim: ClaimTold) -> tuple[Any, ...]:
     told = (claim.outcome, *_ends(claim.gain), claim.odds, claim.odds_needed, claim.look, claim.sentence)
-    return ("; ".join(claim.edits), claim.expected, claim.sd, *told)
+    return ("; ".join(claim.edits), claim.expected, claim.sd, claim.luck, claim.power, claim.detectable, *told)

@@ -118,6 +118,9 @@ class ClaimTold:
     look: int | None  # how many times the held-out sets were opened for this comparison
     guards: tuple[GuardTold, ...]
     report: str
+    luck: float = 0.0  # of what was expected, by having been chosen
+    power: float | None = None  # share of claims that find what was expected less that; None where it is not told
+    detectable: float | None = None  # gain that is found in 80 of 100 claims
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +254,7 @@ class Digest:
     mixtures: tuple[Mixture, ...]  # with a model's word, the best first
     head: Mixture | None
     head_sure: float  # chance of the head to be better than the incumbent
+    head_luck: float  # of its expected gain, by having been chosen
     claim: ClaimTold | None  # the last one, unless the search was taken up again after it
     claims: tuple[ClaimTold, ...]
     promoted: str  # as what the claimed head is registered

@@ -9,27 +9,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, replace
+from typing import Any
 
 from pipeline.core.claude.prices import dollars
 from pipeline.core.errors import RecipeError
-from pipeline.experiment.chance.looking import looks_ahead
 from pipeline.plan.make import make_plan
 from pipeline.plan.sweep import FIRST_SEED
 from pipeline.recipe.edits import Edit, edit_of, key_of
 from pipeline.recipe.load import load_recipe
 from pipeline.recipe.sections import MOST_FIRST_SEED
 from pipeline.recipe.spec import Recipe
-from pipeline.research.edits.settings import is_of_settings, settings_section
+from pipeline.research.night.claim_recipe import claim_recipe
+from pipeline.research.night.power import power_of
 from pipeline.research.record.card import Card, Cost, Result, card_id
 from pipeline.research.search.bill import usd_left
 from pipeline.research.search.search import Search
-
-if TYPE_CHECKING:
-    from eval.loop.claim import ClaimPlan
-    from eval.loop.state import State
-    from pipeline.plan.graph import Plan
 
 ATTRIBUTED = 3  # proxies of the head without each of its edits
 ATTRIBUTED_FROM = FIRST_SEED + 100  # or above all seeds of cards: those that chose the head flatter it
@@ -74,9 +69,10 @@ def open_claim(search: Search) -> None:
         "first_seed": first,
     }  # fmt: skip
     plan = make_plan(load_recipe(claim_recipe(search, claim)), search.bench.workspace)
-    planned = _planned(search, state, claim, plan)
-    if not planned.is_enough:
-        search.write("ended", why=f"No claim was made. {planned.sentence}")
+    power = power_of(search, state, plan)
+    if not power.plan.is_enough:
+        luck = f" Of the {best.gain:.4f} that are expected, {power.optimism:.4f} are the luck of the chosen."
+        search.write("ended", why=f"No claim was made. {power.plan.sentence}{luck if power.optimism else ''}")
         return
     cost, left = search.bench.cost_of(plan), max(usd_left(search), 0.0)
     if cost.usd > left:
@@ -87,53 +83,14 @@ def open_claim(search: Search) -> None:
         search.write("ended", why=why, short_of="usd")
         return
     search.write(
-        "claim_opened", **claim, power=planned.power, detectable=planned.detectable, paid=list(cost.paid)
+        "claim_opened", **claim, optimism=power.optimism, power=power.plan.power, detectable=power.plan.detectable,
+        documents=None if power.documents is None else asdict(power.documents), paid=list(cost.paid),
     )  # fmt: skip
 
 
 def paid_by_claim(search: Search, claim: Mapping[str, Any]) -> dict[str, float]:
     """Return what the paid results that a claim was the first to build cost, by folder."""
     return search.bench.paid([place for place in claim.get("paid", ()) if place not in search.standing.paid])
-
-
-def _planned(search: Search, state: State, claim: Mapping[str, Any], plan: Plan) -> ClaimPlan:
-    """Return what the claim would show: too weak a one is not made, as it opens the held-out sets for nothing."""
-    from eval.loop.claim import plan_claim
-    from eval.loop.state import own_lanes
-    from eval.verdict.deviation import with_earlier
-
-    own = own_lanes(state)
-    lane = state.lane if own is None else with_earlier(own, state.lane)[0]
-    assert lane is not None  # two proxies of the incumbent were the first of the search
-    gate = search.gate
-    return plan_claim(
-        claim["expected"], lane=lane, most_seeds=search.proxy.seeds, least_seeds=search.proxy.seeds,
-        looks=looks_ahead(plan),        required=gate.min_gain, confidence=gate.confidence,
-    )  # fmt: skip
-
-
-def claim_recipe(search: Search, claim: Mapping[str, Any], *, larger: bool = False) -> dict[str, Any]:
-    """Return the recipe by which a claim is judged: both mixtures by fresh seeds, and the gate as it is written.
-
-    A claim of settings is judged by `larger` proxies too.
-    """
-    name, incumbent, data = search.research.as_, search.research.incumbent, search.bench.data
-    edits = tuple(edit_of(told) for told in claim["head"])
-    variant = search.bench.variant(edits, tag=name)
-    section = search.bench.proxy_section(
-        seeds=int(claim["seeds"]), rates=search.proxy.learning_rates, first_seed=int(claim["first_seed"])
-    )
-    if is_of_settings(search.recipe):
-        section = settings_section(search.recipe, {name: edits}, section, larger=larger)
-    return {
-        "name": f"{search.recipe.name}-claim{'-larger' if larger else ''}",
-        "seed": search.recipe.seed,
-        "sources": data.get("sources"),
-        "datasets": {**data["datasets"], **variant.datasets},
-        "mixtures": {incumbent: data["mixtures"][incumbent], name: variant.mixture},
-        "proxy": section,
-        "gate": data["gate"],
-    }
 
 
 def attribute(search: Search) -> None:

@@ -18,6 +18,7 @@ from pipeline.core.errors import RecipeError
 from pipeline.plan.sweep import FIRST_SEED
 from pipeline.research.edits.space import space_of
 from pipeline.research.night.claiming import ATTRIBUTED, attribute, open_claim, paid_by_claim
+from pipeline.research.night.power import detectable
 from pipeline.research.night.promoting import Promoter, is_unanswered, promote_head
 from pipeline.research.night.proposing import Batch, next_cards
 from pipeline.research.night.transfer import Judge, judged
@@ -33,6 +34,7 @@ from pipeline.research.search.search import Search, changed_rules, rule_of
 
 SHORT_OF = {"budget": "experiments", "hours": "hours", "exhausted": "usd"}  # why a search ended -> what more would help
 NOTHING_LEFT = ("exhausted", "plateau")  # ends after which a person's yes gives something to try
+PATIENCE = 6  # batches in a row of a search that is stuck, after which it ends
 RESERVE = 0.1  # of the hours, at least, for the claim and its attribution
 
 
@@ -129,8 +131,9 @@ class Night:
             return limit
         if at.exhausted:
             return {"why": "exhausted", "words": at.exhausted}
-        stuck = plateau(self.search.state(self.search.space()))
-        if stuck is not None and at.stuck_since is not None and at.batches - at.stuck_since >= 2 * stuck.batches:
+        state = self.search.state(self.search.space())
+        stuck = plateau(state, detectable=detectable(self.search, state))
+        if stuck is not None and at.stuck_since is not None and at.batches - at.stuck_since >= PATIENCE:
             return {"why": "plateau", "words": stuck.sentence, "at_limits": list(stuck.at_limits)}
         return None
 
@@ -166,7 +169,8 @@ class Night:
 
         search = self.search
         number = search.standing.batches
-        stuck, remarks = plateau(search.state(search.space())), list[dict[str, Any]]()
+        state, remarks = search.state(search.space()), list[dict[str, Any]]()
+        stuck = plateau(state, detectable=detectable(search, state))
         if stuck is not None and search.standing.stuck_since is None:
             remarks.append(
                 {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.research.night.claiming import claim_recipe
+from pipeline.research.night.claim_recipe import claim_recipe
 from pipeline.research.people.approvals import HEAD, reach_of, waiting_in, word_on, words_in
 from pipeline.research.search.search import Search
 

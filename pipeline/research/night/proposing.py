@@ -16,6 +16,7 @@ from pipeline.core.rng import derive
 from pipeline.plan.sweep import FIRST_SEED
 from pipeline.recipe.edits import Edit, key_of, refuse_forbidden
 from pipeline.research.edits.space import EditSpace, OutsideError
+from pipeline.research.night.power import detectable
 from pipeline.research.night.weighing import PROXIES
 from pipeline.research.proposers.ideas import Advice, Adviser, Idea
 from pipeline.research.proposers.remedies import remedy_of
@@ -139,6 +140,7 @@ class Proposing:
             seed,
             proposers=known,
             blocked=blocked,
+            detectable=detectable(self.search, self.state),
         )
 
     def _asking(self, adviser: Adviser) -> Any:

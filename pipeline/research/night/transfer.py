@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.recipe.load import load_recipe
 from pipeline.research.edits.settings import is_of_settings
-from pipeline.research.night.claiming import claim_recipe
+from pipeline.research.night.claim_recipe import claim_recipe
 from pipeline.research.search.search import Search
 
 Judge = Callable[[Mapping[str, Any]], Mapping[str, Any]]  # the claim's recipe -> its verdict as JSON

@@ -31,6 +31,7 @@ from pipeline.report.research.told import (
     Together,
     Told,
 )
+from pipeline.research.night.power import luck_of
 from pipeline.research.night.proposing import next_cards, shares_of
 from pipeline.research.page.effects import deviation_of, effect_of, part_of, worth_of
 from pipeline.research.page.sentences import headline, learned, next_step, why_no_effects
@@ -119,7 +120,8 @@ class Reading:
             name=search.recipe.name, recipe=path, incumbent=search.research.incumbent, on=dict(search.research.on),
             outcome=(claim.outcome or "none") if claim else "none", headline="", sentence="", state=state,
             cards=self.cards, mixtures=tuple(sorted(mixtures.values(), key=lambda each: -each.expected.value)),
-            head=found, head_sure=best.probability_better, claim=claim, claims=claims,
+            head=found, head_sure=best.probability_better, head_luck=luck_of(search, self.state) if found else 0.0,
+            claim=claim, claims=claims,
             promoted=_registered(standing.promoted), proposers=self.proposers(),
             waiting=(), answered=len(self.answers), effects=self.effects(), controls=self.controls(), bill=self.bill(),
             next=self.next(), next_step="", no_effects="", plateaus=self.plateaus(), batches=standing.batches,
@@ -305,5 +307,6 @@ def _claim(opened: Mapping[str, Any], verdict: Mapping[str, Any]) -> ClaimTold:
             GuardTold(guard["domain"], guard["gain"], guard["low"], guard["max_loss"], guard["status"])
             for guard in verdict.get("guards", ())
         ),
-        report=verdict.get("report", ""),
+        report=verdict.get("report", ""), luck=opened.get("optimism", 0.0), power=opened.get("power"),
+        detectable=opened.get("detectable"),
     )  # fmt: skip

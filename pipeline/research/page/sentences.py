@@ -10,6 +10,7 @@ from pipeline.report.research.told import Digest, EffectTold, Mixture, ProposerT
 
 NAMED = 90  # characters of a card's words in a sentence
 CERTAIN = 0.9999  # no model is surer than that
+LEAST_TOLD = 0.0001  # bits per byte: less is no digit of what is told
 FEW = 8  # predictions below which a share of them says nothing
 
 
@@ -90,9 +91,10 @@ def _best(digest: Digest) -> str:
     by_chance = f" Chance moves one proxy by {chance.value:.4f}." if chance is not None else ""
     if head is None:
         return f"Best: nothing that was tried is expected to better {digest.incumbent}.{by_chance}"
+    luck = f", of which {digest.head_luck:.4f} are the luck of the chosen" if digest.head_luck >= LEAST_TOLD else ""
     return (
         f"Best: {cut(head.words)}: {gain_said(head.expected)} bits per byte expected by the model of "
-        f"{_modelled(digest)} (80 % interval), better with a chance of "
+        f"{_modelled(digest)} (80 % interval){luck}, better with a chance of "
         f"{figures.share(min(digest.head_sure, CERTAIN), 1)}.{by_chance}"
     )
 

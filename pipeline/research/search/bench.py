@@ -167,6 +167,12 @@ class Bench:
                 found[seed] = folders
         return found
 
+    def documents_of(self, name: str) -> Path:
+        """Return the folder of the documents of a set that cards are scored on."""
+        assert self.recipe.research is not None
+        asked = Asked(self.recipe.research.incumbent, (), (0,))
+        return make_plan(load_recipe(self.trial_recipe([asked])), self.workspace).documents_node(name).folder
+
     def paid(self, places: Sequence[str]) -> dict[str, float]:
         """Return what results that are there were paid for, by their folders in the workspace."""
         folders = {place: self.workspace.root / place for place in places}

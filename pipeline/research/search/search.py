@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +34,7 @@ class Search:
     max_usd: float | None = None  # of a night's caller; lowers what the recipe allows
     findings: Sequence[Mapping[str, Any]] = ()  # verified claims of error analyses, as plain JSON, for advisers
     standing: Standing = field(init=False)
-    _space: tuple[int, EditSpace] | None = None  # after so many events
-    _state: tuple[int, State] | None = None
+    _made: dict[str, tuple[int, Any]] = field(default_factory=dict)  # what is slow to find, after so many events
 
     def __post_init__(self) -> None:
         self.standing = folded(self.ledger)
@@ -67,19 +66,23 @@ class Search:
         self.standing.taken_in(event)
         return event
 
+    def once(self, name: str, make: Callable[[], Any], *, forever: bool = False) -> Any:
+        """Return what `make` gives, made once for each event, or once for all where no event changes it."""
+        events = 0 if forever else len(self.ledger.events)
+        if name not in self._made or self._made[name][0] != events:
+            self._made[name] = events, make()
+        return self._made[name][1]
+
     def space(self) -> EditSpace:
         """Return the space as it stands: with what text allows and what people let in; made once for each event."""
-        events = len(self.ledger.events)
-        if self._space is None or self._space[0] != events:
-            self._space = events, space_of(self.recipe, supply=self.standing.supply, let_in=self.standing.let_in)
-        return self._space[1]
+        let_in, supply = self.standing.let_in, self.standing.supply
+        found: EditSpace = self.once("space", lambda: space_of(self.recipe, supply=supply, let_in=let_in))
+        return found
 
     def state(self, space: EditSpace) -> State:
         """Return what models see of the search in its space; made once for each event, as fits are slow."""
-        events = len(self.ledger.events)
-        if self._state is None or self._state[0] != events:
-            self._state = events, state_of(self.standing, space)
-        return self._state[1]
+        found: State = self.once("state", lambda: state_of(self.standing, space))
+        return found
 
     def goal_of(self, scored: dict[str, float]) -> float:
         """Return the weighted bits per byte of one proxy, of what it scored on each held-out set."""

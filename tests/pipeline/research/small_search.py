@@ -44,6 +44,7 @@ research:
   person: []
 gate: {candidate: head, baseline: even, on: [judged], min_gain: 0.004, confidence: 0.6}
 """
+FAR = RECIPE.replace("markets: 1}, max", "markets: 4}, max")  # from the best, so that there is a gain to claim
 RIVERS = ("water", "rain", "stone", "river", "cloud", "the", "of", "falls", "slowly", "into", "valley", "green")
 MARKETS = ("price", "market", "share", "trade", "bank", "the", "of", "rises", "quickly", "above", "value", "money")
 

@@ -14,12 +14,12 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.pipeline.house import House
-from tests.pipeline.research.small_search import RECIPE, furnished, ledger_of
+from tests.pipeline.research.small_search import FAR, furnished, ledger_of
 from tests.samples import proof
 
 pytestmark = pytest.mark.slow
 MOST_KILLS = proof(8, whole=40)
-SHORTER = RECIPE.replace("experiments: 10", "experiments: 6").replace("seeds: 6", "seeds: 3")
+SHORTER = FAR.replace("experiments: 10", "experiments: 6").replace("seeds: 6", "seeds: 3")
 
 
 def begin(house: House) -> subprocess.Popen[bytes]:
@@ -32,7 +32,7 @@ def begin(house: House) -> subprocess.Popen[bytes]:
 
 @pytest.mark.timeout(900)
 def test_a_search_that_is_killed_at_any_time_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    whole, killed = (furnished(tmp_path / name, proof(SHORTER, whole=RECIPE)) for name in ("whole", "killed"))
+    whole, killed = (furnished(tmp_path / name, proof(SHORTER, whole=FAR)) for name in ("whole", "killed"))
     started = time.monotonic()
     _, told = begin(whole).communicate()
     seconds = time.monotonic() - started

@@ -19,7 +19,12 @@ from pipeline.research.record.ledger import Ledger
 from pipeline.research.record.lock import one_night
 from pipeline.research.search.reading import folder_of
 from tests.pipeline.house import House
-from tests.pipeline.research.small_search import RECIPE, furnished, ledger_of, night_of
+from tests.pipeline.research import small_search
+from tests.pipeline.research.small_search import FAR, ledger_of, night_of
+
+
+def furnished(folder: Path, recipe: str = FAR) -> House:
+    return small_search.furnished(folder, recipe)
 
 
 @pytest.fixture(scope="module")
@@ -145,12 +150,12 @@ def test_hours_that_are_over_leave_the_search_to_the_next_night(tmp_path: Path) 
 def test_another_recipe_under_one_name_is_refused_and_a_larger_budget_is_not(tmp_path: Path) -> None:
     house = furnished(tmp_path)
     night_of(house, hours=1e-9).go_on()
-    house.write(RECIPE.replace("experiments: 10", "experiments: 14"))
+    house.write(FAR.replace("experiments: 10", "experiments: 14"))
     night_of(house, hours=1e-9).go_on()
-    house.write(RECIPE.replace("high: 60", "high: 70"))
+    house.write(FAR.replace("high: 60", "high: 70"))
     with pytest.raises(RecipeError, match=r"is the ledger of another search: research\.space changed since"):
         night_of(house).go_on()
-    house.write(RECIPE)
+    house.write(FAR)
     house.lines("plain.jsonl", ["other text " * 40] * 60)
     with pytest.raises(RecipeError, match="the incumbent's text, code or versions changed since"):
         night_of(house).go_on()
@@ -171,16 +176,21 @@ def test_two_nights_at_once_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_budget_that_holds_no_search_is_refused(tmp_path: Path) -> None:
-    house = furnished(tmp_path, RECIPE.replace("experiments: 10", "experiments: 5"))
+    house = furnished(tmp_path, FAR.replace("experiments: 10", "experiments: 5"))
     with pytest.raises(RecipeError, match=r"research\.budget\.experiments is 5; 2 show what chance does"):
         night_of(house).go_on()
 
 
-def test_a_claim_that_would_show_nothing_is_not_made_and_says_what_would(tmp_path: Path, searched: House) -> None:
-    text = RECIPE.replace("min_gain: 0.004", "min_gain: 0.9")
+def test_a_search_of_which_no_claim_could_show_anything_is_stuck_and_makes_none(
+    tmp_path: Path, searched: House
+) -> None:
+    text = FAR.replace("min_gain: 0.004", "min_gain: 0.9").replace("batch: 4", "batch: 2")
     house = furnished(tmp_path, text).with_results_of(searched)
     ledger_of(house).unlink()
     assert night_of(house).go_on()
     events = events_of(house)
+    remarks = [remark for event in events if event["kind"] == "batch" for remark in event["body"]["remarks"]]
+    (stuck,) = [remark for remark in remarks if remark["what"] == "plateau"]
+    assert stuck["rule"] == "below_detectable" and "a claim that can be afforded shows 0.9" in stuck["words"]
     assert "claim_opened" not in [event["kind"] for event in events]
     assert events[-1]["body"]["why"].startswith("No claim was made. A true gain of")
