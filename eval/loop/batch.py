@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from eval.loop.factorial import factorial
 from eval.loop.propose import PROPOSERS, Proposed, Proposer, ablate, combine, predicted
 from eval.loop.space import Point
 from eval.loop.state import Plateau, State, head, plateau
@@ -38,14 +39,17 @@ def next_batch(
     proposers: Mapping[str, Proposer] = PROPOSERS,
     blocked: Collection[Point] = (),
     detectable: float | None = None,
+    left: int | None = None,
 ) -> list[Proposed]:
     """Return the next `count` experiments; fewer only where the space holds nothing that was not tried.
 
-    `shares` are those of the proposers, which sum to one; `blocked` are points that wait, run, or were refused.
+    `shares` are those of the proposers, which sum to one; `blocked` are points that wait, run, or were refused. `left`
+    are the experiments that the budget has, these too: without it no block begins that settles what depends on what.
     """
-    chosen = [each for each in _again(state, count) if each.point not in blocked]
-    free = count - len(chosen)
     stuck = plateau(state, detectable=detectable)
+    chosen = [each for each in _again(state, count) if each.point not in blocked]
+    chosen += factorial(state, count - len(chosen), left=left, is_stuck=stuck is not None, blocked=blocked)
+    free = count - len(chosen)
     for name, number in _slots(state, free, shares, stuck=stuck, seed=seed).items():
         proposer = {"combine": combine, "ablate": ablate, **proposers}[name]
         asked = proposer(state, number, seed) if number else []

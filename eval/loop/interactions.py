@@ -1,7 +1,7 @@
-"""The trials of a night in, which two settings depend on each other out, as the model has it.
+"""The trials of a night in, which two settings depend on each other out: as a block of lanes or the model has it.
 
-This is what all trials say together and costs no lane; `ablate` asks for the lanes that would settle it, and after a
-promotion changes are left out one by one by fresh seeds.
+What the model says costs no lane, and is believed far from chance only; what a block showed (`factorial.py`) needs no
+model, and of its pairs it alone speaks. After a promotion changes are left out one by one by fresh seeds.
 """
 
 from __future__ import annotations
@@ -9,47 +9,50 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations
 
-import numpy as np
-
-from eval.loop.space import Knob, Point
-from eval.loop.state import State, head
+from eval.loop.factorial import contrasts, is_kept, moved, together
+from eval.loop.state import SD_TO_SIDE, State, head
 
 CERTAIN = 4.0  # deviations from which two changes depend on each other; by warps, additive ones reach 3.5 (eval/LOG.md)
 
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """By how much two changes bring more together than each alone, in bits per byte; negative: less."""
+    """By how much two changes bring more together than each alone, in bits per byte; negative: less.
+
+    Of switches they are the changes from the incumbent, of numbers those between the head and their farthest end.
+
+    `side` is half of the 80 % interval; `is_measured` says whether a block of lanes showed it, or the model alone.
+    """
 
     changes: tuple[str, str]
     gain: float
     sd: float
+    side: float
+    is_measured: bool = False
 
 
 def interactions(state: State) -> tuple[Interaction, ...]:
-    """Return pairs of knobs that depend on each other beyond `CERTAIN` deviations, the surest first.
+    """Return pairs of knobs that depend on each other: first what blocks showed, each the surest first.
 
-    Between each knob's place at the head and its farthest other one, all else as the head has it.
+    By the model they do beyond `CERTAIN` deviations, between each knob's place at the head and its farthest other one,
+    all else as the head has it.
     """
+    names = [knob.name for knob in state.space.knobs]
+    measured = contrasts(state)
+    found = [
+        Interaction((names[each.rows[0]], names[each.rows[1]]), each.gain, each.sd, each.side, is_measured=True)
+        for each in measured
+        if each.is_named
+    ]
     model, at = state.surrogate, head(state).point
-    if model is None:
-        return ()
-    moved = {row: _moved(at, row, knob) for row, knob in enumerate(state.space.knobs)}
-    found = []
-    for one, other in combinations(moved, 2):
-        both = _with(_with(at, one, moved[one]), other, moved[other])
-        corners = [at, _with(at, one, moved[one]), _with(at, other, moved[other]), both]
-        mean, sd = model.contrast(corners, np.array([-1.0, 1.0, 1.0, -1.0]))
-        if abs(mean) > CERTAIN * sd:
-            names = (state.space.knobs[one].name, state.space.knobs[other].name)
-            found.append(Interaction(names, mean, sd))
-    return tuple(sorted(found, key=lambda each: -abs(each.gain) / max(each.sd, 1e-12)))
-
-
-def _moved(at: Point, row: int, knob: Knob) -> float:
-    place = at.knobs[row]
-    return knob.snapped(0.0 if place > 0.5 else 1.0)
-
-
-def _with(point: Point, row: int, place: float) -> Point:
-    return Point(point.weights, (*point.knobs[:row], place, *point.knobs[row + 1 :]))
+    if model is not None:
+        place = {row: moved(at, row, knob) for row, knob in enumerate(state.space.knobs)}
+        for pair in combinations(place, 2):
+            if pair in {each.rows for each in measured}:
+                continue
+            mean, sd = together(model, at, pair, (place[pair[0]], place[pair[1]]))
+            if abs(mean) > CERTAIN * sd:
+                kept = [is_kept(state, at, row) for row in pair]
+                gain = -mean if kept[0] != kept[1] else mean
+                found.append(Interaction((names[pair[0]], names[pair[1]]), gain, sd, SD_TO_SIDE * sd))
+    return tuple(sorted(found, key=lambda each: (not each.is_measured, -abs(each.gain) / max(each.sd, 1e-12))))

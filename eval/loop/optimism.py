@@ -33,10 +33,12 @@ def optimism(state: State, *, seed: int) -> float:
     row_of = {point: row for row, point in enumerate(state.trained)}
     rows_N = np.array([row_of[trial.point] for trial in trials])
     noises_N = np.array([trial.noise for trial in trials])
+    true_RC, lane_RN = model.drawn(
+        state.trained, rows_N, noises_N=noises_N, rng=generator(seed, "optimism", len(state.trials)),
+        count=max(LEAST_DRAWS, min(MOST_DRAWS, LANES_IN_ALL // len(trials))),
+    )  # fmt: skip
     too_high = []
-    for draw in range(max(LEAST_DRAWS, min(MOST_DRAWS, LANES_IN_ALL // len(trials)))):
-        rng = generator(seed, "optimism", len(state.trials), draw)
-        true_C, lane_N = model.drawn(state.trained, rows_N, noises_N=noises_N, rng=rng)
+    for true_C, lane_N in zip(true_RC, lane_RN, strict=True):
         lanes = tuple(replace(trial, value=float(value)) for trial, value in zip(trials, lane_N, strict=True))
         again = head(State(state.space, state.incumbent, lanes, state.lane))
         too_high.append(again.gain - (true_C[row_of[state.incumbent]] - true_C[row_of[again.point]]))

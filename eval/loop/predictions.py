@@ -17,7 +17,9 @@ from scipy.special import betaincinv, ndtr
 
 from eval.loop.state import INSIDE, Prediction, State, Trial
 
-MODELLED = frozenset(("gp", "optuna", "random", "combine", "ablate", "replicate"))  # who predict by our model
+MODELLED = frozenset(
+    ("gp", "optuna", "random", "combine", "ablate", "replicate", "factorial")
+)  # who predict by our model
 BEFORE = 1.25  # factor by which our model's intervals are too narrow on made problems (eval/LOG.md)
 TRUSTED = 8  # predictions that this counts for
 MOST_WIDENED = 5.0

@@ -30,7 +30,7 @@ STALE_BATCHES = 3  # without a new candidate, after which a night is stuck
 LIKELY = 0.8  # chance of being better from which a point is a candidate
 MOST_MODELLED = 400  # lanes that a model is fitted to: with ten knobs that takes 0.9 s, with 800 3.6 s, with 1,200 9 s
 
-Kind = Literal["fresh", "replicate", "ablation", "control"]
+Kind = Literal["fresh", "replicate", "ablation", "control", "factorial"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,9 +128,9 @@ class Surrogate:
         return float(factors_C @ value_C), math.sqrt(max(variance, 0.0))
 
     def drawn(
-        self, points: Sequence[Point], rows_N: np.ndarray, *, noises_N: np.ndarray, rng: np.random.Generator
+        self, points: Sequence[Point], rows_N: np.ndarray, *, noises_N: np.ndarray, count: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return what points might truly be, float64[C], and what lanes of them would then show, float64[N].
+        """Return `count` times what points might truly be, float64[R, C], and what lanes would show, float64[R, N].
 
         `rows_N` says of which point each lane is, `noises_N` how variable it is beside an ordinary one.
         """
@@ -141,10 +141,10 @@ class Surrogate:
         )
         levels_C, basis_CC = np.linalg.eigh((covariance_CC + covariance_CC.T) / 2)
         spread_CC = basis_CC * np.sqrt(np.maximum(levels_C, 0))
-        true_C = process.mean_at(near_CN) + spread_CC @ rng.normal(size=len(points))
+        true_RC = process.mean_at(near_CN) + rng.normal(size=(count, len(points))) @ spread_CC.T
         lane_sd_N = np.sqrt(process.noise * process.variance * noises_N)
-        lane_N = true_C[rows_N] + lane_sd_N * rng.normal(size=len(rows_N))
-        return self._valued(true_C)[0], self._valued(lane_N)[0]
+        lane_RN = true_RC[:, rows_N] + lane_sd_N * rng.normal(size=(count, len(rows_N)))
+        return self._valued(true_RC)[0], self._valued(lane_RN)[0]
 
     def noise_sd(self, point: Point) -> float:
         """Return by how much one lane of a point deviates by chance."""
@@ -154,7 +154,7 @@ class Surrogate:
 
     def _valued(self, mean_C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return values and their slopes along the process."""
-        value_C, above_C = self.process.warp.back(mean_C, np.ones(len(mean_C)))
+        value_C, above_C = self.process.warp.back(mean_C, np.ones(mean_C.shape))
         return value_C, self.process.warp.sign * above_C
 
 

@@ -197,10 +197,11 @@ class EffectTold:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """Two settings that depend on each other by the model of all cards: what both bring beyond each alone."""
+    """Two settings that depend on each other: what both bring beyond each alone."""
 
     changes: tuple[str, str]
     gain: Range  # 80 %
+    is_measured: bool = False  # by lanes of all four combinations; else by the model of all cards
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +255,7 @@ class Digest:
     mixtures: tuple[Mixture, ...]  # with a model's word, the best first
     head: Mixture | None
     head_sure: float  # chance of the head to be better than the incumbent
-    head_luck: float  # of its expected gain, by having been chosen
+    head_luck: float  # of its expected gain, by having been chosen; 0 of a head that no claim was made of
     claim: ClaimTold | None  # the last one, unless the search was taken up again after it
     claims: tuple[ClaimTold, ...]
     promoted: str  # as what the claimed head is registered

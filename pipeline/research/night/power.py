@@ -64,28 +64,20 @@ def luck_of(search: Search, state: State) -> float:
     return found
 
 
-def power_of(search: Search, state: State, plan: Plan | None) -> Power:
-    """Return what the claim of a plan would show, with the seeds that the recipe gives it; None: a first look at it."""
-    from eval.loop.claim import plan_claim
-    from eval.loop.state import head, own_lanes
-    from eval.verdict.deviation import with_earlier
-    from eval.verdict.sequential import FIRST_LOOK
+def power_of(search: Search, state: State, plan: Plan) -> Power:
+    """Return what the claim of a plan would show, with the seeds that the recipe gives it."""
+    from eval.loop.state import head
 
     best, luck = head(state), luck_of(search, state)
-    own, gate = own_lanes(state), search.gate
-    lane = state.lane if own is None else with_earlier(own, state.lane)[0]
-    assert lane is not None  # two proxies of the incumbent were the first of the search
-    documents = None if plan is None else _documents(search, plan, search.space().edits_of(best.point))
-    planned = plan_claim(
-        best.gain - luck, lane=lane, most_seeds=search.proxy.seeds, least_seeds=search.proxy.seeds,
-        looks=FIRST_LOOK if plan is None else looks_ahead(plan), required=gate.min_gain, confidence=gate.confidence,
-        documents=documents,
-    )  # fmt: skip
-    return Power(best.gain, luck, documents, planned)
+    documents = _documents(search, plan, search.space().edits_of(best.point))
+    return Power(best.gain, luck, documents, _planned(search, state, best.gain - luck, plan, documents))
 
 
 def detectable(search: Search, state: State) -> float | None:
-    """Return the true gain that a claim of the head finds in 80 of 100 cases; None before anything is modelled."""
+    """Return the true gain that a claim of the head finds in 80 of 100 cases; None before anything is modelled.
+
+    While the head is the incumbent, there is nothing to claim: what a first claim would find, on documents without end.
+    """
     from eval.loop.state import head
 
     if state.surrogate is None:
@@ -93,14 +85,30 @@ def detectable(search: Search, state: State) -> float | None:
 
     def made() -> float:
         edits = search.space().edits_of(head(state).point)
-        if not edits:  # nothing to claim: the least that any claim could show
-            return power_of(search, state, None).plan.detectable
+        if not edits:
+            return _planned(search, state, 0.0, None, None).detectable
         claim = {"head": [edit.told for edit in edits], "seeds": search.proxy.seeds, "first_seed": 0}
         plan = make_plan(load_recipe(claim_recipe(search, claim)), search.bench.workspace)
-        return power_of(search, state, plan).plan.detectable
+        return _planned(search, state, 0.0, plan, _documents(search, plan, edits)).detectable
 
     found: float = search.once("detectable", made)
     return found
+
+
+def _planned(search: Search, state: State, hoped: float, plan: Plan | None, documents: Deviation | None) -> ClaimPlan:
+    """Return the plan of a claim with the recipe's seeds; it is a first look where there is no plan."""
+    from eval.loop.claim import plan_claim
+    from eval.loop.state import own_lanes
+    from eval.verdict.deviation import with_earlier
+    from eval.verdict.sequential import FIRST_LOOK
+
+    own, gate, seeds = own_lanes(state), search.gate, search.proxy.seeds
+    lane = state.lane if own is None else with_earlier(own, state.lane)[0]
+    assert lane is not None  # two proxies of the incumbent were the first of the search
+    return plan_claim(
+        hoped, lane=lane, most_seeds=seeds, least_seeds=seeds, documents=documents,
+        looks=FIRST_LOOK if plan is None else looks_ahead(plan), required=gate.min_gain, confidence=gate.confidence,
+    )  # fmt: skip
 
 
 def _documents(search: Search, plan: Plan, edits: tuple[Edit, ...]) -> Deviation | None:

@@ -40,7 +40,9 @@ MOST_TOLD = 300  # characters of what was no idea
 _OF_AN_IDEA = (  # what an idea raises is its own refusal, never the night's end; what hits any card as well goes on
     RecipeError, ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
-KINDS: Mapping[str, Kind] = {"replicate": "replication", "ablation": "ablation", "control": "control"}
+KINDS: Mapping[str, Kind] = {
+    "replicate": "replication", "ablation": "ablation", "control": "control", "factorial": "factorial",
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -128,11 +130,11 @@ class Proposing:
         from eval.loop.batch import next_batch
         from eval.loop.propose import PROPOSERS
 
-        given = self.search.research.proposers
+        given, standing = self.search.research.proposers, self.search.standing
         known = {name: PROPOSERS[name] for name in given if name in PROPOSERS}
         for adviser in self.advisers:
             known[adviser.name] = self._asking(adviser)
-        seed = derive(self.search.recipe.seed, "night", self.search.standing.batches, attempt)
+        seed = derive(self.search.recipe.seed, "night", standing.batches, attempt)
         return next_batch(
             self.state,
             count,
@@ -141,6 +143,7 @@ class Proposing:
             proposers=known,
             blocked=blocked,
             detectable=detectable(self.search, self.state),
+            left=self.search.research.budget.experiments - standing.tried,
         )
 
     def _asking(self, adviser: Adviser) -> Any:

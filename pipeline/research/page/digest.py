@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.rng import derive
-from pipeline.recipe.edits import edit_of
+from pipeline.recipe.edits import edit_of, key_of
 from pipeline.recipe.spec import Recipe
 from pipeline.report.research.told import (
     Bill,
@@ -31,7 +31,6 @@ from pipeline.report.research.told import (
     Together,
     Told,
 )
-from pipeline.research.night.power import luck_of
 from pipeline.research.night.proposing import next_cards, shares_of
 from pipeline.research.page.effects import deviation_of, effect_of, part_of, worth_of
 from pipeline.research.page.sentences import headline, learned, next_step, why_no_effects
@@ -120,7 +119,7 @@ class Reading:
             name=search.recipe.name, recipe=path, incumbent=search.research.incumbent, on=dict(search.research.on),
             outcome=(claim.outcome or "none") if claim else "none", headline="", sentence="", state=state,
             cards=self.cards, mixtures=tuple(sorted(mixtures.values(), key=lambda each: -each.expected.value)),
-            head=found, head_sure=best.probability_better, head_luck=luck_of(search, self.state) if found else 0.0,
+            head=found, head_sure=best.probability_better, head_luck=self.luck_of(best.point),
             claim=claim, claims=claims,
             promoted=_registered(standing.promoted), proposers=self.proposers(),
             waiting=(), answered=len(self.answers), effects=self.effects(), controls=self.controls(), bill=self.bill(),
@@ -132,6 +131,13 @@ class Reading:
         head_line, sentence = headline(made, why=self._ended_why())
         made = replace(made, headline=head_line, sentence=sentence)
         return replace(made, learned=learned(made), next_step=next_step(made), no_effects=why_no_effects(made))
+
+    def luck_of(self, point: Point) -> float:
+        """Return how much of the head's expected gain is luck, as the last claim found it; 0 of another head."""
+        claim = self.standing.claim
+        if claim is None or key_of([edit_of(told) for told in claim["head"]]) != key_of(self.space.edits_of(point)):
+            return 0.0
+        return float(claim.get("optimism", 0.0))
 
     def mixtures(self) -> dict[Point, Mixture]:
         """Return every mixture that trained, but the incumbent."""
@@ -208,10 +214,9 @@ class Reading:
     def together(self) -> tuple[Together, ...]:
         """Return which settings depend on each other, the surest first."""
         from eval.loop.interactions import interactions
-        from eval.loop.state import SD_TO_SIDE
 
         return tuple(
-            Together(each.changes, Range(each.gain, each.gain - SD_TO_SIDE * each.sd, each.gain + SD_TO_SIDE * each.sd))
+            Together(each.changes, Range(each.gain, each.gain - each.side, each.gain + each.side), each.is_measured)
             for each in interactions(self.state)
         )
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pipeline.report.draw import figures
-from pipeline.report.research.told import Digest, EffectTold, Mixture, ProposerTold, Range
+from pipeline.report.research.told import Digest, EffectTold, Mixture, ProposerTold, Range, Together
 
 NAMED = 90  # characters of a card's words in a sentence
 CERTAIN = 0.9999  # no model is surer than that
@@ -105,9 +105,16 @@ def _modelled(digest: Digest) -> str:
 
 
 def _did_it(digest: Digest) -> str:
-    pairs = [f"{' and '.join(map(cut, each.changes))} {gain_said(each.gain, 3)}" for each in digest.together[:2]]
+    pairs = [
+        f"{' and '.join(map(cut, each.changes))} {gain_said(each.gain, 3)}, {_known_by(each)}"
+        for each in digest.together[:2]
+    ]
     told = f" More together than each alone: {'; '.join(pairs)}." if pairs else ""
     return f"{_taken_apart(digest)}{told}"
+
+
+def _known_by(pair: Together) -> str:
+    return "tried in all combinations" if pair.is_measured else "by the model alone"
 
 
 def _taken_apart(digest: Digest) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pipeline.core.identity import identity_of
 from pipeline.recipe.edits import Edit, key_of
 
-Kind = Literal["tune", "bundle", "ablation", "replication", "structural", "control"]
+Kind = Literal["tune", "bundle", "ablation", "replication", "structural", "control", "factorial"]
 Status = Literal["written", "done", "failed", "refused", "waiting", "approved", "rejected"]
 ID = 10  # characters of a card's id
 

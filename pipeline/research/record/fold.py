@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from eval.loop.state import State
     from pipeline.research.edits.space import EditSpace
 
-KINDS: Mapping[str, Literal["replicate", "ablation", "control"]] = {
-    "replication": "replicate", "ablation": "ablation", "control": "control",
+KINDS: Mapping[str, Literal["replicate", "ablation", "control", "factorial"]] = {
+    "replication": "replicate", "ablation": "ablation", "control": "control", "factorial": "factorial",
 }  # fmt: skip
 
 

@@ -52,15 +52,21 @@ def run(
     stop: Callable[[State], bool] | None = None,
     state: State | None = None,
     resumed: bool = False,
+    budget: int | None = None,
 ) -> State:
-    """Return the state after a night. `resumed` makes the state anew from its trials before every batch."""
+    """Return the state after a night. `resumed` makes the state anew from its trials before every batch.
+
+    `budget` is that of the whole night where this is a part of it.
+    """
     state = State(problem.space, problem.incumbent, lane=lane) if state is None else state
     while len(state.trials) < evaluations and not (stop is not None and stop(state)):
         if resumed:
             state = State(state.space, state.incumbent, tuple(state.trials), state.lane)
         of = dict(fixed_shares) if fixed_shares is not None else shares(state, list(proposers), seed=seed)
         count = min(batch, evaluations - len(state.trials))
-        asked = next_batch(state, count, of, seed, proposers=proposers)
+        asked = next_batch(
+            state, count, of, seed, proposers=proposers, left=(budget or evaluations) - len(state.trials)
+        )
         if not asked:
             break
         state = state.with_trials(

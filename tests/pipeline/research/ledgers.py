@@ -49,6 +49,8 @@ def told_house(folder: Path, recipe: str = TOLD) -> House:
 class Writer:
     """Writes the events of a search as its nights would, with planted results."""
 
+    bond = 0.0  # what all switches together bring, in bits per byte
+
     def __init__(self, house: House, *, seed: int = 0) -> None:
         self.recipe: Recipe = load_recipe(house.recipe)
         self.folder = house.workspace.root / "research" / self.recipe.name
@@ -67,6 +69,7 @@ class Writer:
         true = (
             BASE + 0.2 * ((share - BEST) ** 2 - (0.5 - BEST) ** 2) + 0.01 * (point.knobs[0] - self.space.base.knobs[0])
         )
+        true -= self.bond if len(point.knobs) > 2 and all(point.knobs[1:]) else 0.0
         return {name: float(true + more + SD * self.rng.normal()) for name, more in (("looked", 0.0), ("seen", 0.1))}
 
     def card(self, edits: tuple[Edit, ...], *, by: str, kind: Kind = "tune", **given: Any) -> Card:
@@ -195,7 +198,7 @@ def with_claim(
         "claim_opened",
         {
             "head": [edit.told for edit in head], "expected": 0.024, "sd": 0.004, "probability_better": 0.99,
-            "lanes": 2, "seeds": 5, "first_seed": 0,
+            "lanes": 2, "seeds": 5, "first_seed": 0, "optimism": 0.003, "power": 0.94, "detectable": 0.019,
         },
     )  # fmt: skip
     words = {"promote": "Promote", "reject": "Reject", "undecided": "Undecided"}[outcome]

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eval.loop.factorial import LANES, factorial
 from pipeline.commands.research.research_texts import digest_text
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.recipe.load import load_recipe
 from pipeline.report.research.told import Digest, Range, Together
+from pipeline.research.night.proposing import next_cards
 from pipeline.research.page.digest import digest_of
 from pipeline.research.page.sentences import learned
 from pipeline.research.people.approvals import say, waiting_in
@@ -61,6 +63,9 @@ def test_the_claim_is_told_with_interval_odds_look_and_guards(night) -> None:
     assert (claim.odds, claim.odds_needed, claim.look, claim.confidence) == (1234.5, 20.0, 2, 0.95)
     assert claim.guards[0].domain == "judged" and claim.guards[0].max_loss == 0.01
     assert (digest.headline, digest.sentence) == ("promote", "head needs 0.020 bits per byte less than even.")
+    assert (claim.luck, claim.power, claim.detectable) == (0.003, 0.94, 0.019)
+    of_claimed = replace(digest, head_luck=claim.luck)
+    assert "(80 % interval), of which 0.0030 are the luck of the chosen, better with" in learned(of_claimed)[1]
 
 
 def test_an_edits_worth_is_the_ledgers_with_an_interval_by_students_t(night) -> None:
@@ -83,7 +88,9 @@ def test_of_a_long_search_it_is_told_that_the_model_leaves_some_out_and_which_se
     told = learned(replace(digest, not_modelled=7, together=(both,)))
 
     assert "the model of the best and the latest cards" in told[1]
-    assert told[2].endswith("More together than each alone: min_words and keep +0.020 (+0.010 to +0.030).")
+    assert told[2].endswith(
+        "More together than each alone: min_words and keep +0.020 (+0.010 to +0.030), by the model alone."
+    )
 
 
 def test_controls_tell_what_chance_does_and_how_far_the_luckiest_of_nothing_lies(night) -> None:
@@ -245,3 +252,28 @@ def test_a_recipe_that_changed_since_is_refused(tmp_path: Path) -> None:
     house.write(TOLD.replace("high: 60", "high: 70"))
     with pytest.raises(RecipeError, match=r"is the ledger of another search: research\.space changed since"):
         told(house)
+
+
+def test_switches_are_tried_in_all_combinations_and_what_they_bring_together_is_told(tmp_path: Path) -> None:
+    house = told_house(tmp_path, TOLD.replace("[markets.exact_dedup]", "[markets.exact_dedup, rivers.exact_dedup]"))
+    writer = search_of(house, cards=40, lost=0)
+    writer.bond = 0.04
+    batch = next_cards(read_search(load_recipe(house.recipe), house.workspace), 8)
+    block = [card for card in batch.cards if card.kind == "factorial"]
+    assert 2 <= len(block) <= 4 and all("depend on each other" in card.mechanism for card in block)
+    writer.cards += batch.cards
+    writer.write_batch(batch.cards)
+    writer.write_results(batch.to_try)
+    search = read_search(load_recipe(house.recipe), house.workspace)
+    rest = factorial(search.state(search.space()), 40, left=None, is_stuck=False)
+    cards = [writer.card(search.space().edits_of(each.point), by="factorial", kind="factorial") for each in rest]
+    assert len(block) + len(cards) == LANES
+    writer.write_batch(cards)
+    writer.write_results(cards)
+
+    told = digest_of(load_recipe(house.recipe), house.workspace)
+
+    (pair,) = [each for each in told.together if each.is_measured]
+    assert sorted(pair.changes) == ["without markets.exact_dedup", "without rivers.exact_dedup"]
+    assert pair.gain.low < 0.04 < pair.gain.high
+    assert "tried in all combinations" in told.learned[2]
