@@ -31,6 +31,7 @@ from pipeline.commands import (
     export,
     fit,
     gc,
+    init,
     proxies,
     questions,
     slurm,
@@ -282,6 +283,7 @@ def _asked(question: Callable[..., questions.VerbAnswer], *, help: str, name: st
     _verb(name=name, short_help=help)(verb)
 
 
+_asked(init.init, help="Write a recipe to start from, for your own files.")
 _asked(questions.plan, help="Show what `run` would do, and why.")
 _asked(questions.status, help="List what the workspace holds.")
 _asked(questions.why, help="Tell why one document was kept or dropped.")

@@ -64,6 +64,13 @@ def yaml_of(data: Any) -> str:
     return "".join(line + "\n" for line in _lines(data, 0))
 
 
+def flow_of(data: Any) -> str:
+    """Return plain data as YAML on one line."""
+    if isinstance(data, dict):
+        return "{" + ", ".join(f"{_text(str(key))}: {flow_of(value)}" for key, value in data.items()) + "}"
+    return "[" + ", ".join(map(flow_of, data)) + "]" if isinstance(data, list) else _word(data)
+
+
 def _lines(value: Any, level: int) -> Iterator[str]:
     indent = "  " * level
     if isinstance(value, dict) and value:

@@ -46,6 +46,7 @@ def built(house: House, tamis) -> House:
 
 VERBS = {
     "run": ["run", "recipe.yaml", "--workers", "1"],
+    "init": ["init", "a.jsonl", "--to", "new.yaml"],
     "plan": ["plan", "recipe.yaml"],
     "status": ["status"],
     "why": ["why", "docs/a:0"],
