@@ -74,7 +74,7 @@ def propose(table: pa.Table) -> Proposal:
     kept: np.ndarray = np.ones(len(batch), bool)
     if keep:
         step, signals, _ = _measured("language", {"keep": sorted(keep)}, batch)
-        kept = ~failures(_rules(step), pa.table(signals)).any(axis=0)
+        kept = np.asarray(~failures(_rules(step), pa.table(signals)).any(axis=0))
     found = Proposal(len(batch), languages, keep, float(1 - kept.mean()) if len(batch) else 0.0)
     found.private = _private(batch)
     texts = table.column("text").to_pylist()
