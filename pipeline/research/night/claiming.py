@@ -23,7 +23,7 @@ from pipeline.recipe.spec import Recipe
 from pipeline.research.night.claim_recipe import claim_recipe
 from pipeline.research.night.power import power_of
 from pipeline.research.record.card import Card, Cost, Result, card_id
-from pipeline.research.search.bill import usd_left
+from pipeline.research.search.bill import new_in, usd_left
 from pipeline.research.search.search import Search
 
 ATTRIBUTED = 3  # proxies of the head without each of its edits
@@ -85,12 +85,14 @@ def open_claim(search: Search) -> None:
     search.write(
         "claim_opened", **claim, optimism=power.optimism, power=power.plan.power, detectable=power.plan.detectable,
         documents=None if power.documents is None else asdict(power.documents), paid=list(cost.paid),
+        buyers=list(cost.buyers),
     )  # fmt: skip
 
 
 def paid_by_claim(search: Search, claim: Mapping[str, Any]) -> dict[str, float]:
-    """Return what the paid results that a claim was the first to build cost, by folder."""
-    return search.bench.paid([place for place in claim.get("paid", ()) if place not in search.standing.paid])
+    """Return what the paid results that a claim builds have cost, by folder, where that is more than was known."""
+    cost = Cost(paid=tuple(claim.get("paid", ())), buyers=tuple(claim.get("buyers", ())))
+    return new_in(search, [cost])
 
 
 def attribute(search: Search) -> None:

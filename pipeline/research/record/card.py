@@ -32,7 +32,8 @@ class Cost:
     """What a card forces to be done again, before it runs.
 
     `redo` is of re-decide, re-measure, re-gather, re-label, re-generate, re-train; `nodes` counts results to build;
-    `paid` are the folders of those that cost money, by which it is counted once whatever happens in between.
+    `paid` are the folders of those that cost money, by which it is counted once whatever happens in between, and
+    `buyers` the steps that buy for them, by which it is counted where they are never finished; empty of makers.
     """
 
     redo: tuple[str, ...] = ()
@@ -40,6 +41,7 @@ class Cost:
     lanes: int = 1
     usd: float = 0.0
     paid: tuple[str, ...] = ()
+    buyers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ def card_of(told: Mapping[str, Any]) -> Card:
 
 def cost_of(told: Mapping[str, Any]) -> Cost:
     """Return the cost that an event tells."""
-    return Cost(**{**told, "redo": tuple(told["redo"]), "paid": tuple(told.get("paid", ()))})
+    listed = {key: tuple(told.get(key, ())) for key in ("redo", "paid", "buyers")}
+    return Cost(**{**told, **listed})
 
 
 def card_id(base: str, edits: Sequence[Edit], kind: Kind) -> str:

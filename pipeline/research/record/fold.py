@@ -149,8 +149,9 @@ class Standing:
 
     def _claimed(self, body: Mapping[str, Any]) -> None:
         self.verdict = body
-        self.paid |= body.get("paid", {})
-        self.usd += math.fsum(body.get("paid", {}).values())
+        paid = dict(body.get("paid", {}))
+        self.usd += math.fsum(usd - self.paid.get(place, 0.0) for place, usd in paid.items())
+        self.paid |= paid
 
     def _asked(self, body: Mapping[str, Any]) -> None:
         assert self.verdict is not None

@@ -6,11 +6,12 @@ The tokenizer is the incumbent's and stays it, so a score of tonight and one of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.claude.accounting.bill import usd_by_step
 from pipeline.core.errors import CapError, PendingError, ServiceError, TamisError
 from pipeline.core.files.card import read_card
 from pipeline.core.files.names import CARD
@@ -126,12 +127,19 @@ class Bench:
         """Return what a plan has yet to build, and what of it is paid for."""
         todo = plan.to_build
         kinds = {_class(node.kind, node.cost_usd) for node in todo} - {None}
+        steps = {
+            step.node.folder: f"{name}.{step.spec.label}"
+            for name, planned in plan.datasets.items()
+            for step in planned.steps
+        }
+        buyers = {self._place(node.folder): steps.get(node.folder, "") for node in todo if node.cost_usd}
         return Cost(
             redo=tuple(name for name in CLASSES.values() if name in kinds),
             nodes=len(todo),
             lanes=sum(1 for node in todo if node.kind == "lane"),
             usd=math.fsum(node.cost_usd for node in todo),
-            paid=tuple(sorted(self._place(node.folder) for node in todo if node.cost_usd)),
+            paid=tuple(sorted(buyers)),
+            buyers=tuple(buyers[place] for place in sorted(buyers)),
         )
 
     def run(self, asked: Sequence[Asked]) -> dict[str, Tried]:
@@ -173,10 +181,23 @@ class Bench:
         asked = Asked(self.recipe.research.incumbent, (), (0,))
         return make_plan(load_recipe(self.trial_recipe([asked])), self.workspace).documents_node(name).folder
 
-    def paid(self, places: Sequence[str]) -> dict[str, float]:
-        """Return what results that are there were paid for, by their folders in the workspace."""
-        folders = {place: self.workspace.root / place for place in places}
-        return {place: read_card(folder).cost_usd for place, folder in folders.items() if (folder / CARD).exists()}
+    def paid(self, buyers: Mapping[str, Collection[str]]) -> dict[str, float]:
+        """Return what results cost, by their folders in the workspace; `buyers` are the steps that buy for each.
+
+        Of one that is there its card tells; of one that was never finished, the answers that its steps bought, if any.
+        """
+        folders = {place: self.workspace.root / place for place in buyers}
+        there = {place: read_card(folder).cost_usd for place, folder in folders.items() if (folder / CARD).exists()}
+        missing = {place: {*steps} - {""} for place, steps in buyers.items() if place not in there}
+        bought = self.bought() if any(missing.values()) else {}
+        parts = {place: math.fsum(bought.get(step, 0.0) for step in steps) for place, steps in missing.items()}
+        return there | {place: usd for place, usd in parts.items() if usd}
+
+    def bought(self) -> dict[str, float]:
+        """Return the dollars of answers that steps of this search's recipes bought, as `dataset.step`."""
+        name = self.recipe.name
+        recipes = (name, *(f"{name}-claim{size}" for size in ("", "-larger")))
+        return usd_by_step(self.workspace.ledger, recipes=recipes)
 
     def _place(self, folder: Path) -> str:
         return folder.relative_to(self.workspace.root).as_posix()

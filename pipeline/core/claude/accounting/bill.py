@@ -8,7 +8,7 @@ and is then below zero. An answer that several recipes use stands with the one t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,6 +33,10 @@ OTHERS = """
 SELECT {buyer}, model, outcome IS NULL, count(*), sum(reserved_nano)
 FROM attempts JOIN requests ON requests.id = attempts.request
 WHERE outcome IS NULL OR outcome = 'in_doubt' GROUP BY 1, 2, 3, 4
+"""
+BY_STEP = f"""
+SELECT step, {PAID} FROM answers JOIN attempts USING (attempt)
+WHERE recipe IN ({{recipes}}) AND step != '' GROUP BY step ORDER BY step
 """
 BUYER = (
     f"attempts.recipe, CASE purpose WHEN '{PURPOSE}' THEN purpose ELSE coalesce(nullif(attempts.step, ''), purpose) END"
@@ -85,6 +89,19 @@ def bill_of(path: Path, *, prices: Prices) -> Bill:
         by_buyer.setdefault((line.recipe, line.step, line.model), []).append(line)
     lines = tuple(_summed(by_buyer[key]) for key in sorted(by_buyer))
     return Bill(lines, replace(_summed(lines), recipe="", step="", model=""), tuple(unknown))
+
+
+def usd_by_step(path: Path, *, recipes: Collection[str]) -> dict[str, float]:
+    """Return the dollars of the answers that steps of some recipes bought, as `dataset.step`, finished or not.
+
+    Another process may hold the ledger. One of before it said who bought tells nothing.
+    """
+    with reading(path) as database:
+        if database is None or layout_of(database) < SAYS_BUYER:
+            return {}
+        marks = ",".join("?" * len(recipes))
+        rows = database.execute(BY_STEP.format(recipes=marks), tuple(recipes)).fetchall()
+    return {str(step): int(nano) / NANO for step, nano in rows}
 
 
 def _bought(row: Sequence[object], prices: dict[str, Price]) -> BillLine:

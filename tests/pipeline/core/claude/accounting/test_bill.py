@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.commands.bill import bill_text
-from pipeline.core.claude.accounting.bill import bill_of
+from pipeline.core.claude.accounting.bill import bill_of, usd_by_step
 from pipeline.core.claude.client import ClaudeClient
 from pipeline.core.claude.ledger.ledger import Ledger
 from pipeline.core.claude.messages.request import Buyer
@@ -40,6 +40,9 @@ def test_money_is_told_by_who_bought_and_adds_up_to_the_servers_bill(buy: Callab
     assert web.spent_usd == pytest.approx(first, abs=1e-8)
     assert found.total.spent_usd == pytest.approx(usd(server), abs=1e-8)
     assert (found.total.input_tokens, found.total.output_tokens) == (server.input_tokens, server.output_tokens)
+    by_step = usd_by_step(tmp_path / "ledger.sqlite", recipes=("web", "nobody"))
+    assert by_step == {"good.label": pytest.approx(first, abs=1e-8)}
+    assert usd_by_step(tmp_path / "none.sqlite", recipes=("web",)) == {}
     assert books.saved_by_batches_usd == books.saved_by_cache_usd == books.in_doubt == books.on_its_way == 0
 
 
