@@ -4,13 +4,16 @@ Ray starts tasks again that a lost machine or a dead worker took with it; what i
 run twice, at once even: it writes the same bytes, under temporary names of its own. What the cluster must offer is one
 file system that all machines see at the same path, and the same Tamis on each. At most AHEAD tasks for each place are
 handed out, so a run of a million tasks holds no million of them. A task that dies after all of Ray's retries is tried
-once more with no other beside it, and then named. Keys of services stay in this process: no worker's environment holds
-them. The process that calls may die and be started again: Ray ends its tasks, and the next run goes on from the files.
+once more with no other beside it, and then named. One that no machine has room for any more waits for a machine, but
+not for ever. Keys of services stay in this process: no worker's environment holds them. The process that calls may die
+and be started again: Ray ends its tasks, and the next run goes on from the files.
 """
 
 from __future__ import annotations
 
+import math
 import os
+import platform
 import shlex
 import signal
 import socket
@@ -20,6 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +35,9 @@ from pipeline.engine.executors import AHEAD, ORDINARY, START_SECONDS, Apart, Don
 
 RETRIES = 3  # by Ray, of a task whose worker or machine died; a machine that was told to leave costs none
 LOOK_SECONDS = 5.0  # between two looks at how many machines there are
+ALIKE = ("numpy", "numba", "pyarrow", "polars")  # proxies' cards say themselves with which torch they were trained
+WAIT_SECONDS = 120.0  # for another machine, when the last that had room for a task is lost; for a first one, none
+WAIT_NAME = "TAMIS_RAY_WAIT_SECONDS"  # of the environment: for both, where a cluster grows when tasks wait
 EXTRA = "pip install 'tamis[ray]'"
 
 
@@ -49,10 +56,16 @@ class OnRay:
         self._own = not self._ray.is_initialized()
         if self._own:
             _connect(self._ray, address, workers=workers)
-        self._seen, self._places = -LOOK_SECONDS, [Need()]
-        self._home = _Home(str(Path.cwd()), str(folder.resolve()), __version__)
+        self._seen, self._places = -math.inf, list[Need]()
+        self._wait = _seconds(os.environ.get(WAIT_NAME))
+        self._fitted = set[Need]()  # needs that a machine had room for
+        self._lacking: dict[Need, float] = {}  # since when none has
+        self._home = _Home(str(Path.cwd()), str(folder.resolve()), versions())
         self._task = self._ray.remote(_work)
-        self.workers = max(place.cpus for place in self._machines())
+        self.workers = max((place.cpus for place in self._machines()), default=0)
+        if not self.workers and not self._wait:
+            raise RecipeError("--ray: the cluster has no machine with a CPU for tasks. Start one with `ray start`.")
+        self.workers = max(self.workers, 1)
         self.gpus = sum(place.gpus for place in self._machines())
 
     def map(
@@ -72,15 +85,31 @@ class OnRay:
         return [results[index] for index in range(len(work))]
 
     def room(self, need: Need) -> int:
-        """Return how many tasks of a need the cluster can run at a time; RecipeError if no machine fits one."""
+        """Return how many tasks of a need the cluster can run at a time.
+
+        Where no machine fits one, 1 while there is hope for another machine, as a cluster that grows does so only for
+        tasks that wait; RecipeError if there is none, ServiceError when it is over.
+        """
         found = sum(_fitting(place, need) for place in self._machines())
-        if not found:
-            most = max(self._machines(), key=lambda place: (place.gpus, place.cpus, place.memory_bytes))
-            raise RecipeError(
-                f"--ray: no machine of the cluster has room for a task of {_told(need)}; the largest has "
-                f"{_told(most)}. Start a larger one, or lower --memory or choose another --device."
-            )
-        return found
+        if found:
+            self._fitted.add(need)
+            self._lacking.pop(need, None)
+            return found
+        first = need not in self._fitted
+        wait = self._wait if self._wait is not None else 0.0 if first else WAIT_SECONDS
+        waited = time.monotonic() - self._lacking.setdefault(need, self._seen)
+        if waited < wait:
+            return 1
+        del self._lacking[need]
+        places = sorted(self._machines(), key=lambda place: (place.gpus, place.cpus, place.memory_bytes))
+        largest = f"the largest of {len(places)} has {_told(places[-1])}" if places else "there is none at all"
+        told = f"--ray: no machine of the cluster has room for a task of {_told(need)}; {largest}."
+        if first and not wait:
+            raise RecipeError(f"{told} Start a larger one, or lower --memory or choose another --device.")
+        raise ServiceError(
+            f"{told} None came in {waited:.0f} s. Start one and run again, which goes on from the files; where "
+            f"machines take longer to come, set {WAIT_NAME} to as many seconds."
+        )
 
     def close(self) -> None:
         """Leave the cluster; one that was started here ends."""
@@ -91,14 +120,12 @@ class OnRay:
         """Return what each living machine has, looked up anew every LOOK_SECONDS."""
         if time.monotonic() - self._seen > LOOK_SECONDS:
             alive = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-            places = [
+            self._places = [
                 Need(int(has.get("CPU", 0)), int(has.get("GPU", 0)), int(has.get("memory", 0)))
                 for has in alive
                 if has.get("CPU", 0) >= 1
             ]
-            if not places and self._seen < 0:
-                raise RecipeError("--ray: the cluster has no machine with a CPU for tasks. Start one with `ray start`.")
-            self._seen, self._places = time.monotonic(), places or self._places
+            self._seen = time.monotonic()
         return self._places
 
     def _on_all(
@@ -115,6 +142,7 @@ class OnRay:
                     index = indices[position]
                     pending[self._handed_out(function, work[index], need, retries=RETRIES)] = index
                     position += 1
+                self.room(need)  # an error where what is handed out has nowhere left to go
                 for reference in self._ready(list(pending)):
                     index = pending.pop(reference)
                     try:
@@ -129,6 +157,8 @@ class OnRay:
     ) -> None:  # fmt: skip
         reference = self._handed_out(function, work[index], need, retries=0)
         with self._cancelled({reference: index}):
+            while not self._ready([reference]):
+                self.room(need)
             try:
                 results[index] = report(self._result(reference), done)
             except _DeadError as error:
@@ -188,7 +218,7 @@ class _Home:
 
     folder: str  # in which it was started, from which its paths count
     workspace: str
-    version: str
+    versions: tuple[tuple[str, str], ...]
 
 
 def _work(home: _Home, function: Callable[[Any], Any], item: Any) -> Any:
@@ -208,12 +238,19 @@ def _begin(home: _Home) -> None:
                 f"{socket.gethostname()}: does not see the folder {folder}. Put it on a file system that every machine "
                 "of the cluster has at the same path."
             )
-    if home.version != __version__:
-        raise ServiceError(
-            f"{socket.gethostname()}: has Tamis {__version__}, and the run was started with {home.version}. Install "
-            "the same one on every machine."
-        )
+    for (name, here), (_, there) in zip(versions(), home.versions, strict=True):
+        if here != there:
+            raise ServiceError(
+                f"{socket.gethostname()}: has {name} {here}, and the run was started with {there}, so it might give "
+                "other results. Install the same one on every machine."
+            )
     os.chdir(home.folder)
+
+
+def versions() -> tuple[tuple[str, str], ...]:
+    """Return what must be the same on all machines, as results may depend on it: (name, version)."""
+    code = ((name, metadata.version(name)) for name in ALIKE)
+    return ("Tamis", __version__), ("Python", platform.python_version()), *code
 
 
 def _library() -> Any:
@@ -253,6 +290,15 @@ def _connect(ray: Any, address: str | None, *, workers: int | None) -> None:
     finally:
         with suppress(ValueError):  # not the main thread
             signal.signal(signal.SIGTERM, told)
+
+
+def _seconds(told: str | None) -> float | None:
+    if not told:
+        return None
+    with suppress(ValueError):
+        if 0 <= float(told) < math.inf:
+            return float(told)
+    raise RecipeError(f"{WAIT_NAME} is {told!r}; it must be a number of seconds, 0 or more. Unset it for the default.")
 
 
 def _fitting(place: Need, need: Need) -> int:

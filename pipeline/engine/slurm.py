@@ -107,8 +107,13 @@ stop() {{ # NAME CODE: end the run, and go back into the queue where there is so
     echo "tamis slurm: $1"
     [ -z "$driver" ] || kill -TERM "$driver" 2>/dev/null
     wait "$driver" 2>/dev/null
-    if [ "$2" = 0 ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {most_starts} ]; then
-        scontrol requeue "${{SLURM_JOB_ID}}"
+    if [ "$2" = 0 ] && [ "${{SLURM_RESTART_COUNT:-0}}" -ge {most_starts} ]; then
+        echo "tamis slurm: was started {most_starts} times and is not done; submit it again to go on"
+        exit 75
+    fi
+    if [ "$2" = 0 ] && ! scontrol requeue "${{SLURM_JOB_ID}}"; then
+        echo "tamis slurm: could not go back into the queue; submit it again to go on"
+        exit 75
     fi
     exit "$2"
 }}
@@ -244,7 +249,8 @@ def _submitted(home: Path) -> list[dict[str, str]]:
 def _last_line(home: Path, job: dict[str, str]) -> str:
     lines = [
         line.strip()
-        for path in sorted(home.glob(f"{job['name']}-{job['id']}*.log"))
+        for path in sorted(home.glob(f"{job['name']}-*.log"))
+        if path.stem.removeprefix(f"{job['name']}-").partition("_")[0] == job["id"]
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
         if line.strip()
     ]

@@ -22,8 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.core.errors import ServiceError
 from pipeline.core.files.card import is_complete, read_card
 from pipeline.core.files.writing.durable import write_atomically, write_text
+from pipeline.core.files.writing.once import begin_attempt, settle
 from pipeline.core.identity import identity_of
 from pipeline.core.rng import derive
 from pipeline.engine.executors import Need
@@ -165,11 +167,23 @@ def stacks_of(whole: StackTask, *, at_a_time: int) -> list[StackTask]:
 
 
 def train_stack(task: StackTask, *, say: Callable[[int], None] = lambda tokens: None) -> int:
-    """Train and store the lanes of a task that have no card yet; return the tokens of all of them."""
+    """Train and store the lanes of a task that have no card yet; return the tokens of all of them.
+
+    Another attempt at the task may do the same at this moment: of each lane one of them is kept.
+    """
+    try:
+        _train_stack(task, say)
+    except (ServiceError, OSError):  # such as a checkpoint whose folder the other attempt took away
+        if not all(is_complete(each.node.folder, each.node.identity) for each in task.lanes):
+            raise
+    return sum(task.stop_at or each.tokens for each in task.lanes)
+
+
+def _train_stack(task: StackTask, say: Callable[[int], None]) -> None:
     from eval.proxies.tiers import tier_called
     from eval.proxies.trainer import Lane, train
 
-    missing = {str(each.lane): each for each in task.lanes if not is_complete(each.node.folder, each.node.identity)}
+    missing = {str(each.lane): each for each in task.lanes if not _is_stored(each.node)}
     pools = {folder: _Stream(load_pool(folder), draw_identity(folder)) for folder in dict.fromkeys(task.pools.values())}
     streams = {name: pools[folder] for name, folder in task.pools.items()}
     rows = {
@@ -197,7 +211,10 @@ def train_stack(task: StackTask, *, say: Callable[[int], None] = lambda tokens: 
         for trained in finished:
             each = missing[trained.name]
             _store(task, each, trained, streams[each.lane.mixture], rows[trained.name])
-    return sum(task.stop_at or each.tokens for each in task.lanes)
+
+
+def _is_stored(node: Node) -> bool:
+    return is_complete(node.folder, node.identity) or settle(node.folder, [WEIGHTS, CURVE])
 
 
 def whole_of(work: Work, lane: LaneName, node: Node) -> Path:
@@ -224,10 +241,10 @@ def _store(task: StackTask, each: LaneToTrain, trained: Trained, stream: _Stream
         # the rows of datasets take turns over the whole of a lane: what a few steps read says nothing of its shares
         plan = Plan(num_tokens=trained.num_tokens, shares=planned if lane.until == 1 else {})
         wrong += account_findings(trained.account, plan=plan, shares=shares)
-    node.folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(node.folder / WEIGHTS, lambda file: file.write(save(_whole(trained.params))))
+    own = begin_attempt(node.folder)
+    write_atomically(own / WEIGHTS, lambda file: file.write(save(_whole(trained.params))))
     told = told_of(trained, stream.pool, read, tier=tier, planned_tokens=each.tokens, seed=lane.seed)
-    write_text(node.folder / CURVE, json.dumps(told) + "\n")
+    write_text(own / CURVE, json.dumps(told) + "\n")
     facts = LaneFacts(
         tier=tier.name,
         parameters=tier.num_parameters,
@@ -245,7 +262,7 @@ def _store(task: StackTask, each: LaneToTrain, trained: Trained, stream: _Stream
         until=lane.until,
         waited=float(f"{trained.waited:.3g}"),
     )
-    finish(node, [WEIGHTS, CURVE], details=asdict(facts), seconds=trained.seconds)
+    finish(node, [WEIGHTS, CURVE], details=asdict(facts), seconds=trained.seconds, own=own)
 
 
 def told_of(

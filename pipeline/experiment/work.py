@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.core.files.card import Card, read_card, verify_files
+from pipeline.core.files.writing.once import settle
 from pipeline.plan.graph import Experiment, Plan
 from pipeline.recipe.sections import GateSection, ProxySection
 from pipeline.store.node import Node
-from pipeline.store.results import close
+from pipeline.store.results import close, to_store
 
 if TYPE_CHECKING:
     from pipeline.engine.run import Run
@@ -75,7 +76,17 @@ class Work:
         return dict(found.values())
 
 
-def finish(node: Node, files: Sequence[str], *, details: Mapping[str, Any], seconds: float, rows: int = 0) -> None:
-    """Write a node's card, wherever it was built, and take away what only an unfinished one needs."""
-    close(node, dict.fromkeys(files, -1), rows_in=rows, rows_out=rows, details=details, seconds=seconds)
+def finish(
+    node: Node, files: Sequence[str], *, details: Mapping[str, Any], seconds: float, rows: int = 0,
+    own: Path | None = None,
+) -> None:  # fmt: skip
+    """Write a node's card, wherever it was built, and take away what only an unfinished one needs.
+
+    Files that lie in a folder of their `own` are those of one attempt of several, of which one is kept.
+    """
+    there = node if own is None else replace(node, folder=own)
+    close(there, dict.fromkeys(files, -1), rows_in=rows, rows_out=rows, details=details, seconds=seconds)
+    if own is not None:
+        settle(node.folder, files, own=own)
+        to_store(node.folder)
     shutil.rmtree(node.folder / "scratch", ignore_errors=True)

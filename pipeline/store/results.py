@@ -134,11 +134,16 @@ def close(
     )
     write_card(node.folder, card)
     shutil.rmtree(node.folder / SUMS, ignore_errors=True)
-    if (node.folder.parent.parent / STORE).exists():
+    to_store(node.folder)
+    return card
+
+
+def to_store(folder: Path) -> None:
+    """Bring a finished folder of a store's cache to the store, if this process writes to it."""
+    if (folder.parent.parent / STORE).exists():
         from pipeline.store.remote.cached import published  # what a folder needs not
 
-        published(node.folder)
-    return card
+        published(folder)
 
 
 def dropped_by(card: Card, label: str) -> int:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ import pytest
 from pipeline.core.errors import DataError, RecipeError, ServiceError
 from pipeline.core.process import keys
 from pipeline.engine.executors import Need
-from pipeline.engine.on_ray import OnRay
+from pipeline.engine.on_ray import OnRay, versions
 from tests.pipeline.engine.on_cluster import furnished, wait_for
 from tests.pipeline.house import contents, files_of
 from tests.test_docs import block, run
@@ -60,6 +63,11 @@ def die_at_three(number: int) -> int:
     return number
 
 
+def last(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
 def folder_of(_: int) -> str:
     return str(Path.cwd())
 
@@ -82,6 +90,34 @@ def test_tasks_of_a_cluster_behave_as_those_of_this_machine(on_ray: OnRay, clust
         on_ray.map(abs, [1], label="trained", need=Need(gpus=1))
     assert signal.getsignal(signal.SIGTERM) is told and os.environ["ANTHROPIC_API_KEY"] == CANARY
     assert set(keys.VARIABLES) & set(os.environ) == {"ANTHROPIC_API_KEY"}
+    (tamis, same), (python, here), *code = versions()
+    on_ray._home = replace(on_ray._home, versions=((tamis, same), (python, "2.7.18"), *code))
+    with pytest.raises(ServiceError, match=rf"has Python {here}, and the run was started with 2\.7\.18"):
+        on_ray.map(abs, [1], label="on another Python")
+
+
+def test_a_task_waits_for_a_machine_that_has_room_but_not_for_ever(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TAMIS_RAY_WAIT_SECONDS", "30")
+    patient, need = OnRay(address=cluster.address, folder=tmp_path), Need(gpus=1)
+    with ThreadPoolExecutor(1) as thread:  # while the cluster changes in this one
+        grown = thread.submit(patient.map, last, [0.0, 0.1], label="grown", need=need)
+        time.sleep(1)
+        come = cluster.add_node(num_cpus=1, num_gpus=1, object_store_memory=80 << 20)
+        assert grown.result(timeout=60) == [0.0, 0.1]
+        patient.close()
+
+        monkeypatch.setenv("TAMIS_RAY_WAIT_SECONDS", "4")
+        waiting, started = OnRay(address=cluster.address, folder=tmp_path), time.monotonic()
+        shrunk = thread.submit(waiting.map, last, [600.0], label="shrunk", need=need)
+        time.sleep(1)
+        cluster.remove_node(come, allow_graceful=False)
+        told = r"room for a task of 1 CPUs, 1 GPUs .*; the largest of \d has 1 CPUs .* None came in \d+ s\. Start one"
+        with pytest.raises(ServiceError, match=told):
+            shrunk.result(timeout=60)
+    assert time.monotonic() - started < 60
+    waiting.close()
 
 
 def test_a_lost_machine_and_a_killed_run_change_no_byte(cluster: Any, tmp_path: Path):

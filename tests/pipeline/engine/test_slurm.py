@@ -90,6 +90,36 @@ def test_what_slurm_would_refuse_is_refused_before(tmp_path: Path, monkeypatch: 
     assert states(job.workspace) == [] and job.script.stat().st_mode & 0o100
 
 
+def test_a_job_that_cannot_go_back_into_the_queue_does_not_end_as_if_it_were_done(tmp_path: Path):
+    job = job_of([Path("r.yaml")], names=["r"], workspace=tmp_path, folder=tmp_path)
+    stop = script_of(job, Allocation()).partition("port=$((")[0] + 'stop "nearly over" 0\n'
+    scontrol = tmp_path / "scontrol"
+    codes = []
+    for requeued, starts in ((0, 3), (1, 3), (0, 100)):
+        scontrol.write_text(f"#!/bin/sh\nexit {requeued}\n")
+        scontrol.chmod(0o755)
+        told = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "12", "SLURM_RESTART_COUNT": str(starts)}
+        codes.append(subprocess.run(["bash", "-c", stop], env=told, stdout=subprocess.DEVNULL, check=False).returncode)
+
+    assert codes == [0, 75, 75]
+
+
+def test_a_job_is_told_by_its_own_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    squeue, home = tmp_path / "squeue", tmp_path / "slurm"
+    squeue.write_text("#!/bin/sh\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    home.mkdir()
+    (home / "jobs.json").write_text('[{"id": "12", "name": "r"}, {"id": "5", "name": "r-12"}]')
+    for log, line in {"r-12_0": "first", "r-12_1": "mine", "r-123": "not mine", "r-12-5": "other"}.items():
+        (home / f"{log}.log").write_text(f"{line}\n")
+
+    assert [(job.id, job.state, job.log) for job in states(tmp_path)] == [
+        ("5", "gone", "other"),
+        ("12", "gone", "mine"),
+    ]
+
+
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A Slurm of this machine alone, with two nodes of one core; yields the folder of its daemons."""

@@ -21,7 +21,12 @@ PROCESSES = Path("/proc/self/ns/pid")
 
 def temporary(path: Path) -> Path:
     """Return the neighbour of `path` under which this process writes it."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{_place()}.tmp")
+    return path.with_name(f".{path.name}.{attempt()}.tmp")
+
+
+def attempt() -> str:
+    """Return what names this process among all that may see its files."""
+    return f"{os.getpid()}-{_place()}"
 
 
 def is_abandoned(path: Path, *, begin: str = "") -> bool:
