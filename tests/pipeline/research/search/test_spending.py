@@ -12,13 +12,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.claude.ledger.ledger import Ledger as LedgerOfRequests
-from pipeline.core.claude.ledger.ledger import Planned
-from pipeline.core.claude.messages.request import Buyer
-from pipeline.core.claude.prices import NANO
 from pipeline.core.errors import BudgetError, BusyError, CapError, PendingError
 from pipeline.recipe.edits import Edit
-from pipeline.research.night.claiming import ATTRIBUTED_FROM, attribute, paid_by_claim
+from pipeline.research.night.claiming import ATTRIBUTED_FROM, attribute
 from pipeline.research.night.night import Night, begin, why_nothing
 from pipeline.research.night.proposing import Batch
 from pipeline.research.people.approvals import HEAD, reach_of, say, waiting_in
@@ -189,34 +185,6 @@ def test_each_paid_result_counts_once_whoever_asked_for_it_and_whatever_came_of_
     assert [search.standing.results[number].usd for number in (5, 6)] == [1.0, 0.5]
     assert search.standing.usd == pytest.approx(1.5) and usd_left(search) == pytest.approx(7.5)
     assert paid_for(search, [replace(PAID, number=7)]).cards == {7: 0.0}
-
-
-def test_what_was_bought_for_a_result_that_is_never_finished_counts_and_what_finishes_it_adds_the_rest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    search = (night := night_of(furnished(tmp_path, RECIPE.replace("hours: 1}", "hours: 1, usd: 9}")))).search
-    monkeypatch.setattr(Bench, "run", lambda bench, asked: {each.name: Tried(why="max_usd is 1") for each in asked})
-    begin(search)
-    label = {"label": {"rubric": "educational", "teacher": "claude", "documents": 20, "max_usd": 0.5}}
-    step = Edit("add_step", "datasets.rivers", {"step": label, "before": "end"})
-    cost, _ = search.bench.price((step,), name="paid", seeds=(1000,))
-    assert len(cost.paid) == 1 and cost.buyers == ("rivers-paid.label",)
-    search.write("batch", batch=0, cards=[replace(PAID, cost=cost).told], refused=[], remarks=[])
-    with LedgerOfRequests(search.bench.workspace.ledger, buyer=Buyer("small", "rivers-paid.label")) as paid:
-        paid.plan([Planned(name, "haiku", "label", "{}") for name in ("one", "lost")])
-        first, _ = (paid.record_intent(name, reserved_nano=NANO, endpoint="") for name in ("one", "lost"))
-        paid.record_answer(first, raw=b"{}", usage={}, cost_nano=round(0.7 * NANO), price="haiku")
-
-    night.try_cards()
-
-    assert search.standing.results[5].usd == pytest.approx(0.7) and usd_left(search) == pytest.approx(8.3)
-    monkeypatch.setattr(Bench, "paid", lambda bench, places: dict.fromkeys(places, 1.1))  # finished meanwhile
-    again = replace(PAID, number=6, cost=cost, seeds=(1001,))
-    assert paid_for(search, [again]).cards == {6: pytest.approx(0.4)}
-    search.write("claim_opened", head=[], seeds=3, first_seed=0, paid=list(cost.paid), buyers=list(cost.buyers))
-    assert search.standing.claim is not None
-    search.write("claimed", outcome="reject", sentence="", paid=paid_by_claim(search, search.standing.claim))
-    assert search.standing.usd == pytest.approx(1.1)
 
 
 def test_a_card_that_costs_more_than_is_left_waits_for_a_person(
