@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.commands.flags import AS_JSON, FILE, PLUGINS, WORKSPACE, load_plugins
+from pipeline.commands.flags import AS_JSON, FILE, PLUGINS, WORKSPACE_AS_GIVEN, load_plugins, workspace_of
 from pipeline.commands.questions import VerbAnswer
 from pipeline.core.claude.prices import dollars
 
@@ -32,21 +32,22 @@ HEALTH = {
 
 
 @click.argument(
-    "experiment", metavar="EXPERIMENT",
+    "experiment", metavar="EXPERIMENT", required=False,
     help="A recipe's name, for the newest comparison that it built; a folder of workspace/comparison; a recipe; a "
     "mixture or a proxy.",
 )  # fmt: skip
 @click.option("--to", type=FILE, metavar="FILE.html", help="Write a page with plots, too.")
 @click.option("--rank", is_flag=True, help="Let Claude rank what may be behind the findings; it adds none.")
 @click.option("--max-usd", type=click.FloatRange(min=0), metavar="USD", default=0.5, help="Cap of --rank.")
-@WORKSPACE
+@click.option("--machine", is_flag=True, help="Examine this machine and the workspace instead; ends with 1 on a fault.")
+@WORKSPACE_AS_GIVEN
 @PLUGINS
 @AS_JSON
 def doctor(
-    *, experiment: str, to: Path | None, rank: bool, max_usd: float, workspace: Path, plugin: Sequence[Path],
-    as_json: bool,
+    *, experiment: str | None, to: Path | None, rank: bool, max_usd: float, machine: bool, workspace: str,
+    plugin: Sequence[Path], as_json: bool,
 ) -> VerbAnswer:  # fmt: skip
-    """Examine the proxies of an experiment: losses, invariants, settings, pairs, text and time.
+    """Examine the proxies of an experiment: losses, invariants, settings, pairs, text and time. Or this machine.
 
     Each finding has its value, limit and source, what it means and what to do. Nothing is trained, scored or stored.
     """
@@ -55,15 +56,22 @@ def doctor(
     from pipeline.queries.proxies.doctor import doctor as ask
     from pipeline.store.workspace import Workspace
 
+    if machine:
+        if experiment is not None or to is not None or rank:
+            raise RecipeError("--machine: examines the machine alone. Leave out EXPERIMENT, --to and --rank.")
+        return _of_machine(workspace)
+    if experiment is None:
+        raise RecipeError("doctor: needs an EXPERIMENT to examine, or --machine for this machine.")
     if to is not None and (to.suffix != ".html" or to.is_dir()):
         raise RecipeError(f"--to {to}: must name a file that ends in .html; an earlier page there is replaced.")
     load_plugins(plugin)
-    found = ask(Workspace(workspace), experiment)
+    place = Workspace(workspace_of(workspace))
+    found = ask(place, experiment)
     data, text = data_of(found), diagnosis_text(found)
     if rank:
         from pipeline.queries.proxies.causes import rank_causes
 
-        ranking = rank_causes(found, Workspace(workspace), max_usd=max_usd)
+        ranking = rank_causes(found, place, max_usd=max_usd)
         data, text = data | {"causes": asdict(ranking)}, f"{text}\n\n{causes_text(ranking)}"
     if to is not None:
         from pipeline.report.examined import write_examined
@@ -71,6 +79,22 @@ def doctor(
         write_examined(found, path=to)
         data, text = data | {"page": str(to)}, f"{text}\n\npage: {to}"
     return VerbAnswer(data, text)
+
+
+def _of_machine(workspace: str) -> VerbAnswer:
+    """Return what a run would find on this machine; 1 where something must be mended first."""
+    from pipeline.queries.machine.examine import examine_machine
+
+    found = examine_machine(workspace)
+    counts = {level: sum(one.level == level for one in found) for level in ("ok", "warn", "fail")}
+    width = max(len(one.check) for one in found)
+    lines = []
+    for one in found:
+        lines.append(f"{one.level:4}  {one.check:{width}}  {one.found}")
+        lines += [f"      {'':{width}}  Do: {one.way_out}"] if one.way_out else []
+    lines.append(f"{counts['ok']} ok, {counts['warn']} to look at, {counts['fail']} to mend first.")
+    data = {"findings": [asdict(one) for one in found], **counts}
+    return VerbAnswer(data, "\n".join(lines), exit_code=1 if counts["fail"] else 0)
 
 
 def diagnosis_text(found: Diagnosis) -> str:

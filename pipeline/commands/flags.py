@@ -30,6 +30,10 @@ WORKSPACE = click.option(
     "--workspace", "-w", type=_Workspace(path_type=Path), default=USUAL_WORKSPACE, envvar="TAMIS_WORKSPACE",
     show_envvar=True, help="Folder of results, or s3://BUCKET/PREFIX.",
 )  # fmt: skip
+WORKSPACE_AS_GIVEN = click.option(
+    "--workspace", "-w", default=str(USUAL_WORKSPACE), envvar="TAMIS_WORKSPACE", show_envvar=True,
+    help="Folder of results, or s3://BUCKET/PREFIX.",
+)  # fmt: skip
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 WORKERS = click.option(
     "--workers", type=click.IntRange(min=1), metavar="NUMBER", default=cores(),
@@ -61,6 +65,13 @@ def running(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (AS_JSON, PLUGINS, TRACK, MEMORY, device, WORKERS, WORKSPACE, RECIPE):
         function = option(function)
     return function
+
+
+def workspace_of(given: str) -> Path:
+    """Return the folder of a workspace that a verb was given by WORKSPACE_AS_GIVEN."""
+    folder = _Workspace(path_type=Path).convert(given, None, None)
+    assert isinstance(folder, Path)
+    return folder
 
 
 def load_plugins(paths: Sequence[Path]) -> None:
