@@ -12,7 +12,6 @@ import click
 
 from pipeline.commands.flags import AS_JSON, FILE, PLUGINS, WORKSPACE_AS_GIVEN, load_plugins, workspace_of
 from pipeline.commands.questions import VerbAnswer
-from pipeline.core.claude.prices import dollars
 
 if TYPE_CHECKING:
     from eval.doctor.findings import Diagnosis, Finding, Level
@@ -114,6 +113,8 @@ def diagnosis_text(found: Diagnosis) -> str:
 
 def causes_text(ranking: Ranking) -> str:
     """Return what may be behind the findings, the likeliest first, or why nothing is said of it."""
+    from pipeline.core.claude.prices import dollars
+
     if ranking.why_none:
         return f"Causes are not ranked: {ranking.why_none.rstrip('.')}."
     lines = [f"Causes as {ranking.by} ranks them, of a fixed list; opinions, and no findings:"]
