@@ -6,11 +6,17 @@ from pathlib import Path
 
 import click
 
+from pipeline.commands import completion
 from pipeline.commands.flags import AS_JSON, FILE, WORKSPACE
 from pipeline.commands.questions import VerbAnswer
 
 
-@click.argument("dataset", metavar="DATASET", help="A dataset's name, as in the recipe, or a folder of one.")
+@click.argument(
+    "dataset",
+    metavar="DATASET",
+    help="A dataset's name, as in the recipe, or a folder of one.",
+    shell_complete=completion.datasets,
+)
 @click.option(
     "--against", metavar="OTHER",
     help="Hold it against another dataset, a folder of one as `status` shows them, or `previous`: its version before.",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.commands import completion
 from pipeline.commands.flags import AS_JSON, FILE, WORKERS, WORKSPACE, parse_count
 from pipeline.commands.questions import VerbAnswer
 
@@ -15,7 +16,7 @@ from pipeline.commands.questions import VerbAnswer
 @click.argument(
     "name", metavar="NAME",
     help="A dataset, a mixture or a promoted name, or which version of it: docs-en@2. Where a name is two of "
-    "these: dataset/NAME, mixture/NAME, registry/NAME.",
+    "these: dataset/NAME, mixture/NAME, registry/NAME.", shell_complete=completion.everything,
 )  # fmt: skip
 @click.option("--to", required=True, metavar="PATH", help="New folder to write, or s3://BUCKET/PREFIX.")
 @click.option("--tokens", metavar="COUNT", help="Of a mixture, such as 20M; all that keep its shares, if left out.")

@@ -18,7 +18,7 @@ class _Workspace(click.Path):
     """A folder, or a URL, which becomes the folder of its cache, brought up to date."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if "://" in str(value):
+        if "://" in str(value) and not (ctx is not None and ctx.resilient_parsing):  # a shell asks what may follow
             from pipeline.store.remote.cached import workspace_path
 
             return workspace_path(value)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from pipeline.commands import completion
 from pipeline.commands.flags import (
     AS_JSON,
     FILE,
@@ -71,7 +72,9 @@ def why(*, doc_id: str, workspace: Path, as_json: bool) -> VerbAnswer:
     return VerbAnswer(data, why_text(data))
 
 
-@click.argument("dataset", metavar="DATASET", help="A dataset's name, as in the recipe.")
+@click.argument(
+    "dataset", metavar="DATASET", help="A dataset's name, as in the recipe.", shell_complete=completion.datasets
+)
 @click.option("--dropped", is_flag=True, help="Show dropped documents instead of kept ones.")
 @click.option("--rule", help="Only those dropped by this rule or step.")
 @click.option("-n", "count", type=click.IntRange(min=1), metavar="NUMBER", default=20, help="How many.")
@@ -131,7 +134,9 @@ def what_if(
     "files", type=FILE, metavar="FILES...", nargs=-1, required=True,
     help="Parquet, JSON lines (.gz, .zst) or web archives (.warc, .warc.gz).",
 )  # fmt: skip
-@click.option("--steps", required=True, help="Measuring steps, in order, with commas between.")
+@click.option(
+    "--steps", required=True, help="Measuring steps, in order, with commas between.", shell_complete=completion.steps
+)
 @click.option("--out", type=FILE, required=True, help="Parquet file to write.")
 @click.option("--set", "settings", metavar="STEP.KEY=VALUE", multiple=True, help="A step's parameter; repeatable.")
 @click.option(
@@ -187,7 +192,9 @@ def measure(
     return VerbAnswer(data, measure_text(data))
 
 
-@click.argument("dataset", metavar="DATASET", help="A dataset's name, as in the recipe.")
+@click.argument(
+    "dataset", metavar="DATASET", help="A dataset's name, as in the recipe.", shell_complete=completion.datasets
+)
 @click.option("--signal", help="Only this one, as step.signal.")
 @click.option("--by", help="Group by source, origin, a text signal, or a key of the metadata.")
 @click.option("--kept", is_flag=True, help="Only documents that were kept.")
@@ -211,8 +218,13 @@ def stats(
     return VerbAnswer(data, stats_text(data))
 
 
-@click.argument("a", metavar="A", help="A dataset: its name, or its folder as `status` shows it.")
-@click.argument("b", metavar="B", help="The one to compare with it.")
+@click.argument(
+    "a",
+    metavar="A",
+    help="A dataset: its name, or its folder as `status` shows it.",
+    shell_complete=completion.datasets,
+)
+@click.argument("b", metavar="B", help="The one to compare with it.", shell_complete=completion.datasets)
 @WORKSPACE
 @AS_JSON
 def diff(*, a: str, b: str, workspace: Path, as_json: bool) -> VerbAnswer:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.commands import completion
 from pipeline.commands.flags import AS_JSON, PLUGINS, RECIPE, WORKSPACE, load_plugins
 from pipeline.commands.questions import VerbAnswer
 
@@ -34,7 +35,9 @@ def promote(
     return VerbAnswer(asdict(done) | {"judged_otherwise": note}, f"{text}\n{note}".rstrip())
 
 
-@click.argument("dataset", metavar="[DATASET]", required=False, help="A dataset's name.")
+@click.argument(
+    "dataset", metavar="[DATASET]", required=False, help="A dataset's name.", shell_complete=completion.datasets
+)
 @click.option("--store", metavar="NAME", default="main", help="The dedup store.")
 @click.option("--forget", metavar="ID", multiple=True, help="Take this document out; repeatable.")
 @click.option("--to", type=click.IntRange(min=1), metavar="NUMBER", help="Go back to this version of the store.")
@@ -56,7 +59,7 @@ def remember(
     return VerbAnswer(asdict(done), text)
 
 
-@click.argument("name", metavar="NAME", help="A name in the registry.")
+@click.argument("name", metavar="NAME", help="A name in the registry.", shell_complete=completion.promoted)
 @click.option(
     "--to", type=click.IntRange(min=1), metavar="NUMBER", help="Version to go back to; the one before, if left out."
 )
@@ -74,7 +77,7 @@ def rollback(*, name: str, to: int | None, workspace: Path, as_json: bool) -> Ve
     return VerbAnswer(asdict(record), f"{name} is back at version {record.version}.")
 
 
-@click.argument("name", metavar="[NAME]", required=False, help="Only this name.")
+@click.argument("name", metavar="[NAME]", required=False, help="Only this name.", shell_complete=completion.promoted)
 @WORKSPACE
 @AS_JSON
 def registry(*, name: str | None, workspace: Path, as_json: bool) -> VerbAnswer:
