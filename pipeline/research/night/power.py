@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.core.errors import TamisError
 from pipeline.core.files.card import is_complete, read_card
 from pipeline.core.files.parquet.shards import read_table
 from pipeline.core.rng import derive
@@ -143,8 +144,6 @@ def _groups(
 
 def _scored(search: Search, edits: tuple[Edit, ...]) -> dict[str, Scored]:
     """Return the bits of the head's and the incumbent's proxies on each set of documents that cards are scored on."""
-    from eval.loop.documents import Scored
-
     standing, key = search.standing, key_of(edits)
     done = [(standing.cards[number], result) for number, result in standing.results.items() if result.goals]
     own = {int(seed): card for card, result in done if card.key == key for seed in result.goals}
@@ -152,8 +151,16 @@ def _scored(search: Search, edits: tuple[Edit, ...]) -> dict[str, Scored]:
     if not own or not base:
         return {}
     head = Asked(search.name_of(next(iter(own.values()))), edits, tuple(sorted(own)))
-    lanes = [search.bench.scores_of(asked) for asked in (head, Asked(search.research.incumbent, (), base))]
-    found: dict[str, Scored] = {}
+    try:
+        return _read(search, (head, Asked(search.research.incumbent, (), base)))
+    except TamisError:  # taken away since: a claim is planned all the same
+        return {}
+
+
+def _read(search: Search, both: tuple[Asked, Asked]) -> dict[str, Scored]:
+    from eval.loop.documents import Scored
+
+    lanes, found = [search.bench.scores_of(asked) for asked in both], dict[str, Scored]()
     for name in search.research.on:
         arms = [[read_table(folders[name] / BITS) for folders in arm.values() if name in folders] for arm in lanes]
         if all(arms):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import pytest
 from pipeline.commands.run.run_recipe import run_recipe
 from pipeline.core.errors import BusyError, RecipeError
 from pipeline.engine.progress import Silent
+from pipeline.plan.make import make_plan
 from pipeline.recipe.load import load_recipe
+from pipeline.research.night.claim_recipe import claim_recipe
 from pipeline.research.night.night import Night
+from pipeline.research.night.power import power_of
 from pipeline.research.record.fold import folded, gain_of, incumbent_goals
 from pipeline.research.record.ledger import Ledger
 from pipeline.research.record.lock import one_night
@@ -194,3 +198,24 @@ def test_a_search_of_which_no_claim_could_show_anything_is_stuck_and_makes_none(
     assert stuck["rule"] == "below_detectable" and "a claim that can be afforded shows 0.9" in stuck["words"]
     assert "claim_opened" not in [event["kind"] for event in events]
     assert events[-1]["body"]["why"].startswith("No claim was made. A true gain of")
+
+
+def test_a_claim_is_planned_by_proxies_and_documents_and_by_proxies_alone_where_scores_are_gone(
+    tmp_path: Path, searched: House
+) -> None:
+    def planned(house: House) -> dict[str, Any]:
+        search = night_of(house).search
+        state = search.state(search.space())
+        claim = search.ledger.of("claim_opened")[-1].body
+        plan = make_plan(load_recipe(claim_recipe(search, claim)), search.bench.workspace)
+        return asdict(power_of(search, state, plan)) | {"claim": claim}
+
+    whole = planned(searched)
+    house = furnished(tmp_path).with_results_of(searched)
+    for path in house.workspace.root.glob("score/*/bits.parquet"):
+        path.unlink()
+    without = planned(house)
+
+    assert whole["documents"]["freedom"] > 2 and without["documents"] is None
+    assert 0 <= whole["claim"]["optimism"] < whole["claim"]["expected"]
+    assert without["plan"]["power"] >= whole["plan"]["power"] > 0.9
