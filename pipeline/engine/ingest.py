@@ -28,6 +28,7 @@ from pipeline.engine.progress import Progress
 from pipeline.engine.read import Read, ReadTask, read_slice
 from pipeline.engine.settled import locate
 from pipeline.engine.take_over import slice_keys, take_slices
+from pipeline.sources.capped import Capped, cap_told
 from pipeline.sources.first_rows import FirstRows
 from pipeline.sources.quarantine import QUARANTINE, counted, refuse_empty, save
 from pipeline.sources.reader import Slice
@@ -69,7 +70,7 @@ def build_source(
     measuring = ahead(len(slices))
     content = StoredSource.from_payload(node.payload).hashes()
     locate(reader, node)
-    keys = slice_keys(reader, slices, payload=node.payload) if reader.params.limit is None else []
+    keys = slice_keys(reader, slices, payload=node.payload) if not reader.params.stops else []
     taken = take_slices(node, slices, keys, earlier=earlier)
     unread = [part for part in slices if part.index not in taken.slices]
     tasks = [ReadTask(part.label, reading, part, node.folder, content, measuring.tasks) for part in unread]
@@ -103,6 +104,9 @@ def build_source(
     if empty and rows_in and reading is reader:
         notes = [*notes, f"{len(empty)} without a row: {listed_names(empty)}."]
         progress.say(f"{node.name}: {notes[-1]}")
+    if reader.params.is_capped:
+        notes = [*notes, cap_told(reader.params, [node.folder / name for name in files])]
+        progress.say(f"{node.name}: {notes[-1]}")
     if not rows_out:
         _refuse(node, reader, rejected, rows_in=rows_in, reasons=counts)
     (node.folder / QUARANTINE).unlink(missing_ok=True)  # of a run that could use no row
@@ -120,9 +124,10 @@ def build_source(
 
 
 def whole_or_part(reader: Any) -> Any:
-    """Return what reads as much of a source as its `limit` and `sample` say."""
+    """Return what reads as much of a source as its `limit`, `sample`, `max_documents` and `max_bytes` say."""
     reading = reader if reader.params.limit is None else FirstRows(reader)
-    return reading if reader.params.sample == 1 else Sampled(reading, share=reader.params.sample)
+    reading = reading if reader.params.sample == 1 else Sampled(reading, share=reader.params.sample)
+    return Capped(reading, params=reader.params) if reader.params.is_capped else reading
 
 
 def _refuse(node: Node, reader: Any, rejected: list[list[str]], *, rows_in: int, reasons: Mapping[str, int]) -> None:

@@ -26,7 +26,7 @@ from pipeline.plan.graph import ENGINE_VERSION, Plan, PlannedDataset, PlannedSte
 from pipeline.plan.taking import EarlierBase, bases_before, edited, files_told, signals_before, text_of
 from pipeline.recipe.names import outside
 from pipeline.recipe.spec import DatasetSpec, Recipe, StepSpec, input_names_of, step_inputs
-from pipeline.sources.files import local_path
+from pipeline.sources.files import NAMES_OF_FILES, local_path
 from pipeline.store.input_hashes import MEMO, InputHashes
 from pipeline.store.node import Node
 from pipeline.store.workspace import Workspace
@@ -222,7 +222,7 @@ def file_identity(plan: Plan, name: str) -> str:
 def _changed(params: Any) -> dict[str, Any]:
     """Parameters of a reader that differ from their defaults, without the paths: content is named by `inputs`."""
     changed: dict[str, Any] = params.model_dump(mode="json", exclude_defaults=True)
-    return {key: value for key, value in changed.items() if key not in ("path", "max_drop_fraction")}
+    return {key: value for key, value in changed.items() if key not in (*NAMES_OF_FILES, "max_drop_fraction")}
 
 
 def _cost(plan: Plan, item: StepSpec, base: tuple[Node, ...], payload: Mapping[str, Any]) -> float:

@@ -216,8 +216,10 @@ def _growing_sources(recipe: Recipe, wanted: Mapping[str, float]) -> list[str]:
                 "Give each a dataset of its own."
             )
     for name in files:
-        if recipe.sources[name].reader.params.limit is not None:
-            raise RecipeError(f"{recipe.place}: sources.{name} has a `limit`, which is of all files. Take it out.")
+        params = recipe.sources[name].reader.params
+        ends = next((key for key in ("limit", "max_documents", "max_bytes") if getattr(params, key) is not None), None)
+        if ends is not None:
+            raise RecipeError(f"{recipe.place}: sources.{name} has a `{ends}`, which is of all files. Take it out.")
     return files
 
 

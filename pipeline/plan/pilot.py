@@ -81,6 +81,9 @@ def _first_rows(plan: Plan, name: str) -> Pilot:
     rows = float(len(texts))
     if len(chosen) < len(slices) or rows >= most:  # there may be more
         rows = max(rows, reader.size_bytes() / max(sum(len(text.encode()) for text in texts) / len(texts), 1.0))
-    limit = reader.params.limit
-    rows = (rows if limit is None else min(rows, limit)) * reader.params.sample
+    params = reader.params
+    rows = (rows if params.limit is None else min(rows, params.limit)) * params.sample
+    rows = rows if params.max_documents is None else min(rows, params.max_documents)
+    if params.max_bytes is not None:
+        rows = min(rows, params.max_bytes * len(texts) / sum(len(text.encode()) for text in texts))
     return Pilot(texts, [rows / len(texts)] * len(texts))

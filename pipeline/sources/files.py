@@ -24,6 +24,7 @@ from pipeline.core.identity import HashFile, hash_file
 from pipeline.core.step import input_names
 from pipeline.sources.reader import ColumnParams, Reader, ReaderParams, Slice
 
+NAMES_OF_FILES = ("path", "paths", "prefix", "max_files")  # parameters that say which files, and nothing of their rows
 JSONL_SUFFIXES = (".jsonl", ".json", ".ndjson", ".gz", ".zst")
 
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pyarrow as pa
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from pipeline.core.amounts import SIZED, SUFFIXED, count_of, size_of
 from pipeline.core.document import Origin
 from pipeline.core.files.parquet.in_place import InPlace
 from pipeline.core.identity import HashFile, hash_file
@@ -31,6 +32,11 @@ Reason = Literal[
     "not_json", "not_object", "missing_text", "wrong_type", "duplicate_key", "too_deep", "unparsable",
     "extraction_timeout", "extraction_failed", "decodes_too_large", "too_many_rows",
 ]  # fmt: skip
+
+_COUNT: dict[str, Any] = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": SUFFIXED}]}
+_SIZE: dict[str, Any] = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": SIZED}]}
+Documents = Annotated[int, BeforeValidator(count_of), Field(ge=1), WithJsonSchema(_COUNT)]
+Bytes = Annotated[int, BeforeValidator(size_of), Field(ge=1), WithJsonSchema(_SIZE)]
 
 
 class ReaderParams(StrictModel):
@@ -52,10 +58,28 @@ class ReaderParams(StrictModel):
         "larger share holds all of a smaller one. With `limit`, a share of these rows.",
     )  # fmt: skip
 
+    max_documents: Documents | None = Field(
+        default=None, description="Keep at most that many documents, the first in the order of the files, such as 2M."
+    )
+    max_bytes: Bytes | None = Field(
+        default=None,
+        description="Keep documents, the first in the order of the files, as long as their texts together have at most "
+        "that many bytes of UTF-8, such as 2GB. With `sample`, both count what was drawn.",
+    )  # fmt: skip
+
     @property
     def takes_all(self) -> bool:
         """Whether every row of the source is read and kept."""
-        return self.limit is None and self.sample == 1
+        return not self.stops and self.sample == 1
+
+    @property
+    def stops(self) -> bool:
+        """Whether reading ends somewhere, so that what is kept depends on the order of all files."""
+        return self.limit is not None or self.is_capped
+
+    @property
+    def is_capped(self) -> bool:
+        return self.max_documents is not None or self.max_bytes is not None
 
 
 class ColumnParams(ReaderParams):

@@ -22,7 +22,9 @@ from pydantic import Field
 
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.identity import HashFile, hash_file
-from pipeline.sources.files import FileReader, PathParams
+from pipeline.core.step import input_names
+from pipeline.sources.files import FileReader, InputFile, PathParams
+from pipeline.sources.listed_files import find_listed
 from pipeline.sources.pages.extractor import Extractor, PageExtractor, lacking
 from pipeline.sources.pages.gzip_members import GzipMembers
 from pipeline.sources.reader import Chunk, Slice
@@ -39,6 +41,20 @@ HEAD_BYTES = 65536  # of a response's block, for HTTP's own headers
 class WarcParams(PathParams):
     """Which archives, and how their pages become text."""
 
+    path: str | tuple[str, ...] = input_names(
+        (), description="Archives to read: a path, URL or glob, or a list of them; or use `paths`."
+    )
+    paths: str | None = Field(
+        default=None,
+        description="File or URL that lists archives, one a line, such as the warc.paths.gz of Common Crawl.",
+    )
+    prefix: str = Field(
+        default="", description="What stands before each line of `paths`, such as https://data.commoncrawl.org/."
+    )
+    max_files: int | None = Field(
+        default=None, ge=1,
+        description="Read only that many of `paths`, drawn by the hash of each line: more hold all of fewer.",
+    )  # fmt: skip
     extractor: Extractor = Field(default="resiliparse", description="What turns a page into text; extra [web].")
     id: Literal["record", "url"] = Field(
         default="record", description="A document's id: the record's (WARC-Record-ID) or the page's address."
@@ -63,9 +79,34 @@ class WarcReader(FileReader):
     version: ClassVar[int] = 2
     Params = WarcParams
     params: WarcParams
+    _listed: list[InputFile] | None = None
+
+    def files(self) -> list[InputFile]:
+        """Return the archives; of a list they are looked up once, a request for each, and asked for again by nobody."""
+        if self.params.paths is None:
+            if not self.params.path:
+                raise RecipeError(
+                    f"sources.{self.source}: needs `path`, or `paths`, a file that lists archives. Add one."
+                )
+            return super().files()
+        if self._listed is None:
+            self._listed = find_listed(
+                self.params.paths, prefix=self.params.prefix, most=self.params.max_files, source=self.source,
+                base=self.base,
+            )  # fmt: skip
+        return self._listed if self.only is None else [file for file in self._listed if file.label in self.only]
 
     def check(self) -> None:
         """Raise RecipeError unless the paths name files and the extractor is installed."""
+        if self.params.paths is not None and self.params.path:
+            raise RecipeError(
+                f"sources.{self.source}: has `path` and `paths`; one of them says what to read. Remove one."
+            )
+        if self.params.paths is None and (self.params.prefix or self.params.max_files):
+            key = "prefix" if self.params.prefix else "max_files"
+            raise RecipeError(
+                f"sources.{self.source}.{key}: is for a list of archives. Name it by `paths`, or remove it."
+            )
         if missing := lacking(self.params.extractor):
             raise RecipeError(
                 f"sources.{self.source}: reading web archives needs {' and '.join(missing)} of the extra [web], not "

@@ -34,7 +34,7 @@ class JsonlReader(FileReader):
     def slices(self) -> list[Slice]:
         slices: list[Slice] = []
         for file in self.files():
-            if codec_of(file.path) is not None or self.params.limit is not None:  # cutting a file reads all of it
+            if codec_of(file.path) is not None or self.params.stops:  # cutting a file reads all of it
                 slices.append(Slice(len(slices), str(file.path), (file.label, 0, -1, 0), file.path.name))
                 continue
             for start, end, first in cut_lines(file.path, slice_bytes=SLICE_BYTES):
