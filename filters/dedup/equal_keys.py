@@ -1,9 +1,11 @@
 """Documents with equal 128-bit keys, found in partitions by key: no worker ever holds more than one partition.
 
-Each part saves its keys in their order; a partition takes the same stretch of key space from every part, names the
-document to keep of each group, and saves the groups of two and more; then each part looks up its own documents there.
-A key costs 32 bytes on disk, a document with an equal one 24 more; in memory are at most PARTITION_ROWS keys of a
-worker, or as many as fit its share, and in the process that runs the recipe nothing that grows with the documents.
+Each part saves its keys in their order, of documents that are equal within it only the one to keep, which stands for
+the others; a partition takes the same stretch of key space from every part, names the document to keep of each group,
+and saves the groups of two and more; then each part looks up its own documents there. So a text that half of all
+documents have fills no partition: it is there once for each part. A key costs 40 bytes on disk, a document with an
+equal one 24 more; in memory are at most PARTITION_ROWS keys of a worker, or as many as fit its share, and in the
+process that runs the recipe nothing that grows with the documents.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ from pipeline.core.step import Part
 PARTITION_ROWS = 1 << 23  # 1.2 GB while they are grouped; fewer would open more files: one of each part for each
 SPREAD_ROWS, SPREAD = 1 << 21, 64  # up to so many partitions hold so few keys, to be grouped side by side
 BYTES_PER_ROW = 150  # of memory, while a partition is grouped
-HIGH, LOW, SCORE, DOC = range(4)  # of a saved key
+HIGH, LOW, SCORE, DOC, COUNT = range(5)  # of a saved key: the document that stands for so many of its part
 ROW, KEPT, COPIES = range(3)  # of a saved group's member
+OTHER, FOR = range(2)  # of a document of a part, and the one that stands for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,33 +70,49 @@ class EqualKeys:
 
     def save(self, position: int, high: np.ndarray, low: np.ndarray, *, scores: np.ndarray) -> None:
         """Keep the keys of the part at `position`, uint64[num_docs] twice; the highest float64 score is kept."""
-        order = np.argsort(high, kind="stable")
-        docs = np.arange(len(high), dtype=np.uint64)
-        columns = (high, low, scores.astype(np.float64).view(np.uint64), docs)
-        save_array(self.keys_file(position), np.stack([column[order] for column in columns]))
+        order = np.lexsort((low, high))
+        starts, sizes = _runs(high[order], low[order])
+        best = order[best_rows(np.repeat(starts, sizes), scores.astype(np.float64)[order])]
+        others = np.stack([order, best])[:, order != best]
+        save_array(self.others_file(position), others[:, np.argsort(others[OTHER])])
+        docs = best[starts]
+        score = scores[docs].astype(np.float64).view(np.uint64)
+        columns = (high[docs], low[docs], score, docs.astype(np.uint64), sizes.astype(np.uint64))
+        save_array(self.keys_file(position), np.stack(columns))
+
+    def others_file(self, position: int) -> Path:
+        return scratch_file(self.scratch, "others", position)
 
     def keys_file(self, position: int) -> Path:
-        return scratch_file(self.scratch, "keys", position)
+        return scratch_file(self.scratch, "distinct", position)
 
     def is_saved(self, position: int) -> bool:
-        return is_whole(self.keys_file(position))
+        return is_whole(self.others_file(position)) and is_whole(self.keys_file(position))
 
     def all_partitions(self) -> list[Partition]:
         return [Partition(self, number) for number in range(self.partitions)]
 
     def members(self, number: int, position: int) -> np.ndarray:
-        """Return int64[3, n]: ROW, KEPT and COPIES of a part's documents in groups of one partition, rows ascending."""
+        """Return int64[3, n]: ROW, KEPT and COPIES of a part's documents in groups of one partition, rows ascending.
+
+        Documents for which another of their part stands are left out.
+        """
         found = open_array(self.groups_file(number))
         first, past = np.searchsorted(found[ROW], self.starts[position : position + 2])
         return np.array(found[:, first:past])
 
     def members_of(self, position: int) -> np.ndarray:
-        """Return the same of all partitions, rows ascending."""
-        joined = np.concatenate([self.members(number, position) for number in range(self.partitions)], axis=1)
+        """Return the same of all partitions and documents, rows ascending."""
+        found = np.concatenate([self.members(number, position) for number in range(self.partitions)], axis=1)
+        found = found[:, np.argsort(found[ROW])]
+        others = open_array(self.others_file(position)) + self.starts[position]
+        theirs = found[:, np.searchsorted(found[ROW], others[FOR])]
+        theirs[ROW] = others[OTHER]
+        joined = np.concatenate([found, theirs], axis=1)
         return joined[:, np.argsort(joined[ROW])]
 
     def groups_file(self, number: int) -> Path:
-        return scratch_file(self.scratch, f"groups-{self.partitions}", number)
+        return scratch_file(self.scratch, f"members-{self.partitions}", number)
 
     def ids_file(self, position: int) -> Path:
         return self.scratch / f"ids-{self.partitions}-{position:05d}.arrow"
@@ -119,19 +138,21 @@ class EqualKeys:
         """Return string[num_docs] of a part: the id of the document that is kept instead, else null."""
         start, end = self.starts[position : position + 2].tolist()
         places, ids = np.full(end - start, -1), [pa.array([], pa.string())]
-        before = 0
+        is_kept, before = np.zeros(end - start, np.bool_), 0
         for number in range(self.partitions):
             found = self.members(number, position)
-            others = found[:, found[ROW] != found[KEPT]]
-            if not others.shape[1]:
+            if not found.shape[1]:
                 continue
             table = _names(self.names_file(number))
-            wanted, back = np.unique(others[KEPT], return_inverse=True)
+            wanted, back = np.unique(found[KEPT], return_inverse=True)
             at = np.searchsorted(table.column("row").to_numpy(), wanted)
             ids.append(table.column("id").take(pa.array(at)).combine_chunks())
-            places[others[ROW] - start] = before + back
+            places[found[ROW] - start] = before + back
+            is_kept[found[ROW] - start] = found[ROW] == found[KEPT]
             before += len(wanted)
-        return pa.concat_arrays(ids).take(pa.array(places, mask=places < 0))
+        others = open_array(self.others_file(position))
+        places[others[OTHER]] = places[others[FOR]]
+        return pa.concat_arrays(ids).take(pa.array(places, mask=(places < 0) | is_kept))
 
 
 def group(partition: Partition) -> Tally:
@@ -142,7 +163,7 @@ def group(partition: Partition) -> Tally:
     keys, number = partition.keys, partition.number
     done = keys.groups_file(number)
     if not is_whole(done):
-        pieces = [np.zeros((4, 0), np.uint64)]
+        pieces = [np.zeros((5, 0), np.uint64)]
         for position, start in enumerate(keys.starts[:-1]):
             saved = open_array(keys.keys_file(position))
             first, past = (_bound(saved[HIGH], edge, keys.partitions) for edge in (number, number + 1))
@@ -151,8 +172,8 @@ def group(partition: Partition) -> Tally:
             pieces.append(piece)
         save_array(done, _grouped(np.concatenate(pieces, axis=1)))
     found = open_array(done)
-    first = found[ROW] == found[KEPT]
-    return Tally(int(first.sum()), int((~first).sum()), int(found[COPIES].max(initial=0)))
+    copies = found[COPIES][found[ROW] == found[KEPT]]
+    return Tally(len(copies), int(copies.sum()) - len(copies), int(copies.max(initial=0)))
 
 
 def name(partition: Partition) -> None:
@@ -171,18 +192,24 @@ def name(partition: Partition) -> None:
 
 
 def _grouped(keys: np.ndarray) -> np.ndarray:
-    """Return int64[3, n], ROW, KEPT and COPIES of uint64[4, m] keys' members of groups of two and more."""
+    """Return int64[3, n], ROW, KEPT and COPIES of uint64[5, m] keys' members of groups of two documents and more."""
     keys = keys[:, np.lexsort((keys[DOC], keys[LOW], keys[HIGH]))]
-    opens = np.ones(keys.shape[1], np.bool_)
-    opens[1:] = (keys[HIGH, 1:] != keys[HIGH, :-1]) | (keys[LOW, 1:] != keys[LOW, :-1])
-    starts = np.flatnonzero(opens)
-    sizes = np.diff(np.append(starts, keys.shape[1]))
+    starts, sizes = _runs(keys[HIGH], keys[LOW])
     kept = best_rows(np.repeat(starts, sizes), keys[SCORE].copy().view(np.float64))
-    copies = np.repeat(sizes, sizes)
+    counts = keys[COUNT].astype(np.int64)
+    copies = np.repeat(np.add.reduceat(counts, starts) if len(starts) else counts, sizes)
     several = np.flatnonzero(copies > 1)
     docs = keys[DOC].astype(np.int64)
     found = np.stack([docs[several], docs[kept[several]], copies[several]])
     return found[:, np.argsort(found[ROW])]
+
+
+def _runs(high: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return int64[num_runs] twice: where runs of equal keys begin, and how long they are."""
+    opens = np.ones(len(high), np.bool_)
+    opens[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+    starts = np.flatnonzero(opens)
+    return starts, np.diff(np.append(starts, len(high)))
 
 
 def _bound(sorted_keys: np.ndarray, edge: int, partitions: int) -> int:

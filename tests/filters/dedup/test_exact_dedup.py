@@ -58,7 +58,7 @@ def test_nothing_at_all_is_no_error(tmp_path: Path) -> None:
 
 
 def test_little_memory_cuts_the_keys_into_partitions_and_nothing_shows_it(tmp_path: Path) -> None:
-    texts = [f"text {number % 60}" for number in range(200)]
+    texts = [f"text {number * number % 97}" for number in range(200)]  # 49 of them, also within a part
     scores = {"quality.score": [float(number * 37 % 50) if number % 9 else None for number in range(200)]}
 
     found = []
@@ -67,9 +67,9 @@ def test_little_memory_cuts_the_keys_into_partitions_and_nothing_shows_it(tmp_pa
         folder = tmp_path / str(memory)
         found.append(gather(step(keep="quality.score"), parts, scratch=folder, memory_bytes=memory))
 
-    assert len(list((tmp_path / str(5 * BYTES_PER_ROW)).rglob("groups-40-*.npy"))) == 40
+    assert len(list((tmp_path / str(5 * BYTES_PER_ROW)).rglob("members-40-*.npy"))) == 40
     assert found[0].signals.equals(found[1].signals) and found[0].details == found[1].details
-    assert found[0].details["duplicates"] == 140
+    assert found[0].details["duplicates"] == 151
 
 
 def test_halves_of_a_hash_are_compared_together(tmp_path: Path) -> None:
@@ -79,3 +79,19 @@ def test_halves_of_a_hash_are_compared_together(tmp_path: Path) -> None:
 
     assert [group(each) for each in keys.all_partitions()] == [Tally(groups=2, duplicates=2, most_copies=2)]
     assert keys.members_of(0).tolist() == [[0, 2, 3, 4], [0, 2, 0, 2], [2, 2, 2, 2]]  # row, kept, copies
+
+
+def test_a_text_that_most_documents_have_fills_no_partition(tmp_path: Path) -> None:
+    keys = EqualKeys.of(tmp_path, np.array([0, 1000, 2000, 3000]), memory_bytes=100 * BYTES_PER_ROW)
+    for position in range(3):
+        high = np.where(np.arange(1000) % 10, np.uint64(7), np.arange(1000, dtype=np.uint64) << np.uint64(50))
+        keys.save(position, high, high, scores=np.arange(1000) % 500 + (position == 1))
+
+    told = [group(each) for each in keys.all_partitions()]
+    held = [np.load(keys.keys_file(position)).shape[1] for position in range(3)]
+
+    assert held == [101, 101, 101]
+    assert (told[0].most_copies, sum(tally.duplicates for tally in told)) == (2700, 3 * 1000 - 101)
+    row, kept, copies = keys.members_of(2)
+    assert row.tolist() == list(range(2000, 3000)) and copies[1:10].tolist() == [2700] * 9
+    assert set(kept[copies == 2700].tolist()) == {1499}  # the first of the highest score
