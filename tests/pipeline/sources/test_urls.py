@@ -112,7 +112,9 @@ def test_a_url_that_names_nothing_is_refused_with_its_line(far, path, told):
         far.plan()
 
 
-def test_a_page_of_the_web_is_read_without_writing_its_secrets(far, tmp_path):
+def test_a_page_of_the_web_is_fetched_once_by_a_command_and_its_secrets_are_not_written(far, tmp_path):
+    asked = []
+
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self):
             body = (far.folder / "a.jsonl").read_bytes() if "key=CANARY" in self.path else b""
@@ -121,9 +123,10 @@ def test_a_page_of_the_web_is_read_without_writing_its_secrets(far, tmp_path):
             self.send_response(206 if "Range" in self.headers else 200)
             self.send_header("Content-Length", str(len(part)))
             self.send_header("Content-Range", f"bytes {start}-{int(start) + len(part) - 1}/{len(body)}")
-            self.send_header("ETag", '"1"')
+            self.send_header("ETag", 'W/"1"')
             self.end_headers()
             if self.command == "GET":
+                asked.append(len(part))
                 self.wfile.write(part)
 
         do_HEAD = do_GET
@@ -142,7 +145,7 @@ def test_a_page_of_the_web_is_read_without_writing_its_secrets(far, tmp_path):
         server.shutdown()
         server.server_close()
 
-    assert House(far.folder).card().rows_in == 20
+    assert House(far.folder).card().rows_in == 20 and len(asked) == 1
     written = [path for root in (cache_home(), far.folder / "workspace") for path in root.rglob("*") if path.is_file()]
     assert written and not [path for path in written if b"CANARY" in path.read_bytes()]
 

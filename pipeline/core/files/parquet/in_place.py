@@ -164,10 +164,10 @@ def _hash_of(path: Path, stamp: Stamp) -> str:
     if (path, stamp) in _hashes:
         return _hashes[path, stamp]
     origin = origin_of(path)
-    if origin is not None:
+    if origin is not None and origin.is_certain:
         return digest_of(path, origin)
     started = time.time_ns()
-    digest = hash_file(path)
+    digest = hash_file(path)  # of the copy that is here, whatever its URL gives by now
     if is_settled(stamp, since=started):
         _hashes[path, stamp] = digest
     return digest

@@ -4,7 +4,7 @@ A file is fetched whole, in ranges at the same time, when it is first hashed or 
 its place there holds URL, size and tag (ETag, or the Hub's blob id), so a file that was replaced is another file. Its
 BLAKE3, by which results know it as they know a local file, is noted beside it, as no tag is a hash that all stores
 agree on (S3's is an MD5 of MD5s for what came in parts). A file without a tag, or with a weak one, is fetched again by
-each command. Files go when the folder grows beyond `$TAMIS_INPUT_BYTES` (100 GB), those first that were not fetched for
+each command, once. Files go when the folder grows beyond `$TAMIS_INPUT_BYTES` (100 GB), those first that were not fetched for
 longest, and are fetched again if they are opened again.
 """
 
@@ -39,6 +39,7 @@ MOST_NAME, MOST_BYTES = "TAMIS_INPUT_BYTES", 100 * 10**9
 GLOB = set("*?[")
 
 _full: dict[tuple[str, str], str] = {}  # (url, query) of origins -> the URL with its query and name, never written
+_fetched: set[Path] = set()  # by this process, so that a command sees one content of what has no certain tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +142,8 @@ def origin_of(path: Path) -> Origin | None:
 def digest_of(path: Path, origin: Origin) -> str:
     """Return the BLAKE3 hex of a copy, which is fetched for it unless it is known."""
     note = path.parent / DIGEST
-    if note.exists() and origin.is_certain:
-        return note.read_text(encoding="ascii")
+    if note.exists() and (origin.is_certain or path in _fetched):
+        return note.read_text(encoding="ascii")  # of what was fetched last, by whichever process
     return fetch(path, origin)
 
 
@@ -164,6 +165,7 @@ def fetch(path: Path, origin: Origin) -> str:
         path.unlink()
         raise DataError(f"{shown_url(origin.url)}: was replaced while it was read. Run again when it stays as it is.")
     write_text(note, found)
+    _fetched.add(path)
     return found
 
 
