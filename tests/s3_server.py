@@ -24,7 +24,7 @@ class S3:
 
     url: str = ""
     fault: Fault = lambda environ: None
-    seen: list[str] = field(default_factory=list)  # "PUT /bucket/key", in order
+    seen: list[str] = field(default_factory=list)  # "PUT /bucket/key", in order; COPY is a PUT from another key
     listings: dict[str, bytes] | None = None  # kept and shown again instead of later ones
 
     def environment(self) -> dict[str, str]:
@@ -75,7 +75,8 @@ def s3_server(*buckets: str) -> Iterator[S3]:
     store, whole = S3(), DomainDispatcherApplication(create_backend_app)
 
     def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        line = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
+        method = "COPY" if "HTTP_X_AMZ_COPY_SOURCE" in environ else environ["REQUEST_METHOD"]
+        line = f"{method} {environ['PATH_INFO']}"
         store.seen.append(line)
         what = store.fault(environ)
         if what == "503":

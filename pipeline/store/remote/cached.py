@@ -30,7 +30,7 @@ from pipeline.core.files.names import CARD, IN_STORE, INPUTS, STORE
 from pipeline.core.files.record import read_record, write_record
 from pipeline.core.files.stores import stored
 from pipeline.core.files.stores.caches import cache_home
-from pipeline.core.files.stores.places import Item, Place, each, endpoint_of, is_url
+from pipeline.core.files.stores.places import Item, MissingError, Place, each, endpoint_of, is_url
 from pipeline.core.files.stores.stored import card_key, fetch_result, inputs_key, key_of, place_of
 from pipeline.store.remote import records
 from pipeline.store.remote.lease import Lease, acquire
@@ -87,7 +87,8 @@ class Writing:
         there = self.place.items(f"{folder.parent.name}/{folder.name}")
         wanted = {key_of(folder, file): file for file in files}
         missing = [key for key, file in wanted.items() if key not in there or there[key].size != file["size_bytes"]]
-        each(lambda key: self.place.upload(folder / str(wanted[key]["file"]), key), missing)
+        before = _held_before(folder)
+        each(lambda key: self._put(folder, wanted[key], key, before), missing)
         if (folder / INPUTS).exists() and all(isinstance(where, dict) for where in _places(folder)):
             self.place.upload(folder / INPUTS, inputs_key(folder))  # by which any machine finds the text
         self.lease.require()  # whoever holds it by now may have removed what no card speaks of
@@ -96,6 +97,14 @@ class Writing:
             if theirs != content:
                 self._take(folder, ours=content, theirs=theirs)
         (folder / IN_STORE).touch()
+
+    def _put(self, folder: Path, file: Mapping[str, Any], key: str, before: Mapping[str, str]) -> None:
+        """Write a file to the store: a copy of the same one where it has that, without a byte of it leaving here."""
+        if file["blake3"] in before:
+            with suppress(MissingError):
+                self.place.copy(before[file["blake3"]], key)
+                return
+        self.place.upload(folder / str(file["file"]), key)
 
     def _take(self, folder: Path, *, ours: bytes, theirs: bytes) -> None:
         """Have the store's result instead of ours: the same files, or else the run must begin again from them."""
@@ -133,6 +142,19 @@ class Writing:
             if not (folder / IN_STORE).exists():
                 self.bring(folder)
         self.settle()
+
+
+def _held_before(folder: Path) -> dict[str, str]:
+    """Return BLAKE3 -> object of the files that the store has of results that bear the same name as this one.
+
+    What a grown source and its signals take over from an earlier result is found in it.
+    """
+    found: dict[str, str] = {}
+    for other in sorted(folder.parent.glob(f"{folder.name.rpartition('-')[0]}-*")):
+        if other != folder and (other / IN_STORE).exists() and (other / CARD).exists():
+            files = json.loads((other / CARD).read_bytes())["files"]
+            found |= {file["blake3"]: key_of(other, file) for file in files}
+    return found
 
 
 def _places(folder: Path) -> list[Any]:

@@ -132,6 +132,11 @@ class Place:
         with explained(self.full(name)):
             system_of(self.url).put_file(str(path), self.full(name))
 
+    def copy(self, source: str, name: str) -> None:
+        """Give an object of this folder a second name, within the store; MissingError where there is none."""
+        with explained(self.full(source)):
+            system_of(self.url).cp_file(self.full(source), self.full(name))
+
     def download(self, name: str, path: Path, *, size: int) -> None:
         """Write an object of `size` bytes to a file, atomically, by ranges that are read at the same time."""
         path.parent.mkdir(parents=True, exist_ok=True)
