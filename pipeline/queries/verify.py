@@ -5,21 +5,25 @@ unnoticed until its documents are read. This reads all of it, 0.2 s for a gigaby
 that comes from a disk (see `input_hashes.py`). Cards, lists of where inputs lie, the registry's versions and pointers
 carry a hash of their own content (`core/record.py`); a dedup store is held against its lists of files. The ledger,
 reports and what is unfinished are not checked. That a certificate was made by other code than would judge now
-is told, and is no damage.
+is told, and is no damage. Of a workspace in a store, what is not here yet is fetched to be read, and of all else the
+store is asked whether it has it in its size.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import DataError
-from pipeline.core.files.card import KINDS, Card, content_of, difference, read_card
-from pipeline.core.files.names import CARD, INPUTS
+from pipeline.core.files.card import KINDS, Card, StoredFile, content_of, difference, read_card
+from pipeline.core.files.names import CARD, IN_STORE, INPUTS
 from pipeline.core.files.parquet.in_place import inputs_of
-from pipeline.core.files.stores.stored import present
+from pipeline.core.files.stores.places import Item, Place
+from pipeline.core.files.stores.stored import card_key, key_of, place_of, present
 from pipeline.core.identity import hash_file, identity_of
 from pipeline.store.dataset.stored_source import StoredSource
 from pipeline.store.judge import judged_otherwise, judging_code
@@ -36,6 +40,8 @@ def verify(workspace: Workspace) -> dict[str, Any]:
             f"{workspace.root}: holds no finished results to verify. Run a recipe, or name its --workspace."
         )
     num_files, size_bytes, damaged, others = 0, 0, list[dict[str, str]](), list[dict[str, str]]()
+    place = place_of(workspace.root)
+    listing = {} if place is None else place.items()
     for folder in folders:
         try:
             card = read_card(folder)
@@ -48,9 +54,14 @@ def verify(workspace: Workspace) -> dict[str, Any]:
             damaged.append({"path": str(folder / CARD), "problem": problem})
         for file in card.files:
             num_files, size_bytes = num_files + 1, size_bytes + file.size_bytes
-            if found := difference(folder / file.file, file):
-                problem = f"{folder / file.file}: {found}. {way_out}"
-                damaged.append({"path": str(folder / file.file), "problem": problem})
+            path = folder / file.file
+            try:
+                if found := difference(path, file):
+                    damaged.append({"path": str(path), "problem": f"{path}: {found}. {way_out}"})
+                elif place is not None and (folder / IN_STORE).exists():
+                    damaged += _in_store(place, folder, file, listing)
+            except DataError as error:  # of what was fetched
+                damaged.append({"path": str(path), "problem": str(error)})
         try:
             count, size, changed = _inputs(folder, card)
         except DataError as error:
@@ -70,6 +81,20 @@ def verify(workspace: Workspace) -> dict[str, Any]:
         "stores": len(stores(workspace)), "versions": num_versions, "damaged": [*damaged, *in_stores, *wrong],
         "changed_inputs": others, "judged_otherwise": _judged_otherwise(workspace),
     }  # fmt: skip
+
+
+def _in_store(place: Place, folder: Path, file: StoredFile, listing: Mapping[str, Item]) -> list[dict[str, str]]:
+    """Return what is wrong with the object of a file that is whole here: gone, or of another size."""
+    name = key_of(folder, asdict(file))
+    item = listing.get(name) or place.item(name)  # a listing may be behind
+    if item is not None and item.size == file.size_bytes:
+        return []
+    there = "is gone" if item is None else f"has {item.size:,} bytes"
+    problem = (
+        f"{place}/{name}: {there}; {CARD} says {file.size_bytes:,} bytes. The file here is whole: upload "
+        f"{folder / file.file} under that name, or delete {place}/{card_key(folder)} and {folder} and run again."
+    )
+    return [{"path": f"{place}/{name}", "problem": problem}]
 
 
 def _inputs(folder: Path, card: Card) -> tuple[int, int, list[dict[str, str]]]:

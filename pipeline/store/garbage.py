@@ -3,18 +3,22 @@
 Something refers to a result if the record of a run does, any other record (the registry, `latest.json`, a search's
 ledger and its trials), a certificate, comparison, search or claim, or the card of a result that is referred to; a
 reference is any identity or folder in their text, so nothing is missed. Those four kinds of evidence always stay.
-What an unfinished result holds would be gone on with, so it counts only where `everything` is asked for. The caller
-holds the workspace, so no run is alive. What is listed has a code, and removing asks for it: nothing goes unseen.
+What an unfinished result holds would be gone on with, and so would a finished one that was made since the last run
+ended, by one that was killed: both count only where `everything` is asked for. The caller holds the workspace, so no
+run is alive. What is listed has a code, and removing asks for it: nothing goes unseen.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +26,7 @@ from pipeline.core.errors import RecipeError
 from pipeline.core.files.card import KINDS, read_card
 from pipeline.core.files.names import CARD, IN_STORE
 from pipeline.core.files.record import write_record
-from pipeline.core.files.stores.places import Place
+from pipeline.core.files.stores.places import MissingError, Place
 from pipeline.core.files.stores.stored import card_key, inputs_key, key_of, place_of
 from pipeline.core.identity import identity_of
 from pipeline.store.remote.cached import held_lease
@@ -67,7 +71,7 @@ def find_garbage(
 
     `ledger` is the name of the store's ledger that counts, from the lease that the caller holds.
     """
-    used = _used(workspace, keep_runs=keep_runs)
+    used, ended = _used(workspace, keep_runs=keep_runs), _last_end(workspace)
     found = []
     for kind in KINDS:
         for folder in sorted((workspace.root / kind).glob("*-*")):
@@ -75,8 +79,11 @@ def find_garbage(
             if not (folder / CARD).exists():
                 why = "unfinished: the next run of its recipe would go on with it"
                 found += [Garbage("unfinished", name, size, why)] if everything else []
-            elif name not in used:
+            elif name not in used and (folder / CARD).stat().st_mtime <= ended:
                 found.append(Garbage("result", name, size, "no version, run, record or card refers to it"))
+            elif name not in used:
+                why = "made since the last run ended: one that was killed would go on with it"
+                found += [Garbage("result", name, size, why)] if everything else []
             elif (folder / "scratch").exists():
                 left = folder / "scratch"
                 found.append(Garbage("scratch", f"{name}/scratch", folder_bytes(left), "left by a run that was killed"))
@@ -152,6 +159,12 @@ def _used(workspace: Workspace, *, keep_runs: int | None) -> set[str]:
     return used
 
 
+def _last_end(workspace: Workspace) -> float:
+    """Return when the last run ended that left a record, in seconds since 1970; long ago where none did."""
+    ends = [json.loads(path.read_bytes()).get("at", "") for path in (workspace.root / "runs").glob("*/*.json")]
+    return datetime.fromisoformat(max(ends)).timestamp() + 1 if any(ends) else -math.inf  # it counts whole seconds
+
+
 def _mentioned(text: str, by_identity: Mapping[str, str]) -> set[str]:
     """Return the results that a text speaks of, by identity or by folder."""
     return {by_identity.get(identity, "") for identity in IDENTITY.findall(text)} | set(FOLDER.findall(text))
@@ -160,24 +173,21 @@ def _mentioned(text: str, by_identity: Mapping[str, str]) -> set[str]:
 def _leftovers(root: Path, place: Place, *, ledger: str) -> Iterator[Garbage]:
     """Yield what no card of a store speaks of: of killed uploads, of gone results, and what later ones replaced.
 
-    Leases stay, 350 bytes each: without the earlier ones a listing that is behind could hide the one that counts.
+    Leases stay, 350 bytes each: without the earlier ones a listing that is behind could hide the one that counts. And
+    so could one have hidden a card when the cache was brought up to date: the store is asked for it.
     """
-    listing = place.items()
-    known = set()
-    for kind in KINDS:
-        for path in (root / kind).glob(f"*/{CARD}"):
-            if (path.parent / IN_STORE).exists():
-                files = json.loads(path.read_bytes())["files"]
-                known |= {
-                    card_key(path.parent),
-                    inputs_key(path.parent),
-                    *(key_of(path.parent, file) for file in files),
-                }
+    listing, known = place.items(), set[str]()
+    folders = {root.joinpath(*name.split("/")[:2]) for name in listing if name.partition("/")[0] in KINDS}
+    for folder in folders:
+        with suppress(MissingError):
+            here = (folder / IN_STORE).exists() and (folder / CARD).exists()
+            files = json.loads((folder / CARD).read_bytes() if here else place.read(card_key(folder)))["files"]
+            known |= {card_key(folder), inputs_key(folder), *(key_of(folder, file) for file in files)}
     for name, item in sorted(listing.items()):
         top = name.partition("/")[0]
         if top in KINDS and name not in known:
             yield Garbage("object", name, item.size, "no card speaks of it: its upload was killed")
-        elif top == "ledger" and name != ledger:
+        elif top == "ledger" and name < ledger:
             yield Garbage("object", name, item.size, "a later ledger has all of it")
         elif top in ("probe", "clock"):
             yield Garbage("object", name, item.size, "left by a start that was killed")

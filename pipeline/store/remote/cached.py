@@ -287,8 +287,8 @@ def _pull_ledger(root: Path, place: Place, newest: str, *, synced: Synced) -> No
         place.download(newest, Path(scratch) / "theirs", size=item.size)
         merge(root / LEDGER, Path(scratch) / "theirs")
     synced.ledger = newest
-    if same:
-        synced.fingerprint = fingerprint(root / LEDGER)
+    # Where an earlier one came after a later one that no lease names, none may have all: what is here is sent anew.
+    synced.fingerprint = fingerprint(root / LEDGER) if same else ""
     synced.save()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import time
 
 import pytest
 
@@ -23,12 +25,23 @@ def built(house: House, steps: str) -> set[str]:
     return set(contents(house.workspace.root))
 
 
+def end_run(workspace: Workspace, folders: set[str]) -> None:
+    """Leave the record of a run that stands on these results and ended just now."""
+    home = workspace.root / "runs" / "recipe"
+    home.mkdir(parents=True, exist_ok=True)
+    record = {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "folders": sorted(folders)}
+    (home / f"{len(list(home.iterdir())):06d}.json").write_text(json.dumps(record))
+
+
 def test_what_an_edited_recipe_left_behind_goes_and_what_is_kept_registered_or_in_use_stays(house):
     house.lines("a.jsonl", texts(30))
     first = built(house, "length: {unit: 2}")
     second = built(house, "length: {unit: 3}") - first
     third = built(house, "length: {unit: 4}") - first - second
     workspace = house.workspace
+    assert find_garbage(workspace) == []  # no run ended: all may be of one that was killed
+    assert {one.name for one in find_garbage(workspace, everything=True)} >= second
+    end_run(workspace, third)
     old = next(name for name in first if name.startswith("dataset"))
     identity = workspace.dataset(old.partition("/")[2])[1].identity
     promote(
@@ -57,6 +70,7 @@ def test_what_an_edited_recipe_left_behind_goes_and_what_is_kept_registered_or_i
     built(house, "length: {unit: 3}")
     keep(workspace, "trials", [workspace.root / name for name in second])
     built(house, "length: {unit: 4}")
+    end_run(workspace, third)
     assert find_garbage(workspace) == []
 
 
@@ -73,8 +87,12 @@ def test_a_store_is_rid_of_what_killed_uploads_left_and_of_nothing_else(far, s3)
     system.call_s3("create_multipart_upload", Bucket="bucket", Key=f"{far.folder.name}/tokens/t-1/tokens.npy")
     system.call_s3("create_multipart_upload", Bucket="bucket", Key="elsewhere/tokens.npy")
 
+    later = "ledger/00000099-000001.sqlite"  # of one who died before a lease named it
     with workspace.locked():
+        shutil.rmtree(dataset)  # as if a listing had not shown it
+        place.write(later, b"")
         found = find_garbage(workspace, ledger=held_lease(workspace.root).terms.ledger)
+        place.delete([later])
         remove(workspace, found)
 
     assert sorted(one.what for one in found) == ["object", "object", "upload"]

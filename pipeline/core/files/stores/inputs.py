@@ -4,8 +4,8 @@ A file is fetched whole, in ranges at the same time, when it is first hashed or 
 its place there holds URL, size and tag (ETag, or the Hub's blob id), so a file that was replaced is another file. Its
 BLAKE3, by which results know it as they know a local file, is noted beside it, as no tag is a hash that all stores
 agree on (S3's is an MD5 of MD5s for what came in parts). A file without a tag, or with a weak one, is fetched again by
-each command, once. Files go when the folder grows beyond `$TAMIS_INPUT_BYTES` (100 GB), those first that were not fetched for
-longest, and are fetched again if they are opened again.
+each command, once. Files go when the folder grows beyond `$TAMIS_INPUT_BYTES` (100 GB), those first that were not
+fetched for longest, and are fetched again if they are opened again.
 """
 
 from __future__ import annotations

@@ -72,6 +72,12 @@ def test_a_store_gives_the_same_bytes_as_a_folder_and_a_second_machine_reuses_al
     house.run()
     build(far)
     assert contents(far.workspace.root) == contents(house.workspace.root)
+    place = Place.at(f"s3://bucket/{far.folder.name}")
+    for machine, away in (("three", "is gone; card.json says"), ("four", "is gone, and card.json speaks of it")):
+        on_machine(monkeypatch, tmp_path, machine)
+        there = far.workspace
+        place.delete([name for name in whole(far) if "/part-00000." in name and name.startswith("dataset")][:1])
+        assert [row for row in verify(there)["damaged"] if away in row["problem"]], machine
 
 
 def test_of_a_grown_source_only_what_is_new_is_uploaded(far, s3):
