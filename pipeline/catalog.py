@@ -44,6 +44,7 @@ STEPS: dict[str, str] = {
     "minhash_dedup@datatrove-0.10": "filters.conformance.minhash:MinHashDedup",
     # making
     "verified_tasks": "synth.verified_tasks:VerifiedTasks",
+    "rephrase": "synth.rephrase:Rephrase",
 }
 
 READERS: dict[str, str] = {

@@ -337,6 +337,8 @@ class Making:
     ledger: Path
     details: dict[str, Any] = field(default_factory=dict)
     cost_usd: float = 0.0
+    wait: bool = True  # False: raise PendingError rather than wait hours for others
+    buyer: Buyer = NOBODY  # for whom requests are paid
 
 
 class MakingStep(Step):

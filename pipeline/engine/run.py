@@ -325,6 +325,8 @@ class Run:
             write=write,
             say=self.progress.say,
             ledger=self.plan.workspace.ledger,
+            wait=self.wait,
+            buyer=Buyer(self.plan.recipe.name, f"{planned.spec.name}.{planned.made.spec.label}"),
         )
         with self.unchanged([planned.made]):
             step.make(work)

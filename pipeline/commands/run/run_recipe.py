@@ -127,7 +127,7 @@ def _check_environment(plan: Plan) -> None:
     """Have the steps that are to be built say what they lack; what was asked once may be all there, without a key."""
     if not plan.workspace.ledger.exists():
         for dataset in plan.datasets.values():
-            for step in dataset.steps:
+            for step in [*dataset.steps, *([dataset.made] if dataset.made is not None else [])]:
                 if not step.node.complete:
                     step.spec.step.check_environment()
 
