@@ -18,9 +18,9 @@ from typing import Any
 
 from blake3 import blake3
 
-from pipeline.core.claude.messages.fence import comparable, fenced, fenced_v1, stands_in
 from filters.labels.rubrics.head import BEST, Criterion, Head, read_head
 from pipeline.core.claude.messages.answer import writable
+from pipeline.core.claude.messages.fence import comparable, fenced, fenced_v1, stands_in
 from pipeline.core.claude.messages.request import Request
 from pipeline.core.errors import RecipeError, nearest_names
 
@@ -124,7 +124,8 @@ class Rubric:
     def request(self, text: str, *, model: str) -> Request:
         """Return the request that grades one document."""
         if not self.quotes:
-            frame, prompt, max_tokens = FRAME_V1.format(rubric=self.text.strip()), fenced_v1(text, task=TASK), MAX_TOKENS_V1
+            frame, max_tokens = FRAME_V1.format(rubric=self.text.strip()), MAX_TOKENS_V1
+            prompt = fenced_v1(text, task=TASK)
         else:
             empty = " or ".join(
                 dict.fromkeys(each.options[0] if not each.boolean else "false" for each in self.head.criteria)
