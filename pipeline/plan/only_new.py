@@ -189,7 +189,7 @@ def tonight(recipe: Recipe, workspace: Workspace, *, hashes: InputHashes) -> Nig
             f"{recipe.place}: {incumbent.name} version {incumbent.version} holds no dataset `{lost[0]}` to add to. "
             "Run once without --new-only."
         )
-    pins = {name: pinned_of(workspace, recipe.datasets[name], grown[name]) for name in growing}
+    pins = {name: pinned_of(workspace, recipe.datasets[name], grown[name], hash_file=hashes.of) for name in growing}
     return Night(recipe, incumbent, new, growing, grown, {name: pin for name, pin in pins.items() if pin is not None})
 
 

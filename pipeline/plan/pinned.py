@@ -2,7 +2,8 @@
 
 Grades are paid for and a threshold that moves from night to night makes nights unlike, so tonight's documents are
 scored by the classifier of an earlier night, at the threshold that counted then. The recipe has it trained anew by
-saying something else of `label` or `quality`; so does a share of dropped documents beyond `max_drift` of `quality`.
+saying something else of `label` or `quality`, or by other content of a file that these name, such as a rubric or
+grades; so does a share of dropped documents beyond `max_drift` of `quality`.
 """
 
 from __future__ import annotations
@@ -14,8 +15,12 @@ from typing import Any
 
 from pipeline.core.errors import DataError
 from pipeline.core.files.card import Card, read_card
+from pipeline.core.files.stores.places import is_url
+from pipeline.core.identity import HashFile, hash_file, identity_of
 from pipeline.core.step import Params
-from pipeline.recipe.spec import DatasetSpec, StepSpec
+from pipeline.recipe.names import outside
+from pipeline.recipe.spec import DatasetSpec, StepSpec, input_names_of
+from pipeline.sources.files import input_file
 from pipeline.store.dataset.stored_dataset import ALARMS, StoredDataset, StoredStep
 from pipeline.store.results import is_documents, removed_by_step
 from pipeline.store.workspace import Workspace
@@ -29,7 +34,9 @@ def with_pinned(steps: Sequence[StepSpec], pin: StepSpec) -> tuple[StepSpec, ...
     return (*steps[: place - 1], pin, *steps[place + 1 :])
 
 
-def pinned_of(workspace: Workspace, spec: DatasetSpec, grown: Sequence[Path]) -> StepSpec | None:
+def pinned_of(
+    workspace: Workspace, spec: DatasetSpec, grown: Sequence[Path], *, hash_file: HashFile = hash_file
+) -> StepSpec | None:
     """Return the dataset's classifier as the newest earlier night trained it by this recipe; None if none did."""
     found = [number for number, item in enumerate(spec.steps) if item.step.name == CLASSIFIER]
     if len(found) != 1 or found[0] == 0 or spec.steps[found[0] - 1].step.name != TEACHER:
@@ -42,6 +49,8 @@ def pinned_of(workspace: Workspace, spec: DatasetSpec, grown: Sequence[Path]) ->
         stored = StoredDataset.from_card(read_card(folder))
         steps = {step.label: step for step in stored.steps}
         if not (_same(steps.get(teacher.label), teacher) and _same(steps.get(item.label), item)):
+            continue
+        if not all(_reads_the_same(workspace, steps[each.label], each, hash_file) for each in (teacher, item)):
             continue
         result = workspace.root / steps[item.label].folder
         files = [file.file for file in _card(result).files if not is_documents(file.file)]
@@ -67,6 +76,21 @@ def _same(stored: StoredStep | None, item: StepSpec) -> bool:
     return stored is not None and all(
         item.step.params.role_of(key) in ("alarm", "how") or key in ALARMS or stored.params.get(key) == value
         for key, value in now.items()
+    )
+
+
+def _reads_the_same(workspace: Workspace, stored: StoredStep, item: StepSpec, hash_file: HashFile) -> bool:
+    """Say whether a stored step had the files, the packaged rubric and the plugin's code that it would have now."""
+    payload = _card(workspace.root / stored.folder).payload
+    for key, names in input_names_of(item.step.params).items():
+        files = [input_file(name) for name in names if is_url(name) or Path(name).is_file()]
+        if files and payload.get("inputs", {}).get(key) != [identity_of([f.name, hash_file(f)]) for f in files]:
+            return False
+    plugin = outside(item.step.name)
+    rubric = item.step.identity_extras().get("rubric")
+    return bool(
+        payload.get("extras", {}).get("rubric") == rubric
+        and payload.get("plugin") == (None if plugin is None else plugin.identity)
     )
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.core.errors import RecipeError, TamisError
+from pipeline.core.errors import PendingError, RecipeError, TamisError
 from pipeline.core.process import keys
 from pipeline.engine.progress import Progress
 
@@ -34,6 +34,7 @@ MOST_SECONDS = 5.0  # that a run waits for a command at its end
 SUCCESSES = (0, 99)
 WORDS = {0: "done", 1: "failed", 2: "bad recipe or usage", 3: "not promoted", 4: "budget reached", 75: "busy",
          99: "nothing new", 130: "interrupted", 143: "terminated"}  # fmt: skip
+PENDING = "pending"  # the word for a run that left paid requests on their way
 LAST_SUCCESS = "tamis_run_last_success_timestamp_seconds"
 STOPPED: list[Callable[[int], None]] = []  # what is to be told if a signal ends the process, by its exit code
 
@@ -127,10 +128,12 @@ class Telling:
     started: float = field(default_factory=time.monotonic)
     outcome: Outcome | None = None
     error: str = ""
+    pending: str = ""  # what the run left on its way, with --no-wait
+    spent_before: float = 0.0  # dollars in the ledger when it began
 
     def finish(self, code: int) -> None:
         """Write everything that is wanted and run the commands; never raises, takes MOST_SECONDS at most."""
-        word = WORDS.get(code, "failed")
+        word = self._word(code)
         self.progress.write("finish", exit_code=code, outcome=word, seconds=self._seconds(), error=self.error,
                             verdict=self._of("verdict"), promoted=self._of("promoted"))  # fmt: skip
         for flag, path, text in (("--metrics", self.wanted.metrics, self._metrics), ("--summary", self.wanted.summary,
@@ -142,7 +145,7 @@ class Telling:
                     self.progress.say(f"warning: {flag} {path}: cannot be written ({error})")
         until = time.monotonic() + MOST_SECONDS
         for flag, words in self.wanted.commands():
-            if flag == "--on-finish" or code not in SUCCESSES:
+            if flag == "--on-finish" or code not in SUCCESSES:  # what is pending has not failed
                 self._command(flag, words, code=code, word=word, until=until)
 
     def _command(self, flag: str, words: list[str], *, code: int, word: str, until: float) -> None:
@@ -150,7 +153,7 @@ class Telling:
             "TAMIS_OUTCOME": word, "TAMIS_EXIT_CODE": str(code), "TAMIS_RECIPE": self.recipe,
             "TAMIS_SECONDS": str(self._seconds()), "TAMIS_ERROR": self.error, "TAMIS_VERDICT": self._of("verdict"),
             "TAMIS_SENTENCE": self._of("sentence"), "TAMIS_PROMOTED": self._of("promoted"),
-            "TAMIS_REPORT": self._of("report"), "TAMIS_COST_USD": self._of("cost_usd") or "0.0",
+            "TAMIS_REPORT": self._of("report"), "TAMIS_COST_USD": str(self._cost_usd()),
         }  # fmt: skip
         clean = {key: value.replace("\0", "") for key, value in given.items()}
         try:
@@ -170,6 +173,15 @@ class Telling:
         value = getattr(self.outcome, name, None)
         return "" if value is None else str(value)
 
+    def _word(self, code: int) -> str:
+        return PENDING if self.pending else WORDS.get(code, "failed")
+
+    def _cost_usd(self) -> float:
+        """Return what the results that were built cost; of a run that came to none, what it added to the ledger."""
+        if self.outcome is not None:
+            return self.outcome.cost_usd
+        return max(0.0, _spent(self.workspace) - self.spent_before)
+
     def _seconds(self) -> float:
         return round(time.monotonic() - self.started, 1)
 
@@ -177,7 +189,8 @@ class Telling:
         """Return the figures of the run; the time of the last success is kept where this one is none."""
         now = time.time()
         label = f'recipe="{_escaped(self.recipe)}"'
-        success = now if code in SUCCESSES else _last_success(self.wanted.metrics, label)
+        succeeded = code in SUCCESSES and not self.pending
+        success = now if succeeded else _last_success(self.wanted.metrics, label)
         lines = []
 
         def gauge(name: str, help: str, values: list[tuple[str, float]]) -> None:
@@ -186,10 +199,17 @@ class Telling:
                 lines.extend(f"{name}{{{labels}}} {value:.15g}" for labels, value in values)
 
         gauge("tamis_run_last_end_timestamp_seconds", "When the last run ended.", [(label, now)])
-        gauge(LAST_SUCCESS, "When a run last ended with 0 or 99.", [] if success is None else [(label, success)])
+        gauge(
+            LAST_SUCCESS,
+            "When a run last ended with 0 or 99, and nothing left on its way.",
+            [] if success is None else [(label, success)],
+        )
         gauge("tamis_run_exit_code", "Exit code of the last run.", [(label, code)])
         gauge("tamis_run_seconds", "How long the last run took.", [(label, self._seconds())])
-        gauge("tamis_run_cost_usd", "Dollars that the last run cost.", [(label, float(self._of("cost_usd") or 0))])
+        gauge("tamis_run_cost_usd", "Dollars that the last run cost.", [(label, self._cost_usd())])
+        gauge(
+            "tamis_run_pending", "Whether the last run left paid requests on their way.", [(label, bool(self.pending))]
+        )
         rows: list[tuple[str, float]] = []
         ratios: list[tuple[str, float]] = []
         for name, documents, shares in self._datasets():
@@ -211,9 +231,9 @@ class Telling:
     def _summary(self, code: int) -> str:
         from pipeline.commands.texts import outcome_text
 
-        lines = [f"# {self.recipe}: {WORDS.get(code, 'failed')}", "", f"Ended {_now()} with exit code {code} after "
+        lines = [f"# {self.recipe}: {self._word(code)}", "", f"Ended {_now()} with exit code {code} after "
                  f"{self._seconds():g} s.", ""]  # fmt: skip
-        lines += [self.error, ""] if self.error else []
+        lines += [self.pending or self.error, ""] if self.pending or self.error else []
         if self.outcome is not None:
             lines += ["```text", outcome_text(self.outcome), "```", ""]
         for name, documents, shares in self._datasets():
@@ -226,14 +246,18 @@ class Telling:
 def telling(wanted: Wanted, progress: Progress, *, recipe: Path, workspace: Workspace) -> Iterator[Telling]:
     """Tell of a run, whatever ends it: its code is the one that the process will end with."""
     wanted.commands()
+    _refuse_inputs(wanted, recipe)
     logged = Logged(progress, wanted.log, recipe=recipe.stem)
-    story = Telling(logged, wanted, recipe=recipe.stem, workspace=workspace)
+    story = Telling(logged, wanted, recipe=recipe.stem, workspace=workspace, spent_before=_spent(workspace))
     logged.write("start", pid=os.getpid())
     STOPPED.append(story.finish)
     code = 1
     try:
         yield story
         code = 0
+    except PendingError as error:
+        code, story.pending = error.exit_code, str(error)
+        raise
     except BaseException as error:
         code = _code_of(error)
         story.error = "" if isinstance(error, click.exceptions.Exit) else f"{error}" or type(error).__name__
@@ -241,6 +265,45 @@ def telling(wanted: Wanted, progress: Progress, *, recipe: Path, workspace: Work
     finally:
         STOPPED.remove(story.finish)
         story.finish(code)
+
+
+def _refuse_inputs(wanted: Wanted, recipe: Path) -> None:
+    """Raise RecipeError if the run would write its story into a file that it reads; all else the run itself tells."""
+    flags = {"--log": wanted.log, "--metrics": wanted.metrics, "--summary": wanted.summary}
+    given = {flag: path for flag, path in flags.items() if path is not None}
+    if not given:
+        return
+    from pipeline.recipe.load import load_recipe
+
+    made = []
+    try:
+        for path in given.values():
+            if not path.exists() and path.parent.is_dir():
+                path.touch()  # a pattern names what is there
+                made.append(path)
+        read = {name: source.reader.reads() for name, source in load_recipe(recipe).sources.items()}
+    except (TamisError, OSError):
+        return
+    finally:
+        for path in made:
+            path.unlink(missing_ok=True)
+    for flag, path in given.items():
+        for name, files in read.items():
+            if str(path.resolve()) in files:
+                raise RecipeError(
+                    f"{flag} {path}: is a file that sources.{name} reads, and would change under the run. Write it to "
+                    f"another folder, or give sources.{name}.path a pattern that leaves it out."
+                )
+
+
+def _spent(workspace: Workspace) -> float:
+    """Return the dollars that the ledger of a workspace has; 0 where there is none, or none that can be read."""
+    from pipeline.core.claude.ledger.ledger import total_usd
+
+    try:
+        return total_usd(workspace.ledger) if workspace.ledger.exists() else 0.0
+    except (TamisError, OSError):
+        return 0.0
 
 
 def stopped(code: int) -> None:

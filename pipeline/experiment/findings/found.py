@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.files.reading.strict_yaml import parse
+from pipeline.core.files.stores.places import without_secrets
 from pipeline.core.files.writing.durable import write_text
 from pipeline.plan.graph import Plan
 from pipeline.plan.sweep import found_in, is_found
 from pipeline.recipe.ablation import named
 from pipeline.recipe.python_recipe import yaml_of
 from pipeline.store.workspace import Workspace
+
+SHORTENED = "# Passwords and queries of its URLs are left out: put them back before you run it.\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +70,8 @@ def _recipe_with(plan: Plan, weights: Mapping[str, float]) -> str:
     mixture = {"weights": {name: weight for name, weight in weights.items() if weight > 0}, **like}
     data["name"] = named(f"{plan.recipe.name}-{sweep.as_}")
     data["mixtures"] = {**data["mixtures"], sweep.as_: mixture}
-    return f"# What the search of recipe {plan.recipe.name} found: mixture {sweep.as_}.\n{yaml_of(data)}"
+    text = yaml_of(data)
+    plain = without_secrets(text)
+    head = f"# What the search of recipe {plan.recipe.name} found: mixture {sweep.as_}.\n"
+    head += SHORTENED if plain != text else ""
+    return head + plain

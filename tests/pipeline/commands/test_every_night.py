@@ -209,6 +209,25 @@ def test_a_classifier_is_kept_until_the_recipe_or_its_alarm_has_it_trained_anew(
     assert pinned_of(house.workspace, other, [folder]) is None
 
 
+def test_a_classifier_is_trained_anew_where_the_rubric_or_the_grades_it_learnt_from_were_edited(house: House) -> None:
+    """Beside what the recipe says of `label`, what the files that it names hold."""
+    rows = [f"Text {n}. The rain falls because warm air rises. " * (1 + n % 7) for n in range(120)]
+    house.lines("docs.jsonl", [{"id": f"d{n}", "text": row} for n, row in enumerate(rows)])
+    house.lines("grades.jsonl", [{"id": f"d{n}", "grade": n % 6} for n in range(120)])
+    house.write(
+        "sources: {docs: {read: jsonl, path: DIR/docs.jsonl, id: id}}\ndatasets:\n  good:\n    from: docs\n    steps:\n"
+        "      - label: {teacher: file, path: DIR/grades.jsonl}\n"
+        "      - quality: {keep_fraction: 0.5, min_spearman: -1}\n"
+    )
+    house.run()
+    folder, _ = house.workspace.dataset("good")
+    spec = load_recipe(house.recipe).datasets["good"]
+
+    assert pinned_of(house.workspace, spec, [folder]) is not None
+    house.lines("grades.jsonl", [{"id": f"d{n}", "grade": 5 - n % 6} for n in range(120)])
+    assert pinned_of(house.workspace, spec, [folder]) is None
+
+
 def test_what_documents_were_made_from_counts_as_read(house: House) -> None:
     house.lines("a.jsonl", texts(5))
     house.write(

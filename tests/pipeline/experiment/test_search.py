@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -210,6 +212,11 @@ def test_the_recipe_with_the_found_mixture_has_a_name_of_the_length_that_recipes
     found = found_by(built.plan())
 
     assert found is not None and load_recipe(found.recipe).name == f"rch-{long}"
+    plan = built.plan()
+    secret = re.sub(r"path: [^,}\s]+", "path: 'https://me:CANARY@a.org/b?sig=CANARY'", plan.recipe.text, count=1)
+    again = found_by(replace(plan, recipe=replace(plan.recipe, text=secret)))
+    assert again is not None and "https://a.org/b?..." in (text := again.recipe.read_text(encoding="utf-8"))
+    assert "CANARY" not in text and text.splitlines()[1].endswith("put them back before you run it.")
 
 
 def chain_of_words(seed: int) -> Callable[[random.Random], str]:

@@ -9,11 +9,16 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from pipeline import cli
+from pipeline.commands.run.telling import Wanted, telling
+from pipeline.core.claude.ledger.layout import opened
+from pipeline.core.errors import DataError, PendingError
+from pipeline.engine.progress import Silent
 from tests.pipeline.house import House, texts
 
 Verb = Callable[..., tuple[int, str, str]]
@@ -110,3 +115,42 @@ def test_nothing_that_is_told_of_a_run_can_break_it_or_hold_it_up(house: House, 
     assert code == 0 and "no-such-command: cannot be run" in err
     code, _, err = tamis("run", "recipe.yaml", "--on-finish", "an 'open quote")
     assert code == 2 and "Close the quotes" in err
+
+
+@pytest.mark.parametrize("flag", ["--log", "--metrics", "--summary"])
+def test_a_story_that_would_be_written_into_a_source_is_refused_and_leaves_it_alone(
+    house: House, tamis: Verb, flag: str
+) -> None:
+    before = (house.folder / "a.jsonl").read_bytes()
+
+    for name in ("a.jsonl", "new.jsonl"):
+        code, _, err = tamis("run", "recipe.yaml", flag, name)
+        assert code == 2 and f"{flag} {name}: is a file that sources.docs reads" in err
+
+    assert (house.folder / "a.jsonl").read_bytes() == before and not (house.folder / "new.jsonl").exists()
+
+
+def test_what_is_pending_is_no_success_and_a_run_that_fails_tells_what_it_spent(house: House) -> None:
+    """The ledger knows what a run bought before it failed; the cards of results that were never finished do not."""
+    place, recipe = house.folder / "m.prom", Path("recipe.yaml")
+    wanted, of = Wanted(metrics=place), '{recipe="recipe"}'
+    house.workspace.root.mkdir()
+    with pytest.raises(DataError), telling(wanted, Silent(), recipe=recipe, workspace=house.workspace):
+        with closing(opened(house.workspace.ledger)) as ledger:
+            ledger.execute("INSERT INTO requests VALUES ('r', 'm', 'p', '{}', 'DONE', '', 0)")
+            ledger.execute(
+                "INSERT INTO attempts(request, sent_in, endpoint, sent_at, reserved_nano) VALUES ('r','single','',0,0)"
+            )
+            ledger.execute("INSERT INTO answers VALUES ('r', 1, '', '{}', 500000000, '', 0)")
+        raise DataError("a step failed")
+    assert figures(place)[f"tamis_run_cost_usd{of}"] == 0.5
+
+    with telling(wanted, Silent(), recipe=recipe, workspace=house.workspace):
+        pass
+    assert figures(place)[f"tamis_run_cost_usd{of}"] == 0  # what an earlier run spent is not this one's
+    success = figures(place)[f"tamis_run_last_success_timestamp_seconds{of}"]
+    with pytest.raises(PendingError), telling(wanted, Silent(), recipe=recipe, workspace=house.workspace):
+        raise PendingError("a batch is on its way")
+    told = figures(place)
+    assert told[f"tamis_run_last_success_timestamp_seconds{of}"] == success
+    assert (told[f"tamis_run_pending{of}"], told[f"tamis_run_exit_code{of}"]) == (1, 0)
