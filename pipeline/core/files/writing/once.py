@@ -8,19 +8,21 @@ that came too late, or the next run after a kill. Each move is one rename, so it
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.core.errors import ServiceError
+from pipeline.core.errors import ServiceError, write_advice
 from pipeline.core.files.names import CARD
 from pipeline.core.files.writing.attempts import attempt
 from pipeline.core.files.writing.durable import sync_folder
 
 SCRATCH, WINNER = "scratch", "winner"
 TRIES = 20
+NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP}  # of file systems without symbolic links, such as exFAT
 
 
 def begin_attempt(folder: Path) -> Path:
@@ -37,14 +39,27 @@ def settle(folder: Path, files: Sequence[str], *, own: Path | None = None) -> bo
     `own` is an attempt that is whole, card and all, and claims the result if none has; without one, only what a killed
     process claimed is brought to its end. Scratch of a result that has its card goes.
     """
+    try:
+        return _settle(folder, files, own=own)
+    except OSError as error:
+        raise ServiceError(f"{folder}: cannot be written ({error.strerror or error}). {write_advice(error)}") from error
+
+
+def _settle(folder: Path, files: Sequence[str], *, own: Path | None) -> bool:
     scratch = folder / SCRATCH
     for number in range(TRIES):  # where what was claimed is gone, as somebody removed it, the next claim counts
         claim = scratch / f"{WINNER}-{number}"
         if own is not None and not (folder / CARD).exists():
-            with suppress(FileExistsError, FileNotFoundError):  # claimed, or finished and swept
+            try:
                 sync_folder(own)
                 claim.symlink_to(own.name)
                 sync_folder(scratch)
+            except (FileExistsError, FileNotFoundError):
+                pass  # claimed, or finished and swept
+            except OSError as error:
+                if error.errno not in NO_LINKS:
+                    raise
+                _move(own, folder, files)  # on such a file system there are no other machines
         try:
             winner = scratch / claim.readlink()
         except FileNotFoundError:
