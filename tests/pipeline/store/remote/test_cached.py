@@ -23,6 +23,7 @@ from pipeline.core.identity import hash_file
 from pipeline.queries.documents import look
 from pipeline.queries.status import status_of
 from pipeline.queries.verify import verify
+from pipeline.store.garbage import find_garbage, remove
 from pipeline.store.names.registry import current, promote
 from pipeline.store.remote import cached
 from pipeline.store.remote.cached import held_lease, workspace_path
@@ -271,7 +272,11 @@ def test_what_one_machine_bought_no_other_buys_again(far, s3, tmp_path, monkeypa
     assert total_usd(far.workspace.ledger) == 4
 
 
-def test_what_was_bought_reaches_the_store_after_a_kill_between_ledger_and_lease(far, s3, tmp_path, monkeypatch):
+@pytest.mark.parametrize("follower", ["one", "two"])
+def test_what_was_bought_reaches_the_store_after_a_kill_between_ledger_and_lease(
+    far, s3, tmp_path, monkeypatch, follower
+):
+    monkeypatch.setenv(SECONDS_NAME, "1")
     one = far.workspace
     with one.locked():
         buy(one, "a")
@@ -284,13 +289,19 @@ def test_what_was_bought_reaches_the_store_after_a_kill_between_ledger_and_lease
         buy(one, "b")
         away.append(True)
         cached._writing[one.root.absolute()].settle()
-    with one.locked():
+    on_machine(monkeypatch, tmp_path, follower)  # who sees the ledger that no lease names, and then the one before
+    time.sleep(3)
+    with far.workspace.locked() if follower == "two" else one.locked():
         pass
     on_machine(monkeypatch, tmp_path, "two")
     two = far.workspace
     with two.locked():
         assert total_usd(two.ledger) == 2
-        assert held_lease(two.root).terms.ledger == max(held_lease(two.root).place.items("ledger"))
+        named = held_lease(two.root).terms.ledger
+        assert named == max(held_lease(two.root).place.items("ledger"))
+        remove(two, find_garbage(two, ledger=named))
+    on_machine(monkeypatch, tmp_path, "three")
+    assert total_usd(far.workspace.ledger) == 2
 
 
 @pytest.mark.slow
