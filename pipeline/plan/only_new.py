@@ -4,12 +4,13 @@ What was promoted stands as it is stored: its datasets are taken into the mixtur
 what the gate compares with, its tokenizer stays, so none of it is read, cleaned, tokenised or trained again. A dataset
 that grows is built tonight from files whose content no promoted dataset was read from; its near-duplicates are looked
 for in a store of what was promoted. Its share of the mixture is shared out by size among tonight's documents and those
-of earlier nights.
+of earlier nights. What a dataset had too little of to be judged waits: the next time that it grows, it reads these
+files again, also where another dataset that was promoted meanwhile was read from them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.card import Card, is_complete, read_card
 from pipeline.plan.pinned import pinned_of, with_pinned
 from pipeline.recipe.sections import MixtureSection
-from pipeline.recipe.spec import DatasetSpec, Recipe, StepSpec, held_out_by
+from pipeline.recipe.spec import DatasetSpec, Recipe, SourceSpec, StepSpec, held_out_by
 from pipeline.sources.files import FileReader
 from pipeline.store.dataset.stored_source import StoredSource
 from pipeline.store.input_hashes import InputHashes
@@ -27,6 +28,7 @@ from pipeline.store.sizes import kept_bytes_of
 from pipeline.store.workspace import Workspace
 
 INCUMBENT = "incumbent"  # the mixture that was promoted last, as this night's recipe calls it
+FOR = "-for-"  # in the name of a source that one dataset alone reads, since files of it wait for that one
 DEDUP = "minhash_dedup"  # the step that a store answers
 
 
@@ -40,6 +42,7 @@ class Night:
     growing: tuple[str, ...]  # datasets of the candidate that gain documents tonight
     grown: Mapping[str, tuple[Path, ...]]  # folders of what each has so far, the oldest first
     pinned: Mapping[str, StepSpec] = field(default_factory=dict)  # by dataset: its classifier, as it was trained before
+    waiting: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)  # labels by (dataset, source)
 
     @property
     def store(self) -> str:
@@ -66,12 +69,19 @@ class Night:
                 found[name] = replace(found[name], reader=found[name].reader.with_only(labels))
             else:
                 del found[name]
+        for (dataset, name), labels in self.waiting.items():
+            reader = self.recipe.sources[name].reader.with_only({*labels, *self.new[name]})
+            found[_own(name, dataset)] = SourceSpec(name=_own(name, dataset), reader=reader)
         return found
 
     def _tonight(self, spec: DatasetSpec) -> DatasetSpec | None:
         """Return a dataset as it is built tonight; None where nothing that it reads is new."""
         idle = {name for name, labels in self.new.items() if not labels}
-        inputs = tuple(name for name in spec.inputs if not _is_idle(self.recipe, name, idle))
+        inputs = tuple(
+            _own(name, spec.name) if (spec.name, name) in self.waiting else name
+            for name in spec.inputs
+            if (spec.name, name) in self.waiting or not _is_idle(self.recipe, name, idle)
+        )
         if spec.inputs and not inputs:
             return None
         if not _reads(self.recipe, spec.name) & self.new.keys():
@@ -172,11 +182,11 @@ def tonight(recipe: Recipe, workspace: Workspace, *, hashes: InputHashes) -> Nig
     read = {name: set[str]() for name in sources}
     for folder in parts.values():
         for source in _sources_of(workspace, read_card(folder)):
-            read.get(source.name, set()).update(file.blake3 for file in StoredSource.from_payload(source.payload).files)
-    new = {}
+            read.get(_shared(source.name, read), set()).update(_contents(source))
+    new, named = {}, {}
     for name in sources:
-        named = recipe.sources[name].reader.inputs(hashes.of)["files"]
-        new[name] = tuple(file["file"] for file in named if file["blake3"] not in read[name])
+        named[name] = {file["file"]: file["blake3"] for file in recipe.sources[name].reader.inputs(hashes.of)["files"]}
+        new[name] = tuple(label for label, content in named[name].items() if content not in read[name])
     growing = tuple(name for name in wanted if _reads(recipe, name) & {key for key, found in new.items() if found})
     grown = {
         name: tuple(folder for folder in parts.values() if read_card(folder).name == name)
@@ -190,7 +200,38 @@ def tonight(recipe: Recipe, workspace: Workspace, *, hashes: InputHashes) -> Nig
             "Run once without --new-only."
         )
     pins = {name: pinned_of(workspace, recipe.datasets[name], grown[name], hash_file=hashes.of) for name in growing}
-    return Night(recipe, incumbent, new, growing, grown, {name: pin for name, pin in pins.items() if pin is not None})
+    waiting = {}
+    for dataset in growing:
+        own = {source: set[str]() for source in recipe.datasets[dataset].inputs if source in named}
+        for folder in grown[dataset]:
+            for source in _sources_of(workspace, read_card(folder)):
+                own.get(_shared(source.name, read), set()).update(_contents(source))
+        for source, contents in own.items():
+            labels = tuple(
+                label for label, content in named[source].items() if content in read[source] and content not in contents
+            )
+            waiting |= {(dataset, source): labels} if labels else {}
+    pinned = {name: pin for name, pin in pins.items() if pin is not None}
+    return Night(recipe, incumbent, new, growing, grown, pinned, waiting)
+
+
+def _own(source: str, dataset: str) -> str:
+    """Return the name of a source as one dataset alone reads it; its documents are as those of the source."""
+    return f"{source}{FOR}{dataset}"
+
+
+def _shared(source: str, known: Collection[str]) -> str:
+    """Return the source of the recipe that a stored one was read as."""
+    return source if source in known else source.partition(FOR)[0]
+
+
+def _contents(source: Card) -> set[str]:
+    return {file.blake3 for file in StoredSource.from_payload(source.payload).files}
+
+
+def can_wait(recipe: Recipe, dataset: str) -> bool:
+    """Say whether a dataset reads its sources itself, so that files of them can wait for it alone."""
+    return all(name in recipe.sources for name in recipe.datasets[dataset].inputs)
 
 
 def _growing_sources(recipe: Recipe, wanted: Mapping[str, float]) -> list[str]:

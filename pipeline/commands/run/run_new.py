@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.plan.graph import Plan
 from pipeline.plan.make import make_plan
-from pipeline.plan.only_new import Night, tonight
+from pipeline.plan.only_new import Night, can_wait, tonight
 from pipeline.plan.pinned import drift_of
 from pipeline.recipe.spec import Recipe
 from pipeline.store.input_hashes import MEMO, InputHashes
@@ -69,10 +69,13 @@ def plan_new(
         told = "" if not left else f": {left:,} bytes of text, which wait for more"
         return NothingNew(f"Of {_told(night)} {'nothing' if not left else 'too little'} is left to judge{told}.", todo)
     for name in folders.keys() - kept.keys():
-        if sizes[name]:
+        if sizes[name] and can_wait(recipe, name):
+            say(f"{name}: {sizes[name]:,} bytes of text are too few to judge; their files are read again when it grows")
+        elif sizes[name]:
             say(
                 f"warning: {name}: {sizes[name]:,} bytes of text are too few to judge and are left out; a promotion "
-                "tonight would leave them out for good where other datasets read the same files"
+                "tonight would leave them out for good where other datasets read the same files, since it is made of "
+                f"datasets. Let {name} read its sources itself"
             )
     return NewPlan(make_plan(night.judging(workspace, tonight=kept), workspace), todo)
 

@@ -19,7 +19,7 @@ from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.card import read_card
 from pipeline.core.files.parquet.shards import read_table
 from pipeline.engine.progress import Silent
-from pipeline.plan.only_new import _sources_of
+from pipeline.plan.only_new import _parts, _sources_of
 from pipeline.plan.pinned import drift_of, pinned_of, with_pinned
 from pipeline.recipe.load import load_recipe
 from pipeline.store.names.registry import current, versions
@@ -169,6 +169,42 @@ def test_seven_days_end_in_the_right_versions(here: House) -> None:
     seventh = night(here)
     assert seventh.nothing_new and seventh.sentence == "Of 1 new file of crawl nothing is left to judge."
     assert standing(here) == (4, four) and len(versions(here.workspace, "web")) == 4
+
+
+RARE = RECIPE.replace(
+    "  held_out:",
+    "  rare: {from: crawl, steps: [patterns: {patterns: {mark: qqq}, min_matches: {mark: 1}}]}\n  held_out:",
+).replace("grown: {weights: {clean: 1}}", "grown: {weights: {clean: 0.7, rare: 0.3}}")
+
+
+@pytest.mark.slow  # trains 12 small proxies
+def test_what_a_dataset_has_too_little_of_waits_while_others_of_the_same_files_are_promoted(here: House) -> None:
+    """Texts of `rare` from a night on which they were too few are in the mixture of the night that completes them."""
+
+    def rare() -> set[str]:
+        version = current(here.workspace, "web")
+        assert version is not None
+        folders = [folder for folder in _parts(here.workspace, version).values() if read_card(folder).name == "rare"]
+        paths = [path for folder in folders for path in document_paths(folder)]
+        return {row["id"] for path in paths for row in read_table(path, columns=["id"]).to_pylist()}
+
+    def marked(day: int, count: int) -> list[str]:
+        return [f"qqq {text}" for text in texts_of(day, count, seed=7)]
+
+    here.write(RARE)
+    here.lines("in/day1.jsonl", [*marked(1, 40), *texts_of(1, 60), *texts_of(2, 60)])
+    assert night(here).promoted == "web is now version 1"
+    assert rare() == ids_of(day1=40)
+
+    here.lines("in/day2.jsonl", [*marked(3, 2), *texts_of(3, 90)])
+    assert night(here).promoted == "web is now version 2"
+    assert rare() == ids_of(day1=40) and standing(here)[1] == ids_of(day1=160, day2=92)
+
+    here.lines("in/day3.jsonl", [*marked(4, 4), *texts_of(4, 90)])
+    assert night(here).promoted == "web is now version 3"
+    assert rare() == ids_of(day1=40, day2=2, day3=4)
+    assert standing(here)[1] == ids_of(day1=160, day2=92, day3=94)
+    assert night(here).nothing_new
 
 
 def graded(house: House, quality: str) -> House:
