@@ -204,8 +204,8 @@ def tonight(recipe: Recipe, workspace: Workspace, *, hashes: InputHashes) -> Nig
     for dataset in growing:
         own = {source: set[str]() for source in recipe.datasets[dataset].inputs if source in named}
         for folder in grown[dataset]:
-            for source in _sources_of(workspace, read_card(folder)):
-                own.get(_shared(source.name, read), set()).update(_contents(source))
+            for card in _sources_of(workspace, read_card(folder)):
+                own.get(_shared(card.name, read), set()).update(_contents(card))
         for source, contents in own.items():
             labels = tuple(
                 label for label, content in named[source].items() if content in read[source] and content not in contents
