@@ -135,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             results["growth"] = measure_growth(Path(folder), cores=cores)
             _write(results, options)
-    print(table(results))
+    print(json.dumps(results["ray"], indent=1) if "ray" in results else table(results))
     return 0
 
 
