@@ -200,17 +200,15 @@ def tonight(recipe: Recipe, workspace: Workspace, *, hashes: InputHashes) -> Nig
             "Run once without --new-only."
         )
     pins = {name: pinned_of(workspace, recipe.datasets[name], grown[name], hash_file=hashes.of) for name in growing}
-    waiting = {}
+    waiting: dict[tuple[str, str], tuple[str, ...]] = {}
     for dataset in growing:
-        own = {source: set[str]() for source in recipe.datasets[dataset].inputs if source in named}
+        own = {each: set[str]() for each in recipe.datasets[dataset].inputs if each in named}
         for folder in grown[dataset]:
             for card in _sources_of(workspace, read_card(folder)):
                 own.get(_shared(card.name, read), set()).update(_contents(card))
-        for source, contents in own.items():
-            labels = tuple(
-                label for label, content in named[source].items() if content in read[source] and content not in contents
-            )
-            waiting |= {(dataset, source): labels} if labels else {}
+        for each, contents in own.items():
+            late = {label for label, content in named[each].items() if content in read[each] - contents}
+            waiting |= {(dataset, each): tuple(sorted(late))} if late else {}
     pinned = {name: pin for name, pin in pins.items() if pin is not None}
     return Night(recipe, incumbent, new, growing, grown, pinned, waiting)
 
