@@ -45,6 +45,7 @@ STEPS: dict[str, str] = {
     # making
     "verified_tasks": "synth.verified_tasks:VerifiedTasks",
     "rephrase": "synth.rephrase:Rephrase",
+    "document_tasks": "synth.document_tasks:DocumentTasks",
 }
 
 READERS: dict[str, str] = {

@@ -9,26 +9,22 @@ written anew. Exactly `documents` rows are made while documents and money last.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from typing import Any, ClassVar
 
-import pyarrow as pa
 from pydantic import Field, field_validator
 
-from pipeline.core.document import SCHEMA
 from pipeline.core.errors import DataError
 from pipeline.core.step import Making, Params, input_names
 from synth.writing.faithful import fault
 from synth.writing.origins import lineage, writer_of
 from synth.writing.prompt import Prompt, load_prompt
+from synth.writing.rows import Rows, Tally, tell_shortage
 from synth.writing.seeds import Seed, Seeds
 from synth.writing.writer import LARGE_CHARACTER, Writer, WriterParams, WritingStep
 
 NAME = "rephrase"
 STYLES = ("plain", "question_answer", "tutorial", "table", "encyclopedic")
 MOST_AT_ONCE = 2_000  # documents asked for together, which bounds memory
-FEWEST_USEFUL = 0.02  # share of the last answers that must be kept, or the step stops
-PART = 5_000  # rows
 
 
 class RephraseParams(WriterParams):
@@ -76,7 +72,7 @@ class Rephrase(WritingStep):
                 f"{'`styles` or `prompts`' if work.parts else 'a dataset by `from`, beside `make`'}."
             )
         seeds = Seeds(work.parts, seed=work.seed, min_chars=params.min_chars, max_chars=params.max_chars)
-        tally, rows = RewriteTally(), Rows(work)
+        tally, rows = Tally(grouped_by="by_style"), Rows(work)
         with Writer(work, params, name=NAME) as writer:
             while (wanted := params.documents - rows.count) and tally.is_worth_it():
                 taken = seeds.take(min(wanted, MOST_AT_ONCE))
@@ -91,7 +87,7 @@ class Rephrase(WritingStep):
         tell_shortage(work, NAME, wanted=params.documents, made=rows.count, worth_it=tally.is_worth_it())
 
     def _written(
-        self, seeds: list[Seed], prompts: list[Prompt], *, writer: Writer, tally: RewriteTally
+        self, seeds: list[Seed], prompts: list[Prompt], *, writer: Writer, tally: Tally
     ) -> list[dict[str, str]]:
         """Have some documents written anew; return the rows that are kept, in the order of the documents."""
         chosen = [prompts[(tally.asked + at) % len(prompts)] for at in range(len(seeds))]
@@ -122,66 +118,3 @@ class Rephrase(WritingStep):
             "lineage": made_by,
             "metadata": json.dumps(about),
         }
-
-
-class RewriteTally:
-    """What was asked and kept, and why the rest was not, by style."""
-
-    def __init__(self) -> None:
-        self.asked, self.kept = 0, 0
-        self._by_style: dict[str, Counter[str]] = {}
-        self._last: list[bool] = []  # whether each of the last answers was kept
-
-    def count(self, style: str, reason: str) -> None:
-        """Note one answer; an empty reason says that it is kept."""
-        self.asked += 1
-        self.kept += not reason
-        self._by_style.setdefault(style, Counter())[reason or "kept"] += 1
-        self._last = [*self._last[-999:], not reason]
-
-    def is_worth_it(self) -> bool:
-        """Say whether more should be bought: a few hundred answers of which nearly none was kept say no."""
-        return len(self._last) < 200 or sum(self._last) >= FEWEST_USEFUL * len(self._last)
-
-    def details(self) -> dict[str, Any]:
-        """Return the counts as plain JSON, for the card."""
-        refused = sum(self._by_style.values(), Counter())
-        del refused["kept"]
-        return {
-            "asked": self.asked, "kept": self.kept, "refused": dict(sorted(refused.items())),
-            "by_style": {style: dict(sorted(counts.items())) for style, counts in sorted(self._by_style.items())},
-        }  # fmt: skip
-
-
-class Rows:
-    """Collects rows and writes them in parts of PART."""
-
-    def __init__(self, work: Making) -> None:
-        self.count = 0
-        self._work, self._rows, self._parts = work, list[dict[str, str]](), 0
-
-    def add(self, row: dict[str, str]) -> None:
-        self.count += 1
-        self._rows.append(row)
-        if len(self._rows) == PART:
-            self.end()
-
-    def end(self) -> None:
-        """Write what is left; a step without any row writes one empty part."""
-        if self._rows or not self._parts:
-            self._work.write(self._parts, pa.Table.from_pylist(self._rows, schema=SCHEMA))
-            self._parts += 1
-            self._rows = []
-
-
-def tell_shortage(work: Making, name: str, *, wanted: int, made: int, worth_it: bool) -> None:
-    """Say in the card and on the screen why fewer rows were made than asked for; DataError where there are none."""
-    if made == wanted:
-        return
-    why = "there are no more documents to write from" if worth_it else "nearly no answer of the last could be kept"
-    told = f"{name}: made {made:,} of {wanted:,} rows: {why}; the card counts every reason"
-    work.details["short"] = why
-    if not made:
-        counted = {**work.details.get("refused", {}), **work.details.get("passed_over", {})}
-        raise DataError(f"{told}. Reasons: {counted}. Look at the documents, the prompts and the model.")
-    work.say(told)

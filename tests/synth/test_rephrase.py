@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipeline.core.errors import BudgetError, DataError, RecipeError
-from tests.claude_server import Reply, Server, claude_server
+from tests.claude_server import Reply, claude_server
 from tests.pipeline.house import House
+from tests.synth.writing.room import made_details, room
 from tests.synth.writing.server import document, shown, written
 
 ORDERS = {
@@ -20,25 +20,6 @@ ORDERS = {
     "CIRCLE": "goes in circles", "PROMPT": "words of the prompt", "MARK": "marks of the prompt",
     "SCRIPT": "another script",
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def a_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-test")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-
-def room(folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch, texts: list[str], **params: Any) -> House:
-    """Return a house whose recipe has `texts` written anew."""
-    folder.mkdir(exist_ok=True)
-    monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
-    house = House(folder)
-    house.lines("docs.jsonl", [{"id": f"d{number}", "text": text} for number, text in enumerate(texts)])
-    house.write(
-        "name: written\nseed: 3\nsources:\n  docs: {read: jsonl, path: DIR/docs.jsonl, id: id}\n"
-        f"datasets:\n  new: {{from: docs, make: {{rephrase: {json.dumps(params)}}}}}\n"
-    )
-    return house
 
 
 def test_faithful_texts_are_kept_and_every_fault_is_refused_by_its_name(
@@ -69,13 +50,6 @@ def test_faithful_texts_are_kept_and_every_fault_is_refused_by_its_name(
     assert row["origin"] == "claude" and maker["depth"] == 1 and maker["model"] == "claude-haiku-5-5"
     assert maker["sources"] == [json.loads(row["metadata"])["written_from"]] and maker["request"].startswith("r_")
     assert {json.loads(each["metadata"])["style"] for each in first.values()} == {"plain", "tutorial"}
-
-
-def made_details(house: House) -> dict[str, Any]:
-    """Return what the card of the made documents tells."""
-    (card,) = (house.workspace.root / "made").glob("*/card.json")
-    details: dict[str, Any] = json.loads(card.read_text())["details"]
-    return details
 
 
 def test_exactly_as_many_are_made_as_were_asked_for_whatever_is_refused(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from synth.writing.questions import ANSWER
+from tests.claude_requests import asked_schema
 from tests.claude_server import Reply, Status
 
 SENTENCES = (
@@ -54,3 +57,37 @@ def written(body: Mapping[str, Any]) -> Reply | Status:
         "SCRIPT": Reply(text="\u041c\u0430\u044f\u043a " * 60),
     }
     return next((reply for word, reply in ordered.items() if text.endswith(word)), Reply(text=turned))
+
+
+def asked(body: Mapping[str, Any]) -> Reply | Status:
+    """Write a question about a document, answer one from it, or guess; badly where the document's last word says so."""
+    told = body["messages"][0]["content"]
+    if asked_schema(body) != ANSWER:
+        return _question(shown(body))
+    if "<document-" not in told:
+        return Reply(text=json.dumps({"answer": "Leith" if "port" in told else "I do not know"}))
+    answers = {"How high": "42 Metres.", "How many steps": "240", "Who": "the keeper Margaret Ross", "port": "Leith"}
+    wrong = shown(body).endswith("MISREAD")
+    said = next((answer for words, answer in answers.items() if words in told.rsplit("marks: ", 1)[-1]), "nothing")
+    return Reply(text=json.dumps({"answer": "7 metres" if wrong else said}))
+
+
+def _question(text: str) -> Reply | Status:
+    height = {"quote": SENTENCES[0], "question": "How high does the lighthouse of Aberdour stand above the sea?",
+              "answer": "42 metres", "skill": "fact"}  # fmt: skip
+    ordered: dict[str, Mapping[str, str] | Reply] = {
+        "REFUSE": Reply(stop_reason="refusal", stop_details={"type": "refusal", "category": "bio"}),
+        "PROSE": Reply(text="I would ask how high it is."),
+        "CUT": Reply(text='{"quote": "The light', stop_reason="max_tokens"),
+        "NOTHING": height | {"question": ""},
+        "QUOTE": height | {"quote": "The lighthouse of Aberdour stands 42 metres above the town."},
+        "AWAY": height | {"question": "Does the lighthouse of Aberdour stand 42 metres above the sea?"},
+        "ELSEWHERE": height | {"answer": "43 metres"},
+        "ENDLESS": height | {"answer": " ".join(["very"] * 13)},
+        "KNOWN": {"quote": SENTENCES[3], "question": "From which port do ships pass it at night?", "answer": "Leith",
+                  "skill": "fact"},
+        "PERSON": {"quote": SENTENCES[2], "question": "Who wrote about the fog?", "answer": "keeper Margaret Ross",
+                   "skill": "fact"},
+    }  # fmt: skip
+    found = next((what for word, what in ordered.items() if text.endswith(word)), height)
+    return found if isinstance(found, Reply) else Reply(text=json.dumps(found))

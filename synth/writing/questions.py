@@ -1,0 +1,139 @@
+"""A question about a document: how a model is asked to write one, how two others answer it, and when two answers agree.
+
+The checker is as narrow as a question's answer is short: equal after case, articles, quotes and spaces are taken away,
+or the same number with the same unit. What it cannot tell apart from a wrong answer is refused before it is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from blake3 import blake3
+
+from pipeline.core.claude.messages.fence import comparable, fenced, stands_in
+from pipeline.core.claude.messages.request import Request
+from synth.writing.faithful import leaked
+from synth.wrong_answers import wrong_answers
+
+SKILLS = ("fact", "reason", "comparison", "computation", "order", "definition", "condition")
+MOST_ANSWER_WORDS = 12
+NUMERIC = re.compile(r"([-+]?[\d][\d,.]*)\s*(.*)", re.S)
+ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+WRITE = """You write tasks that test whether a reader has understood a document.
+
+Write one question that the document answers and that nobody could answer without it.
+- question: names what it is about; whoever answers it sees the document. It does not contain its answer.
+- answer: at most {most} words: a name, a number with its unit, a date or a short phrase, as the document writes it.
+  Only an answer of the skill `computation` may be a number that does not stand there.
+- quote: the sentence of the document from which the answer follows, word for word.
+- skill: what it takes: {skills}.
+Give an empty question if the document answers none."""
+TASK = "Write one question about the document between the two marks."
+SOLVE = """You answer a question about a document, from the document alone. At most {most} words: a name, a number with
+its unit, a date or a short phrase, as the document writes it. An empty answer if the document does not say."""
+GUESS = """You answer a question without any text to look into. At most {most} words, your best guess: a name, a number
+with its unit, a date or a short phrase."""
+
+
+def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+QUESTION = _object(
+    {"quote": {"type": "string"}, "question": {"type": "string"}, "answer": {"type": "string"},
+     "skill": {"type": "string", "enum": list(SKILLS)}}
+)  # fmt: skip
+ANSWER = _object({"answer": {"type": "string"}})
+INSTRUCTIONS = WRITE.format(most=MOST_ANSWER_WORDS, skills=", ".join(SKILLS))
+HASH = blake3("\n".join([INSTRUCTIONS, SOLVE, GUESS]).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question with its answer, the words of the document that it rests on, and the skill that it takes."""
+
+    question: str
+    answer: str
+    quote: str
+    skill: str
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Question:
+        """Return what an answer by the schema QUESTION says."""
+        return cls(*(" ".join(str(data[key]).split()) for key in ("question", "answer", "quote", "skill")))
+
+
+def to_write(shown: str, *, model: str) -> Request:
+    """Return the request for a question about what is shown of a document."""
+    return Request(
+        model=model, system=INSTRUCTIONS, prompt=fenced(shown, task=TASK), schema=QUESTION, max_tokens=500,
+        purpose="document_tasks/write",
+    )  # fmt: skip
+
+
+def to_solve(shown: str, question: str, *, model: str) -> Request:
+    """Return the request that answers a question from the document."""
+    told = f"Answer this question about the document between the two marks: {question}"
+    return Request(
+        model=model, system=SOLVE.format(most=MOST_ANSWER_WORDS), prompt=fenced(shown, task=told), schema=ANSWER,
+        max_tokens=150, purpose="document_tasks/solve",
+    )  # fmt: skip
+
+
+def to_guess(question: str, *, model: str) -> Request:
+    """Return the request that answers a question without the document."""
+    return Request(
+        model=model, system=GUESS.format(most=MOST_ANSWER_WORDS), prompt=question, schema=ANSWER, max_tokens=150,
+        purpose="document_tasks/guess",
+    )  # fmt: skip
+
+
+def fault(shown: str, written: Question) -> str:
+    """Return why a question is not worth solving, in a few words, or an empty text."""
+    document, answer = comparable(shown), normal(written.answer)
+    if not written.question:
+        return "nothing to ask"
+    if not answer or len(written.answer.split()) > MOST_ANSWER_WORDS:
+        return "no short answer"
+    if not stands_in(written.quote, document):
+        return "quote made up"
+    if f" {answer} " in f" {normal(written.question)} ":
+        return "answer in the question"
+    if f" {answer} " not in f" {normal(shown)} " and not (written.skill == "computation" and _number(answer)):
+        return "answer not in the document"
+    return leaked(f"{written.question} {written.answer}", instructions=INSTRUCTIONS)
+
+
+def agree(given: str, right: str) -> bool:
+    """Say whether two answers are the same: as words, or as a number with its unit."""
+    one, other = normal(given), normal(right)
+    if one == other:
+        return bool(one)
+    first, second = _number(one), _number(other)
+    return first is not None and first == second
+
+
+def accepts_wrong(written: Question, *, neighbour: str) -> list[str]:
+    """Return the kinds of planted wrong answers that the checker takes for right: such an answer cannot be checked."""
+    tries = wrong_answers(written.answer, neighbour=neighbour, prompt=written.question)
+    return [kind for kind, wrong in tries.items() if agree(wrong, written.answer)]
+
+
+def normal(text: str) -> str:
+    """Return a text as answers are compared: one case, no articles, no punctuation but what is inside numbers."""
+    plain = re.sub(r"(?<!\d)[.,]|[.,](?!\d)|[^\w\s.,%$-]", " ", comparable(text))
+    return " ".join(ARTICLES.sub(" ", plain).split())
+
+
+def _number(text: str) -> tuple[Decimal, str] | None:
+    found = NUMERIC.fullmatch(text)
+    if found is None:
+        return None
+    try:
+        return Decimal(found[1].replace(",", "")), found[2].strip()
+    except InvalidOperation:
+        return None
