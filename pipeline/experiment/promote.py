@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import RecipeError
 from pipeline.core.files.card import read_card
+from pipeline.experiment.origins import admit_origins, origins_of
 from pipeline.store.names.registry import Promotion, promote
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def promote_mixture(plan: Plan, certificate: Mapping[str, Any] | None, *, overri
     node = plan.experiment.mixtures.get(gate.candidate)
     if node is None:
         raise RecipeError(f"{plan.recipe.name}: the search has not found `{gate.candidate}` yet; run the recipe first.")
+    admit_origins(section, origins_of(plan, node.parents))
     return promote(
         plan.workspace,
         section.as_,

@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from pipeline.core.amounts import SUFFIXED, count_of
+from pipeline.core.document import Origin
 from pipeline.core.errors import nearest_names, shortened
 from pipeline.core.strict_model import StrictModel
 from pipeline.recipe.proxy_settings import NAMES, SettingsSection
@@ -281,6 +282,13 @@ class PromoteSection(Section):
     """Where a promoted mixture is registered."""
 
     as_: str = Field(alias="as", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Name in the registry.")
+    origins: tuple[Origin, ...] | None = Field(
+        default=None, min_length=1, description="Whose words a version may hold; null: anybody's, by `terms`."
+    )
+    terms: tuple[str, ...] = Field(
+        default=(),
+        description="Providers whose terms for texts by their models are settled; for Claude's: Anthropic.",
+    )
 
 
 def explain_invalid(
