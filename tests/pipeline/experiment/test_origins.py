@@ -21,7 +21,8 @@ def test_origins_are_counted_from_the_documents_of_each_dataset(tmp_path: Path) 
     house.lines("a.jsonl", texts(5))
     house.lines("b.jsonl", texts(3, start=9))
     house.write(
-        "sources:\n  own: {read: jsonl, path: DIR/a.jsonl}\n  bought: {read: jsonl, path: DIR/b.jsonl, origin: claude}\n"
+        "sources:\n  own: {read: jsonl, path: DIR/a.jsonl}\n"
+        "  bought: {read: jsonl, path: DIR/b.jsonl, origin: claude}\n"
         "datasets: {own_too: {from: own}, mixed: {from: [own, bought]}}\n"
     )
     plan = house.run()
@@ -36,13 +37,13 @@ def test_origins_are_counted_from_the_documents_of_each_dataset(tmp_path: Path) 
     ("said", "refusal"),
     [
         ({}, r"mixed holds 3 documents of origin `claude`.*write `terms: \[Anthropic\]` under `promote:`"),
-        ({"terms": ["OpenAI"]}, "origin `claude`"),
-        ({"terms": ["anthropic"]}, ""),
+        ({"terms": ("OpenAI",)}, "origin `claude`"),
+        ({"terms": ("anthropic",)}, ""),
         (
-            {"terms": ["Anthropic"], "origins": ["human", "procedural"]},
+            {"terms": ("Anthropic",), "origins": ("human", "procedural")},
             r"`promote.origins` is \['human', 'procedural'\]",
         ),
-        ({"terms": ["Anthropic"], "origins": ["human", "claude"]}, ""),
+        ({"terms": ("Anthropic",), "origins": ("human", "claude")}, ""),
     ],
 )
 def test_words_of_claude_wait_until_its_terms_are_settled(said: dict[str, object], refusal: str) -> None:
