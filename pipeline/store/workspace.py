@@ -4,14 +4,17 @@
     <root>/tokenizer tokens mixture lane score search comparison certificate claims /<name>-<hash>/
     <root>/registry/  <root>/reports/  <root>/runs/  <root>/dedup/  <root>/prepared/  <root>/ledger.sqlite  <root>/lock
 
-The lock is the kernel's (flock): a killed run frees it at once, so there is no unlock command. Readers need no lock.
+The lock is the kernel's (flock): a killed run frees it at once, so there is no unlock command. The folder is locked
+beside the file, so that whoever removes the file, as people do with locks, lets nobody in. Readers need no lock.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -27,6 +30,7 @@ from pipeline.core.files.writing.durable import write_text
 from pipeline.core.identity import folder_name
 
 LATEST = "latest.json"
+NAMED_SECONDS = 0.5  # in which whoever takes the lock says who it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +153,13 @@ class Workspace:
     def locked(self) -> Iterator[None]:
         """Hold the workspace for writing; BusyError names who else does."""
         owner = self.root / "lock.json"
-        lock = FileLock(self.root / "lock", timeout=0)
+        lock, folder = FileLock(self.root / "lock", timeout=0), ExitStack()
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             lock.acquire()
-        except Timeout as error:
+            folder.enter_context(_held(self.root))
+        except (Timeout, BlockingIOError) as error:
+            lock.release()
             raise BusyError(
                 f"{self.root}: in use by {_describe(owner)}. Wait for it, or give --workspace another folder."
             ) from error
@@ -172,12 +178,45 @@ class Workspace:
                     held.enter_context(writing(self.root))
                 yield
         finally:
+            folder.close()
             lock.release()
 
 
-def _describe(owner: Path) -> str:
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Lock a folder itself; BlockingIOError if another process does. Where folders cannot be locked, lock nothing."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        data = json.loads(owner.read_text(encoding="utf-8"))
-        return f"process {data['pid']} on {data['host']}"
-    except (OSError, ValueError, KeyError):
-        return "another process"
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:  # NFS locks only what is open for writing, which a folder never is
+            pass
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _describe(owner: Path) -> str:
+    """Return who holds the lock; whoever has it by an instant has not said so yet, and the dead may have before."""
+    deadline = time.monotonic() + NAMED_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            data = json.loads(owner.read_text(encoding="utf-8"))
+            if data["host"] != socket.gethostname() or _runs(data["pid"]):
+                return f"process {data['pid']} on {data['host']}"
+        except (OSError, ValueError, KeyError):
+            pass
+        time.sleep(0.01)
+    return "another process"
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
