@@ -170,17 +170,17 @@ class _Builder:
     def dataset(self, name: str, body: Any) -> DatasetSpec | None:
         place: Place = ("datasets", self.split.get(name, name))
         allowed = ("from", "make", "steps", BY_TOPIC)
-        if not isinstance(body, dict) or not ("from" in body or "make" in body):
-            self.wrong(
-                place, f"{dotted(place)} is {shortened(repr(body))}; it must be a mapping with `from` or `make`."
-            )
-            return None
-        for key in body:
+        for key in body if isinstance(body, dict) else ():
             if key not in allowed:
                 self.wrong(
                     (*place, key),
                     f"{dotted(place)}: `{key}` is not a key of a dataset.{did_you_mean(key, allowed)}",
                 )
+        if not isinstance(body, dict) or not ("from" in body or "make" in body):
+            self.wrong(
+                place, f"{dotted(place)} is {shortened(repr(body))}; it must be a mapping with `from` or `make`."
+            )
+            return None
         given = body.get("from", [])
         inputs = tuple(str(item) for item in (given if isinstance(given, list) else [given]))
         make = self.step(body["make"], (*place, "make")) if "make" in body else None

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -66,9 +67,11 @@ class Workspace:
 
     def complete(self, kind: str, name: str) -> list[Path]:
         """Return the complete folders of `kind/name-*`, the newest card last."""
+        if "/" in name:
+            return []  # no result is called so, and as a pattern it could lead elsewhere
         found = [
             path.parent
-            for path in (self.root / kind).glob(f"{name}-*/{CARD}")
+            for path in (self.root / kind).glob(f"{escape(name)}-*/{CARD}")
             if path.parent.name.rpartition("-")[0] == name
         ]
         return sorted(found, key=lambda folder: ((folder / CARD).stat().st_mtime_ns, folder.name))
@@ -76,8 +79,7 @@ class Workspace:
     def dataset(self, name: str) -> tuple[Path, Card]:
         """Return the dataset called `name` that a run built or reused last, or the folder called `name-<hash>`."""
         for kind in ("dataset", "made", "source"):
-            exact = self.root / kind / name
-            if (exact / CARD).exists():
+            if (exact := self._named_in_full(kind, name)) is not None:
                 return exact, read_card(exact)
         if (unfinished := self.unfinished(name)) is not None:
             raise DataError(self._not_built(name, unfinished))
@@ -99,6 +101,13 @@ class Workspace:
             )
         raise RecipeError(f"`{name}` is not a dataset in {self.root}. Did you mean {nearest_names(name, names)}?")
 
+    def _named_in_full(self, kind: str, name: str) -> Path | None:
+        folder = self.root / kind / name
+        try:
+            return folder if (folder / CARD).exists() else None
+        except (OSError, ValueError):  # no file can be called so
+            return None
+
     def unfinished(self, name: str) -> Path | None:
         """Return the folder that the last run with `name` was to build, if it did not: what is older is not meant."""
         used = self.latest().get(name)
@@ -114,8 +123,7 @@ class Workspace:
 
     def mixture(self, name: str) -> tuple[Path, Card] | None:
         """Return the mixture called `name` that a run built or reused last, or the folder called `name-<hash>`."""
-        exact = self.root / "mixture" / name
-        if (exact / CARD).exists():
+        if (exact := self._named_in_full("mixture", name)) is not None:
             return exact, read_card(exact)
         if (unfinished := self.unfinished(f"mixture/{name}")) is not None:
             raise DataError(self._not_built(f"mixture/{name}", unfinished))

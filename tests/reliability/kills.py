@@ -1,4 +1,4 @@
-"""Runs that are ended at random times: by SIGKILL, by SIGTERM, by the death of a worker; each goes on to the same bytes.
+"""Runs that are ended at random times: by SIGKILL, SIGTERM, the death of a worker; each goes on to the same bytes.
 
 The oracle is a run that met nothing, in another folder. Whole recipes are played in forks of a process that has run
 one, so that a start costs no import.

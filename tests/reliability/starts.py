@@ -3,7 +3,6 @@ the file of the lock removed. One of them works, the other is told who does, wit
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import signal
@@ -119,6 +118,6 @@ def _apart(here: Path, name: str) -> Run:
     told = here / f"at-{name}"
     told.mkdir()
     for each in ("recipe.yaml", "workspace"):
-        os.symlink(here / each, told / each)
+        (told / each).symlink_to(here / each)
     (here / "workspace").mkdir(exist_ok=True)
     return Run.start(told, ARGUMENTS)

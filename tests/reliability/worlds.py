@@ -37,7 +37,9 @@ DATASETS = (
     "exact_dedup, minhash_dedup, decontaminate: {against: [seen]}]}\n",
     "  tasks: {make: {verified_tasks: {documents: 300, part_documents: 50}}}\n",
 )
-BASES: dict[str, tuple[list[str], str]] = {"label": ([], "{teacher: claude, max_usd: 1}")}  # beside those of golden.NEEDS
+BASES: dict[str, tuple[list[str], str]] = {
+    "label": ([], "{teacher: claude, max_usd: 1}")
+}  # beside those of golden.NEEDS
 FITTING: dict[str, Any] = {  # another value of parameters that few words or numbers fit
     "exact_dedup.keep": "longest", "minhash_dedup.keep": "longest", "label.rubric": "code_quality",
     "label.excerpt_chars": 3000, "patterns.max_matches": {"shout": 3}, "patterns.min_matches": {"shout": 1},
@@ -77,7 +79,9 @@ def worlds(folder: Path, *, times: int, seed: int = 1) -> Played:
             continue
         now = contents(here / "workspace")
         if found is not None and now != found:
-            played.breach("other hashes", f"{environment['TZ']} {flags} {sorted(set(now.items()) ^ set(found.items()))}")
+            played.breach(
+                "other hashes", f"{environment['TZ']} {flags} {sorted(set(now.items()) ^ set(found.items()))}"
+            )
         found = found or now
         played.times["datasets"] += sum(name.startswith(("dataset/", "made/")) for name in now)
         if len(set(ids := House(here).ids())) != len(ids):
@@ -187,7 +191,7 @@ def conserved(folder: Path, *, recipes: int, seed: int = 1) -> Played:
         house.lines("a.jsonl", rows[:middle])
         house.lines("b.jsonl", rows[middle:])
         steps = [
-            f"gopher_quality: {{min_words: {draw.randrange(3, 30)}}}", f"length: {{min_length: {draw.randrange(90)}}}",
+            f"gopher_quality: {{min_words: {draw.randrange(3, 30)}}}", f"length: {{min_chars: {draw.randrange(90)}}}",
             "exact_dedup", "minhash_dedup", f"gopher_repetition: {{max_drop_fraction: {draw.uniform(0.99, 1)}}}",
             "c4_quality: {terminal_punctuation: false}", "line_dedup", "pii", "fineweb_quality",
         ]  # fmt: skip

@@ -123,7 +123,12 @@ class CsvReader(FileReader):
         if self.params.columns:
             return list(self.params.columns)
         with self._rows(path) as table:
-            return next(table, [])
+            names = next(table, [])
+        if not all(map(_is_whole, names)):
+            raise DataError(
+                f"{path}: its first line, which names the columns, is not UTF-8. Save the file as UTF-8, or take it out."
+            )
+        return names
 
     def _delimiter(self, path: Path) -> str:
         if self.params.delimiter is not None:
