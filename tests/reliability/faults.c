@@ -11,6 +11,7 @@
                   whose folder was not synced since (a rename is undone, the file that it replaced comes back)
 
    From the armed point on, kinds 2 and 3 fail every call if `lasting` is set: a full disk stays full.
+   Apart from that, the clock of the wall jumps where `faults_clock` says; what only measures time does not.
    LevelDB's fault injection does the same for names and bytes (db/fault_injection_test.cc), SQLite's for errors. */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -25,7 +26,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { NONE, KILL, ENOSPACE, BROKEN, SHORT, POWER };
@@ -73,6 +76,39 @@ void faults_arm(const char *folder, long at, int kind, int lasting) {
 }
 
 long faults_seen(void) { return point; }
+
+/* Called through ctypes too: from the `at`-th read of the wall's clock on it is so many seconds ahead, or behind; back
+   and to again every so many reads, if `every` is not 0. */
+static long clock_reads, clock_at, clock_jump, clock_every;
+static int (*real_clock_gettime)(clockid_t, struct timespec *);
+
+void faults_clock(long at, long seconds, long every) {
+    clock_reads = 0; clock_at = at; clock_jump = seconds; clock_every = every;
+}
+
+long faults_clock_reads(void) { return clock_reads; }
+
+int clock_gettime(clockid_t id, struct timespec *now) {
+    if (!real_clock_gettime) *(void **)&real_clock_gettime = dlsym(RTLD_NEXT, "clock_gettime");
+    int done = real_clock_gettime(id, now);
+    if (done || id != CLOCK_REALTIME || !clock_at) return done;
+    long number = __sync_add_and_fetch(&clock_reads, 1) - clock_at;
+    if (number >= 0 && !(clock_every && (number / clock_every) % 2)) now->tv_sec += clock_jump;
+    return done;
+}
+int gettimeofday(struct timeval *restrict now, void *restrict zone) {
+    struct timespec found;
+    if (zone) memset(zone, 0, sizeof(struct timezone));
+    if (clock_gettime(CLOCK_REALTIME, &found)) return -1;
+    now->tv_sec = found.tv_sec; now->tv_usec = found.tv_nsec / 1000;
+    return 0;
+}
+time_t time(time_t *now) {
+    struct timespec found;
+    if (clock_gettime(CLOCK_REALTIME, &found)) return -1;
+    if (now) *now = found.tv_sec;
+    return found.tv_sec;
+}
 
 static int is_below(const char *path) { return below[0] && strncmp(path, below, strlen(below)) == 0; }
 

@@ -46,8 +46,10 @@ def _run(case: dict[str, Any], told: int) -> None:
         sys.argv = ["tamis", *case["command"]]
         shim = ctypes.CDLL(None)
         shim.faults_arm(str(case["below"]).encode(), ctypes.c_long(case["at"]), case["kind"], int(case["lasting"]))
+        if case.get("clock"):
+            shim.faults_clock(*map(ctypes.c_long, case["clock"]))
         code = command()
-        os.write(told, b"\0%d" % shim.faults_seen())
+        os.write(told, b"\0%d" % (shim.faults_clock_reads() if case.get("clock") else shim.faults_seen()))
     finally:
         os._exit(code)
 

@@ -1,7 +1,9 @@
 """What Tamis promises of reliability, as counts: `figures.json`, and the table of this folder's page from it.
 
-python -m tests.reliability.figures            # play everything in about an hour of one core, write both
-python -m tests.reliability.figures --quick    # a few points of each, in about a minute; write nothing
+python -m tests.reliability.figures            # play everything in about 40 minutes of two cores, write both
+python -m tests.reliability.figures --whole    # every change of a file in place of one in four, in about two hours
+python -m tests.reliability.figures --quick    # a few points of each, in a few minutes; write nothing
+python -m tests.reliability.figures --rows 6   # what one row of the page rests on, or several: 6,11,13
 python -m tests.reliability.figures --table    # the page again from figures.json
 
 The paid requests have their own file, claude.json (`python -m tests.reliability.claude --write`).
@@ -12,146 +14,133 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pipeline.core.files.names import CARD
-from pipeline.queries.verify import verify
-from pipeline.store.workspace import Workspace
 from tests.conftest import ROOT
-from tests.reliability import claude
-from tests.reliability.faults import BREACHES, COMMANDS, KINDS, build, can_build, furnish, server, sweep
-from tests.reliability.inputs import MADE, played
+from tests.reliability.page import PAGE, page_with, table
+from tests.reliability.rows import ROWS
 
 FIGURES = Path(__file__).with_name("figures.json")
-PAGE = Path(__file__).with_name("README.md")
-MARKER = "<!-- figures -->"
-Figures = dict[str, Any]
+Size = Literal["quick", "usual", "whole"]
+# How many times each proof is played: quick, usual, whole.
+TIMES: dict[str, tuple[int, int, int]] = {
+    "faults": (40, 4, 1), "inputs": (20, 286, 286), "flips": (20, 1000, 1000), "kills": (5, 500, 500),
+    "terms": (3, 100, 100), "dead workers": (3, 100, 100), "starts": (4, 200, 400), "worlds": (2, 12, 40),
+    "leaves": (1, 1, 1), "conserved": (2, 60, 200), "mistakes": (1, 1, 1), "executions": (1, 1, 1),
+    "poisons": (1, 6, 10), "names": (1, 1, 1), "clocks": (2, 40, 200), "spending": (4, 100, 200),
+    "memory": (1, 10, 10), "upgrades": (1, 5, 20),
+}  # fmt: skip
 
 
-def faults(folder: Path, *, quick: bool, every: int = 1) -> Figures:
-    """Fail every change of a file that each command makes, in every way, and run the command again."""
-    found: Figures = {}
-    with server(build(folder)) as player:
-        for name in COMMANDS:
-            swept = sweep(name, folder, player, every=(97 if name == "run" else 23) if quick else every)
-            found[name] = {"points": swept.points, "tried": swept.tried, **{kind: swept.runs[kind] for kind in KINDS}}
-            found[name] |= {breach: swept.breaches[breach] for breach in BREACHES}
-            found[name]["told"] = swept.told
-    return found
+def play(name: str, folder: Path, times: int) -> dict[str, Any]:
+    """Play one proof so many times, in a folder of its own; the folder need not be there."""
+    from tests.reliability import damage, kills, machine, money, poisons, recipes, starts, worlds
+
+    proofs: dict[str, Callable[[], Any]] = {
+        "faults": lambda: damage.faults(folder, every=times),
+        "inputs": lambda: damage.inputs(times),
+        "flips": lambda: damage.flips(folder, times=times),
+        "kills": lambda: kills.killed(folder, kills=times),
+        "terms": lambda: kills.stopped(folder, times=times),
+        "dead workers": lambda: kills.bereft(folder, times=times),
+        "starts": lambda: starts.played(folder, times=times),
+        "worlds": lambda: worlds.worlds(folder, times=times),
+        "leaves": lambda: worlds.leaves(folder),
+        "conserved": lambda: worlds.conserved(folder, recipes=times),
+        "mistakes": lambda: recipes.mistakes(folder),
+        "executions": lambda: recipes.executions(folder),
+        "poisons": lambda: poisons.documents(folder, good=350 * times, each=times),
+        "names": lambda: poisons.names(folder),
+        "clocks": lambda: machine.clocks(folder, times=times),
+        "spending": lambda: money.spending(folder, times=times),
+        "memory": lambda: machine.memory(folder, times=times),
+        "upgrades": lambda: machine.upgrades(folder, times=times),
+    }
+    found = proofs[name]()
+    return found if isinstance(found, dict) else dict(found.as_data())
 
 
-def inputs(folder: Path, *, quick: bool, every: int = 1) -> Figures:
-    """Read 2,000 spoilt files, in processes with little memory."""
-    return {name: dict(sorted(played(name, 20 if quick else 2000 // len(MADE) + 1).items())) for name in MADE}
+def apart(name: str, times: int) -> dict[str, Any]:
+    """Play a proof in a process of its own, which limits and forks leave as it ends."""
+    folder = Path(tempfile.mkdtemp())
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "tests.reliability.figures", "--play", name, str(times), str(folder / "told.json")]
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"{name}: {done.stdout[-1000:]} {done.stderr[-3000:]}")
+        return dict(json.loads((folder / "told.json").read_text(encoding="utf-8")))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def flips(folder: Path, *, quick: bool, every: int = 1) -> Figures:
-    """Flip one bit of one committed file, many times; count how often `verify` names that file."""
-    furnish(folder)
-    run = [sys.executable, "-m", "pipeline.cli", *COMMANDS["run"]]
-    subprocess.run(run, cwd=folder, env=_environment(), check=True, capture_output=True)
-    workspace, draw, told = Workspace(folder / "workspace"), random.Random(1), Counter[str]()
-    files = [
-        path for card in sorted(workspace.root.glob(f"*/*/{CARD}")) for path in sorted(card.parent.iterdir())
-        if path.is_file() and path.stat().st_size
-    ]  # fmt: skip
-    for _ in range(20 if quick else 1000):
-        path = draw.choice(files)
-        content = path.read_bytes()
-        broken = bytearray(content)
-        broken[draw.randrange(len(broken))] ^= 1 << draw.randrange(8)
-        path.write_bytes(broken)
-        told["named" if str(path) in {each["path"] for each in verify(workspace)["damaged"]} else "missed"] += 1
-        path.write_bytes(content)
-    return {"files": len(files), "flipped": told.total(), "named": told["named"], "missed": told["missed"]}
+def all_of(size: Size, *, proofs: Iterable[str], tests: Iterable[str], known: dict[str, Any]) -> dict[str, Any]:
+    """Play proofs and run tests; return the figures with those of before where nothing was played."""
+    from tests.reliability.by_tests import run
+    from tests.reliability.faults import can_build
 
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
-
-
-PLAYED: Mapping[str, Callable[..., Figures]] = {"faults": faults, "inputs": inputs, "flips": flips}
-
-
-def play(*, quick: bool, every: int = 1, only: str | None = None) -> Figures:
-    """Play everything, each in a folder of its own; what cannot be built here is left out."""
-    found: Figures = {}
-    for name, played_by in PLAYED.items():
-        if (only is not None and name not in only.split(",")) or (name == "faults" and not can_build()):
+    found = {"proofs": {}, "tests": {}, **known}
+    for name in proofs:
+        if name in ("faults", "clocks") and not can_build():
             continue
-        folder = Path(tempfile.mkdtemp())
-        try:
-            found[name] = played_by(folder, quick=quick, every=every)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        data = apart(name, TIMES[name][("quick", "usual", "whole").index(size)])
+        sys.stdout.write(f"{name}: {data.get('times', '')} {data.get('broken', '')} {data.get('told', '')}\n")
+        if name in ("faults", "inputs"):
+            found[name] = data
+        else:
+            found["proofs"] = {**found["proofs"], name: data}
+        sys.stdout.flush()
+        yield_to(found, size)
+    if wanted := list(tests):
+        found["tests"] = {**found["tests"], **run(wanted)}
+        yield_to(found, size)
     return found
 
 
-def table(figures: Figures) -> str:
-    """Return the table of what was tried, and of what broke a promise."""
-    rows = [["what is done to it", "times", "promises broken"]]
-    for name, counts in _in_order(COMMANDS, figures.get("faults", {})):
-        broken = ", ".join(f"{counts[breach]} {breach}" for breach in BREACHES if counts[breach]) or "0"
-        times = ", ".join(f"{counts[kind]:,} x {kind}" for kind in KINDS)
-        what = f"`tamis {name}`: {counts['tried']:,} of its {counts['points']:,} changes of files fail once"
-        rows.append([what, times, broken])
-    for name, counts in _in_order(MADE, figures.get("inputs", {})):
-        wrong = {why: n for why, n in counts.items() if why.startswith(("raised", "crashed", "not named"))}
-        rows.append([f"a spoilt {name} file is read", f"{sum(counts.values()):,}", _told(wrong)])
-    if found := figures.get("flips"):
-        rows.append(
-            ["a bit of a stored file flips, then `tamis verify`", f"{found['flipped']:,}", str(found["missed"])]
-        )
-    paid = json.loads(claude.COUNTS.read_text(encoding="utf-8"))
-    for kind, title in claude.KINDS.items():
-        sums = Counter[str]()
-        for counts in paid[kind].values():
-            sums.update(counts)
-        wrong = {breach: sums[breach] for breach in ("lost", "bought twice", "above the cap") if sums[breach]}
-        what = f"a run that buys by {title} is killed at {len(paid[kind])} ways of the server to answer"
-        rows.append([what, f"{sums['killed']:,} kills, {sums['requests']:,} requests", _told(wrong)])
-    head, *body = rows
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *body])
-
-
-def _in_order(names: Iterable[str], found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield what is found by name in the order of the names, however a file has it."""
-    return ((name, found[name]) for name in names if name in found)
-
-
-def _told(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {why}" for why, count in counts.items()) or "0"
-
-
-def page_with(page: str, figures: Figures) -> str:
-    """Return the page with the table between its two markers."""
-    before, _, after = page.split(MARKER)
-    return f"{before}{MARKER}\n{table(figures)}\n{MARKER}{after}"
+def yield_to(found: dict[str, Any], size: Size) -> None:
+    """Keep what was found so far: a night that is cut off loses one proof."""
+    if size != "quick":
+        FIGURES.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        PAGE.write_text(page_with(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
 
 
 def main() -> None:
     """Play, print, and write what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a few points of each; write nothing")
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="one in so many changes of files fails")
+    parser.add_argument("--whole", action="store_true", help="every change of a file")
     parser.add_argument("--table", action="store_true", help="play nothing; write the page from figures.json")
-    parser.add_argument("--only", metavar="NAMES", help=f"some of {', '.join(PLAYED)}, with commas between")
+    parser.add_argument("--rows", metavar="NUMBERS", help="some of the 32 rows, with commas between")
+    parser.add_argument("--only", metavar="NAMES", help=f"some of {', '.join(TIMES)}, `tests`; commas between")
+    parser.add_argument("--play", nargs=3, metavar=("NAME", "TIMES", "FILE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.play:
+        name, times, told = options.play
+        data = play(name, Path(told).parent / "played", int(times))
+        Path(told).write_text(json.dumps(data), encoding="utf-8")
+        return
     known = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
-    figures = known if options.table else known | play(quick=options.quick, every=options.every, only=options.only)
-    told = [line for each in figures.get("faults", {}).values() for line in each["told"]]
-    sys.stdout.write("\n".join([*told, table(figures)]) + "\n")
-    if not options.quick:
-        FIGURES.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        PAGE.write_text(page_with(PAGE.read_text(encoding="utf-8"), figures), encoding="utf-8")
+    size: Size = "quick" if options.quick else "whole" if options.whole else "usual"
+    rows = [row for row in ROWS if options.rows is None or str(row.number) in options.rows.split(",")]
+    proofs = dict.fromkeys(
+        "faults" if name in ("power cuts", "no space") else name for row in rows for name in row.proofs
+    )
+    tests = dict.fromkeys(name for row in rows for name in row.tests)
+    if options.only is not None:
+        chosen = options.only.split(",")
+        proofs, tests = dict.fromkeys(name for name in proofs if name in chosen), tests if "tests" in chosen else {}
+    if options.table:
+        yield_to(known, "usual")
+        found = known
+    else:
+        found = all_of(size, proofs=proofs, tests=tests, known=known)
+    sys.stdout.write(table(found) + "\n")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -44,30 +44,40 @@ class Played:
 
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
+    shares: list[float] = field(default_factory=list)  # of its cap that each case was billed
 
     @property
     def sums(self) -> Counter[str]:
         return sum(self.counts.values(), Counter())
 
+    @property
+    def most_of_cap(self) -> float:
+        return max(self.shares, default=0.0)
+
 
 def play(
-    folder: Path, *, batches: bool, modes: Mapping[str, Mode] | None = None, kills: Any = None, every: int = 1
-) -> Played:
+    folder: Path, *, batches: bool, modes: Mapping[str, Mode] | None = None, kills: Any = None, every: int = 1,
+    cap: Callable[[int], float] = lambda number: MAX_USD, workers: int = 2, library: Path | None = None,
+    clock: Sequence[int] = (),
+) -> Played:  # fmt: skip
     """Play every mode against every moment of death; some of each if given, or of each mode every third moment.
 
-    Moments are dealt out in turn, so that each is met by as many modes.
+    Moments are dealt out in turn, so that each is met by as many modes. `cap` is what a case may spend, in dollars, by
+    its number. With the shim of faults (`library`) the clock jumps as `clock` says: at which read, by how many seconds,
+    back and to again every so many reads.
     """
     modes = modes if modes is not None else BATCH_MODES if batches else SINGLE_MODES
     kills = list(kills if kills is not None else BATCH_KILLS if batches else SINGLE_KILLS)
-    with _runner(folder) as runner, ThreadPoolExecutor(AT_ONCE) as pool:
+    with _runner(folder, library) as runner, ThreadPoolExecutor(AT_ONCE) as pool:
 
-        def of_case(numbered: tuple[int, tuple[str, str]]) -> tuple[str, str, dict[str, Any], Counter[str]]:
+        def of_case(numbered: tuple[int, tuple[str, str]]) -> tuple[str, str, dict[str, Any], Counter[str], float]:
             number, (mode, kill) = numbered
             with claude_server() as server:
                 modes[mode](server)
                 case = {"number": number, "base_url": server.base_url, "kill": kill, "batches": batches}
-                found = runner(case | {"max_usd": MAX_USD})
-                return mode, kill, found, judged(server, found, batches=batches)
+                found = runner(case | {"max_usd": cap(number), "workers": workers, "clock": list(clock)})
+                spent = _billed(server, batches=batches) / cap(number)
+                return mode, kill, found, judged(server, found, batches=batches, max_usd=cap(number)), spent
 
         pairs = [
             (mode, kill)
@@ -76,7 +86,8 @@ def play(
         ]
         cases = list(pool.map(of_case, enumerate(pairs)))
     played = Played()
-    for mode, kill, found, count in cases:
+    for mode, kill, found, count, spent in cases:
+        played.shares.append(spent)
         count += Counter(runs=1, killed=int(found["died"] == 9))
         played.counts[mode] = played.counts.get(mode, Counter()) + count
         if any(count[key] for key in BREACHES):
@@ -85,8 +96,9 @@ def play(
 
 
 @contextmanager
-def _runner(folder: Path) -> Iterator[Runner]:
+def _runner(folder: Path, library: Path | None) -> Iterator[Runner]:
     environment = {**os.environ, "ANTHROPIC_API_KEY": KEY, "NO_PROXY": "127.0.0.1", "PYTHONPATH": str(ROOT)}
+    environment |= {"LD_PRELOAD": str(library)} if library is not None else {}
     command = [sys.executable, "-m", "tests.reliability.runner", str(folder)]
     process = subprocess.Popen(
         command, env=environment, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -117,7 +129,12 @@ def _runner(folder: Path) -> Iterator[Runner]:
     outcomes.close()
 
 
-def judged(server: Server, found: Mapping[str, Any], *, batches: bool) -> Counter[str]:
+def _billed(server: Server, *, batches: bool) -> float:
+    """Return the dollars on the server's own bill."""
+    return (server.input_tokens * 0.10 + server.output_tokens * 0.50) / (2e6 if batches else 1e6)
+
+
+def judged(server: Server, found: Mapping[str, Any], *, batches: bool, max_usd: float = MAX_USD) -> Counter[str]:
     """Hold the server's bill against the ledger; count what became of requests, and what breaks the promise."""
     database = sqlite3.connect(found["ledger"])
     doubted = dict(database.execute("SELECT request, count(*) FROM attempts WHERE outcome='in_doubt' GROUP BY 1"))
@@ -140,8 +157,7 @@ def judged(server: Server, found: Mapping[str, Any], *, batches: bool) -> Counte
         count["lost"] += max(times - kept - in_doubt, 0)  # billed, neither kept nor in doubt
         count["bought twice"] += times > 1 + in_doubt
         count["kept without a bill"] += kept > times
-    billed = (server.input_tokens * 0.10 + server.output_tokens * 0.50) / (2e6 if batches else 1e6)
-    count["above the cap"] += counted > MAX_USD * 1e9 or billed > MAX_USD
+    count["above the cap"] += counted > max_usd * 1e9 or _billed(server, batches=batches) > max_usd
     count["left open"] += left_open
     count["not finished"] += found["said"][-1] != "done"
     return count

@@ -8,6 +8,7 @@ run buys over a real socket; at the chosen moment it kills itself with SIGKILL.
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import itertools
 import json
@@ -15,7 +16,7 @@ import os
 import signal
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,14 +102,18 @@ def forked(work: Callable[[], str]) -> tuple[int, str]:
     return (os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0), said
 
 
-def buy(ledger: Path, *, max_usd: float, batches: bool, kill: str | None) -> str:
-    """Buy all requests; return `done` or what the error says."""
+def buy(
+    ledger: Path, *, max_usd: float, batches: bool, kill: str | None, workers: int = 2, clock: Sequence[int] = ()
+) -> str:
+    """Buy all requests; return `done` or what the error says. With a `clock`, it jumps by the shim of faults."""
     import pipeline.core.claude.batches.desk as desk
 
     desk.PORTION = 2
     if kill is not None:
         arm(kill, batches=batches)
-    how: dict[str, Any] = {"batches": batches, "pacing": PACING, "workers": 2}
+    if clock:
+        ctypes.CDLL(None).faults_clock(*map(ctypes.c_long, clock))
+    how: dict[str, Any] = {"batches": batches, "pacing": PACING, "workers": workers}
     how |= {"timeout_seconds": 0.4, "backoff_seconds": 0.01}
     try:
         with ClaudeClient(ledger, max_usd=max_usd, **how) as client:
@@ -122,7 +127,7 @@ def run_case(case: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Die once, then buy until all is there."""
     os.environ["ANTHROPIC_BASE_URL"] = case["base_url"]
     ledger = folder / f"{case['number']}.sqlite"
-    how = {"max_usd": case["max_usd"], "batches": case["batches"]}
+    how = {key: case[key] for key in ("max_usd", "batches", "workers", "clock") if key in case}
     died, first = forked(lambda: buy(ledger, kill=case["kill"], **how))
     said = [first]
     while said[-1] != "done" and len(said) < MOST_RUNS:

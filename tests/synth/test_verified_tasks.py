@@ -37,7 +37,7 @@ def make(tmp_path: Path, *, seed: int = SEED, **recipe: Any) -> tuple[pa.Table, 
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_300_tasks_of_every_difficulty_are_accepted(family: str) -> None:
+def test_300_tasks_of_every_difficulty_are_accepted(family: str, record_property: Any) -> None:
     refused, difficulties = {}, set()
     for index in range(300):
         task, page = make_task(family, index, params=ANY, seed=SEED)
@@ -46,33 +46,37 @@ def test_300_tasks_of_every_difficulty_are_accepted(family: str) -> None:
         if reason:
             refused[index] = reason
 
+    record_property("times", 300)
     assert refused == {}
     assert difficulties == {1, 2, 3, 4, 5}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_no_wrong_answer_is_accepted(family: str) -> None:
-    accepted, tried = [], set()
+def test_no_wrong_answer_is_accepted(family: str, record_property: Any) -> None:
+    accepted, tried, times = [], set(), 0
     for index in range(200):
         task, _ = make_task(family, index, params=ANY, seed=SEED)
         other, _ = make_task(family, index + 1, params=ANY, seed=SEED)
         for kind, wrong in wrong_answers(task.answer, neighbour=other.answer, prompt=task.prompt).items():
             tried.add(kind)
+            times += 1
             if verified_tasks.accepts(checker(family), task.prompt, wrong):
                 accepted.append((index, kind, wrong, task.answer))
 
+    record_property("times", times)
     assert accepted == []
     assert {"empty", "off_by_one", "swapped_order", "dropped_element", "neighbour", "hedged"} <= tried
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_an_answer_is_checked_against_its_own_prompt(family: str) -> None:
+def test_an_answer_is_checked_against_its_own_prompt(family: str, record_property: Any) -> None:
     """A checker that ignored the prompt would accept the answer under any other problem."""
     tasks = [make_task(family, index, params=ANY, seed=SEED)[0] for index in range(60)]
     pairs = [(a, b) for a, b in zip(tasks, tasks[7:], strict=False) if a.answer != b.answer]
 
     accepted = [(a.prompt, b.answer) for a, b in pairs if verified_tasks.accepts(checker(family), a.prompt, b.answer)]
 
+    record_property("times", len(pairs))
     assert len(pairs) > 25
     assert accepted == []
 

@@ -66,7 +66,7 @@ def hostile_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "report.html"
 
 
-def test_two_hundred_payloads_stay_text(browser: Any, hostile_report: Path) -> None:
+def test_two_hundred_payloads_stay_text(browser: Any, hostile_report: Path, record_property: Any) -> None:
     page = browser.new_page()
     seen: list[str] = []
     page.on("dialog", lambda dialog: (seen.append(f"dialog {dialog.message}"), dialog.dismiss()))
@@ -78,6 +78,7 @@ def test_two_hundred_payloads_stay_text(browser: Any, hostile_report: Path) -> N
     page.evaluate("document.querySelectorAll('details').forEach(item => item.open = true)")
     page.wait_for_timeout(300)
 
+    record_property("times", len(PAYLOADS))
     assert len(PAYLOADS) >= 200
     assert [
         item for item in seen if item != f"request {hostile_report.as_uri()}" and not item.startswith("request data:")

@@ -277,7 +277,9 @@ def test_a_rollback_killed_before_any_file_operation_leaves_old_or_new(tmp_path:
     assert steps > 3
 
 
-def test_of_eight_racing_promoters_none_is_lost_and_a_reader_sees_only_whole_versions(workspace: Workspace) -> None:
+def test_of_eight_racing_promoters_none_is_lost_and_a_reader_sees_only_whole_versions(
+    workspace: Workspace, record_property: Any
+) -> None:
     letters = "01234567"
     processes = [
         FORK.Process(target=lambda letter=letter: [enter(workspace, letter * 64), enter(workspace, "f" * 64)])
@@ -286,15 +288,16 @@ def test_of_eight_racing_promoters_none_is_lost_and_a_reader_sees_only_whole_ver
 
     for process in processes:
         process.start()
-    newest = 0
+    newest = reads = 0
     while any(process.is_alive() for process in processes):
         seen = current(workspace, "web-en")
-        number = seen.version if seen is not None else 0
+        number, reads = seen.version if seen is not None else 0, reads + 1
         assert number >= newest
         newest = number
     for process in processes:
         process.join()
 
+    record_property("times", reads)
     assert [process.exitcode for process in processes] == [0] * 8
     found = versions(workspace, "web-en")
     assert [version.version for version in found] == list(range(1, 10))
