@@ -3,7 +3,7 @@
 # make test-slow   the tests left out: proofs on many made texts, kills, real proxies     make test-all   both at once
 # make test-whole  the same proofs on as many texts, kills and proxies as the published figures rest on, in half an hour
 # make test-slurm  the proof on a real Slurm, which it installs on Debian as root; without one it is left out
-# make reliability   every fault at every point, counted anew for tests/reliability/README.md, in about an hour
+# make reliability   32 promises and what breaks them, counted anew for tests/reliability/README.md, in about 40 minutes
 # make bench-gpu   measure proxies on a card, by any Python with torch, numpy and pyarrow (PYTHON=...), in eight minutes
 #
 # All paths are relative, so that a folder with a space in its name works. Another Python: make PYTHON=python3.12 ...
@@ -57,6 +57,7 @@ tests: $(READY)
 	@$(PYTEST) -m "$(TESTS)"
 
 reliability: $(READY)
+	@$(BIN)/python -m tests.reliability.claude --write
 	@$(BIN)/python -m tests.reliability.figures
 
 bench: $(READY)
