@@ -106,7 +106,7 @@ def all_of(size: Size, *, proofs: Iterable[str], tests: Iterable[str], known: di
 def yield_to(found: dict[str, Any], size: Size) -> None:
     """Keep what was found so far: a night that is cut off loses one proof."""
     if size != "quick":
-        FIGURES.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        FIGURES.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         PAGE.write_text(page_with(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
 
 
