@@ -85,6 +85,24 @@ def test_an_unknown_dataset_is_answered_with_the_nearest(house: House):
         house.workspace.dataset("claen")
 
 
+@pytest.mark.parametrize("name", ["/etc", "../../etc", "n" * 300, "*"])
+def test_a_name_that_no_dataset_can_have_is_answered_like_any_other(house: House, name: str):
+    house.lines("a.jsonl", texts(2))
+    house.clean(["length"])
+    house.run()
+
+    with pytest.raises(RecipeError, match=r"is not a dataset .* Did you mean clean"):
+        house.workspace.dataset(name)
+    assert house.workspace.mixture(name) is None
+
+
+def test_a_holder_whose_lock_was_removed_is_still_alone(tmp_path, holder):
+    (tmp_path / "w" / "lock").unlink()
+
+    with pytest.raises(BusyError, match="in use by"), Workspace(tmp_path / "w").locked():
+        pass
+
+
 def test_an_empty_workspace_says_how_to_fill_it(tmp_path):
     with pytest.raises(DataError, match="Run a recipe first"):
         Workspace(tmp_path).dataset("clean")
