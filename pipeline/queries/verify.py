@@ -52,6 +52,9 @@ def verify(workspace: Workspace) -> dict[str, Any]:
         if identity_of(card.payload) != card.identity or content_of(card.files) != card.content:
             problem = f"{folder / CARD}: holds other values than the hashes in it; a card is never edited. {way_out}"
             damaged.append({"path": str(folder / CARD), "problem": problem})
+        elif folder != workspace.folder(card.kind, folder.name.rpartition("-")[0], card.identity):
+            problem = f"{folder / CARD}: is the card of another result, {card.kind} {card.name}. {way_out}"
+            damaged.append({"path": str(folder / CARD), "problem": problem})
         for file in card.files:
             num_files, size_bytes = num_files + 1, size_bytes + file.size_bytes
             path = folder / file.file

@@ -30,7 +30,7 @@ def table(figures: Figures) -> str:
         beside = "; ".join(
             [*(f"{name} {_number(value)}" for name, value in measured.items()), *filter(None, [row.waits])]
         )
-        wrong = wrong or ("0" if tried else "-")
+        wrong = wrong or ("0" if any(tried.values()) else "-")
         rows.append([str(row.number), row.promise, row.fault, told, wrong, beside, f"`{_by(row)}`"])
     head, *body = rows
     return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *body])

@@ -126,7 +126,7 @@ class CsvReader(FileReader):
             names = next(table, [])
         if not all(map(_is_whole, names)):
             raise DataError(
-                f"{path}: its first line, which names the columns, is not UTF-8. Save the file as UTF-8, or take it out."
+                f"{path}: its first line, which names the columns, is not UTF-8. Save it as UTF-8, or take it out."
             )
         return names
 
