@@ -59,7 +59,9 @@ SCORES = 5
 CLEAR = 4.0  # a DOUBT from which a place is clearly in another language
 ENGLISH_KEEPS = 0.25  # of its score, for each such place: 15 of 15 such documents were translations (see DECISIONS)
 MOST = 0.999  # probability: of the labels of which the model is surer, 99.85 % are right
-STRENGTH = 2.5  # of evidence, times the cube root of a text's bytes over them: calibrated (filters/README.md, Languages)
+STRENGTH = (
+    2.5  # of evidence, times the cube root of a text's bytes over them: calibrated (filters/README.md, Languages)
+)
 LOWEST = -24  # below exp(-24), 4e-11 times the highest, a probability is taken for that
 
 
@@ -242,14 +244,12 @@ def sum_up(work: Any, places: Any, factor: Any, lists: Any, num_often: Any, prio
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def share_out(
-    work: Any, num_bytes: Any, size: Any, rare: Any, twins: Any, members: Any, doc: Any, scores: Any
-) -> Any:
+def share_out(work: Any, num_bytes: Any, size: Any, rare: Any, twins: Any, members: Any, doc: Any, scores: Any) -> Any:
     """Set SHARES to what the languages have, a family with its members; store SURE; return the sum of all languages.
 
-    A text's features depend on each other, so evidence counts by the cube root of its length, times STRENGTH: that made
-    scores right as often as they say. A longer text that goes on alike has as much more of everything, so its logarithms
-    are those of this text times the ratio of the lengths. SURE has py3langid's root of the length, and no rarity.
+    A text's features depend on each other, so they count by the cube root of its length, times STRENGTH: that made
+    scores right as often as they say. A longer text that goes on alike has as much more of everything, so its
+    logarithms are those of this text times the ratio of the lengths. SURE has py3langid's root, and no rarity.
     """
     total_at, shares_at, spare_at = (
         address_of(work) + ROW_BYTES * TOTAL, address_of(work) + ROW_BYTES * SHARES,

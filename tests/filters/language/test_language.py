@@ -259,3 +259,24 @@ def test_a_document_measures_the_same_in_any_batch(step: Language, docstrings: l
     ]
 
     assert measured_rows(step, texts) == [measured_rows(step, [text])[0] for text in texts]
+
+
+def test_what_passes_for_english_with_other_letters_is_read_on(step: Language) -> None:
+    """All four places of the first look stand in the notice; the page after it is Danish."""
+    notice = "Permission is granted to make copies of this manual provided this notice is kept on every one. "
+    page = (
+        "Kommandoen l\u00e6ser sine indstillinger fra en fil i brugerens hjemmemappe og v\u00e6lger den f\u00f8rste. "
+    )
+
+    (row,) = measured_rows(step, [notice * 14 + page * 5])
+
+    assert row["kept_language_score"] < 0.65
+
+
+def test_halves_share_the_score_and_the_rarer_language_is_less_probable(step: Language) -> None:
+    (half,) = measured_rows(step, [TEXTS["ru"] * 6 + TEXTS["de"] * 11])
+    (tiny,) = measured_rows(step, ["x"])
+
+    assert half["score"] == pytest.approx(0.5, abs=0.05)
+    assert (tiny["language"], tiny["score"] < UNKNOWN) == ("und", True)
+    assert rarity(["es", "ext", "zxx"]).tolist() == pytest.approx([0, -3.645, 0], abs=0.01)
