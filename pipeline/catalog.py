@@ -27,6 +27,7 @@ STEPS: dict[str, str] = {
     "minhash_dedup": "filters.dedup.minhash:MinHashDedup",
     "label": "filters.labels.label:Label",
     "quality": "filters.classifier.quality:Quality",
+    "per_language": "filters.heuristics.per_language:PerLanguage",
     "vote": "filters.classifier.vote:Vote",
     "fasttext": "filters.classifier.fasttext:FastText",
     "perplexity": "filters.classifier.perplexity:Perplexity",

@@ -53,6 +53,14 @@ NEEDS: dict[str, tuple[list[str], str]] = {
     "perplexity": ([], "{model: DIR/model.arpa, max_perplexity: 40}"),
     "transformer": ([], "{model: DIR/classifier, scale: [-9, 9], max_tokens: 64, min_score: 0}"),
     "fasttext": ([], "{model: DIR/model.bin, label: __label__good, min_score: 0.4}"),
+    "per_language": (
+        [
+            "language: {min_score: 0}",
+            "gopher_quality: {max_mean_word_length: 15, min_mean_word_length: 0, "
+            "min_stop_words: 0, min_alpha_words: 0.7}",
+        ],
+        "{languages: [de, fr], of: [gopher_quality], limits: {rest: {gopher_quality: {min_stop_words: 1}}}}",
+    ),
     "vote": (
         ["language: {min_score: 0}"],
         "{of: [language, language.agreement], by: language, groups: [en, de], keep: {share: 0.7}, "

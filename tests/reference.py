@@ -45,6 +45,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "transformer": {"model": "x"},
     "perplexity": {"model": "x"},
     "fasttext": {"model": "x", "label": "x"},
+    "per_language": {"languages": ["de"]},
     "vote": {"of": ["quality"], "keep": {"share": 0.3}},
     "url": {"domains": ["x"], "urls": ["x"], "words": ["x"]},
 }
@@ -252,6 +253,8 @@ def _rules(step: type[Step]) -> list[str]:
     rules: tuple[Rule, ...] = _shown(step).rules(quantile=lambda signal, fraction: fraction)
     if step.name == "quality":
         return ["`score` is in the top `keep_fraction` of the documents, or at least `min_score`, or as `keep` says"]
+    if step.name == "per_language":
+        return ["of each language: the rules of the filters in `of` that depend on it, by `limits` or as published"]
     if step.name == "vote":
         return ["`score` is as high as `keep` asks for; of a group, as `keep_by` does"]
     return [f"`{rule.signal}` {rule.op} {rule.threshold:g}" for rule in rules]
