@@ -69,8 +69,14 @@ def tables_of(content: Mapping[str, Any]) -> list[ReportTable]:
     for item in content["datasets"]:
         found += _of_dataset(item)
     for item in content["made"]:
-        found.append(_table(f"{item.name}-families", ("family", "verified"), item.families))
-        found.append(_table(f"{item.name}-rejected", ("family and reason", "tasks"), item.rejected))
+        found.append(_table(f"{item.name}-families", (item.group, "kept"), item.families))
+        found.append(
+            _table(
+                f"{item.name}-rejected",
+                (f"{item.group} and reason", "tasks" if item.group == "family" else "answers"),
+                item.rejected,
+            )
+        )
     found += _of_search(content["search"])
     found += _of_comparison(content["comparison"])
     found += _of_experiment(content)

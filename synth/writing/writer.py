@@ -120,6 +120,6 @@ class Writer:
             "cost_usd": cost,
         }
         if accepted:
-            note["usd_per_accepted"] = cost / accepted
+            note["usd_per_1000_accepted"] = 1000 * cost / accepted
         self._work.cost_usd = cost
         return note

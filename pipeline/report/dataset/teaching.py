@@ -30,6 +30,8 @@ from pipeline.store.results import document_paths
 MOST_NOTES = 48
 MEASURED_SHARE = {"share", "low", "high", "pairs"}  # with its 95 % interval
 TASK_FACTS = ("generated", "verified", "duplicates_dropped", "wrong_answers_tried", "wrong_answers_accepted")
+EXAMPLE_FACTS = ("family", "difficulty", "style", "skill", "question", "answer", "quote", "written_from")
+WRITING_FACTS = ("answers_by_outcome", "passed_over")  # counts of what a model was asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,12 @@ class TeacherShown:
 
 @dataclass(frozen=True, slots=True)
 class MadeShown:
-    """A dataset that a step made: what was generated, what was verified, a few documents."""
+    """A dataset that a step made: what was generated, what was kept by `group` and what not, a few documents."""
 
     name: str
     step: str
     rows: int
+    group: str  # family of tasks, style of a text, skill of a question
     families: tuple[tuple[str, int], ...]
     rejected: tuple[tuple[str, int], ...]
     facts: tuple[tuple[str, str], ...]
@@ -112,13 +115,16 @@ def made_in(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> list[Mad
         details = card.details
         told = {key: details[key] for key in TASK_FACTS if key in details}
         told |= {key: value for key, value in details.items() if not isinstance(value, Mapping)}
+        told |= {key: details[key] for key in WRITING_FACTS if key in details}
+        group, kept, refused = _outcomes(details)
         found.append(
             MadeShown(
                 name=name,
                 step=planned.made.spec.label,
                 rows=card.rows_out,
-                families=_counts(details.get("verified_by_family")),
-                rejected=_counts(details.get("rejected")),
+                group=group,
+                families=kept,
+                rejected=refused,
                 facts=tuple(notes_of(told)),
                 examples=_some_documents(plan, name, card, count=per_side),
                 seconds=card.seconds,
@@ -126,6 +132,17 @@ def made_in(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> list[Mad
             )
         )
     return found
+
+
+def _outcomes(details: Mapping[str, Any]) -> tuple[str, tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]:
+    """Return what rows are grouped by, how many were kept in each group, and why others were not."""
+    for group in ("style", "skill"):
+        counted: Mapping[str, Mapping[str, int]] | None = details.get(f"by_{group}")
+        if counted is not None:
+            kept = tuple((name, counts.get("kept", 0)) for name, counts in counted.items())
+            refused = [(f"{name}: {why}", count) for name, counts in counted.items() for why, count in counts.items()]
+            return group, kept, tuple(each for each in refused if not each[0].endswith(": kept"))
+    return "family", _counts(details.get("verified_by_family")), _counts(details.get("rejected"))
 
 
 def _counts(value: Any) -> tuple[tuple[str, int], ...]:
@@ -151,9 +168,7 @@ def _some_documents(plan: Plan, name: str, card: Card, *, count: int) -> tuple[E
 
 def _made_example(document: Mapping[str, Any]) -> Example:
     metadata = json.loads(document["metadata"])
-    known = tuple(
-        (key, figures.excerpt(str(metadata[key]), 120)) for key in ("family", "difficulty", "answer") if key in metadata
-    )
+    known = tuple((key, figures.excerpt(str(metadata[key]), 120)) for key in EXAMPLE_FACTS if key in metadata)
     return Example(
         doc_id=figures.excerpt(document["id"], 160),
         source=document["source"],
