@@ -17,10 +17,11 @@ Every signal in plain Python: `gopher_quality` and `gopher_repetition` in `filte
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
+from pydantic import Field
 
 from filters.heuristics.ratio import ratio
 from pipeline.core.step import Measured, MeasuringStep, Quantile, Rule, Signal, decides
@@ -28,6 +29,11 @@ from pipeline.core.step import Params as BaseParams
 from pipeline.core.text.batch import Batch
 
 SOURCE = "Gopher, A.1.1."
+Words = Literal["spaces", "characters"]
+WORDS = (
+    "`characters`: each character of a script without spaces (Chinese, Japanese, Thai, Lao, Burmese, Khmer) is a word, "
+    "as if a space followed it; all else as with `spaces`."
+)
 
 
 class GopherQuality(MeasuringStep):
@@ -46,6 +52,7 @@ class GopherQuality(MeasuringStep):
     )
 
     class Params(BaseParams):
+        words: Words = Field(default="spaces", description=WORDS)
         min_words: int = decides(50, ge=0, description=f"Fewest words. {SOURCE}")
         max_words: int = decides(100_000, ge=0, description=f"Most words. {SOURCE}")
         min_mean_word_length: float = decides(3.0, ge=0, description=f"Least mean word length, characters. {SOURCE}")
@@ -87,6 +94,7 @@ class GopherQuality(MeasuringStep):
         from filters.heuristics.gopher_kernels import count_lines, count_symbols, count_words
         from pipeline.core.text.characters import character_table
 
+        batch = as_counted(batch, words=self.params.words)
         words, lines = batch.words, batch.lines
         num_words, letters, with_letter, stop_words = count_words(words.doc_offsets, words.num_chars, words.flags)
         hashes, ellipses = count_symbols(batch.data, batch.offsets)
@@ -155,6 +163,7 @@ class GopherRepetition(MeasuringStep):
     )
 
     class Params(BaseParams):
+        words: Words = Field(default="spaces", description=WORDS)
         min_words: int = decides(
             1, ge=0, description="Fewest words; an empty document repeats nothing and is still dropped."
         )
@@ -191,6 +200,7 @@ class GopherRepetition(MeasuringStep):
     def measure(self, batch: Batch) -> Measured:
         from filters.heuristics.repetition import repeated_grams, repeated_lines
 
+        batch = as_counted(batch, words=self.params.words)
         words, lines = batch.words, batch.lines
         of_lines = repeated_lines(
             lines.doc_offsets, lines.word_offsets, lines.char_starts, lines.num_chars, lines.hashes
@@ -209,3 +219,12 @@ class GopherRepetition(MeasuringStep):
             kind = "top" if size <= 4 else "dup"
             shares[f"{kind}_{size}_gram_char_frac"] = ratio(of_grams[:, column], num_chars)
         return Measured(signals=shares)
+
+
+def as_counted(batch: Batch, *, words: Words) -> Batch:
+    """Return the batch in which words are told apart by spaces, made so where characters are words."""
+    if words == "spaces":
+        return batch
+    from filters.words.apart import apart
+
+    return apart(batch)

@@ -6,7 +6,8 @@ one measures nothing again, and what-if, why and the report know it. 33 language
 publishes (Penedo et al. 2025, `configs/` of its code, October 2025), for words told apart by tokenizers, not by spaces
 alone; any other language, and any figure, is the recipe's own. `rest` is every other document, with the filters'
 defaults. Texts without spaces between words (Chinese, Japanese, Thai...) have no published figures here: by spaces,
-their words are whole sentences.
+their words are whole sentences, and with `words: characters` single characters; thresholds for
+both are the recipe's own.
 """
 
 from __future__ import annotations

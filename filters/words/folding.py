@@ -22,11 +22,11 @@ ALONE = 1 << 31  # flag in the table: this character is a word of its own
 SKIPPED = 1 << 30  # flag in the table: this character is as if it were not there
 LAST_TABULATED = 0x323AF  # the last ideograph; above it only variation selectors matter, and they are skipped
 
-_UNSPACED = (
+UNSPACED = (
     (0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x31F0, 0x31FF), (0x3400, 0x4DBF),
     (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0xFF66, 0xFF9F), (0x1B000, 0x1B16F), (0x20000, LAST_TABULATED),
 )  # fmt: skip
-_UNSPACED_ENDS = [end for first, last in _UNSPACED for end in (first, last + 1)]
+_UNSPACED_ENDS = [end for first, last in UNSPACED for end in (first, last + 1)]
 _IGNORABLE = frozenset((0x00AD, 0x200C, 0x200D, 0x2060, 0xFEFF))
 _ACCENTS = range(0x0300, 0x0370)
 _SELECTORS = range(0xFE00, 0xFE10)  # those above LAST_TABULATED are skipped without the table
@@ -59,7 +59,7 @@ def fold_table() -> FoldTable:
     worded = np.fromiter(map(_WORDED.__contains__, map(unicodedata.category, characters)), np.bool_, len(codes))
     codes = codes[worded]  # whatever else one of them is made of, it separates
     table[codes] = codes
-    for first, last in _UNSPACED:
+    for first, last in UNSPACED:
         table[first : last + 1] |= (table[first : last + 1] != 0) * np.uint32(ALONE)
     characters = list(compress(characters, worded))
     folding = np.fromiter(map(operator.ne, map(str.casefold, characters), characters), np.bool_, len(codes))
