@@ -97,7 +97,7 @@ def test_every_kind_of_file_that_a_run_goes_on_from_is_damaged(states):
     _, copies = states
     names = {path.name.rstrip("0123456789.") for copy in copies for path in trusted(copy)}
 
-    kinds = ("part-", "verdicts-", "slice-", "sketch-", "groups-1-", "ids-1-", "names-1-", "counts-",
+    kinds = ("part-", "verdicts-", "slice-", "sketch-", "distinct-", "members-1-", "ids-1-", "names-1-", "counts-",
              "merged-", "repeated-", "edited-", "reaches-", "words-", "windows-", "repeats-", "cut-",
              "values-", "wholes-", "keys-", "docs-", "forest-", "bands-", "sizes-", "copies-20-keys-",
              "copies-20-values-", "copies-20-facts-", "edges-")  # fmt: skip
