@@ -87,3 +87,27 @@ def items_of(text: str) -> list[str]:
     """Split `a, b and c` or `a, b, c` into its items."""
     parts = re.split(r",\s*(?:and\s+)?|\s+and\s+", text.strip())
     return [part.strip() for part in parts if part.strip()]
+
+
+_FORMS = (
+    ("in square brackets", "[{}]"),
+    ("inside \\boxed{}", "\\boxed{{{}}}"),
+    ('as JSON with the single key "answer"', '{{"answer": "{}"}}'),
+    ("between << and >>", "<<{}>>"),
+)
+
+
+def agrees(prompt_text: str, answer_text: str, right: object) -> bool:
+    """Say whether the answer is `right`, exactly and in the form that the last sentence of the prompt asks for."""
+    for words, form in _FORMS:
+        if words in prompt_text:
+            return answer_text == form.format(right)
+    return answer_text == str(right)
+
+
+def found(pattern: str, text: str) -> re.Match[str]:
+    """Return the first match of the pattern; raise UnreadableError where there is none."""
+    match = re.search(pattern, text)
+    if match is None:
+        raise UnreadableError(text)
+    return match
