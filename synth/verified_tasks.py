@@ -41,6 +41,17 @@ FAMILIES = (
     "sequences",
     "logic_order",
 )
+# Made where a recipe names them: the default is what it was, so its rows are too.
+MORE_FAMILIES = (
+    "linear_equations",
+    "polynomials",
+    "fractions",
+    "percentages",
+    "common_divisors",
+    "prime_factors",
+    "number_bases",
+)
+ALL_FAMILIES = (*FAMILIES, *MORE_FAMILIES)
 CONTROL_EVERY = 20  # wrong answers are tried on one task in twenty of each family
 SEED_CHARACTERS = 6  # of the seed's hash in an id, so that two datasets of tasks have no id in common
 PARTS_AT_ONCE = 32  # parts made before the next are begun, which bounds memory
@@ -53,7 +64,9 @@ class VerifiedTasksParams(Params):
     """What to make. Task i of a family is the same whatever these say, except for the range of difficulty."""
 
     families: tuple[str, ...] = Field(
-        default=FAMILIES, min_length=1, description="Task families, in the order in which they take turns."
+        default=FAMILIES,
+        min_length=1,
+        description=f"Task families, in the order in which they take turns; also {', '.join(MORE_FAMILIES)}.",
     )
     documents: int = Field(
         default=20_000, ge=1, le=MOST_DOCUMENTS, description="Tasks to generate, before duplicates are dropped."
@@ -66,8 +79,9 @@ class VerifiedTasksParams(Params):
     @classmethod
     def _known(cls, families: tuple[str, ...]) -> tuple[str, ...]:
         for family in families:
-            if family not in FAMILIES:
-                raise ValueError(f"unknown task family `{family}`; the nearest are {nearest_names(family, FAMILIES)}")
+            if family not in ALL_FAMILIES:
+                known = nearest_names(family, ALL_FAMILIES)
+                raise ValueError(f"unknown task family `{family}`; the nearest are {known}")
         if len(set(families)) != len(families):
             raise ValueError("a family is named twice; name each once, since documents are shared equally")
         return families

@@ -27,7 +27,10 @@ def check(prompt_text: str, answer_text: str) -> bool:
     powers = [power for power, _ in terms]
     if powers != sorted(set(powers), reverse=True) or any(number == 0 for _, number in terms):
         return False
-    if re.search(r"(?<!\d)[01]x|\^[01]|^\+|(?<!\d)0\d|  |[-+] ?[-+]|\d[+-]|[-+]$", inside) or len(inside.split()) % 2 == 0:
+    if (
+        re.search(r"(?<!\d)[01]x|\^[01]|^\+|(?<!\d)0\d|  |[-+] ?[-+]|\d[+-]|[-+]$", inside)
+        or len(inside.split()) % 2 == 0
+    ):
         return False
     one, two = read
     return all(

@@ -14,7 +14,10 @@ def generate(draw: Draw, difficulty: int) -> Task:
     if kind == "share":
         percent, whole = unit * draw.integer(1, 100 // unit), (100 // unit) * draw.integer(2, 40)
         part = whole * percent // 100
-        say = (f"Of {whole} people, {part} came by train.", f"A box holds {whole} screws, and {part} of them are brass.")
+        say = (
+            f"Of {whole} people, {part} came by train.",
+            f"A box holds {whole} screws, and {part} of them are brass.",
+        )
         ask = ("What percent is that?", "Which percentage is this of the whole?")
         return _task(draw, difficulty, kind, say, ask, f"{percent}%",
                      [f"{part} * 100 = {part * 100}", f"{part * 100} / {whole} = {percent}"])  # fmt: skip

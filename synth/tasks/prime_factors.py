@@ -13,7 +13,9 @@ PRIMES = (2, 2, 2, 3, 3, 5, 7, 11, 13, 17, 19, 23, 29)
 
 def generate(draw: Draw, difficulty: int) -> Task:
     """Return one task; difficulty adds factors and larger primes."""
-    primes = sorted(draw.choice(PRIMES[: 5 + 2 * difficulty - (difficulty > 4)]) for _ in range(2 + (difficulty + 1) // 2))
+    primes = sorted(
+        draw.choice(PRIMES[: 5 + 2 * difficulty - (difficulty > 4)]) for _ in range(2 + (difficulty + 1) // 2)
+    )
     rest = number = 1
     for prime in primes:
         number *= prime
