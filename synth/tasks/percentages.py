@@ -10,6 +10,7 @@ from synth.tasks.task import Task
 def generate(draw: Draw, difficulty: int) -> Task:
     """Return one task; difficulty makes the percents odd and adds a second and third change. Results are whole."""
     unit = (50, 20, 10, 5, 5)[difficulty - 1]
+    say: tuple[str, ...]
     kind = draw.choice(("part", "change", "share"))
     if kind == "share":
         percent, whole = unit * draw.integer(1, 100 // unit), (100 // unit) * draw.integer(2, 40)
@@ -42,7 +43,8 @@ def generate(draw: Draw, difficulty: int) -> Task:
 
 
 def _task(
-    draw: Draw, difficulty: int, kind: str, say: tuple[str, ...], ask: tuple[str, ...], answer: object, steps: list[str],
+    draw: Draw, difficulty: int, kind: str, say: tuple[str, ...], ask: tuple[str, ...], answer: object,
+    steps: list[str],
 ) -> Task:  # fmt: skip
     return shaped(
         draw, family="percentages", difficulty=difficulty, answer=answer, steps=steps, say=say, ask=ask,

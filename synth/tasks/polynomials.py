@@ -18,10 +18,11 @@ def generate(draw: Draw, difficulty: int) -> Task:
         at = draw.integer(2, 4 + difficulty)
         a, b, c = one[2], one[1], one[0]
         square = at * at
+        value = a * square + b * at + c
         steps = [f"the square is {at} * {at} = {square}", f"the first term is {signed(a)} * {square} = {a * square}",
                  f"the second term is {signed(b)} * {at} = {b * at}",
-                 f"together {signed(a * square)} + {signed(b * at)} + {signed(c)} = {a * square + b * at + c}"]  # fmt: skip
-        answer, say = str(a * square + b * at + c), (f"Take the polynomial ({p}).", f"The polynomial is ({p}).")
+                 f"together {signed(a * square)} + {signed(b * at)} + {signed(c)} = {value}"]  # fmt: skip
+        answer, say = str(value), (f"Take the polynomial ({p}).", f"The polynomial is ({p}).")
         ask = (f"What is its value at x = {at}?", f"Evaluate it for x = {at}.", f"Find its value when x = {at}.")
     elif kind == "sum":
         total = [a + b for a, b in zip(one, two, strict=True)]
