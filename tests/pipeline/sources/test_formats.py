@@ -69,7 +69,7 @@ KINDS: list[tuple[str, bytes, Format]] = [
     ("a.json", b'[{"text": "one"},\n {"text": "two"}]\n', "json"),
     ("a.json", b'{\n "text": "one"\n}\n', "json"),
     ("a.json", b'{"text": "one"}\n{"text": "two"}\n', "jsonl"),
-    ("a.data", gzip.compress(b'\xef\xbb\xbf{"text": "one"}\n'), "jsonl"),
+    ("a.data", gzip.compress(b'\xef\xbb\xbf{"text": "one"}\n', mtime=0), "jsonl"),
     ("a.csv", b"text\none\n", "csv"),
     ("a.data", b"text\tid\none\t1\n", "csv"),
     ("a.txt", b"A story.\n\nIt ends.\n", "text"),
