@@ -73,8 +73,8 @@ def factorial(
 
     `left` are the lanes that the night may still take; where that is not known, no block begins.
     """
-    done = _blocks(state)
-    if done is None or state.surrogate is None:
+    done, all_fit = _blocks(state)
+    if not all_fit or state.surrogate is None:
         return []
     block, known = (done[-1][0], done[-1][1]) if done else (None, {})
     if block is None or not _missing(block, known):
@@ -92,7 +92,7 @@ def factorial(
 
 def contrasts(state: State) -> tuple[Contrast, ...]:
     """Return what the whole blocks of a night showed of each of their pairs."""
-    whole = [(block, lanes) for block, lanes in _blocks(state) or [] if not _missing(block, lanes)]
+    whole = [(block, lanes) for block, lanes in _blocks(state)[0] if not _missing(block, lanes)]
     own = own_lanes(state)
     lane = state.lane if own is None else with_earlier(own, state.lane)[0]
     if lane is None:
@@ -176,23 +176,24 @@ def _is_established(state: State) -> bool:
 Lanes = dict[Point, list[float | None]]
 
 
-def _blocks(state: State) -> list[tuple[Block, Lanes]] | None:
-    """Return the blocks of a night with their lanes by corner, in their order; None where lanes fit no block.
+def _blocks(state: State) -> tuple[list[tuple[Block, Lanes]], bool]:
+    """Return the blocks of a night with their lanes by corner, in their order, and whether all lanes fit a block.
 
-    A block's first two lanes are at its flipped corner and at its base, by which it is known again.
+    A block's first two lanes are at its flipped corner and at its base, by which it is known again. Where one of these
+    is missing, as it was refused, that block and all lanes after it tell nothing.
     """
     trials = [trial for trial in state.trials if trial.kind == "factorial"]
     found: list[tuple[Block, Lanes]] = []
     while trials:
         block = _block_of(state, trials[0].point, trials[1].point) if len(trials) > 1 else None
         if block is None:
-            return None
+            return found, False
         lanes: Lanes = {point: [] for point in block.corners}
         while trials and trials[0].point in lanes and _missing(block, lanes):
             lanes[trials[0].point].append(trials[0].value)
             trials = trials[1:]
         found.append((block, lanes))
-    return found
+    return found, True
 
 
 def _block_of(state: State, flipped: Point, base: Point) -> Block | None:

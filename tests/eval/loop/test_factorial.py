@@ -56,6 +56,8 @@ def test_a_block_tells_which_switches_depend_on_each_other_by_few_lanes(searched
     assert set(found) == {("one", "other"), ("one", "third"), ("other", "third")}
     assert all(each.sd == pytest.approx(NOISE, rel=0.3) for each in found.values())
     (named,) = [each for each in interactions(state) if each.is_measured]
+    cut_short = with_lanes(state, [Proposed(INCUMBENT, "factorial", None, "", "factorial")], bond=0.04)
+    assert len(contrasts(cut_short)) == 3 and factorial(cut_short, 10, left=60, is_stuck=True) == []
     assert named.changes == ("one", "other") and named.gain == pytest.approx(0.04, abs=2 * named.sd)
 
 
