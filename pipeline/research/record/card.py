@@ -33,7 +33,7 @@ class Cost:
 
     `redo` is of re-decide, re-measure, re-gather, re-label, re-generate, re-train; `nodes` counts results to build;
     `paid` are the folders of those that cost money, by which it is counted once whatever happens in between, and
-    `buyers` the steps that buy for them, by which it is counted where they are never finished; empty of makers.
+    `buyers` the steps that buy for them, by which it is counted where they are never finished.
     """
 
     redo: tuple[str, ...] = ()

@@ -130,7 +130,7 @@ class Bench:
         steps = {
             step.node.folder: f"{name}.{step.spec.label}"
             for name, planned in plan.datasets.items()
-            for step in planned.steps
+            for step in (*planned.steps, *([] if planned.made is None else [planned.made]))
         }
         buyers = {self._place(node.folder): steps.get(node.folder, "") for node in todo if node.cost_usd}
         return Cost(

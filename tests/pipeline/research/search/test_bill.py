@@ -45,3 +45,15 @@ def test_what_was_bought_for_a_result_that_is_never_finished_counts_and_what_fin
     assert search.standing.claim is not None
     search.write("claimed", outcome="reject", sentence="", paid=paid_by_claim(search, search.standing.claim))
     assert search.standing.usd == pytest.approx(1.1)
+
+
+def test_what_makers_buy_is_looked_up_by_their_name_in_the_ledger(tmp_path: Path) -> None:
+    made = RECIPE.replace(
+        "mixtures: {even", "  told: {from: rivers, make: {rephrase: {documents: 5}}}\nmixtures: {even"
+    )
+    search = night_of(furnished(tmp_path, made.replace("markets: 1}, max", "markets: 1, told: 1}, max"))).search
+    cost, _ = search.bench.price(
+        (Edit("set", "datasets.rivers.gopher_quality.min_words", 12),), name="few", seeds=(1000,)
+    )
+
+    assert set(cost.buyers) == {"told.rephrase", "told-few.rephrase"}
