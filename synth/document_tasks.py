@@ -41,7 +41,7 @@ class DocumentTasks(WritingStep):
     """Questions about documents with their answers, each answered again by readers who did not write it."""
 
     name: ClassVar[str] = NAME
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     Params: ClassVar[type[Params]] = DocumentTasksParams
     params: DocumentTasksParams
 
@@ -65,7 +65,7 @@ class DocumentTasks(WritingStep):
         tally, rows = Tally(grouped_by="by_skill"), Rows(work)
         with Writer(work, params, name=NAME) as writer:
             while (wanted := params.documents - rows.count) and tally.is_worth_it():
-                taken = seeds.take(min(wanted, MOST_AT_ONCE))
+                taken = seeds.take(tally.portion(wanted, most=MOST_AT_ONCE))
                 if not taken:
                     break
                 for row in self._verified(taken, writer=writer, tally=tally):
@@ -114,6 +114,8 @@ class DocumentTasks(WritingStep):
             given = "" if answer.data is None else str(answer.data["answer"])
             if with_document and not agree(given, question.answer):
                 reasons[at] = "the reader disagrees" if answer.data is not None else f"the reader's was {answer.status}"
+            elif not with_document and answer.data is None:
+                reasons[at] = f"the guesser's was {answer.status}"
             elif not with_document and agree(given, question.answer):
                 reasons[at] = "known without the document"
 

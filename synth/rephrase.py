@@ -9,9 +9,9 @@ written anew. Exactly `documents` rows are made while documents and money last.
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.core.errors import DataError
 from pipeline.core.step import Making, Params, input_names
@@ -44,12 +44,18 @@ class RephraseParams(WriterParams):
             raise ValueError("a style is named twice; name each once, since documents are shared equally")
         return styles
 
+    @model_validator(mode="after")
+    def _has_prompts(self) -> Self:
+        if not self.styles and not self.prompts:
+            raise ValueError("`styles` and `prompts` are both empty, so nothing says what to write; name one of either")
+        return self
+
 
 class Rephrase(WritingStep):
     """New texts from documents, each in one style, written by a model and checked by a program."""
 
     name: ClassVar[str] = NAME
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     Params: ClassVar[type[Params]] = RephraseParams
     params: RephraseParams
 
@@ -66,16 +72,18 @@ class Rephrase(WritingStep):
         params = self.params
         prompts = [load_prompt(style) for style in params.styles]
         prompts += [load_prompt(path) for path in work.inputs.get("prompts", ())]
-        if not work.parts or not prompts:
+        if not work.parts:
+            raise DataError(f"{NAME}: has no documents to write from. Name a dataset by `from`, beside `make`.")
+        if len({prompt.name for prompt in prompts}) < len(prompts):
             raise DataError(
-                f"{NAME}: has no {'styles' if work.parts else 'documents'} to write from. Name "
-                f"{'`styles` or `prompts`' if work.parts else 'a dataset by `from`, beside `make`'}."
+                f"{NAME}: two prompts have one name, and cards and ids tell them apart by it: "
+                f"{', '.join(prompt.name for prompt in prompts)}. Give each a `name` of its own in its head."
             )
         seeds = Seeds(work.parts, seed=work.seed, min_chars=params.min_chars, max_chars=params.max_chars)
         tally, rows = Tally(grouped_by="by_style"), Rows(work)
         with Writer(work, params, name=NAME) as writer:
             while (wanted := params.documents - rows.count) and tally.is_worth_it():
-                taken = seeds.take(min(wanted, MOST_AT_ONCE))
+                taken = seeds.take(tally.portion(wanted, most=MOST_AT_ONCE))
                 if not taken:
                     break
                 for row in self._written(taken, prompts, writer=writer, tally=tally):

@@ -8,15 +8,24 @@ cannot see (a claim turned around with the same words) they do not claim to see.
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections.abc import Iterable
 
 from pipeline.core.claude.messages.fence import comparable, stands_in
 from synth.writing.prompt import NOTHING, Prompt
 
-NUMBER = re.compile(r"\d+(?:[.,:/\u2019' -]?\d+)*")
-LISTED = re.compile(r"^\s*(?:\d{1,2}[.)]|#+\s*(?:Step )?\d{1,2}\b[.:)]?|Step \d{1,2}\b[.:)]?)", re.M | re.I)
+NUMBER = re.compile(
+    r"(?P<bare>(?<![\w.,])\.\d+)"
+    r"|(?<!\d)(?P<grouped>[1-9]\d{0,2}(?P<mark>[.,'\u2019 \u00a0\u2009\u202f])\d{3}(?:(?P=mark)\d{3})*)(?!\d)"
+    r"(?:(?!(?P=mark))[.,](?P<rest>\d+))?"
+    r"|\d+(?:[.,]\d+)*"
+)
+LISTED = re.compile(
+    r"^\s*(?:\d{1,2}[.)](?!\d)|#+\s*(?:Step )?\d{1,2}\b(?![.:]\d)[.:)]?|Step \d{1,2}\b(?![.:]\d)[.:)]?)",
+    re.M | re.I,
+)
 NAME = re.compile(r"(?<=[a-z0-9,;] )[A-Z][\w'-]{2,}")  # within a sentence, so not its first word
-QUOTED = re.compile('"([^"\n]{20,400})"|\u201c([^\u201d\n]{20,400})\u201d')
+QUOTED = re.compile('"([^"\n]*)"|\u201c([^\u201d\n]*)\u201d')
+LEAST_QUOTE = 20  # characters; a shorter one may be a term between marks
 MANNERS = re.compile(
     r"\b(?:as an ai\b|as a language model|i(?:'m| am) (?:sorry|unable|not able)|i (?:cannot|can't|won't) (?:help|"
     r"assist|provide|fulfil|comply|write|rewrite)|i hope this helps|let me know if|feel free to ask|happy to help|"
@@ -25,13 +34,14 @@ MANNERS = re.compile(
     re.I,
 )
 OPENING = re.compile(r"\s*(?:sure|certainly|of course|absolutely|okay|ok)\b[,!.:]", re.I)
-MARK = re.compile(r"</?document-[0-9a-f]{4,}|</?task>|\bmin_ratio\b|\bkeep_numbers\b")
+MARK = re.compile(r"</?document-[0-9a-f]{4,}|</?task>|<\|\w+\|>|\bmin_ratio\b|\bkeep_numbers\b")
 SCRIPTS = {
     "Latin": "A-Za-z\u00c0-\u024f", "Greek": "\u0370-\u03ff", "Cyrillic": "\u0400-\u052f", "Hebrew": "\u0590-\u05ff",
     "Arabic": "\u0600-\u06ff", "Indic": "\u0900-\u0dff", "Thai": "\u0e00-\u0e7f", "Hangul": "\uac00-\ud7af",
     "Japanese or Chinese": "\u3040-\u30ff\u3400-\u9fff",
 }  # fmt: skip
 COUNTED = {script: re.compile(f"[{letters}]") for script, letters in SCRIPTS.items()}
+Number = tuple[frozenset[str], ...]  # each way to read it: whole numbers and decimals as digits
 LEAK_WORDS = 8  # of the instructions in a row: chance does not write so many
 LOOP_WORDS, LOOP_SHARE = 6, 0.25  # so many words in a row that are there already, in this share of all places
 NEW_NAMES = 0.15  # of the names in a text may be new: ours are found by capitals, which titles and lists have too
@@ -69,19 +79,52 @@ def leaked(written: str, *, instructions: str) -> str:
 
 def unfounded(shown: str, written: str) -> str:
     """Say whether a text has numbers, quotes or names that what was shown does not have."""
-    if numbers(LISTED.sub("", written)).keys() - numbers(shown).keys():
+    known = _known(numbers(shown))
+    if not all(_stands(number, known) for number in numbers(LISTED.sub("", written))):
         return "number made up"
     document = comparable(shown)
-    if any(not stands_in(one or other, document) for one, other in QUOTED.findall(written)):
+    quotes = [one or other for one, other in QUOTED.findall(written)]
+    if any(len(quote) >= LEAST_QUOTE and not stands_in(quote, document) for quote in quotes):
         return "quote made up"
     names, words = NAME.findall(written), set(re.findall(r"[\w'-]+", shown.casefold()))
     new = {name for name in names if name.casefold() not in words}
     return "name made up" if len(new) >= LOWEST and len(new) > NEW_NAMES * len(set(names)) else ""
 
 
-def numbers(text: str) -> Counter[str]:
-    """Return the numbers of a text by their digits, so that 1,000 and 1000 are one."""
-    return Counter(re.sub(r"\D", "", found).lstrip("0") or "0" for found in NUMBER.findall(text))
+def numbers(text: str) -> set[Number]:
+    """Return the numbers of a text, so that 1,000 and 1000 are one, and 3.5 and 35 are not; signs are not seen.
+
+    Each is what it may be read as: `20 300` is one number or two. Groups of three digits are thousands, also in 3.142.
+    """
+    return {_readings(found) for found in NUMBER.finditer(text)}
+
+
+def _readings(found: re.Match[str]) -> Number:
+    if found["bare"]:
+        return (frozenset({f"0{found['bare']}"}),)
+    if not found["grouped"]:
+        pieces = re.split("[.,]", found[0])
+        if len(pieces) == 2:
+            return (frozenset({f"{_whole(pieces[0])}.{pieces[1]}"}),)
+        return (frozenset(map(_whole, pieces)),)  # one alone, or a date, a version, a list without spaces
+    rest = f".{found['rest']}" if found["rest"] else ""
+    one = frozenset({re.sub(r"\D", "", found["grouped"]) + rest})
+    if not found["mark"].isspace():
+        return (one,)
+    *most, last = found["grouped"].split()
+    return one, frozenset({*map(_whole, most), _whole(last) + rest})
+
+
+def _whole(digits: str) -> str:
+    return digits.lstrip("0") or "0"
+
+
+def _known(found: Iterable[Number]) -> set[str]:
+    return {each for number in found for reading in number for each in reading}
+
+
+def _stands(number: Number, known: set[str]) -> bool:
+    return any(reading <= known for reading in number)
 
 
 def loops(written: str) -> str:
@@ -109,5 +152,6 @@ def _dominant(text: str) -> str:
 
 def _lost(shown: str, written: str, *, share: float) -> str:
     """Say whether a text has lost more of the numbers than its prompt lets it; up to three are too few to count."""
-    there = numbers(shown).keys()
-    return "numbers lost" if len(there) > LOWEST and len(numbers(written).keys() & there) < share * len(there) else ""
+    there, known = numbers(shown), _known(numbers(written))
+    kept = sum(_stands(number, known) for number in there)
+    return "numbers lost" if len(there) > LOWEST and kept < share * len(there) else ""

@@ -126,4 +126,6 @@ def _parsed(text: str, *, path: Path) -> Prompt:
             f"{path}: min_ratio {data['min_ratio']:g} must be above 0 and below max_ratio {data['max_ratio']:g}. "
             "Correct them."
         )
+    if not 0 <= data["keep_numbers"] <= 1:
+        raise RecipeError(f"{path}: keep_numbers is {data['keep_numbers']:g}; it is a share, 0 to 1. Correct it.")
     return Prompt(**{key: data[key] for key in KEYS}, task=task, text=text)

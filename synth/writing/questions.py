@@ -14,14 +14,14 @@ from typing import Any
 
 from blake3 import blake3
 
-from pipeline.core.claude.messages.fence import comparable, fenced, stands_in
+from pipeline.core.claude.messages.fence import comparable, fenced, stands_in, visible
 from pipeline.core.claude.messages.request import Request
 from synth.writing.faithful import leaked
 from synth.wrong_answers import wrong_answers
 
 SKILLS = ("fact", "reason", "comparison", "computation", "order", "definition", "condition")
 MOST_ANSWER_WORDS = 12
-NUMERIC = re.compile(r"([-+]?[\d][\d,.]*)\s*(.*)", re.S)
+NUMERIC = re.compile(r"([-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?)(?![\d.,])\s*(.*)", re.S)
 ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 WRITE = """You write tasks that test whether a reader has understood a document.
 
@@ -77,7 +77,7 @@ def to_write(shown: str, *, model: str) -> Request:
 
 def to_solve(shown: str, question: str, *, model: str) -> Request:
     """Return the request that answers a question from the document."""
-    told = f"Answer this question about the document between the two marks: {question}"
+    told = f"Answer this question about the document between the two marks: {visible(question)}"
     return Request(
         model=model, system=SOLVE.format(most=MOST_ANSWER_WORDS), prompt=fenced(shown, task=told), schema=ANSWER,
         max_tokens=150, purpose="document_tasks/solve",
@@ -87,8 +87,8 @@ def to_solve(shown: str, question: str, *, model: str) -> Request:
 def to_guess(question: str, *, model: str) -> Request:
     """Return the request that answers a question without the document."""
     return Request(
-        model=model, system=GUESS.format(most=MOST_ANSWER_WORDS), prompt=question, schema=ANSWER, max_tokens=150,
-        purpose="document_tasks/guess",
+        model=model, system=GUESS.format(most=MOST_ANSWER_WORDS), prompt=visible(question), schema=ANSWER,
+        max_tokens=150, purpose="document_tasks/guess",
     )  # fmt: skip
 
 
@@ -124,8 +124,8 @@ def accepts_wrong(written: Question, *, neighbour: str) -> list[str]:
 
 
 def normal(text: str) -> str:
-    """Return a text as answers are compared: one case, no articles, no punctuation but what is inside numbers."""
-    plain = re.sub(r"(?<!\d)[.,]|[.,](?!\d)|[^\w\s.,%$-]", " ", comparable(text))
+    """Return a text as answers are compared: one case, no articles, no punctuation but in numbers and names."""
+    plain = re.sub(r"(?<=[^\d\s$-])[.,]|[.,](?!\d)|[^\w\s.,%$+#<>\u20ac\u00a3\u00a5\u00b1^-]", " ", comparable(text))
     return " ".join(ARTICLES.sub(" ", plain).split())
 
 

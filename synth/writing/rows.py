@@ -36,6 +36,10 @@ class Tally:
         """Say whether more should be bought: a few hundred answers of which nearly none was kept say no."""
         return len(self._last) < FEWEST_LAST or sum(self._last) >= FEWEST_KEPT * len(self._last)
 
+    def portion(self, wanted: int, *, most: int) -> int:
+        """Return how many to ask for at once: first a few hundred, by which it is seen whether more are worth it."""
+        return min(wanted, FEWEST_LAST if self.asked < FEWEST_LAST else most)
+
     def details(self) -> dict[str, Any]:
         """Return the counts as plain JSON, for the card."""
         refused = sum(self._by_group.values(), Counter())

@@ -1,7 +1,7 @@
 """Which documents a model writes from: a seeded order of ids, the same however the dataset lies in shards.
 
-Documents that are too short, or that a model wrote already, are passed over and counted; of a long one the beginning is
-shown, up to the last end of a paragraph or sentence that fits.
+Documents that are too short, that a model wrote already, or that show the same as an earlier one, are passed over and
+counted; of a long one the beginning is shown, up to the last end of a paragraph or sentence that fits.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Seeds:
 
     def __init__(self, parts: Sequence[Part], *, seed: int, min_chars: int, max_chars: int) -> None:
         self.passed: Counter[str] = Counter()
+        self._shown: set[bytes] = set()  # of each document handed out, 16 bytes
         self._parts, self._min_chars, self._max_chars = parts, min_chars, max_chars
         key = derive(seed, "seeds").to_bytes(32, "little")
         self._places = [
@@ -68,8 +69,15 @@ class Seeds:
                 self.passed["too short to write from"] += 1
             elif depth_of(row):
                 self.passed["written by a model already"] += 1
+            elif not self._is_new(shown := beginning(row["text"], max_chars=self._max_chars)):
+                self.passed["shows the same as an earlier one"] += 1
             else:
-                yield Seed(row, beginning(row["text"], max_chars=self._max_chars))
+                yield Seed(row, shown)
+
+    def _is_new(self, shown: str) -> bool:
+        before = len(self._shown)
+        self._shown.add(blake3(shown.encode()).digest(16))
+        return len(self._shown) > before
 
 
 def beginning(text: str, *, max_chars: int) -> str:

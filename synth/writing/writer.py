@@ -104,8 +104,8 @@ class Writer:
         if self._client is None:
             self._client = ClaudeClient(self._work.ledger, **self._how).__enter__()
         answers = self._client.ask(self._client.fitted(requests))
-        fresh = {answer.request_id: replace(answer, raw=b"", text="", data=None) for answer in answers}
-        self._answers = fresh | self._answers
+        for answer in answers:
+            self._answers.setdefault(answer.request_id, replace(answer, raw=b"", text="", data=None, usage={}))
         return answers
 
     def account(self, *, accepted: int) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import BudgetError, DataError, RecipeError
+from synth.writing.faithful import unfounded
+from synth.writing.prompt import FOLDER
 from tests.claude_server import Reply, claude_server
 from tests.pipeline.house import House
 from tests.synth.writing.room import made_details, room
@@ -107,7 +109,33 @@ def test_a_model_that_writes_nothing_of_use_is_left_soon(tmp_path: Path, monkeyp
         with pytest.raises(DataError, match="nearly no answer of the last could be kept"):
             house.run()
 
-    assert len(server.arrivals) == 300
+    assert len(server.arrivals) == 200
+
+
+def test_documents_that_show_the_same_are_written_anew_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with claude_server(default=written) as server:
+        house = room(tmp_path, server, monkeypatch, [document(1)] * 3 + [document(2)], documents=4, styles=["plain"])
+        house.run()
+
+    assert len({row["id"] for row in house.documents("new")}) == len(house.documents("new")) == 2
+    assert made_details(house)["passed_over"] == {"shows the same as an earlier one": 2}
+
+
+@pytest.mark.parametrize(
+    ("shown", "new", "fault"),
+    [
+        ("a rate of 3.5 percent", "a rate of 35 percent", "number made up"),
+        ("0.5 litres", "5 litres", "number made up"),
+        ("in 3 4 5", "in 345", "number made up"),
+        ("1,250 and 20 300 and 1.5", "1250, 20, 300 and 1,5; 20,300", ""),
+        ("from 1990-2000, on 12.05.2021", "from 1990 to 2000, on 12 May 2021", ""),
+        ("gains of 95.5 and 7", "95.5 was gained\n\n1. 7", ""),
+        ('she said "yes" at last', 'she said "yes", at last and after all of this, and "yes" it was', ""),
+        ('she said "yes"', 'she said "yes" and "the moon is made of green cheese"', "quote made up"),
+    ],
+)
+def test_numbers_and_quotes_are_those_of_the_document_however_they_are_set(shown: str, new: str, fault: str) -> None:
+    assert unfounded(shown, new) == fault
 
 
 def test_mistakes_in_prompts_name_file_line_and_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,6 +147,16 @@ def test_mistakes_in_prompts_name_file_line_and_way_out(tmp_path: Path, monkeypa
             house.run()
         with pytest.raises(RecipeError, match=r"tutorail: is no prompt.*tutorial"):
             room(tmp_path, server, monkeypatch, [document(1)], styles=["tutorail"]).run()
+        with pytest.raises(RecipeError, match="`styles` and `prompts` are both empty"):
+            room(tmp_path, server, monkeypatch, [document(1)], styles=[]).run()
+        plain = FOLDER.joinpath("plain.md").read_text()
+        own.write_text(plain.replace("keep_numbers: 0.6", "keep_numbers: 60"))
+        with pytest.raises(RecipeError, match="keep_numbers is 60; it is a share, 0 to 1"):
+            room(tmp_path, server, monkeypatch, [document(1)], prompts=[str(own)]).run()
+        own.write_text(plain.replace("Short sentences", "Brief sentences"))
+        with pytest.raises(DataError, match="two prompts have one name"):
+            room(tmp_path, server, monkeypatch, [document(1)], styles=["plain"], prompts=[str(own)]).run()
+    assert server.arrivals == []
 
     assert f"{own}:3: version is 'one'; it must be a whole number" in str(told.value)
     assert f"{own}:4: `purpos` is no key" in str(told.value) and "lacks `keep_numbers`" in str(told.value)

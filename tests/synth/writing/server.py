@@ -64,6 +64,8 @@ def asked(body: Mapping[str, Any]) -> Reply | Status:
     told = body["messages"][0]["content"]
     if asked_schema(body) != ANSWER:
         return _question(shown(body))
+    if "<document-" not in told and "steps" in told:
+        return Reply(stop_reason="refusal", stop_details={"type": "refusal", "category": "bio"})
     if "<document-" not in told:
         return Reply(text=json.dumps({"answer": "Leith" if "port" in told else "I do not know"}))
     answers = {"How high": "42 Metres.", "How many steps": "240", "Who": "the keeper Margaret Ross", "port": "Leith"}
@@ -86,6 +88,8 @@ def _question(text: str) -> Reply | Status:
         "ENDLESS": height | {"answer": " ".join(["very"] * 13)},
         "KNOWN": {"quote": SENTENCES[3], "question": "From which port do ships pass it at night?", "answer": "Leith",
                   "skill": "fact"},
+        "MUTE": {"quote": SENTENCES[4], "question": "How many steps lead to its door?", "answer": "240",
+                 "skill": "fact"},
         "PERSON": {"quote": SENTENCES[2], "question": "Who wrote about the fog?", "answer": "keeper Margaret Ross",
                    "skill": "fact"},
     }  # fmt: skip
