@@ -50,6 +50,23 @@ MORE_FAMILIES = (
     "common_divisors",
     "prime_factors",
     "number_bases",
+    "probability",
+    "counting",
+    "anagrams",
+    "palindromes",
+    "ciphers",
+    "graph_paths",
+    "trees",
+    "truth_tables",
+    "syllogisms",
+    "knights",
+    "list_programs",
+    "bug_finding",
+    "grid_walks",
+    "schedules",
+    "regular_expressions",
+    "sorting_steps",
+    "document_facts",
 )
 ALL_FAMILIES = (*FAMILIES, *MORE_FAMILIES)
 CONTROL_EVERY = 20  # wrong answers are tried on one task in twenty of each family
@@ -66,7 +83,7 @@ class VerifiedTasksParams(Params):
     families: tuple[str, ...] = Field(
         default=FAMILIES,
         min_length=1,
-        description=f"Task families, in the order in which they take turns; also {', '.join(MORE_FAMILIES)}.",
+        description=f"Task families, in the order in which they take turns, or `all`; also {', '.join(MORE_FAMILIES)}.",
     )
     documents: int = Field(
         default=20_000, ge=1, le=MOST_DOCUMENTS, description="Tasks to generate, before duplicates are dropped."
@@ -74,6 +91,14 @@ class VerifiedTasksParams(Params):
     min_difficulty: int = Field(default=1, ge=1, le=5, description="Easiest difficulty, 1 to 5.")
     max_difficulty: int = Field(default=5, ge=1, le=5, description="Hardest difficulty, 1 to 5.")
     part_documents: int = Field(default=5_000, ge=1, le=1_000_000, description="Tasks generated per part.")
+
+    @field_validator("families", mode="before")
+    @classmethod
+    def _every(cls, families: object) -> object:
+        """Read `all` as the names that there are now, so that a result is known by its families."""
+        if families == "all":
+            return ALL_FAMILIES
+        return tuple(families) if isinstance(families, list) else families
 
     @field_validator("families")
     @classmethod

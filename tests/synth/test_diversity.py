@@ -9,34 +9,34 @@ import pytest
 import zstandard
 
 from synth.tasks.draw import Draw
-from synth.verified_tasks import ALL_FAMILIES, VerifiedTasksParams, make_task
-
-ANY = VerifiedTasksParams()
+from synth.verified_tasks import ALL_FAMILIES
+from tests.synth.made import made
 
 
 def texts(family: str, count: int) -> list[str]:
-    return [make_task(family, index, params=ANY, seed=5)[1].text for index in range(count)]
+    return [page.text for _, page in made(family)[:count]]
 
 
 @pytest.mark.parametrize("family", ALL_FAMILIES)
-def test_a_thousand_tasks_open_in_many_ways(family: str) -> None:
-    openings = Counter(" ".join(text.split()[:5]) for text in texts(family, 1000))
+def test_tasks_open_in_many_ways(family: str) -> None:
+    openings = Counter(" ".join(text.split()[:5]) for text in texts(family, 400))
 
-    assert len(openings) > 600
-    assert openings.most_common(1)[0][1] < 50
+    assert len(openings) > 240
+    assert openings.most_common(1)[0][1] < 20
 
 
 @pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_pages_and_step_styles_are_all_used(family: str) -> None:
-    styles = {make_task(family, index, params=ANY, seed=5)[1].style for index in range(600)}
+    styles = {page.style for _, page in made(family)}
 
     assert len({style.split("/")[0] for style in styles}) == 11
     assert len({style.split("/")[1] for style in styles}) >= 5
 
 
 def test_tasks_are_no_more_repetitive_than_a_reference_manual() -> None:
-    """Plain prose compresses about 3 to 1 under zstd 3 and templated logs 10 to 1; a mixed sample stays under 5."""
-    sample = "\n\n".join(text for family in ALL_FAMILIES for text in texts(family, 100)).encode()
+    """Plain prose compresses about 3 to 1 under zstd 3, templated logs 10 to 1; 1,700 tasks of all families under 5."""
+    each = 1700 // len(ALL_FAMILIES)  # a longer sample compresses better, so the length stays as families come
+    sample = "\n\n".join(text for family in ALL_FAMILIES for text in texts(family, each)).encode()
 
     ratio = len(sample) / len(zstandard.ZstdCompressor(level=3).compress(sample))
 
@@ -52,7 +52,7 @@ def test_prose_has_no_template_left_in_it(family: str) -> None:
 
 @pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_facts_are_plain_data(family: str) -> None:
-    task, _ = make_task(family, 3, params=ANY, seed=5)
+    task, _ = made(family)[3]
 
     assert json.loads(json.dumps(dict(task.facts)))
 
