@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
-import runpy
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pipeline.cli import app
 from tests.conftest import ROOT
+from tests.pipeline.commands.test_every_night import RECIPE, VERB, texts_of
+from tests.pipeline.house import House
 
 EXAMPLES = ROOT / "recipes" / "schedule"
 FILES = ["crontab", "tamis-nightly.service", "airflow_dag.py", "dagster_job.py"]
@@ -51,11 +54,72 @@ def test_the_units_are_what_systemd_takes(tmp_path: Path) -> None:
     assert len(units) == 2 and not ours
 
 
-@pytest.mark.parametrize(("name", "module"), [("airflow_dag.py", "airflow"), ("dagster_job.py", "dagster")])
-def test_the_example_of_a_scheduler_loads_where_that_is_installed(name: str, module: str) -> None:
-    """Nobody installs either for our tests; `pip install apache-airflow` or `dagster` makes it one."""
-    source = (EXAMPLES / name).read_text(encoding="utf-8")
-    compile(source, name, "exec")
-    pytest.importorskip(module)
+@pytest.mark.parametrize("name", ["airflow_dag.py", "dagster_job.py"])
+def test_the_examples_of_schedulers_are_python(name: str) -> None:
+    compile((EXAMPLES / name).read_text(encoding="utf-8"), name, "exec")
 
-    runpy.run_path(str(EXAMPLES / name))
+
+DAGSTER = """
+import runpy, sys
+import dagster as dg
+made = runpy.run_path(sys.argv[1])
+for night in range(2):
+    done = dg.materialize([made["promoted_mixture"]], instance=dg.DagsterInstance.ephemeral())
+    [event] = done.get_asset_materialization_events()
+    told = {key: value.value for key, value in event.materialization.metadata.items()}
+    print("NIGHT", done.success, told["nothing_new"], told["sentence"])
+"""
+AIRFLOW = """
+import runpy, sys
+dag = runpy.run_path(sys.argv[1])["dag"]
+for night in range(2):
+    [task] = dag.test().get_task_instances()
+    print("NIGHT", task.state)
+"""
+SAID = {
+    "dagster_job.py": [r"NIGHT True False .+", r"NIGHT True True .+"],
+    "airflow_dag.py": ["NIGHT success", "NIGHT skipped"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "module", "program"), [
+    ("airflow_dag.py", "airflow", AIRFLOW), ("dagster_job.py", "dagster", DAGSTER),
+])  # fmt: skip
+def test_a_scheduler_runs_its_example_and_the_second_night_has_nothing_new(
+    name: str, module: str, program: str, tmp_path: Path
+) -> None:
+    """Both want packages that fight with ours, so each has a Python of its own: AIRFLOW_PYTHON, DAGSTER_PYTHON."""
+    python = os.environ.get(f"{module.upper()}_PYTHON")
+    if python is None:
+        package = {"airflow": "apache-airflow"}.get(module, module)
+        pytest.skip(f"python -m venv DIR; DIR/bin/pip install {package}; {module.upper()}_PYTHON=DIR/bin/python")
+    home = tmp_path / "srv"
+    (home / ".venv" / "bin").mkdir(parents=True)
+    own = home / ".venv" / "bin" / "tamis"
+    (tmp_path / "verb.py").write_text(VERB, encoding="utf-8")
+    started = f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" "{tmp_path}/verb.py" "$@"\n'
+    own.write_text(started, encoding="utf-8")
+    own.chmod(0o755)
+    house = House(home)
+    (home / "in").mkdir()
+    house.lines("in/1.jsonl", texts_of(1, 200))
+    house.lines("asked.jsonl", texts_of(1, 300, seed=1))
+    house.lines("noise.jsonl", [" ".join(str(number * k) for k in range(60)) for number in range(300, 380)])
+    (home / "nightly.yaml").write_text(RECIPE.replace("DIR", str(home)), encoding="utf-8")
+    example = tmp_path / "airflow" / "dags" / name
+    example.parent.mkdir(parents=True)
+    text = (EXAMPLES / name).read_text(encoding="utf-8")
+    example.write_text(text.replace('"/srv/tamis"', repr(str(home))), encoding="utf-8")
+    environment = {"PATH": os.defpath, "HOME": str(tmp_path), "AIRFLOW_HOME": str(tmp_path / "airflow")}
+    environment["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+    for words in [["db", "migrate"], ["dags", "reserialize"]] if module == "airflow" else []:
+        subprocess.run([python, "-m", "airflow", *words], env=environment, check=True, capture_output=True)
+
+    done = subprocess.run(
+        [python, "-c", program, str(example)], env=environment, capture_output=True, text=True, timeout=300
+    )
+
+    nights = [line for line in done.stdout.splitlines() if line.startswith("NIGHT")]
+    assert len(nights) == 2, done.stdout[-3000:] + done.stderr[-3000:]
+    assert all(re.fullmatch(wanted, line) for wanted, line in zip(SAID[name], nights, strict=True)), nights
