@@ -184,6 +184,8 @@ def _train_stack(task: StackTask, say: Callable[[int], None]) -> None:
     from eval.proxies.trainer import Lane, train
 
     missing = {str(each.lane): each for each in task.lanes if not _is_stored(each.node)}
+    if not missing:  # such as after a run that was killed between a lane's last file and its card
+        return
     pools = {folder: _Stream(load_pool(folder), draw_identity(folder)) for folder in dict.fromkeys(task.pools.values())}
     streams = {name: pools[folder] for name, folder in task.pools.items()}
     rows = {

@@ -14,7 +14,9 @@ import pytest
 from pipeline.commands.texts import verify_text
 from pipeline.core.errors import RecipeError
 from pipeline.core.files.card import read_card, write_card
+from pipeline.core.files.writing.once import SCRATCH, WINNER
 from pipeline.experiment import lanes
+from pipeline.experiment.lanes import CURVE, WEIGHTS
 from pipeline.plan.graph import Plan
 from pipeline.queries.verify import verify
 from pipeline.store.judge import judging_code, judging_data
@@ -170,6 +172,26 @@ def test_a_run_that_dies_while_it_trains_keeps_the_proxies_that_it_finished(hous
 
     assert to_build(house)["lane"] == 4
     assert certificate_of(house.run())["verdict"]["outcome"] == "undecided"
+
+
+def test_a_run_killed_before_the_card_of_its_last_lane_goes_on(built: House):
+    """Every lane is whole but lies where its attempt wrote it, so that nothing is left to train."""
+    before = {}
+    for card in sorted(built.workspace.root.glob("lane/*/card.json")):
+        lane = card.parent
+        before[lane.name] = {path.name: path.read_bytes() for path in lane.iterdir() if path.is_file()}
+        dead = lane / SCRATCH / "attempt-1-dead"
+        dead.mkdir(parents=True)
+        for name in (WEIGHTS, CURVE, card.name):
+            (lane / name).rename(dead / name)
+        (lane / SCRATCH / f"{WINNER}-0").symlink_to(dead.name)
+
+    built.run()
+
+    assert before and before == {
+        name: {path.name: path.read_bytes() for path in (built.workspace.root / "lane" / name).iterdir()}
+        for name in before
+    }
 
 
 def test_every_lane_keeps_what_it_read_and_how_it_moved(first_run: tuple[House, Plan]):
