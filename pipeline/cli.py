@@ -26,6 +26,7 @@ from pipeline.commands import (
     bill,
     cancel,
     compare,
+    diversity,
     doctor,
     errors,
     export,
@@ -301,6 +302,7 @@ _asked(approve.approve, help="Say yes to what waits for a person.")
 _asked(approve.reject, help="Say no to what waits for a person.")
 _asked(audit.audit, help="Tell what of a dataset's distributions moved beyond its noise floor.")
 _asked(compare.compare, help="Hold trained mixtures against each other.")
+_asked(diversity.diversity, help="Tell how diverse a dataset is, beside a band of real text.")
 _asked(doctor.doctor, help="Examine the proxies of an experiment.")
 _asked(errors.errors, help="Tell what the worst documents of an experiment have in common.")
 _asked(bill.bill, help="Tell what paid requests cost and saved.")

@@ -96,6 +96,7 @@ def test_every_verb_of_the_help_is_tried_here():
         "compare",
         "doctor",
         "audit",
+        "diversity",
         "errors",
     }  # tests/pipeline/queries/proxies/test_fit.py, test_score.py
     deciding = {"approve", "reject", "cards"}  # tests/pipeline/research/people/test_approvals.py, test_cards.py

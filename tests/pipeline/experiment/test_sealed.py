@@ -22,6 +22,7 @@ from pipeline.experiment.streams.encode import choose
 from pipeline.experiment.streams.opened import open_part_of
 from pipeline.plan.graph import Plan
 from pipeline.plan.parts import Part
+from pipeline.queries.diversity import draw
 from pipeline.queries.errors.anew import subject_on
 from pipeline.queries.proxies.lanes import find_lanes, scores_of_lane
 from pipeline.queries.tables import Dataset
@@ -175,6 +176,8 @@ def test_no_verb_shows_a_sealed_document(built: House, tmp_path: Path, monkeypat
 
     assert len(beginnings) > 20
     assert {words for words, text in shown.items() for each in beginnings if each in text} == set()
+    drawn = draw(built.workspace, "held", count=10**6, seed=0)
+    assert {text[:60] for text in drawn.texts} == {text[:60] for text in opened} and "sealed" in drawn.sealed
     told = "documents of held are sealed for a gate's verdict, and not shown."
     assert told in shown["look held -n 500"] and told in shown["audit held --sample 200"]
     assert {words for words in SHOWING if any(text[:60] in shown[words] for text in opened)} >= set(SHOWING[:3])
