@@ -30,6 +30,7 @@ from pipeline.commands import (
     doctor,
     errors,
     export,
+    export_tasks,
     fit,
     gc,
     init,
@@ -295,6 +296,7 @@ _asked(versions.remember, help="Keep a dataset's signatures for deduplicating la
 _asked(versions.rollback, help="Point a name at an earlier version.")
 _asked(versions.registry, help="List promoted versions.")
 _asked(export.export, help="Write a dataset or a mixture as documents.")
+_asked(export_tasks.export_tasks, help="Write tasks as an environment for reinforcement learning.", name="export-tasks")
 _asked(ablate.ablate, help="Leave out each step of a recipe in turn.")
 _asked(night.research, help="Search for a better mixture overnight.")
 _asked(night.cards, help="List what a search tried, refused and learned.")

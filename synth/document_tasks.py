@@ -16,8 +16,9 @@ from pydantic import Field
 
 from pipeline.core.errors import DataError
 from pipeline.core.step import Making, Params
+from synth.writing.agreement import agree
 from synth.writing.origins import lineage, writer_of
-from synth.writing.questions import HASH, Question, accepts_wrong, agree, fault, to_guess, to_solve, to_write
+from synth.writing.questions import HASH, Question, accepts_wrong, fault, to_guess, to_solve, to_write
 from synth.writing.rows import Rows, Tally, tell_shortage
 from synth.writing.seeds import Seed, Seeds
 from synth.writing.writer import LARGE_CHARACTER, Writer, WriterParams, WritingStep

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from pipeline.core.claude.messages.fence import comparable, stands_in
+from pipeline.core.claude.messages.fence import stands_in
+from pipeline.core.claude.messages.visible import comparable
 from synth.writing.prompt import NOTHING, Prompt
 
 NUMBER = re.compile(

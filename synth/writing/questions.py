@@ -1,28 +1,25 @@
-"""A question about a document: how a model is asked to write one, how two others answer it, and when two answers agree.
+"""A question about a document: how a model is asked to write one, how two others answer it, and what is wrong with it.
 
-The checker is as narrow as a question's answer is short: equal after case, articles, quotes and spaces are taken away,
-or the same number with the same unit. What it cannot tell apart from a wrong answer is refused before it is kept.
+An answer that the checker (`agreement.py`) cannot tell apart from a planted wrong one is refused before it is kept.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from blake3 import blake3
 
-from pipeline.core.claude.messages.fence import comparable, fenced, stands_in, visible
+from pipeline.core.claude.messages.fence import fenced, stands_in
 from pipeline.core.claude.messages.request import Request
+from pipeline.core.claude.messages.visible import comparable, visible
+from synth.writing.agreement import agree, normal, number_in
 from synth.writing.faithful import leaked
 from synth.wrong_answers import wrong_answers
 
 SKILLS = ("fact", "reason", "comparison", "computation", "order", "definition", "condition")
 MOST_ANSWER_WORDS = 12
-NUMERIC = re.compile(r"([-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?)(?![\d.,])\s*(.*)", re.S)
-ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 WRITE = """You write tasks that test whether a reader has understood a document.
 
 Write one question that the document answers and that nobody could answer without it.
@@ -103,37 +100,12 @@ def fault(shown: str, written: Question) -> str:
         return "quote made up"
     if f" {answer} " in f" {normal(written.question)} ":
         return "answer in the question"
-    if f" {answer} " not in f" {normal(shown)} " and not (written.skill == "computation" and _number(answer)):
+    if f" {answer} " not in f" {normal(shown)} " and not (written.skill == "computation" and number_in(answer)):
         return "answer not in the document"
     return leaked(f"{written.question} {written.answer}", instructions=INSTRUCTIONS)
-
-
-def agree(given: str, right: str) -> bool:
-    """Say whether two answers are the same: as words, or as a number with its unit."""
-    one, other = normal(given), normal(right)
-    if one == other:
-        return bool(one)
-    first, second = _number(one), _number(other)
-    return first is not None and first == second
 
 
 def accepts_wrong(written: Question, *, neighbour: str) -> list[str]:
     """Return the kinds of planted wrong answers that the checker takes for right: such an answer cannot be checked."""
     tries = wrong_answers(written.answer, neighbour=neighbour, prompt=written.question)
     return [kind for kind, wrong in tries.items() if agree(wrong, written.answer)]
-
-
-def normal(text: str) -> str:
-    """Return a text as answers are compared: one case, no articles, no punctuation but in numbers and names."""
-    plain = re.sub(r"(?<=[^\d\s$-])[.,]|[.,](?!\d)|[^\w\s.,%$+#<>\u20ac\u00a3\u00a5\u00b1^-]", " ", comparable(text))
-    return " ".join(ARTICLES.sub(" ", plain).split())
-
-
-def _number(text: str) -> tuple[Decimal, str] | None:
-    found = NUMERIC.fullmatch(text)
-    if found is None:
-        return None
-    try:
-        return Decimal(found[1].replace(",", "")), found[2].strip()
-    except InvalidOperation:
-        return None

@@ -63,6 +63,7 @@ VERBS = {
     "report": ["report", "recipe.yaml"],
     "registry": ["registry"],
     "export": ["export", "clean", "--to", "exported"],
+    "export-tasks": ["export-tasks", "--family", "fractions", "--tasks", "3", "--to", "sums"],
 }
 
 

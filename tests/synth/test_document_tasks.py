@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import DataError
-from synth.writing.questions import Question, accepts_wrong, agree
+from synth.writing.agreement import agree
+from synth.writing.questions import Question, accepts_wrong
 from tests.claude_server import claude_server
 from tests.pipeline.house import House
 from tests.synth.writing.room import made_details, room

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from pipeline.core.claude.messages.fence import comparable
+from pipeline.core.claude.messages.visible import comparable
 
 WORDS = {
     "<model>": "(?:ai|llms?|language models?|chatbots?|gpts?|claude|chatgpt|assistants?|graders?|raters?|evaluators?"

@@ -20,8 +20,9 @@ from blake3 import blake3
 
 from filters.labels.rubrics.head import BEST, Criterion, Head, read_head
 from pipeline.core.claude.messages.answer import writable
-from pipeline.core.claude.messages.fence import comparable, fenced, fenced_v1, stands_in
+from pipeline.core.claude.messages.fence import fenced, fenced_v1, stands_in
 from pipeline.core.claude.messages.request import Request
+from pipeline.core.claude.messages.visible import comparable
 from pipeline.core.errors import RecipeError, nearest_names
 
 FOLDER = Path(__file__).parent

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from blake3 import blake3
 
-from pipeline.core.claude.messages.fence import visible
+from pipeline.core.claude.messages.visible import visible
 
 MOST_SHOWN = 4_000  # characters of a document
 CARE = (

@@ -1,9 +1,7 @@
 """A document of strangers -> the part of a prompt that holds it: between marks, without what nobody sees.
 
-Stripped is what shows nothing and can carry orders: controls, and Unicode's default ignorable characters (zero width,
-direction marks, tags, fillers, the second of two joiners or variation selectors in a row; one alone is spelling). What
-a model or a server's template may take for an end of the document, such as `</document` or `<|im_end|>`, gets a space
-inside. The marks carry a hash of the text, so a document cannot close them: it would have to contain its own hash.
+What is shown of it, `visible.py` says. The marks carry a hash of the text, so a document cannot close them: it would
+have to contain its own hash.
 """
 
 from __future__ import annotations
@@ -14,28 +12,16 @@ from itertools import pairwise
 
 from blake3 import blake3
 
+from pipeline.core.claude.messages.visible import comparable, visible
+
 # Before version 2 of `label` this was all; the packaged rubric `educational` keeps it, and so its paid answers.
 INVISIBLE_V1 = re.compile("[\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
 
-CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+")
-UNSEEN = re.compile(
-    "[\x80-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
-    "\u3164\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
-)
-# Spelling in Persian, the scripts of India, and emoji, where it stands alone.
-JOINING = re.compile("([\u200c\u200d\ufe00-\ufe0f])[\u200c\u200d\ufe00-\ufe0f]+")
-# Ends of our fence, and of messages in the templates of local servers, which some servers read inside a text too.
-FORGED = re.compile(
-    r"[<\[](?=\||/?\s*(?:document|rubric|system|start_of_turn|end_of_turn|s)\b|</?SYS|/?INST\])", re.IGNORECASE
-)
 # Thai, Lao, Burmese, Khmer, Japanese and Chinese put no space between words; a word there is about two characters.
 UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
 LEAST_WORDS, LEAST_CHARACTERS = 3, 12  # of a quote, either: less stands in nearly every text (assumption)
-TYPOGRAPHIC = str.maketrans(
-    "\u2018\u2019\u201a\u201c\u201d\u201e\u2010\u2011\u2012\u2013\u2014\u2212", "'''\"\"\"------"
-)
 
 WRAPPED = """<document-{mark}>
 {text}
@@ -62,19 +48,6 @@ def _mark(text: str, *, shown: str) -> str:
     while mark in shown:
         mark = blake3(f"{mark}{text}".encode()).hexdigest()[:16]
     return mark
-
-
-def visible(text: str) -> str:
-    """Return what a teacher sees of a text: nothing invisible, no mark that could end the document."""
-    text = CONTROLS.sub("", text)
-    if not text.isascii():
-        text = JOINING.sub(r"\1", UNSEEN.sub("", text))
-    return FORGED.sub(r"\g<0> ", text)
-
-
-def comparable(text: str) -> str:
-    """Return a text as quotes are looked for in it: one case, one kind of space, quote and dash, whole characters."""
-    return " ".join(unicodedata.normalize("NFKC", visible(text)).translate(TYPOGRAPHIC).casefold().split())
 
 
 def stands_in(quote: str, document: str) -> bool:

@@ -10,7 +10,8 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.claude.messages.fence import LEAST_CHARACTERS, comparable, fenced, fenced_v1, stands_in, visible
+from pipeline.core.claude.messages.fence import LEAST_CHARACTERS, fenced, fenced_v1, stands_in
+from pipeline.core.claude.messages.visible import comparable, visible
 
 # Format characters that are seen: signs around numbers, and joints of hieroglyphs.
 SEEN = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD, *range(0x13430, 0x13456)}
