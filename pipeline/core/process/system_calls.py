@@ -12,6 +12,7 @@ import errno
 import os
 import platform
 import struct
+from collections.abc import Mapping
 
 PROCESSORS = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # as the kernel names them; both are little endian
 NEWEST = 450  # the last call that was looked at, set_mempolicy_home_node; numbers are the same everywhere from 424 on
@@ -43,6 +44,12 @@ REFUSED = {  # name: number on x86_64, on aarch64; None where there is none
     # a look at the names of files that others make, in folders that Landlock keeps closed
     "inotify_init": (253, None), "inotify_init1": (294, 26), "fanotify_init": (300, 262),
 }  # fmt: skip
+REFUSED_IN_A_BOX = {  # beside those: files outside of the box's folder and its limits, and everything about mounts
+    "memfd_create": (319, 279), "memfd_secret": (447, 447), "mount": (165, 40), "umount2": (166, 39),
+    "pivot_root": (155, 41), "chroot": (161, 51), "open_tree": (428, 428), "move_mount": (429, 429),
+    "fsopen": (430, 430), "fspick": (433, 433), "mount_setattr": (442, 442), "quotactl": (179, 60), "syslog": (103, 116),
+    "name_to_handle_at": (303, 264), "pidfd_getfd": (438, 438), "personality": (135, 92), "swapon": (167, 224),
+}  # fmt: skip
 ONLY_ITSELF = {  # allowed where the first argument is the process itself
     "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240), "prlimit64": (302, 261),
@@ -67,33 +74,45 @@ def refuse() -> bool:
 
     The process must have given up new privileges before.
     """
+    program = program_for(os.getpid(), REFUSED)
+    return program is not None and install(program)
+
+
+def program_for(own: int, refused: Mapping[str, tuple[int, int | None]]) -> bytes | None:
+    """Return a filter for the process of this number, None on a machine that has none."""
     here = PROCESSORS.get(platform.machine())
     if here is None or not hasattr(ctypes.CDLL(None), "prctl"):
-        return False
-    program = _program(here, column=list(PROCESSORS).index(platform.machine()), own=os.getpid())
+        return None
+    return _program(here, column=list(PROCESSORS).index(platform.machine()), own=own, refused=refused)
+
+
+def install(program: bytes) -> bool:
+    """Put this process under a filter for the rest of its life; say whether the kernel does."""
     kept = ctypes.create_string_buffer(program)
     about = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(kept))
     c = ctypes.CDLL(None, use_errno=True)
     return bool(c.prctl(PR_SET_SECCOMP, ctypes.c_long(FILTER), about, ctypes.c_long(0), ctypes.c_long(0)) == 0)
 
 
-def _program(processor: int, *, column: int, own: int) -> bytes:
+def _program(
+    processor: int, *, column: int, own: int, refused: Mapping[str, tuple[int, int | None]]
+) -> bytes:
     """Return the filter: instructions of code, steps to skip if true and if not, and a value."""
-    refused, unknown = (RETURN, 0, 0, FAIL | errno.EPERM), (RETURN, 0, 0, FAIL | errno.ENOSYS)
+    fails, unknown = (RETURN, 0, 0, FAIL | errno.EPERM), (RETURN, 0, 0, FAIL | errno.ENOSYS)
     steps = [(LOAD, 0, 0, PROCESSOR), (EQUAL, 1, 0, processor), (RETURN, 0, 0, KILL), (LOAD, 0, 0, NUMBER)]
     steps += [(GREATER, 0, 1, OTHER_CALLS - 1), (RETURN, 0, 0, KILL), (GREATER, 0, 1, NEWEST), unknown]
-    for number in (numbers[column] for numbers in REFUSED.values()):
+    for number in (numbers[column] for numbers in refused.values()):
         if number is not None:
-            steps += [(EQUAL, 0, 1, number), refused]
+            steps += [(EQUAL, 0, 1, number), fails]
     for numbers, argument, values in REFUSED_ASKING.values():
         asking = [(LOAD, 0, 0, argument)]
         for value in values:
-            asking += [(EQUAL, 0, 1, value), refused]
+            asking += [(EQUAL, 0, 1, value), fails]
         asking.append((RETURN, 0, 0, ALLOW))
         steps += [(EQUAL, 0, len(asking), numbers[column]), *asking]
     for name, numbers in ONLY_ITSELF.items():
         itself = [(EQUAL, 0, 1, 0), (RETURN, 0, 0, ALLOW)] if name == "prlimit64" else []  # which also calls itself 0
-        itself += [(EQUAL, 0, 1, own), (RETURN, 0, 0, ALLOW), refused]
+        itself += [(EQUAL, 0, 1, own), (RETURN, 0, 0, ALLOW), fails]
         steps += [(EQUAL, 0, len(itself) + 1, numbers[column]), (LOAD, 0, 0, FIRST_ARGUMENT), *itself]
     steps.append((RETURN, 0, 0, ALLOW))
     return b"".join(struct.pack("<HBBI", *step) for step in steps)

@@ -1,0 +1,235 @@
+"""The inside of a box for code that nobody trusts: a keeper that waits there, and one process for each run of code.
+
+    stdin   frames: first the plan of the box, then jobs {"code", "function", "calls"}, passed on unread
+    stdout  frames: {"built": ...} or {"failed": ...}; then for each job a line on how it ended, and what it said
+
+Run as a script by `box.py`, or by bubblewrap for it. The keeper never runs what it is given. It forks a process that is
+the first of its own world, gives up all rights, and answers; whatever that process started ends with it. What it says
+is its claim: no expected value is ever in the box, so nothing there is worth forging.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+import json
+import os
+import resource
+import select
+import signal
+import struct
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+OFTEN_IMPORTED = (
+    "bisect", "collections", "copy", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "heapq",
+    "itertools", "math", "operator", "re", "statistics", "string", "typing",
+)  # fmt: skip
+ALL = 1 << 16  # of a pipe at once
+FOLDER = "/tmp"
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+MOST_CHARACTERS = 200  # of an error
+SCALARS = (str, int, float, bool, type(None))
+
+
+def main() -> None:
+    """Build the box, or find it built by bubblewrap, and keep it."""
+    plan = json.loads(take_frame(0) or b"{}")
+    spaces, calls = beside("namespaces"), beside("system_calls")
+    try:
+        spaces.call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if plan["build"]:
+            spaces.enter_own_user()
+            spaces.enter_own_world(
+                machine=plan["machine"], bound=plan["bound"], hidden=plan["hidden"], writable=FOLDER
+            )
+            keeper = os.fork()
+            if keeper:
+                os.close(0)
+                os.close(1)
+                os._exit(os.waitstatus_to_exitcode(os.waitpid(keeper, 0)[1]) & 0xFF)
+            spaces.become_nobody()
+            spaces.call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # forgotten where the user changed
+        spaces.keep_rights(1 << spaces.SYS_ADMIN)
+        keep = Keeper(spaces, calls, plan["limits"])
+    except (OSError, KeyError) as error:
+        give_frame(1, json.dumps({"failed": str(error)}).encode())
+        return
+    give_frame(1, json.dumps({"built": True}).encode())
+    while (job := take_frame(0)) is not None:
+        give_frame(1, keep.run(job))
+
+
+def beside(name: str) -> ModuleType:
+    """Import a module that lies beside this one, without the packages around it."""
+    spec = importlib.util.spec_from_file_location(f"box_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def take_frame(source: int) -> bytes | None:
+    """Read one frame; None where there is no more."""
+    head = _take(source, 4)
+    return None if head is None else _take(source, struct.unpack(">I", head)[0])
+
+
+def _take(source: int, length: int) -> bytes | None:
+    pieces = []
+    while length and (piece := os.read(source, min(length, 1 << 20))):
+        pieces.append(piece)
+        length -= len(piece)
+    return None if length else b"".join(pieces)
+
+
+def give_frame(sink: int, content: bytes) -> None:
+    """Write one frame, or bytes without one where they are the frame already."""
+    give(sink, struct.pack(">I", len(content)) + content)
+
+
+def give(sink: int, content: bytes) -> None:
+    """Write all of it."""
+    left = memoryview(content)
+    while left:
+        left = left[os.write(sink, left) :]
+
+
+class Keeper:
+    """Waits in the box and forks a process for each job."""
+
+    def __init__(self, spaces: ModuleType, calls: ModuleType, limits: Mapping[str, Any]) -> None:
+        self.spaces, self.calls, self.limits = spaces, calls, limits
+        program = calls.program_for(1, calls.REFUSED | calls.REFUSED_IN_A_BOX)
+        if program is None:
+            raise OSError(38, "no filter of system calls for this processor")
+        self.program = program
+        self.home = spaces.own_processes()
+        self.nothing = os.open(os.devnull, os.O_RDWR)
+        for name in OFTEN_IMPORTED:
+            importlib.import_module(name)
+        gc.collect()
+        gc.freeze()
+
+    def run(self, job: bytes) -> bytes:
+        """Run a job in a process of its own; return a line on how it ended, and what it said."""
+        began = time.monotonic()
+        hears, says = os.pipe()
+        child = self.spaces.fork_into_new_world(self.home)
+        if not child:
+            self._become_inmate(says, job)
+        os.close(says)
+        said, kind = self._hear(hears, until=began + self.limits["wall_seconds"])
+        os.close(hears)
+        os.kill(child, signal.SIGKILL)  # and with it all that is left of its world
+        _, status = os.waitpid(child, 0)
+        told = {"kind": kind, "status": os.waitstatus_to_exitcode(status), "seconds": time.monotonic() - began}
+        return json.dumps(told).encode() + b"\n" + said
+
+    def _hear(self, hears: int, *, until: float) -> tuple[bytes, str]:
+        """Read until nobody can write any more, or it is too late or too long; end with the parent."""
+        pieces, left = [], self.limits["answer_bytes"] + 1
+        watched = select.poll()
+        watched.register(hears, select.POLLIN)
+        watched.register(0, 0)  # hangs up when the parent is gone
+        while left > 0:
+            seconds = until - time.monotonic()
+            found = dict(watched.poll(max(0, round(1000 * seconds)))) if seconds > 0 else {}
+            if 0 in found:
+                os._exit(1)
+            if hears not in found:
+                return b"".join(pieces), "timed_out"
+            piece = os.read(hears, min(left, ALL))
+            if not piece:
+                return b"".join(pieces), "ended"
+            pieces.append(piece)
+            left -= len(piece)
+        return b"", "too_long"
+
+    def _become_inmate(self, says: int, job: bytes) -> None:
+        """Give up everything, then answer; never returns."""
+        try:
+            os.setsid()  # signals to its group would reach the keeper
+            for place in (0, 1, 2):
+                os.dup2(self.nothing, place)
+            says = 3 if says == 3 else os.dup2(says, 3)
+            os.closerange(4, 256)
+            limits = self.limits
+            self.spaces.fresh_folder(FOLDER, size_bytes=limits["folder_bytes"], files=limits["folder_files"])
+            os.chdir(FOLDER)
+            self.spaces.keep_rights(0)
+            limit(limits)
+            self.spaces.call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+            if not self.calls.install(self.program):
+                raise OSError(38, "the kernel takes no filter of system calls")
+            for module in [name for name in sys.modules if name.startswith("box_")]:
+                del sys.modules[module]
+        except OSError as error:
+            give(says, json.dumps({"unbuilt": str(error)}).encode() + b"\n")
+            os._exit(1)
+        answer(job, lambda line: give(says, line))
+        os._exit(0)
+
+
+def limit(limits: Mapping[str, Any]) -> None:
+    """Set limits of this process that it cannot raise again."""
+    for what, most in (
+        (resource.RLIMIT_CPU, limits["cpu_seconds"]),
+        (resource.RLIMIT_AS, limits["memory_bytes"]),
+        (resource.RLIMIT_FSIZE, limits["folder_bytes"]),
+        (resource.RLIMIT_NOFILE, limits["open_files"]),
+        (resource.RLIMIT_NPROC, 1),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_MEMLOCK, 0),
+    ):
+        resource.setrlimit(what, (most, most))
+
+
+def answer(job: bytes, say: Callable[[bytes], None]) -> None:
+    """Run the code of a job, then each call of its function; say a line of JSON for each call, or one without any."""
+    task = json.loads(job)
+    dumps = json.dumps
+    try:
+        space: dict[str, Any] = {"__name__": "solution"}
+        exec(compile(task["code"], "solution.py", "exec"), space)  # noqa: S102 - that is what the box is for
+        function = space[task["function"]]
+    except BaseException as error:  # noqa: BLE001 - also SystemExit: what the code raises is its answer
+        say(_raised(error, "raised_at_start"))
+        return
+    for arguments in task["calls"]:
+        try:
+            value = function(*arguments)
+            line = dumps({"value": plain(value)}, allow_nan=False).encode() + b"\n"
+        except BaseException as error:  # noqa: BLE001 - as above
+            line = _raised(error, "raised")
+        say(line)
+
+
+def plain(value: Any) -> Any:
+    """Return a value that JSON holds as it is; raise TypeError for any other, subclasses and tuples too."""
+    kind = type(value)
+    if kind is list:
+        return [plain(each) for each in value]
+    if kind is dict:
+        if any(type(key) is not str for key in value):
+            raise TypeError("a key is no text")
+        return {key: plain(each) for key, each in value.items()}
+    if kind not in SCALARS:
+        raise TypeError(f"{kind.__name__} is no value of JSON")
+    return value
+
+
+def _raised(error: BaseException, what: str) -> bytes:
+    try:
+        text = f"{type(error).__name__}: {error}"[:MOST_CHARACTERS]
+    except BaseException:  # noqa: BLE001 - an error that cannot even be shown
+        text = "an error that cannot be shown"
+    return json.dumps({what: text}).encode() + b"\n"
+
+
+if __name__ == "__main__":
+    main()
