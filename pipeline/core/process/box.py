@@ -2,7 +2,7 @@
 
 A box has no network, no environment, no /proc, read-only Python without packages, an empty folder in memory, and limits
 of processor, wall time, memory, files and processes. It is built by bubblewrap, or by namespaces of its own, and stays
-warm: each run is a fresh process, torn down with everything it started (500 a second and core). A box proves itself
+warm: each run is a fresh process, torn down with everything it started (see tests/benchmarks). A box proves itself
 before it takes code. Where none can be built, `RecipeError` says what to install; code never runs without one.
 
 What comes out is a claim of the code, as bytes. Compare it here with what only you know (`synth/sandbox/values.py`).
@@ -36,6 +36,7 @@ DEVICES = ("/dev/null",)
 LOADER = ("/lib64", "/lib/ld-linux-aarch64.so.1")  # of programs, for bubblewrap, which starts one
 START_SECONDS, GRACE_SECONDS = 20.0, 10.0
 LONGEST_JOB = 16 << 20
+LINE_BYTES = 4096
 WAY_OUT = (
     "Install bubblewrap (apt install bubblewrap), or let users make namespaces (sysctl -w user.max_user_namespaces=10000; "
     "on Ubuntu also kernel.apparmor_restrict_unprivileged_userns=0; in Docker a seccomp profile that allows unshare and "
@@ -106,16 +107,16 @@ class Box:
             raise ValueError(f"a job has {len(job):,} bytes; a box takes at most {LONGEST_JOB:,}")
         try:
             self._give(job)
-            frame = self._take(self.limits.wall_seconds + GRACE_SECONDS, longest=self.limits.answer_bytes + 1024)
-            line, _, said = frame.partition(b"\n")
-            told = json.loads(line)
+            until = time.monotonic() + self.limits.wall_seconds + GRACE_SECONDS
+            pieces = list(iter(lambda: self._take(until, longest=self.limits.answer_bytes), b""))
+            told = json.loads(self._take(until, longest=LINE_BYTES))
         except (OSError, ValueError) as error:
             self.close()
             raise ServiceError(
                 f"the box ({self.builder}) was lost while code ran in it: {error}. Run again; if it happens twice, look "
                 "whether the machine runs out of memory."
             ) from error
-        return Ran(kind=told["kind"], said=said, status=told["status"], wall_seconds=told["seconds"])
+        return Ran(kind=told["kind"], said=b"".join(pieces), status=told["status"], wall_seconds=told["seconds"])
 
     def close(self) -> None:
         """End the box and all in it."""
@@ -145,7 +146,7 @@ class Box:
             env={"LANG": "C.UTF-8"}, start_new_session=True, bufsize=0,
         )  # fmt: skip
         self._give(json.dumps(plan).encode())
-        heard = json.loads(self._take(START_SECONDS, longest=4096))
+        heard = json.loads(self._take(time.monotonic() + START_SECONDS, longest=LINE_BYTES))
         if "failed" in heard:
             raise OSError(1, heard["failed"])
         self._prove()
@@ -167,8 +168,7 @@ class Box:
         while left:
             left = left[os.write(self._child.stdin.fileno(), left) :]
 
-    def _take(self, seconds: float, *, longest: int) -> bytes:
-        until = time.monotonic() + seconds
+    def _take(self, until: float, *, longest: int) -> bytes:
         length = struct.unpack(">I", self._take_bytes(4, until))[0]
         if length > longest:
             raise OSError(90, "it said too much")
@@ -212,7 +212,7 @@ def _bubblewrap(python: Sequence[str], *, bound: Sequence[str], hidden: Sequence
     if program is None:
         raise OSError(2, "not installed")
     command = [program, "--unshare-user", "--uid", "65534", "--gid", "65534", "--unshare-ipc", "--unshare-pid"]
-    command += ["--unshare-net", "--unshare-uts", "--unshare-cgroup-try", "--die-with-parent", "--new-session"]
+    command += ["--unshare-net", "--unshare-uts", "--hostname", "box", "--unshare-cgroup-try", "--die-with-parent", "--new-session"]
     command += ["--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN"]
     for path in (*bound, python[0], *map(str, PARTS), *filter(os.path.exists, LOADER)):
         command += ["--ro-bind", path, path]

@@ -1,15 +1,17 @@
 """The inside of a box for code that nobody trusts: a keeper that waits there, and one process for each run of code.
 
-    stdin   frames: first the plan of the box, then jobs {"code", "function", "calls"}, passed on unread
-    stdout  frames: {"built": ...} or {"failed": ...}; then for each job a line on how it ended, and what it said
+    stdin   frames: first the plan of the box, then jobs {"code", "function", "calls"}
+    stdout  frames: {"built": ...} or {"failed": ...}; then for each job pieces of what it said, nothing, how it ended
 
-Run as a script by `box.py`, or by bubblewrap for it. The keeper never runs what it is given. It forks a process that is
-the first of its own world, gives up all rights, and answers; whatever that process started ends with it. What it says
-is its claim: no expected value is ever in the box, so nothing there is worth forging.
+Run as a script by `box.py`, or by bubblewrap for it. The keeper forks a process that is the first of its own world,
+reads the job, gives up all rights, and answers; whatever that process started ends with it. What it says is its claim:
+no expected value is ever in the box. Neither jobs nor answers pass through the keeper's memory, of which every later
+process has a copy: a cheat would find there what the reference answered.
 """
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import importlib.util
 import json
@@ -19,6 +21,7 @@ import select
 import signal
 import struct
 import sys
+import termios
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,7 +32,6 @@ OFTEN_IMPORTED = (
     "bisect", "collections", "copy", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "heapq",
     "itertools", "math", "operator", "re", "statistics", "string", "typing",
 )  # fmt: skip
-ALL = 1 << 16  # of a pipe at once
 FOLDER = "/tmp"
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 MOST_CHARACTERS = 200  # of an error
@@ -60,8 +62,8 @@ def main() -> None:
         give_frame(1, json.dumps({"failed": str(error)}).encode())
         return
     give_frame(1, json.dumps({"built": True}).encode())
-    while (job := take_frame(0)) is not None:
-        give_frame(1, keep.run(job))
+    while keep.waits():
+        keep.run()
 
 
 def beside(name: str) -> ModuleType:
@@ -88,7 +90,7 @@ def _take(source: int, length: int) -> bytes | None:
 
 
 def give_frame(sink: int, content: bytes) -> None:
-    """Write one frame, or bytes without one where they are the frame already."""
+    """Write one frame."""
     give(sink, struct.pack(">I", len(content)) + content)
 
 
@@ -110,59 +112,78 @@ class Keeper:
         self.program = program
         self.home = spaces.own_processes()
         self.nothing = os.open(os.devnull, os.O_RDWR)
+        self._mount_folder()
         for name in OFTEN_IMPORTED:
             importlib.import_module(name)
         gc.collect()
         gc.freeze()
 
-    def run(self, job: bytes) -> bytes:
-        """Run a job in a process of its own; return a line on how it ended, and what it said."""
-        began = time.monotonic()
+    def waits(self) -> bool:
+        """Wait for a job; say whether one comes."""
+        watched = select.poll()
+        watched.register(0, select.POLLIN)
+        return any(events & select.POLLIN for _, events in watched.poll())
+
+    def run(self) -> None:
+        """Run the next job in a process of its own; pass on what it says, then how it ended."""
+        spaces, began = self.spaces, time.monotonic()
         hears, says = os.pipe()
-        child = self.spaces.fork_into_new_world(self.home)
+        child = spaces.fork_into_new_world(self.home)
         if not child:
-            self._become_inmate(says, job)
+            self._become_inmate(says)
         os.close(says)
-        said, kind = self._hear(hears, until=began + self.limits["wall_seconds"])
+        kind = self._pass_on(hears, until=began + self.limits["wall_seconds"])
         os.close(hears)
         os.kill(child, signal.SIGKILL)  # and with it all that is left of its world
         _, status = os.waitpid(child, 0)
+        if os.listdir(FOLDER):  # rarely; mounting for every run would halve their number
+            spaces.call("umount2", FOLDER.encode(), spaces.DETACH)
+            self._mount_folder()
         told = {"kind": kind, "status": os.waitstatus_to_exitcode(status), "seconds": time.monotonic() - began}
-        return json.dumps(told).encode() + b"\n" + said
+        give_frame(1, b"")
+        give_frame(1, json.dumps(told).encode())
 
-    def _hear(self, hears: int, *, until: float) -> tuple[bytes, str]:
-        """Read until nobody can write any more, or it is too late or too long; end with the parent."""
-        pieces, left = [], self.limits["answer_bytes"] + 1
+    def _mount_folder(self) -> None:
+        options = f"mode=700,size={self.limits['folder_bytes']},nr_inodes={self.limits['folder_files']}"
+        flags = self.spaces.NO_SETUID | self.spaces.NO_DEVICES
+        self.spaces.mount("tmpfs", FOLDER, "tmpfs", flags, options)
+
+    def _pass_on(self, hears: int, *, until: float) -> str:
+        """Pass on what is said until nobody can say more, or it is too late or too long; end with the parent."""
+        left = self.limits["answer_bytes"]
         watched = select.poll()
         watched.register(hears, select.POLLIN)
-        watched.register(0, 0)  # hangs up when the parent is gone
-        while left > 0:
-            seconds = until - time.monotonic()
-            found = dict(watched.poll(max(0, round(1000 * seconds)))) if seconds > 0 else {}
-            if 0 in found:
+        watched.register(1, 0)  # fails when the parent is gone
+        while (seconds := until - time.monotonic()) > 0:
+            found = dict(watched.poll(max(1, round(1000 * seconds))))
+            if 1 in found:
                 os._exit(1)
-            if hears not in found:
-                return b"".join(pieces), "timed_out"
-            piece = os.read(hears, min(left, ALL))
-            if not piece:
-                return b"".join(pieces), "ended"
-            pieces.append(piece)
-            left -= len(piece)
-        return b"", "too_long"
+            if hears in found:
+                there = struct.unpack("i", fcntl.ioctl(hears, termios.FIONREAD, b"1234"))[0]
+                if not there:
+                    return "ended"
+                if there > left:
+                    return "too_long"
+                left -= there
+                give(1, struct.pack(">I", there))
+                while there:
+                    there -= os.splice(hears, 1, there)
+        return "timed_out"
 
-    def _become_inmate(self, says: int, job: bytes) -> None:
-        """Give up everything, then answer; never returns."""
+    def _become_inmate(self, says: int) -> None:
+        """Read the job, give up everything, then answer; never returns."""
+        job = take_frame(0)
+        if job is None:
+            os._exit(1)
         try:
             os.setsid()  # signals to its group would reach the keeper
             for place in (0, 1, 2):
                 os.dup2(self.nothing, place)
             says = 3 if says == 3 else os.dup2(says, 3)
             os.closerange(4, 256)
-            limits = self.limits
-            self.spaces.fresh_folder(FOLDER, size_bytes=limits["folder_bytes"], files=limits["folder_files"])
             os.chdir(FOLDER)
             self.spaces.keep_rights(0)
-            limit(limits)
+            limit(self.limits)
             self.spaces.call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
             if not self.calls.install(self.program):
                 raise OSError(38, "the kernel takes no filter of system calls")

@@ -75,10 +75,11 @@ def enter_own_user() -> None:
 def enter_own_world(*, machine: str, bound: Sequence[str], hidden: Sequence[str], writable: str) -> None:
     """Leave the machine's files, network, names and shared memory; see `bound`, read-only, without what is `hidden`.
 
-    `writable` is an empty folder on which `fresh_folder` mounts later. Processes that start afterwards are the first of
+    `writable` is an empty folder for a later mount. Processes that start afterwards are the first of
     their own world too.
     """
     call("unshare", NEW_FILES | NEW_IPC | NEW_NETWORK | NEW_HOST | NEW_CGROUP | NEW_PROCESSES)
+    call("sethostname", b"box", 3)
     mount(None, "/", None, WHOLE_TREE | PRIVATE)
     mount("tmpfs", STAGE, "tmpfs", NO_SETUID | NO_DEVICES, SMALL)
     new, old = f"{STAGE}/new", f"{STAGE}/old"
@@ -113,13 +114,6 @@ def keep_rights(kept: int) -> None:
     """Give up every capability whose bit is not in `kept`."""
     head = struct.pack("Ii", CAPABILITIES_VERSION, 0)
     call("capset", head, struct.pack("6I", kept, kept, 0, 0, 0, 0))
-
-
-def fresh_folder(path: str, *, size_bytes: int, files: int) -> None:
-    """Mount an empty folder in memory, which goes with the processes that see it."""
-    call("unshare", NEW_FILES)
-    options = f"mode=700,size={size_bytes},nr_inodes={files}"
-    mount("tmpfs", path, "tmpfs", NO_SETUID | NO_DEVICES, options)
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
