@@ -5,7 +5,7 @@ of processor, wall time, memory, files and processes. It is built by bubblewrap,
 warm: each run is a fresh process, torn down with everything it started (see tests/benchmarks). A box proves itself
 before it takes code. Where none can be built, `RecipeError` says what to install; code never runs without one.
 
-What comes out is a claim of the code, as bytes. Compare it here with what only you know (`synth/sandbox/values.py`).
+What comes out is a claim of the code, as bytes. Compare it here with what only you know (`synth/sandbox`).
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ START_SECONDS, GRACE_SECONDS = 20.0, 10.0
 LONGEST_JOB = 16 << 20
 LINE_BYTES = 4096
 WAY_OUT = (
-    "Install bubblewrap (apt install bubblewrap), or let users make namespaces (sysctl -w user.max_user_namespaces=10000; "
-    "on Ubuntu also kernel.apparmor_restrict_unprivileged_userns=0; in Docker a seccomp profile that allows unshare and "
-    "mount). Linux 5.12 or later on x86_64 or aarch64 is needed."
+    "Install bubblewrap (apt install bubblewrap), or let users make namespaces (sysctl -w "
+    "user.max_user_namespaces=10000; on Ubuntu also kernel.apparmor_restrict_unprivileged_userns=0; in Docker a "
+    "seccomp profile that allows unshare and mount). Linux 5.12 or later on x86_64 or aarch64 is needed."
 )
 
 Kind = Literal["ended", "timed_out", "too_long"]
@@ -60,6 +60,9 @@ class BoxLimits:
     open_files: int = 64
 
 
+USUAL = BoxLimits()
+
+
 @dataclass(frozen=True, slots=True)
 class Ran:
     """How one run ended, and the bytes that the code claims: a line of JSON for each call, if it is honest."""
@@ -68,14 +71,19 @@ class Ran:
     said: bytes
     status: int  # exit code, or minus the signal that ended it
     wall_seconds: float
+    cpu_seconds: float
 
 
 class Box:
-    """A warm box; a context manager, for one thread at a time."""
+    """A warm box; a context manager, for one thread at a time. It ends with the thread that built it."""
 
-    def __init__(self, limits: BoxLimits = BoxLimits(), *, builders: Sequence[Builder] = ()) -> None:
-        """Build a box by the first builder that can, and let it prove itself; raise RecipeError where none can."""
-        self.limits = limits
+    def __init__(self, limits: BoxLimits = USUAL, *, hash_seed: int = 0, builders: Sequence[Builder] = ()) -> None:
+        """Build a box by the first builder that can, and let it prove itself; raise RecipeError where none can.
+
+        `hash_seed` settles the order of sets of texts: code that gives other values under another seed depends on it.
+        """
+        self.limits, self.hash_seed = limits, hash_seed
+        self._child: subprocess.Popen[bytes] | None = None
         refusals = []
         for builder in builders or _order():
             try:
@@ -100,7 +108,8 @@ class Box:
     def run(self, code: str, *, function: str, calls: Sequence[Sequence[Any]]) -> Ran:
         """Run code, then its function once for each list of arguments (plain JSON), all in one fresh process.
 
-        Raises ServiceError where the box itself is lost, for instance to a machine out of memory.
+        Raises ServiceError where the box itself is lost, for instance to a machine out of memory, TypeError or
+        ValueError where the arguments are not of JSON or the job is too long.
         """
         job = json.dumps({"code": code, "function": function, "calls": calls}, allow_nan=False).encode()
         if len(job) > LONGEST_JOB:
@@ -113,22 +122,30 @@ class Box:
         except (OSError, ValueError) as error:
             self.close()
             raise ServiceError(
-                f"the box ({self.builder}) was lost while code ran in it: {error}. Run again; if it happens twice, look "
-                "whether the machine runs out of memory."
+                f"the box ({self.builder}) was lost while code ran in it: {error}. Run again; if it happens twice, "
+                "look whether the machine runs out of memory."
             ) from error
-        return Ran(kind=told["kind"], said=b"".join(pieces), status=told["status"], wall_seconds=told["seconds"])
+        except BaseException:  # whoever is interrupted would find this answer at the next question
+            self.close()
+            raise
+        return Ran(said=b"".join(pieces), **told)
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether the box takes code."""
+        return self._child is not None
 
     def close(self) -> None:
         """End the box and all in it."""
-        child = getattr(self, "_child", None)
+        child, self._child = self._child, None
         if child is None:
             return
         child.kill()
         for pipe in (child.stdin, child.stdout):
             with suppress(OSError):
-                pipe.close()
+                if pipe is not None:
+                    pipe.close()
         child.wait()
-        self._child = None
 
     def _start(self, builder: Builder) -> None:
         if platform.system() != "Linux":
@@ -138,12 +155,12 @@ class Box:
             "build": builder == "namespaces", "machine": platform.machine(), "limits": asdict(self.limits),
             "bound": [*bound, *DEVICES], "hidden": hidden,
         }  # fmt: skip
-        python = [os.path.realpath(sys.executable), "-I", "-S", "-B", str(CHILD)]
+        python = [os.path.realpath(sys.executable), "-P", "-s", "-S", "-B", str(CHILD)]
         command = python if plan["build"] else _bubblewrap(python, bound=bound, hidden=hidden)
         self.builder = builder
-        self._child: subprocess.Popen[bytes] | None = subprocess.Popen(
+        self._child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/",
-            env={"LANG": "C.UTF-8"}, start_new_session=True, bufsize=0,
+            env={"LANG": "C.UTF-8", "PYTHONHASHSEED": str(self.hash_seed)}, start_new_session=True, bufsize=0,
         )  # fmt: skip
         self._give(json.dumps(plan).encode())
         heard = json.loads(self._take(time.monotonic() + START_SECONDS, longest=LINE_BYTES))
@@ -154,7 +171,9 @@ class Box:
     def _prove(self) -> None:
         """Try every door from inside; raise OSError where one is open."""
         source = Path(box_probe.__file__).read_text(encoding="utf-8")
-        said = self.run(source, function="open_doors", calls=[[os.getpid(), str(CHILD.parents[3] / "pyproject.toml")]]).said
+        said = self.run(
+            source, function="open_doors", calls=[[os.getpid(), str(CHILD.parents[3] / "pyproject.toml")]]
+        ).said
         with suppress(ValueError):
             heard = json.loads(said)
             if heard == {"value": []}:
@@ -201,10 +220,10 @@ def _python() -> tuple[list[str], list[str]]:
     shared = {str(Path(path).parent) for path in mapped if ".so" in path and path.startswith(roots)}
     shared = {path for path in shared if "-packages" not in path}
     linked = {path.removeprefix("/usr") for path in shared if path.startswith("/usr/")}
-    folders = standard | shared | {path for path in linked if os.path.isdir(path)}
+    folders = standard | shared | {path for path in linked if Path(path).is_dir()}
     bound = [path for path in sorted(folders) if not any(Path(other) in Path(path).parents for other in folders)]
     hidden = [f"{folder}/{name}" for folder in sorted(standard) for name in ("site-packages", "dist-packages")]
-    return bound, [path for path in hidden if os.path.isdir(path)]
+    return bound, [path for path in hidden if Path(path).is_dir()]
 
 
 def _bubblewrap(python: Sequence[str], *, bound: Sequence[str], hidden: Sequence[str]) -> list[str]:
@@ -212,7 +231,15 @@ def _bubblewrap(python: Sequence[str], *, bound: Sequence[str], hidden: Sequence
     if program is None:
         raise OSError(2, "not installed")
     command = [program, "--unshare-user", "--uid", "65534", "--gid", "65534", "--unshare-ipc", "--unshare-pid"]
-    command += ["--unshare-net", "--unshare-uts", "--hostname", "box", "--unshare-cgroup-try", "--die-with-parent", "--new-session"]
+    command += [
+        "--unshare-net",
+        "--unshare-uts",
+        "--hostname",
+        "box",
+        "--unshare-cgroup-try",
+        "--die-with-parent",
+        "--new-session",
+    ]
     command += ["--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN"]
     for path in (*bound, python[0], *map(str, PARTS), *filter(os.path.exists, LOADER)):
         command += ["--ro-bind", path, path]

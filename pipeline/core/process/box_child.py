@@ -4,13 +4,14 @@
     stdout  frames: {"built": ...} or {"failed": ...}; then for each job pieces of what it said, nothing, how it ended
 
 Run as a script by `box.py`, or by bubblewrap for it. The keeper forks a process that is the first of its own world,
-reads the job, gives up all rights, and answers; whatever that process started ends with it. What it says is its claim:
-no expected value is ever in the box. Neither jobs nor answers pass through the keeper's memory, of which every later
-process has a copy: a cheat would find there what the reference answered.
+reads the job, gives up all rights, says READY, and answers; whatever that process started ends with it. What it says is
+its claim: no expected value is ever in the box. Neither jobs nor answers pass through the keeper's memory, of which
+every later process has a copy: a cheat would find there what the reference answered.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gc
 import importlib.util
@@ -36,6 +37,10 @@ FOLDER = "/tmp"
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 MOST_CHARACTERS = 200  # of an error
 SCALARS = (str, int, float, bool, type(None))
+READY = b"!"
+REFUSALS = {  # errors of the system that mean here: a refused call, a limit, or nothing that can be written
+    errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EROFS, errno.ENOSPC, errno.EFBIG, errno.EMFILE, errno.EDQUOT,
+}  # fmt: skip
 
 
 def main() -> None:
@@ -46,9 +51,7 @@ def main() -> None:
         spaces.call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if plan["build"]:
             spaces.enter_own_user()
-            spaces.enter_own_world(
-                machine=plan["machine"], bound=plan["bound"], hidden=plan["hidden"], writable=FOLDER
-            )
+            spaces.enter_own_world(machine=plan["machine"], bound=plan["bound"], hidden=plan["hidden"], writable=FOLDER)
             keeper = os.fork()
             if keeper:
                 os.close(0)
@@ -115,6 +118,7 @@ class Keeper:
         self._mount_folder()
         for name in OFTEN_IMPORTED:
             importlib.import_module(name)
+        os.environ.clear()
         gc.collect()
         gc.freeze()
 
@@ -135,11 +139,15 @@ class Keeper:
         kind = self._pass_on(hears, until=began + self.limits["wall_seconds"])
         os.close(hears)
         os.kill(child, signal.SIGKILL)  # and with it all that is left of its world
-        _, status = os.waitpid(child, 0)
-        if os.listdir(FOLDER):  # rarely; mounting for every run would halve their number
+        _, status, used = os.wait4(child, 0)
+        if any(Path(FOLDER).iterdir()) or Path(FOLDER).stat().st_ctime_ns != self.made:
+            # rarely; mounting for every run would halve their number
             spaces.call("umount2", FOLDER.encode(), spaces.DETACH)
             self._mount_folder()
-        told = {"kind": kind, "status": os.waitstatus_to_exitcode(status), "seconds": time.monotonic() - began}
+        told = {
+            "kind": kind, "status": os.waitstatus_to_exitcode(status), "wall_seconds": time.monotonic() - began,
+            "cpu_seconds": used.ru_utime + used.ru_stime,
+        }  # fmt: skip
         give_frame(1, b"")
         give_frame(1, json.dumps(told).encode())
 
@@ -147,10 +155,14 @@ class Keeper:
         options = f"mode=700,size={self.limits['folder_bytes']},nr_inodes={self.limits['folder_files']}"
         flags = self.spaces.NO_SETUID | self.spaces.NO_DEVICES
         self.spaces.mount("tmpfs", FOLDER, "tmpfs", flags, options)
+        self.made = Path(FOLDER).stat().st_ctime_ns  # a file that came and went would be told by it
 
     def _pass_on(self, hears: int, *, until: float) -> str:
-        """Pass on what is said until nobody can say more, or it is too late or too long; end with the parent."""
-        left = self.limits["answer_bytes"]
+        """Pass on what is said until nobody can say more, or it is too late or too long; end with the parent.
+
+        End too where the process does not get ready: the rest of its job would be taken for the next one.
+        """
+        left, ready = self.limits["answer_bytes"], False
         watched = select.poll()
         watched.register(hears, select.POLLIN)
         watched.register(1, 0)  # fails when the parent is gone
@@ -158,7 +170,11 @@ class Keeper:
             found = dict(watched.poll(max(1, round(1000 * seconds))))
             if 1 in found:
                 os._exit(1)
-            if hears in found:
+            if hears in found and not ready:
+                if os.read(hears, 1) != READY:
+                    os._exit(1)
+                ready = True
+            elif hears in found:
                 there = struct.unpack("i", fcntl.ioctl(hears, termios.FIONREAD, b"1234"))[0]
                 if not there:
                     return "ended"
@@ -168,14 +184,14 @@ class Keeper:
                 give(1, struct.pack(">I", there))
                 while there:
                     there -= os.splice(hears, 1, there)
+        if not ready:
+            os._exit(1)
         return "timed_out"
 
     def _become_inmate(self, says: int) -> None:
         """Read the job, give up everything, then answer; never returns."""
-        job = take_frame(0)
-        if job is None:
-            os._exit(1)
         try:
+            job = take_frame(0)
             os.setsid()  # signals to its group would reach the keeper
             for place in (0, 1, 2):
                 os.dup2(self.nothing, place)
@@ -185,15 +201,14 @@ class Keeper:
             self.spaces.keep_rights(0)
             limit(self.limits)
             self.spaces.call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-            if not self.calls.install(self.program):
-                raise OSError(38, "the kernel takes no filter of system calls")
+            if job is None or not self.calls.install(self.program):
+                os._exit(1)
             for module in [name for name in sys.modules if name.startswith("box_")]:
                 del sys.modules[module]
-        except OSError as error:
-            give(says, json.dumps({"unbuilt": str(error)}).encode() + b"\n")
-            os._exit(1)
-        answer(job, lambda line: give(says, line))
-        os._exit(0)
+            give(says, READY)
+            answer(job, lambda line: give(says, line))
+        finally:
+            os._exit(0)
 
 
 def limit(limits: Mapping[str, Any]) -> None:
@@ -211,22 +226,30 @@ def limit(limits: Mapping[str, Any]) -> None:
 
 
 def answer(job: bytes, say: Callable[[bytes], None]) -> None:
-    """Run the code of a job, then each call of its function; say a line of JSON for each call, or one without any."""
+    """Run the code of a job, then each call of its function; say a line of JSON for each.
+
+    A line is {"value": ...} or {"failed": reason, "told": error}; the only one, of reason "start", where nothing was
+    called.
+    """
     task = json.loads(job)
     dumps = json.dumps
     try:
         space: dict[str, Any] = {"__name__": "solution"}
-        exec(compile(task["code"], "solution.py", "exec"), space)  # noqa: S102 - that is what the box is for
+        exec(compile(task["code"], "solution.py", "exec"), space)  # that is what the box is for
         function = space[task["function"]]
     except BaseException as error:  # noqa: BLE001 - also SystemExit: what the code raises is its answer
-        say(_raised(error, "raised_at_start"))
+        say(_failed(error, "start"))
         return
     for arguments in task["calls"]:
         try:
             value = function(*arguments)
+        except BaseException as error:  # noqa: BLE001 - as above
+            say(_failed(error))
+            continue
+        try:
             line = dumps({"value": plain(value)}, allow_nan=False).encode() + b"\n"
         except BaseException as error:  # noqa: BLE001 - as above
-            line = _raised(error, "raised")
+            line = _failed(error, "memory" if isinstance(error, MemoryError) else "form")
         say(line)
 
 
@@ -244,12 +267,15 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _raised(error: BaseException, what: str) -> bytes:
+def _failed(error: BaseException, reason: str = "") -> bytes:
+    if not reason:
+        refused = isinstance(error, OSError) and error.errno in REFUSALS
+        reason = "refused" if refused else "memory" if isinstance(error, MemoryError) else "raised"
     try:
         text = f"{type(error).__name__}: {error}"[:MOST_CHARACTERS]
     except BaseException:  # noqa: BLE001 - an error that cannot even be shown
         text = "an error that cannot be shown"
-    return json.dumps({what: text}).encode() + b"\n"
+    return json.dumps({"failed": reason, "told": text}).encode() + b"\n"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """A process -> the same process in a world of its own: Linux's namespaces, and a root that holds only what is named.
 
 Needs no root and no program: a user namespace gives the rights to build the others. What is bound there is read-only;
-there is no /proc and no /sys. Building takes 4 ms. Where the kernel does not allow it, `OSError` says which call failed;
-Ubuntu 24.04 and Docker's usual filter are such places.
+there is no /proc and no /sys. Building takes 4 ms. Where the kernel does not allow it, `OSError` says which call
+failed; Ubuntu 24.04 and Docker's usual filter are such places.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def enter_own_world(*, machine: str, bound: Sequence[str], hidden: Sequence[str]
     mount(None, "/", None, WHOLE_TREE | PRIVATE)
     mount("tmpfs", STAGE, "tmpfs", NO_SETUID | NO_DEVICES, SMALL)
     new, old = f"{STAGE}/new", f"{STAGE}/old"
-    os.mkdir(new)
-    os.mkdir(old)
+    Path(new).mkdir()
+    Path(old).mkdir()
     os.chdir(STAGE)
     pivot(machine, ".", "old")
     os.chdir("/")
@@ -131,7 +131,7 @@ def pivot(machine: str, new: str, old: str) -> None:
 
 
 def _bind(source: str, target: str) -> None:
-    if os.path.isdir(source):
+    if Path(source).is_dir():
         Path(target).mkdir(parents=True, exist_ok=True)
     else:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
@@ -157,5 +157,3 @@ def fork_into_new_world(home: int) -> int:
     if child:
         call("setns", home, NEW_PROCESSES)
     return child
-
-

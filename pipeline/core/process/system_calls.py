@@ -47,8 +47,11 @@ REFUSED = {  # name: number on x86_64, on aarch64; None where there is none
 REFUSED_IN_A_BOX = {  # beside those: files outside of the box's folder and its limits, and everything about mounts
     "memfd_create": (319, 279), "memfd_secret": (447, 447), "mount": (165, 40), "umount2": (166, 39),
     "pivot_root": (155, 41), "chroot": (161, 51), "open_tree": (428, 428), "move_mount": (429, 429),
-    "fsopen": (430, 430), "fspick": (433, 433), "mount_setattr": (442, 442), "quotactl": (179, 60), "syslog": (103, 116),
-    "name_to_handle_at": (303, 264), "pidfd_getfd": (438, 438), "personality": (135, 92), "swapon": (167, 224),
+    "fsopen": (430, 430), "fspick": (433, 433), "mount_setattr": (442, 442), "quotactl": (179, 60),
+    "syslog": (103, 116), "name_to_handle_at": (303, 264), "personality": (135, 92), "swapon": (167, 224),
+    # what slows the machine, or is new and rare enough in the kernel to have holes
+    "sync": (162, 81), "syncfs": (306, 267), "io_setup": (206, 0), "vmsplice": (278, 75), "modify_ldt": (154, None),
+    "uselib": (134, None), "landlock_create_ruleset": (444, 444), "quotactl_fd": (443, 443),
 }  # fmt: skip
 ONLY_ITSELF = {  # allowed where the first argument is the process itself
     "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138),
@@ -94,9 +97,7 @@ def install(program: bytes) -> bool:
     return bool(c.prctl(PR_SET_SECCOMP, ctypes.c_long(FILTER), about, ctypes.c_long(0), ctypes.c_long(0)) == 0)
 
 
-def _program(
-    processor: int, *, column: int, own: int, refused: Mapping[str, tuple[int, int | None]]
-) -> bytes:
+def _program(processor: int, *, column: int, own: int, refused: Mapping[str, tuple[int, int | None]]) -> bytes:
     """Return the filter: instructions of code, steps to skip if true and if not, and a value."""
     fails, unknown = (RETURN, 0, 0, FAIL | errno.EPERM), (RETURN, 0, 0, FAIL | errno.ENOSYS)
     steps = [(LOAD, 0, 0, PROCESSOR), (EQUAL, 1, 0, processor), (RETURN, 0, 0, KILL), (LOAD, 0, 0, NUMBER)]

@@ -17,8 +17,10 @@ from importlib import metadata
 from pathlib import Path
 
 from pipeline import __version__
+from pipeline.core.errors import RecipeError
 from pipeline.core.files.stores.places import shown_url
 from pipeline.core.process import keys, landlock
+from pipeline.core.process.box import WAY_OUT, Box
 from pipeline.core.process.confined import confinement
 from pipeline.core.process.start import cores
 from pipeline.queries.machine.finding import MachineFinding, gigabytes
@@ -123,7 +125,7 @@ def look_at_gpu() -> Iterator[MachineFinding]:
 
 
 def look_at_sandbox() -> Iterator[MachineFinding]:
-    """Yield what holds a proposer's script in, and what else this kernel would let a sandbox be made of."""
+    """Yield what holds a proposer's script in, what else this kernel would allow, and whether a box can be built."""
     held = confinement()
     way_out = "Use Linux 6.2 or later, or no scripts as proposers." if held.open_doors else ""
     yield MachineFinding("sandbox", "warn" if held.open_doors else "ok", held.sentence, way_out)
@@ -132,6 +134,14 @@ def look_at_sandbox() -> Iterator[MachineFinding]:
     told = f"Landlock {f'version {version}' if version else 'missing'}, user namespaces "
     told += f"{'allowed' if spaces else 'refused'}, bubblewrap {'there' if shutil.which('bwrap') else 'not installed'}"
     yield MachineFinding("kernel", "ok" if version else "warn", told, "" if version else "Use Linux 5.13 or later.")
+    began = time.perf_counter()
+    try:
+        with Box() as box:
+            seconds = time.perf_counter() - began
+            told = f"built by {box.builder} in {seconds:.2f} s, and proved: code that models write runs in it"
+            yield MachineFinding("box", "ok", told)
+    except RecipeError as error:
+        yield MachineFinding("box", "warn", str(error).removesuffix(WAY_OUT).rstrip(". "), WAY_OUT)
 
 
 def look_at_key() -> Iterator[MachineFinding]:

@@ -1,7 +1,7 @@
 """Code that wants out of a box: each function tries one thing and returns what it got, something false where nothing.
 
-Read as text and run by test_box.py, in a box and, to see that each would be noticed, in a plain process. It is told what
-no generated code is told: where a secret lies, who the parent is, which ports listen.
+Read as text and run by matrix.py, in a box and, to see that each would be noticed, in a plain process. It is told
+what no generated code is told: where a secret lies, who the parent is, which ports listen.
 """
 
 from __future__ import annotations
@@ -179,15 +179,20 @@ def use_an_inherited_file(told: Told) -> object:
 
 
 def find_the_job_before_in_memory(told: Told) -> object:
-    """Look at memory through a pipe, which refuses what is not there and does not crash."""
+    """Look at memory through a pipe, which refuses what is not there and does not crash.
+
+    What is looked for is told with every letter moved by one, not to find one's own question.
+    """
     hears, says = os.pipe()
-    needle = told["marker"][::-1].encode()  # not to find what it was told
+    moved, marker = bytes((each + 1) % 256 for each in range(256)), told["marker"].encode()
     C.sbrk.restype = ctypes.c_void_p
     C.write.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t]
-    ends = [C.sbrk(0)] + sorted({id(each) >> 20 << 20 for each in (told, needle, _must, os.environ, sys.modules)})
-    for end in ends:
-        for place in range(end - 12 * MIB, end + 2 * MIB, 4096):
-            if C.write(says, place, 4096) == 4096 and needle in os.read(hears, 4096):
+    modules = list(sys.modules.values())
+    objects = [told, marker, C, *modules, *(each for one in modules for each in vars(one).values())]
+    regions = {C.sbrk(0) >> 20, *(id(each) >> 20 for each in objects)}
+    for region in sorted({near for each in regions for near in range(each - 4, each + 3)}):
+        for place in range(region << 20, region + 1 << 20, 4096):
+            if C.write(says, place, 4096) == 4096 and marker in os.read(hears, 4096).translate(moved):
                 return True
     return False
 
