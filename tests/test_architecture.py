@@ -138,10 +138,10 @@ def test_every_check_that_is_silenced_says_why_beside_it() -> None:
     assert [str(path) for path in house_files() if silenced.search(path.read_text())] == []
 
 
-def test_only_the_pass_may_catch_anything_since_a_document_pays_for_a_broken_step() -> None:
+def test_only_the_pass_and_the_inside_of_a_box_may_catch_anything_since_what_they_run_may_do_anything() -> None:
     catching = [str(path.relative_to(ROOT)) for path in house_files() if "noqa: BLE001" in path.read_text()]
 
-    assert set(catching) <= {"pipeline/engine/measure.py"}
+    assert set(catching) <= {"pipeline/engine/measure.py", "pipeline/core/process/box_child.py"}
 
 
 ORDER = "The pipeline's rooms stand on each other in one order"

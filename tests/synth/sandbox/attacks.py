@@ -39,9 +39,6 @@ def _text(path: str) -> str:
         return file.read(200).decode(errors="replace")
 
 
-# files
-
-
 def read_the_secret(told: Told) -> object:
     return told["secret_text"] in _text(told["secret"])
 
@@ -139,9 +136,6 @@ def give_up_a_descriptor_to_disk(told: Told) -> object:
     return True
 
 
-# environment
-
-
 def read_a_variable(told: Told) -> object:
     return [value for value in os.environ.values() if told["secret_text"] in value]
 
@@ -197,9 +191,6 @@ def find_the_job_before_in_memory(told: Told) -> object:
     return False
 
 
-# network
-
-
 def call_by_tcp(told: Told) -> object:
     socket.create_connection(("127.0.0.1", told["port"]), timeout=1).close()
     return True
@@ -227,9 +218,6 @@ def listen_to_others(told: Told) -> object:
 def ask_the_kernel_for_routes(told: Told) -> object:
     socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0).close()
     return True
-
-
-# processes
 
 
 def fork_once(told: Told) -> object:
@@ -330,9 +318,6 @@ def limit_the_parent(told: Told) -> object:
     return len(resource.prlimit(told["parent"], resource.RLIMIT_NOFILE)) == 2
 
 
-# rights
-
-
 def make_namespaces(told: Told) -> object:
     return _must(C.unshare(0x10000000))
 
@@ -371,9 +356,6 @@ def handle_its_own_page_faults(told: Told) -> object:
 
 def make_a_queue_beside_the_kernel(told: Told) -> object:
     return _must(_call(425, 4, ctypes.create_string_buffer(120)))
-
-
-# limits
 
 
 def take_memory(told: Told) -> object:

@@ -49,7 +49,9 @@ def main() -> None:
         FIGURES.write_text(text, encoding="utf-8")
         page = PAGE.read_text(encoding="utf-8")
         before, _, after = page.partition(MARKER)
-        PAGE.write_text(before + MARKER + sentences(json.loads(text)) + "\n" + after.partition("\n")[2], encoding="utf-8")
+        PAGE.write_text(
+            before + MARKER + sentences(json.loads(text)) + "\n" + after.partition("\n")[2], encoding="utf-8"
+        )
     else:
         sys.stdout.write(text)
 
@@ -61,8 +63,8 @@ def sentences(figures: dict[str, Any]) -> str:
     bare = " and ".join(f"{one['without a box']['escapes']} as {who}" for who, one in by.items())
     fast = " and ".join(f"{each} by {name}" for name, each in figures["executions_per_second"].items())
     return (
-        f"of {figures['attacks']} attacks and {figures['cheats']} cheats {escaped} escape; without a box {bare} of {tried} do. "
-        f"Executions a second, two warm boxes on {figures['machine']['cores']} cores: {fast}."
+        f"of {figures['attacks']} attacks and {figures['cheats']} cheats {escaped} escape; without a box {bare}, of "
+        f"{tried}. Executions a second, two warm boxes on {figures['machine']['cores']} cores: {fast}."
     )
 
 
