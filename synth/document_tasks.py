@@ -21,12 +21,15 @@ from synth.writing.origins import lineage, writer_of
 from synth.writing.questions import HASH, Question, accepts_wrong, fault, to_guess, to_solve, to_write
 from synth.writing.rows import Rows, Tally, tell_shortage
 from synth.writing.seeds import Seed, Seeds
+from synth.writing.watched import Watch
 from synth.writing.writer import LARGE_CHARACTER, Writer, WriterParams, WritingStep
 
 if TYPE_CHECKING:
     from pipeline.core.claude.buying.bought import Answer
 
 NAME = "document_tasks"
+JUDGED = ("self_repetition", "near_duplicates")  # questions are alike in form, and of the topics of their documents
+MOST_WORDS = 20  # of a question with its answer that its diversity is told by
 MOST_AT_ONCE = 1_000  # documents asked about together, which bounds memory
 
 
@@ -42,7 +45,7 @@ class DocumentTasks(WritingStep):
     """Questions about documents with their answers, each answered again by readers who did not write it."""
 
     name: ClassVar[str] = NAME
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     Params: ClassVar[type[Params]] = DocumentTasksParams
     params: DocumentTasksParams
 
@@ -64,18 +67,27 @@ class DocumentTasks(WritingStep):
         params = self.params
         seeds = Seeds(work.parts, seed=work.seed, min_chars=params.min_chars, max_chars=params.max_chars)
         tally, rows = Tally(grouped_by="by_skill"), Rows(work)
+        watch = Watch(work.parts, params, prompts=[NAME], judged=JUDGED, most_words=MOST_WORDS, seed=work.seed)
         with Writer(work, params, name=NAME) as writer:
-            while (wanted := params.documents - rows.count) and tally.is_worth_it():
-                taken = seeds.take(tally.portion(wanted, most=MOST_AT_ONCE))
+            while (wanted := params.documents - rows.count) and tally.is_worth_it() and not watch.stop:
+                most = watch.portion(MOST_AT_ONCE, kept=tally.kept)
+                taken = seeds.take(tally.portion(wanted, most=most))
                 if not taken:
                     break
-                for row in self._verified(taken, writer=writer, tally=tally):
+                kept = self._verified(taken, writer=writer, tally=tally)
+                told = [json.loads(row["metadata"]) for row in kept]
+                asked = [f"{each['question']} {each['answer']}" for each in told]
+                watch.see(asked, groups={"prompt": [NAME] * len(told), "skill": [each["skill"] for each in told]})
+                for row in kept:
                     rows.add(row)
             rows.end()
             work.details |= tally.details() | {"passed_over": dict(sorted(seeds.passed.items()))}
+            work.details |= watch.details()
             work.details |= {"prompts": {"document_tasks": HASH}, "model": params.model, "solver": self.solver}
             work.details |= writer.account(accepted=rows.count)
-        tell_shortage(work, NAME, wanted=params.documents, made=rows.count, worth_it=tally.is_worth_it())
+        tell_shortage(
+            work, NAME, wanted=params.documents, made=rows.count, worth_it=tally.is_worth_it(), stop=watch.stop
+        )
 
     def _verified(self, seeds: list[Seed], *, writer: Writer, tally: Tally) -> list[dict[str, str]]:
         """Have questions written about some documents; return the rows of those that hold, in their order."""

@@ -3,7 +3,8 @@
 Each document is written from once, in a style that its place in a seeded order says. What comes back is kept only if a
 program finds nothing wrong with it (`writing/faithful.py`): numbers, names and quotes of the source, bounds of length,
 script, nothing of prompt or assistant. Every refusal is counted by its reason. A text that a model wrote is never
-written anew. Exactly `documents` rows are made while documents and money last.
+written anew. A style whose texts repeat each other more than real texts do is used less, then no more. Exactly
+`documents` rows are made while documents, money and diversity last.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ from synth.writing.origins import lineage, writer_of
 from synth.writing.prompt import Prompt, load_prompt
 from synth.writing.rows import Rows, Tally, tell_shortage
 from synth.writing.seeds import Seed, Seeds
+from synth.writing.watched import Watch
 from synth.writing.writer import LARGE_CHARACTER, Writer, WriterParams, WritingStep
 
 NAME = "rephrase"
 STYLES = ("plain", "question_answer", "tutorial", "table", "encyclopedic")
+JUDGED = ("self_repetition", "compression", "near_duplicates", "near_known", "topics")
+MOST_WORDS = 60  # of a text that its diversity is told by
 MOST_AT_ONCE = 2_000  # documents asked for together, which bounds memory
 
 
@@ -55,7 +59,7 @@ class Rephrase(WritingStep):
     """New texts from documents, each in one style, written by a model and checked by a program."""
 
     name: ClassVar[str] = NAME
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     Params: ClassVar[type[Params]] = RephraseParams
     params: RephraseParams
 
@@ -81,24 +85,35 @@ class Rephrase(WritingStep):
             )
         seeds = Seeds(work.parts, seed=work.seed, min_chars=params.min_chars, max_chars=params.max_chars)
         tally, rows = Tally(grouped_by="by_style"), Rows(work)
+        watch = Watch(
+            work.parts, params, prompts=[prompt.name for prompt in prompts], judged=JUDGED, most_words=MOST_WORDS,
+            seed=work.seed,
+        )  # fmt: skip
         with Writer(work, params, name=NAME) as writer:
-            while (wanted := params.documents - rows.count) and tally.is_worth_it():
-                taken = seeds.take(tally.portion(wanted, most=MOST_AT_ONCE))
+            while (wanted := params.documents - rows.count) and tally.is_worth_it() and not watch.stop:
+                most = watch.portion(MOST_AT_ONCE, kept=tally.kept)
+                taken = seeds.take(tally.portion(wanted, most=most))
                 if not taken:
                     break
-                for row in self._written(taken, prompts, writer=writer, tally=tally):
+                chosen = [prompts[at] for at in watch.next_prompts(len(taken))]
+                kept = self._written(taken, chosen, writer=writer, tally=tally)
+                styles = [json.loads(row["metadata"])["style"] for row in kept]
+                watch.see([row["text"] for row in kept], groups={"prompt": styles})
+                for row in kept:
                     rows.add(row)
             rows.end()
             work.details |= tally.details() | {"passed_over": dict(sorted(seeds.passed.items()))}
+            work.details |= watch.details()
             work.details |= {"prompts": {prompt.name: prompt.hash for prompt in prompts}, "model": params.model}
             work.details |= writer.account(accepted=rows.count)
-        tell_shortage(work, NAME, wanted=params.documents, made=rows.count, worth_it=tally.is_worth_it())
+        tell_shortage(
+            work, NAME, wanted=params.documents, made=rows.count, worth_it=tally.is_worth_it(), stop=watch.stop
+        )
 
     def _written(
-        self, seeds: list[Seed], prompts: list[Prompt], *, writer: Writer, tally: Tally
+        self, seeds: list[Seed], chosen: list[Prompt], *, writer: Writer, tally: Tally
     ) -> list[dict[str, str]]:
-        """Have some documents written anew; return the rows that are kept, in the order of the documents."""
-        chosen = [prompts[(tally.asked + at) % len(prompts)] for at in range(len(seeds))]
+        """Have some documents written anew, each by its prompt; return the rows that are kept, in their order."""
         asked = [
             prompt.request(seed.shown, model=self.params.model, purpose=f"{NAME}/{prompt.name}")
             for prompt, seed in zip(chosen, seeds, strict=True)

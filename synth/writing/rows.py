@@ -71,11 +71,12 @@ class Rows:
             self._rows = []
 
 
-def tell_shortage(work: Making, name: str, *, wanted: int, made: int, worth_it: bool) -> None:
+def tell_shortage(work: Making, name: str, *, wanted: int, made: int, worth_it: bool, stop: str = "") -> None:
     """Say in the card and on the screen why fewer rows were made than asked for; DataError where there are none."""
     if made == wanted:
         return
     why = "there are no more documents to write from" if worth_it else "nearly no answer of the last could be kept"
+    why = stop or why
     told = f"{name}: made {made:,} of {wanted:,} rows: {why}; the card counts every reason"
     work.details["short"] = why
     if not made:

@@ -32,6 +32,9 @@ class WriterParams(Params):
     max_chars: int = Field(
         default=6_000, ge=200, le=200_000, description="Characters of a document that the model sees, from its start."
     )
+    watch_diversity: bool = Field(
+        default=True, description="Use a prompt less, then no more, whose texts leave the band of real text."
+    )
     max_usd: float = how(1.0, ge=0, description="US dollars that these texts may cost in all runs together.")
     concurrency: int = how(8, ge=1, le=256, description="Requests in flight at once.")
     batches: bool = how(False, description="Send Message Batches: half the price, answers within a day.")

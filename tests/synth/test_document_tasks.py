@@ -37,6 +37,7 @@ def test_a_question_is_kept_if_a_reader_can_answer_it_and_a_guesser_cannot(
     details, rows = made_details(house), house.documents("new")
     assert details["refused"] == {reason: 1 for reason in sorted(filter(None, ORDERS.values()))}
     assert details["kept"] == len(rows) == 6 and details["short"] == "there are no more documents to write from"
+    assert details["diversity"] == {"not_watched": "17 real documents with words; a band needs 120"}
     assert len(server.arrivals) == arrived == 17 + 9 + 4  # written, read, guessed: the same question only once
     row = next(row for row in rows if "Who wrote" in row["text"])
     assert row["text"].endswith("\n\nQuestion: Who wrote about the fog?\nAnswer: keeper Margaret Ross\n")
