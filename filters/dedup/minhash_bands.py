@@ -29,6 +29,7 @@ from pipeline.core.text.batch import Batch
 KINDS = ("values", "wholes", "keys", "docs", "forest", "bands", "sizes")  # of the arrays that are saved of a part
 BYTES_PER_KEY = 176  # of a slice: keys, rows and whole keys as read, joined and ordered; edges as found and as saved
 BYTES_PER_DOCUMENT = 96  # of the clustering: clusters, sizes, scores, duplicates, ids of what is kept; measured
+RESERVE = 0.08  # of the memory, left free: what the allocator and other processes add differs from run to run
 MIB = 1 << 20
 MOST_AT_ONCE = 32 * MIB  # of signatures compared
 
@@ -158,7 +159,7 @@ class BandSlicing:
             )
         indexes = tuple(part.index for part in rows.parts)
         counts = sum((np.load(scratch_file(work.scratch, "bands", index))[0] for index in indexes), np.zeros(bands))
-        per_worker = work.memory_bytes / work.workers
+        per_worker = (1 - RESERVE) * work.memory_bytes / work.workers
         slices = max(int(-(-BYTES_PER_KEY * counts.max(initial=0) // per_worker)), 1)
         return BandSlicing(work.scratch, indexes, rows.starts, bands, num_pairs, slices)
 
@@ -239,8 +240,8 @@ class StoredSignatures:
 
     def at_once(self, memory_bytes: int) -> int:
         """Return how many signatures to hold, in half of the memory that clustering leaves; more open fewer files."""
-        left = (memory_bytes - BYTES_PER_DOCUMENT * len(self.rows)) // 2
-        return max(min(max(left, MIB), MOST_AT_ONCE) // (4 * self.num_values), 1)
+        left = ((1 - RESERVE) * memory_bytes - BYTES_PER_DOCUMENT * len(self.rows)) // 2
+        return max(int(min(max(left, MIB), MOST_AT_ONCE) // (4 * self.num_values)), 1)
 
     def of_rows(self, wanted: np.ndarray) -> np.ndarray:
         """Return uint32[num_wanted, num_values]: the signatures of some global rows."""

@@ -78,4 +78,4 @@ def test_the_memory_asked_for_is_kept(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     grown, duplicates = map(int, ran.stdout.split())
     assert duplicates == len(range(25_002, 200_000, 6))
-    assert grown < 24 * MIB
+    assert grown < 0.96 * 24 * MIB  # a reserve, since beside other processes more is resident
