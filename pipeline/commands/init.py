@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -61,4 +62,4 @@ def started_text(data: dict[str, Any]) -> str:
         if rule["proposed"] is not None
     ]
     lines.append(f"    {proposal['kept']:.0%} kept by all steps together, before near-duplicates")
-    return "\n".join([*lines, f"{data['recipe']}: written; next: tamis plan {data['recipe']}"])
+    return "\n".join([*lines, f"{data['recipe']}: written; next: tamis plan {shlex.quote(data['recipe'])}"])

@@ -13,6 +13,7 @@ from pipeline.core.files.reading.lines import BOM, iterate_blocks
 
 Format = Literal["parquet", "arrow", "jsonl", "json", "csv", "warc", "html", "pdf", "text", "unknown"]
 READERS = tuple(name for name in get_args(Format) if name != "unknown")  # each reads the format of its name
+MOST_LINES = 100  # that are looked at to tell JSON lines
 MARKS = ((b",", ","), (b"\t", "\t"), (b";", ";"), (b"|", "|"))
 _MAGIC: tuple[tuple[bytes, Format], ...] = (
     (b"PAR1", "parquet"), (b"ARROW1", "arrow"), (b"\xff\xff\xff\xff", "arrow"), (b"%PDF-", "pdf"), (b"WARC/", "warc"),
@@ -33,6 +34,14 @@ def format_of(path: Path) -> Format:
     return format_of_bytes(beginning, name=path.name)
 
 
+def is_empty(path: Path) -> bool:
+    """Say whether a file holds nothing, decompressed where it is packed."""
+    try:
+        return not next(iterate_blocks(path, start=0, end=-1), b"")
+    except DataError:
+        return False
+
+
 def format_of_bytes(beginning: bytes, *, name: str = "") -> Format:
     """Return what begins so; `name` of its file decides between formats that look alike."""
     for magic, found in _MAGIC:
@@ -45,16 +54,22 @@ def format_of_bytes(beginning: bytes, *, name: str = "") -> Format:
     if head.startswith((b"<!doctype html", b"<html", b"<?xml")) and b"<html" in start[:4096].lower():
         return "html"
     if start.startswith((b"[", b"{")):
-        return _json(start)
+        return _json(start, name=name)
     if name.lower().partition(".")[2].startswith(("csv", "tsv")) or delimiter_of(start):
         return "csv"
     return "text"
 
 
-def _json(start: bytes) -> Format:
-    """Tell one object a line from everything else that begins as JSON does."""
-    first = start.partition(b"\n")[0].rstrip()
-    return "jsonl" if start.startswith(b"{") and first.endswith(b"}") else "json"
+def _json(start: bytes, *, name: str) -> Format:
+    """Tell one object a line from everything else that begins as JSON does; some lines may be broken."""
+    if not start.startswith(b"{"):
+        return "json"
+    *whole, rest = start.split(b"\n", MOST_LINES)
+    if not whole and not rest.rstrip().endswith(b"}"):  # a line that is longer than what is looked at
+        return "jsonl" if any(part in ("jsonl", "ndjson") for part in name.lower().split(".")) else "json"
+    lines = [line.rstrip() for line in (*whole, rest) if line.strip()]
+    objects = sum(line.startswith(b"{") and line.endswith(b"}") for line in lines)
+    return "jsonl" if lines[0].endswith(b"}") or 2 * objects > len(lines) else "json"
 
 
 def delimiter_of(beginning: bytes) -> str:

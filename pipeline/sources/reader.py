@@ -187,7 +187,7 @@ class Reader:
         return 0
 
     def names(self) -> list[str]:
-        """Return the names that the first row gives its values, for an error on a wrong one; none if unknown."""
+        """Return the names that the first rows give their values, for an error on a wrong one; none if unknown."""
         return []
 
     def other_way(self) -> str:

@@ -15,12 +15,13 @@ from pathlib import Path
 from pipeline.core.errors import RecipeError
 from pipeline.core.files.stores.places import is_url
 from pipeline.sources.files import InputFile, find_files, matches
-from pipeline.sources.formats import Format, format_of
+from pipeline.sources.formats import Format, format_of, is_empty
 
 MOST_LOOKED = 20
 MOST_LISTED = 50  # files that a recipe names one by one
 PLACE = "init"
 LIKE_TEXT: tuple[Format, ...] = ("csv", "json", "jsonl", "unknown")  # what a plain text may begin like
+EMPTY_TOO: tuple[Format, ...] = ("csv", "json", "jsonl", "text", "html")  # formats of which an empty file is one
 SIDECARS = frozenset(("license", "readme", "changelog", "notice", ".gitattributes"))  # beside data, by their stems
 SETTINGS = (".yaml", ".yml", ".toml")  # as well
 
@@ -99,6 +100,11 @@ def _formats(files: Sequence[InputFile]) -> dict[str, Format]:
         told = {str(file.where): format_of(file.path) for file in looked}
         if "text" in told.values():  # so one of them that begins as a table or as JSON does is text as well
             told = {key: "text" if found in LIKE_TEXT else found for key, found in told.items()}
+        kinds = Counter(told.values()).most_common()
+        usual = next((found for found, _ in kinds if found in EMPTY_TOO), kinds[0][0])
+        if usual in EMPTY_TOO:  # an empty shard has no documents, and is one of its kind all the same
+            hollow = [file for file in looked if told[str(file.where)] == "unknown" and is_empty(file.path)]
+            told |= {str(file.where): usual for file in hollow}
         usual = Counter(told.values()).most_common(1)[0][0]
         formats |= {str(file.where): told.get(str(file.where), usual) for file in group}
     return formats

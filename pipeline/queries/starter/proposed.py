@@ -1,8 +1,8 @@
 """Sampled documents -> which steps suit them, by what each rule would drop, and thresholds from their own signals.
 
-A published threshold stays where it drops at most MOST_DROPPED of the documents that reached its step in a kept
-language. Beyond that the rule is taken to be about other text, and its threshold becomes the sample's own: the value
-that OWN_SHARE of the documents miss. Both shares are told, so that nobody has to believe either.
+A published threshold stays where it drops at most MOST_DROPPED of the documents in a kept language. Beyond that the
+rule is taken to be about other text, and its threshold becomes the sample's own: the value that OWN_SHARE of the
+documents miss. Both shares are told, so that nobody has to believe either.
 """
 
 from __future__ import annotations

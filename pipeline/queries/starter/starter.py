@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.core.errors import DataError, RecipeError
+from pipeline.core.errors import DataError, RecipeError, TamisError
 from pipeline.core.files.reading.strict_yaml import parse
 from pipeline.queries.starter.columns import Columns, look_at_columns
 from pipeline.queries.starter.found_files import FoundFiles, look_for_files
@@ -64,7 +64,7 @@ def start_recipe(
 
 
 def _columns(found: FoundFiles, *, text: str | None, id: str | None) -> Columns | None:
-    """Return the columns, None where files have none; the first file that can be read speaks for all."""
+    """Return the columns, None where files have none; the first file that has a text speaks for all."""
     first = found.files[0].path
     reader = opened(found.format, first)
     if not issubclass(reader.Params, ColumnParams):
@@ -72,13 +72,13 @@ def _columns(found: FoundFiles, *, text: str | None, id: str | None) -> Columns 
             raise RecipeError(f"{first}: files of format {found.format} have no columns. Leave out --text-column.")
         reader.check()
         return None
-    problems = []
+    problems = list[TamisError]()
     for file in found.files[:SAMPLED_FILES]:
         try:
             return look_at_columns(found.format, file.path, text=text, id=id)
-        except DataError as error:
-            problems.append(str(error))
-    raise DataError(problems[0])
+        except (DataError, RecipeError) as error:
+            problems.append(error)
+    raise problems[0]
 
 
 def _sampled(found: FoundFiles, columns: Columns | None) -> Sample:

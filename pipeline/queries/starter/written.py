@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,15 +25,16 @@ PLAIN = {"address": "an address", "date": "a date", "language": "a language", "t
 def recipe_text(found: FoundFiles, columns: Columns | None, sample: Sample, proposal: Proposal, *, to: Path) -> str:
     """Return a recipe that reads and cleans these files, named as its file is."""
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", to.stem).strip("-")[:64] or "recipe"
+    written = shlex.quote(str(to))
     head = (
         f"Written by `tamis init` after a look at {proposal.documents:,} documents in {sample.files:,} of "
         f"{_counted(len(found.files), 'file')}. All shares are of these documents, and "
         f"{proposal.kept:.0%} of them would stay: a place to start from. "
         f"{'They are too few to set thresholds by. ' if proposal.documents < LEAST_DOCUMENTS else ''}"
-        f"Edit what does not fit; `tamis plan {to}` "
+        f"Edit what does not fit; `tamis plan {written}` "
         "shows what a run would do, `tamis look clean --dropped` afterwards what it dropped."
     )
-    lines = [f"# tamis run {to}", "#", *_comment(head, ""), f"name: {name}", "sources:"]
+    lines = [*_comment(f"tamis run {written}", "", width=10_000), "#", *_comment(head, ""), f"name: {name}", "sources:"]
     lines += _comment(_about_source(found, columns, sample), "  ")
     lines.append(f"  {SOURCE}: {flow_of(_source(found, columns))}")
     lines += ["datasets:", "  clean:", f"    from: {SOURCE}", "    steps:"]
@@ -124,9 +126,9 @@ def _about_rule(rule: RuleShare) -> str:
     )
 
 
-def _comment(text: str, indent: str) -> list[str]:
+def _comment(text: str, indent: str, *, width: int = WIDTH) -> list[str]:
     clean = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return [f"{indent}# {line}" for line in textwrap.wrap(clean, WIDTH - len(indent), break_long_words=False)]
+    return [f"{indent}# {line}" for line in textwrap.wrap(clean, width - len(indent), break_long_words=False)]
 
 
 def _size(num_bytes: int) -> str:

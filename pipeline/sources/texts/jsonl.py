@@ -8,6 +8,7 @@ quarantined. A compressed stream that ends early or is damaged is a DataError th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ from pipeline.sources.rows import ChunkBuilder, printable
 
 # A JSON string may be longer than its text: a Cyrillic letter takes 2 bytes, its escape 6.
 LINE_FACTOR = 3
+NAMING_ROWS = 20  # whose keys are told: the first may be broken, or lack some
 
 
 class JsonlReader(FileReader):
@@ -63,9 +65,10 @@ class JsonlReader(FileReader):
     def names(self) -> list[str]:
         file = self.files()[0]
         whole = Slice(0, str(file.path), (file.label, 0, -1, 0), file.path.name)
-        first = next(self.lines(whole, cap=SLICE_BYTES), None)
-        parsed = None if first is None else parse_object(first.data)
-        return [printable(name) for name in parsed] if isinstance(parsed, dict) else []
+        rows = (parse_object(line.data) for line in islice(self.lines(whole, cap=SLICE_BYTES), NAMING_ROWS))
+        return [
+            printable(name) for name in dict.fromkeys(name for row in rows if isinstance(row, dict) for name in row)
+        ]
 
     def other_way(self) -> str:
         return advice(self.files()[0].path, reader=self.name)

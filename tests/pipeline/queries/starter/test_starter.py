@@ -46,8 +46,12 @@ def test_a_table_gets_its_columns_documents_and_shares_and_runs_as_it_is() -> No
     for part in range(2):
         lay(f"crawl/{part}.jsonl", "".join(json.dumps(row) + "\n" for row in rows[40 * part : 40 * part + 40]))
     lay("crawl/README.md", "What this is.")
+    lay("crawl/-.jsonl", "")  # an empty shard is the first one
+    lay("crawl/broken.jsonl", "{cut off\n" + json.dumps(rows[0]) + "\n" + json.dumps(rows[1]))
 
     told = start_recipe(["crawl"], to=Path("my recipe.yaml"))
+
+    assert Path("my recipe.yaml").read_text().startswith("# tamis run 'my recipe.yaml'\n")
 
     recipe = load_recipe(Path("my recipe.yaml"))
     params = recipe.sources["docs"].reader.params
