@@ -39,7 +39,9 @@ def promote(
     "dataset", metavar="[DATASET]", required=False, help="A dataset's name.", shell_complete=completion.datasets
 )
 @click.option("--store", metavar="NAME", default="main", help="The dedup store.")
-@click.option("--forget", metavar="ID", multiple=True, help="Take this document out; repeatable.")
+@click.option(
+    "--forget", metavar="ID", multiple=True, help="Take this document out, and what was made from it; repeatable."
+)
 @click.option("--to", type=click.IntRange(min=1), metavar="NUMBER", help="Go back to this version of the store.")
 @WORKSPACE
 @AS_JSON
@@ -56,6 +58,8 @@ def remember(
     state = "is at" if done.changed else "had it already; it stays at"
     text = f"{store} {state} version {done.version}: {done.documents:,} documents remembered, "
     text += f"{done.added:,} of them new, {done.forgotten:,} forgotten."
+    for name in done.gone:
+        text += f"\nwarning: {name} is not there any more, so what of it was made from these documents is not known."
     return VerbAnswer(asdict(done), text)
 
 

@@ -10,7 +10,7 @@ run reads itself is no earlier document to it, but the same one.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,7 @@ class Remembered:
     added: int  # of these, by this change
     forgotten: int
     changed: bool
+    gone: tuple[str, ...] = ()  # datasets of which nobody can tell any more what was made from what is forgotten
 
 
 def contents_read(made: Node | Card, *, find: Callable[[Any, str], Node | Card]) -> set[str]:
@@ -163,17 +164,48 @@ def _parent(workspace: Workspace, child: Node | Card, identity: str) -> Card:
 
 
 def forget(workspace: Workspace, ids: Sequence[str], *, store: str) -> Remembered:
-    """Take documents out of a store by id, as a new version; DataError if one is not in it."""
+    """Take documents out of a store by id, with all that was made from them, as a new version.
+
+    What was made from them is found in the remembered datasets themselves; `gone` tells which are not there any more.
+    DataError if the store holds neither a document nor anything made from it.
+    """
     from filters.dedup.remembered import read_version
 
     version = read_version(store_file(workspace, store))
     wanted = set(ids)
     held = {doc_id for piece in version.pieces() for doc_id in piece.ids().to_pylist() if doc_id in wanted}
-    missing = sorted(wanted - held)
+    made, gone = _made_from(workspace, version, wanted)
+    missing = sorted(wanted - held - set().union(*made.values()))
     if missing:
-        raise DataError(f"dedup store {store}: holds no document `{missing[0]}`. Nothing was forgotten; check the ids.")
-    content = version.content() | {"forgotten": sorted({*version.forgotten, *ids})}
-    return _add(_versions(workspace, store), content, action=f"forget {len(wanted)}")
+        raise DataError(
+            f"dedup store {store}: holds no document `{missing[0]}`, and none made from it. Nothing was forgotten; "
+            "check the ids."
+        )
+    content = version.content() | {"forgotten": sorted({*version.forgotten, *held, *made})}
+    done = _add(_versions(workspace, store), content, action=f"forget {len(held | made.keys())}")
+    return replace(done, gone=gone)
+
+
+def _made_from(
+    workspace: Workspace, version: StoreVersion, sources: Collection[str]
+) -> tuple[dict[str, set[str]], tuple[str, ...]]:
+    """Return id -> those of some documents that it was made from, at any remove, and the datasets that are gone."""
+    import pyarrow.compute as pc
+
+    found, gone = dict[str, set[str]](), []
+    for batch in version.batches:
+        kinds = ("dataset", "made", "source")
+        folder = next(filter(None, (workspace.by_identity(kind, batch["identity"]) for kind in kinds)), None)
+        if folder is None:
+            gone.append(batch["dataset"])
+        for path in () if folder is None else document_paths(folder):
+            table = read_table(path, columns=["id", "lineage"])
+            for row in table.filter(pc.not_equal(table["lineage"], "[]")).to_pylist():
+                makers = [maker for maker in json.loads(row["lineage"]) if isinstance(maker, dict)]
+                named = {source for maker in makers for source in maker.get("sources", ()) if source in sources}
+                if named:
+                    found.setdefault(row["id"], set()).update(named)
+    return found, tuple(gone)
 
 
 def roll_back(workspace: Workspace, *, store: str, to: int) -> Remembered:

@@ -28,6 +28,7 @@ AT_ONCE = 8  # requests on their way
 RANGE_BYTES = 8 << 20  # of one request; so a transfer holds 64 MiB at most
 ATTEMPTS = 8  # of a request; the breaks between them double up to 20 s, and jitter
 _URL = re.compile(r"\b(\w+)://[^\s'\"]*[^\s'\"\]}),]")  # in YAML: what closes a list or mapping is not of it
+_QUERY = re.compile(r"\?[\w.~%-]+=")  # a name with a value; in a glob, `?` stands for a letter
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 
@@ -53,9 +54,13 @@ def shown_url(url: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Return a text such as a recipe's, its URLs as `shown_url` has them; the `?` of an `s3://` glob is no query."""
-    return _URL.sub(lambda found: shown_url(found[0]) if found[1] in ("http", "https") or "@" in found[0] else found[0],
-                    text)  # fmt: skip
+    """Return a text such as a recipe's, its URLs as `shown_url` has them; a `?` of an `s3://` glob is no query."""
+
+    def shown(found: re.Match[str]) -> str:
+        may_hold = found[1] in ("http", "https") or "@" in found[0] or _QUERY.search(found[0])
+        return shown_url(found[0]) if may_hold else found[0]
+
+    return _URL.sub(shown, text)
 
 
 def endpoint_of(url: str) -> str:

@@ -13,7 +13,10 @@ from pipeline.core.errors import DataError, RecipeError
 from pipeline.queries.status import status_of
 from pipeline.queries.verify import verify
 from pipeline.store.names.dedup_versions import change, forget, remember, roll_back, store_file
+from tests.claude_server import claude_server
 from tests.pipeline.house import House, contents, texts
+from tests.synth.writing.room import room
+from tests.synth.writing.server import document, written
 
 LONG = [text * 3 for text in texts(40, start=100)]
 
@@ -179,6 +182,26 @@ def test_a_forgotten_document_is_met_no_more_but_its_copies_are(house: House) ->
     rows = second_dump(house, LONG[:3])
 
     assert [row["duplicate_of"] for row in rows] == ["a:2", None, None]
+
+
+def test_what_was_made_from_a_forgotten_document_is_forgotten_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with claude_server(default=written) as server:
+        house = room(tmp_path, server, monkeypatch, [document(1), document(2)], documents=2, styles=["plain"])
+        house.run()
+    made_of = {row["id"]: json.loads(row["lineage"])[-1]["sources"] for row in house.documents("new")}
+    remember(house.workspace, "new", store="news")
+    with pytest.raises(DataError, match="holds no document `d2`, and none made from it"):
+        forget(house.workspace, ["d0", "d2"], store="news")
+
+    one = forget(house.workspace, ["d0"], store="news")
+    (made,) = json.loads(store_file(house.workspace, "news").read_text())["forgotten"]
+    shutil.rmtree(house.workspace.dataset("new")[0])
+    gone = forget(house.workspace, [made], store="news")
+
+    assert made_of[made] == ["d0"] and len(made_of) == 2
+    assert (one.forgotten, one.gone) == (1, ()) and (gone.forgotten, gone.gone) == (1, ("new",))
 
 
 def test_remembering_twice_changes_nothing(first: House) -> None:
