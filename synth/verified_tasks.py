@@ -18,7 +18,7 @@ import pyarrow as pa
 from blake3 import blake3
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.core.document import SCHEMA
+from pipeline.core.document import SCHEMA, Origin
 from pipeline.core.errors import DataError, nearest_names
 from pipeline.core.identity import identity_of
 from pipeline.core.step import Making, MakingStep, Params
@@ -125,6 +125,9 @@ class VerifiedTasks(MakingStep):
     version: ClassVar[int] = 3
     Params: ClassVar[type[Params]] = VerifiedTasksParams
     params: VerifiedTasksParams
+
+    def origin(self) -> Origin:
+        return "procedural"
 
     def make(self, work: Making) -> None:
         """Generate, check and write every part; a prompt that came before is dropped in the order of the tasks."""

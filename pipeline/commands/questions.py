@@ -38,13 +38,16 @@ class VerbAnswer:
 def plan(*, recipe: Path, workspace: Path, plugin: Sequence[Path], as_json: bool) -> VerbAnswer:
     """Show what `run` would do and why: reuse or build, rows, cost. Writes nothing, spends nothing."""
     from pipeline.commands.texts import plan_rows, plan_text
+    from pipeline.experiment.origins import foretold_refusal
     from pipeline.plan.make import make_plan
     from pipeline.recipe.load import load_recipe
     from pipeline.store.workspace import Workspace
 
     load_plugins(plugin)
     made = make_plan(load_recipe(recipe), Workspace(workspace))
-    return VerbAnswer(plan_rows(made), plan_text(made))
+    refusal = foretold_refusal(made.recipe)
+    data = plan_rows(made) | ({"refusal": refusal} if refusal else {})
+    return VerbAnswer(data, plan_text(made) + (f"\n\nwarning: {refusal}" if refusal else ""))
 
 
 @WORKSPACE

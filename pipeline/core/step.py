@@ -19,6 +19,7 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from pipeline.core.claude.messages.request import NOBODY, Buyer
+from pipeline.core.document import Origin
 from pipeline.core.errors import RecipeError
 from pipeline.core.strict_model import StrictModel
 
@@ -346,6 +347,10 @@ class MakingStep(Step):
 
     def make(self, work: Making) -> None:
         raise NotImplementedError
+
+    def origin(self) -> Origin | None:
+        """Return whose words all of its documents will be; None where nobody knows before they are made."""
+        return None
 
     def estimate_usd(self) -> float:
         return 0.0

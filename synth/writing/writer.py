@@ -12,7 +12,9 @@ from pydantic import Field
 
 from pipeline.core.claude.messages.request import Demand, Request, Wish
 from pipeline.core.claude.server.endpoint import foreign_endpoint
+from pipeline.core.document import Origin
 from pipeline.core.step import Making, MakingStep, Params, how
+from synth.writing.origins import writer_of
 
 if TYPE_CHECKING:
     from pipeline.core.claude.buying.bought import Answer
@@ -56,6 +58,9 @@ class WritingStep(MakingStep):
         from pipeline.core.claude.server.connection import check_credentials
 
         check_credentials()
+
+    def origin(self) -> Origin:
+        return writer_of(self.params.model)
 
     def identity_extras(self) -> dict[str, Any]:
         """Name a server that is not Anthropic's: any may answer under a model's name."""

@@ -82,6 +82,11 @@ def run_recipe(
         raise RecipeError(
             f"{recipe.place}: has `research:`, whose {recipe.research.as_} is yet to be found. Use `tamis research`."
         )
+    if recipe.promote is not None:
+        from pipeline.experiment.origins import foretold_refusal
+
+        if refusal := foretold_refusal(recipe):  # before anything is bought or trained
+            raise GateError(refusal)
     with workspace.locked():
         if test_endpoint:
             from pipeline.core.claude.abilities.self_test import forget_abilities
