@@ -69,7 +69,13 @@ def tables_of(content: Mapping[str, Any]) -> list[ReportTable]:
     for item in content["datasets"]:
         found += _of_dataset(item)
     for item in content["made"]:
-        found.append(_table(f"{item.name}-families", (item.group, "kept"), item.families))
+        found.append(
+            _table(
+                f"{item.name}-families",
+                (item.group, "kept", "of", "refused most"),
+                [(f.name, f.kept, f.asked, f.refused) for f in item.families],
+            )
+        )
         found.append(
             _table(
                 f"{item.name}-rejected",
@@ -77,6 +83,10 @@ def tables_of(content: Mapping[str, Any]) -> list[ReportTable]:
                 item.rejected,
             )
         )
+        if item.diversity is not None and item.diversity.groups:
+            head = ("by", "group", "rows", "weight", "new", "out of its band")
+            groups = [(g.axis, g.name, g.rows, g.weight, g.new, g.left) for g in item.diversity.groups]
+            found.append(_table(f"{item.name}-diversity", head, groups))
     found += _of_search(content["search"])
     found += _of_comparison(content["comparison"])
     found += _of_experiment(content)

@@ -48,6 +48,7 @@ def _group(windows: list[Window], *, weight: float, rows: int) -> dict[str, Any]
     found["mean"] = dict(zip(names, map(_short, values.tolist()), strict=True))
     found["stray"] = dict(zip(names, map(_short, strays.tolist()), strict=True))
     found["novel"] = _short(windows[-1].novel)
+    found["novel_mean"] = _short(float(np.mean([window.novel for window in windows])))
     half = MOST_WINDOWS // 2
     shown = windows if len(windows) <= MOST_WINDOWS else [*windows[:half], *windows[-half:]]
     found["course"] = [

@@ -9,7 +9,7 @@ of the page; anything else that a step noted is listed as it stands.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from pipeline.core.files.card import Card
 from pipeline.core.files.parquet.shards import read_table
 from pipeline.core.rng import generator
 from pipeline.plan.graph import Plan
+from pipeline.report.dataset.diverse import DiversityShown, diversity_in
 from pipeline.report.dataset.examples import EXCERPT, EXCERPT_LINES, Example
 from pipeline.report.dataset.label_card import LabelCard, label_card_of
 from pipeline.report.dataset.steps import DatasetShown
@@ -31,6 +32,7 @@ MOST_NOTES = 48
 MEASURED_SHARE = {"share", "low", "high", "pairs"}  # with its 95 % interval
 TASK_FACTS = ("generated", "verified", "duplicates_dropped", "wrong_answers_tried", "wrong_answers_accepted")
 EXAMPLE_FACTS = ("family", "difficulty", "style", "skill", "question", "answer", "quote", "written_from")
+MOST_REASONS = 3  # of refusals, told beside a group
 WRITING_FACTS = ("answers_by_outcome", "passed_over")  # counts of what a model was asked
 
 
@@ -53,6 +55,20 @@ class TeacherShown:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupMade:
+    """What became of what was asked for in one group: yield, and why the rest was refused, the most frequent first."""
+
+    name: str
+    asked: int
+    kept: int
+    refused: str
+
+    @property
+    def share(self) -> float:
+        return self.kept / self.asked if self.asked else 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class MadeShown:
     """A dataset that a step made: what was generated, what was kept by `group` and what not, a few documents."""
 
@@ -60,9 +76,10 @@ class MadeShown:
     step: str
     rows: int
     group: str  # family of tasks, style of a text, skill of a question
-    families: tuple[tuple[str, int], ...]
+    families: tuple[GroupMade, ...]
     rejected: tuple[tuple[str, int], ...]
     facts: tuple[tuple[str, str], ...]
+    diversity: DiversityShown | None
     examples: tuple[Example, ...]
     seconds: float
     cost_usd: float
@@ -117,21 +134,36 @@ def made_in(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> list[Mad
         told |= {key: value for key, value in details.items() if not isinstance(value, Mapping)}
         told |= {key: details[key] for key in WRITING_FACTS if key in details}
         group, kept, refused = _outcomes(details)
+        told |= _of_the_new(details)
         found.append(
             MadeShown(
                 name=name,
                 step=planned.made.spec.label,
                 rows=card.rows_out,
                 group=group,
-                families=kept,
+                families=tuple(_group_made(name, count, refused) for name, count in kept),
                 rejected=refused,
                 facts=tuple(notes_of(told)),
+                diversity=diversity_in(details),
                 examples=_some_documents(plan, name, card, count=per_side),
                 seconds=card.seconds,
                 cost_usd=card.cost_usd,
             )
         )
     return found
+
+
+def _group_made(name: str, kept: int, refused: Sequence[tuple[str, int]]) -> GroupMade:
+    own = sorted(((count, why.removeprefix(f"{name}: ")) for why, count in refused if why.startswith(f"{name}: ")))
+    told = ", ".join(f"{why} {figures.count(count)}" for count, why in own[: -MOST_REASONS - 1 : -1])
+    return GroupMade(name, kept + sum(count for count, _ in own), kept, told)
+
+
+def _of_the_new(details: Mapping[str, Any]) -> dict[str, float]:
+    """Return what a thousand rows cost that are accepted and, by their runs of words, new."""
+    cost, groups = details.get("usd_per_1000_accepted"), details.get("diversity", {}).get("groups", {})
+    new = groups.get("all", {}).get("all", {}).get("novel_mean")
+    return {"usd_per_1000_accepted_and_new": cost / new} if cost and new else {}
 
 
 def _outcomes(details: Mapping[str, Any]) -> tuple[str, tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]:
