@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -23,58 +21,17 @@ from pipeline.core.errors import DataError, nearest_names
 from pipeline.core.identity import identity_of
 from pipeline.core.step import Making, MakingStep, Params
 from synth.checkers.reading import UnreadableError, wrong_equations
+from synth.families import ALL_FAMILIES, FAMILIES, MORE_FAMILIES, Check, checker, generate
 from synth.tasks.draw import Draw
 from synth.tasks.layout import TaskPage, render
 from synth.tasks.task import Task
 from synth.wrong_answers import wrong_answers
 
 NAME = "verified_tasks"
-FAMILIES = (
-    "arithmetic",
-    "unit_conversion",
-    "sorting",
-    "set_operations",
-    "string_edits",
-    "table_questions",
-    "program_trace",
-    "calendar_dates",
-    "sequences",
-    "logic_order",
-)
-# Made where a recipe names them: the default is what it was, so its rows are too.
-MORE_FAMILIES = (
-    "linear_equations",
-    "polynomials",
-    "fractions",
-    "percentages",
-    "common_divisors",
-    "prime_factors",
-    "number_bases",
-    "probability",
-    "counting",
-    "anagrams",
-    "palindromes",
-    "ciphers",
-    "graph_paths",
-    "trees",
-    "truth_tables",
-    "syllogisms",
-    "knights",
-    "list_programs",
-    "bug_finding",
-    "grid_walks",
-    "schedules",
-    "regular_expressions",
-    "sorting_steps",
-    "document_facts",
-)
-ALL_FAMILIES = (*FAMILIES, *MORE_FAMILIES)
 CONTROL_EVERY = 20  # wrong answers are tried on one task in twenty of each family
 SEED_CHARACTERS = 6  # of the seed's hash in an id, so that two datasets of tasks have no id in common
 PARTS_AT_ONCE = 32  # parts made before the next are begun, which bounds memory
 MOST_DOCUMENTS = 100_000_000  # 6 hours on one core, and 10 GB for the hashes of the prompts
-
-Check = Callable[[str, str], bool]
 
 
 class VerifiedTasksParams(Params):
@@ -249,14 +206,8 @@ def make_task(family: str, index: int, *, params: VerifiedTasksParams, seed: int
     """Return task `index` of a family and its page; depends on seed, family, index and range of difficulty alone."""
     draw = Draw(seed, NAME, family, index)
     difficulty = draw.integer(params.min_difficulty, params.max_difficulty)
-    task: Task = import_module(f"synth.tasks.{family}").generate(draw, difficulty)
+    task = generate(family, draw, difficulty)
     return task, render(draw, task)
-
-
-def checker(family: str) -> Check:
-    """Return the independent checker of a family."""
-    check: Check = import_module(f"synth.checkers.{family}").check
-    return check
 
 
 def refusal(task: Task, page: TaskPage, *, check: Check) -> str:

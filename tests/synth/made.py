@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import cache
 from itertools import pairwise
 
+from synth.families import checker
 from synth.tasks.draw import Draw
 from synth.tasks.layout import TaskPage
 from synth.tasks.task import Task
-from synth.verified_tasks import VerifiedTasksParams, checker, make_task
+from synth.verified_tasks import VerifiedTasksParams, make_task
 from synth.wrong_answers import wrong_answers
 from tests.synth.changed_problems import changed_problems, noticed
 

@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 import zstandard
 
+from synth.families import ALL_FAMILIES
 from synth.tasks.draw import Draw
-from synth.verified_tasks import ALL_FAMILIES
 from tests.synth.made import made
 
 

@@ -16,17 +16,8 @@ from pipeline.core.document import SCHEMA
 from pipeline.core.errors import DataError
 from pipeline.core.step import Making
 from synth import verified_tasks
-from synth.verified_tasks import (
-    ALL_FAMILIES,
-    FAMILIES,
-    TaskTally,
-    VerifiedTasks,
-    VerifiedTasksParams,
-    accepts,
-    checker,
-    make_task,
-    refusal,
-)
+from synth.families import ALL_FAMILIES, FAMILIES, checker
+from synth.verified_tasks import TaskTally, VerifiedTasks, VerifiedTasksParams, accepts, make_task, refusal
 from tests.synth.made import changes_noticed, made, wrong_tried
 
 SEED = 17
@@ -177,7 +168,7 @@ def test_the_card_counts_what_was_tried(tmp_path: Path) -> None:
 
 
 def test_a_task_that_its_checker_refuses_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("synth.checkers.sorting.check", lambda prompt, answer: False)
+    monkeypatch.setattr("synth.checkers.sets.sorting.check", lambda prompt, answer: False)
 
     table, work = make(tmp_path, documents=40, families=["sorting", "sequences"])
 
@@ -186,7 +177,7 @@ def test_a_task_that_its_checker_refuses_is_not_written(tmp_path: Path, monkeypa
 
 
 def test_a_checker_that_accepts_anything_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("synth.checkers.sorting.check", lambda prompt, answer: True)
+    monkeypatch.setattr("synth.checkers.sets.sorting.check", lambda prompt, answer: True)
 
     with pytest.raises(DataError, match=r"accepted \d+ of \d+ wrong answers"):
         make(tmp_path, documents=20, families=["sorting"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from synth.tasks.draw import Draw
-from synth.tasks.table_forms import FORMS, THEMES, Table, Theme
+from synth.tasks.tables.table_forms import FORMS, THEMES, Table, Theme
 from synth.tasks.task import Task
 from synth.tasks.words import NAMES, TOWNS, listed
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from synth.tasks.arithmetic_stories import bill, story
 from synth.tasks.draw import Draw
+from synth.tasks.numbers.arithmetic_stories import bill, story
 from synth.tasks.task import Task
 from synth.tasks.words import PEOPLE, THINGS, TOWNS, counted, listed, ordinal
 
