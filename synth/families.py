@@ -58,7 +58,11 @@ def checker(family: str) -> Check:
     return check
 
 
+def room_of(family: str) -> str:
+    """Return the folder of a family, in `tasks` as in `checkers`."""
+    return next(room for room, families in ROOMS.items() if family in families)
+
+
 @cache
 def _module(side: str, family: str) -> ModuleType:
-    room = next(room for room, families in ROOMS.items() if family in families)
-    return import_module(f"synth.{side}.{room}.{family}")
+    return import_module(f"synth.{side}.{room_of(family)}.{family}")

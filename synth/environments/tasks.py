@@ -17,15 +17,9 @@ from blake3 import blake3
 
 from pipeline.core.identity import identity_of
 from synth.document_tasks import NAME as DOCUMENT_TASKS
-from synth.verified_tasks import (
-    ALL_FAMILIES,
-    SEED_CHARACTERS,
-    VerifiedTasksParams,
-    accepts,
-    checker,
-    make_task,
-)
+from synth.families import ALL_FAMILIES, checker
 from synth.verified_tasks import NAME as VERIFIED_TASKS
+from synth.verified_tasks import SEED_CHARACTERS, VerifiedTasksParams, accepts, make_task
 from synth.writing.questions import Question, accepts_wrong
 from synth.wrong_answers import wrong_answers
 

@@ -148,7 +148,7 @@ def export_tasks(
 
 def check_families(names: Sequence[str]) -> tuple[str, ...]:
     """Return the families that flags name, with commas or one by one, or `all`; RecipeError for an unknown one."""
-    from synth.verified_tasks import ALL_FAMILIES
+    from synth.families import ALL_FAMILIES
 
     found = [name.strip() for given in names for name in given.split(",")]
     if found == ["all"]:
@@ -214,10 +214,13 @@ def _write(
 
 def _checkers(used: set[str], package: str) -> dict[str, str]:
     """Return what lies in `checkers`: those that are used, and what they import of their neighbours."""
+    from synth.families import ALL_FAMILIES, room_of
+
     found, left = {"__init__": ""}, set(used)
     while left:
         name = left.pop()
-        text = (SHORT.get(name) or HOUSE / f"synth/checkers/{name}.py").read_text(encoding="utf-8")
+        room = f"{room_of(name)}/" if name in ALL_FAMILIES else ""
+        text = (SHORT.get(name) or HOUSE / f"synth/checkers/{room}{name}.py").read_text(encoding="utf-8")
         found[name] = OURS.sub(r"from .\1 import", text)
         left |= {each for each in OURS.findall(text) if each not in found}
     return {f"{package}/checkers/{name}.py": text for name, text in sorted(found.items())}

@@ -14,7 +14,7 @@ import pytest
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.queries.export.environment import check_families, export_tasks
 from synth.environments.tasks import CHANGED, MADE_ANEW, NO_TASK, REPEATED, TAKES_WRONG, Chosen
-from synth.verified_tasks import ALL_FAMILIES
+from synth.families import ALL_FAMILIES
 from tests.pipeline.house import House
 
 ALONE = "import sys\nfor ours in ('synth', 'pipeline', 'tamis'): sys.modules[ours] = None\n"
