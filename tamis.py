@@ -98,6 +98,7 @@ __all__ = [
     "input_names",
     "measure",
     "open_dataset",
+    "passes_tests",
     "plan",
     "promote",
     "run",
@@ -241,6 +242,17 @@ def open_dataset(name: str, *, workspace: str | Path | None = None) -> Dataset:
     from pipeline.queries.tables import open_stored
 
     return open_stored(_workspace(workspace), name)
+
+
+def passes_tests(code: str, *, function: str, tests: Sequence[Any]) -> bool:
+    """Say whether code that nobody trusts gives the value of every test, `[arguments, value]`, as typed JSON.
+
+    It runs in a box without network, files or environment, which stays warm in this process, at most 1 s of processor
+    in all; RecipeError where no box can be built. This is the reward of exported `code_tasks`.
+    """
+    from synth.coding.judge import passes_tests as ask
+
+    return ask(code, function=function, tests=tests)
 
 
 def promote(

@@ -47,6 +47,7 @@ STEPS: dict[str, str] = {
     "verified_tasks": "synth.verified_tasks:VerifiedTasks",
     "rephrase": "synth.rephrase:Rephrase",
     "document_tasks": "synth.document_tasks:DocumentTasks",
+    "code_tasks": "synth.code_tasks:CodeTasks",
 }
 
 READERS: dict[str, str] = {

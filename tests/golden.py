@@ -72,7 +72,7 @@ NEEDS: dict[str, tuple[list[str], str]] = {
 
 
 # Their rows are a model's words; what is asked and what is kept of it: tests/synth/test_rephrase.py and beside it.
-WRITTEN_BY_A_MODEL = ("rephrase", "document_tasks")
+WRITTEN_BY_A_MODEL = ("rephrase", "document_tasks", "code_tasks")
 
 
 def path_of(step: str) -> Path:

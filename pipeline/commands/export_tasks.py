@@ -20,7 +20,7 @@ LEVEL = click.IntRange(1, 5)
 
 
 @click.argument(
-    "dataset", metavar="[DATASET]", required=False, help="Whose tasks: of verified_tasks, document_tasks.",
+    "dataset", metavar="[DATASET]", required=False, help="Whose tasks: of verified_tasks, document_tasks, code_tasks.",
     shell_complete=completion.everything,
 )  # fmt: skip
 @click.option(
@@ -42,8 +42,8 @@ def export_tasks(
 ) -> VerbAnswer:  # fmt: skip
     """Write tasks as an environment for reinforcement learning: a package with problems, answers, checkers and reward.
 
-    It needs nothing of Tamis, and its README.md says how it is used. `verifiers` (0.4 or later) and `gymnasium` get
-    the classes that they ask for; a reward is 1 or 0.
+    It needs nothing of Tamis (but for code, which runs in a box), and its README.md says how it is used. `verifiers`
+    (0.4 or later) and `gymnasium` get the classes that they ask for; a reward is 1 or 0.
     """
     from pipeline.core.errors import RecipeError
     from pipeline.queries.export.environment import check_families, exported_tasks_text

@@ -10,12 +10,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from blake3 import blake3
 
 from pipeline.core.identity import identity_of
+from synth.code_tasks import NAME as CODE_TASKS
+from synth.coding.cheats import PLAIN, cheats_of
+from synth.coding.judge import passes_tests
+from synth.coding.problem import Case
 from synth.document_tasks import NAME as DOCUMENT_TASKS
 from synth.families import ALL_FAMILIES, checker
 from synth.verified_tasks import NAME as VERIFIED_TASKS
@@ -23,6 +27,8 @@ from synth.verified_tasks import SEED_CHARACTERS, VerifiedTasksParams, accepts, 
 from synth.writing.questions import Question, accepts_wrong
 from synth.wrong_answers import wrong_answers
 
+CODE_TESTS = "code_tests"  # the checker of code, which runs it in a box
+ONLY_OF_CODE = ("function", "tests")
 SHORT_ANSWERS = "short_answers"  # the checker of answers that stand beside their task
 DULL = 1_000  # tasks in a row of which none is new: a family has no more
 NO_TASK = "no task"
@@ -45,6 +51,12 @@ class EnvironmentTask:
     checker: str
     seed: int | None
     index: int | None  # of the task in its family and seed
+    function: str | None = None  # of code: what it is called
+    tests: list[list[Any]] | None = None  # of code: arguments and value of each call
+
+    def plain(self) -> dict[str, Any]:
+        """Return the task as plain JSON; what only code has is not in other tasks."""
+        return {key: value for key, value in asdict(self).items() if self.tests is not None or key not in ONLY_OF_CODE}
 
 
 class Chosen:
@@ -84,6 +96,8 @@ class Chosen:
                 found = self._of_made(row, maker)
             elif step == DOCUMENT_TASKS:
                 found = self._of_question(row)
+            elif step == CODE_TASKS:
+                found = self._of_exercise(row)
             else:
                 self.left_out[NO_TASK] += 1
                 continue
@@ -146,6 +160,31 @@ class Chosen:
                 checker=SHORT_ANSWERS,
                 seed=None,
                 index=None,
+            )
+        )
+
+    def _of_exercise(self, row: Mapping[str, Any]) -> EnvironmentTask | None:
+        about = json.loads(row["metadata"])
+        if about["prompt"] not in row["text"] or about["solution"] not in row["text"]:
+            return self._refused(CHANGED)
+        tests, name = about["tests"], about["function"]
+        if not passes_tests(about["solution"], function=name, tests=tests):
+            return self._refused(DISAGREES)
+        cheats = cheats_of(name, [Case(*test) for test in tests])
+        if any(passes_tests(cheats[cheat], function=name, tests=tests) for cheat in PLAIN):
+            return self._refused(TAKES_WRONG)
+        return self._new(
+            EnvironmentTask(
+                id=row["id"],
+                prompt=about["prompt"],
+                answer=about["solution"],
+                family=CODE_TASKS,
+                difficulty=None,
+                checker=CODE_TESTS,
+                seed=None,
+                index=None,
+                function=name,
+                tests=tests,
             )
         )
 

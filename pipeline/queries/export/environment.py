@@ -2,7 +2,8 @@
 
     NAME/README.md pyproject.toml tamis.json    NAME/NAME/__init__.py judging.py tasks.jsonl checkers/*.py
 
-It needs nothing of Tamis: the checkers are copied, since they import only Python. It appears whole or not at all
+It needs nothing of Tamis: the checkers are copied, since they import only Python; that of code alone imports `tamis`,
+which runs it in a box. It appears whole or not at all
 (`folder.py`), and every byte depends on the tasks and the version of Tamis alone.
 """
 
@@ -41,6 +42,7 @@ START: dict[Form, str] = {"jsonl": "judging", "verifiers": "for_verifiers", "gym
 OURS = re.compile(r"^from (?:synth\.checkers|pipeline\.core\.claude\.messages)\.(\w+) import", re.MULTILINE)
 SHORT = {
     "short_answers": HOUSE / "synth/writing/agreement.py",
+    "code_tests": HOUSE / "synth/environments/code_tests.py",
     "visible": HOUSE / "pipeline/core/claude/messages/visible.py",
 }
 USE: dict[Form, str] = {
@@ -192,13 +194,13 @@ def _write(
             counts[task.family] += 1
             difficulties.setdefault(task.family, Counter())[task.difficulty or 0] += 1
             used.add(task.checker)
-            file.write((json.dumps(asdict(task), ensure_ascii=False) + "\n").encode())
+            file.write((json.dumps(task.plain(), ensure_ascii=False) + "\n").encode())
 
     write_atomically(inside / TASKS, lines)
     if not counts:
         raise DataError(
             f"{source}: holds no task that can be exported ({dict(chosen.left_out) or 'it is empty'}). Tasks come from "
-            "verified_tasks and document_tasks; or give --family."
+            "verified_tasks, document_tasks and code_tasks; or give --family."
         )
     written = {f"{package}/judging.py": _copy("synth/environments/judging.py"), **_checkers(used, package)}
     written[f"{package}/__init__.py"] = _start(form, package)
@@ -259,10 +261,11 @@ def _readme(
         "checker accepted the answer and refused every planted wrong one before the task was written.\n",
         table(("family", "tasks", "of each difficulty"), rows),
         f"Left out: {plain(left_out)}.\n" if left_out else "",
+        "Code is judged in a box: that needs Tamis on the path, and Linux.\n" if "code_tasks" in difficulties else "",
         "## Use\n",
         USE[form].format(name=package),
-        "An answer is worth 1 if its checker accepts it, else 0. Read is what follows the last "
-        "`Answer:`, or the whole text where there is none. A task has `prompt`, `answer`, `family`, `difficulty` (1 to "
+        "An answer is worth 1 if its checker accepts it, else 0. Read is what follows the last `Answer:`, or the whole "
+        "text where there is none; of code the last block. A task has `prompt`, `answer`, `family`, `difficulty` (1 to "
         "5), `checker` (a file in `checkers`), `seed` and `index`. For tasks to test with, export with another "
         "`--seed`: no two tasks of an export are the same, and those of two seeds hardly ever.\n",
     ]
