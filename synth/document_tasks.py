@@ -21,7 +21,7 @@ from synth.writing.origins import lineage, writer_of
 from synth.writing.questions import HASH, Question, accepts_wrong, fault, to_guess, to_solve, to_write
 from synth.writing.rows import Rows, Tally, tell_shortage
 from synth.writing.seeds import Seed, Seeds
-from synth.writing.watched import Watch
+from synth.writing.watched import Watch, shown_of
 from synth.writing.writer import LARGE_CHARACTER, Writer, WriterParams, WritingStep
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ class DocumentTasks(WritingStep):
                 kept = self._verified(taken, writer=writer, tally=tally)
                 told = [json.loads(row["metadata"]) for row in kept]
                 asked = [f"{each['question']} {each['answer']}" for each in told]
-                watch.see(asked, groups={"prompt": [NAME] * len(told), "skill": [each["skill"] for each in told]})
+                groups = {"prompt": [NAME] * len(told), "skill": [each["skill"] for each in told]}
+                watch.see(asked, seeds=shown_of(taken, told), groups=groups)
                 for row in kept:
                     rows.add(row)
             rows.end()

@@ -21,7 +21,7 @@ from synth.writing.origins import lineage, writer_of
 from synth.writing.prompt import Prompt, load_prompt
 from synth.writing.rows import Rows, Tally, tell_shortage
 from synth.writing.seeds import Seed, Seeds
-from synth.writing.watched import Watch
+from synth.writing.watched import Watch, shown_of
 from synth.writing.writer import LARGE_CHARACTER, Writer, WriterParams, WritingStep
 
 NAME = "rephrase"
@@ -97,8 +97,11 @@ class Rephrase(WritingStep):
                     break
                 chosen = [prompts[at] for at in watch.next_prompts(len(taken))]
                 kept = self._written(taken, chosen, writer=writer, tally=tally)
-                styles = [json.loads(row["metadata"])["style"] for row in kept]
-                watch.see([row["text"] for row in kept], groups={"prompt": styles})
+                about = [json.loads(row["metadata"]) for row in kept]
+                watch.see(
+                    [row["text"] for row in kept], seeds=shown_of(taken, about),
+                    groups={"prompt": [each["style"] for each in about]},
+                )  # fmt: skip
                 for row in kept:
                     rows.add(row)
             rows.end()

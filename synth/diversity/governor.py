@@ -61,11 +61,17 @@ class _Group:
 class Governor:
     """Watches texts in the order in which they are made; the same texts give the same weights."""
 
-    def __init__(self, bands: Bands, *, judged: Collection[str] = NAMES) -> None:
-        """Watch by the numbers whose names are in `judged`; KeyError for a name that no number has."""
+    def __init__(
+        self, bands: Bands, *, judged: Collection[str] = NAMES, steering: Collection[str] | None = None
+    ) -> None:
+        """Watch by the numbers whose names are in `judged`; KeyError for a name that no number has.
+
+        Making ends when all groups of an axis in `steering` are retired; None: of any axis that is named.
+        """
         if unknown := set(judged) - set(NAMES):
             raise KeyError(f"no such numbers: {sorted(unknown)}")
         self.bands = bands
+        self._steering = steering
         self.judged = np.array([name in judged for name in NAMES])
         self.windows: list[Window] = []
         self._groups: dict[tuple[str, str], _Group] = {}
@@ -107,7 +113,8 @@ class Governor:
         """Why making should end, or "" while it is worth its price."""
         axes = self.weights()
         for axis, weights in axes.items():  # one bad group among good ones is no reason: it is retired by itself
-            if (axis != EVERYTHING or len(axes) == 1) and not any(weights.values()):
+            steers = axis in self._steering if self._steering is not None else axis != EVERYTHING or len(axes) == 1
+            if steers and not any(weights.values()):
                 return f"every {'text' if axis == EVERYTHING else axis} has left the band of real text"
         if self._stale.get(EVERYTHING, 0) >= STALE:
             return f"less than {NOVEL:.0%} of the last {STALE} windows was new"

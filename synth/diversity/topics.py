@@ -27,8 +27,8 @@ class Topics:
     centres: np.ndarray  # float32[num_cells, WIDTH], of length 1
 
     @staticmethod
-    def of(words: Words) -> Topics:
-        """Find the cells of real documents."""
+    def of(words: Words, *, most: int = CELLS) -> Topics:
+        """Find the cells of real documents, at most so many."""
         documents = words.documents()
         pairs = np.unique(np.stack([words.hashes, documents.astype(np.uint64)]), axis=1) if len(documents) else None
         having = count(pairs[0] if pairs is not None else words.hashes)
@@ -36,7 +36,7 @@ class Topics:
         vectors = empty._vectors(words)
         centres = [vectors[0]]
         closest = vectors @ vectors[0]
-        while len(centres) < min(CELLS, max(1, len(words) // 8)):
+        while len(centres) < min(most, max(1, len(words) // 8)):
             centres.append(vectors[int(np.argmin(closest))])
             closest = np.maximum(closest, vectors @ centres[-1])
         found = np.array(centres)
@@ -51,10 +51,14 @@ class Topics:
 
     def covered(self, words: Words) -> float:
         """Return how many cells documents fill as if evenly, over all cells: exp of the entropy of their cells."""
-        cells = np.argmax(self._vectors(words) @ self.centres.T, axis=1)
-        shares = np.bincount(cells, minlength=len(self.centres)) / max(len(words), 1)
+        shares = np.bincount(self.cells(words), minlength=len(self.centres)) / max(len(words), 1)
         shares = shares[shares > 0]
         return float(np.exp(-(shares * np.log(shares)).sum()) / len(self.centres))
+
+    def cells(self, words: Words) -> np.ndarray:
+        """Return int64[num_docs]: the cell of each document."""
+        found: np.ndarray = np.argmax(self._vectors(words) @ self.centres.T, axis=1)
+        return found
 
     def _vectors(self, words: Words) -> np.ndarray:
         """Return float32[num_docs, WIDTH] of length 1, or 0 for a document without a word that real text has."""

@@ -14,11 +14,12 @@ import numpy as np
 
 from pipeline.core.step import Part
 from pipeline.core.text.batch import Batch
-from synth.writing.seeds import Seeds
+from synth.writing.seeds import Seed, Seeds
 from synth.writing.writer import WriterParams
 
 if TYPE_CHECKING:
     from synth.diversity.governor import Governor
+    from synth.writing.clusters import Clusters
 
 REAL_DOCUMENTS = 2_000  # that the band is made of, at most
 FEWEST_WORDS = 10
@@ -36,15 +37,18 @@ class Watch:
         from synth.diversity.bands import Bands
         from synth.diversity.governor import Governor
         from synth.diversity.words import read_words
+        from synth.writing.clusters import Clusters
 
         self._prompts = prompts
         self._credit = dict.fromkeys(prompts, 0.0)
         self._governor: Governor | None = None
+        self._clusters: Clusters
         self._why = "" if params.watch_diversity else "watch_diversity is off"
         if self._why:
             return
         seeds = Seeds(parts, seed=seed, min_chars=params.min_chars, max_chars=params.max_chars)
-        real = Batch.from_texts([seed.shown for seed in seeds.take(REAL_DOCUMENTS)])
+        shown = [seed.shown for seed in seeds.take(REAL_DOCUMENTS)]
+        real = Batch.from_texts(shown)
         counts = read_words(real, most=most_words).counts
         least = int(np.quantile(counts, 0.25)) if len(counts) else 0
         try:
@@ -52,12 +56,16 @@ class Watch:
         except ValueError as error:
             self._why = str(error)
         else:
-            self._governor = Governor(bands, judged=judged)
+            self._governor, self._clusters = Governor(bands, judged=judged, steering=["prompt"]), Clusters(shown)
 
-    def see(self, texts: Sequence[str], *, groups: Mapping[str, Sequence[str]]) -> None:
-        """Watch rows that were kept, in their order; `groups` has `prompt` and whatever else is to be told apart."""
+    def see(self, texts: Sequence[str], *, seeds: Sequence[str], groups: Mapping[str, Sequence[str]]) -> None:
+        """Watch rows that were kept, in their order, with what each was written from.
+
+        `groups` has `prompt` and whatever else is to be told apart.
+        """
         if self._governor is not None and texts:
-            self._governor.watch(Batch.from_texts(list(texts)), groups=groups)
+            told = {**groups, "seed cluster": self._clusters.of(seeds)}
+            self._governor.watch(Batch.from_texts(list(texts)), groups=told)
 
     def next_prompts(self, count: int) -> list[int]:
         """Return by which of `prompts` the next documents are written: in turns, a lighter one more seldom."""
@@ -90,3 +98,9 @@ class Watch:
         from synth.diversity.told import told
 
         return {"diversity": {"not_watched": self._why} if self._governor is None else told(self._governor)}
+
+
+def shown_of(seeds: Sequence[Seed], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what the model was shown for each row, by the metadata of the rows."""
+    shown = {seed.row["id"]: seed.shown for seed in seeds}
+    return [shown[row["written_from"]] for row in rows]

@@ -59,6 +59,8 @@ def test_buying_ends_where_every_prompt_has_collapsed(tmp_path: Path, monkeypatc
 
     group = details["diversity"]["groups"]["prompt"]["bad"]
     assert group["weight"] == 0 and {"self_repetition", "compression"} <= set(group["course"][0]["left"])
+    clusters = details["diversity"]["groups"]["seed cluster"]
+    assert sum(each["rows"] for each in clusters.values()) == details["kept"] and len(clusters) == 6
     assert details["short"] == "every prompt has left the band of real text" and details["asked"] <= 600
 
 
