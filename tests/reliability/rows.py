@@ -84,8 +84,10 @@ ROWS = (
             f"{TAMPER}test_nothing_leaves_over_the_network_or_a_socket_of_this_machine",
             f"{TAMPER}test_no_process_or_thread_stays_behind",
             f"{TAMPER}test_the_same_attacks_go_well_where_nothing_confines_them",
+            "tests/synth/sandbox/test_sandbox.py::test_no_attack_gets_out_of_a_box_and_no_cheat_passes",
+            "tests/synth/sandbox/test_sandbox.py::test_the_same_attacks_and_cheats_go_well_without_a_box",
         ),
-        waits="proposers of a search are boxed; code that models write is not run yet, and waits for the work on it",
+        waits="each test of the sandbox plays 66 attacks and 18 cheats (synth/sandbox/figures.json)",
     ),
     Row(
         8,
@@ -96,8 +98,9 @@ ROWS = (
             "tests/synth/test_verified_tasks.py::test_an_answer_is_checked_against_its_own_prompt",
             "tests/synth/test_verified_tasks.py::test_300_tasks_of_every_difficulty_are_accepted",
             "tests/synth/test_verified_tasks.py::test_a_task_that_its_checker_refuses_is_not_written",
+            "tests/synth/test_code_tasks.py::test_an_exercise_is_kept_if_its_tests_can_be_trusted_and_each_other_end_has_its_name",
         ),
-        waits="tasks whose answer is code wait for the work on them",
+        waits="of an exercise in code: mutants that nothing tried tells from its reference are counted, not refused",
     ),
     Row(
         9,
