@@ -19,6 +19,7 @@ import struct
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -36,7 +37,7 @@ DEVICES = ("/dev/null",)
 LOADER = ("/lib64", "/lib/ld-linux-aarch64.so.1")  # of programs, for bubblewrap, which starts one
 START_SECONDS, GRACE_SECONDS = 20.0, 10.0
 LONGEST_JOB = 16 << 20
-LINE_BYTES = 4096
+LINE_BYTES, MOST_CHARACTERS = 4096, 200
 WAY_OUT = (
     "Install bubblewrap (apt install bubblewrap), or let users make namespaces (sysctl -w "
     "user.max_user_namespaces=10000; on Ubuntu also kernel.apparmor_restrict_unprivileged_userns=0; in Docker a "
@@ -89,9 +90,9 @@ class Box:
             try:
                 self._start(builder)
                 return
-            except OSError as error:
+            except (OSError, ServiceError) as error:
                 self.close()
-                refusals.append(f"{builder}: {error.strerror or error}")
+                refusals.append(f"{builder}: {getattr(error, 'strerror', None) or error}")
         raise RecipeError(
             f"the box for generated code cannot be built on this machine ({'; '.join(refusals)}); code that a model "
             f"wrote runs in a box or not at all. {WAY_OUT}"
@@ -158,12 +159,19 @@ class Box:
         python = [os.path.realpath(sys.executable), "-P", "-s", "-S", "-B", str(CHILD)]
         command = python if plan["build"] else _bubblewrap(python, bound=bound, hidden=hidden)
         self.builder = builder
-        self._child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/",
-            env={"LANG": "C.UTF-8", "PYTHONHASHSEED": str(self.hash_seed)}, start_new_session=True, bufsize=0,
-        )  # fmt: skip
-        self._give(json.dumps(plan).encode())
-        heard = json.loads(self._take(time.monotonic() + START_SECONDS, longest=LINE_BYTES))
+        with tempfile.TemporaryFile() as complaints:
+            self._child = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, cwd="/",
+                env={"LANG": "C.UTF-8", "PYTHONHASHSEED": str(self.hash_seed)}, start_new_session=True, bufsize=0,
+            )  # fmt: skip
+            try:
+                self._give(json.dumps(plan).encode())
+                heard = json.loads(self._take(time.monotonic() + START_SECONDS, longest=LINE_BYTES))
+            except OSError as error:
+                self.close()
+                complaints.seek(0)
+                told = complaints.read(LINE_BYTES).decode("utf-8", "replace").strip().rpartition("\n")[2]
+                raise OSError(error.errno, told[:MOST_CHARACTERS] or error.strerror) from error
         if "failed" in heard:
             raise OSError(1, heard["failed"])
         self._prove()
@@ -171,15 +179,9 @@ class Box:
     def _prove(self) -> None:
         """Try every door from inside; raise OSError where one is open."""
         source = Path(box_probe.__file__).read_text(encoding="utf-8")
-        said = self.run(
-            source, function="open_doors", calls=[[os.getpid(), str(CHILD.parents[3] / "pyproject.toml")]]
-        ).said
-        with suppress(ValueError):
-            heard = json.loads(said)
-            if heard == {"value": []}:
-                return
-            raise OSError(1, f"a box was built and left doors open: {heard}")
-        raise OSError(1, "a box was built and nothing runs in it")
+        said = self.run(source, function="open_doors", calls=[[os.getpid(), str(Path(__file__))]]).said
+        if said != b'{"value": []}\n':
+            raise OSError(1, f"a box was built and does not hold: {said[:MOST_CHARACTERS]!r}")
 
     def _give(self, content: bytes) -> None:
         assert self._child is not None and self._child.stdin is not None, "the box is closed"

@@ -11,16 +11,18 @@ import ctypes
 import os
 import struct
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 NEW_FILES, NEW_CGROUP, NEW_HOST, NEW_IPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
 NEW_USER, NEW_PROCESSES, NEW_NETWORK = 0x10000000, 0x20000000, 0x40000000
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 MOUNT_SETATTR, PIDFD_OPEN = 442, 434  # the same everywhere
-READ_ONLY, NO_SETUID, NO_DEVICES, BIND, WHOLE_TREE, PRIVATE = 1, 2, 4, 0x1000, 0x4000, 0x40000
+READ_ONLY, NO_SETUID, NO_DEVICES, NO_ACCESS_TIMES = 1, 2, 4, 0x400
+BIND, WHOLE_TREE, PRIVATE = 0x1000, 0x4000, 0x40000
 HERE, RECURSIVE, DETACH = -100, 0x8000, 2
-CAPABILITIES_VERSION, SYS_ADMIN, SET_PCAP = 0x20080522, 21, 8
-PR_SET_KEEPCAPS, PR_SET_DUMPABLE = 8, 4
+CAPABILITIES_VERSION, SYS_ADMIN = 0x20080522, 21
+PR_SET_KEEPCAPS = 8
 NOBODY = 65534
 STAGE = "/tmp"  # hidden while the root is built, for this process alone
 SMALL = "mode=755,size=1m,nr_inodes=4k"  # folders and files on which others are mounted
@@ -28,13 +30,18 @@ SMALL = "mode=755,size=1m,nr_inodes=4k"  # folders and files on which others are
 
 def call(name: str, *arguments: int | bytes | None) -> int:
     """Call a function of C's library; raise OSError, which names it, where it fails."""
-    c = ctypes.CDLL(None, use_errno=True)
     given = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
-    found = int(getattr(c, name)(*given))
+    found = int(getattr(_c(), name)(*given))
     if found < 0:
         code = ctypes.get_errno()
         raise OSError(code, f"{name}: {os.strerror(code)}")
     return found
+
+
+@cache
+def _c() -> ctypes.CDLL:
+    """Return C's library, kept: to find it costs as much as a tenth of a run."""
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def enter_own_user() -> None:

@@ -13,6 +13,7 @@ import os
 import platform
 import struct
 from collections.abc import Mapping
+from functools import cache
 
 PROCESSORS = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # as the kernel names them; both are little endian
 NEWEST = 450  # the last call that was looked at, set_mempolicy_home_node; numbers are the same everywhere from 424 on
@@ -84,17 +85,21 @@ def refuse() -> bool:
 def program_for(own: int, refused: Mapping[str, tuple[int, int | None]]) -> bytes | None:
     """Return a filter for the process of this number, None on a machine that has none."""
     here = PROCESSORS.get(platform.machine())
-    if here is None or not hasattr(ctypes.CDLL(None), "prctl"):
+    if here is None or not hasattr(_c(), "prctl"):
         return None
     return _program(here, column=list(PROCESSORS).index(platform.machine()), own=own, refused=refused)
+
+
+@cache
+def _c() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def install(program: bytes) -> bool:
     """Put this process under a filter for the rest of its life; say whether the kernel does."""
     kept = ctypes.create_string_buffer(program)
     about = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(kept))
-    c = ctypes.CDLL(None, use_errno=True)
-    return bool(c.prctl(PR_SET_SECCOMP, ctypes.c_long(FILTER), about, ctypes.c_long(0), ctypes.c_long(0)) == 0)
+    return bool(_c().prctl(PR_SET_SECCOMP, ctypes.c_long(FILTER), about, ctypes.c_long(0), ctypes.c_long(0)) == 0)
 
 
 def _program(processor: int, *, column: int, own: int, refused: Mapping[str, tuple[int, int | None]]) -> bytes:

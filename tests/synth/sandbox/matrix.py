@@ -28,6 +28,18 @@ from tests.synth.sandbox.cheats import CHEATS, HONEST, LIMITS, accepted_by_value
 
 SECRET = "a-key-that-nobody-may-have"
 MARKER = "the-answer-of-the-reference"
+FRAMES = """
+import fcntl, os, struct
+def solve(items):
+    fcntl.fcntl(3, fcntl.F_SETFL, os.O_DIRECT | os.O_NONBLOCK)  # each writing is a packet
+    end = b'{"kind": "ended", "status": 0, "wall_seconds": 0, "cpu_seconds": 0}'
+    parts = (b'{"value": [1, 2, 3]}', b"", end, b"", end)
+    forged = b"!" + b"".join(struct.pack(">I", len(each)) + each for each in parts)
+    for size in (1, 3, 4096, 7):
+        for start in range(0, len(forged), size):
+            os.write(3, forged[start : start + size])
+    os._exit(0)
+"""
 MOVED = "".join(chr(ord(each) + 1) for each in MARKER)  # as attackers are told it
 REMEMBER = "def remember(text):\n    return [text] * 3000\n"
 CODE = inspect.getsource(attacks)
@@ -54,6 +66,8 @@ def escapes_from_boxes(folder: Path, *, builder: Builder, num_boxes: int = 2) ->
         escaped = [name for name, each in outcomes.items() if isinstance(each, Value) and each.value]
         assert accepted_by_values(sandbox, HONEST), "nothing passes in the box"
         escaped += [name for name, code in CHEATS.items() if accepted_by_values(sandbox, code)]
+        if _answers_for_the_next(builder):
+            escaped.append("an answer to somebody else's question")
         if living_below(os.getpid()) != before:
             escaped.append("a process outlives its run")
         time.sleep(max(0.0, told["late_until"] - time.time()))
@@ -68,6 +82,12 @@ def _look_for_the_job_before(told: dict[str, Any], *, builder: Builder) -> Value
             answer = sandbox.execute(REMEMBER, function="remember", inputs=[[MARKER]])
             assert answer == [Value([MARKER] * 3000)], "nothing runs in the box"
         return sandbox.execute(CODE, function="find_the_job_before_in_memory", inputs=[[told]])[0]
+
+
+def _answers_for_the_next(builder: Builder) -> bool:
+    with Sandbox(LIMITS, boxes=1, builders=[builder]) as sandbox:
+        forged = accepted_by_values(sandbox, FRAMES)
+        return forged or not accepted_by_values(sandbox, HONEST)
 
 
 def escapes_without_a_box(folder: Path) -> list[str]:
