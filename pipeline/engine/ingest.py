@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from pipeline.core.errors import listed_names
+from pipeline.core.errors import DataError, listed_names
 from pipeline.core.files.names import INPUTS
 from pipeline.core.files.parquet.shards import read_table, write_table
 from pipeline.engine.executors import Executor
@@ -30,7 +30,7 @@ from pipeline.engine.settled import locate
 from pipeline.engine.take_over import slice_keys, take_slices
 from pipeline.sources.capped import Capped, cap_told
 from pipeline.sources.first_rows import FirstRows
-from pipeline.sources.quarantine import QUARANTINE, counted, refuse_empty, save
+from pipeline.sources.quarantine import OF_COLUMNS, QUARANTINE, counted, refuse_empty, save
 from pipeline.sources.reader import Slice
 from pipeline.sources.rows import printable
 from pipeline.sources.sampled import Sampled
@@ -136,6 +136,13 @@ def _refuse(node: Node, reader: Any, rejected: list[list[str]], *, rows_in: int,
     if rejected:
         node.folder.mkdir()
         save(node.folder, rejected)
+    cap = reader.params.max_bytes
+    if cap is not None and OF_COLUMNS.isdisjoint(reasons):
+        told = f" of {rows_in:,} rows" if rows_in else ""
+        raise DataError(
+            f"sources.{node.name}: no document{told} fits into max_bytes: {cap:,}; the first one must. Raise it, or "
+            "take it out to see which rows are no documents."
+        )
     refuse_empty(
         f"sources.{node.name}", rows_in=rows_in, reasons=reasons, first=next((row[1] for row in rejected), ""),
         readers=[reader],

@@ -1,7 +1,7 @@
 """A source's documents up to a number of them, or up to so many bytes of text: the first in the order of the files.
 
-What follows is not read. The cap counts documents and not rows, after `sample` drew its share, so a capped sample is
-spread over the source as far as the cap allows.
+What follows is not read, and what is refused behind the next document is not counted. The cap counts documents and not
+rows, after `sample` drew its share, so a capped sample is spread over the source as far as the cap allows.
 """
 
 from __future__ import annotations
@@ -41,10 +41,12 @@ class Capped:
                 ends = size + np.cumsum(sizes_of(chunk.table.column("text")))
                 fit = len(ends) if self.size_bytes is None else int(np.searchsorted(ends, self.size_bytes, "right"))
                 fit = fit if self.documents is None else min(fit, self.documents - documents)
-                table = chunk.table.slice(0, fit)
-                yield replace(chunk, table=table, rows_in=len(table) + len(chunk.quarantined))
                 documents, size = documents + fit, int(ends[fit - 1]) if fit else size
-                if fit < len(ends) or documents == self.documents or size == self.size_bytes:
+                is_met = fit < len(ends) or documents == self.documents or size == self.size_bytes
+                table = chunk.table.slice(0, fit)
+                refused = tuple(row for row in chunk.quarantined if not is_met or row.after <= fit)
+                yield replace(chunk, table=table, quarantined=refused, rows_in=len(table) + len(refused))
+                if is_met:
                     return
 
 

@@ -112,6 +112,7 @@ class Quarantined:
     place: str
     reason: Reason
     excerpt: str
+    after: int = 0  # documents of its chunk that stand before it
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ class ChunkBuilder:
         """Quarantine one row."""
         if self.enough:
             return
-        row = Quarantined(id=printable(id), place=place, reason=reason, excerpt=printable(excerpt))
+        row = Quarantined(printable(id), place, reason, printable(excerpt), after=len(self.ids))
         self.quarantined.append(row)
         self.size_bytes += 4 * EXCERPT_CHARACTERS
 

@@ -33,7 +33,10 @@ class Sampled:
     def read(self, piece: Slice) -> Iterator[Chunk]:
         for chunk in self.reader.read(piece):
             drawn = np.array([self._is_drawn(id) for id in chunk.table.column("id").to_pylist()], bool)
-            quarantined = tuple(row for row in chunk.quarantined if self._is_drawn(row.id))
+            before = np.cumsum([0, *drawn])
+            quarantined = tuple(
+                replace(row, after=int(before[row.after])) for row in chunk.quarantined if self._is_drawn(row.id)
+            )
             table = chunk.table.filter(pa.array(drawn))
             yield replace(chunk, table=table, quarantined=quarantined, rows_in=len(table) + len(quarantined))
 

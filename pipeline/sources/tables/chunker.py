@@ -170,8 +170,10 @@ class TableChunker:
         else:
             documents = self._documents(stored, ids, table.select(names))
         refused = tuple(
-            Quarantined(_excerpt(ids, row), f"{label} row {first_row + row}", reasons[row], _excerpt(text, row))
-            for row in np.flatnonzero(reasons != "").tolist()
+            Quarantined(
+                _excerpt(ids, row), f"{label} row {first_row + row}", reasons[row], _excerpt(text, row), row - before
+            )
+            for before, row in enumerate(np.flatnonzero(reasons != "").tolist())
         )
         return Chunk(table=documents, quarantined=refused, rows_in=len(reasons)), reasons, text
 

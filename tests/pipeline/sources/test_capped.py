@@ -9,17 +9,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.core.errors import RecipeError
+from pipeline.core.errors import DataError, RecipeError
 from pipeline.sources.texts.jsonl import JsonlReader
 from tests.pipeline.house import House, texts
 
 
 def test_each_source_of_a_dataset_ends_at_its_own_cap_and_its_card_tells(house: House) -> None:
     rows = "".join(json.dumps({"text": said}) + "\n" for said in texts(30))
-    (house.folder / "a.jsonl").write_text("no json\n" + rows, encoding="utf-8")
+    (house.folder / "a.jsonl").write_text("no json\n" + rows + 9 * "nor this\n", encoding="utf-8")
     for number in range(2):
-        table = pa.table({"text": texts(20, start=100 + 20 * number)})
-        pq.write_table(table, house.folder / f"p{number}.parquet", row_group_size=5)
+        said: list[str | None] = [*texts(20, start=100 + 20 * number), *([None] * 4 if number else [])]
+        pq.write_table(pa.table({"text": said}), house.folder / f"p{number}.parquet", row_group_size=25)
     expected = texts(40, start=100)
     sizes = list(accumulate(len(said.encode()) for said in expected))
     house.write(
@@ -39,7 +39,16 @@ def test_each_source_of_a_dataset_ends_at_its_own_cap_and_its_card_tells(house: 
     assert 0 < sum(len(said.encode()) for said in drawn) <= 1000 and set(drawn) < set(expected)
     assert drawn == [said for said in expected if said in drawn]
     assert house.card("drawn").payload["params"] == {"max_bytes": 1000, "sample": 0.5}
+    assert house.card("rows").quarantined == {} and house.card("rows").rows_in == 25
     assert not house.plan().to_build
+
+
+def test_a_cap_below_the_first_document_is_told_as_such(house: House) -> None:
+    house.lines("a.jsonl", texts(3))
+    house.clean([], source="{read: jsonl, path: DIR/a.jsonl, max_bytes: 1}")
+
+    with pytest.raises(DataError, match=r"no document fits into max_bytes: 1; the first one must. Raise it"):
+        house.run()
 
 
 @pytest.mark.parametrize("cap", ["max_bytes: 2G", "max_bytes: 0", "max_documents: 1.5", "max_bytes: 2.5"])
