@@ -5,7 +5,8 @@ what the gate compares with, its tokenizer stays, so none of it is read, cleaned
 that grows is built tonight from files whose content no promoted dataset was read from; its near-duplicates are looked
 for in a store of what was promoted. Its share of the mixture is shared out by size among tonight's documents and those
 of earlier nights. What a dataset had too little of to be judged waits: the next time that it grows, it reads these
-files again, also where another dataset that was promoted meanwhile was read from them.
+files again, also where another dataset that was promoted meanwhile was read from them, through copies of the datasets
+that it is made of; where these pay for grades or texts, it does not.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files.card import Card, is_complete, read_card
-from pipeline.plan.pinned import pinned_of, with_pinned
+from pipeline.plan.pinned import TEACHER, pinned_of, with_pinned
 from pipeline.recipe.sections import MixtureSection
 from pipeline.recipe.spec import DatasetSpec, Recipe, SourceSpec, StepSpec, held_out_by
 from pipeline.sources.files import FileReader
@@ -56,9 +57,13 @@ class Night:
 
     def cleaning(self) -> Recipe:
         """Return the recipe of tonight's documents, without an experiment."""
-        kept = {name: self._tonight(spec) for name, spec in self.recipe.datasets.items()}
+        kept: dict[str, DatasetSpec] = {}
+        for spec in self.recipe.datasets.values():
+            tonights = self._tonight(spec)
+            if tonights is not None:
+                kept |= {inner.name: inner for inner in self._apart(spec.name)} | {spec.name: tonights}
         return replace(
-            self.recipe, sources=self._sources(), datasets={name: spec for name, spec in kept.items() if spec},
+            self.recipe, sources=self._sources(), datasets=kept,
             mixtures={}, proxy=None, gate=None, promote=None, trials=None,
         )  # fmt: skip
 
@@ -76,18 +81,42 @@ class Night:
 
     def _tonight(self, spec: DatasetSpec) -> DatasetSpec | None:
         """Return a dataset as it is built tonight; None where nothing that it reads is new."""
-        idle = {name for name, labels in self.new.items() if not labels}
-        inputs = tuple(
-            _own(name, spec.name) if (spec.name, name) in self.waiting else name
-            for name in spec.inputs
-            if (spec.name, name) in self.waiting or not _is_idle(self.recipe, name, idle)
-        )
+        inputs = self._inputs(spec, reader=spec.name)
         if spec.inputs and not inputs:
             return None
         if not _reads(self.recipe, spec.name) & self.new.keys():
             return spec
+        return replace(spec, inputs=inputs, steps=self._steps(spec))
+
+    def _apart(self, reader: str) -> list[DatasetSpec]:
+        """Return the datasets that stand between a dataset and files that wait for it alone, each after its inputs."""
+        inner = [spec for name, spec in self.recipe.datasets.items() if name in _between(self.recipe, reader)]
+        return [
+            replace(
+                spec, name=_own(spec.name, reader), inputs=self._inputs(spec, reader=reader), steps=self._steps(spec)
+            )
+            for spec in inner
+            if self._waits(spec.name, reader)
+        ]  # fmt: skip
+
+    def _inputs(self, spec: DatasetSpec, *, reader: str) -> tuple[str, ...]:
+        """Return what of a dataset's inputs has something new, or something that waits for `reader`."""
+        idle = {name for name, labels in self.new.items() if not labels}
+        return tuple(
+            _own(name, reader) if self._waits(name, reader) else name
+            for name in spec.inputs
+            if self._waits(name, reader) or not _is_idle(self.recipe, name, idle)
+        )
+
+    def _waits(self, name: str, reader: str) -> bool:
+        """Say whether files of a source, or of what a dataset is made of, wait for another dataset alone."""
+        if name in self.recipe.datasets and not can_wait(self.recipe, reader):
+            return False
+        return any((reader, source) in self.waiting for source in _reads(self.recipe, name))
+
+    def _steps(self, spec: DatasetSpec) -> tuple[StepSpec, ...]:
         steps = with_pinned(spec.steps, self.pinned[spec.name]) if spec.name in self.pinned else spec.steps
-        return replace(spec, inputs=inputs, steps=tuple(self._against_store(step) for step in steps))
+        return tuple(self._against_store(step) for step in steps)
 
     def _against_store(self, item: StepSpec) -> StepSpec:
         """Return a step for near-duplicates as one that also looks at what was promoted."""
@@ -202,7 +231,8 @@ def tonight(recipe: Recipe, workspace: Workspace, *, hashes: InputHashes) -> Nig
     pins = {name: pinned_of(workspace, recipe.datasets[name], grown[name], hash_file=hashes.of) for name in growing}
     waiting: dict[tuple[str, str], tuple[str, ...]] = {}
     for dataset in growing:
-        own = {each: set[str]() for each in recipe.datasets[dataset].inputs if each in named}
+        near = _reads(recipe, dataset) if can_wait(recipe, dataset) else set(recipe.datasets[dataset].inputs)
+        own = {each: set[str]() for each in sorted(near & named.keys())}
         for folder in grown[dataset]:
             for card in _sources_of(workspace, read_card(folder)):
                 own.get(_shared(card.name, read), set()).update(_contents(card))
@@ -228,8 +258,15 @@ def _contents(source: Card) -> set[str]:
 
 
 def can_wait(recipe: Recipe, dataset: str) -> bool:
-    """Say whether a dataset reads its sources itself, so that files of them can wait for it alone."""
-    return all(name in recipe.sources for name in recipe.datasets[dataset].inputs)
+    """Say whether files can wait for a dataset alone: what stands between them is made again at no price."""
+    steps = [recipe.datasets[name] for name in _between(recipe, dataset)]
+    return all(spec.make is None and all(item.step.name != TEACHER for item in spec.steps) for spec in steps)
+
+
+def _between(recipe: Recipe, dataset: str) -> set[str]:
+    """Return the datasets that a dataset is made of, at any remove."""
+    inner = {name for name in recipe.datasets[dataset].inputs if name in recipe.datasets}
+    return inner.union(*(_between(recipe, name) for name in inner))
 
 
 def _growing_sources(recipe: Recipe, wanted: Mapping[str, float]) -> list[str]:

@@ -75,7 +75,7 @@ def plan_new(
             say(
                 f"warning: {name}: {sizes[name]:,} bytes of text are too few to judge and are left out; a promotion "
                 "tonight would leave them out for good where other datasets read the same files, since it is made of "
-                f"datasets. Let {name} read its sources itself"
+                f"datasets that pay for grades or texts. Let {name} read its sources itself"
             )
     return NewPlan(make_plan(night.judging(workspace, tonight=kept), workspace), todo)
 

@@ -173,18 +173,24 @@ def test_seven_days_end_in_the_right_versions(here: House) -> None:
 
 RARE = RECIPE.replace(
     "  held_out:",
-    "  rare: {from: crawl, steps: [patterns: {patterns: {mark: qqq}, min_matches: {mark: 1}}]}\n  held_out:",
-).replace("grown: {weights: {clean: 1}}", "grown: {weights: {clean: 0.7, rare: 0.3}}")
+    "  rare: {from: crawl, steps: [patterns: {patterns: {mark: qqq}, min_matches: {mark: 1}}]}\n"
+    "  long: {from: crawl, steps: [length: {min_words: 20}]}\n"
+    "  deep: {from: long, steps: [patterns: {patterns: {mark: qqq}, min_matches: {mark: 1}}, minhash_dedup]}\n"
+    "  held_out:",
+).replace("grown: {weights: {clean: 1}}", "grown: {weights: {clean: 0.6, rare: 0.2, deep: 0.2}}")
 
 
 @pytest.mark.slow  # trains 12 small proxies
 def test_what_a_dataset_has_too_little_of_waits_while_others_of_the_same_files_are_promoted(here: House) -> None:
-    """Texts of `rare` from a night on which they were too few are in the mixture of the night that completes them."""
+    """Texts of a night on which they were too few are in the mixture of the night that completes them.
 
-    def rare() -> set[str]:
+    `rare` reads the files itself, `deep` another dataset, which is no part of the mixture.
+    """
+
+    def rare(name: str = "rare") -> set[str]:
         version = current(here.workspace, "web")
         assert version is not None
-        folders = [folder for folder in _parts(here.workspace, version).values() if read_card(folder).name == "rare"]
+        folders = [folder for folder in _parts(here.workspace, version).values() if read_card(folder).name == name]
         paths = [path for folder in folders for path in document_paths(folder)]
         return {row["id"] for path in paths for row in read_table(path, columns=["id"]).to_pylist()}
 
@@ -202,7 +208,7 @@ def test_what_a_dataset_has_too_little_of_waits_while_others_of_the_same_files_a
 
     here.lines("in/day3.jsonl", [*marked(4, 4), *texts_of(4, 90)])
     assert night(here).promoted == "web is now version 3"
-    assert rare() == ids_of(day1=40, day2=2, day3=4)
+    assert rare() == rare("deep") == ids_of(day1=40, day2=2, day3=4)
     assert standing(here)[1] == ids_of(day1=160, day2=92, day3=94)
     assert night(here).nothing_new
 
