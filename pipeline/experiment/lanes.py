@@ -25,7 +25,7 @@ import numpy as np
 from pipeline.core.errors import ServiceError
 from pipeline.core.files.card import is_complete, read_card
 from pipeline.core.files.writing.durable import write_atomically, write_text
-from pipeline.core.files.writing.once import begin_attempt, settle
+from pipeline.core.files.writing.once import begin_attempt, settle, unless_finished
 from pipeline.core.identity import identity_of
 from pipeline.core.rng import derive
 from pipeline.engine.executors import Need
@@ -243,10 +243,7 @@ def _store(task: StackTask, each: LaneToTrain, trained: Trained, stream: _Stream
         # the rows of datasets take turns over the whole of a lane: what a few steps read says nothing of its shares
         plan = Plan(num_tokens=trained.num_tokens, shares=planned if lane.until == 1 else {})
         wrong += account_findings(trained.account, plan=plan, shares=shares)
-    own = begin_attempt(node.folder)
-    write_atomically(own / WEIGHTS, lambda file: file.write(save(_whole(trained.params))))
     told = told_of(trained, stream.pool, read, tier=tier, planned_tokens=each.tokens, seed=lane.seed)
-    write_text(own / CURVE, json.dumps(told) + "\n")
     facts = LaneFacts(
         tier=tier.name,
         parameters=tier.num_parameters,
@@ -264,7 +261,11 @@ def _store(task: StackTask, each: LaneToTrain, trained: Trained, stream: _Stream
         until=lane.until,
         waited=float(f"{trained.waited:.3g}"),
     )
-    finish(node, [WEIGHTS, CURVE], details=asdict(facts), seconds=trained.seconds, own=own)
+    with unless_finished(node.folder):
+        own = begin_attempt(node.folder)
+        write_atomically(own / WEIGHTS, lambda file: file.write(save(_whole(trained.params))))
+        write_text(own / CURVE, json.dumps(told) + "\n")
+        finish(node, [WEIGHTS, CURVE], details=asdict(facts), seconds=trained.seconds, own=own)
 
 
 def told_of(

@@ -11,8 +11,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.core.errors import ServiceError, write_advice
@@ -31,6 +31,17 @@ def begin_attempt(folder: Path) -> Path:
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir(parents=True)
     return own
+
+
+@contextmanager
+def unless_finished(folder: Path) -> Iterator[None]:
+    """Let an attempt at the result of `folder` fail where another finished it meanwhile, and swept its files away."""
+    try:
+        yield
+    except (OSError, ServiceError) as error:
+        swept = isinstance(error, FileNotFoundError) or isinstance(error.__cause__, FileNotFoundError)
+        if not swept or not (folder / CARD).exists():
+            raise
 
 
 def settle(folder: Path, files: Sequence[str], *, own: Path | None = None) -> bool:

@@ -6,8 +6,12 @@ import multiprocessing
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
+import pytest
+
+from pipeline.core.errors import ServiceError
 from pipeline.core.files.names import CARD
-from pipeline.core.files.writing.once import SCRATCH, WINNER, begin_attempt, settle
+from pipeline.core.files.writing.durable import write_text
+from pipeline.core.files.writing.once import SCRATCH, WINNER, begin_attempt, settle, unless_finished
 
 FILES = ["weights", "curve"]
 RESULTS, ATTEMPTS = 200, 3
@@ -66,6 +70,24 @@ def test_a_claim_of_which_nothing_is_left_gives_way(tmp_path: Path):
     assert settle(tmp_path, FILES, own=own)
     assert (tmp_path / CARD).read_text() == "of the late"
     assert not settle(tmp_path / "never begun", FILES)
+
+
+def test_an_attempt_whose_files_are_swept_away_by_one_that_finished_needs_not_end(tmp_path: Path):
+    with unless_finished(tmp_path):
+        late = begin_attempt(tmp_path)
+        assert settle(tmp_path, FILES, own=make_other(tmp_path))
+        write_text(late / FILES[0], "of the late")
+
+    with pytest.raises(ServiceError), unless_finished(tmp_path / "other"):
+        write_text(tmp_path / "gone" / FILES[0], "of nobody")
+
+
+def make_other(folder: Path) -> Path:
+    """Return what another process made."""
+    own = begin_attempt(folder)
+    for name in (*FILES, CARD):
+        (own / name).write_text("of the first")
+    return own.rename(own.with_name("attempt-1-other"))
 
 
 def test_a_claim_that_comes_after_the_card_changes_nothing(tmp_path: Path):
