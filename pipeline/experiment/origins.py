@@ -43,11 +43,17 @@ def admit_origins(section: PromoteSection, found: Mapping[str, Mapping[str, int]
 def foretold_refusal(recipe: Recipe) -> str:
     """Return why the candidate could not be promoted for the words that it will hold, known before it is built.
 
-    Empty where it could, where the recipe promotes nothing, and where nobody knows yet, as before a search.
+    Empty where it could, and where the recipe promotes nothing. What a search has yet to find is taken to hold what the
+    mixture holds that it starts from.
     """
-    if recipe.gate is None or recipe.promote is None or recipe.gate.candidate not in recipe.mixtures:
+    if recipe.gate is None or recipe.promote is None:
         return ""
-    for dataset in sorted(recipe.mixtures[recipe.gate.candidate].weights):
+    candidate = recipe.gate.candidate
+    if recipe.sweep is not None and candidate not in recipe.mixtures:
+        candidate = recipe.sweep.around
+    elif recipe.research is not None and candidate not in recipe.mixtures:
+        candidate = recipe.research.incumbent
+    for dataset in sorted(recipe.mixtures[candidate].weights if candidate in recipe.mixtures else ()):
         for origin in sorted(_foretold(recipe, dataset)):
             told = f"{dataset} will hold documents of origin `{origin}`"
             if refusal := _refusal(recipe.promote, origin, told=told):

@@ -82,7 +82,7 @@ def run_recipe(
         raise RecipeError(
             f"{recipe.place}: has `research:`, whose {recipe.research.as_} is yet to be found. Use `tamis research`."
         )
-    if recipe.promote is not None:
+    if recipe.promote is not None and recipe.sweep is None:  # a search may leave out what it must not hold
         from pipeline.experiment.origins import foretold_refusal
 
         if refusal := foretold_refusal(recipe):  # before anything is bought or trained

@@ -83,10 +83,13 @@ def test_words_that_no_version_may_hold_are_told_before_any_is_bought(
     house = House(tmp_path)
     house.lines("a.jsonl", texts(5))
     house.lines("b.jsonl", texts(5, start=9))
+    house.lines("c.jsonl", texts(5, start=19))
     house.write(
         f"sources:\n  own: {sources}\n  apart: {{read: jsonl, path: DIR/b.jsonl}}\n"
+        "  looked: {read: jsonl, path: DIR/c.jsonl}\n"
         "datasets:\n  plain: {from: own}\n  new: {from: own, make: {rephrase: {model: local, documents: 5}}}\n"
         "  grown: {from: [plain, new]}\n  tasks: {make: {verified_tasks: {documents: 9}}}\n  held: {from: apart}\n"
+        "  seen: {from: looked}\n"
         "mixtures: {both: {weights: {grown: 1, tasks: 1, plain: 1}}, old: {weights: {plain: 1}}}\n"
         "proxy: {tier: t0, tokens: 1M}\n"
         "gate: {candidate: both, baseline: old, metric: bits_per_byte, on: [held], min_gain: 0.01}\n"
@@ -100,3 +103,6 @@ def test_words_that_no_version_may_hold_are_told_before_any_is_bought(
         with pytest.raises(GateError, match=re.escape(found)):
             run_recipe(house.recipe, workspace=house.workspace, workers=1, progress=Silent())
         assert not house.workspace.root.exists()
+        searched = house.recipe.read_text().replace("candidate: both", "candidate: proposed")
+        house.write(f"{searched}sweep: {{around: both, on: {{seen: 1}}}}\n")
+        assert foretold_refusal(load_recipe(house.recipe)) == found
