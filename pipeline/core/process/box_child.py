@@ -108,7 +108,7 @@ class Keeper:
 
     def __init__(self, spaces: ModuleType, calls: ModuleType, limits: Mapping[str, Any]) -> None:
         self.spaces, self.calls, self.limits = spaces, calls, limits
-        program = calls.program_for(1, calls.REFUSED | calls.REFUSED_IN_A_BOX)
+        program = calls.program_for(1, calls.REFUSED | calls.REFUSED_IN_A_BOX, asking=calls.REFUSED_ASKING_IN_A_BOX)
         if program is None:
             raise OSError(38, "no filter of system calls for this processor")
         self.program = program

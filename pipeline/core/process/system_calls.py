@@ -52,20 +52,24 @@ REFUSED_IN_A_BOX = {  # beside those: files outside of the box's folder and its 
     "syslog": (103, 116), "name_to_handle_at": (303, 264), "personality": (135, 92), "swapon": (167, 224),
     # what slows the machine, or is new and rare enough in the kernel to have holes
     "sync": (162, 81), "syncfs": (306, 267), "io_setup": (206, 0), "vmsplice": (278, 75), "modify_ldt": (154, None),
-    "uselib": (134, None), "landlock_create_ruleset": (444, 444), "quotactl_fd": (443, 443),
+    "uselib": (134, None), "flock": (73, 32), "landlock_create_ruleset": (444, 444), "quotactl_fd": (443, 443),
 }  # fmt: skip
 ONLY_ITSELF = {  # allowed where the first argument is the process itself
     "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240), "prlimit64": (302, 261),
 }  # fmt: skip
 NUMBER, PROCESSOR, FIRST_ARGUMENT, SECOND_ARGUMENT = 0, 4, 16, 24  # where the kernel puts them for a filter
-REFUSED_ASKING = {  # refused where one argument is one of these: numbers, the argument, its values
+Asked = tuple[tuple[int, int], int, tuple[int, ...]]
+REFUSED_ASKING: dict[str, Asked] = {  # refused where one argument is one of these: numbers, the argument, its values
     "prctl": ((157, 167), FIRST_ARGUMENT, (1,)),  # PR_SET_PDEATHSIG: no way to outlive the parent
     # F_SETOWN, F_SETSIG, F_SETOWN_EX: a file that is written to sends any signal to any process. And F_SETLEASE,
     # F_NOTIFY: others wait for it, and it sees what they do.
     "fcntl": ((72, 25), SECOND_ARGUMENT, (8, 10, 15, 1024, 1026)),
     # FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR, FS_IOC_ENABLE_VERITY: how a file is kept, and that nobody writes it again
     "ioctl": ((16, 29), SECOND_ARGUMENT, (0x40086602, 0x401C5820, 0x40806685)),
+}
+REFUSED_ASKING_IN_A_BOX = REFUSED_ASKING | {  # and all locks: other boxes see them on the files that all of them read
+    "fcntl": ((72, 25), SECOND_ARGUMENT, (5, 6, 7, 8, 10, 15, 36, 37, 38, 1024, 1026)),
 }
 
 LOAD, EQUAL, GREATER, RETURN = 0x20, 0x15, 0x25, 0x06  # of BPF, the filter's language
@@ -82,12 +86,15 @@ def refuse() -> bool:
     return program is not None and install(program)
 
 
-def program_for(own: int, refused: Mapping[str, tuple[int, int | None]]) -> bytes | None:
+def program_for(
+    own: int, refused: Mapping[str, tuple[int, int | None]], *, asking: Mapping[str, Asked] = REFUSED_ASKING
+) -> bytes | None:
     """Return a filter for the process of this number, None on a machine that has none."""
     here = PROCESSORS.get(platform.machine())
     if here is None or not hasattr(_c(), "prctl"):
         return None
-    return _program(here, column=list(PROCESSORS).index(platform.machine()), own=own, refused=refused)
+    column = list(PROCESSORS).index(platform.machine())
+    return _program(here, column=column, own=own, refused=refused, asking=asking)
 
 
 @cache
@@ -102,7 +109,14 @@ def install(program: bytes) -> bool:
     return bool(_c().prctl(PR_SET_SECCOMP, ctypes.c_long(FILTER), about, ctypes.c_long(0), ctypes.c_long(0)) == 0)
 
 
-def _program(processor: int, *, column: int, own: int, refused: Mapping[str, tuple[int, int | None]]) -> bytes:
+def _program(
+    processor: int,
+    *,
+    column: int,
+    own: int,
+    refused: Mapping[str, tuple[int, int | None]],
+    asking: Mapping[str, Asked],
+) -> bytes:
     """Return the filter: instructions of code, steps to skip if true and if not, and a value."""
     fails, unknown = (RETURN, 0, 0, FAIL | errno.EPERM), (RETURN, 0, 0, FAIL | errno.ENOSYS)
     steps = [(LOAD, 0, 0, PROCESSOR), (EQUAL, 1, 0, processor), (RETURN, 0, 0, KILL), (LOAD, 0, 0, NUMBER)]
@@ -110,12 +124,12 @@ def _program(processor: int, *, column: int, own: int, refused: Mapping[str, tup
     for number in (numbers[column] for numbers in refused.values()):
         if number is not None:
             steps += [(EQUAL, 0, 1, number), fails]
-    for numbers, argument, values in REFUSED_ASKING.values():
-        asking = [(LOAD, 0, 0, argument)]
+    for numbers, argument, values in asking.values():
+        asked = [(LOAD, 0, 0, argument)]
         for value in values:
-            asking += [(EQUAL, 0, 1, value), fails]
-        asking.append((RETURN, 0, 0, ALLOW))
-        steps += [(EQUAL, 0, len(asking), numbers[column]), *asking]
+            asked += [(EQUAL, 0, 1, value), fails]
+        asked.append((RETURN, 0, 0, ALLOW))
+        steps += [(EQUAL, 0, len(asked), numbers[column]), *asked]
     for name, numbers in ONLY_ITSELF.items():
         itself = [(EQUAL, 0, 1, 0), (RETURN, 0, 0, ALLOW)] if name == "prlimit64" else []  # which also calls itself 0
         itself += [(EQUAL, 0, 1, own), (RETURN, 0, 0, ALLOW), fails]

@@ -7,6 +7,7 @@ what no generated code is told: where a secret lies, who the parent is, which po
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import mmap
 import os
 import resource
@@ -289,8 +290,8 @@ def trace_the_parent(told: Told) -> object:
     return _must(C.ptrace(0x4206, told["parent"], None, None))
 
 
-def trace_itself(told: Told) -> object:
-    return _must(C.ptrace(0, 0, None, None))
+def leave_a_lock_for_others(told: Told) -> object:
+    return not fcntl.lockf(os.open(os.__file__, os.O_RDONLY), fcntl.LOCK_SH)
 
 
 def read_the_parents_memory(told: Told) -> object:

@@ -25,7 +25,7 @@ ADD = "def add(a, b):\n    return a + b\n"
 RIGHTS = {
     "become_root", "change_the_root", "handle_its_own_page_faults", "make_a_queue_beside_the_kernel", "make_namespaces",
     "mount_a_folder", "open_the_parents_memory", "plant_in_python", "read_the_kernels_log", "read_the_parents_memory",
-    "trace_itself", "trace_the_parent", "use_keys", "write_to_shared_memory",
+    "trace_the_parent", "use_keys", "write_to_shared_memory",
 }  # fmt: skip
 
 
