@@ -1,8 +1,9 @@
 """`diversity`: a stored dataset, in groups -> how diverse each is, held against the band of real text of another one.
 
-What is measured stands in `synth/diversity`. Here a blind sample of open documents is drawn, watched in the order in
-which they lie, and cut after equally many words on both sides. Without another dataset, one half of the dataset's own
-documents gives the band for groups of the other half: which group is less diverse than all of them together.
+What is measured stands in `synth/diversity`. Here a blind sample of open documents is drawn, watched in a seeded order
+of ids (neighbours in a file are often of one matter), and cut after equally many words on both sides. Without another
+dataset, one half of the dataset's own documents gives the band for groups of the other half: which group is less
+diverse than all of them together.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ MOST_GROUPS = 200  # of one kind
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """Documents of one dataset, in the order in which they lie."""
+    """Documents of one dataset, in a seeded order of their ids."""
 
     name: str
     folder: Path
@@ -107,13 +108,15 @@ def draw(workspace: Workspace, name: str, *, count: int, seed: int) -> Drawn:
         [np.zeros(0, np.uint64), *(order[mine] for order, mine in zip(orders, opened, strict=True))]
     )  # fmt: skip
     last = np.partition(every, count - 1)[count - 1] if count < len(every) else np.uint64(2**64 - 1)
-    tables = []
+    tables, places = [], [np.zeros(0, np.uint64)]
     for path, order, mine in zip(paths, orders, opened, strict=True):
         chosen, start = mine & (order <= last), 0
+        places.append(order[chosen])
         for table in iterate_tables(path, columns=COLUMNS):
             tables.append(table.filter(pa.array(chosen[start : start + table.num_rows])))
             start += table.num_rows
     rows = pa.concat_tables(tables) if tables else pa.table({column: pa.array([], pa.string()) for column in COLUMNS})
+    rows = rows.take(pa.array(np.argsort(np.concatenate(places), kind="stable")))
     return Drawn(card.name, folder, len(every), closed.note(sum(map(len, ids)) - len(every)), rows)
 
 

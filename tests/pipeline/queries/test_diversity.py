@@ -10,7 +10,6 @@ from pipeline.commands.diversity import diversity_text
 from pipeline.core.errors import DataError, RecipeError
 from pipeline.queries.diversity import diversity
 from tests.pipeline.house import House, write_lines
-from tests.synth.diversity.figures import mixed
 from tests.synth.diversity.real import halves, one_template
 
 
@@ -22,7 +21,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     planted = set(one_template(400, seed=1))
     made = [
         {"id": f"m{row}", "text": text, "style": "bad" if text in planted else "good"}
-        for row, text in enumerate(mixed(other, sorted(planted), seed=1))
+        for row, text in enumerate(other + sorted(planted))
     ]
     write_lines(house.folder / "real.jsonl", [{"id": f"r{row}", "text": text} for row, text in enumerate(real)])
     write_lines(house.folder / "made.jsonl", made)
