@@ -30,6 +30,7 @@ LEAST_LANGUAGE = 0.1  # share from which on a language is kept
 NO_LANGUAGE = ("und", "zxx")
 UNSPACED = frozenset(("zh", "wuu", "yue", "ja", "th", "lo", "km", "my", "dz", "bo"))
 ENGLISH_ONLY = {"gopher_quality": {"min_stop_words": 0}}  # rules that look for English words
+BY_CHARACTER = {name: {"words": "characters"} for name in ("gopher_repetition", "gopher_quality")}
 HEURISTICS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("gopher_repetition", {}), ("gopher_quality", {}), ("c4_quality", {"terminal_punctuation": False}),
     ("fineweb_quality", {}),
@@ -82,7 +83,8 @@ def propose(table: pa.Table) -> Proposal:
     first = np.array([not seen.update([text]) and seen[text] == 1 for text in texts], bool)
     found.copies = float(1 - first.mean()) if len(first) else 0.0
     left, spoken_here = kept.copy(), kept
-    for name, given in HEURISTICS:
+    for name, usual in HEURISTICS:
+        given = usual | (BY_CHARACTER.get(name, {}) if unspaced(keep) else {})
         step, signals, batch = _measured(name, given, batch)
         fixed = {} if keep and set(keep) == {"en"} else ENGLISH_ONLY.get(name, {})
         params, failed = _thresholds(found, step, signals, spoken_here, fixed)

@@ -107,8 +107,8 @@ def _about_languages(proposal: Proposal) -> str:
         )
     if unspaced(proposal.keep):
         told += (
-            ". Without spaces between words, rules on words count what stands between spaces: look hard at their "
-            "thresholds, which are those of this sample where the published ones dropped much"
+            ". Without spaces between words, gopher_repetition and gopher_quality count characters as words: look "
+            "hard at their thresholds, which are those of this sample where the published ones dropped much"
         )
     return told
 

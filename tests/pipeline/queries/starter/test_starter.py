@@ -81,6 +81,18 @@ def test_text_that_is_not_english_is_told_and_meets_no_rule_on_english_words() -
     assert load_recipe(Path("r.yaml")).sources["docs"].reader.params.path == "notes/*.md"
 
 
+def test_characters_are_words_where_none_stand_between_spaces() -> None:
+    said = "\u4e0b\u96e8\u662f\u56e0\u4e3a\u6696\u7a7a\u6c14\u4e0a\u5347\u53d8\u51b7\uff0c"
+    lay("zh.jsonl", "".join(json.dumps({"text": said * 9 + f"\u7b2c{n}\u9875\u3002"}) + "\n" for n in range(60)))
+
+    start_recipe(["zh.jsonl"], to=Path("r.yaml"))
+
+    steps = {item.label: item.step.params for item in load_recipe(Path("r.yaml")).datasets["clean"].steps}
+    assert steps["language"].keep == ("zh",)
+    assert steps["gopher_quality"].words == steps["gopher_repetition"].words == "characters"
+    assert steps["gopher_quality"].max_mean_word_length == 10  # as published
+
+
 def test_parquet_and_csv_tell_which_columns_are_text() -> None:
     frame = pl.DataFrame({"number": range(30), "lang": ["en"] * 30, "body": [f"{ENGLISH} {n}" for n in range(30)]})
     frame.write_parquet("a.parquet")
