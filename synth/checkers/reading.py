@@ -10,7 +10,9 @@ import re
 from fractions import Fraction
 
 _TOKEN = re.compile(r"\d+(?:\.\d+)?|[-+*/x()]")
-_EQUATION = re.compile(r"((?:\(*-?\d+(?:\.\d+)?\)* [-+*/x] )+\(*-?\d+(?:\.\d+)?\)*) = (-?\d+(?:\.\d+)?)(?![\d/]|\.\d)")
+_OPERAND = re.compile(r"\(*-?\d+(?:\.\d+)?\)*$")  # at the end of a word
+_RIGHT = re.compile(r"-?\d+(?:\.\d+)?(?![\d/]|\.\d)")
+_SIGNS = frozenset("-+*/x")
 _RANK = {"+": 1, "-": 1, "*": 2, "x": 2, "/": 2, "~": 3}
 
 
@@ -20,12 +22,17 @@ class UnreadableError(ValueError):
 
 def evaluate(text: str) -> Fraction:
     """Return the value of an arithmetic expression by shunting-yard; raise UnreadableError when it is not one."""
-    values: list[Fraction] = []
+    return Fraction(_value(text))
+
+
+def _value(text: str) -> int | Fraction:
+    """Return what `evaluate` does, as a whole number where no fraction came up on the way."""
+    values: list[int | Fraction] = []
     waiting: list[str] = []
     after_value = False
     for token in _TOKEN.findall(text):
         if token[0].isdigit():
-            values.append(Fraction(token))
+            values.append(_number(token))
             after_value = True
         elif token == "(":
             waiting.append(token)
@@ -52,7 +59,11 @@ def evaluate(text: str) -> Fraction:
     return values[0]
 
 
-def _apply(values: list[Fraction], operator: str) -> None:
+def _number(text: str) -> int | Fraction:
+    return Fraction(text) if "." in text else int(text)
+
+
+def _apply(values: list[int | Fraction], operator: str) -> None:
     if operator == "(" or len(values) < (1 if operator == "~" else 2):
         raise UnreadableError(operator)
     right = values.pop()
@@ -63,19 +74,60 @@ def _apply(values: list[Fraction], operator: str) -> None:
     if operator == "/":
         if right == 0:
             raise UnreadableError("division by zero")
-        values.append(left / right)
+        values.append(Fraction(left) / right)
     else:
         values.append(left + right if operator == "+" else left - right if operator == "-" else left * right)
 
 
 def wrong_equations(text: str) -> list[str]:
-    """Return every `a + b = c` of a worked solution that does not hold."""
+    """Return every `a + b = c` of a worked solution that does not hold.
+
+    From each `=` between spaces the words are read backwards: number, sign, number, as far as they go. What stands
+    before a number without a space (`(so 3`) ends the chain there.
+    """
     wrong = []
-    for match in _EQUATION.finditer(text):
-        left, right = match.groups()
-        if left.count("(") == left.count(")") and evaluate(left) != Fraction(right):
-            wrong.append(match.group())
+    for line in text.split("\n"):
+        if " = " not in line:
+            continue
+        words = line.split(" ")
+        done = 0  # words before this one belong to an earlier equation
+        for at in range(1, len(words) - 1):
+            if words[at] != "=":
+                continue
+            right = _RIGHT.match(words[at + 1])
+            chain = _chain(words, done, at) if right else []
+            if right is None or len(chain) < 3:
+                continue
+            done = at + 2
+            left = " ".join(chain)
+            if left.count("(") == left.count(")") and not _holds(chain, left, right.group()):
+                wrong.append(f"{left} = {right.group()}")
     return wrong
+
+
+def _chain(words: list[str], first: int, end: int) -> list[str]:
+    """Return the longest `number, sign, ..., number` that ends before word `end`, and begins at `first` or later."""
+    at = end - 1
+    chain: list[str] = []
+    while at >= first:
+        operand = _OPERAND.search(words[at])
+        if operand is None:
+            return chain[1:]
+        chain.insert(0, operand.group())
+        if operand.start() or at - 2 < first or words[at - 1] not in _SIGNS:
+            return chain
+        chain.insert(0, words[at - 1])
+        at -= 2
+    return chain
+
+
+def _holds(chain: list[str], left: str, right: str) -> bool:
+    if len(chain) == 3 and chain[0].isdigit() and chain[2].isdigit() and chain[1] != "/":
+        one, two = int(chain[0]), int(chain[2])
+        value: int | Fraction = one + two if chain[1] == "+" else one - two if chain[1] == "-" else one * two
+    else:
+        value = _value(left)
+    return value == _number(right)
 
 
 def whole(text: str) -> int | None:

@@ -22,8 +22,9 @@ from synth.coding.judge import passes_tests
 from synth.coding.problem import Case
 from synth.document_tasks import NAME as DOCUMENT_TASKS
 from synth.families import ALL_FAMILIES, checker
-from synth.verified_tasks import NAME as VERIFIED_TASKS
-from synth.verified_tasks import SEED_CHARACTERS, VerifiedTasksParams, accepts, make_task
+from synth.task_part import NAME as VERIFIED_TASKS
+from synth.task_part import SEED_CHARACTERS, accepts
+from synth.verified_tasks import VerifiedTasksParams, make_task
 from synth.writing.questions import Question, accepts_wrong
 from synth.wrong_answers import wrong_answers
 

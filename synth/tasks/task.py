@@ -8,7 +8,7 @@ Task: it reads `prompt` as text and solves it again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 
@@ -26,11 +26,12 @@ class Task:
     conclusion: str  # one sentence that states `answer`
     facts: Mapping[str, object]  # the problem as plain data
 
-    @property
-    def prompt(self) -> str:
-        """The problem as the reader meets it: statement parts and question, blank lines around blocks."""
+    prompt: str = field(init=False, repr=False, compare=False)  # the problem as the reader meets it
+
+    def __post_init__(self) -> None:
+        """Join statement parts and question, with blank lines around blocks."""
         parts = [part for part in (*self.statement, self.question) if part]
         text = parts[0]
         for before, part in pairwise(parts):
             text += ("\n\n" if "\n" in part or "\n" in before else " ") + part
-        return text
+        object.__setattr__(self, "prompt", text)

@@ -17,7 +17,11 @@ from pipeline.core.errors import DataError
 from pipeline.core.step import Making
 from synth import verified_tasks
 from synth.families import ALL_FAMILIES, FAMILIES, checker
-from synth.verified_tasks import TaskTally, VerifiedTasks, VerifiedTasksParams, accepts, make_task, refusal
+from synth.task_part import Job, Span, TaskTally, accepts, make_part, refusal
+from synth.tasks.draw import Draw
+from synth.tasks.layout import TaskPage
+from synth.tasks.task import Task
+from synth.verified_tasks import VerifiedTasks, VerifiedTasksParams, make_task
 from tests.synth.made import changes_noticed, made, wrong_tried
 
 SEED = 17
@@ -147,10 +151,41 @@ def test_no_prompt_is_written_twice(tmp_path: Path) -> None:
     assert other.equals(table)
 
 
+def test_as_many_documents_are_kept_as_were_asked_for(tmp_path: Path) -> None:
+    """The easiest sequences repeat; `kept` goes on, from where `tried` ends, until all are there."""
+    recipe: dict[str, Any] = {"families": ["calendar_dates", "sorting"], "max_difficulty": 1, "documents": 3000}
+
+    tried, _ = make(tmp_path, **recipe)
+    kept, work = make(tmp_path, count="kept", **recipe)
+    cut, _ = make(tmp_path, count="kept", part_documents=700, **recipe)
+
+    assert tried.num_rows < 3000 == kept.num_rows and "short" not in work.details
+    assert kept.slice(0, tried.num_rows).equals(tried) and cut.equals(kept)
+    assert len(set(kept["id"].to_pylist())) == 3000
+
+
+def test_a_family_without_new_tasks_is_left_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = verified_tasks.generate
+
+    def only_thirty(family: str, draw: Draw, difficulty: int) -> Task:
+        return few(family, Draw(1, family, draw.below(30)), difficulty)
+
+    monkeypatch.setattr("synth.task_part.generate", only_thirty)
+
+    table, work = make(tmp_path, count="kept", families=["counting"], max_difficulty=1, documents=200)
+
+    assert table.num_rows <= 30
+    assert re.fullmatch(
+        rf"{table.num_rows} of 200 documents, as these families have no more new tasks at difficulty 1 to 1: counting "
+        r"\(the last \d+ of \d+ tasks gave 0 new ones\)\. Allow more difficulties or families\.",
+        work.details["short"],
+    )
+    assert work.details["duplicates_by_family"] == {"counting": work.details["duplicates_dropped"]}
+
+
 def test_a_part_of_nothing_but_repeats_is_empty(tmp_path: Path) -> None:
     task, _ = make_task("sorting", 0, params=ANY, seed=SEED)
-    job = verified_tasks.Job(VerifiedTasksParams.parse({"families": ["sorting"]}), 0, 3, SEED)
-    made = verified_tasks.make_part(job)
+    made = make_part(Job((Span(("sorting",), 0, 3),), 1, 5, SEED))
 
     again = verified_tasks.without_known(made, set(made.prompts))
 
@@ -185,7 +220,7 @@ def test_a_checker_that_accepts_anything_stops_the_run(tmp_path: Path, monkeypat
 
 def test_a_wrong_step_is_refused_even_if_the_answer_is_right() -> None:
     task, page = make_task("arithmetic", 1, params=ANY, seed=SEED)
-    spoiled = verified_tasks.TaskPage(text=page.text + "\n\n2 + 2 = 5", style=page.style)
+    spoiled = TaskPage(text=page.text + "\n\n2 + 2 = 5", style=page.style)
 
     assert refusal(task, spoiled, check=checker("arithmetic")) == "a worked step is wrong"
 

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 
 from synth.checkers.reading import UnreadableError
@@ -29,12 +30,19 @@ _WORDS = (
     "eleventh",
     "twelfth",
 )
+_NAMED = re.compile(rf"the ({'|'.join(_WORDS)}|\d+th) term")
 Terms = dict[int, int]
 Rule = Callable[[int], int | Fraction]
 
 
 def check(prompt_text: str, answer_text: str) -> bool:
     """Say whether `answer_text` is what every fitting rule gives."""
+    return _answers(prompt_text) == {answer_text}
+
+
+@lru_cache(maxsize=8)
+def _answers(prompt_text: str) -> set[str]:
+    """Return what the rules that fit give; kept for the next answers to the same problem."""
     run = _RUN.search(prompt_text)
     if run is None:
         raise UnreadableError(prompt_text)
@@ -42,7 +50,7 @@ def check(prompt_text: str, answer_text: str) -> bool:
     count = len(run.group().split(", "))
     question = prompt_text[run.end() :]
     gap = next((at for at in range(count) if at not in known), None)
-    named = re.search(rf"the ({'|'.join(_WORDS)}|\d+th) term", question)
+    named = _NAMED.search(question)
     if gap is not None:
         wanted = [gap]
     elif "two" in question:
@@ -55,7 +63,7 @@ def check(prompt_text: str, answer_text: str) -> bool:
     answers = {", ".join(str(rule(at)) for at in wanted) for rule in _fitting(known, max([*wanted, count]) + 1)}
     if not answers:
         raise UnreadableError("no rule fits")
-    return answers == {answer_text}
+    return answers
 
 
 def _fitting(known: Terms, length: int) -> Iterator[Rule]:
@@ -78,12 +86,17 @@ def _polynomial(known: Terms, degree: int) -> Rule | None:
     below = [math.prod(x - other for other, _ in points if other != x) for x, _ in points]
     common = math.prod(below)
 
+    places = [x for x, _ in points]
+    weights = [y * (common // d) for (_, y), d in zip(points, below, strict=True)]
+
     def rule(at: int) -> int | Fraction:
-        above = (
-            y * math.prod(at - other for other, _ in points if other != x) * (common // d)
-            for (x, y), d in zip(points, below, strict=True)
-        )
-        whole, rest = divmod(sum(above), common)
+        total = 0
+        for place, weight in zip(places, weights, strict=True):
+            for other in places:
+                if other != place:
+                    weight *= at - other
+            total += weight
+        whole, rest = divmod(total, common)
         return whole if rest == 0 else Fraction(whole) + Fraction(rest, common)
 
     return rule

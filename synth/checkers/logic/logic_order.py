@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 
 from synth.checkers.reading import UnreadableError
 
@@ -52,6 +52,9 @@ _PAIRS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
 )
 _AT = re.compile(rf"{_N} (?:(did not|does not|is not|came|took|is|has)) (?:come |take |have )?(?:the )?({_PLACE})\b")
+_NAMES = re.compile(rf"{_N}(?:, {_N})+ and {_N}")
+_ASKED = re.compile(rf"\b({_PLACE})\b[^.?\n]*\?$")
+_ENDS = re.compile(r"[.;:?]\s+|\n+|[.?]$")
 _HOLDS: dict[str, Callable[[int, int], bool]] = {
     "next": lambda a, b: b - a == 1,
     "previous": lambda a, b: a - b == 1,
@@ -64,21 +67,29 @@ _HOLDS: dict[str, Callable[[int, int], bool]] = {
 
 def check(prompt_text: str, answer_text: str) -> bool:
     """Say whether `answer_text` is the one order, or who stands in the place asked for."""
-    sentences = [part.strip() for part in re.split(r"[.;:?]\s+|\n+|[.?]$", prompt_text) if part.strip()]
-    names = _names(prompt_text)
-    clues = [clue for clue in (_clue(sentence) for sentence in sentences[1:]) if clue is not None]
-    solutions = list(_fill(names, {}, clues))
-    if len(solutions) != 1:
-        raise UnreadableError(f"{len(solutions)} solutions: {prompt_text}")
-    asked = re.search(rf"\b({_PLACE})\b[^.?\n]*\?$", prompt_text)
+    order = _order(prompt_text)
+    asked = _ASKED.search(prompt_text)
     if asked and "first to last" not in asked.group():
-        return answer_text == solutions[0][_WORDS.index(asked.group(1))]
-    return answer_text == ", ".join(solutions[0])
+        return answer_text == order[_WORDS.index(asked.group(1))]
+    return answer_text == ", ".join(order)
+
+
+@lru_cache(maxsize=8)
+def _order(prompt: str) -> list[str]:
+    """Return the one order that breaks no clue; kept for the next answers to the same problem."""
+    sentences = [part.strip() for part in _ENDS.split(prompt) if part.strip()]
+    clues = [clue for clue in (_clue(sentence) for sentence in sentences[1:]) if clue is not None]
+    names = _names(prompt)
+    about = {name: [clue for clue in clues if name in clue[0]] for name in names}
+    solutions = list(_fill(names, {}, about))
+    if len(solutions) != 1:
+        raise UnreadableError(f"{len(solutions)} solutions: {prompt}")
+    return solutions[0]
 
 
 def _names(prompt: str) -> list[str]:
     """The names stand first as a list in alphabetical order: `A, B and C`."""
-    match = re.search(rf"{_N}(?:, {_N})+ and {_N}", prompt)
+    match = _NAMES.search(prompt)
     if match is None:
         raise UnreadableError(prompt)
     return re.findall(r"[A-Z][a-z]+", match.group())
@@ -102,7 +113,7 @@ def _pair_holds(places: Places, *, a: str, b: str, relation: Callable[[int, int]
     return relation(places[a], places[b])
 
 
-def _fill(names: list[str], places: Places, clues: list[Clue]) -> Iterator[list[str]]:
+def _fill(names: list[str], places: Places, about: dict[str, list[Clue]]) -> Iterator[list[str]]:
     """Yield every order that breaks no clue; a clue is tried as soon as all its names have places."""
     if len(places) == len(names):
         yield sorted(places, key=lambda name: places[name])
@@ -111,6 +122,9 @@ def _fill(names: list[str], places: Places, clues: list[Clue]) -> Iterator[list[
         if name in places:
             continue
         places[name] = len(places)
-        if all(name not in who or any(other not in places for other in who) or holds(places) for who, holds in clues):
-            yield from _fill(names, places, clues)
+        for who, holds in about[name]:
+            if who[0] in places and who[-1] in places and not holds(places):
+                break
+        else:
+            yield from _fill(names, places, about)
         del places[name]

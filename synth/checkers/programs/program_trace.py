@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from synth.checkers.reading import UnreadableError
 
@@ -26,10 +27,13 @@ _DO: dict[str, Callable[[int, int], int]] = {
     ">=": operator.ge,
     "==": operator.eq,
 }
+_FENCE = re.compile(r"^```\w*\n|\n```$")
+_COLON = re.compile(r":$", re.MULTILINE)
 Line = tuple[int, str, tuple[str, ...]]  # depth, kind, operands
 Instruction = tuple[str, list[str], str, int]  # kind, postfix, name, target
 
 _FORMS = (
+    ("set", re.compile(r"set (\w+) to (.+)|(?:let )?(\w+) = (.+?);?")),  # the commonest first
     (
         "for",
         re.compile(
@@ -42,17 +46,14 @@ _FORMS = (
     ("else", re.compile(r"(?:else:|otherwise|\} else \{)()")),
     ("close", re.compile(r"(?:end|\})()")),
     ("print", re.compile(r"print\((.+)\);?|output (.+)")),
-    ("set", re.compile(r"set (\w+) to (.+)|(?:let )?(\w+) = (.+?);?")),
 )
 
 
 def check(prompt_text: str, answer_text: str) -> bool:
     """Say whether `answer_text` is what the program prints or the value that is asked for."""
     blocks = prompt_text.split("\n\n")
-    code = re.sub(r"^```\w*\n|\n```$", "", blocks[1])
     question = blocks[-1]
-    machine = _assemble(_lines(code))
-    values, printed = _run(machine)
+    values, printed = _run(blocks[1])
     if re.search(r"\bprint|\boutput\b", question):
         return bool(printed) and answer_text == ", ".join(str(value) for value in printed)
     named = [name for name in re.findall(r"(?:value of|does|stored in|what is) ([a-z]+)\b", question) if name in values]
@@ -65,7 +66,7 @@ def _lines(code: str) -> list[Line]:
     """Return the statements with their depth; `close` and `else` lines are turned into depth alone."""
     lines: list[Line] = []
     depth = 0
-    by_indentation = re.search(r":$", code, re.MULTILINE) is not None
+    by_indentation = _COLON.search(code) is not None
     for row in code.split("\n"):
         text = row.strip()
         kind, operands = _statement(text)
@@ -147,7 +148,10 @@ def _postfix(text: str) -> list[str]:
     return output + stack[::-1]
 
 
-def _run(code: list[Instruction]) -> tuple[dict[str, int], list[int]]:
+@lru_cache(maxsize=8)
+def _run(block: str) -> tuple[dict[str, int], list[int]]:
+    """Return the values at the end and what was printed; kept for the next answers to the same program."""
+    code = _assemble(_lines(_FENCE.sub("", block)))
     values: dict[str, int] = {}
     printed: list[int] = []
     at = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from synth.checkers.reading import UnreadableError, items_of
@@ -14,35 +15,42 @@ _PERSON = re.compile(
 _BULLET = re.compile(r"^- (.+)$", re.MULTILINE)
 _RUN = re.compile(r"(?:-?\d+(?:\.\d+)?|[a-z]+)(?:, (?:-?\d+(?:\.\d+)?|[a-z]+)){2,}")
 _COUNTS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+_FALLING = re.compile(
+    r"largest to smallest|descending|reverse alphabetical|"
+    r"(?:oldest|highest|tallest|longest distance|most|largest) first"
+)
+_ENDS = re.compile(r"first (?:one )?and (?:the )?last")
+_ONE = re.compile(rf"(?:[Ww]hich one is|stands|the) ({'|'.join(_COUNTS)})(?: one)?[?.]")
+_ASKED = re.compile(r"(?:does|position of) (-?[\w.]+?)(?= stand| take| \()")
 
 Key = tuple[Any, ...]  # (number or word) or (number, name)
 
 
 def check(prompt_text: str, answer_text: str) -> bool:
     """Say whether `answer_text` is the order, place or position that the prompt asks for."""
-    keys = _keys(prompt_text)
-    falling = re.search(
-        (
-            r"largest to smallest|descending|reverse alphabetical|(?:oldest"
-            r"|highest|tallest|longest distance|most|largest) first"
-        ),
-        prompt_text,
-    )
-    place = {item: 1 + sum(_before(other, key, bool(falling)) for other in keys.values()) for item, key in keys.items()}
+    place = _places(prompt_text)
     if "position" in prompt_text or "what place does" in prompt_text:
-        item = re.search(r"(?:does|position of) (-?[\w.]+?)(?= stand| take| \()", prompt_text)
+        item = _ASKED.search(prompt_text)
         if item is None:
             raise UnreadableError(prompt_text)
         return answer_text == str(place[item.group(1)])
     given = answer_text.split(", ")
     if any(item not in place for item in given):
         return False
-    if re.search(r"first (?:one )?and (?:the )?last", prompt_text):
-        return [place[item] for item in given] == [1, len(keys)]
-    one = re.search(rf"(?:[Ww]hich one is|stands|the) ({'|'.join(_COUNTS)})(?: one)?[?.]", prompt_text)
+    if _ENDS.search(prompt_text):
+        return [place[item] for item in given] == [1, len(place)]
+    one = _ONE.search(prompt_text)
     if one:
         return [place[item] for item in given] == [_COUNTS.index(one.group(1)) + 1]
-    return [place[item] for item in given] == list(range(1, len(keys) + 1))
+    return [place[item] for item in given] == list(range(1, len(place) + 1))
+
+
+@lru_cache(maxsize=8)
+def _places(prompt: str) -> dict[str, int]:
+    """Return the place of each item; kept for the next answers to the same problem."""
+    keys = _keys(prompt)
+    falling = _FALLING.search(prompt) is not None
+    return {item: 1 + sum([_before(other, key, falling) for other in keys.values()]) for item, key in keys.items()}
 
 
 def _before(other: Key, key: Key, falling: bool) -> bool:
@@ -55,7 +63,7 @@ def _keys(prompt: str) -> dict[str, Key]:
     """Return what each item is compared by."""
     people = _PERSON.findall(prompt)
     if people:
-        keys: dict[str, Key] = {name: (Fraction(value), name) for name, value in people}
+        keys: dict[str, Key] = {name: (int(value), name) for name, value in people}
         if len(keys) != len(people):
             raise UnreadableError("a name occurs twice")
         return keys
@@ -65,7 +73,7 @@ def _keys(prompt: str) -> dict[str, Key]:
     if len(items) < 3 or len(set(items)) != len(items):
         raise UnreadableError(prompt)
     if re.fullmatch(r"-?[\d.]+", items[0]):
-        return {item: (Fraction(item),) for item in items}
+        return {item: (Fraction(item) if "." in item else int(item),) for item in items}
     if "by length" in prompt or "by number of letters" in prompt or "shortest to longest" in prompt:
-        return {item: (Fraction(len(item)), item) for item in items}
+        return {item: (len(item), item) for item in items}
     return {item: (item,) for item in items}
