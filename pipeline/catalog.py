@@ -19,6 +19,7 @@ STEPS: dict[str, str] = {
     "decontaminate": "filters.contamination.decontaminate:Decontaminate",
     "datatrove": "filters.conformance.datatrove_step:DatatroveStep",
     # gathering
+    "paraphrases": "filters.contamination.paraphrases:Paraphrases",
     "unique_ids": "filters.dedup.unique_ids:UniqueIds",
     "line_dedup": "filters.dedup.line_dedup:LineDedup",
     "paragraph_dedup": "filters.dedup.line_dedup:ParagraphDedup",

@@ -40,6 +40,7 @@ NEEDS: dict[str, tuple[list[str], str]] = {
     "c4_badwords@datatrove-0.10": ([], "{words: [DIR/terms.txt]}"),
     "decontaminate": ([], "{against: [DIR/held.jsonl]}"),
     "datatrove": ([], "{step: GopherQualityFilter}"),
+    "paraphrases": ([], "{against: [DIR/held.jsonl], background: 100}"),
     "patterns": (
         [],
         r"{patterns: {digits: '\d+', shout: '\b[A-Z]{3,}\b'}, replace: {digits: '0'}, "

@@ -37,6 +37,7 @@ REFERENCE = ROOT / "recipes" / "README.md"
 GIVEN: dict[str, dict[str, Any]] = {
     "c4_badwords@datatrove-0.10": {"words": ["x"]},
     "decontaminate": {"against": ["x"]},
+    "paraphrases": {"against": ["x"]},
     "datatrove": {"step": "GopherQualityFilter"},
     "patterns": {"patterns": {"name": "x"}},
     "quality": {"keep_fraction": 0.3},
