@@ -10,6 +10,7 @@ import pytest
 
 from filters.contamination.paraphrases import SIMILARITY
 from pipeline.core.errors import DataError
+from pipeline.core.files.card import read_card
 from tests.filters.contamination.paraphrased import PAGE, Trial, docstrings, figures, look, prepare
 from tests.filters.contamination.retelling import KINDS
 from tests.filters.language.labelled import number_of
@@ -58,7 +59,7 @@ def test_a_run_names_item_and_text_and_counts_short_items(tmp_path: Path, trial:
     assert rows[40]["similarity"] > 0.5
     assert rows[40]["excerpt"] in retold
     assert len(house.ids()) == 40
-    details = plan.datasets["clean"].steps[-1].node.card().details
+    details = read_card(plan.datasets["clean"].steps[-1].node.folder).details
     assert (details["items"], details["items_too_short"], details["background_documents"]) == (2, 1, 41)
 
 
