@@ -17,7 +17,7 @@ from pipeline.core.errors import RecipeError, did_you_mean
 from pipeline.recipe.load import load_recipe
 from pipeline.recipe.spec import DatasetSpec, Recipe
 
-KEPT = ("decontaminate", "unique_ids")  # guards of the experiment and of the ids, not choices about text
+KEPT = ("decontaminate", "paraphrases", "unique_ids")  # guards of the experiment and of the ids, not choices about text
 NAME = 64  # characters at most
 
 

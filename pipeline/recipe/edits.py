@@ -30,7 +30,7 @@ from pipeline.recipe.spec import Recipe, StepSpec, held_out_by, step_inputs
 
 Op = Literal["set", "add_step", "remove_step", "move_step", "weight"]
 OPS: tuple[Op, ...] = ("set", "add_step", "remove_step", "move_step", "weight")
-GUARDS = ("decontaminate", "unique_ids")  # they keep a comparison fair, and are no choice about text
+GUARDS = ("decontaminate", "paraphrases", "unique_ids")  # they keep a comparison fair, and are no choice about text
 OPEN_ROLES = ("measure", "decide")  # of parameters: inputs are sources, alarms are guards, the rest changes no result
 END, SEED = "end", "seed"
 
