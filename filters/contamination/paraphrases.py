@@ -2,9 +2,8 @@
 
 `decontaminate` finds runs of words; this finds items whose words were replaced, moved, added, left out or inflected
 (`filters/contamination/retold.py` says how). Which words are common, a seeded sample of the very documents says that
-are cleaned. An item of less than 8 different words of content cannot be judged: the card counts these. The threshold
-was chosen on one half of the items and pages of `tests/filters/contamination/paraphrased.json`, which has the figures
-of the other half; far more items than there, or pages of one template, need a higher one.
+are cleaned. An item of less than 8 different words of content cannot be judged: the card counts these. Figures and
+how the threshold was found: `filters/README.md`. Many more items, or pages of one template, need a higher one.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
 
 Items are passages of 25 to 60 words of manual pages, of which no run of eight words, and at most a quarter of the runs
 of three, stands in another document. Each is told otherwise in six ways and set amid a document of another kind.
-Clean are manual pages that no item was taken from, and package documentation. One half of items and documents chose
-the threshold of the step; the other half is what is told here.
+Clean are manual pages that no item was taken from, and package documentation. One half of items and documents gives
+the threshold of the step; the other half is what is told here, though weights and rule were picked with both in view.
 """
 
 from __future__ import annotations
