@@ -2,7 +2,7 @@
 
 A document is written only if its family's checker, which reads nothing but the prompt, agrees with the answer, if
 every equation in its worked steps holds, and if prompt and answer stand in the text. In every run wrong answers are
-put to the checkers as well; one accepted wrong answer stops the run. About 8,000 tasks a second and core.
+put to the checkers as well; one accepted wrong answer stops the run.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from synth.task_part import accepts
 from synth.tasks.draw import Draw
 
 _NUMBER = re.compile(r"(?<![\w^{\\])\d+(?![\w}])")
@@ -24,13 +25,7 @@ def changed_problems(draw: Draw, prompt: str) -> dict[str, str]:
 
 def noticed(check: Callable[[str, str], bool], problems: dict[str, str], answer: str) -> int:
     """Return how many of the changed problems the checker does not accept the old answer for."""
-    count = 0
-    for problem in problems.values():
-        try:
-            count += not check(problem, answer)
-        except (ValueError, LookupError, ArithmeticError):  # no longer a problem that it can read
-            count += 1
-    return count
+    return sum(not accepts(check, problem, answer) for problem in problems.values())
 
 
 def _number(draw: Draw, prompt: str) -> str | None:

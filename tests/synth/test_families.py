@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
 from pathlib import Path
 
 import pytest
 
 from synth.families import ALL_FAMILIES, ROOMS
+from tests.synth import figures
 
 SYNTH = Path(__file__).resolve().parents[2] / "synth"
 CHECKERS = sorted((SYNTH / "checkers").rglob("*.py"))
@@ -52,3 +54,12 @@ def test_nothing_is_executed(path: Path) -> None:
     }
 
     assert not called & {"eval", "exec", "compile", "__import__"}
+
+
+def test_the_page_tells_the_counted_figures_of_every_family() -> None:
+    counted = json.loads(figures.FIGURES.read_text(encoding="utf-8"))
+    page = figures.PAGE.read_text(encoding="utf-8")
+
+    assert figures.shown_in(page, counted) == page
+    assert list(counted["families"]) == list(ALL_FAMILIES)
+    assert all(found["wrong_refused"] == found["wrong"] for found in counted["families"].values())

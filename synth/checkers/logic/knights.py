@@ -12,6 +12,8 @@ def check(prompt_text: str, answer_text: str) -> bool:
     """Say whether the answer holds in the one reading that there must be."""
     said = re.findall(r'([A-Z][a-z]+) says: "([^"]*)\."', prompt_text)
     order = [speaker for speaker, _ in said]
+    if len(set(order)) < len(order):
+        raise UnreadableError(prompt_text)
     readings = list(_readings(order, dict(said), {}))
     if len(readings) != 1:
         raise UnreadableError(prompt_text)
