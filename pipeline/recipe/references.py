@@ -13,11 +13,13 @@ from pipeline.core.errors import did_you_mean
 from pipeline.core.files.reading.strict_yaml import Document, Place, dotted
 from pipeline.recipe.research import ResearchSection
 from pipeline.recipe.sections import SweepSection
+from pipeline.recipe.spec import input_names_of
 
 if TYPE_CHECKING:
     from pipeline.recipe.spec import DatasetSpec, SourceSpec
 
 
+GUARDS = ("decontaminate", "paraphrases")  # steps whose names say what must stay unseen
 HEAD = str(ResearchSection.model_fields["as_"].default)
 PROPOSED = str(SweepSection.model_fields["as_"].default)
 
@@ -36,6 +38,7 @@ def note_wrong_references(
     if document.data.get("gate") is not None:
         names.note_gate()
     names.note_promote()
+    names.note_seeds()
 
 
 class _Names:
@@ -190,6 +193,25 @@ class _Names:
         elif self.data.get("gate") is None:
             message = "`promote:` needs a `gate:` section; nothing is promoted without evidence."
             self.document.mistake(("promote",), message)
+
+    def note_seeds(self) -> None:
+        """Note documents that a model is to write from, and that were not held against what must stay unseen."""
+        from pipeline.recipe.leaks import open_seeds
+
+        sections = [_mapping(self.data, key) for key in ("gate", "sweep", "trials", "research")]
+        held_out = [str(name) for section in sections for name in section.get("on") or ()]
+        guards = [step for spec in self.datasets.values() for step in spec.steps if step.step.name in GUARDS]
+        asked = [name for step in guards for names in input_names_of(step.step.params).values() for name in names]
+        for wanted in dict.fromkeys([*held_out, *asked]):
+            for name, seeds in open_seeds(self.datasets, wanted):
+                if name in held_out:
+                    continue
+                self.document.mistake(
+                    ("datasets", name, "make"),
+                    f"datasets.{name}.make: is written from `{seeds}`, of which no step looked for `{wanted}`; what a "
+                    "model retells, no later step finds for certain. Write from a dataset with "
+                    f"`decontaminate: {{against: [{wanted}]}}`.",
+                )
 
     def _note_held_out(self, on: list[Any], *, section: str) -> None:
         for index, dataset in enumerate(on):

@@ -9,14 +9,15 @@ copies are not looked for: that is what `decontaminate` is for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import xxhash
 
 from pipeline.core.errors import DataError
 from pipeline.core.files.parquet.shards import iterate_batches, row_groups_of
-from pipeline.recipe.spec import DatasetSpec, held_out_by, step_inputs
+from pipeline.recipe.leaks import is_open
+from pipeline.recipe.spec import held_out_by
 from pipeline.store.results import document_paths
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def refuse_shared_texts(plan: Plan) -> None:
     for held_out in held_out_by(recipe):
         section = "gate" if held_out in judged else "sweep"
         known = recipe.stored if plan.documents_node(held_out).identity in recipe.judged_before else {}
-        suspects = [name for name in trained_on if name not in known and _is_open(recipe.datasets, name, held_out)]
+        suspects = [name for name in trained_on if name not in known and is_open(recipe.datasets, name, held_out)]
         wanted = {digest: doc_id for doc_id, digest in _texts(plan, held_out)} if suspects else {}
         for name in suspects:
             found = {digest for _, digest in _texts(plan, name) if digest in wanted}
@@ -44,16 +45,6 @@ def refuse_shared_texts(plan: Plan) -> None:
                     f"word, such as {first}; at most {MOST_SHARED:.0%} may. Hold out other text, or "
                     f"`decontaminate: {{against: [{held_out}]}}` in `{name}`."
                 )
-
-
-def _is_open(datasets: Mapping[str, DatasetSpec], name: str, held_out: str) -> bool:
-    """Say whether documents can reach a dataset past every step that looks at the held-out set."""
-    if name not in datasets:
-        return True
-    spec = datasets[name]
-    if held_out in step_inputs(spec):
-        return False
-    return not spec.inputs or any(_is_open(datasets, wanted, held_out) for wanted in spec.inputs)
 
 
 def _texts(plan: Plan, name: str) -> Iterator[tuple[str, bytes]]:

@@ -87,7 +87,8 @@ def test_words_that_no_version_may_hold_are_told_before_any_is_bought(
     house.write(
         f"sources:\n  own: {sources}\n  apart: {{read: jsonl, path: DIR/b.jsonl}}\n"
         "  looked: {read: jsonl, path: DIR/c.jsonl}\n"
-        "datasets:\n  plain: {from: own}\n  new: {from: own, make: {rephrase: {model: local, documents: 5}}}\n"
+        "datasets:\n  plain: {from: own, steps: [decontaminate: {against: [held, seen]}]}\n"
+        "  new: {from: plain, make: {rephrase: {model: local, documents: 5}}}\n"
         "  grown: {from: [plain, new]}\n  tasks: {make: {verified_tasks: {documents: 9}}}\n  held: {from: apart}\n"
         "  seen: {from: looked}\n"
         "mixtures: {both: {weights: {grown: 1, tasks: 1, plain: 1}}, old: {weights: {plain: 1}}}\n"

@@ -153,6 +153,26 @@ def test_a_held_out_set_may_not_share_a_source_with_what_is_trained_on(load, old
         assert len([line for line in mistakes(load, text) if "have documents of one source" in line]) == 2
 
 
+def test_a_model_writes_from_no_document_that_was_not_held_against_what_must_stay_unseen(load):
+    """Held-out sets of a gate, and whatever another dataset is decontaminated against."""
+    text = GOOD.replace("datasets:", "  other: {read: installed_docs, packages: [pyarrow]}\ndatasets:") + (
+        "  held: {from: other}\n  safe: {from: crawl, steps: [decontaminate: {against: [held]}]}\n"
+        "  told: {from: safe, make: {rephrase: {documents: 5}}}\n"
+        "mixtures:\n  a: {weights: {told: 1}}\n  b: {weights: {safe: 1}}\nproxy: {tokens: 20k}\n"
+        "gate: {candidate: a, baseline: b, on: [held]}\n"
+    )
+    load(text)
+    gate, open_ = text[text.index("gate:") :], text.replace("from: safe, make", "from: crawl, make")
+
+    for wrong in (
+        open_,
+        open_.replace(gate, ""),
+        text.replace("steps: [decontaminate: {against: [held]}]", "steps: []"),
+    ):
+        found = [line for line in mistakes(load, wrong) if "no step looked for `held`" in line]
+        assert len(found) == 1 and "told.make: is written from" in found[0]
+
+
 def test_two_sources_that_read_one_file_are_one_source(load, tmp_path):
     """Whatever they are called, through links and globs."""
     (tmp_path / "elsewhere").mkdir()

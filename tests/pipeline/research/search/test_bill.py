@@ -48,7 +48,8 @@ def test_what_was_bought_for_a_result_that_is_never_finished_counts_and_what_fin
 
 
 def test_what_makers_buy_is_looked_up_by_their_name_in_the_ledger(tmp_path: Path) -> None:
-    made = RECIPE.replace(
+    guarded = RECIPE.replace("30}, exact_dedup]", "30}, exact_dedup, decontaminate: {against: [looked, judged]}]", 1)
+    made = guarded.replace(
         "mixtures: {even", "  told: {from: rivers, make: {rephrase: {documents: 5}}}\nmixtures: {even"
     )
     search = night_of(furnished(tmp_path, made.replace("markets: 1}, max", "markets: 1, told: 1}, max"))).search
