@@ -113,7 +113,6 @@ class Keeper:
             raise OSError(38, "no filter of system calls for this processor")
         self.program = program
         self.home = spaces.own_processes()
-        self.nothing = os.open(os.devnull, os.O_RDWR)
         self._mount_folder()
         for name in OFTEN_IMPORTED:
             importlib.import_module(name)
@@ -192,8 +191,9 @@ class Keeper:
         try:
             job = take_frame(0)
             os.setsid()  # signals to its group would reach the keeper
+            nothing = os.open(os.devnull, os.O_RDWR)  # opened anew: flags and locks of an open file outlive a process
             for place in (0, 1, 2):
-                os.dup2(self.nothing, place)
+                os.dup2(nothing, place)
             says = 3 if says == 3 else os.dup2(says, 3)
             os.closerange(4, 256)
             os.chdir(FOLDER)

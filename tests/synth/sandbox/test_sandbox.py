@@ -105,13 +105,19 @@ def test_each_end_of_a_run_has_its_name_and_the_boxes_go_on(sandbox: Sandbox):
 
 @linux
 def test_a_run_finds_nothing_of_the_one_before_and_the_order_of_sets_is_settled(sandbox: Sandbox):
-    leave = "import os, math\ndef f():\n    os.makedirs('a/b')\n    os.symlink('/', 'a/c')\n    math.pi = 3"
-    look = "import os, math\ndef f():\n    return [os.listdir('.'), math.pi > 3.1, dict(os.environ), hash('order')]"
+    leave = (
+        "import fcntl, os, math\ndef f():\n    os.makedirs('a/b')\n    os.symlink('/', 'a/c')\n    math.pi = 3\n"
+        "    fcntl.fcntl(0, fcntl.F_SETFL, os.O_APPEND | os.O_NONBLOCK)"  # kept as long as anybody has the file open
+    )
+    look = (
+        "import fcntl, os, math\ndef f():\n    flags = fcntl.fcntl(0, fcntl.F_GETFL)\n    return [os.listdir('.'), "
+        "math.pi > 3.1, dict(os.environ), flags & (os.O_APPEND | os.O_NONBLOCK), hash('order')]"
+    )
 
     assert sandbox.execute(leave, function="f", inputs=[[]]) == [Value(None)]
     seen = [outcome for outcomes in sandbox.execute_all([Execution(look, "f", [[]])] * 4) for outcome in outcomes]
 
-    assert seen[0].value[:3] == [[], True, {}] and seen == seen[:1] * 4
+    assert seen[0].value[:4] == [[], True, {}, 0] and seen == seen[:1] * 4
     with Sandbox(LIMITS, boxes=1, hash_seed=1) as other:
         assert other.execute(look, function="f", inputs=[[]]) != seen[:1]
 
