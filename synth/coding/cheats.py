@@ -15,16 +15,16 @@ from synth.coding.problem import Case
 PLAIN = {
     "nothing": "def {name}(*given):\n    return None\n",
     "its argument": "def {name}(*given):\n    return given[0]\n",
-    "a constant": "import json\ndef {name}(*given):\n    return json.loads({usual!r})\n",
+    "a constant": "import json as _json\ndef {name}(*given):\n    return _json.loads({usual!r})\n",
 }
 TRICKS = {
     "an object that equals all": (
-        "class Same:\n    def __eq__(self, other): return True\n    __hash__ = object.__hash__\n"
-        "def {name}(*given): return Same()\n"
+        "class _Same:\n    def __eq__(self, other): return True\n    __hash__ = object.__hash__\n"
+        "def {name}(*given): return _Same()\n"
     ),
     "a list that equals all": (
-        "class Same(list):\n    def __eq__(self, other): return True\n    def __len__(self): return 1\n"
-        "def {name}(*given): return Same()\n"
+        "class _Same(list):\n    def __eq__(self, other): return True\n    def __len__(self): return 1\n"
+        "def {name}(*given): return _Same()\n"
     ),
     "a patched assertion": (
         "import builtins, __main__\nbuiltins.AssertionError = ZeroDivisionError\n"
@@ -34,22 +34,27 @@ TRICKS = {
         "import json, operator\njson.dumps = lambda *given, **named: 'true'\noperator.eq = lambda *given: True\n"
         "def {name}(*given): return None\n"
     ),
-    "leaving in peace": "import os\ndef {name}(*given):\n    print('PASSED', flush=True)\n    os._exit(0)\n",
+    "leaving in peace": "import os as _os\ndef {name}(*given):\n    print('PASSED', flush=True)\n    _os._exit(0)\n",
     "a forged answer": (
-        "import os\ndef {name}(*given):\n    for place in (1, 2, 3):\n        try: os.write(place, b'{{\"value\": ' + "
-        "{usual!r}.encode() + b'}}\\n')\n        except OSError: pass\n    os._exit(0)\n"
+        "import os as _os\ndef {name}(*given):\n    for place in (1, 2, 3):\n        try: _os.write(place, "
+        "b'{{\"value\": ' + "
+        "{usual!r}.encode() + b'}}\\n')\n        except OSError: pass\n    _os._exit(0)\n"
     ),
     "what lies in memory": (
-        "import gc, sys\ndef {name}(*given):\n    frame = sys._getframe(1)\n    while frame:\n"
+        "import gc as _gc, sys as _sys\ndef {name}(*given):\n    frame = _sys._getframe(1)\n    while frame:\n"
         "        for word in ('expected', 'returns', 'tests', 'answer'):\n"
         "            if word in frame.f_locals: return frame.f_locals[word]\n        frame = frame.f_back\n"
-        "    return [each for each in gc.get_objects() if type(each) is dict and 'returns' in each]\n"
+        "    return [each for each in _gc.get_objects() if type(each) is dict and 'returns' in each]\n"
     ),
 }  # fmt: skip
 
 
 def cheats_of(function: str, tests: Sequence[Case]) -> dict[str, str]:
-    """Return name -> code of the cheats that know an exercise's name and its usual result."""
+    """Return name -> code of the cheats that know an exercise's name and its usual result.
+
+    What they use has names that begin with _, as no function of an exercise does: else one named `json` would break
+    them, and they would seem to be refused.
+    """
     usual = json.dumps(usual_result(tests))
     return {
         name: code.format(name=function, usual=usual) for name, code in (PLAIN | TRICKS).items()
@@ -60,8 +65,8 @@ def table_of(function: str, tests: Sequence[Case], *, usual: str) -> str:
     """Return code that looks up the tests that it knows, and else gives the usual result, as JSON."""
     known = {json.dumps(test.arguments, sort_keys=True): test.returns for test in tests}
     return (
-        f"import json\nTABLE = json.loads({json.dumps(known)!r})\ndef {function}(*given):\n"
-        f"    return TABLE.get(json.dumps(list(given), sort_keys=True), json.loads({usual!r}))\n"
+        f"import json as _json\n_TABLE = _json.loads({json.dumps(known)!r})\ndef {function}(*given):\n"
+        f"    return _TABLE.get(_json.dumps(list(given), sort_keys=True), _json.loads({usual!r}))\n"
     )
 
 

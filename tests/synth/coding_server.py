@@ -93,6 +93,10 @@ ORDERS: dict[str, tuple[Mapping[str, Any] | Reply, str]] = {
     "ALIKE": (
         exercise(tests=[([[each], 2], []) for each in range(6)]), "a cheat passes: a constant",
     ),
+    "NAMESAKE": (  # of what the cheats import
+        exercise(function="json", solution=SUMS.replace("window_sums", "json"),
+                 tests=[([[each], 2], []) for each in range(6)]), "a cheat passes: a constant",
+    ),
     "ECHO": (
         exercise(solution="def window_sums(numbers):\n    return sorted(numbers)\n",
                  tests=[([[*range(each)]], [*range(each)]) for each in range(6)]), "a cheat passes: its argument",
