@@ -45,7 +45,7 @@ class DocumentTasks(WritingStep):
     """Questions about documents with their answers, each answered again by readers who did not write it."""
 
     name: ClassVar[str] = NAME
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     Params: ClassVar[type[Params]] = DocumentTasksParams
     params: DocumentTasksParams
 

@@ -5,6 +5,7 @@ An answer that the checker (`agreement.py`) cannot tell apart from a planted wro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,8 @@ SOLVE = """You answer a question about a document, from the document alone. At m
 its unit, a date or a short phrase, as the document writes it. An empty answer if the document does not say."""
 GUESS = """You answer a question without any text to look into. At most {most} words, your best guess: a name, a number
 with its unit, a date or a short phrase."""
+QUOTES = "\"'\u2018\u2019\u201c\u201d\u00ab\u00bb"
+STOPS = re.compile(rf"^[{QUOTES}(\[{{]+|[\s.,;:!?{QUOTES})\]}}]+$")  # around an answer; comparing takes them away
 
 
 def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,5 +110,6 @@ def fault(shown: str, written: Question) -> str:
 
 def accepts_wrong(written: Question, *, neighbour: str) -> list[str]:
     """Return the kinds of planted wrong answers that the checker takes for right: such an answer cannot be checked."""
-    tries = wrong_answers(written.answer, neighbour=neighbour, prompt=written.question)
-    return [kind for kind, wrong in tries.items() if agree(wrong, written.answer)]
+    bare = STOPS.sub("", written.answer)  # or the answer without its full stop would count as a wrong one
+    tries = wrong_answers(bare, neighbour=neighbour, prompt=written.question)
+    return [kind for kind, wrong in tries.items() if STOPS.sub("", wrong) != bare and agree(wrong, written.answer)]

@@ -72,7 +72,15 @@ def test_answers_agree_as_words_or_as_numbers_with_units(given: str, right: str,
 
 
 def test_the_checker_refuses_planted_wrong_answers_and_says_where_it_cannot() -> None:
-    for answer in ("42 metres", "1871", "keeper Margaret Ross", "red, green", "19 days"):
+    for answer in (
+        "42 metres",
+        "1871",
+        "keeper Margaret Ross",
+        "red, green",
+        "19 days",
+        "It was fog.",
+        "\u201cFog Island\u201d!",
+    ):
         assert accepts_wrong(Question("q?", answer, "", "fact"), neighbour="12 seconds") == []
 
     assert accepts_wrong(Question("q?", "the fog", "", "fact"), neighbour="Fog") == ["neighbour"]
