@@ -44,7 +44,8 @@ def generate(draw: Draw, difficulty: int) -> Task:
         answer = people[next(at for at in chain if at in other)]
         ask = (
             f"Who is the lowest person that {people[one]} and {people[two]} are both below or equal to?",
-            f"Going up from {people[one]} and from {people[two]}, at whom do the two lines first meet?",
+            f"Each line begins with the person named. Going up from {people[one]} and from {people[two]}, at whom do "
+            "the two lines first meet?",
         )
         steps += [
             f"upward from {people[two]}: {listed([people[at] for at in other], last='then')}",
