@@ -100,7 +100,11 @@ class Exercise:
     def signature(self) -> str:
         """The function with the names of its arguments, as the solution has them."""
         found = function_in(self.solution, self.function)
-        return f"{self.function}({'' if found is None else ', '.join(each.arg for each in found.args.args)})"
+        if found is None:
+            return f"{self.function}()"
+        names = [each.arg for each in (*found.args.posonlyargs, *found.args.args)]
+        names += [] if found.args.vararg is None else [f"*{found.args.vararg.arg}"]
+        return f"{self.function}({', '.join(names)})"
 
     @property
     def prompt(self) -> str:

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from pipeline.core.errors import ServiceError
 from pipeline.core.process.box import BoxLimits
 from synth.coding.cheats import cheats_of, table_of, usual_result
 from synth.coding.mutants import mutants_of
 from synth.coding.probes import probes_of
 from synth.coding.problem import SHOWN, Case, Exercise
-from synth.sandbox.sandbox import Execution, Sandbox
+from synth.sandbox.sandbox import LOST, Execution, Sandbox
 from synth.sandbox.values import Failure, Json, Value, same
 
 # By processor time, so that what never ends is told the same on a busy machine; wall time ends only what waits.
@@ -64,7 +65,10 @@ class Accepted:
 
 
 class Trials:
-    """Boxes in which exercises are tried; a context manager. RecipeError where no box can be built."""
+    """Boxes in which exercises are tried; a context manager. RecipeError where no box can be built.
+
+    Where a box is lost, every trial raises ServiceError: a cheat or a mutant that fails with its box was not refused.
+    """
 
     def __init__(self) -> None:
         self._boxes = Sandbox(LIMITS)
@@ -93,7 +97,7 @@ class Trials:
         tried = self._ending(code, name, calls, probes_of(calls))
         again = self._run(code, name, [*calls, *tried])
         turned = [*calls[::-1], *calls]  # one that remembers earlier calls gives other values the second time
-        others = self._others.execute(code, function=name, inputs=[*turned, *tried[::-1]])
+        others = _held(self._others.execute(code, function=name, inputs=[*turned, *tried[::-1]]))
         if not passing(again, tests) or not passing(others[: len(turned)], [*tests[::-1], *tests]):
             return "the solution gives other values each time"
         ends = zip(tried, again[len(tests) :], others[len(turned) :][::-1], strict=True)
@@ -162,11 +166,18 @@ class Trials:
         return probes[:end]
 
     def _run(self, code: str, function: str, inputs: Sequence[Sequence[Json]]) -> Outcomes:
-        return self._boxes.execute(code, function=function, inputs=inputs)
+        return _held(self._boxes.execute(code, function=function, inputs=inputs))
 
     def _all(self, codes: dict[str, str], function: str, inputs: Sequence[Sequence[Json]]) -> dict[str, Outcomes]:
         executions = [Execution(code, function, inputs) for code in codes.values()]
-        return dict(zip(codes, self._boxes.execute_all(executions), strict=True))
+        return dict(zip(codes, map(_held, self._boxes.execute_all(executions)), strict=True))
+
+
+def _held(outcomes: Outcomes) -> Outcomes:
+    for outcome in outcomes:
+        if isinstance(outcome, Failure) and outcome.why == "died" and outcome.told.startswith(LOST):
+            raise ServiceError(f"an exercise could not be tried: {outcome.told} What was bought is kept.")
+    return outcomes
 
 
 def passing(outcomes: Outcomes, tests: Sequence[Case]) -> bool:

@@ -23,6 +23,7 @@ from pipeline.core.errors import ServiceError
 from pipeline.core.process.box import USUAL, Box, BoxLimits, Builder, Ran
 from synth.sandbox.values import Failure, Json, Value, read_claims
 
+LOST = "the box was lost twice"  # of a failure "died": nothing is known of the code
 AHEAD = 4  # executions asked for at once, for each box
 NEARLY = 0.9  # of the processor time that ends a process, as its clock shows it: 0.93 to 1.02 s of one second
 
@@ -95,7 +96,7 @@ class Sandbox:
                     return _outcomes(ran, limits=self.limits, asked=len(inputs))
         finally:
             self._free.put(box)
-        return [Failure("died", f"the box was lost twice: {lost}")] * len(inputs)
+        return [Failure("died", f"{LOST}: {lost}")] * len(inputs)
 
     def execute_all(self, executions: Iterable[Execution]) -> Iterator[list[Value | Failure]]:
         """Yield the outcomes of each execution, in order, as many at once as there are boxes."""

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
-from pipeline.core.errors import RecipeError
+from pipeline.core.errors import RecipeError, ServiceError
 from pipeline.core.process import box
 from pipeline.queries.export.environment import export_tasks
 from synth.coding.cheats import cheats_of
 from synth.coding.mutants import mutants_of
 from synth.coding.probes import probes_of
-from synth.coding.problem import Case
+from synth.coding.problem import Case, Exercise
 from synth.coding.trial import Trials
 from tests.claude_server import claude_server
 from tests.conftest import ROOT
 from tests.pipeline.house import House
 from tests.synth.coding_server import ORDERS, SECOND, SUMS, TESTS, coded
+from tests.synth.sandbox.matrix import living_below
 from tests.synth.writing.room import made_details, room
 from tests.synth.writing.server import document
 
@@ -99,6 +103,31 @@ def test_exactly_as_many_are_made_as_were_asked_for(tmp_path: Path, monkeypatch:
         house.run()
 
     assert len(house.documents("new")) == 2 and len(server.arrivals) == 4
+
+
+def test_a_cheat_whose_box_is_lost_was_not_refused(trials: Trials) -> None:
+    boxes, ended = trials._boxes, Event()
+    idle = len(living_below(boxes._all[0]._child.pid))
+
+    def lose() -> None:
+        seen = set[int]()
+        while not ended.wait(0.05):  # seen twice: it is at work, and not being built
+            busy = {box._child.pid for box in boxes._all if box._child and len(living_below(box._child.pid)) > idle}
+            for keeper in seen & busy:
+                os.kill(keeper, signal.SIGKILL)
+            seen = busy - seen
+
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(lose)
+        try:
+            with pytest.raises(ServiceError, match="could not be tried: the box was lost twice"):
+                trials.passes("import time\ndef f(x):\n    time.sleep(9)", function="f", tests=[Case([1], 1)])
+        finally:
+            ended.set()
+
+
+def test_a_signature_has_every_argument() -> None:
+    assert Exercise("", "f", (), "def f(a, /, b: int = 1, *c):\n    return 1\n", "").signature == "f(a, b, *c)"
 
 
 def test_mutants_differ_from_their_solution_in_one_place_each_and_nearly_all_fail(trials: Trials) -> None:
