@@ -22,7 +22,7 @@ from synth.writing.questions import HASH, Question, accepts_wrong, fault, to_gue
 from synth.writing.rows import Rows, Tally, tell_shortage
 from synth.writing.seeds import Seed, Seeds
 from synth.writing.watched import Watch, shown_of
-from synth.writing.writer import LARGE_CHARACTER, Writer, WriterParams, WritingStep
+from synth.writing.writer import LARGE_CHARACTER, WatchedParams, Writer, WritingStep
 
 if TYPE_CHECKING:
     from pipeline.core.claude.buying.bought import Answer
@@ -33,7 +33,7 @@ MOST_WORDS = 20  # of a question with its answer that its diversity is told by
 MOST_AT_ONCE = 1_000  # documents asked about together, which bounds memory
 
 
-class DocumentTasksParams(WriterParams):
+class DocumentTasksParams(WatchedParams):
     """About which documents questions are written, and who answers them."""
 
     solver: str | None = Field(

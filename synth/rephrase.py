@@ -22,7 +22,7 @@ from synth.writing.prompt import Prompt, load_prompt
 from synth.writing.rows import Rows, Tally, tell_shortage
 from synth.writing.seeds import Seed, Seeds
 from synth.writing.watched import Watch, shown_of
-from synth.writing.writer import LARGE_CHARACTER, Writer, WriterParams, WritingStep
+from synth.writing.writer import LARGE_CHARACTER, WatchedParams, Writer, WritingStep
 
 NAME = "rephrase"
 STYLES = ("plain", "question_answer", "tutorial", "table", "encyclopedic")
@@ -31,7 +31,7 @@ MOST_WORDS = 60  # of a text that its diversity is told by
 MOST_AT_ONCE = 2_000  # documents asked for together, which bounds memory
 
 
-class RephraseParams(WriterParams):
+class RephraseParams(WatchedParams):
     """What is written from which documents, in which styles."""
 
     styles: tuple[str, ...] = Field(

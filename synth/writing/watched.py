@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.core.step import Part
 from pipeline.core.text.batch import Batch
 from synth.writing.seeds import Seed, Seeds
-from synth.writing.writer import WriterParams
+from synth.writing.writer import WatchedParams
 
 if TYPE_CHECKING:
     from synth.diversity.governor import Governor
@@ -31,7 +31,7 @@ class Watch:
     """A governor over rows, each made by one of `prompts`; weights, a reason to stop, and what the card tells."""
 
     def __init__(
-        self, parts: Sequence[Part], params: WriterParams, *, prompts: Sequence[str], judged: Sequence[str],
+        self, parts: Sequence[Part], params: WatchedParams, *, prompts: Sequence[str], judged: Sequence[str],
         most_words: int, seed: int,
     ) -> None:  # fmt: skip
         from synth.diversity.bands import Bands

@@ -34,9 +34,6 @@ class WriterParams(Params):
     max_chars: int = Field(
         default=6_000, ge=200, le=200_000, description="Characters of a document that the model sees, from its start."
     )
-    watch_diversity: bool = Field(
-        default=True, description="Use a prompt less, then no more, whose texts leave the band of real text."
-    )
     max_usd: float = how(1.0, ge=0, description="US dollars that these texts may cost in all runs together.")
     concurrency: int = how(8, ge=1, le=256, description="Requests in flight at once.")
     batches: bool = how(False, description="Send Message Batches: half the price, answers within a day.")
@@ -46,6 +43,14 @@ class WriterParams(Params):
     )
     prices: str | None = how(
         None, description="A price file of your own; without it, pipeline/core/claude/prices.toml."
+    )
+
+
+class WatchedParams(WriterParams):
+    """Those of a step whose rows are watched (`watched.py`)."""
+
+    watch_diversity: bool = Field(
+        default=True, description="Use a prompt less, then no more, whose texts leave the band of real text."
     )
 
 

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from synth.code_tasks import CodeTasksParams
+from synth.rephrase import RephraseParams
 from synth.writing import watched
 from tests.claude_server import Reply, claude_server
 from tests.synth.diversity.real import one_template, paragraphs
@@ -74,3 +77,9 @@ def test_a_prompt_that_collapses_is_used_less_while_the_other_goes_on(
     groups = details["diversity"]["groups"]["prompt"]
     assert groups["good"]["weight"] == 1 and groups["bad"]["weight"] <= 0.25 and kept["bad"] < 0.75 * kept["good"]
     assert details["short"] == "there are no more documents to write from"
+
+
+def test_only_what_is_watched_can_be_told_not_to_be() -> None:
+    assert not RephraseParams(watch_diversity=False).watch_diversity
+    with pytest.raises(ValidationError, match="watch_diversity"):
+        CodeTasksParams(watch_diversity=False)
