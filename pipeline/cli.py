@@ -279,6 +279,8 @@ def _asked(question: Callable[..., questions.VerbAnswer], *, help: str, name: st
     def verb(*, as_json: bool, **given: Any) -> None:
         answer = question(as_json=as_json, **given)
         _emit(answer.data, as_json, answer.text)
+        if answer.note:
+            print(shown(f"tamis: {answer.note}"), file=sys.stderr)
         if answer.exit_code:
             raise click.exceptions.Exit(answer.exit_code)
 

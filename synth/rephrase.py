@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.step import Making, Params, input_names
 from synth.writing.faithful import fault
 from synth.writing.origins import lineage, writer_of
@@ -43,7 +43,10 @@ class RephraseParams(WatchedParams):
     @classmethod
     def _known(cls, styles: tuple[str, ...]) -> tuple[str, ...]:
         for style in styles:
-            load_prompt(style)
+            try:
+                load_prompt(style)
+            except RecipeError as error:
+                raise ValueError(str(error).removesuffix(".")) from error  # told with its place in the recipe
         if len(set(styles)) != len(styles):
             raise ValueError("a style is named twice; name each once, since documents are shared equally")
         return styles

@@ -53,6 +53,8 @@ class VerifiedTasksParams(Params):
         """Read `all` as the names that there are now, so that a result is known by its families."""
         if families == "all":
             return ALL_FAMILIES
+        if isinstance(families, str):
+            raise ValueError(f"it must be `all` or a list; the nearest are {nearest_names(families, ALL_FAMILIES)}")
         return tuple(families) if isinstance(families, list) else families
 
     @field_validator("families")

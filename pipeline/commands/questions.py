@@ -21,6 +21,8 @@ from pipeline.commands.flags import (
     parse_settings,
 )
 
+MOST_MISSING = 5  # results that `report` names
+
 
 @dataclass(frozen=True, slots=True)
 class VerbAnswer:
@@ -29,6 +31,7 @@ class VerbAnswer:
     data: Any
     text: str
     exit_code: int = 0
+    note: str = ""  # for stderr: what the answer lacks
 
 
 @RECIPE
@@ -47,7 +50,20 @@ def plan(*, recipe: Path, workspace: Path, plugin: Sequence[Path], as_json: bool
     made = make_plan(load_recipe(recipe), Workspace(workspace))
     refusal = foretold_refusal(made.recipe)
     data = plan_rows(made) | ({"refusal": refusal} if refusal else {})
-    return VerbAnswer(data, plan_text(made) + (f"\n\nwarning: {refusal}" if refusal else ""))
+    warnings = [warning for warning in (refusal, _no_key() if data["max_cost_usd"] else "") if warning]
+    return VerbAnswer(data, "\n\n".join([plan_text(made), *(f"warning: {warning}" for warning in warnings)]))
+
+
+def _no_key() -> str:
+    """Return what a run that pays would say of a missing key; an empty text where there is one."""
+    from pipeline.core.claude.server.connection import check_credentials
+    from pipeline.core.errors import RecipeError
+
+    try:
+        check_credentials()
+    except RecipeError as error:
+        return str(error)
+    return ""
 
 
 @WORKSPACE
@@ -109,7 +125,13 @@ def report(*, recipe: Path, workspace: Path, plugin: Sequence[Path], as_json: bo
     made = make_plan(load_recipe(recipe), place)
     path = place.report(made.recipe.name)
     write_report(made, path=path)
-    return VerbAnswer({"report": str(path)}, str(path))
+    missing = [node for node in made.nodes if not node.complete]
+    told = [f"{node.kind} {node.name}: {node.reason}" for node in missing[:MOST_MISSING]]
+    told += (
+        [f"and {len(missing) - MOST_MISSING} more; tamis plan {recipe} lists them"] if missing[MOST_MISSING:] else []
+    )
+    note = "\n  ".join(["not built, so not on the page:", *told]) if missing else ""
+    return VerbAnswer({"report": str(path), "missing": len(missing)}, str(path), note=note)
 
 
 @RECIPE

@@ -152,7 +152,13 @@ def _differences(old: Any, new: Any, place: str = "", *, home: Home | None) -> l
                 for index, (a, b) in enumerate(zip(old, new, strict=True))
                 for text in _differences(a, b, f"{place}.{index}", home=home)
             ]
+    if old != new and place == "extras.endpoint":
+        return [f"ANTHROPIC_BASE_URL names another server: {_server(old)} -> {_server(new)}"]
     return [] if old == new else [f"{place} {_short(old, place, home)} -> {_short(new, place, home)}"]
+
+
+def _server(endpoint: Any) -> str:
+    return endpoint if isinstance(endpoint, str) and endpoint else "Anthropic's"
 
 
 def _of_weights(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

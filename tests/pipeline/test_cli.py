@@ -236,6 +236,20 @@ def test_each_error_of_a_step_has_its_exit_code_and_its_notes(house: House, tami
     assert "tamis: somewhere: 3 is wrong; it must be 4. Write 4.\ntamis: shard 00017\n" in told
 
 
+def test_a_report_says_on_stderr_what_it_lacks_and_a_plan_that_there_is_no_key(built: House, tamis, monkeypatch):
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    told = "  told: {from: clean, make: {rephrase: {documents: 5}}}\n"
+    built.recipe.write_text(built.recipe.read_text() + told, encoding="utf-8")
+
+    code, out, missing = tamis("report", "recipe.yaml")
+    _, plan, _ = tamis("plan", "recipe.yaml")
+
+    assert code == 0 and len(out.splitlines()) == 1
+    assert "not built, so not on the page:" in missing and "made told: new" in missing
+    assert "warning: ANTHROPIC_API_KEY is not set" in plan
+
+
 def test_our_own_bugs_show_their_traceback(house: House, tamis, monkeypatch):
     def prepare(self, inputs):
         raise KeyError("a bug")

@@ -65,6 +65,9 @@ def test_exactly_as_many_are_made_as_were_asked_for_whatever_is_refused(
     details = made_details(house)
     assert len(house.documents("new")) == 25 == details["kept"]
     assert details["asked"] == 25 + sum(details["refused"].values()) == len(server.arrivals)
+    monkeypatch.delenv("ANTHROPIC_BASE_URL")
+    (node,) = (node for node in house.plan().nodes if not node.complete)
+    assert node.reason == f"because ANTHROPIC_BASE_URL names another server: {server.base_url} -> Anthropic's"
 
 
 def test_a_text_that_a_model_wrote_is_never_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,7 +150,10 @@ def look_at_key() -> Iterator[MachineFinding]:
     if not names:
         told = "none for Claude; everything works but what asks it"
         yield MachineFinding(
-            "key", "warn", told, "Set ANTHROPIC_API_KEY where Claude is to label, rephrase or propose."
+            "key",
+            "warn",
+            told,
+            "Set ANTHROPIC_API_KEY where Claude is to label, write (rephrase, document_tasks, code_tasks) or propose.",
         )
     elif any(os.environ[name] != os.environ[name].strip() for name in names):
         told = f"{' and '.join(names)}: white space stands around it"

@@ -130,9 +130,10 @@ def _several(given: Sequence[str], formats: dict[str, Format], kinds: Counter[Fo
     most = kinds.most_common(1)[0][0]
     endings = sorted({_ending(Path(key)) for key, found in formats.items() if found == most})
     folder = given[0].rstrip("/") if Path(given[0]).is_dir() else str(Path(given[0]).parent)
+    globs = " ".join(f"'{folder}/**/*{ending}'" for ending in endings)
     return (
         f"{' '.join(given)}: files of {len(kinds)} formats: {', '.join(told)}; one source reads one format. "
-        f"Name those of one, such as: tamis init '{folder}/**/*{endings[0]}'"
+        f"Name those of one, such as all {most}: tamis init {globs}"
     )
 
 

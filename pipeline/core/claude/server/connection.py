@@ -27,7 +27,7 @@ def connect(*, timeout_seconds: float, endpoint: str | None = None) -> Anthropic
         if not os.environ.get("ANTHROPIC_BASE_URL"):
             raise RecipeError(
                 "ANTHROPIC_API_KEY is not set, and neither is ANTHROPIC_BASE_URL; asking Claude needs one of them. "
-                "Set it, or use `teacher: offline`."
+                "Set one; a `label` step can also use `teacher: offline`."
             )
         client.close()
         client = Anthropic(api_key="none", max_retries=0, timeout=timeout_seconds, open_telemetry=False)
