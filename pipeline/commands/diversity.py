@@ -13,6 +13,7 @@ from pipeline.commands.flags import AS_JSON, WORKSPACE
 from pipeline.commands.questions import VerbAnswer
 
 MOST_LEFT = 3  # numbers out of their band, told of each group
+REACHES = "Reaches: how far a number lies from real text; 1 is the end of the band, and beyond it the number is OUT."
 
 
 @click.argument(
@@ -56,7 +57,12 @@ def diversity(
 
 def diversity_text(found: Mapping[str, Any]) -> str:
     """Return the numbers of all documents beside their bands, then every group with what left its band."""
-    parts = [_head(found), _numbers(found), *(_groups(found, axis) for axis in found["groups"] if axis != "all")]
+    parts = [
+        _head(found),
+        _numbers(found),
+        REACHES,
+        *(_groups(found, axis) for axis in found["groups"] if axis != "all"),
+    ]
     if found["stop"]:
         parts.append(f"Making more would have ended: {found['stop']}.")
     return "\n\n".join([*parts, *found["notes"]])
@@ -88,25 +94,35 @@ def _groups(found: Mapping[str, Any], axis: str) -> str:
     from pipeline.commands.texts import table
 
     groups: Mapping[str, Any] = found["groups"][axis]
-    order = sorted(groups, key=lambda name: (groups[name]["weight"], -groups[name]["rows"], name))
+    measured = [name for name in groups if groups[name]["windows"]]
+    order = sorted(measured, key=lambda name: (groups[name]["weight"], -groups[name]["rows"], name))
     rows = [
         (name, groups[name]["rows"], groups[name]["windows"], groups[name]["weight"], _share(groups[name]),
          _left(groups[name]))
         for name in order
     ]  # fmt: skip
-    return table(rows, head=[axis, "documents", "windows", "weight", "new at its end", "out of its band, in reaches"])
+    head = [axis, "documents", "windows", "weight", "new at its end", "out of its band, in reaches"]
+    few = _too_few(found, axis, len(groups) - len(measured))
+    return "\n".join([*([table(rows, head=head)] if rows else []), *([few] if few else [])])
+
+
+def _too_few(found: Mapping[str, Any], axis: str, few: int) -> str:
+    """Say of how many groups no window could be filled, and what one takes."""
+    size = found["window"]
+    needed = f"{size['documents']} documents with {size['words']:,} words are needed"
+    return (
+        f"{few:,} of {len(found['groups'][axis]):,} by {axis}: too few documents for a window; {needed}." if few else ""
+    )
 
 
 def _left(group: Mapping[str, Any]) -> str:
-    if not group["windows"]:
-        return "too few documents for a window"
     out = sorted(((stray, name) for name, stray in group["stray"].items() if stray > 1), reverse=True)
     more = f" and {len(out) - MOST_LEFT} more" if len(out) > MOST_LEFT else ""
     return ", ".join(f"{name} {stray:.1f}" for stray, name in out[:MOST_LEFT]) + more or "nothing"
 
 
 def _share(group: Mapping[str, Any]) -> str:
-    return f"{100 * group['novel']:.0f} %" if group["windows"] else "-"
+    return f"{100 * group['novel']:.0f} %"
 
 
 def _reaches(stray: float) -> str:

@@ -141,6 +141,7 @@ def _content(plan: Plan, cards: Mapping[str, Card], *, per_side: int, map: Map) 
         _dataset(plan, name, per_side=per_side, map=map) for name in sorted(decided, key=lambda name: name in last)
     ]
     spent, final = spent_on(plan, cards), final_datasets(plan.recipe)
+    made = made_in(plan, cards, per_side=per_side)
     by_domain, by_rate = forests(certificate) if certificate else (None, None)
     outcome = verdict["outcome"] if verdict else "none"
     records = records_of(plan)
@@ -169,7 +170,8 @@ def _content(plan: Plan, cards: Mapping[str, Card], *, per_side: int, map: Map) 
         "datasets": datasets,
         "topic_kept": {item["shown"].name: topic_kept(item["shown"]) for item in datasets},
         "results": [item for item in datasets if item["shown"].name in final],
-        "made": made_in(plan, cards, per_side=per_side),
+        "made": made,
+        "made_results": [item for item in made if item.name in final and item.name not in decided],
         "comparison": comparison_in(plan, num_bytes=num_bytes),
         "by_domain": by_domain,
         "by_rate": by_rate,

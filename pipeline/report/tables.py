@@ -104,7 +104,7 @@ def _flow(content: Mapping[str, Any]) -> ReportTable:
         broken = sum(card.quarantined.values())
         rows.append((name, "source", card.rows_in, 0, broken, card.rows_out, None, None, card.seconds, card.cost_usd))
     for item in content["made"]:
-        rows.append((item.name, item.step, 0, 0, 0, item.rows, None, None, item.seconds, item.cost_usd))
+        rows.append((item.name, item.step, None, None, None, item.rows, None, None, item.seconds, item.cost_usd))
     for item in content["datasets"]:
         rows += [
             (

@@ -188,7 +188,7 @@ def _shares(shares: Sequence[Given], *, written: bool) -> str:
         else ""
     )
     cuts = "".join(
-        f"\nDocuments of {plain(given.dataset)} that are longer than one may be (max&#95;document&#95;share) "
+        f"\nDocuments of {plain(given.dataset)} that are longer than one may be (max_document_share) "
         f"end after {given.longest:,} tokens: {given.cut_documents:,}.\n"
         for given in shares
         if given.cut_documents

@@ -46,7 +46,9 @@ SHORT = {
     "visible": HOUSE / "pipeline/core/claude/messages/visible.py",
 }
 USE: dict[Form, str] = {
-    "jsonl": """```python
+    "jsonl": """In this folder, or with it on PYTHONPATH:
+
+```python
 from {name} import load_tasks, message, reward
 
 task = load_tasks()[0]
@@ -54,16 +56,20 @@ print(message(task))
 print(reward(task, "Reasons. Answer: " + task["answer"]))  # 1.0
 ```
 
-Or without the package: `datasets.load_dataset("json", data_files="{name}/{name}/tasks.jsonl")`.
+Or in this folder without the package: `datasets.load_dataset("json", data_files="{name}/tasks.jsonl")`.
 """,
-    "verifiers": """```sh
+    "verifiers": """In the folder that holds this one:
+
+```sh
 pip install verifiers ./{name}    # 0.4 or later; or put the folder on PYTHONPATH
 vf-validate {name} --runtime.type subprocess    # every right answer is worth 1, none is worth 0
 vf-eval {name} --env.agent.harness.id null -m MODEL -n 20
 ```
 """,
-    "gymnasium": """```python
-import gymnasium  # pip install gymnasium ./{name}; or put the folder on PYTHONPATH
+    "gymnasium": """In this folder, or with it on PYTHONPATH:
+
+```python
+import gymnasium  # pip install gymnasium
 
 env = gymnasium.make("{name}:{name}/Tasks-v0")
 problem, about = env.reset(seed=1)  # or options={{"task": 0}}
@@ -198,8 +204,9 @@ def _write(
 
     write_atomically(inside / TASKS, lines)
     if not counts:
+        left = ", ".join(f"{reason} {count:,}" for reason, count in chosen.left_out.items())
         raise DataError(
-            f"{source}: holds no task that can be exported ({dict(chosen.left_out) or 'it is empty'}). Tasks come from "
+            f"{source}: holds no task that can be exported ({left or 'it is empty'}). Tasks come from "
             "verified_tasks, document_tasks and code_tasks; or give --family."
         )
     written = {f"{package}/judging.py": _copy("synth/environments/judging.py"), **_checkers(used, package)}
@@ -274,7 +281,8 @@ def _readme(
 
 def exported_tasks_text(done: ExportedTasks, *, to: str) -> str:
     """Return what was written in a few lines."""
-    lines = [f"{to}: {done.tasks:,} tasks of {len(done.by_family)} families, for {done.form}"]
+    families = "family" if len(done.by_family) == 1 else "families"
+    lines = [f"{to}: {done.tasks:,} tasks of {len(done.by_family)} {families}, for {done.form}"]
     if done.left_out:
         lines.append("left out: " + ", ".join(f"{reason} {count:,}" for reason, count in done.left_out.items()))
     if done.short:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.core.files.card import Card
 from pipeline.store.dataset.stored_dataset import StoredDataset
 
+MEANT = re.compile(r"[<>&|`*\[\]\\]|(?<![^\W_])_|_(?![^\W_])")  # signs of Markdown and HTML
+
 
 def plain(text: str) -> str:
-    """Return text that Markdown and HTML show as it stands, on one line."""
-    line = " ".join(text.split())
-    return "".join(
-        f"&#{ord(letter)};" if letter in "<>&|`*_[]\\" else letter for letter in line if letter.isprintable()
-    )
+    """Return text that Markdown and HTML show as it stands, on one line; `_` inside a word means nothing to either."""
+    line = "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
+    return MEANT.sub(lambda found: f"&#{ord(found[0])};", line)
 
 
 def percent(share: float, *, decimals: int = 1) -> str:

@@ -23,6 +23,7 @@ from pipeline.plan.graph import Plan
 from pipeline.report.dataset.diverse import DiversityShown, diversity_in
 from pipeline.report.dataset.examples import EXCERPT, EXCERPT_LINES, Example
 from pipeline.report.dataset.label_card import LabelCard, label_card_of
+from pipeline.report.dataset.made_facts import TOLD, made_facts
 from pipeline.report.dataset.steps import DatasetShown
 from pipeline.report.draw import figures
 from pipeline.report.draw.charts import columns
@@ -30,10 +31,8 @@ from pipeline.store.results import document_paths
 
 MOST_NOTES = 48
 MEASURED_SHARE = {"share", "low", "high", "pairs"}  # with its 95 % interval
-TASK_FACTS = ("generated", "verified", "duplicates_dropped", "wrong_answers_tried", "wrong_answers_accepted")
 EXAMPLE_FACTS = ("family", "difficulty", "style", "skill", "question", "answer", "quote", "written_from")
 MOST_REASONS = 3  # of refusals, told beside a group
-WRITING_FACTS = ("answers_by_outcome", "passed_over")  # counts of what a model was asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +73,11 @@ class MadeShown:
 
     name: str
     step: str
+    inputs: tuple[str, ...]  # datasets that it was written from
     rows: int
     group: str  # family of tasks, style of a text, skill of a question
     families: tuple[GroupMade, ...]
+    folded: str  # what their table would say, where every group was kept whole
     rejected: tuple[tuple[str, int], ...]
     facts: tuple[tuple[str, str], ...]
     diversity: DiversityShown | None
@@ -130,20 +131,20 @@ def made_in(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> list[Mad
         if planned.made is None or card is None:
             continue
         details = card.details
-        told = {key: details[key] for key in TASK_FACTS if key in details}
-        told |= {key: value for key, value in details.items() if not isinstance(value, Mapping)}
-        told |= {key: details[key] for key in WRITING_FACTS if key in details}
+        others = {key: value for key, value in details.items() if key not in TOLD and not isinstance(value, Mapping)}
         group, kept, refused = _outcomes(details)
-        told |= _of_the_new(details)
+        families = tuple(_group_made(name, count, refused) for name, count in kept)
         found.append(
             MadeShown(
                 name=name,
                 step=planned.made.spec.label,
+                inputs=tuple(planned.spec.inputs),
                 rows=card.rows_out,
                 group=group,
-                families=tuple(_group_made(name, count, refused) for name, count in kept),
+                families=families,
+                folded=_folded(group, families),
                 rejected=refused,
-                facts=tuple(notes_of(told)),
+                facts=(*made_facts(details), *notes_of(others)),
                 diversity=diversity_in(details),
                 examples=_some_documents(plan, name, card, count=per_side),
                 seconds=card.seconds,
@@ -159,11 +160,14 @@ def _group_made(name: str, kept: int, refused: Sequence[tuple[str, int]]) -> Gro
     return GroupMade(name, kept + sum(count for count, _ in own), kept, told)
 
 
-def _of_the_new(details: Mapping[str, Any]) -> dict[str, float]:
-    """Return what a thousand rows cost that are accepted and, by their runs of words, new."""
-    cost, groups = details.get("usd_per_1000_accepted"), details.get("diversity", {}).get("groups", {})
-    new = groups.get("all", {}).get("all", {}).get("novel_mean")
-    return {"usd_per_1000_accepted_and_new": cost / new} if cost and new else {}
+def _folded(group: str, families: Sequence[GroupMade]) -> str:
+    """Return one line in place of a table whose rows all say that everything was kept; "" where some differ."""
+    if len(families) < 2 or any(each.kept < each.asked or not each.asked for each in families):
+        return ""
+    counts = {each.kept for each in families}
+    spread = " to ".join(figures.count(end) for end in sorted({min(counts), max(counts)}))
+    names = f"{group[:-1]}ies" if group.endswith("y") else f"{group}s"
+    return f"{len(families)} {names}, each 100 % kept, {spread} of each"
 
 
 def _outcomes(details: Mapping[str, Any]) -> tuple[str, tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]:

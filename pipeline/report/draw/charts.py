@@ -250,17 +250,20 @@ def interval(item: Interval, *, axis: Axis, marks: Sequence[tuple[float, str]], 
     return svg(title, height=height, body=body, kind="intervals")
 
 
-def ruler(axis: Axis, *, marks: Sequence[tuple[float, str]] = ()) -> Markup:
-    """Draw the axis below rows that share it."""
+def ruler(
+    axis: Axis, *, marks: Sequence[tuple[float, str]] = (), ticks: Sequence[float] = (), text: str = ""
+) -> Markup:
+    """Draw the axis below rows that share it: round values or `ticks`, and `text` under them."""
     body = [line(0, 0.5, 100, 0.5, "axis")]
-    for tick in axis.ticks(5):
+    for tick in ticks or axis.ticks(5):
         body += [
             line(axis.percent(tick), 0, axis.percent(tick), 4, "axis"),
             label(axis.percent(tick), 16, figures.number(tick, 3)),
         ]
     body += [line(axis.percent(at), 0, axis.percent(at), 6, kind) for at, kind in marks]
-    return Markup('<svg class="chart ruler" aria-hidden="true" width="100%" height="20">{}</svg>').format(
-        Markup("").join(body)
+    body += [label(50, 32, text)] if text else []
+    return Markup('<svg class="chart ruler" aria-hidden="true" width="100%" height="{}">{}</svg>').format(
+        36 if text else 20, Markup("").join(body)
     )
 
 

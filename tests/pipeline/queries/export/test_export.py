@@ -119,7 +119,7 @@ def test_the_card_counts_and_escapes() -> None:
     assert parsed["configs"][0]["data_files"] == [{"split": "train", "path": "data/train-*.parquet"}]
     assert parsed["dataset_info"]["splits"] == [{"name": "train", "num_bytes": 0, "num_examples": 20}]
     assert "<script>" not in body and "<b>" not in body
-    assert "| gopher.min&#95;words | 150 |" in body and "| crawl | 20 |" in body
+    assert "| gopher.min_words | 150 |" in body and "| crawl | 20 |" in body
 
 
 def test_the_card_tells_what_happened_to_the_datasets_before(house: House) -> None:
@@ -139,11 +139,11 @@ def test_the_card_tells_what_happened_to_the_datasets_before(house: House) -> No
     dropped = house.card("clean").dropped["length.too_short"] + house.card("best").dropped["length.too_short"]
     assert "Decontamination: word overlap with held removed" in card
     assert "Documents dropped of the 21 that were read" in card
-    assert f"| length.too&#95;short | {dropped} |" in card
+    assert f"| length.too_short | {dropped} |" in card
     kept = {name: house.card(name).rows_out for name in ("clean", "best")}
     assert f"| source docs | {house.card('docs').identity[:12]} | jsonl | 21 | 21 |" in card
     assert f"| dataset best | {house.card('best').identity[:12]} | clean | {kept['clean']} | {kept['best']} |" in card
-    assert "| best | length | against=&#91;&#93;, max&#95;length=10000.0, min&#95;length=60.0, unit=1 |" in card
+    assert "| best | length | against=&#91;&#93;, max_length=10000.0, min_length=60.0, unit=1 |" in card
     assert card.index("| clean | length | ") < card.index('| clean | decontaminate | against=&#91;"held"&#93;, ')
     kinds = {path.name.split("-")[0] for path in (house.folder / "out" / "cards").iterdir()}
     assert kinds == {"source", "measured", "dataset"}
