@@ -36,7 +36,7 @@ def made_facts(details: Mapping[str, Any]) -> Iterator[Fact]:
     if details.get("short"):
         yield "fewer than asked for", str(details["short"])
     if "asked" in details and "kept" in details:
-        yield "kept", f"{figures.count(details['kept'])} of {figures.count(details['asked'])} written"
+        yield "kept", f"{figures.count(details['kept'])} of {figures.counted(details['asked'], 'answer')}"
     yield from ((name, figures.count(details[key])) for key, name in CODE.items() if key in details)
     if "model" in details:
         yield "written by", str(details["model"])

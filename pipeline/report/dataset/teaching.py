@@ -142,7 +142,7 @@ def made_in(plan: Plan, cards: Mapping[str, Card], *, per_side: int) -> list[Mad
                 rows=card.rows_out,
                 group=group,
                 families=families,
-                folded=_folded(group, families),
+                folded=folded(group, families),
                 rejected=refused,
                 facts=(*made_facts(details), *notes_of(others)),
                 diversity=diversity_in(details),
@@ -160,7 +160,7 @@ def _group_made(name: str, kept: int, refused: Sequence[tuple[str, int]]) -> Gro
     return GroupMade(name, kept + sum(count for count, _ in own), kept, told)
 
 
-def _folded(group: str, families: Sequence[GroupMade]) -> str:
+def folded(group: str, families: Sequence[GroupMade]) -> str:
     """Return one line in place of a table whose rows all say that everything was kept; "" where some differ."""
     if len(families) < 2 or any(each.kept < each.asked or not each.asked for each in families):
         return ""
