@@ -290,6 +290,12 @@ ROWS = (
             "tests/pipeline/queries/trackers/test_send.py::test_what_cannot_be_told_any_more_leaves_the_outcome_as_it_is",
         ),
     ),
-    Row(31, "memory is bounded and flat", "several times the data with the same workers", ("memory",)),
+    Row(
+        31,
+        "memory is bounded and flat",
+        "ten times the data with the same workers",
+        ("memory",),
+        waits="by `--memory 32M`; what gathers takes as much as it is allowed, 2 GB by itself",
+    ),
     Row(32, "upgrades read yesterday's workspace", "workspaces that earlier states of the code wrote", ("upgrades",)),
 )
