@@ -5,8 +5,9 @@ except where those are known to err, listed here with the reason. Both: words ar
 `10km`, `state-of-the-art` and `can't` are one word and punctuation is none; CRLF is one line end, so CRLF prose is not
 a document of repeated carriage returns; every signal is measured for every document, whatever the first rule says.
 
-Quality: stop words match in any case and without the punctuation around them, so a sentence may begin with `The`;
-blank lines are not counted among the lines, or they would hide bullets; `*` and the usual bullets count beside `-`.
+Quality: stop words match in any case and without the punctuation around them, so a sentence may begin with `The` (those
+of another language, or of a file, as `stop_word_kernels.py` says); blank lines are not counted among the lines, or they
+would hide bullets; `*` and the usual bullets count beside `-`.
 
 Repetition: a line is its words, so indentation and spacing do not hide a repeat; blank lines, also at the start and
 the end, are no repeats; paragraphs are parted by blank lines even if those hold spaces; an n-gram that occurs once
@@ -17,14 +18,17 @@ Every signal in plain Python: `gopher_quality` and `gopher_repetition` in `filte
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from filters.heuristics.ratio import ratio
-from pipeline.core.step import Measured, MeasuringStep, Quantile, Rule, Signal, decides
+from pipeline.core.errors import DataError, nearest_names
+from pipeline.core.step import Measured, MeasuringStep, Quantile, Rule, Signal, decides, input_names
 from pipeline.core.step import Params as BaseParams
 from pipeline.core.text.batch import Batch
 
@@ -36,11 +40,14 @@ WORDS = (
 )
 
 
+ENGLISH = "en"
+
+
 class GopherQuality(MeasuringStep):
     """Gopher's quality rules."""
 
     name = "gopher_quality"
-    signals = (
+    signals: tuple[Signal, ...] = (
         Signal("num_words", pa.int64(), "words", "Runs of non-space characters that hold a letter or digit."),
         Signal("mean_word_length", pa.float64(), "characters", "Mean length of those words. Null without any."),
         Signal("hash_ratio", pa.float64(), "ratio", "`#` characters per run of non-space characters."),
@@ -53,6 +60,10 @@ class GopherQuality(MeasuringStep):
 
     class Params(BaseParams):
         words: Words = Field(default="spaces", description=WORDS)
+        stop_words: str = Field(default=ENGLISH, description="The language whose stop words are counted: de, fr, zh...")
+        stop_word_files: tuple[str, ...] = input_names(
+            (), description="Files of stop words instead, UTF-8, one a line, plain or .gz."
+        )
         min_words: int = decides(50, ge=0, description=f"Fewest words. {SOURCE}")
         max_words: int = decides(100_000, ge=0, description=f"Most words. {SOURCE}")
         min_mean_word_length: float = decides(3.0, ge=0, description=f"Least mean word length, characters. {SOURCE}")
@@ -64,9 +75,65 @@ class GopherQuality(MeasuringStep):
         max_bullet_lines: float = decides(0.9, ge=0, le=1, description=f"Largest share of bullet lines. {SOURCE}")
         max_ellipsis_lines: float = decides(0.3, ge=0, le=1, description=f"Largest share of cut-off lines. {SOURCE}")
         min_alpha_words: float = decides(0.8, ge=0, le=1, description=f"Least share of words with a letter. {SOURCE}")
-        min_stop_words: int = decides(2, ge=0, le=8, description=f"Fewest different English stop words. {SOURCE}")
+        min_stop_words: int = decides(2, ge=0, le=8, description=f"Fewest different stop words. {SOURCE}")
+
+        @field_validator("stop_words")
+        @classmethod
+        def _known(cls, language: str) -> str:
+            from filters.heuristics.stop_words import packaged
+
+            known = (ENGLISH, *packaged())
+            if language not in known:
+                near = nearest_names(language, known)
+                raise ValueError(
+                    f"no list of stop words comes with Tamis for `{language}`. Did you mean {near}? "
+                    f"There are {', '.join(known)}. Give words of your own in a file: stop_word_files: [FILE]"
+                )
+            return language
+
+        @model_validator(mode="after")
+        def _one_list(self) -> Self:
+            if self.stop_word_files and self.stop_words != ENGLISH:
+                raise ValueError("stop_words and stop_word_files name a list each; keep one of them")
+            return self
 
     params: Params
+
+    def __init__(self, *, params: Any) -> None:
+        super().__init__(params=params)
+        self._listed: Any = None  # a StopWords; None: Gopher's English words, whose flags the batch has
+        if not self._english:
+            which = f"the list {params.stop_words}" if params.stop_words != ENGLISH else "stop_word_files"
+            counted = Signal("num_stop_words", pa.int64(), "words", f"How many of {which} occur.")
+            self.signals = (*self.signals[:-1], counted)
+
+    @property
+    def _english(self) -> bool:
+        return self.params.stop_words == ENGLISH and not self.params.stop_word_files
+
+    def identity_extras(self) -> dict[str, Any]:
+        """Return the words of a packaged list: results do not outlive another list."""
+        if self.params.stop_words == ENGLISH:
+            return super().identity_extras()
+        from filters.heuristics.stop_words import packaged
+
+        return super().identity_extras() | {"stop_words": list(packaged()[self.params.stop_words])}
+
+    def prepare(self, inputs: Mapping[str, Sequence[Path]]) -> None:
+        """Load the stop words; DataError if files hold none, or fewer than a document needs."""
+        if self._english:
+            return
+        from filters.heuristics.stop_word_kernels import StopWords
+        from filters.heuristics.stop_words import packaged, read_lists
+
+        paths = inputs.get("stop_word_files", ())
+        entries = read_lists(paths) if paths else packaged()[self.params.stop_words]
+        self._listed = StopWords.of(entries)
+        if len(self._listed) < self.params.min_stop_words:
+            raise DataError(
+                f"{self.name}: {', '.join(map(str, paths))} has {len(self._listed)} different words, and no document "
+                f"can hold min_stop_words {self.params.min_stop_words}. Add words, or lower min_stop_words."
+            )
 
     def rules(self, *, quantile: Quantile) -> tuple[Rule, ...]:
         """Return the rules in datatrove's order and under its names."""
@@ -94,6 +161,7 @@ class GopherQuality(MeasuringStep):
         from filters.heuristics.gopher_kernels import count_lines, count_symbols, count_words
         from pipeline.core.text.characters import character_table
 
+        listed = None if self._listed is None else self._listed.count(batch)
         batch = as_counted(batch, words=self.params.words)
         words, lines = batch.words, batch.lines
         num_words, letters, with_letter, stop_words = count_words(words.doc_offsets, words.num_chars, words.flags)
@@ -117,7 +185,7 @@ class GopherQuality(MeasuringStep):
                 "bullet_line_frac": ratio(bullets, full_lines),
                 "ellipsis_line_frac": ratio(cut_off, full_lines),
                 "alpha_word_frac": ratio(with_letter, all_words),
-                "num_stop_words": stop_words,
+                "num_stop_words": stop_words if listed is None else listed,
             }
         )
 
