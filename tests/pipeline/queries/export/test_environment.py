@@ -127,13 +127,14 @@ def test_tasks_of_a_dataset_are_exported_as_long_as_they_stand_in_their_rows(hou
     odd = [
         first, first, first | {"text": first["text"][40:]}, first | {"metadata": other}, first | {"lineage": "[]"},
         question, question | {"text": "It is 42 metres high."},
-        question | {"metadata": json.dumps(asked | {"answer": "42 metres."})},
+        question | {"metadata": json.dumps(asked | {"question": "42 Metres"}),  # its echo would pass
+                    "text": question["text"].replace("How high is it?", "42 Metres")},
     ]  # fmt: skip
     taken = list(chosen.of_rows(odd))
     assert [each.checker for each in taken] == [json.loads(first["metadata"])["family"], "short_answers"]
     assert taken[1].prompt == "It is 42 metres high.\n\nQuestion: How high is it?"
     assert chosen.left_out == {REPEATED: 1, CHANGED: 2, MADE_ANEW: 1, NO_TASK: 1, TAKES_WRONG: 1}
-    with pytest.raises(DataError, match=f"plain: holds no task .*'{NO_TASK}': 1"):
+    with pytest.raises(DataError, match=f"plain: holds no task .*{NO_TASK} 1"):
         export_tasks(house.workspace, "plain", form="jsonl", to=tmp_path / "nothing")
     assert not list(tmp_path.glob("*nothing*"))
 
