@@ -135,6 +135,7 @@ UNSAFE = {"eval", "exec", "pickle.load", "pickle.loads", "torch.load", "yaml.loa
 
 
 KNOWN = {  # what is run there
+    "pipeline/core/process/box_child.py": "code that a model wrote, inside a box and nowhere else",
     "pipeline/core/process/dataclass_code.py": "code that this very version compiled, from the user's own cache",
     "pipeline/core/process/machine_code.py": "kernels that this very version compiled, from the user's own cache",
     "pipeline/recipe/plugins.py": "the file that the user names with --plugin",
