@@ -72,6 +72,7 @@ ROWS = (
         "a resumed run equals one that met nothing",
         "kill -9 at random times; everything unsynced dropped",
         ("kills", "power cuts"),
+        waits="killed between its last proxy's last file and that proxy's card; mended since, not played again",
     ),
     Row(
         7,
