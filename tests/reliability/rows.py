@@ -72,7 +72,8 @@ ROWS = (
         "a resumed run equals one that met nothing",
         "kill -9 at random times; everything unsynced dropped",
         ("kills", "power cuts"),
-        waits="killed between its last proxy's last file and that proxy's card; mended since, not played again",
+        waits="of 500 kills later one run could not go on, as only its last proxy's card was missing; mended, to be "
+        "played again",
     ),
     Row(
         7,
