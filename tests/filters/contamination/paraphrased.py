@@ -91,9 +91,10 @@ def _elsewhere(passage: str, own: int, runs: tuple[np.ndarray, np.ndarray], word
 
 def halves(trial: Trial) -> tuple[Trial, Trial]:
     """Return every second item and document, and the others."""
-    return tuple(  # type: ignore[return-value]
+    even, odd = (
         Trial(trial.items[at::2], trial.told[at::2], trial.same_kind[at::2], trial.other_kind[at::2]) for at in (0, 1)
     )
+    return even, odd
 
 
 @dataclass(frozen=True, slots=True)
